@@ -1,0 +1,41 @@
+"""Ostinato: recurrent models of sequential data, from raw files to a trained, evaluated and explained model.
+
+>>> import ostinato
+>>> run = ostinato.train("reviews.csv", input="text", target="label")
+>>> run.predict(["great film :)"])
+
+Names are imported on first use, so that `import ostinato` and `ostinato --help` do not load torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ostinato import nn
+    from ostinato.recipe import Recipe
+    from ostinato.run import Prediction, Run, load, resume, train
+    from ostinato.types import Ragged
+
+_HOMES = {
+    "Prediction": "ostinato.run",
+    "Ragged": "ostinato.types",
+    "Recipe": "ostinato.recipe",
+    "Run": "ostinato.run",
+    "load": "ostinato.run",
+    "resume": "ostinato.run",
+    "train": "ostinato.run",
+}
+
+__all__ = ["Prediction", "Ragged", "Recipe", "Run", "load", "nn", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "nn":
+        return importlib.import_module("ostinato.nn")
+    raise AttributeError(f"module 'ostinato' has no attribute {name!r}")

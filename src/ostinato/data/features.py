@@ -1,0 +1,198 @@
+"""A column becomes sequences (input) or targets. A feature is fitted on training rows, saved with the run, and used unchanged after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+from tokenizers import Tokenizer
+
+from ostinato.data.sequences import Ids, Offsets, Sequences, Spool
+from ostinato.data.text import TextPipeline, codepoints
+from ostinato.data.vocabulary import (
+    END_ID,
+    PAD_ID,
+    SPECIAL,
+    UNK_ID,
+    Counts,
+    Vocabulary,
+    VocabularyBuilder,
+    train_subwords,
+)
+from ostinato.errors import DataError
+from ostinato.recipe import TextRecipe
+
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+class TextFeature:
+    """Text to sequences of integers and back, with a fixed vocabulary.
+
+    Args:
+        recipe: the resolved text recipe.
+        vocabulary: tokens in order of their integers.
+        tokenizer: for subwords, the trained tokenizer.
+    """
+
+    def __init__(self, recipe: TextRecipe, vocabulary: Vocabulary, tokenizer: Tokenizer | None = None) -> None:
+        self.recipe = recipe
+        self.vocabulary = vocabulary
+        self.tokenizer = tokenizer
+        self._pipeline = TextPipeline(recipe)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of integers, special tokens included."""
+        return len(self.vocabulary)
+
+    def encode(self, column: pl.Series) -> Sequences:
+        """Each row as integers, cut to `max_length` as the recipe says."""
+        if self.recipe.unit == "words":
+            tokens = self._pipeline.words(column)
+            sequences = Sequences.from_lengths(self.vocabulary.encode_words(tokens.values), tokens.lengths)
+        else:
+            text = self._pipeline.text(column)
+            if self.tokenizer is not None:
+                sequences = _encode_subwords(self.tokenizer, text)
+            else:
+                points, lengths = codepoints(text)
+                sequences = Sequences.from_lengths(self.vocabulary.encode_codepoints(points), lengths)
+        return sequences.truncate(self.recipe.max_length, self.recipe.truncate)
+
+    def unseen(self, text: str) -> list[str]:
+        """The tokens of `text` that the vocabulary does not hold, each once, in order."""
+        if self.tokenizer is not None:
+            return []
+        column = pl.Series([text])
+        tokens = list(self._pipeline.text(column)[0])
+        if self.recipe.unit == "words":
+            tokens = self._pipeline.words(column).values.to_list()
+        known = set(self.vocabulary.tokens)
+        return list(dict.fromkeys(token for token in tokens if token not in known))
+
+    def decode(self, ids: Ids) -> str:
+        """The text of a sequence; words are joined by spaces."""
+        kept = [int(i) for i in ids if i not in (PAD_ID, END_ID)]
+        if self.tokenizer is not None:
+            return str(self.tokenizer.decode(kept, skip_special_tokens=False))
+        tokens = [self.vocabulary.tokens[i] for i in kept]
+        return (" " if self.recipe.unit == "words" else "").join(tokens)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `features.json` holds."""
+        saved: dict[str, Any] = {"recipe": self.recipe.model_dump(mode="json"), "vocabulary": self.vocabulary.to_dict()}
+        if self.tokenizer is not None:
+            saved["tokenizer"] = self.tokenizer.to_str()
+        return saved
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> TextFeature:
+        """The inverse of `to_dict`."""
+        tokenizer = Tokenizer.from_str(saved["tokenizer"]) if "tokenizer" in saved else None
+        return cls(TextRecipe.model_validate(saved["recipe"]), Vocabulary.from_dict(saved["vocabulary"]), tokenizer)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A block cut into tokens but not yet encoded for good: provisional integers, or (subwords) the cleaned text."""
+
+    lengths: Offsets
+    content: Sequences | pl.Series
+
+
+@dataclass(frozen=True)
+class TrainingPart:
+    """Which of the rows read are training data, and so may shape the vocabulary: some rows, or the first share of a text."""
+
+    rows: Offsets | None = None
+    share: float = 1.0
+
+    def values(self, sequences: Sequences) -> Ids:
+        """The integers of the training part."""
+        if self.rows is not None:
+            return sequences.take(self.rows).values
+        return cast("Ids", sequences.values[: int(len(sequences.values) * self.share)])
+
+    def texts(self, texts: pl.Series) -> list[str]:
+        """The cleaned text of the training part."""
+        if self.rows is not None:
+            return cast("list[str]", texts.gather(pl.Series(self.rows)).to_list())
+        joined = "".join(texts.to_list())
+        return [joined[: int(len(joined) * self.share)]]
+
+
+class TextFeatureBuilder:
+    """Reads and splits text once: `draft` a block, `add` the rows of it that are good, then `finish`."""
+
+    def __init__(self, recipe: TextRecipe) -> None:
+        self.recipe = recipe
+        self._pipeline = TextPipeline(recipe)
+        self._vocabulary = VocabularyBuilder(recipe.unit or "words")
+        self._spool = Spool()
+        self._lengths: list[Offsets] = []
+        self._texts: list[pl.Series] = []
+
+    def draft(self, column: pl.Series) -> Draft:
+        """Clean and split a column, with the number of tokens (subwords: of characters) in each row."""
+        if self.recipe.unit == "words":
+            tokens = self._pipeline.words(column)
+            return Draft(
+                tokens.lengths, Sequences.from_lengths(self._vocabulary.add_words(tokens.values), tokens.lengths)
+            )
+        text = self._pipeline.text(column)
+        if self.recipe.unit == "characters":
+            points, lengths = codepoints(text)
+            return Draft(lengths, Sequences.from_lengths(self._vocabulary.add_codepoints(points), lengths))
+        return Draft(text.str.len_chars().to_numpy().astype(np.int64), text)
+
+    def add(self, draft: Draft, keep: Mask) -> None:
+        """Take the rows of `draft` where `keep` is true."""
+        if isinstance(draft.content, pl.Series):
+            self._texts.append(draft.content.filter(pl.Series(keep)))
+            return
+        rows = draft.content if keep.all() else draft.content.take(cast("Offsets", np.flatnonzero(keep)))
+        rows = rows.truncate(self.recipe.max_length, self.recipe.truncate)
+        self._spool.add(rows.values)
+        self._lengths.append(rows.lengths)
+
+    def finish(self, part: TrainingPart) -> tuple[TextFeature, Sequences]:
+        """The feature, fitted on `part`, and all rows added, as final integers."""
+        if self.recipe.unit == "subwords":
+            return self._finish_subwords(part)
+        raw = Sequences.from_lengths(self._spool.finish(), cast("Offsets", np.concatenate(self._lengths)))
+        counts = _count(part.values(raw))
+        vocabulary, table = self._vocabulary.finish(
+            counts, min_frequency=self.recipe.min_frequency, max_size=self.recipe.max_size
+        )
+        top = int(raw.values.max(initial=0))
+        table = cast("Ids", np.pad(table, (0, max(0, top + 1 - len(table))), constant_values=UNK_ID))
+        return TextFeature(self.recipe, vocabulary), Sequences(self._spool.finish(table), raw.offsets)
+
+    def _finish_subwords(self, part: TrainingPart) -> tuple[TextFeature, Sequences]:
+        texts = pl.concat(self._texts)
+        tokenizer = train_subwords(
+            part.texts(texts), max_size=self.recipe.max_size or len(SPECIAL), min_frequency=self.recipe.min_frequency
+        )
+        sequences = _encode_subwords(tokenizer, texts).truncate(self.recipe.max_length, self.recipe.truncate)
+        by_id = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+        counts = np.pad(_count(part.values(sequences)), (0, len(by_id)))[: len(by_id)]
+        return TextFeature(self.recipe, Vocabulary([t for t, _ in by_id], counts.tolist()), tokenizer), sequences
+
+
+def _encode_subwords(tokenizer: Tokenizer, text: pl.Series) -> Sequences:
+    encodings = tokenizer.encode_batch_fast(text.to_list(), add_special_tokens=False)
+    lengths = np.asarray([len(e.ids) for e in encodings], dtype=np.int64)
+    values = np.concatenate([np.asarray(e.ids, dtype=np.int32) for e in encodings] or [np.empty(0, dtype=np.int32)])
+    return Sequences.from_lengths(cast("Ids", values), cast("Offsets", lengths))
+
+
+def _count(values: Ids) -> Counts:
+    counts = np.zeros(int(values.max(initial=0)) + 1, dtype=np.int64)
+    for start in range(0, len(values), 1 << 24):
+        part = np.bincount(values[start : start + (1 << 24)])
+        counts[: len(part)] += part
+    if not counts.any():
+        raise DataError("there are no tokens in the training data.")
+    return cast("Counts", counts)

@@ -1,0 +1,53 @@
+"""What a recipe leaves open is read off the data: the column, the unit, the kind of model; each with its reason."""
+
+from __future__ import annotations
+
+from ostinato.data.sources import Source
+from ostinato.data.text import resolve_text
+from ostinato.errors import RecipeError
+from ostinato.recipe import Recipe, build_recipe
+
+_BOTH = {"classifier": "needs a target column", "language_model": "takes no target column"}
+
+
+def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
+    """`recipe` with its columns, text unit and model kind settled, and what was inferred in words.
+
+    Raises `RecipeError` where the recipe contradicts itself and `DataError` where a column is missing.
+    """
+    notes: list[str] = []
+    data = recipe.data
+    columns = source.columns()
+    target = data.target
+    if target is None and source.format == "folder" and "label" in columns and recipe.model.kind != "language_model":
+        target = "label"
+        notes.append("target: label (the folder has one subfolder a class)")
+    if data.input is None:
+        if source.format not in ("text", "folder"):
+            raise RecipeError(
+                f"`data.input` is not set. Columns of `{source.path}`: {', '.join(columns)}.",
+                hint="name the column that holds the sequence: --input text",
+            )
+        data = data.model_copy(update={"input": "text"})
+    source.require(str(data.input), *([target] if target else []))
+    kind = recipe.model.kind
+    if kind == "auto":
+        kind = "classifier" if target else "language_model"
+        reason = f"there is a target column, {target}" if target else "there is no target column"
+        notes.append(f"model: {kind} ({reason})")
+    if (kind == "classifier") != (target is not None):
+        raise RecipeError(f"`model.kind: {kind}` {_BOTH[kind]}. Received: `data.target` = {target!r}.")
+    text = recipe.features.input
+    if text.unit is None:
+        unit = "words" if kind == "classifier" else "characters"
+        text = resolve_text(text, unit)
+        notes.append(f"input: {data.input} as {unit} (the default of a {kind.replace('_', ' ')})")
+    else:
+        text = resolve_text(text, text.unit)
+    if kind == "language_model" and text.max_length is not None:
+        raise RecipeError("`features.input.max_length` has no meaning for a language model: it reads one long text.")
+    resolved = recipe.model_dump()
+    resolved["data"] |= {"input": data.input, "target": target, "format": source.format}
+    resolved["features"]["input"] = text.model_dump()
+    resolved["model"]["kind"] = kind
+    return build_recipe(resolved), notes

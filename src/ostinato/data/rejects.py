@@ -1,0 +1,56 @@
+"""Rows that can't be used: named by file and line, collected, and either a stop with all of them listed or set aside."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ostinato.errors import DataError
+
+_LISTED = 20
+_KEPT_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """One row: where it stands, why it can't be used, and how it begins."""
+
+    file: str
+    line: int
+    reason: str
+    excerpt: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
+@dataclass
+class BadRows:
+    """What reading collects. `policy` is the recipe's `data.on_bad_row`."""
+
+    policy: str = "stop"
+    rows: list[BadRow] = field(default_factory=list)
+    hints: dict[str, None] = field(default_factory=dict)
+
+    def add(self, file: str, line: int, reason: str, excerpt: str = "", hint: str | None = None) -> None:
+        """Record a row; `hint` is shown once if reading stops."""
+        self.rows.append(BadRow(file, line, reason, excerpt[:_KEPT_CHARACTERS]))
+        if hint:
+            self.hints[hint] = None
+
+    def settle(self) -> int:
+        """After reading: with `stop`, raise `DataError` with the rows listed (first 20). Returns how many are set aside."""
+        if self.rows and self.policy == "stop":
+            shown = "\n".join(f"  {row}" for row in self.rows[:_LISTED])
+            more = f"\n  … and {len(self.rows) - _LISTED:,} more" if len(self.rows) > _LISTED else ""
+            count = "1 row" if len(self.rows) == 1 else f"{len(self.rows):,} rows"
+            hints = "; ".join([*self.hints, "to go on without them: --set data.on_bad_row=skip"])
+            raise DataError(f"{count} can't be used:\n{shown}{more}", hint=hints)
+        return len(self.rows)
+
+    def write(self, folder: Path) -> None:
+        """The rows set aside as `rejected.jsonl` in `folder`, if there are any."""
+        if self.rows:
+            lines = (json.dumps(row.__dict__, ensure_ascii=False) + "\n" for row in self.rows)
+            (folder / "rejected.jsonl").write_text("".join(lines), encoding="utf-8")

@@ -1,0 +1,43 @@
+"""Exception classes of Ostinato, and nothing else.
+
+Every error a user can cause is an :class:`OstinatoError`: one sentence that names the thing, what was expected and what
+was received, and, where a fix is known, a ``hint``. The command line prints it without a traceback and exits with 1.
+"""
+
+from __future__ import annotations
+
+
+class OstinatoError(Exception):
+    """Base class: ``message`` says what is wrong, ``hint`` (optional) says what to do about it."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
+
+
+class RecipeError(OstinatoError):
+    """A recipe, a ``--set`` or an argument that does not describe a possible run."""
+
+
+class DataError(OstinatoError):
+    """Files, rows or columns that can't be used as they are."""
+
+
+class RunError(OstinatoError):
+    """A run directory that is missing, foreign, damaged, or asked for something its model can't do."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint that can't be written or read."""
+
+
+class BackendError(OstinatoError):
+    """A backend that was asked for by name and can't run this layer on this machine."""
+
+
+class ShapeError(OstinatoError):
+    """Tensors whose shape, dtype or device does not fit the layer."""

@@ -1,0 +1,94 @@
+"""A model's outputs on data, and their loss and metrics; used by the training loop, `evaluate`, `predict` and the report."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ostinato.data.batching import BucketedBatches
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.sequences import Ids
+from ostinato.data.streams import Windows
+from ostinato.data.targets import TargetFeature
+from ostinato.evaluation import metrics
+from ostinato.models import Classifier, LanguageModel
+
+_ROWS = 64
+_WINDOW_STEPS = 256
+
+
+def target_loss(outputs: Tensor, targets: Tensor, target: TargetFeature, smoothing: float = 0.0) -> Tensor:
+    """Number: squared error · labels: binary cross-entropy a label · class: cross-entropy. `outputs` (N, num_outputs)."""
+    if target.kind == "number":
+        return F.mse_loss(outputs.squeeze(1), targets)
+    if target.kind == "labels" or target.num_outputs == 1:
+        wanted = targets if target.kind == "labels" else targets.to(outputs.dtype).unsqueeze(1)
+        return F.binary_cross_entropy_with_logits(outputs, wanted * (1 - smoothing) + smoothing / 2)
+    return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
+
+
+def probabilities_of(outputs: Tensor, target: TargetFeature) -> Tensor:
+    """(N, K) probabilities of K classes or labels out of the model's outputs."""
+    if target.kind == "labels":
+        return outputs.sigmoid()
+    if target.num_outputs == 1:
+        second = outputs.sigmoid()
+        return torch.cat([1 - second, second], dim=1)
+    return outputs.softmax(dim=1)
+
+
+def predict_examples(model: Classifier, examples: Examples, device: torch.device) -> Tensor:
+    """The model's outputs (N, num_outputs) for all examples, in their order, without gradients."""
+    batches = BucketedBatches(examples, _ROWS)
+    was_training = model.training
+    model.eval()
+    outputs: list[Tensor] = []
+    rows: list[NDArray[np.int64]] = []
+    with torch.inference_mode():
+        for batch in batches.epoch(0):
+            outputs.append(model(batch.inputs.to(device)).float().cpu())
+            rows.append(batch.rows)
+    model.train(was_training)
+    order = torch.from_numpy(np.argsort(np.concatenate(rows)))
+    return torch.cat(outputs)[order]
+
+
+def evaluate_examples(
+    model: Classifier, examples: Examples, target: TargetFeature, device: torch.device
+) -> metrics.Metrics:
+    """Loss and metrics of a classifier on examples with targets."""
+    outputs = predict_examples(model, examples, device)
+    truth = cast("NDArray[np.float32]", examples.targets)
+    loss = float(target_loss(outputs, torch.from_numpy(np.ascontiguousarray(truth)), target))
+    if target.kind == "number":
+        scaled = outputs.squeeze(1).numpy() * target.std + target.mean
+        return {"loss": loss, **metrics.regression(scaled, truth * target.std + target.mean)}
+    probabilities = probabilities_of(outputs, target).numpy()
+    if target.kind == "labels":
+        return {"loss": loss, **metrics.multilabel(probabilities, truth, target.classes)}
+    return {"loss": loss, **metrics.classification(probabilities, cast("NDArray[np.int64]", truth), target.classes)}
+
+
+def evaluate_stream(
+    model: LanguageModel, values: Ids, features: Features, device: torch.device, num_streams: int = 1
+) -> metrics.Metrics:
+    """Loss and metrics of a language model on one long text, state carried throughout.
+
+    With `num_streams` > 1 the text is read in that many parts side by side: faster, each part beginning without context.
+    """
+    was_training = model.training
+    model.eval()
+    nats, count, states = 0.0, 0, None
+    with torch.inference_mode():
+        for inputs, targets in Windows(values, num_streams, _WINDOW_STEPS).epoch(0):
+            window, states = model.nats(inputs.to(device), targets.to(device), states)
+            nats += float(window)
+            count += targets.numel()
+    model.train(was_training)
+    characters = features.input.recipe.unit == "characters"
+    return {"loss": nats / count, **metrics.language_model(nats, count, characters=characters)}

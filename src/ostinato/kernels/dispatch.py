@@ -1,0 +1,172 @@
+"""Which backend runs a scan: the registry, the choice, and the record of what was chosen.
+
+Names: ``auto`` takes the able backend of the highest priority and logs it once; ``reference``, ``torch``, ``native``,
+``triton`` or a plug-in's own name take that one or raise with the reason. The environment variable ``OSTINATO_BACKEND``
+forces one, whatever a layer asks for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from ostinato import cells
+from ostinato.cells import Cell, Weights
+from ostinato.errors import BackendError
+from ostinato.kernels import reference, torch_backend
+from ostinato.types import State
+
+logger = logging.getLogger("ostinato")
+
+ENVIRONMENT_VARIABLE = "OSTINATO_BACKEND"
+Scan: TypeAlias = Callable[[Cell, Tensor, Tensor, State, Weights], tuple[Tensor, State]]
+Reason: TypeAlias = Callable[[Cell, torch.device, torch.dtype], str | None]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to run a scan.
+
+    Args:
+        name: what users call it.
+        unavailable_reason: (cell, device, dtype) -> why it can't run there, or None if it can.
+        scan: as ``reference.scan``. It runs forward in time only: a layer reverses the rows for the other direction.
+        priority: ``auto`` tries the higher ones first; ``reference`` has 0, ``torch`` 10.
+        placeholder: a name that is reserved for a backend still to come; registering one replaces it.
+    """
+
+    name: str
+    unavailable_reason: Reason
+    scan: Scan
+    priority: int = 0
+    placeholder: bool = False
+
+
+_BACKENDS: dict[str, Backend] = {}
+_LOGGED: set[tuple[str, str, str, torch.dtype]] = set()
+_RECORD: ContextVar[list[str] | None] = ContextVar("ostinato_backend_record", default=None)
+
+
+def register(backend: Backend) -> None:
+    """Make ``backend`` available under its name.
+
+    Raises:
+        BackendError: if the name is ``auto``, or taken by a backend that is no placeholder.
+    """
+    known = _BACKENDS.get(backend.name)
+    if backend.name == "auto" or (known is not None and not known.placeholder):
+        raise BackendError(f"a backend named `{backend.name}` is registered already.")
+    _BACKENDS[backend.name] = backend
+
+
+def unregister(name: str) -> None:
+    """Forget the backend called ``name``; a reserved name goes back to its placeholder."""
+    _BACKENDS.pop(name, None)
+    if name in _RESERVED:
+        _BACKENDS[name] = _placeholder(name)
+
+
+def available(
+    cell: Cell | None = None, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> dict[str, str | None]:
+    """For each backend None if it can run ``cell`` (an LSTM by default) there, else the reason why not."""
+    wanted = cell or cells.get("lstm")
+    where = torch.device(device)
+    return {name: backend.unavailable_reason(wanted, where, dtype) for name, backend in sorted(_BACKENDS.items())}
+
+
+def choose(requested: str, cell: Cell, device: torch.device, dtype: torch.dtype) -> Backend:
+    """The backend to run ``cell`` with.
+
+    Args:
+        requested: ``auto`` or a backend's name; ``OSTINATO_BACKEND``, where set, counts instead.
+
+    Raises:
+        BackendError: if the one asked for doesn't exist or can't run this.
+    """
+    forced = os.environ.get(ENVIRONMENT_VARIABLE)
+    name = forced or requested
+    asked_by = f"environment variable {ENVIRONMENT_VARIABLE}" if forced else "`backend`"
+    if name == "auto":
+        return _best(cell, device, dtype)
+    if name not in _BACKENDS:
+        near = difflib.get_close_matches(name.lower(), ["auto", *_BACKENDS], n=1)
+        raise BackendError(
+            f"{asked_by} must be one of auto, {', '.join(sorted(_BACKENDS))}. Received: {name!r}.",
+            hint=f"did you mean {near[0]}?" if near else None,
+        )
+    reason = _BACKENDS[name].unavailable_reason(cell, device, dtype)
+    if reason is not None:
+        raise BackendError(
+            f"backend `{name}`, asked for by {asked_by}, can't run `{cell.name}` on {device.type} in {dtype}: "
+            f"{reason}.",
+            hint='backend="auto" takes the fastest one that can; `ostinato info` lists them.',
+        )
+    return _BACKENDS[name]
+
+
+def check_name(requested: str) -> None:
+    """Raise a BackendError unless ``requested`` is ``auto`` or a known backend, able or not."""
+    if requested != "auto" and requested not in _BACKENDS:
+        choose(requested, cells.get("lstm"), torch.device("cpu"), torch.float32)
+
+
+def scan(
+    requested: str, cell: Cell, values: Tensor, batch_sizes: Tensor, state: State, weights: Weights
+) -> tuple[Tensor, State]:
+    """Choose a backend and run it; see ``reference.scan`` for the rest of the arguments and what is returned."""
+    backend = choose(requested, cell, values.device, values.dtype)
+    seen = _RECORD.get()
+    if seen is not None:
+        seen.append(backend.name)
+    return backend.scan(cell, values, batch_sizes, state, weights)
+
+
+@contextmanager
+def record() -> Iterator[list[str]]:
+    """Collect the name of the backend of every scan run inside the ``with`` block, in order: one a layer and direction.
+
+    Example:
+        >>> with record() as ran:
+        ...     _ = nn.LSTM(3, 4, backend="reference")(torch.zeros(5, 2, 3))
+        >>> ran
+        ['reference']
+    """
+    seen: list[str] = []
+    token = _RECORD.set(seen)
+    try:
+        yield seen
+    finally:
+        _RECORD.reset(token)
+
+
+def _best(cell: Cell, device: torch.device, dtype: torch.dtype) -> Backend:
+    ranked = sorted(_BACKENDS.values(), key=lambda backend: -backend.priority)
+    best = next(backend for backend in ranked if backend.unavailable_reason(cell, device, dtype) is None)
+    key = (best.name, cell.name, device.type, dtype)
+    if key not in _LOGGED:
+        _LOGGED.add(key)
+        logger.info("backend auto: `%s` on %s in %s runs with `%s`", cell.name, device.type, dtype, best.name)
+    return best
+
+
+_RESERVED = ("native", "triton")
+
+
+def _placeholder(name: str) -> Backend:
+    return Backend(name, lambda *_: "it comes with a later release", reference.scan, priority=-1, placeholder=True)
+
+
+register(Backend("reference", lambda *_: None, reference.scan, priority=0))
+register(Backend("torch", torch_backend.unavailable_reason, torch_backend.scan, priority=10))
+for _name in _RESERVED:
+    register(_placeholder(_name))

@@ -1,0 +1,41 @@
+"""Many-to-one: a sequence to a class, to any number of labels, or to a number."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ostinato.models.encoder import RecurrentEncoder
+from ostinato.nn import Pooling
+from ostinato.recipe import ModelRecipe
+from ostinato.types import Ragged
+
+
+class Classifier(nn.Module):
+    """embedding → recurrent stack → pooling over time → (ReLU layer) → output.
+
+    Args:
+        recipe: the model's part of a recipe.
+        vocab_size: V.
+        num_outputs: 1 for two classes (the logit of the second) or a number, else one a class or label.
+
+    Example:
+        >>> model = Classifier(ModelRecipe(hidden_size=8), vocab_size=50, num_outputs=1)
+        >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).shape
+        torch.Size([2, 1])
+    """
+
+    def __init__(self, recipe: ModelRecipe, vocab_size: int, num_outputs: int) -> None:
+        super().__init__()
+        self.encoder = RecurrentEncoder(recipe, vocab_size)
+        self.pooling = Pooling(recipe.pooling, self.encoder.output_size, recipe.bidirectional)
+        self.dropout = nn.Dropout(recipe.head_dropout)
+        size = self.pooling.output_size
+        self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
+        self.output = nn.Linear(recipe.head_size or size, num_outputs)
+
+    def forward(self, ids: Ragged) -> Tensor:
+        """Logits (N, num_outputs), or standardised numbers, in the original order of the rows."""
+        hidden, _ = self.encoder(ids)
+        pooled: Tensor = self.dropout(self.pooling(hidden))  # (N, F)
+        logits: Tensor = self.output(self.hidden(pooled))
+        return logits

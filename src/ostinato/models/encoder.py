@@ -1,0 +1,89 @@
+"""Embedding and recurrent stack with their dropouts: what every model that reads tokens has in common."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.data.vocabulary import PAD_ID
+from ostinato.errors import RecipeError
+from ostinato.nn import Embedding, LockedDropout, RecurrentStack, WordDropout, build
+from ostinato.recipe import ModelRecipe
+from ostinato.types import Ragged, State
+
+IdsT = TypeVar("IdsT", Tensor, Ragged)
+
+
+class RecurrentEncoder(nn.Module):
+    """Ids to the hidden states of the last layer.
+
+    embedding → word dropout → locked input dropout → [recurrent layer → locked hidden dropout] × num_layers
+
+    Args:
+        recipe: sizes, cell and dropouts.
+        vocab_size: V.
+
+    Shapes: ids (L, N) in a tensor or (sum L,) in a Ragged; output (L, N, D*H) or a Ragged of (sum L, D*H).
+    """
+
+    def __init__(self, recipe: ModelRecipe, vocab_size: int) -> None:
+        super().__init__()
+        self.embedding = Embedding(
+            vocab_size, recipe.embedding_dim, padding_idx=PAD_ID, embedding_dropout=recipe.embedding_dropout
+        )
+        with torch.no_grad():
+            self.embedding.weight.mul_(recipe.embedding_std)
+        self.word_dropout = WordDropout(recipe.word_dropout)
+        self.input_dropout = LockedDropout(recipe.input_dropout, batch_first=False)
+        self.hidden_dropout = LockedDropout(recipe.hidden_dropout, batch_first=False)
+        layers: list[RecurrentStack] = []
+        for _ in range(recipe.num_layers):
+            layers.append(
+                build(
+                    recipe.cell,
+                    layers[-1].output_size if layers else recipe.embedding_dim,
+                    recipe.hidden_size,
+                    bidirectional=recipe.bidirectional,
+                    proj_size=recipe.proj_size,
+                    backend=recipe.backend,
+                )
+            )
+        self.layers = nn.ModuleList(layers)
+        self.output_size = layers[-1].output_size
+        if recipe.forget_bias is not None:
+            for layer in layers:
+                _set_forget_bias(layer, recipe.forget_bias)
+
+    def forward(self, ids: IdsT, states: list[State] | None = None) -> tuple[IdsT, list[State]]:
+        """The output of the last layer, and the final state of each layer, (D, N, H) a tensor.
+
+        Args:
+            ids: tokens, a tensor (L, N) or a Ragged.
+            states: the initial state of each layer, as returned; none: zeros.
+        """
+        hidden = self.input_dropout(self.word_dropout(self.embedding(ids)))
+        final: list[State] = []
+        for number, layer in enumerate(self.layers):
+            state = None if states is None else states[number]
+            hidden, after = layer(hidden, state if state is None or len(state) > 1 else state[0])
+            final.append(after if isinstance(after, tuple) else (after,))
+            hidden = self.hidden_dropout(hidden)
+        return hidden, final
+
+
+def _set_forget_bias(layer: RecurrentStack, value: float) -> None:
+    """Both biases of a gate add up: the input's gets the value, the hidden's zero (Jozefowicz et al. 2015, section 2.1)."""
+    if "f" not in layer.cell.gates:
+        raise RecipeError(
+            f"`model.forget_bias` needs a cell with a forget gate. Received: `model.cell` = {layer.cell.name}."
+        )
+    gate = layer.cell.gates.index("f")
+    rows = slice(gate * layer.hidden_size, (gate + 1) * layer.hidden_size)
+    with torch.no_grad():
+        for name, weight in layer.named_parameters():
+            if name.startswith("bias_ih"):
+                weight[rows] = value
+            elif name.startswith("bias_hh"):
+                weight[rows] = 0.0

@@ -1,0 +1,59 @@
+"""Next-token prediction over one long sequence, with state carried from window to window."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.models.encoder import RecurrentEncoder
+from ostinato.recipe import ModelRecipe
+from ostinato.types import State
+
+
+class LanguageModel(nn.Module):
+    """embedding → recurrent stack → output over the vocabulary.
+
+    With `tie_embeddings` the output weight is the embedding (Press & Wolf 2017, arXiv:1608.05859); where the stack's
+    output and the embedding differ in size, a linear layer without bias stands between.
+
+    Args:
+        recipe: the model's part of a recipe.
+        vocab_size: V.
+
+    Example:
+        >>> model = LanguageModel(ModelRecipe(hidden_size=8), vocab_size=50)
+        >>> logits, states = model(torch.zeros(7, 2, dtype=torch.long))
+        >>> logits.shape
+        torch.Size([7, 2, 50])
+    """
+
+    def __init__(self, recipe: ModelRecipe, vocab_size: int) -> None:
+        super().__init__()
+        self.encoder = RecurrentEncoder(recipe, vocab_size)
+        self.dropout = nn.Dropout(recipe.head_dropout)
+        size = self.encoder.output_size
+        self.tied = recipe.tie_embeddings
+        self.bridge = (
+            nn.Linear(size, recipe.embedding_dim, bias=False)
+            if self.tied and size != recipe.embedding_dim
+            else nn.Identity()
+        )
+        self.output = nn.Linear(recipe.embedding_dim if self.tied else size, vocab_size)
+        if self.tied:
+            self.output.weight = self.encoder.embedding.weight
+
+    def forward(self, ids: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """Logits (L, N, V) of the token that follows each of `ids` (L, N), and the final state of each layer."""
+        hidden, final = self.encoder(ids, states)
+        logits: Tensor = self.output(self.dropout(self.bridge(hidden)))
+        return logits, final
+
+    def nats(self, ids: Tensor, targets: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """Sum of -ln p(target) over a window, and the final states."""
+        logits, final = self(ids, states)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum"), final
+
+
+def detach(states: list[State]) -> list[State]:
+    """The same states without a history: gradients end at the window's start (truncated BPTT)."""
+    return [tuple(tensor.detach() for tensor in state) for state in states]

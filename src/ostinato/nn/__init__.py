@@ -1,0 +1,24 @@
+"""Layers. ``RNN``, ``LSTM`` and ``GRU`` stand in for those of ``torch.nn``; the rest works on ``Ragged`` batches."""
+
+from ostinato.nn.dropout import LockedDropout, WordDropout
+from ostinato.nn.embedding import Embedding
+from ostinato.nn.pooling import AttentionPooling, Pooling, pool_last, pool_max, pool_mean, pool_sum
+from ostinato.nn.recurrent import GRU, LSTM, RNN, build
+from ostinato.nn.stack import RecurrentStack
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "AttentionPooling",
+    "Embedding",
+    "LockedDropout",
+    "Pooling",
+    "RecurrentStack",
+    "WordDropout",
+    "build",
+    "pool_last",
+    "pool_max",
+    "pool_mean",
+    "pool_sum",
+]

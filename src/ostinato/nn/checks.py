@@ -1,0 +1,80 @@
+"""What a recurrent layer checks before it computes, and the texts of its complaints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ostinato.errors import RecipeError, ShapeError
+from ostinato.types import State
+
+
+def check_positive(**sizes: Any) -> None:
+    """Raise unless every named size is an integer of at least one."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise RecipeError(f"`{name}` must be a positive integer. Received: {size!r}.")
+
+
+def check_flags(**flags: Any) -> None:
+    """Raise unless every named flag is True or False."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise RecipeError(
+                f"`{name}` must be True or False. Received: {flag!r}.",
+                hint="check the order of the positional arguments, or name them.",
+            )
+
+
+def check_probability(**probabilities: Any) -> None:
+    """Raise unless every named probability lies in [0, 1]."""
+    for name, probability in probabilities.items():
+        number = isinstance(probability, int | float) and not isinstance(probability, bool)
+        if not number or not 0.0 <= probability <= 1.0:
+            raise RecipeError(f"`{name}` must be a probability from 0 to 1. Received: {probability!r}.")
+
+
+def check_features(values: Tensor, size: int, name: str, dtype: torch.dtype, device: torch.device) -> None:
+    """Raise unless ``values`` has ``size`` features on its last axis, and the dtype and device of the weights."""
+    if values.dim() == 0 or values.shape[-1] != size:
+        raise ShapeError(
+            f"the last axis of the input must have `{name}` = {size} features. Received: shape {tuple(values.shape)}."
+        )
+    if values.device != device:
+        raise ShapeError(
+            f"the input must lie on the device of the weights, {device}. Received: {values.device}.",
+            hint=f"input.to({str(device)!r}) moves it.",
+        )
+    if values.dtype != dtype and not torch.is_autocast_enabled(device.type):
+        raise ShapeError(
+            f"the input must have the dtype of the weights, {dtype}. Received: {values.dtype}.",
+            hint=f"input.to({dtype}) converts it, or layer.to({values.dtype}) the layer."
+            if values.dtype.is_floating_point
+            else "embed or encode integer ids first.",
+        )
+
+
+def check_state(hx: Tensor | State, names: tuple[str, ...], shapes: tuple[tuple[int, ...], ...], like: Tensor) -> State:
+    """``hx`` as a tuple of one tensor for each of ``names``, after checking shape, dtype and device."""
+    states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+    wanted = ", ".join(f"{name}_0" for name in names)
+    if len(states) != len(names):
+        raise ShapeError(
+            f"`hx` must be {'the tensor' if len(names) == 1 else 'the tuple'} {wanted}. "
+            f"Received: {len(states)} tensor{'s' if len(states) != 1 else ''}."
+        )
+    for name, state, shape in zip(names, states, shapes, strict=True):
+        if tuple(state.shape) != shape:
+            raise ShapeError(
+                f"`{name}_0` must have shape (D*num_layers, N, H) = {shape}. Received: {tuple(state.shape)}."
+                if len(shape) == 3
+                else f"`{name}_0` must have shape (D*num_layers, H) = {shape}. Received: {tuple(state.shape)}."
+            )
+        if state.dtype != like.dtype or state.device != like.device:
+            raise ShapeError(
+                f"`{name}_0` must have the dtype and device of the input, {like.dtype} on {like.device}. "
+                f"Received: {state.dtype} on {state.device}."
+            )
+    return states

@@ -1,0 +1,149 @@
+"""Pooling: one vector a row out of a Ragged, (sum L, F) -> (N, F) in the original order of the rows.
+
+Whatever the kind, a row of length zero gives zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.errors import RecipeError, ShapeError
+from ostinato.nn.checks import check_positive
+from ostinato.types import Ragged
+
+KINDS = ("last", "mean", "max", "attention")
+
+
+def pool_last(ragged: Ragged, bidirectional: bool = False) -> Tensor:
+    """The last value of each row, (N, F).
+
+    With ``bidirectional`` the second half of the features is taken at the row's first step, where the reverse direction
+    has read all of it.
+    """
+    if not bidirectional:
+        return ragged.select_last()
+    forward, backward = ragged.values.chunk(2, dim=-1)
+    return torch.cat([ragged.with_values(forward).select_last(), ragged.with_values(backward).select_first()], dim=-1)
+
+
+def pool_sum(ragged: Ragged) -> Tensor:
+    """The sum of each row's values, (N, F)."""
+    zeros = ragged.values.new_zeros((ragged.num_rows, *ragged.values.shape[1:]))
+    return zeros.index_add(0, _original_rows(ragged), ragged.values)
+
+
+def pool_mean(ragged: Ragged) -> Tensor:
+    """The mean of each row's values, (N, F)."""
+    counts = ragged.lengths.clamp(min=1).to(ragged.values)
+    return pool_sum(ragged) / counts.unsqueeze(-1)
+
+
+def pool_max(ragged: Ragged) -> Tensor:
+    """The largest of each row's values, feature by feature, (N, F); of equal ones one gets the gradient."""
+    if ragged.max_length == 0:
+        return pool_sum(ragged)
+    padded, lengths = ragged.to_padded(padding_value=-torch.inf)
+    largest = padded.max(dim=1).values
+    return largest.masked_fill((lengths == 0).to(largest.device).unsqueeze(-1), 0.0)
+
+
+class AttentionPooling(nn.Module):
+    r"""A weighted mean of each row with a learned query.
+
+    .. math::
+
+        s_t = q \cdot \tanh(h_t W^T + b), \quad a = \mathrm{softmax}(s), \quad y = \sum_t a_t h_t
+
+    Source: Z. Yang et al., "Hierarchical Attention Networks for Document Classification", NAACL 2016, eq. 5-7.
+
+    Args:
+        input_size: F, features of the values, >= 1.
+    """
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        check_positive(input_size=input_size)
+        self.key = nn.Linear(input_size, input_size)
+        self.query = nn.Linear(input_size, 1, bias=False)
+
+    def scores(self, ragged: Ragged) -> Ragged:
+        """The weight of every value, (sum L,); those of a row add up to one."""
+        scores = self.query(torch.tanh(self.key(ragged.values)))  # (sum L, 1)
+        rows = _original_rows(ragged)
+        largest = pool_max(ragged.with_values(scores.detach()))
+        weights = torch.exp(scores - largest[rows])
+        total = pool_sum(ragged.with_values(weights))
+        return ragged.with_values((weights / total[rows]).squeeze(-1))
+
+    def forward(self, ragged: Ragged) -> Tensor:
+        """(sum L, F) -> (N, F)."""
+        weights = self.scores(ragged).values.unsqueeze(-1)
+        return pool_sum(ragged.with_values(weights * ragged.values))
+
+
+class Pooling(nn.Module):
+    """One or several kinds of pooling, side by side.
+
+    Args:
+        kinds: one or several of ``last``, ``mean``, ``max``, ``attention``.
+        input_size: F, features of the values, >= 1.
+        bidirectional: whether the values come from two directions, forward half first; matters to ``last``.
+
+    Raises:
+        RecipeError: if a kind is unknown or given twice.
+
+    Example:
+        >>> pool = Pooling(("last", "max"), input_size=4)
+        >>> pool(Ragged.from_padded(torch.ones(2, 5, 4), [5, 0])).shape, pool.output_size
+        (torch.Size([2, 8]), 8)
+    """
+
+    def __init__(self, kinds: str | Sequence[str], input_size: int, bidirectional: bool = False) -> None:
+        super().__init__()
+        check_positive(input_size=input_size)
+        self.kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+        if not self.kinds or len(set(self.kinds)) < len(self.kinds) or not set(self.kinds) <= set(KINDS):
+            raise RecipeError(f"`pooling` must be one or several of {', '.join(KINDS)}. Received: {kinds!r}.")
+        if bidirectional and input_size % 2:
+            raise RecipeError(f"`input_size` must be even with `bidirectional`. Received: {input_size}.")
+        self.input_size = input_size
+        self.bidirectional = bidirectional
+        self.attention = AttentionPooling(input_size) if "attention" in self.kinds else None
+
+    @property
+    def output_size(self) -> int:
+        """Features of the result: ``len(kinds) * input_size``."""
+        return len(self.kinds) * self.input_size
+
+    def forward(self, ragged: Ragged) -> Tensor:
+        """(sum L, F) -> (N, output_size), in the original order of the rows; zeros for an empty row.
+
+        Raises:
+            ShapeError: if the values don't have ``input_size`` features.
+        """
+        if ragged.values.dim() != 2 or ragged.values.shape[1] != self.input_size:
+            raise ShapeError(
+                f"the values must have shape (sum L, {self.input_size}). Received: {tuple(ragged.values.shape)}."
+            )
+        return torch.cat([self._pool(kind, ragged) for kind in self.kinds], dim=-1)
+
+    def extra_repr(self) -> str:
+        """The arguments."""
+        text = f"{'+'.join(self.kinds)}, {self.input_size}"
+        return text + (", bidirectional=True" if self.bidirectional else "")
+
+    def _pool(self, kind: str, ragged: Ragged) -> Tensor:
+        if self.attention is not None and kind == "attention":
+            pooled: Tensor = self.attention(ragged)
+            return pooled
+        if kind == "last":
+            return pool_last(ragged, self.bidirectional)
+        return pool_mean(ragged) if kind == "mean" else pool_max(ragged)
+
+
+def _original_rows(ragged: Ragged) -> Tensor:
+    """(sum L,): for every packed value its row in the original order."""
+    return ragged.sorted_indices[ragged.rows_index()]

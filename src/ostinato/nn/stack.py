@@ -1,0 +1,239 @@
+"""The stack of recurrent layers that works with any cell: directions, layers, kinds of input, state."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TypeAlias, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence
+
+from ostinato import cells
+from ostinato.cells import Cell
+from ostinato.errors import RecipeError, ShapeError
+from ostinato.kernels import dispatch
+from ostinato.nn import checks
+from ostinato.types import Counts, Ragged, State
+
+Sequences: TypeAlias = "Tensor | PackedSequence | Ragged"
+SequencesT = TypeVar("SequencesT", Tensor, PackedSequence, Ragged)
+
+
+class RecurrentStack(nn.Module):
+    """``num_layers`` layers of one cell, in one or two directions.
+
+    Each layer runs ``state_t = cell.step(cell.project(x_t), state_{t-1})`` over its rows, the layer above reads the
+    outputs, with two directions those of both side by side, the reverse one running each row from its own end.
+
+    Args:
+        cell: the recurrence, or its registered name.
+        input_size: I, features of the input, >= 1.
+        hidden_size: H, >= 1.
+        num_layers: >= 1.
+        bias: whether the cell has biases.
+        batch_first: padded tensors are (N, L, I) rather than (L, N, I). No effect on Ragged, packed and 2-D inputs.
+        dropout: probability in [0, 1] of zeroing an output of every layer but the last, while training.
+        bidirectional: D = 2 rather than 1.
+        proj_size: size of the output if the cell projects it (LSTM), 0 for none; < hidden_size.
+        device: where the weights are made.
+        dtype: of the weights.
+        backend: ``auto``, ``reference``, ``torch``, ``native``, ``triton`` or a plug-in's name.
+
+    Raises:
+        RecipeError: if the arguments describe no possible layer.
+        BackendError: if ``backend`` is unknown; at the first call, if it can't run here.
+
+    Example:
+        >>> layer = RecurrentStack("gru", 3, 4, bidirectional=True)
+        >>> output, h_n = layer(torch.zeros(7, 2, 3), lengths=[7, 0])
+        >>> output.shape, h_n.shape
+        (torch.Size([7, 2, 8]), torch.Size([2, 2, 4]))
+    """
+
+    def __init__(
+        self,
+        cell: Cell | str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        checks.check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        checks.check_flags(bias=bias, batch_first=batch_first, bidirectional=bidirectional)
+        checks.check_probability(dropout=dropout)
+        dispatch.check_name(backend)
+        self.cell = cells.get(cell) if isinstance(cell, str) else cell
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        self.backend = backend
+        self._check_projection()
+        if dropout > 0 and num_layers == 1:
+            warnings.warn(
+                f"`dropout` acts between layers, so it has no effect with one layer. Received: dropout={dropout}, "
+                "num_layers=1.",
+                stacklevel=3 if type(self) is not RecurrentStack else 2,
+            )
+        self._make_weights(device, dtype)
+        self.reset_parameters()
+
+    @property
+    def num_directions(self) -> int:
+        """D."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output: D * H, or D * proj_size."""
+        return self.num_directions * self._state_sizes[0]
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """The parameters of each layer and direction, in torch.nn's order."""
+        return [[getattr(self, name) for name in names.values()] for names in self._weight_names]
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as ``torch.nn`` does from the same state of the random number generator."""
+        for index in range(len(self._weight_names)):
+            self.cell.initialise(self._weights(index), self.hidden_size)
+
+    def flatten_parameters(self) -> None:
+        """Does nothing; it is here so that code written for ``torch.nn`` runs unchanged."""
+
+    def forward(
+        self, input: SequencesT, hx: Tensor | State | None = None, *, lengths: Counts | None = None
+    ) -> tuple[SequencesT, Tensor | State]:
+        """Run the stack over a batch.
+
+        Args:
+            input: (L, N, I), (N, L, I) with ``batch_first``, one row (L, I), a PackedSequence or a Ragged.
+            hx: initial state in the original order of the rows: ``h_0`` or, for an LSTM, ``(h_0, c_0)``, each
+                (D*num_layers, N, H), or (D*num_layers, H) for one row. Zeros by default.
+            lengths: (N,) integers, only with a padded 3-D input: the steps of each row, in any order, zero allowed.
+                What lies behind a row's end is never read, and the output is zero there.
+
+        Returns:
+            the output, of the input's own kind with ``output_size`` features, and the state at each row's own end,
+            shaped as ``hx``; an empty row ends as it began.
+
+        Raises:
+            ShapeError: if the input, the state or the lengths don't fit.
+            BackendError: if the backend asked for can't run this.
+        """
+        weight = next(iter(self._weights(0).values()))
+        values = (
+            input if isinstance(input, Tensor) else input.data if isinstance(input, PackedSequence) else input.values
+        )
+        checks.check_features(values, self.input_size, "input_size", weight.dtype, weight.device)
+        if lengths is not None and not (isinstance(input, Tensor) and input.dim() == 3):
+            raise ShapeError(
+                "`lengths` goes with a padded 3-D tensor. "
+                f"Received: {f'a {input.dim()}-D tensor' if isinstance(input, Tensor) else type(input).__name__}."
+            )
+        if isinstance(input, Ragged):
+            return self._run(input, hx)
+        if isinstance(input, PackedSequence):
+            ragged, state = self._run(Ragged.from_packed(input), hx)
+            return input._replace(data=ragged.values), state
+        if input.dim() == 2:
+            return self._run_one_row(input, hx)
+        if input.dim() != 3:
+            raise ShapeError(
+                f"the input must have 3 axes, or 2 for one row without a batch axis. Received: {tuple(input.shape)}."
+            )
+        ragged, state = self._run(Ragged.from_padded(input, lengths, self.batch_first), hx)
+        return ragged.to_padded(self.batch_first, total_length=input.shape[1 if self.batch_first else 0])[0], state
+
+    def extra_repr(self) -> str:
+        """The arguments that differ from their defaults, as torch.nn prints them."""
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
+        for name, default in (defaults | {"bidirectional": False, "backend": "auto"}).items():
+            value = getattr(self, name)
+            if value != default:
+                parts.append(f"{name}={value}")
+        if type(self) is RecurrentStack:
+            parts.insert(0, repr(self.cell.name))
+        return ", ".join(parts)
+
+    def _run_one_row(self, input: Tensor, hx: Tensor | State | None) -> tuple[Tensor, Tensor | State]:
+        """(L, I) -> (L, H), with states (D*num_layers, H)."""
+        if hx is not None:
+            shapes = tuple((self.num_directions * self.num_layers, size) for size in self._state_sizes)
+            hx = tuple(part.unsqueeze(1) for part in checks.check_state(hx, self.cell.state_names, shapes, input))
+        ragged, state = self._run(Ragged.from_padded(input.unsqueeze(0)), hx)
+        return ragged.values, state.squeeze(1) if isinstance(state, Tensor) else tuple(
+            part.squeeze(1) for part in state
+        )
+
+    def _run(self, ragged: Ragged, hx: Tensor | State | None) -> tuple[Ragged, Tensor | State]:
+        initial = self._initial_state(ragged, hx)
+        finals: list[State] = []
+        for layer in range(self.num_layers):
+            outputs: list[Tensor] = []
+            for direction in range(self.num_directions):
+                index = layer * self.num_directions + direction
+                source = ragged.reversed() if direction else ragged
+                state = tuple(part[index] for part in initial)
+                output, final = dispatch.scan(
+                    self.backend, self.cell, source.values, ragged.batch_sizes, state, self._weights(index)
+                )
+                outputs.append(ragged.with_values(output).reversed().values if direction else output)
+                finals.append(final)
+            ragged = ragged.with_values(torch.cat(outputs, dim=1) if self.bidirectional else outputs[0])
+            if layer < self.num_layers - 1 and self.dropout > 0:
+                ragged = ragged.with_values(F.dropout(ragged.values, self.dropout, self.training))
+        stacked = tuple(torch.stack(parts) for parts in zip(*finals, strict=True))  # (D*num_layers, N, H) each
+        state = tuple(part.index_select(1, ragged.unsorted_indices) for part in stacked)
+        return ragged, state[0] if len(state) == 1 else state
+
+    def _initial_state(self, ragged: Ragged, hx: Tensor | State | None) -> State:
+        """Initial states (D*num_layers, N, H) in the order of the packed rows."""
+        shapes = tuple((self.num_directions * self.num_layers, ragged.num_rows, size) for size in self._state_sizes)
+        if hx is None:
+            return tuple(ragged.values.new_zeros(shape) for shape in shapes)
+        states = checks.check_state(hx, self.cell.state_names, shapes, ragged.values)
+        return tuple(part.index_select(1, ragged.sorted_indices) for part in states)
+
+    def _weights(self, index: int) -> dict[str, Tensor]:
+        """Weights of the layer and direction ``index = layer * D + direction`` by their names without a suffix."""
+        return {name: getattr(self, full) for name, full in self._weight_names[index].items()}
+
+    def _make_weights(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
+        self._state_sizes = self.cell.state_sizes(self.hidden_size, self.proj_size)
+        self._weight_names: list[dict[str, str]] = []
+        for layer in range(self.num_layers):
+            width = self.input_size if layer == 0 else self.output_size
+            for suffix in ("", "_reverse")[: self.num_directions]:
+                shapes = self.cell.parameter_shapes(width, self.hidden_size, self.proj_size, self.bias)
+                names = {name: f"{name}_l{layer}{suffix}" for name in shapes}
+                self._weight_names.append(names)
+                for name, full in names.items():
+                    empty = torch.empty(shapes[name], device=device, dtype=dtype)
+                    self.register_parameter(full, nn.Parameter(empty))
+
+    def _check_projection(self) -> None:
+        size = self.proj_size
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < self.hidden_size:
+            raise RecipeError(
+                f"`proj_size` must be an integer from 0 (none) to less than `hidden_size` = {self.hidden_size}. "
+                f"Received: {size!r}."
+            )
+        if size and not self.cell.supports_projection:
+            raise RecipeError(f"`proj_size` is not defined for the cell `{self.cell.name}`. Received: {size}.")

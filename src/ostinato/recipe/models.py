@@ -1,0 +1,159 @@
+"""The configuration of a run: one frozen model a component, each default written once.
+
+A recipe says where the data is, how columns become sequences, which model reads them and how it is trained. The resolved
+recipe (nothing left to infer) is saved with the run as ``recipe.yaml`` and reads back to an equal object.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _no_bool(value: object) -> object:
+    """YAML's `true` is no count: without this, pydantic reads it as 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"a number is needed here. Received: {str(value).lower()}.")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
+PositiveInt = Annotated[int, BeforeValidator(_no_bool), Field(gt=0)]
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Pooling = Literal["last", "mean", "max", "attention"]
+
+
+class Component(BaseModel):
+    """What every part of a recipe shares: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class DataRecipe(Component):
+    """Where rows come from, which columns matter, and what happens to rows that can't be read."""
+
+    train: str | None = Field(
+        None, description="a file, a folder (one subfolder a class), or catalogue name, `imdb:train`"
+    )
+    validation: Annotated[float, Field(gt=0.0, lt=1.0)] | str = Field(
+        0.1, description="share of the training rows (last share of a text), or a file or catalogue name"
+    )
+    test: str | None = Field(None, description="what `ostinato evaluate RUN` scores when no file is given")
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "text", "folder"] = "auto"
+    encoding: Literal["auto", "utf-8", "latin-1"] = Field(
+        "auto", description="auto: UTF-8 (with or without BOM) or Latin-1"
+    )
+    input: str | None = Field(None, description="the column that holds the sequence")
+    target: str | None = Field(None, description="the column to predict; none for a language model")
+    on_bad_row: Literal["stop", "skip"] = Field("stop", description="skip: set bad rows aside in rejected.jsonl")
+    max_characters: PositiveInt = Field(1_000_000, description="a longer row is a bad row; a text file has no limit")
+    split_seed: Count = Field(1, description="seed of the train/validation split")
+
+
+class TextRecipe(Component):
+    """How text becomes a sequence of integers. `None` means: the default of the unit, written out when resolved."""
+
+    kind: Literal["text"] = "text"
+    unit: Literal["words", "characters", "subwords"] | None = None
+    markup: Literal["remove", "keep"] | None = Field(None, description="tags and entities; words: remove, else keep")
+    case: Literal["fold", "keep"] | None = Field(None, description="words: fold, else keep")
+    emoticons: Literal["in_place", "append", "drop"] = "in_place"
+    punctuation: Literal["remove", "keep"] | None = Field(None, description="words: remove, else keep")
+    digits: Literal["keep", "remove"] = "keep"
+    contractions: Literal["split", "keep"] = Field("split", description="keep: don't stays one word")
+    min_frequency: PositiveInt = Field(1, description="rarer tokens become <unk>")
+    max_size: PositiveInt | None = Field(None, description="tokens kept, the most frequent first (subwords: 8000)")
+    max_length: PositiveInt | None = Field(None, description="longer sequences are cut to this many tokens")
+    truncate: Literal["tail", "head", "middle"] = Field("tail", description="which part is cut off")
+
+
+class TargetRecipe(Component):
+    """How the target column is read."""
+
+    kind: Literal["auto", "class", "labels", "number"] = Field(
+        "auto", description="class: one of several; labels: any number of several; number: regression"
+    )
+    separator: str = Field(",", min_length=1, description="between labels, where a cell is no JSON list")
+
+
+class FeaturesRecipe(Component):
+    """One feature a column."""
+
+    input: TextRecipe = TextRecipe()
+    target: TargetRecipe = TargetRecipe()
+
+
+class ModelRecipe(Component):
+    """The network: embedding, recurrent stack, head."""
+
+    kind: Literal["auto", "classifier", "language_model"] = "auto"
+    cell: str = Field("lstm", description="any registered cell: elman, elman_relu, gru, lstm")
+    embedding_dim: PositiveInt = 64
+    embedding_std: Positive = Field(0.1, description="embeddings start from N(0, embedding_std)")
+    hidden_size: PositiveInt = 128
+    num_layers: PositiveInt = 1
+    bidirectional: bool = False
+    proj_size: Count = Field(0, description="cells with a projection (LSTM); 0: none")
+    pooling: tuple[Pooling, ...] = Field(("last",), min_length=1, description="classifier: concatenated in this order")
+    head_size: Count = Field(0, description="classifier: units of a ReLU layer before the output")
+    tie_embeddings: bool = Field(False, description="language model: output weights are the embedding's")
+    forget_bias: float | None = Field(None, description="LSTM: initial forget-gate bias; none: torch's default")
+    word_dropout: Probability = Field(0.0, description="share of positions whose embedding is zeroed")
+    embedding_dropout: Probability = Field(0.0, description="share of token types whose embedding is zeroed")
+    input_dropout: Probability = Field(0.0, description="locked: the same units of a row at every step")
+    hidden_dropout: Probability = Field(0.0, description="locked: on the output of every layer")
+    head_dropout: Probability = Field(0.0, description="on what the head reads")
+    backend: Literal["auto", "reference", "torch", "native", "triton"] = "auto"
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelRecipe:
+        if self.proj_size >= self.hidden_size:
+            raise ValueError(
+                f"`model.proj_size` must be below hidden_size ({self.hidden_size}). Received: {self.proj_size}."
+            )
+        if self.kind == "language_model" and self.bidirectional:
+            raise ValueError(
+                "`model.bidirectional` must be false for a language model: it would read what it predicts."
+            )
+        return self
+
+
+class TrainingRecipe(Component):
+    """The optimisation. A budget is a number of epochs, of minutes, or both (whichever ends first)."""
+
+    epochs: PositiveInt = 10
+    max_minutes: Positive | None = Field(
+        None, description="stop after this long; the schedule anneals over whichever budget is nearer its end"
+    )
+    batch_size: PositiveInt = Field(32, description="rows; for a language model: parallel streams")
+    bptt: PositiveInt = Field(100, description="language model: steps of a window, state carried between windows")
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: Positive = 1e-3
+    weight_decay: NonNegative = 0.0
+    beta2: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.999
+    schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="after the warm-up, down to zero")
+    warmup_steps: Count = 0
+    clip: Literal["norm", "value", "none"] = "norm"
+    max_norm: Positive = Field(1.0, description="clip: norm scales the whole gradient to it, value clamps each entry")
+    label_smoothing: Probability = 0.0
+    monitor: Literal["loss", "accuracy", "f1"] = Field(
+        "loss", description="the validation figure that picks the best epoch"
+    )
+    patience: PositiveInt | None = Field(None, description="epochs without a better `monitor` before stopping")
+    seed: Count = 0
+    checkpoint_minutes: Positive = 5.0
+    num_threads: PositiveInt | None = Field(None, description="none: torch's own choice")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if there is one")
+
+
+class Recipe(Component):
+    """A whole run."""
+
+    name: str = Field("run", min_length=1, pattern=r"^[^/\\]+$")
+    data: DataRecipe = DataRecipe()
+    features: FeaturesRecipe = FeaturesRecipe()
+    model: ModelRecipe = ModelRecipe()
+    training: TrainingRecipe = TrainingRecipe()

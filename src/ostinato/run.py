@@ -1,0 +1,260 @@
+"""A trained run: predict, evaluate, generate. `load` opens a run directory, `train` makes one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+import torch
+
+from ostinato.data.dataset import Examples, Features, load_examples, load_stream
+from ostinato.data.sequences import Offsets, Places
+from ostinato.data.targets import TargetFeature
+from ostinato.errors import RecipeError, RunError
+from ostinato.evaluation.metrics import Metrics
+from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, predict_examples, probabilities_of
+from ostinato.generation.generate import encode_prompt, generate_ids
+from ostinato.models import Classifier, LanguageModel, build_model
+from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
+from ostinato.training.loop import MODEL_FILE
+from ostinato.training.progress import ConsoleObserver, Observer
+from ostinato.training.train import FEATURES_FILE, SUMMARY_FILE, read_recipe_of, resume_run, set_up, train_recipe
+from ostinato.training.weights import load_tensors, load_weights
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one text.
+
+    `label`: the likeliest class; `labels`: those at 0.5 or more (several-label models); `value`: a number (regression);
+    `probabilities`: each class or label by name.
+    """
+
+    label: str | None = None
+    labels: tuple[str, ...] | None = None
+    value: float | None = None
+    probabilities: Mapping[str, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What there is, by name."""
+        return {key: value for key, value in self.__dict__.items() if value is not None}
+
+
+class Run:
+    """A run directory with its model in memory.
+
+    Args:
+        folder: the directory.
+        recipe: resolved.
+        features: the fitted pipeline; `predict` runs the very same code as training did.
+        model: with the best weights.
+        device: where the model is.
+    """
+
+    def __init__(
+        self, folder: Path, recipe: Recipe, features: Features, model: Classifier | LanguageModel, device: torch.device
+    ) -> None:
+        self.folder, self.recipe, self.features, self.model, self.device = folder, recipe, features, model, device
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {self.recipe.model.kind}, {self.recipe.model.cell})"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What training ended with: validation metrics, epochs, seconds, parameters. Empty while it has not ended."""
+        path = self.folder / SUMMARY_FILE
+        if not path.is_file():
+            return {}
+        return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+
+    def predict(self, texts: Sequence[str] | str) -> list[Prediction]:
+        """A prediction for each text, in their order.
+
+        Raises:
+            RunError: for a language model, or a text of which cleaning leaves nothing.
+        """
+        target = self._target("predict")
+        rows = [texts] if isinstance(texts, str) else list(texts)
+        if not rows:
+            return []
+        sequences = self.features.input.encode(pl.Series("text", rows, dtype=pl.String))
+        empty = np.flatnonzero(sequences.lengths == 0)
+        if len(empty):
+            raise RunError(
+                f"nothing is left of text {int(empty[0]) + 1}, {rows[int(empty[0])][:60]!r}, after cleaning."
+            )
+        examples = Examples(sequences, None, Places(), cast("Offsets", np.arange(len(rows))))
+        outputs = predict_examples(cast("Classifier", self.model), examples, self.device)
+        if target.kind == "number":
+            return [Prediction(value=float(x) * target.std + target.mean) for x in outputs.squeeze(1)]
+        return [_prediction(row, target) for row in probabilities_of(outputs, target).tolist()]
+
+    def evaluate(self, data: str | Path | None = None, observer: Observer | None = None) -> Metrics:
+        """Metrics on a file (by default the recipe's `data.test`), scored as validation was.
+
+        Raises:
+            RunError: if no file is named and the recipe has no test data.
+            DataError: for a file that can't be used.
+        """
+        reference = str(data) if data is not None else self.recipe.data.test
+        if reference is None:
+            raise RunError("no data to evaluate on.", hint=f"name a file: ostinato evaluate {self.folder} test.jsonl")
+        say = (observer or Observer()).note
+        if isinstance(self.model, LanguageModel):
+            values = load_stream(reference, self.features, self.recipe, say)
+            if len(values) < 2:
+                raise RunError(f"`{reference}` has {len(values)} tokens; a language model needs at least 2.")
+            return evaluate_stream(self.model, values, self.features, self.device)
+        examples = load_examples(reference, self.features, self.recipe, say)
+        return evaluate_examples(self.model, examples, self._target("evaluate"), self.device)
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        max_new_tokens: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> str:
+        """The prompt and what the language model writes after it; the same seed writes the same text.
+
+        Raises:
+            RunError: if this is no language model, or the prompt holds tokens it never saw.
+        """
+        return prompt + "".join(
+            self.stream(
+                prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+            )
+        )
+
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        max_new_tokens: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """As `generate`, without the prompt, piece by piece as it is written."""
+        if not isinstance(self.model, LanguageModel):
+            raise RunError(f"`{self.folder}` is a {self.recipe.model.kind}; only a language model can generate.")
+        ids: list[int] = []
+        written = ""
+        start = encode_prompt(self.features, prompt)
+        for token in generate_ids(
+            self.model,
+            start,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+        ):
+            ids.append(token)
+            text = self.features.input.decode(np.asarray(ids, dtype=np.int32))
+            if self.features.input.recipe.unit == "words" and (prompt or written):
+                text = " " + text if prompt else text
+            if text.endswith("\ufffd"):  # half a character of a byte-level subword
+                continue
+            yield text[len(written) :]
+            written = text
+
+    def _target(self, verb: str) -> TargetFeature:
+        if self.features.target is None or not isinstance(self.model, Classifier):
+            raise RunError(
+                f"`{self.folder}` is a language model: it has no target to {verb}.",
+                hint=f"write text with it: ostinato generate {self.folder}",
+            )
+        return self.features.target
+
+
+def load(folder: str | Path) -> Run:
+    """Open a run directory.
+
+    Raises:
+        RunError: if it is no run, is damaged, or has not been validated once.
+
+    Example:
+        >>> run = load("runs/imdb")
+        >>> run.predict(["great film :)"])[0].label
+        '1'
+    """
+    path = Path(folder)
+    recipe = read_recipe_of(path)
+    features = Features.load(path / FEATURES_FILE)
+    if not (path / MODEL_FILE).is_file():
+        raise RunError(
+            f"`{path}` has no {MODEL_FILE}: training stopped before the first validation.",
+            hint=f"go on with: ostinato train --resume {path}",
+        )
+    device = set_up(recipe)
+    model = build_model(recipe.model, features).to(device)
+    load_weights(model, load_tensors(path / MODEL_FILE), path / MODEL_FILE)
+    model.eval()
+    return Run(path, recipe, features, model, device)
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    input: str | None = None,
+    target: str | None = None,
+    recipe: Recipe | str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Train a model: on a file, by a recipe, or both.
+
+    Args:
+        data: a file, folder or catalogue name; sets `data.train`.
+        input: the column that holds the sequence.
+        target: the column to predict; none: a language model.
+        recipe: a recipe, its file, or the name of a ready one.
+        settings: recipe keys to set, `{"model.hidden_size": 64}`.
+        out: the run directory; by default `runs/NAME`.
+        observer: is told what happens; by default a progress display on stderr.
+
+    Raises:
+        OstinatoError: for anything that can't be used, before anything is written.
+    """
+    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
+    overrides = {"data.train": data and str(data), "data.input": input, "data.target": target, **(settings or {})}
+    given = [f"{key}={json.dumps(value)}" for key, value in overrides.items() if value is not None]
+    mapping = apply_overrides(mapping, given)
+    if not mapping.get("name") and data is not None:
+        mapping["name"] = name_of(str(data))
+    resolved = build_recipe(mapping)
+    folder = train_recipe(resolved, Path(out) if out is not None else None, observer or ConsoleObserver())
+    return load(folder)
+
+
+def resume(folder: str | Path, settings: Sequence[str] = (), observer: Observer | None = None) -> Run:
+    """Go on with an interrupted run; `settings` may raise its budget (`training.epochs=20`)."""
+    saved = read_recipe_of(Path(folder))
+    wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), settings)) if settings else None
+    return load(resume_run(Path(folder), wanted, observer or ConsoleObserver()))
+
+
+def name_of(reference: str) -> str:
+    """The name of a run on some data: `reviews` for `data/reviews.csv.xz`, `imdb` for `imdb:train`."""
+    name = Path(reference.split(":")[0]).name.split(".")[0]
+    if not name:
+        raise RecipeError(f"can't name a run after {reference!r}.", hint="set `name` in the recipe, or --out DIR")
+    return name
+
+
+def _prediction(probabilities: list[float], target: TargetFeature) -> Prediction:
+    by_name = dict(zip(target.classes, probabilities, strict=True))
+    if target.kind == "labels":
+        return Prediction(labels=tuple(n for n, p in by_name.items() if p >= 0.5), probabilities=by_name)
+    return Prediction(label=max(by_name, key=lambda name: by_name[name]), probabilities=by_name)

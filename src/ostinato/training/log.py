@@ -1,0 +1,66 @@
+"""`log.jsonl`: one JSON object for every step and every validation."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ostinato.errors import RunError
+from ostinato.training.weights import disk_error
+
+_BUFFERED_LINES = 50
+
+
+class RunLog:
+    """Appends to a run's log. Lines are buffered; `flush` before a checkpoint notes the log's `size`, so that a resumed
+    run cuts off what came after and the log has neither gaps nor repeats."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: list[str] = []
+
+    def write(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Add a line."""
+        self._lines.append(json.dumps({"kind": kind, **event}))
+        if len(self._lines) >= _BUFFERED_LINES or kind != "step":
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        if not self._lines:
+            return
+        content = "\n".join(self._lines) + "\n"
+        try:
+            with self.path.open("a", encoding="utf-8") as out:
+                out.write(content)
+        except OSError as error:
+            raise disk_error(self.path, error) from error
+        self._lines = []
+
+    @property
+    def size(self) -> int:
+        """Bytes written."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def cut(self, size: int) -> None:
+        """Forget everything after `size` bytes."""
+        self._lines = []
+        if self.path.exists() and self.size > size:
+            os.truncate(self.path, size)
+
+
+def read_log(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The steps and the validations of a log. Raises `RunError` for a line that is no JSON."""
+    found: dict[str, list[dict[str, Any]]] = {"step": [], "validation": []}
+    if not path.exists():
+        return [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            event = json.loads(line)
+            found[event.pop("kind")].append(event)
+        except (ValueError, KeyError) as error:
+            raise RunError(f"`{path}:{number}` is no line of a log.") from error
+    return found["step"], found["validation"]

@@ -1,0 +1,123 @@
+"""What a user sees while a model trains: a live bar on a terminal, plain lines elsewhere. All of it on stderr."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from ostinato.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    from ostinato.training.loop import Position
+
+_SMOOTHING = 0.98
+
+
+class Observer:
+    """Is told what happens; this one keeps silent. A front end overrides what it shows."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+    def start(self, step: int, total_steps: int, recipe: TrainingRecipe) -> None:
+        """Training begins, or goes on, at `step`."""
+
+    def step(self, event: dict[str, Any], progress: float) -> None:
+        """A step is done; `progress` is the share of the budget that is spent."""
+
+    def validation(self, event: dict[str, Any]) -> None:
+        """The validation data was scored."""
+
+    def stop(self, position: Position) -> None:
+        """Training is over or interrupted."""
+
+
+class ConsoleObserver(Observer):
+    """A progress bar with loss, bits per character (language models), tokens a second and time left.
+
+    Args:
+        console: where to write; stderr by default.
+        unit: "character", "word", "subword", for a language model: adds bits a unit; empty for others.
+    """
+
+    def __init__(self, console: Console | None = None, unit: str = "") -> None:
+        self.console = console or Console(stderr=True)
+        self.unit = unit
+        self._bar: Progress | None = None
+        self._task: TaskID = TaskID(0)
+        self._epochs = 0
+        self._loss = self._rate = 0.0
+        self._weight = 0.0
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, style="dim", highlight=False, markup=False)
+
+    def start(self, step: int, total_steps: int, recipe: TrainingRecipe) -> None:
+        """Show the bar, if this is a terminal."""
+        self._epochs = recipe.epochs
+        if step:
+            self.note(f"going on after step {step:,}")
+        if not self.console.is_terminal:
+            return
+        columns = (
+            TextColumn("{task.fields[where]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[figures]}"),
+        )
+        self._bar = Progress(*columns, console=self.console, refresh_per_second=4, expand=True)
+        self._bar.start()
+        self._task = self._bar.add_task("", total=1.0, where="starting", figures="")
+
+    def step(self, event: dict[str, Any], progress: float) -> None:
+        """Move the bar."""
+        self._weight = _SMOOTHING * self._weight + 1 - _SMOOTHING
+        self._loss = _SMOOTHING * self._loss + (1 - _SMOOTHING) * event["loss"]
+        self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * event["tokens_per_s"]
+        if self._bar is None:
+            return
+        loss = self._loss / self._weight
+        left = event["elapsed_s"] * (1 - progress) / max(progress, 1e-9)
+        bits = f"{loss / math.log(2):.3f} bits/{self.unit} · " if self.unit else ""
+        figures = f"loss {loss:.3f} · {bits}{self._rate / self._weight:,.0f} tokens/s · {_duration(left)} left"
+        where = f"epoch {event['epoch']}" + (f"/{self._epochs}" if self._epochs < 1000 else "")
+        self._bar.update(self._task, completed=min(progress, 1.0), where=where, figures=figures)
+
+    def validation(self, event: dict[str, Any]) -> None:
+        """Print a line an epoch."""
+        shown = {k: v for k, v in event.items() if k in _SHOWN and v is not None}
+        figures = " · ".join(f"{_SHOWN[key]} {value:.4f}" for key, value in shown.items())
+        mark = " ← best" if event["best"] else ""
+        self.console.print(
+            f"epoch {event['epoch']}: validation {figures} · {_duration(event['elapsed_s'])}{mark}",
+            highlight=False,
+            markup=False,
+        )
+
+    def stop(self, position: Position) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+_SHOWN = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "auc": "AUC",
+    "bits_per_character": "bits/character",
+    "bits_per_token": "bits/token",
+    "mae": "MAE",
+    "r2": "R²",
+}
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,151 @@
+"""Which backend runs, how it is chosen, and what is said when it can't."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+
+from ostinato import cells, nn
+from ostinato.errors import BackendError
+from ostinato.kernels import dispatch, reference
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def no_forced_backend(monkeypatch):
+    monkeypatch.delenv("OSTINATO_BACKEND", raising=False)
+
+
+def run(backend: str, cell: str = "lstm") -> list[str]:
+    with dispatch.record() as ran:
+        nn.build(cell, 3, 4, num_layers=2, bidirectional=True, backend=backend)(torch.zeros(2, 1, 3))
+    return ran
+
+
+@pytest.mark.parametrize("backend", ["reference", "torch"])
+@pytest.mark.parametrize("cell", cells.names())
+def test_the_named_backend_runs_every_layer_and_direction(backend, cell):
+    assert run(backend, cell) == [backend] * 4
+
+
+@pytest.mark.parametrize("cell", cells.names())
+def test_auto_takes_torch(cell):
+    assert run("auto", cell) == ["torch"] * 4
+
+
+def test_the_environment_variable_forces_one(monkeypatch):
+    monkeypatch.setenv("OSTINATO_BACKEND", "reference")
+    assert run("auto") == ["reference"] * 4
+    assert run("torch") == ["reference"] * 4
+    monkeypatch.setenv("OSTINATO_BACKEND", "auto")
+    assert run("reference") == ["torch"] * 4
+    monkeypatch.setenv("OSTINATO_BACKEND", "native")
+    with pytest.raises(BackendError, match="asked for by environment variable OSTINATO_BACKEND"):
+        run("torch")
+
+
+@pytest.mark.parametrize("name", ["native", "triton"])
+def test_a_backend_still_to_come_says_so(name):
+    with pytest.raises(BackendError) as error:
+        run(name)
+    assert str(error.value) == (
+        f"backend `{name}`, asked for by `backend`, can't run `lstm` on cpu in torch.float32: "
+        "it comes with a later release.\n"
+        'hint: backend="auto" takes the fastest one that can; `ostinato info` lists them.'
+    )
+
+
+def test_an_unknown_backend_is_refused_when_the_layer_is_made():
+    with pytest.raises(BackendError) as error:
+        nn.GRU(3, 4, backend="refrence")
+    assert str(error.value) == (
+        "`backend` must be one of auto, native, reference, torch, triton. Received: 'refrence'.\n"
+        "hint: did you mean reference?"
+    )
+
+
+class Leaky(cells.Cell):
+    """A recurrence that no fused kernel knows."""
+
+    name = "leaky"
+    gates = ("h",)
+
+    def step(self, x_projected, state, weights):
+        return (0.5 * state[0] + x_projected,)
+
+
+def test_a_new_cell_runs_with_reference_and_torch_says_why_it_can_not():
+    layer = nn.RecurrentStack(Leaky(), 3, 4, bidirectional=True)
+    with dispatch.record() as ran:
+        output, h_n = layer(torch.ones(5, 2, 3), lengths=[5, 2])
+    assert ran == ["reference", "reference"]
+    assert (output.shape, h_n.shape) == ((5, 2, 8), (2, 2, 4))
+    with pytest.raises(BackendError, match="torch has no fused layer for the cell `leaky`"):
+        nn.RecurrentStack(Leaky(), 3, 4, backend="torch")(torch.ones(5, 2, 3))
+
+
+@pytest.mark.parametrize("name", ["native", "fastest"])
+def test_a_plug_in_is_picked_and_called(name):
+    calls = []
+
+    def scan(cell, values, batch_sizes, state, weights):
+        calls.append(cell.name)
+        return reference.scan(cell, values, batch_sizes, state, weights)
+
+    def reason(cell, device, dtype):
+        return None if cell.name == "gru" else "it knows the GRU alone"
+
+    dispatch.register(dispatch.Backend(name, reason, scan, priority=100))
+    try:
+        assert run(name, "gru") == [name] * 4
+        assert run("auto", "gru") == [name] * 4
+        assert calls == ["gru"] * 8
+        assert run("auto", "lstm") == ["torch"] * 4
+        with pytest.raises(BackendError, match="it knows the GRU alone"):
+            run(name, "lstm")
+        with pytest.raises(BackendError, match=f"a backend named `{name}` is registered already"):
+            dispatch.register(dispatch.Backend(name, reason, scan))
+    finally:
+        dispatch.unregister(name)
+    assert run("auto", "gru") == ["torch"] * 4
+    assert dispatch.available().get(name, "gone") in ("gone", "it comes with a later release")
+
+
+def test_auto_is_no_name_for_a_backend():
+    with pytest.raises(BackendError):
+        dispatch.register(dispatch.Backend("auto", lambda *_: None, reference.scan))
+
+
+def test_what_is_available():
+    assert dispatch.available() == {
+        "native": "it comes with a later release",
+        "reference": None,
+        "torch": None,
+        "triton": "it comes with a later release",
+    }
+    assert dispatch.available(device="meta")["torch"] == "it runs on cpu and cuda, not on meta"
+    assert "not in torch.complex64" in dispatch.available(dtype=torch.complex64)["torch"]
+
+
+def test_auto_logs_its_choice_once(caplog, monkeypatch):
+    monkeypatch.setattr(dispatch, "_LOGGED", set())
+    with caplog.at_level(logging.INFO, logger="ostinato"):
+        for _ in range(3):
+            dispatch.choose("auto", cells.get("gru"), CPU, torch.float32)
+        dispatch.choose("reference", cells.get("gru"), CPU, torch.float32)
+    assert [record.getMessage() for record in caplog.records] == [
+        "backend auto: `gru` on cpu in torch.float32 runs with `torch`"
+    ]
+
+
+def test_records_nest():
+    layer = nn.GRU(3, 4)
+    with dispatch.record() as outer:
+        layer(torch.zeros(2, 1, 3))
+        with dispatch.record() as inner:
+            layer(torch.zeros(2, 1, 3))
+    layer(torch.zeros(2, 1, 3))
+    assert (outer, inner) == (["torch"], ["torch"])

@@ -1,0 +1,93 @@
+"""The cells' own contract: one step against torch.nn's cells, shapes, initial values, the registry."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ostinato import cells
+from ostinato.errors import RecipeError
+
+TORCH_CELLS = {
+    "elman": lambda *sizes: torch.nn.RNNCell(*sizes),
+    "elman_relu": lambda *sizes: torch.nn.RNNCell(*sizes, nonlinearity="relu"),
+    "gru": torch.nn.GRUCell,
+    "lstm": torch.nn.LSTMCell,
+}
+
+
+def random_weights(cell: cells.Cell, *sizes: int, **options: object) -> dict[str, torch.Tensor]:
+    weights = {n: torch.empty(s, dtype=torch.float64) for n, s in cell.parameter_shapes(*sizes, **options).items()}
+    cell.initialise(weights, sizes[1])
+    return weights
+
+
+@pytest.mark.parametrize("name", TORCH_CELLS)
+@pytest.mark.parametrize("hidden_size", [1, 17])
+def test_one_step_is_that_of_torch(name, hidden_size):
+    cell = cells.get(name)
+    weights = random_weights(cell, 5, hidden_size)
+    theirs = TORCH_CELLS[name](5, hidden_size).double()
+    theirs.load_state_dict(weights)
+    x = torch.randn(3, 5, dtype=torch.float64)
+    state = tuple(torch.randn(3, hidden_size, dtype=torch.float64) for _ in cell.state_names)
+    expected = theirs(x, state if len(state) > 1 else state[0])
+    found = cell.step(cell.project(x, weights), state, weights)
+    assert cell.output(found) is found[0]
+    for ours, truth in zip(found, expected if isinstance(expected, tuple) else (expected,), strict=True):
+        torch.testing.assert_close(ours, truth, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", cells.names())
+def test_shapes_and_initial_values(name):
+    cell = cells.get(name)
+    rows = len(cell.gates) * 25
+    assert cell.parameter_shapes(3, 25) == {
+        "weight_ih": (rows, 3),
+        "weight_hh": (rows, 25),
+        "bias_ih": (rows,),
+        "bias_hh": (rows,),
+    }
+    assert list(cell.parameter_shapes(3, 25, bias=False)) == ["weight_ih", "weight_hh"]
+    assert cell.state_sizes(25) == (25,) * len(cell.state_names)
+    for weight in random_weights(cell, 3, 25).values():
+        assert 0.5 / math.sqrt(25) < weight.abs().max() <= 1 / math.sqrt(25)
+
+
+def test_projection():
+    cell = cells.get("lstm")
+    weights = random_weights(cell, 3, 8, proj_size=2)
+    assert {name: tuple(weight.shape) for name, weight in weights.items() if name != "weight_ih"} == {
+        "weight_hh": (32, 2),
+        "bias_ih": (32,),
+        "bias_hh": (32,),
+        "weight_hr": (2, 8),
+    }
+    assert cell.state_sizes(8, 2) == (2, 8)
+    x = torch.randn(4, 3, dtype=torch.float64)
+    h, c = cell.step(cell.project(x, weights), (x.new_zeros(4, 2), x.new_zeros(4, 8)), weights)
+    assert (h.shape, c.shape) == ((4, 2), (4, 8))
+
+
+def test_gate_names_are_in_torch_order():
+    assert {name: cells.get(name).gates for name in TORCH_CELLS} == {
+        "elman": ("h",),
+        "elman_relu": ("h",),
+        "gru": ("r", "z", "n"),
+        "lstm": ("i", "f", "g", "o"),
+    }
+
+
+def test_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(RecipeError) as error:
+        cells.get("lsmt")
+    assert str(error.value) == (
+        "`cell` must be one of elman, elman_relu, gru, lstm. Received: 'lsmt'.\nhint: did you mean lstm?"
+    )
+
+
+def test_a_name_is_taken_once():
+    with pytest.raises(RecipeError, match="a cell named `gru` is registered already"):
+        cells.register(cells.Gru())
