@@ -1,0 +1,36 @@
+"""The command line. `main` is the entry point: it turns errors into one clear message and an exit code.
+
+Exit codes: 0 ok, 1 failure, 2 usage, 130 interrupted. Results go to stdout, progress and messages to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_DEBUG = "--debug"
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    # Threads that wait for each other by spinning starve on a machine that does anything else; let them sleep.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    arguments = sys.argv[1:]
+    debug = _DEBUG in arguments
+    arguments = [argument for argument in arguments if argument != _DEBUG]
+    from ostinato.cli.app import app
+    from ostinato.cli.console import fail
+    from ostinato.errors import OstinatoError
+
+    try:
+        app(args=arguments, prog_name="ostinato")
+    except OstinatoError as error:
+        if debug:
+            raise
+        fail(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (`head`, say) has gone: nothing is wrong, and nothing more can be said on stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

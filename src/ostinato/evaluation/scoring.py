@@ -64,7 +64,7 @@ def evaluate_examples(
     """Loss and metrics of a classifier on examples with targets."""
     outputs = predict_examples(model, examples, device)
     truth = cast("NDArray[np.float32]", examples.targets)
-    loss = float(target_loss(outputs, torch.from_numpy(np.ascontiguousarray(truth)), target))
+    loss = float(target_loss(outputs, torch.tensor(truth), target))
     if target.kind == "number":
         scaled = outputs.squeeze(1).numpy() * target.std + target.mean
         return {"loss": loss, **metrics.regression(scaled, truth * target.std + target.mean)}

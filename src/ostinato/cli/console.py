@@ -1,0 +1,93 @@
+"""Where messages go, and how they look. NO_COLOR and non-terminals are honoured by rich."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from ostinato.errors import OstinatoError
+
+stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def fail(error: OstinatoError) -> NoReturn:
+    """Print the message and its hint, and exit with 1."""
+    stderr.print("error:", style="bold red", end=" ")
+    stderr.print(error.message, markup=False)
+    if error.hint:
+        stderr.print("hint:", style="bold cyan", end=" ")
+        stderr.print(error.hint, markup=False)
+    sys.exit(1)
+
+
+def note(text: str) -> None:
+    """Something by the way, on stderr."""
+    stderr.print(text, style="dim", markup=False)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_text(text: str, end: str = "\n") -> None:
+    """Plain text on stdout, as it is."""
+    sys.stdout.write(text + end)
+    sys.stdout.flush()
+
+
+def table(*headings: str) -> Table:
+    """A table with left-aligned headings."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    return made
+
+
+METRIC_NAMES = {
+    "num_examples": "examples",
+    "num_tokens": "tokens",
+    "accuracy": "accuracy",
+    "cell_accuracy": "accuracy of single labels",
+    "f1": "macro F1",
+    "micro_f1": "micro F1",
+    "auc": "AUC",
+    "log_loss": "log loss (nats)",
+    "calibration_error": "calibration error",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R²",
+    "nats_per_token": "nats per token",
+    "bits_per_character": "bits per character",
+    "bits_per_token": "bits per token",
+    "perplexity": "perplexity",
+}
+
+
+def print_metrics(metrics: dict[str, Any]) -> None:
+    """Metrics as a table on stdout; for classes, each class below."""
+    shown = table("metric", "value")
+    for key, name in METRIC_NAMES.items():
+        if key in metrics:
+            shown.add_row(name, format_figure(metrics[key]))
+    stdout.print(shown)
+    if "per_class" in metrics:
+        stdout.print()
+        classes = table("class", "precision", "recall", "F1", "examples")
+        for row in metrics["per_class"]:
+            figures = [format_figure(row[key]) for key in ("precision", "recall", "f1")]
+            classes.add_row(row["name"], *figures, f"{row['support']:,}")
+        stdout.print(classes)
+
+
+def format_figure(value: float | None) -> str:
+    """Counts with separators, the rest with four digits, what is not defined as a dash."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

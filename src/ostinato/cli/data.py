@@ -1,0 +1,86 @@
+"""`ostinato data list | fetch | describe`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ostinato.cli.console import note, print_json, print_text, stdout, table
+
+app = typer.Typer(help="The catalogue of data sets, and what is in a file.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_data(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
+    """List the data sets of the catalogue: origin, licence, citation, and where each lies on this machine."""
+    from ostinato.data.catalog import CATALOG, locate
+
+    found: list[dict[str, Any]] = []
+    for entry in CATALOG.values():
+        here = {split: path for split in entry.splits if (path := locate(entry, split)) is not None}
+        found.append(
+            {
+                "name": entry.name,
+                "title": entry.title,
+                "description": entry.description,
+                "splits": list(entry.splits),
+                "licence": entry.licence,
+                "citation": entry.citation,
+                "origin": entry.url,
+                "checksum": entry.checksum,
+                "here": {split: str(path) for split, path in here.items()},
+            }
+        )
+    if json:
+        print_json(found)
+        return
+    for entry_found in found:
+        stdout.print(entry_found["name"], style="bold")
+        facts = table("", "")
+        for key in ("title", "description", "splits", "licence", "citation", "origin"):
+            value = entry_found[key]
+            facts.add_row(f"  {key}", ", ".join(value) if isinstance(value, list) else value)
+        where = entry_found["here"]
+        facts.add_row("  here", "\n".join(where.values()) if where else "no: `ostinato data fetch " + entry_found["name"] + "`")
+        facts.show_header = False
+        stdout.print(facts)
+
+
+@app.command()
+def fetch(name: Annotated[str, typer.Argument(help="A name of the catalogue, or NAME:SPLIT.")]) -> None:
+    """Bring a data set to this machine (from OSTINATO_DATA if it is there), check it, and print its paths."""
+    from ostinato.data.catalog import find, lookup
+
+    short, _, split = name.partition(":")
+    for one in [split] if split else list(lookup(short).splits):
+        print_text(str(find(short, one, note)))
+
+
+@app.command()
+def describe(
+    data: Annotated[str, typer.Argument(metavar="FILE", help="A file, a folder, or a name of the catalogue.")],
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what is in a file: format, encoding, rows, and each column. Reads it all, a block at a time."""
+    from ostinato.data.describe import describe as describe_source
+
+    found = describe_source(data, note)
+    if json:
+        print_json(found)
+        return
+    encoding = f" · {found['encoding']}" if found["encoding"] else ""
+    stdout.print(f"{found['path']}: {found['format']}{encoding} · {found['rows']:,} rows", markup=False)
+    columns = table("column", "values", "distinct", "characters: mean", "longest", "for example")
+    for column in found["columns"]:
+        columns.add_row(
+            column["name"],
+            f"{column['values']:,}",
+            column["distinct"],
+            f"{column['mean_characters']:,.0f}",
+            f"{column['longest']:,}",
+            column["example"],
+        )
+    stdout.print(columns)
+    for problem in found["bad_rows"]:
+        note(f"can't be used: {problem}")

@@ -1,0 +1,28 @@
+"""`ostinato evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostinato.cli.console import note, print_json, print_metrics
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    data: Annotated[str | None, typer.Argument(help="A file or catalogue name; by default the recipe's test data.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
+) -> None:
+    """Score a run's model on a file, exactly as its validation data was scored."""
+    from ostinato.run import load
+    from ostinato.training.progress import ConsoleObserver
+
+    opened = load(run)
+    metrics = opened.evaluate(data, ConsoleObserver())
+    if json:
+        print_json(metrics)
+        return
+    note(f"{run} on {data or opened.recipe.data.test}")
+    print_metrics(metrics)

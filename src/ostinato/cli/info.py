@@ -1,0 +1,55 @@
+"""`ostinato info`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Annotated, Any
+
+import typer
+
+from ostinato import __version__
+from ostinato.cli.console import print_json, stdout, table
+
+
+def info(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
+    """Versions, hardware, and which backends can run here."""
+    found = collect()
+    if json:
+        print_json(found)
+        return
+    facts = table("", "")
+    facts.show_header = False
+    for key in ("ostinato", "python", "torch", "polars", "processor", "threads", "gpu", "data"):
+        facts.add_row(key, str(found[key]))
+    stdout.print(facts)
+    stdout.print()
+    backends = table("backend", "can run here")
+    for name, reason in found["backends"].items():
+        backends.add_row(name, "yes" if reason is None else f"no: {reason}")
+    stdout.print(backends)
+    stdout.print(f"\ncells: {', '.join(found['cells'])}\nrecipes: {', '.join(found['recipes'])}", markup=False)
+
+
+def collect() -> dict[str, Any]:
+    """What `info` prints."""
+    import polars
+    import torch
+
+    from ostinato import cells
+    from ostinato.kernels import dispatch
+    from ostinato.recipe import ready_recipes
+
+    return {
+        "ostinato": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "polars": polars.__version__,
+        "processor": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "data": os.environ.get("OSTINATO_DATA") or "OSTINATO_DATA is not set",
+        "backends": dispatch.available(),
+        "cells": cells.names(),
+        "recipes": list(ready_recipes()),
+    }

@@ -1,0 +1,90 @@
+"""`ostinato recipe show | schema | init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+from ostinato.cli.console import note, print_json, print_text, stdout, table
+from ostinato.errors import RecipeError
+from ostinato.recipe import (
+    Recipe,
+    apply_overrides,
+    build_recipe,
+    dump_recipe,
+    load_recipe,
+    read_recipe,
+    ready_recipes,
+)
+
+app = typer.Typer(help="Show, describe and begin recipes.", no_args_is_help=True)
+
+
+@app.command()
+def show(
+    recipe: Annotated[str | None, typer.Argument(help="A ready recipe's name, a file, or a run directory.")] = None,
+) -> None:
+    """Print a recipe with every default written out; without a name, list the ready recipes."""
+    if recipe is None:
+        ready = table("recipe", "trains")
+        for name in ready_recipes():
+            loaded = load_recipe(name)
+            ready.add_row(name, f"{loaded.model.cell} on {loaded.data.train}")
+        stdout.print(ready)
+        return
+    path = Path(recipe)
+    print_text(dump_recipe(load_recipe(path / "recipe.yaml" if path.is_dir() else recipe)), end="")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of recipes."""
+    print_json(Recipe.model_json_schema())
+
+
+@app.command()
+def init(
+    data: Annotated[str | None, typer.Argument(help="The data to train on.")] = None,
+    input: Annotated[str | None, typer.Option(help="The column that holds the sequence.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write; by default stdout.")] = None,
+) -> None:
+    """Begin a recipe: every key with its default and what it means."""
+    given = {"data.train": data, "data.input": input, "data.target": target}
+    mapping: dict[str, Any] = apply_overrides({}, [f"{k}={v}" for k, v in given.items() if v is not None])
+    text = _commented(build_recipe(mapping), 0)
+    if out is None:
+        print_text(text, end="")
+        return
+    if out.exists():
+        raise RecipeError(f"`{out}` is there already.", hint="name another file with --out")
+    out.write_text(text, encoding="utf-8")
+    build_recipe(read_recipe(out))
+    note(f"wrote {out}; train with: ostinato train --recipe {out}")
+
+
+def _commented(component: BaseModel, depth: int) -> str:
+    """YAML of a component, each key followed by its description."""
+    lines: list[str] = []
+    indent = "  " * depth
+    for name, field in type(component).model_fields.items():
+        value = getattr(component, name)
+        if isinstance(value, BaseModel):
+            lines.append(f"{indent}{name}:\n{_commented(value, depth + 1)}".rstrip("\n"))
+            continue
+        comment = f"  # {field.description}" if field.description else ""
+        lines.append(f"{indent}{name}: {_scalar(value)}{comment}")
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_scalar(item) for item in value) + "]"
+    return repr(value) if isinstance(value, str) and (not value.strip() or not value.isidentifier()) else str(value)

@@ -1,0 +1,47 @@
+"""`ostinato train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostinato.cli.console import note, print_json, print_metrics, stderr
+from ostinato.errors import RecipeError
+
+Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
+
+
+def train(
+    data: Annotated[str | None, typer.Argument(help="A file, a folder, or a name of the catalogue (imdb:train).")] = None,
+    input: Annotated[str | None, typer.Option(help="The column that holds the sequence.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict; none: a language model.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe file, or the name of a ready one.")] = None,
+    settings: Setting = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory; by default runs/NAME.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Train a model on a file, by a recipe, or both; or go on with an interrupted run."""
+    if resume is not None and (data or recipe or input or target or out):
+        raise RecipeError("`--resume RUN` goes on with the run's own recipe; it takes only --set beside it.")
+    if resume is None and not (data or recipe):
+        raise RecipeError(
+            "nothing to train on.",
+            hint="ostinato train FILE --input COLUMN --target COLUMN, or --recipe NAME (`ostinato recipe show` lists them)",
+        )
+    from ostinato.cli.train_run import resume_and_report, train_and_report
+
+    if resume is not None:
+        run = resume_and_report(resume, settings or [])
+    else:
+        run = train_and_report(data, input, target, recipe, settings or [], out)
+    summary = run.summary
+    if json:
+        print_json({"run": str(run.folder), **summary})
+        return
+    note(f"{summary['ended']} · {summary['steps']:,} steps in {summary['seconds']:,.0f} s · best epoch {summary['best_epoch']}")
+    stderr.print("validation:", style="bold")
+    print_metrics(summary["validation"])
+    stderr.print(f"run: {run.folder}", markup=False)

@@ -1,0 +1,114 @@
+"""Checkpoints: whole or not at all, the last ones kept, damage noticed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from ostinato.errors import CheckpointError, RunError
+from ostinato.training import checkpoint as checkpoints
+from ostinato.training.checkpoint import read_checkpoint, write_checkpoint
+from ostinato.training.log import RunLog, read_log
+from ostinato.training.weights import load_tensors, save_tensors, write_atomically
+
+
+def _write(run: Path, step: int) -> Path:
+    return write_checkpoint(run, step, {"model.w": torch.full((3,), float(step))}, {"position": {"step": step}})
+
+
+def test_reads_back_the_newest(tmp_path: Path) -> None:
+    for step in (1, 20, 3):
+        _write(tmp_path, step)
+    found = read_checkpoint(tmp_path)
+    assert found.state["position"]["step"] == 20
+    assert found.tensors["model.w"].tolist() == [20.0] * 3
+
+
+def test_keeps_the_last_two(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        _write(tmp_path, step)
+    assert sorted(p.name for p in (tmp_path / "checkpoint").iterdir()) == ["step-0000000002", "step-0000000003"]
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json"])
+def test_a_damaged_newest_one_is_passed_over_and_said(tmp_path: Path, name: str) -> None:
+    _write(tmp_path, 1)
+    newest = _write(tmp_path, 2)
+    content = bytearray((newest / name).read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (newest / name).write_bytes(content)
+    found = read_checkpoint(tmp_path)
+    assert found.state["position"]["step"] == 1
+    assert "step-0000000002" in found.skipped[0]
+
+
+def test_no_checkpoint_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="has no checkpoint to resume from"):
+        read_checkpoint(tmp_path)
+
+
+def test_best_weights_are_the_files_of_that_moment(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "model.safetensors", {"w": torch.ones(2)})
+    _write(tmp_path, 1)
+    save_tensors(tmp_path / "model.safetensors", {"w": torch.zeros(2)})
+    best = read_checkpoint(tmp_path).best
+    assert best is not None
+    assert load_tensors(best)["w"].tolist() == [1.0, 1.0]
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path, 1)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "_write", refuse)
+    with pytest.raises(CheckpointError, match="the disk is full") as caught:
+        _write(tmp_path, 2)
+    assert "free some space" in str(caught.value)
+    assert read_checkpoint(tmp_path).state["position"]["step"] == 1
+    assert [p.name for p in (tmp_path / "checkpoint").iterdir()] == ["step-0000000001"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_the_operating_systems_own_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real ENOSPC from the kernel: the partial file is a link to /dev/full."""
+    target = tmp_path / "model.safetensors"
+    target.write_bytes(b"before")
+    (tmp_path / ".model.safetensors.partial").symlink_to("/dev/full")
+    with pytest.raises(CheckpointError, match="the disk is full"):
+        write_atomically(target, b"after")
+    assert target.read_bytes() == b"before"
+
+
+def test_truncated_weights(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_tensors(path, {"w": torch.ones(100)})
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(RunError, match="is damaged or no safetensors file"):
+        load_tensors(path)
+
+
+def test_log_is_cut_where_the_checkpoint_was(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log.jsonl")
+    log.write("step", {"step": 1})
+    log.flush()
+    size = log.size
+    log.write("step", {"step": 2})
+    log.write("validation", {"step": 2})
+    log.cut(size)
+    log.write("step", {"step": 2})
+    log.flush()
+    steps, validations = read_log(tmp_path / "log.jsonl")
+    assert [event["step"] for event in steps] == [1, 2]
+    assert validations == []
+
+
+def test_a_foreign_log(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text("{}\n")
+    with pytest.raises(RunError, match=r"log\.jsonl:1` is no line of a log"):
+        read_log(tmp_path / "log.jsonl")
