@@ -42,7 +42,9 @@ def list_data(json: Annotated[bool, typer.Option("--json", help="Print it as JSO
             value = entry_found[key]
             facts.add_row(f"  {key}", ", ".join(value) if isinstance(value, list) else value)
         where = entry_found["here"]
-        facts.add_row("  here", "\n".join(where.values()) if where else "no: `ostinato data fetch " + entry_found["name"] + "`")
+        facts.add_row(
+            "  here", "\n".join(where.values()) if where else "no: `ostinato data fetch " + entry_found["name"] + "`"
+        )
         facts.show_header = False
         stdout.print(facts)
 

@@ -27,7 +27,9 @@ def demo(
         print_text(run.generate(_PROMPT, max_new_tokens=_PASSAGE, temperature=temperature, seed=1))
     bits = run.summary["validation"]["bits_per_character"]
     stderr.print(f"\n{bits:.3f} bits per character on the last tenth of the book, which it never read", markup=False)
-    stderr.print(f"more: ostinato generate {run.folder} --prompt 'Captain Nemo' --temperature 0.8 --seed 2", markup=False)
+    stderr.print(
+        f"more: ostinato generate {run.folder} --prompt 'Captain Nemo' --temperature 0.8 --seed 2", markup=False
+    )
     report = run.folder / "report.html"
     if report.is_file():
         print_text(f"report: {report.resolve()}")

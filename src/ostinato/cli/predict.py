@@ -23,7 +23,9 @@ def predict(
     """Predict the target of texts."""
     given = texts or [line.rstrip("\n") for line in sys.stdin if line.strip()]
     if not given:
-        raise DataError("no text to predict.", hint='ostinato predict RUN "A film I will not forget :)", or a text a line on stdin')
+        raise DataError(
+            "no text to predict.", hint='ostinato predict RUN "A film I will not forget :)", or a text a line on stdin'
+        )
     from ostinato.run import load
 
     for text, prediction in zip(given, load(run).predict(given), strict=True):

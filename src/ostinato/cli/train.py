@@ -14,7 +14,9 @@ Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
 
 
 def train(
-    data: Annotated[str | None, typer.Argument(help="A file, a folder, or a name of the catalogue (imdb:train).")] = None,
+    data: Annotated[
+        str | None, typer.Argument(help="A file, a folder, or a name of the catalogue (imdb:train).")
+    ] = None,
     input: Annotated[str | None, typer.Option(help="The column that holds the sequence.")] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict; none: a language model.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe file, or the name of a ready one.")] = None,
@@ -41,7 +43,9 @@ def train(
     if json:
         print_json({"run": str(run.folder), **summary})
         return
-    note(f"{summary['ended']} · {summary['steps']:,} steps in {summary['seconds']:,.0f} s · best epoch {summary['best_epoch']}")
+    note(
+        f"{summary['ended']} · {summary['steps']:,} steps in {summary['seconds']:,.0f} s · best epoch {summary['best_epoch']}"
+    )
     stderr.print("validation:", style="bold")
     print_metrics(summary["validation"])
     stderr.print(f"run: {run.folder}", markup=False)

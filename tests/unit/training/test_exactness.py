@@ -34,7 +34,13 @@ def _language_model(book: Path, **training: Any) -> Recipe:
     return build_recipe(
         {
             "data": {"train": str(book)},
-            "model": {"embedding_dim": 8, "hidden_size": 12, "num_layers": 2, "hidden_dropout": 0.1, "tie_embeddings": True},
+            "model": {
+                "embedding_dim": 8,
+                "hidden_size": 12,
+                "num_layers": 2,
+                "hidden_dropout": 0.1,
+                "tie_embeddings": True,
+            },
             "training": {"epochs": 3, "bptt": 50, "batch_size": 32, "num_threads": 1, **training},
         }
     )
