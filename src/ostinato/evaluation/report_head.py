@@ -1,0 +1,173 @@
+"""The report's head (what was learnt, headline figure, facts, model table) and its learning curves."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ostinato.data.dataset import Features
+from ostinato.evaluation.report_data import Section
+from ostinato.recipe import Recipe
+
+Floats = NDArray[np.floating[Any]]
+_NAMES = {"elman": "Elman network", "elman_relu": "Elman network (ReLU)"}
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+_MOST_NAMED = 6
+
+
+def sentence(recipe: Recipe, features: Features) -> Section:
+    """What was learnt, in parts that the page puts into one sentence."""
+    target = features.target
+    unit = (recipe.features.input.unit or "words").removesuffix("s")
+    classes = list(target.classes) if target else []
+    return {
+        "kind": target.kind if target else "language_model",
+        "input": recipe.data.input or "text",
+        "target": recipe.data.target,
+        "classes": classes[:_MOST_NAMED],
+        "num_classes": len(classes),
+        "unit": unit,
+        "network": network_name(recipe),
+        "data": recipe.data.train,
+    }
+
+
+def network_name(recipe: Recipe) -> str:
+    """The network with its article: "a two-layer bidirectional GRU"."""
+    model = recipe.model
+    cell = _NAMES.get(model.cell, model.cell.upper() if len(model.cell) <= 4 else model.cell)
+    words = [f"{_NUMBERS.get(model.num_layers, model.num_layers)}-layer"] if model.num_layers > 1 else []
+    words += ["bidirectional"] if model.bidirectional else []
+    first = [*words, cell][0]
+    spelled = first.isupper() and first[0] in "AEFHILMNORSX"
+    article = "an" if spelled or (not first.isupper() and first[0].lower() in "aeio8") else "a"
+    return " ".join([article, *words, cell])
+
+
+def run_facts(summary: Section, steps: list[Section]) -> list[tuple[str, str]]:
+    """The run's summary as (name, value) pairs; short while training has not ended."""
+    found: list[tuple[str, str]] = []
+    if "epochs" in summary:
+        found.append(("epochs", f"{summary['epochs']:,} (best: {summary['best_epoch']})"))
+        found.append(("steps", f"{summary['steps']:,}"))
+        found.append(("training time", duration(summary["seconds"])))
+        found.append(("ended because", summary["ended"]))
+    if steps:
+        speed = float(np.median([step["tokens_per_s"] for step in steps]))
+        found.append(("speed", f"{speed:,.0f} tokens/s"))
+    for key, name in (("machine", "machine"), ("ostinato", "Ostinato"), ("torch", "PyTorch"), ("finished", "finished")):
+        if key in summary:
+            found.append((name, str(summary[key])))
+    return found
+
+
+def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section:
+    """One row a part of the network, in order of the computation, with its number of parameters."""
+    sizes: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        parts = name.split(".")
+        key = ".".join(parts[:3]) if parts[:2] == ["encoder", "layers"] else ".".join(parts[: 2 if parts[0] == "encoder" else 1])
+        sizes[key] = sizes.get(key, 0) + parameter.numel()
+    shape = recipe.model
+    direction = ", both directions" if shape.bidirectional else ""
+    projected = f", projected to {shape.proj_size:,}" if shape.proj_size else ""
+    rows = [("embedding", f"{features.input.vocab_size:,} tokens × {shape.embedding_dim:,}", "encoder.embedding")]
+    for layer in range(shape.num_layers):
+        about = f"{shape.cell}, {shape.hidden_size:,} units{projected}{direction}"
+        rows.append((f"recurrent layer {layer + 1}", about, f"encoder.layers.{layer}"))
+    if features.target is not None:
+        rows.append(("pooling over time", " + ".join(shape.pooling), "pooling"))
+        if shape.head_size:
+            rows.append(("hidden layer", f"{shape.head_size:,} units, ReLU", "hidden"))
+        rows.append(("output", f"{features.target.num_outputs:,}", "output"))
+    else:
+        if "bridge" in sizes:
+            rows.append(("bridge", f"to {shape.embedding_dim:,}, so that weights can be tied", "bridge"))
+        tied = ", weights tied to the embedding's" if shape.tie_embeddings else ""
+        rows.append(("output", f"{features.input.vocab_size:,} tokens{tied}", "output"))
+    total = sum(sizes.values())
+    listed = [{"name": name, "about": about, "parameters": sizes.pop(key, 0)} for name, about, key in rows]
+    listed += [{"name": key, "about": "", "parameters": size} for key, size in sizes.items()]
+    return {"rows": listed, "total": total}
+
+
+def curves(steps: list[Section], validations: list[Section], recipe: Recipe) -> Section | None:
+    """The learning curves' plots; None for a run without a log."""
+    from ostinato.evaluation import plots
+
+    if not steps:
+        return None
+    column = {key: np.asarray([s[key] for s in steps], dtype=np.float64) for key in ("step", "loss", "gradient_norm")}
+    scale, unit = loss_unit(recipe)
+    at = np.asarray([v["step"] for v in validations], dtype=np.float64)
+    scored = np.asarray([v["loss"] for v in validations], dtype=np.float64) * scale
+    best = max((v["step"] for v in validations if v["best"]), default=None)  # the last that was the best so far
+    raw = column["loss"] * scale
+    training = recipe.training
+    norms = column["gradient_norm"]
+    metrics = [
+        (shown, np.asarray([v[key] for v in validations], dtype=np.float64))
+        for key, shown in (("accuracy", "accuracy"), ("f1", "F1"), ("auc", "AUC"), ("r2", "R²"))
+        if validations and all(v.get(key) is not None for v in validations)
+    ]
+    return {
+        "unit": unit,
+        "loss": plots.loss(column["step"], raw, smoothed(raw), (at, scored), best, unit),
+        "metric": plots.validation_metric(at, metrics, "validation") if metrics else None,
+        "metric_names": [name for name, _ in metrics],
+        "gradient": plots.gradient_norm(
+            column["step"], norms, smoothed(norms), training.max_norm if training.clip == "norm" else None
+        ),
+        "clip": training.clip,
+        "share_clipped": float(np.mean([bool(s["clipped"]) for s in steps])),
+        "rate": plots.learning_rate(column["step"], np.asarray([s["learning_rate"] for s in steps], dtype=np.float64)),
+        "smoothing": training.label_smoothing,
+        "validations": _validation_rows(validations, scale, best),
+    }
+
+
+def _validation_rows(validations: list[Section], scale: float, best: int | None) -> list[Section]:
+    names = (("accuracy", "accuracy"), ("f1", "F1"), ("auc", "AUC"), ("mae", "MAE"), ("r2", "R²"))
+    return [
+        {
+            "epoch": v["epoch"],
+            "step": v["step"],
+            "time": duration(v["elapsed_s"]),
+            "loss": v["loss"] * scale,
+            "figures": {shown: v.get(key) for key, shown in names if key in v},
+            "best": v["step"] == best,
+        }
+        for v in validations
+    ]
+
+
+def loss_unit(recipe: Recipe) -> tuple[float, str]:
+    """What a loss of the log is multiplied by to be shown, and the unit it then has."""
+    if recipe.model.kind == "language_model":
+        unit = (recipe.features.input.unit or "characters").removesuffix("s")
+        return 1 / math.log(2), f"bits per {unit}"
+    return 1.0, "squared error" if recipe.features.target.kind == "number" else "loss (nats)"
+
+
+def smoothed(values: Floats) -> Floats:
+    """Exponential moving average over about a fiftieth of the run, without a bias at the start."""
+    keep = 1 - 1 / max(len(values) / 50, 1.0)
+    total = weight = 0.0
+    found = np.empty(len(values))
+    for i, value in enumerate(values.tolist()):
+        total, weight = keep * total + (1 - keep) * value, keep * weight + 1 - keep
+        found[i] = total / weight
+    return found
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "42 s", "3 min 07 s", "2 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.0f} s"
+    hours, rest = divmod(whole, 3600)
+    return f"{hours} h {rest // 60:02} min" if hours else f"{rest // 60} min {rest % 60:02} s"
