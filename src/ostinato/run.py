@@ -13,7 +13,7 @@ import polars as pl
 import torch
 
 from ostinato.data.dataset import Examples, Features, load_examples, load_stream
-from ostinato.data.sequences import Offsets, Places
+from ostinato.data.sequences import Places
 from ostinato.data.targets import TargetFeature
 from ostinato.errors import RecipeError, RunError
 from ostinato.evaluation.metrics import Metrics
@@ -88,7 +88,7 @@ class Run:
             raise RunError(
                 f"nothing is left of text {int(empty[0]) + 1}, {rows[int(empty[0])][:60]!r}, after cleaning."
             )
-        examples = Examples(sequences, None, Places(), cast("Offsets", np.arange(len(rows))))
+        examples = Examples(sequences, None, Places(), np.arange(len(rows)))
         outputs = predict_examples(cast("Classifier", self.model), examples, self.device)
         if target.kind == "number":
             return [Prediction(value=float(x) * target.std + target.mean) for x in outputs.squeeze(1)]

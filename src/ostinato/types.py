@@ -99,7 +99,8 @@ class Ragged:
             )
         layout = _Layout(counts)
         rows, times = layout.places()
-        return layout.ragged(_gather(values, offsets[rows] + times))
+        index = offsets.numpy()[rows.numpy()] + times.numpy()
+        return layout.ragged(_gather(values, torch.from_numpy(index)))
 
     @classmethod
     def from_offsets(cls, values: Array, offsets: Counts) -> Ragged:
@@ -318,7 +319,7 @@ class _Layout:
         rows, times = _places(self.batch_sizes)
         cpu = rows.device
         self.cache |= {("rows", cpu): rows, ("times", cpu): times}
-        return self.sorted_indices[rows], times
+        return torch.from_numpy(self.sorted_indices.numpy()[rows.numpy()]), times
 
     def ragged(self, values: Tensor) -> Ragged:
         order = self.sorted_indices.to(values.device)
@@ -326,10 +327,14 @@ class _Layout:
 
 
 def _places(batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
-    """For every packed value its row in the sorted order and its step, (sum L,) each."""
-    times = torch.repeat_interleave(torch.arange(len(batch_sizes)), batch_sizes)
-    rows = torch.arange(len(times)) - _starts(batch_sizes)[times]
-    return rows, times
+    """For every packed value its row in the sorted order and its step, (sum L,) each.
+
+    In numpy: on a busy machine torch's threads, waiting for each other, cost more than this work.
+    """
+    counts = batch_sizes.numpy()
+    times = np.repeat(np.arange(len(counts)), counts)
+    rows = np.arange(len(times)) - (counts.cumsum() - counts)[times]
+    return torch.from_numpy(rows), torch.from_numpy(times)
 
 
 def _starts(counts: Tensor) -> Tensor:

@@ -94,8 +94,9 @@ def test_recipe_in_a_file_with_overrides(cli: Cli, polarity: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("unit", ["characters", "subwords"])
 def test_other_units_classify_too(cli: Cli, polarity: Path, unit: str) -> None:
-    trained = cli("train", polarity, "--input", "text", "--target", "label", "--out", "run", *SMALL, "--set",
-                  "training.epochs=1", "--set", f"features.input.unit={unit}", "--set", "features.input.max_size=300")  # fmt: skip
+    trained = cli("train", polarity, "--input", "text", "--target", "label", "--out", "run", *SMALL,
+                  "--set", "training.epochs=1", "--set", f"features.input.unit={unit}",
+                  "--set", "features.input.max_size=300")  # fmt: skip
     assert trained.code == 0, trained.err
     assert cli("predict", "run", "a fine film").code == 0
 
@@ -143,7 +144,15 @@ def test_catalogue_description_and_info(cli: Cli, polarity: Path) -> None:
 
 
 def test_help_loads_no_torch() -> None:
-    code = "import sys; sys.argv = ['ostinato', '--help']\nfrom ostinato.cli import main\ntry: main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    code = """
+import sys
+from ostinato.cli import main
+sys.argv = ["ostinato", "--help"]
+try:
+    main()
+except SystemExit:
+    assert "torch" not in sys.modules
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "train" in done.stdout

@@ -71,8 +71,7 @@ def describe(
     if json:
         print_json(found)
         return
-    encoding = f" · {found['encoding']}" if found["encoding"] else ""
-    stdout.print(f"{found['path']}: {found['format']}{encoding} · {found['rows']:,} rows", markup=False)
+    stdout.print(f"{found['path']}: {found['format']} · {found['rows']:,} rows", markup=False)
     columns = table("column", "values", "distinct", "characters: mean", "longest", "for example")
     for column in found["columns"]:
         columns.add_row(

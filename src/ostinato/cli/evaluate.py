@@ -13,7 +13,7 @@ from ostinato.cli.console import note, print_json, print_metrics
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     data: Annotated[
-        str | None, typer.Argument(help="A file or catalogue name; by default the recipe's test data.")
+        str | None, typer.Argument(help="A file or catalogue name; default: the recipe's test data.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:

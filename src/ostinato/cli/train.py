@@ -14,9 +14,7 @@ Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
 
 
 def train(
-    data: Annotated[
-        str | None, typer.Argument(help="A file, a folder, or a name of the catalogue (imdb:train).")
-    ] = None,
+    data: Annotated[str | None, typer.Argument(help="A file, a folder, or a name of the catalogue (imdb).")] = None,
     input: Annotated[str | None, typer.Option(help="The column that holds the sequence.")] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict; none: a language model.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe file, or the name of a ready one.")] = None,
@@ -31,7 +29,7 @@ def train(
     if resume is None and not (data or recipe):
         raise RecipeError(
             "nothing to train on.",
-            hint="ostinato train FILE --input COLUMN --target COLUMN, or --recipe NAME (`ostinato recipe show` lists them)",
+            hint="ostinato train FILE --input COLUMN --target COLUMN, or --recipe NAME (`ostinato recipe show`)",
         )
     from ostinato.cli.train_run import resume_and_report, train_and_report
 
@@ -43,9 +41,9 @@ def train(
     if json:
         print_json({"run": str(run.folder), **summary})
         return
-    note(
-        f"{summary['ended']} · {summary['steps']:,} steps in {summary['seconds']:,.0f} s · best epoch {summary['best_epoch']}"
-    )
+    steps = f"{summary['steps']:,} steps in {summary['seconds']:,.0f} s"
+    note(f"{summary['ended']} · {steps} · best epoch {summary['best_epoch']}")
     stderr.print("validation:", style="bold")
     print_metrics(summary["validation"])
-    stderr.print(f"run: {run.folder}", markup=False)
+    report = run.folder / "report.html"
+    stderr.print(f"report: {report}" if report.is_file() else f"run: {run.folder}", markup=False)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 from ostinato.cli.console import note, stderr
-from ostinato.data.dataset import Prepared, prepare
+from ostinato.data.dataset import prepare
 from ostinato.errors import RunError
 from ostinato.recipe import apply_overrides, build_recipe, read_recipe
 from ostinato.run import Run, load, name_of
@@ -38,9 +37,7 @@ def train_and_report(
     except KeyboardInterrupt as interrupt:
         _say_interrupted(interrupt)
         raise
-    run = load(folder)
-    write_report_of(run)
-    return run
+    return _with_report(folder)
 
 
 def resume_and_report(folder: Path, settings: Sequence[str]) -> Run:
@@ -52,23 +49,19 @@ def resume_and_report(folder: Path, settings: Sequence[str]) -> Run:
     except KeyboardInterrupt as interrupt:
         _say_interrupted(interrupt)
         raise
-    run = load(folder)
-    write_report_of(run)
-    return run
+    return _with_report(folder)
 
 
-def write_report_of(run: Run, prepared: Prepared | None = None) -> Path | None:
-    """Write the HTML report; where its libraries are missing, say so and go on."""
+def _with_report(folder: Path) -> Run:
+    """Open a run and write its report; where the report's libraries are missing, say so and go on."""
     from ostinato.evaluation.report import write_report
 
+    run = load(folder)
     try:
-        prepared = prepared or prepare(run.recipe)
-        path = write_report(run.folder, run.recipe, run.features, run.model, prepared, run.device)
+        write_report(run.folder, run.recipe, run.features, run.model, prepare(run.recipe), run.device)
     except RunError as error:
         note(f"no report: {error}")
-        return None
-    note(f"report: {path}")
-    return cast("Path", path)
+    return run
 
 
 def _observer() -> ConsoleObserver:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ostinato.data.arrays import Offsets
 from ostinato.data.dataset import Examples
-from ostinato.data.sequences import Offsets
 from ostinato.types import Ragged
 
 _POOL_BATCHES = 50
@@ -51,7 +50,7 @@ class BucketedBatches:
         lengths = self.examples.sequences.lengths
         if not self.shuffle:
             rows = np.argsort(lengths, kind="stable")
-            return [cast("Offsets", rows[i : i + self.batch_size]) for i in range(0, len(rows), self.batch_size)]
+            return [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
         random = np.random.default_rng([self.seed, epoch])
         rows = random.permutation(len(lengths))
         pool = self.batch_size * _POOL_BATCHES
@@ -59,7 +58,7 @@ class BucketedBatches:
         for start in range(0, len(rows), pool):
             part = rows[start : start + pool]
             part = part[np.argsort(lengths[part], kind="stable")]
-            batches += [cast("Offsets", part[i : i + self.batch_size]) for i in range(0, len(part), self.batch_size)]
+            batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
         return [batches[i] for i in random.permutation(len(batches))]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -70,5 +69,6 @@ class BucketedBatches:
     def batch(self, rows: Offsets) -> Batch:
         """The batch of some rows: packed once, while they are still integers."""
         sequences, targets = self.examples.sequences, self.examples.targets
-        inputs = Ragged.from_rows(sequences.values, sequences.offsets[:-1][rows], sequences.lengths[rows])
+        starts = sequences.offsets[rows]
+        inputs = Ragged.from_rows(sequences.values, starts, sequences.offsets[rows + 1] - starts)
         return Batch(inputs, None if targets is None else torch.from_numpy(np.ascontiguousarray(targets[rows])), rows)

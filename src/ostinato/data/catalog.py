@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import http.client
 import json
 import os
 import re
@@ -78,6 +79,11 @@ def _unpack_imdb(archive: Path, folder: Path) -> None:
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+def _unpack_nothing(download: Path, folder: Path) -> None:
+    """tiny-shakespeare is one text as it is."""
+    shutil.copyfile(download, folder / "input.txt")
+
+
 CATALOG: dict[str, DataSet] = {
     entry.name: entry
     for entry in (
@@ -116,7 +122,7 @@ CATALOG: dict[str, DataSet] = {
             splits={"train": ("tiny_shakespeare/input.txt",)},
             url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
             checksum="sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
-            unpack=lambda archive, folder: shutil.copyfile(archive, folder / "input.txt") and None,
+            unpack=_unpack_nothing,
         ),
     )
 }
@@ -126,12 +132,25 @@ def resolve_path(reference: str, say: Callable[[str], None] = lambda _: None) ->
     """The file or folder that `reference` means: a path, or `NAME[:SPLIT]` of the catalogue (split `train` by default).
 
     Args:
+        reference: what a recipe or a user says.
         say: called with a line before a download begins.
+
+    Raises:
+        DataError: for a name that is nearly one of the catalogue's; a path that does not exist is returned as it is.
     """
+    path = Path(reference)
     name, _, split = reference.partition(":")
-    if name not in CATALOG or Path(reference).exists():
-        return Path(reference)
-    return find(name, split or "train", say)
+    if path.exists():
+        return path
+    if name in CATALOG:
+        return find(name, split or "train", say)
+    near = difflib.get_close_matches(name, CATALOG, n=1)
+    if near and len(path.parts) == 1 and not path.suffix:
+        raise DataError(
+            f"there is no file, folder or data set `{reference}`. Data sets: {', '.join(CATALOG)}.",
+            hint=f"did you mean {near[0]}{':' + split if split else ''}?",
+        )
+    return path
 
 
 def find(name: str, split: str, say: Callable[[str], None] = lambda _: None) -> Path:
@@ -182,7 +201,13 @@ def cache_folder() -> Path:
 
 
 def download(entry: DataSet) -> Path:
-    """Fetch, check and unpack; the data set's folder appears whole or not at all."""
+    """Fetch, check and unpack into the cache; each file appears whole or not at all. Returns the folder.
+
+    Raises:
+        DataError: if the data set comes with the package, can't be fetched, or is not the expected one.
+    """
+    if entry.unpack is None:
+        raise DataError(f"`{entry.name}` comes with the package; there is nothing to download.")
     target = cache_folder() / Path(next(iter(entry.splits.values()))[0]).parent
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as temporary:
@@ -191,16 +216,17 @@ def download(entry: DataSet) -> Path:
         try:
             with urllib.request.urlopen(entry.url, timeout=_TIMEOUT_S) as response, archive.open("wb") as out:
                 shutil.copyfileobj(response, out)
-        except (urllib.error.URLError, OSError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             raise DataError(
                 f"can't download `{entry.name}` from {entry.url}: {getattr(error, 'reason', error)}.",
                 hint="fetch it elsewhere, and let OSTINATO_DATA name the folder that holds "
                 + next(iter(entry.splits.values()))[0],
             ) from error
         verify(archive, entry.checksum, entry.name)
-        if entry.unpack is not None:
-            entry.unpack(archive, unpacked)
-        unpacked.rename(target)
+        entry.unpack(archive, unpacked)
+        target.mkdir(exist_ok=True)
+        for path in sorted(unpacked.iterdir()):
+            path.replace(target / path.name)
     return target
 
 

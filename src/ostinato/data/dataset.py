@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
-from ostinato.data.blocks import Block
+from ostinato.data.arrays import Array, Ids, Offsets
 from ostinato.data.catalog import resolve_path
-from ostinato.data.features import Draft, Mask, TextFeature, TextFeatureBuilder, TrainingPart
+from ostinato.data.features import Draft, TextFeature, TextFeatureBuilder, TrainingPart
 from ostinato.data.infer import infer_recipe
+from ostinato.data.places import Places
+from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows
-from ostinato.data.sequences import Array, Ids, Offsets, Places, Sequences, Spool
+from ostinato.data.sequences import Sequences, Spool
 from ostinato.data.sources import Source, open_source
 from ostinato.data.targets import TargetFeature, infer_target
 from ostinato.data.vocabulary import END_ID
@@ -107,83 +109,16 @@ class Prepared:
         return len(self.bad_rows.rows)
 
 
-@dataclass
-class _Reading:
-    """One pass over a source: what is kept of each block, and the rows that are not good."""
-
-    source: Source
-    recipe: Recipe
-    places: Places = field(default_factory=Places)
-    cells: list[pl.Series] = field(default_factory=list)
-    num_characters: int = 0
-
-    def drafts(self, draft: Callable[[pl.Series], Draft], *, with_target: bool) -> Iterator[tuple[Draft, Mask]]:
-        """Each block cut into tokens, with the rows to keep; bad rows are recorded, and neither cut nor kept."""
-        data = self.recipe.data
-        text_name, target_name = str(data.input), data.target if with_target else None
-        names = [text_name, *([target_name] if target_name and target_name != text_name else [])]
-        self.source.require(*names)
-        for block in self.source.blocks(names):
-            block = self._readable(block, text_name, target_name)
-            if not len(block.frame):
-                continue
-            texts = block.frame[text_name]
-            piece = draft(texts)
-            keep = piece.lengths > 0
-            if self.source.format != "text":
-                for row in np.flatnonzero(~keep).tolist():
-                    file, line = block.location(row)
-                    self.source.bad_rows.add(file, line, "nothing is left of the text after cleaning", texts[row])
-            mask = pl.Series(keep)
-            files = (
-                block.files if len(block.files) == 1 else tuple(f for f, k in zip(block.files, keep, strict=True) if k)
-            )
-            kept = Block(block.frame.filter(mask), files, block.lines[keep])
-            self.places.add(kept, kept.frame[text_name])
-            self.num_characters += int(texts.str.len_chars().sum())
-            if target_name:
-                self.cells.append(kept.frame[target_name].rename("target"))
-            yield piece, cast("Mask", keep)
-
-    def _readable(self, block: Block, text_name: str, target_name: str | None) -> Block:
-        texts, limit = block.frame[text_name], self.recipe.data.max_characters
-        lengths = texts.str.len_chars()
-        too_long = lengths > limit if self.source.format != "text" else pl.Series([False]).new_from_index(0, len(texts))
-        problems = [
-            (texts.is_null(), f"no value in column `{text_name}`", None),
-            (too_long, f"more than {limit:,} characters", "to allow longer rows: --set data.max_characters=N"),
-            (texts.str.contains("\0", literal=True), "holds a NUL character", None),
-        ]
-        if target_name:
-            cells = block.frame[target_name]
-            problems.append((cells.is_null(), f"no value in column `{target_name}`", None))
-            if self.recipe.features.target.kind == "number":
-                numbers = cells.cast(pl.Float64, strict=False)
-                problems.append((cells.is_not_null() & ~numbers.is_finite().fill_null(False), "not a number", None))
-        bad = pl.Series([False]).new_from_index(0, len(texts))
-        for where, reason, hint in problems:
-            where = where.fill_null(False) & ~bad
-            for row in where.arg_true().to_list():
-                file, line = block.location(row)
-                said = f"{reason}: {block.frame[target_name][row]!r}" if reason == "not a number" else reason
-                self.source.bad_rows.add(file, line, said, texts[row] or "", hint)
-            bad = bad | where
-        if not bad.any():
-            return block
-        keep = (~bad).to_numpy()
-        files = block.files if len(block.files) == 1 else tuple(f for f, k in zip(block.files, keep, strict=True) if k)
-        return Block(block.frame.filter(~bad), files, block.lines[keep])
-
-    def all_cells(self) -> pl.Series:
-        return pl.concat(self.cells) if self.cells else pl.Series("target", [], dtype=pl.String)
-
-
 def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     """Read, infer, split and encode the data of a recipe.
 
     Args:
         recipe: may leave columns, kinds and units open; the returned recipe leaves nothing open.
         say: called with each note a user should see, as it comes up.
+
+    Raises:
+        RecipeError: for a recipe that contradicts itself or the data.
+        DataError: for data that can't be used; with `on_bad_row: stop` also for any bad row, all of a file listed.
     """
     if recipe.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
@@ -193,14 +128,13 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     for note in notes:
         say(note)
     builder = TextFeatureBuilder(recipe.features.input)
-    reading = _Reading(source, recipe)
+    reading = Reading(source, recipe)
     for draft, keep in reading.drafts(builder.draft, with_target=recipe.data.target is not None):
         builder.add(draft, keep)
     _announce(source, notes, say)
-    num_rows = len(reading.places)
-    if not num_rows:
-        bad_rows.settle()
-        raise DataError(f"`{source.path}` holds no usable row.")
+    bad_rows.settle()
+    if not len(reading.places):
+        raise DataError(f"`{source.path}` holds no usable row.", hint=_rejected_hint(bad_rows))
     build = _prepare_language_model if recipe.model.kind == "language_model" else _prepare_classifier
     prepared = build(recipe, reading, builder, notes, say)
     num_rejected = bad_rows.settle()
@@ -223,7 +157,9 @@ def load_stream(reference: str, features: Features, recipe: Recipe, say: Say = l
     """The integers of another text, for a language model."""
     bad_rows = BadRows(recipe.data.on_bad_row)
     sequences, _, _ = _read(reference, features, recipe, bad_rows, say, with_target=False)
-    bad_rows.settle()
+    num_rejected = bad_rows.settle()
+    if num_rejected:
+        say(f"{num_rejected:,} rows left out: they can't be read")
     return join_documents(sequences, features.documents)
 
 
@@ -231,7 +167,7 @@ def join_documents(sequences: Sequences, documents: bool) -> Ids:
     """All rows one after the other, with `<end>` after each where they are separate documents."""
     if not documents:
         return sequences.values
-    return cast("Ids", np.insert(sequences.values, sequences.offsets[1:], END_ID))
+    return np.insert(sequences.values, sequences.offsets[1:], END_ID)
 
 
 def _open(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source:
@@ -241,6 +177,10 @@ def _open(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source
     return open_source(path, bad_rows, format=data.format if same else "auto", encoding=data.encoding)
 
 
+def _rejected_hint(bad_rows: BadRows) -> str | None:
+    return f"{len(bad_rows.rows):,} rows were set aside; the first: {bad_rows.in_order()[0]}" if bad_rows.rows else None
+
+
 def _announce(source: Source, notes: list[str], say: Say) -> None:
     for note in source.notes[:3]:
         say(note)
@@ -248,7 +188,7 @@ def _announce(source: Source, notes: list[str], say: Say) -> None:
 
 
 def _prepare_classifier(
-    recipe: Recipe, reading: _Reading, builder: TextFeatureBuilder, notes: list[str], say: Say
+    recipe: Recipe, reading: Reading, builder: TextFeatureBuilder, notes: list[str], say: Say
 ) -> Prepared:
     cells = reading.all_cells()
     if recipe.features.target.kind == "auto":
@@ -257,8 +197,7 @@ def _prepare_classifier(
         say(notes[-1])
         recipe = _with_target_kind(recipe, kind)
     fraction = recipe.data.validation
-    everything = cast("Offsets", np.arange(len(cells)))
-    training, held_out = everything, everything[:0]
+    training = held_out = np.arange(len(cells))
     if isinstance(fraction, float):
         training, held_out = split_rows(len(cells), fraction, recipe.data.split_seed)
     target = TargetFeature.fit(cells.gather(pl.Series(training)), recipe.features.target, str(recipe.data.target))
@@ -272,14 +211,14 @@ def _prepare_classifier(
 
     train = part(training, "training data")
     if isinstance(fraction, float):
-        validation = part(held_out, "validation data")
+        validation = part(held_out, "validation part (a random share of the rows; too few rows of that class?)")
     else:
         validation = _read_examples(fraction, features, recipe, reading.source.bad_rows, say, "validation data")
     return Prepared(recipe, features, train, validation, notes, reading.source.bad_rows, reading.num_characters)
 
 
 def _prepare_language_model(
-    recipe: Recipe, reading: _Reading, builder: TextFeatureBuilder, notes: list[str], say: Say
+    recipe: Recipe, reading: Reading, builder: TextFeatureBuilder, notes: list[str], say: Say
 ) -> Prepared:
     documents = reading.source.format != "text"
     fraction = recipe.data.validation
@@ -288,8 +227,10 @@ def _prepare_language_model(
     features = Features(feature, None, documents)
     stream = join_documents(sequences, documents)
     if isinstance(fraction, float):
-        cut = int(len(stream) * share)
-        train, validation = cast("Ids", stream[:cut]), cast("Ids", stream[cut:])
+        cut = int(len(sequences.values) * share)  # where the vocabulary's part ends, too
+        if documents:
+            cut += int(np.searchsorted(sequences.offsets[1:], cut, side="right"))
+        train, validation = stream[:cut], stream[cut:]
     else:
         held_out, _, _ = _read(fraction, features, recipe, reading.source.bad_rows, say, with_target=False)
         train, validation = stream, join_documents(held_out, documents)
@@ -314,7 +255,7 @@ def _read(
     reference: str, features: Features, recipe: Recipe, bad_rows: BadRows, say: Say, *, with_target: bool
 ) -> tuple[Sequences, pl.Series, Places]:
     source = _open(reference, recipe, bad_rows, say)
-    reading = _Reading(source, recipe)
+    reading = Reading(source, recipe)
     spool, lengths = Spool(), []
 
     def draft(column: pl.Series) -> Draft:
@@ -322,18 +263,15 @@ def _read(
         return Draft(sequences.lengths, sequences)
 
     for piece, keep in reading.drafts(draft, with_target=with_target):
-        sequences = cast("Sequences", piece.content).take(cast("Offsets", np.flatnonzero(keep)))
+        sequences = cast("Sequences", piece.content)
+        sequences = sequences if keep.all() else sequences.take(np.flatnonzero(keep))
         spool.add(sequences.values)
         lengths.append(sequences.lengths)
     _announce(source, [], say)
     if not lengths:
         bad_rows.settle()
-        raise DataError(f"`{source.path}` holds no usable row.")
-    return (
-        Sequences.from_lengths(spool.finish(), cast("Offsets", np.concatenate(lengths))),
-        reading.all_cells(),
-        reading.places,
-    )
+        raise DataError(f"`{source.path}` holds no usable row.", hint=_rejected_hint(bad_rows))
+    return Sequences.from_lengths(spool.finish(), np.concatenate(lengths)), reading.all_cells(), reading.places
 
 
 def _read_examples(
@@ -343,7 +281,7 @@ def _read_examples(
         reference, features, recipe, bad_rows, say, with_target=features.target is not None
     )
     targets = features.target.encode(cells, places, where) if features.target else None
-    return Examples(sequences, targets, places, cast("Offsets", np.arange(len(sequences))))
+    return Examples(sequences, targets, places, np.arange(len(sequences)))
 
 
 def split_rows(count: int, fraction: float, seed: int) -> tuple[Offsets, Offsets]:
@@ -355,7 +293,7 @@ def split_rows(count: int, fraction: float, seed: int) -> tuple[Offsets, Offsets
             hint="give more rows, or a validation file: --set data.validation=validation.csv",
         )
     order = np.random.default_rng(seed).permutation(count).astype(np.int64)
-    return cast("Offsets", order[: count - held_out]), cast("Offsets", order[count - held_out :])
+    return order[: count - held_out], order[count - held_out :]
 
 
 def _with_target_kind(recipe: Recipe, kind: str) -> Recipe:

@@ -1,30 +1,29 @@
-"""A column becomes sequences (input) or targets. A feature is fitted on training rows, saved with the run, and used unchanged after."""
+"""A text column becomes sequences: fitted on training rows, saved with the run, and used unchanged after."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
 from tokenizers import Tokenizer
 
-from ostinato.data.sequences import Ids, Offsets, Sequences, Spool
+from ostinato.data.arrays import Ids, Mask, Offsets
+from ostinato.data.sequences import Sequences, Spool
 from ostinato.data.text import TextPipeline, codepoints
 from ostinato.data.vocabulary import (
     END_ID,
     PAD_ID,
     SPECIAL,
     UNK_ID,
-    Counts,
     Vocabulary,
     VocabularyBuilder,
+    plain_text_only,
     train_subwords,
 )
 from ostinato.errors import DataError
 from ostinato.recipe import TextRecipe
-
-Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 class TextFeature:
@@ -65,12 +64,10 @@ class TextFeature:
         """The tokens of `text` that the vocabulary does not hold, each once, in order."""
         if self.tokenizer is not None:
             return []
-        column = pl.Series([text])
-        tokens = list(self._pipeline.text(column)[0])
-        if self.recipe.unit == "words":
-            tokens = self._pipeline.words(column).values.to_list()
-        known = set(self.vocabulary.tokens)
-        return list(dict.fromkeys(token for token in tokens if token not in known))
+        column = pl.Series([text], dtype=pl.String)
+        words = self.recipe.unit == "words"
+        tokens = self._pipeline.words(column).values.to_list() if words else list(self._pipeline.text(column)[0])
+        return list(dict.fromkeys(token for token in tokens if token not in self.vocabulary.numbers))
 
     def decode(self, ids: Ids) -> str:
         """The text of a sequence; words are joined by spaces."""
@@ -90,7 +87,7 @@ class TextFeature:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> TextFeature:
         """The inverse of `to_dict`."""
-        tokenizer = Tokenizer.from_str(saved["tokenizer"]) if "tokenizer" in saved else None
+        tokenizer = plain_text_only(Tokenizer.from_str(saved["tokenizer"])) if "tokenizer" in saved else None
         return cls(TextRecipe.model_validate(saved["recipe"]), Vocabulary.from_dict(saved["vocabulary"]), tokenizer)
 
 
@@ -104,7 +101,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class TrainingPart:
-    """Which of the rows read are training data, and so may shape the vocabulary: some rows, or the first share of a text."""
+    """Which of what was read is training data and may shape the vocabulary: some rows, or the first share of a text."""
 
     rows: Offsets | None = None
     share: float = 1.0
@@ -113,12 +110,12 @@ class TrainingPart:
         """The integers of the training part."""
         if self.rows is not None:
             return sequences.take(self.rows).values
-        return cast("Ids", sequences.values[: int(len(sequences.values) * self.share)])
+        return sequences.values[: int(len(sequences.values) * self.share)]
 
     def texts(self, texts: pl.Series) -> list[str]:
         """The cleaned text of the training part."""
         if self.rows is not None:
-            return cast("list[str]", texts.gather(pl.Series(self.rows)).to_list())
+            return list(texts.gather(pl.Series(self.rows)))
         joined = "".join(texts.to_list())
         return [joined[: int(len(joined) * self.share)]]
 
@@ -152,7 +149,7 @@ class TextFeatureBuilder:
         if isinstance(draft.content, pl.Series):
             self._texts.append(draft.content.filter(pl.Series(keep)))
             return
-        rows = draft.content if keep.all() else draft.content.take(cast("Offsets", np.flatnonzero(keep)))
+        rows = draft.content if keep.all() else draft.content.take(np.flatnonzero(keep))
         rows = rows.truncate(self.recipe.max_length, self.recipe.truncate)
         self._spool.add(rows.values)
         self._lengths.append(rows.lengths)
@@ -161,13 +158,13 @@ class TextFeatureBuilder:
         """The feature, fitted on `part`, and all rows added, as final integers."""
         if self.recipe.unit == "subwords":
             return self._finish_subwords(part)
-        raw = Sequences.from_lengths(self._spool.finish(), cast("Offsets", np.concatenate(self._lengths)))
+        raw = Sequences.from_lengths(self._spool.finish(), np.concatenate(self._lengths))
         counts = _count(part.values(raw))
         vocabulary, table = self._vocabulary.finish(
             counts, min_frequency=self.recipe.min_frequency, max_size=self.recipe.max_size
         )
         top = int(raw.values.max(initial=0))
-        table = cast("Ids", np.pad(table, (0, max(0, top + 1 - len(table))), constant_values=UNK_ID))
+        table = np.pad(table, (0, max(0, top + 1 - len(table))), constant_values=UNK_ID)
         return TextFeature(self.recipe, vocabulary), Sequences(self._spool.finish(table), raw.offsets)
 
     def _finish_subwords(self, part: TrainingPart) -> tuple[TextFeature, Sequences]:
@@ -185,14 +182,14 @@ def _encode_subwords(tokenizer: Tokenizer, text: pl.Series) -> Sequences:
     encodings = tokenizer.encode_batch_fast(text.to_list(), add_special_tokens=False)
     lengths = np.asarray([len(e.ids) for e in encodings], dtype=np.int64)
     values = np.concatenate([np.asarray(e.ids, dtype=np.int32) for e in encodings] or [np.empty(0, dtype=np.int32)])
-    return Sequences.from_lengths(cast("Ids", values), cast("Offsets", lengths))
+    return Sequences.from_lengths(values, lengths)
 
 
-def _count(values: Ids) -> Counts:
+def _count(values: Ids) -> Offsets:
     counts = np.zeros(int(values.max(initial=0)) + 1, dtype=np.int64)
     for start in range(0, len(values), 1 << 24):
         part = np.bincount(values[start : start + (1 << 24)])
         counts[: len(part)] += part
     if not counts.any():
         raise DataError("there are no tokens in the training data.")
-    return cast("Counts", counts)
+    return counts

@@ -46,6 +46,11 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
         text = resolve_text(text, text.unit)
     if kind == "language_model" and text.max_length is not None:
         raise RecipeError("`features.input.max_length` has no meaning for a language model: it reads one long text.")
+    if source.format == "text" and text.emoticons == "append":
+        raise RecipeError(
+            "`features.input.emoticons: append` has no meaning for one long text: it has no rows to append to.",
+            hint="in_place keeps them where they stand",
+        )
     resolved = recipe.model_dump()
     resolved["data"] |= {"input": data.input, "target": target, "format": source.format}
     resolved["features"]["input"] = text.model_dump()

@@ -1,6 +1,6 @@
 """The bytes of a file, piece after piece: decompressed, checked to be text, and as UTF-8 whatever they were.
 
-Decompression (.gz, .bz2, .xz) and the choice among UTF-8, UTF-8 with BOM and Latin-1 happen here, once, for every format.
+Decompression (.gz, .bz2, .xz) and the choice among UTF-8, UTF-8 with BOM and Latin-1 happen here, for every format.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from ostinato.data.ahead import read_ahead
 from ostinato.errors import DataError
 
 BLOCK_BYTES = 4 << 20
@@ -22,30 +21,27 @@ DETECT_BYTES = 4 << 20
 """How much of a file's beginning decides its encoding: the same for every block size."""
 
 _MOST_NULS = 0.1
-_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: cast("IO[bytes]", gzip.open(path)),
-    ".bz2": lambda path: bz2.open(path),
-    ".xz": lambda path: lzma.open(path),
-}
+_OPENERS = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
 COMPRESSED = frozenset(_OPENERS)
 _BOM = b"\xef\xbb\xbf"
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "ZIP", b"PAR1": "Parquet"}
 
 
 def open_binary(path: Path) -> IO[bytes]:
     """The bytes of `path`, decompressed by its suffix. Raises `DataError` where it can't be opened."""
     opener = _OPENERS.get(path.suffix.lower())
     try:
-        return opener(path) if opener else path.open("rb")
+        return cast("IO[bytes]", opener(path)) if opener else path.open("rb")
     except OSError as error:
         raise DataError(f"can't open `{path}`: {error.strerror or error}.") from error
 
 
-def read_pieces(path: Path, num_bytes: int | None = None) -> Iterator[bytes]:
-    """The bytes of `path`, `num_bytes` (by default BLOCK_BYTES) at a time. Raises `DataError` where reading fails."""
+def read_pieces(path: Path) -> Iterator[bytes]:
+    """The bytes of `path`, BLOCK_BYTES at a time. Raises `DataError` where reading fails."""
     with open_binary(path) as stream:
         while True:
             try:
-                piece = stream.read(num_bytes or BLOCK_BYTES)
+                piece = stream.read(BLOCK_BYTES)
             except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
                 damaged = path.suffix.lower() in COMPRESSED
                 raise DataError(
@@ -57,19 +53,18 @@ def read_pieces(path: Path, num_bytes: int | None = None) -> Iterator[bytes]:
             yield piece
 
 
-def read_utf8(path: Path, encoding: str, say: Callable[[str], None], *, ahead: bool = True) -> Iterator[bytes]:
+def read_utf8(path: Path, encoding: str, found: Callable[[str], None]) -> Iterator[bytes]:
     """The bytes of a text file as UTF-8, without BOM; pieces end anywhere, a NUL or invalid byte stays where it is.
 
     Args:
         path: a file, compressed or not.
         encoding: "auto", "utf-8" or "latin-1".
-        say: is told if "auto" found Latin-1.
-        ahead: read in a background thread; false for a glance at the beginning.
+        found: is told the encoding before the first piece: "UTF-8", "UTF-8 with BOM" or "Latin-1".
 
     Raises:
         DataError: for an empty or unreadable file, and for one that is no text (UTF-16, binary).
     """
-    stream = read_ahead(read_pieces(path)) if ahead else read_pieces(path, min(BLOCK_BYTES, 1 << 16))
+    stream = read_pieces(path)
     head: list[bytes] = []
     num_bytes = 0
     while num_bytes < DETECT_BYTES and (piece := next(stream, b"")):
@@ -79,11 +74,12 @@ def read_utf8(path: Path, encoding: str, say: Callable[[str], None], *, ahead: b
     check_text(sample, path)
     if encoding == "auto":
         encoding = detect_encoding(sample)
-        if encoding == "latin-1":
-            say(f"{path}: not UTF-8, read as Latin-1")
     if sample.startswith(_BOM):
         encoding = "utf-8"
         head = _without_bom(head)
+        found("UTF-8 with BOM")
+    else:
+        found("Latin-1" if encoding == "latin-1" else "UTF-8")
     del sample
     yield from _transcoded(itertools.chain(head, stream), encoding)
 
@@ -96,6 +92,9 @@ def check_text(sample: bytes, path: Path) -> None:
         raise DataError(
             f"`{path}` is UTF-16; Ostinato reads UTF-8 and Latin-1.", hint="convert it: iconv -f UTF-16 -t UTF-8"
         )
+    for magic, name in _MAGIC.items():
+        if sample.startswith(magic) and not is_utf8(sample):
+            raise DataError(f"`{path}` is no text but a {name} file.", hint="unpack it, or name it by its format")
     share = sample.count(b"\0") / len(sample)
     if len(sample) > 1 and share > _MOST_NULS:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Rows that can't be used: named by file and line, collected, and either a stop with all of them listed or set aside."""
+"""Rows that can't be used: named by file and line, collected, then either a stop that lists them, or set aside."""
 
 from __future__ import annotations
 
@@ -39,10 +39,19 @@ class BadRows:
         if hint:
             self.hints[hint] = None
 
+    def in_order(self) -> list[BadRow]:
+        """The rows, file after file, by line."""
+        order = {file: number for number, file in enumerate(dict.fromkeys(row.file for row in self.rows))}
+        return sorted(self.rows, key=lambda row: (order[row.file], row.line))
+
     def settle(self) -> int:
-        """After reading: with `stop`, raise `DataError` with the rows listed (first 20). Returns how many are set aside."""
+        """After reading: how many rows are set aside.
+
+        Raises:
+            DataError: with the policy "stop", if there are any; the first 20 are listed.
+        """
         if self.rows and self.policy == "stop":
-            shown = "\n".join(f"  {row}" for row in self.rows[:_LISTED])
+            shown = "\n".join(f"  {row}" for row in self.in_order()[:_LISTED])
             more = f"\n  … and {len(self.rows) - _LISTED:,} more" if len(self.rows) > _LISTED else ""
             count = "1 row" if len(self.rows) == 1 else f"{len(self.rows):,} rows"
             hints = "; ".join([*self.hints, "to go on without them: --set data.on_bad_row=skip"])
@@ -52,5 +61,5 @@ class BadRows:
     def write(self, folder: Path) -> None:
         """The rows set aside as `rejected.jsonl` in `folder`, if there are any."""
         if self.rows:
-            lines = (json.dumps(row.__dict__, ensure_ascii=False) + "\n" for row in self.rows)
+            lines = (json.dumps(row.__dict__, ensure_ascii=False) + "\n" for row in self.in_order())
             (folder / "rejected.jsonl").write_text("".join(lines), encoding="utf-8")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO
 
 import numpy as np
-import polars as pl
 
-from ostinato.data.blocks import Block, Lines
+from ostinato.data.arrays import Array, Ids, Offsets
+from ostinato.data.places import Places
 
-Ids = np.ndarray[tuple[int], np.dtype[np.int32]]
-Offsets = np.ndarray[tuple[int], np.dtype[np.int64]]
-Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+__all__ = ["Array", "Ids", "Offsets", "Places", "Sequences", "Spool"]
 
 SPILL_BYTES = 1 << 30
-_PREVIEW_CHARACTERS = 300
+_STEP_TOKENS = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Sequences:
     @classmethod
     def from_lengths(cls, values: Ids, lengths: Offsets) -> Sequences:
         """Rows one after the other, given their lengths."""
-        return cls(values, cast("Offsets", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])))
+        return cls(values, np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)]))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -37,33 +36,41 @@ class Sequences:
     @property
     def lengths(self) -> Offsets:
         """Tokens in each row."""
-        return cast("Offsets", np.diff(self.offsets))
+        return np.diff(self.offsets)
 
     def row(self, index: int) -> Ids:
         """The integers of one row."""
-        return cast("Ids", self.values[self.offsets[index] : self.offsets[index + 1]])
+        return self.values[self.offsets[index] : self.offsets[index + 1]]
 
     def take(self, rows: Offsets) -> Sequences:
-        """The rows `rows`, copied in that order, without a loop over rows."""
-        lengths = self.lengths[rows]
-        ends = np.cumsum(lengths)
-        within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-        return Sequences.from_lengths(
-            cast("Ids", self.values[np.repeat(self.offsets[:-1][rows], lengths) + within]), lengths
-        )
+        """The rows `rows`, copied in that order, some millions of tokens at a time; much spills to a file."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        spool = Spool()
+        steps = np.cumsum(lengths) // _STEP_TOKENS
+        cuts = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(rows)]
+        for first, last in itertools.pairwise(cuts):
+            some = lengths[first:last]
+            spool.add(self.values[np.repeat(starts[first:last], some) + _within(some)])
+        return Sequences.from_lengths(spool.finish(), lengths)
 
     def truncate(self, max_length: int | None, cut: str) -> Sequences:
         """Rows of at most `max_length` tokens; `cut` says which part goes: "tail", "head" or "middle"."""
         lengths = self.lengths
         if max_length is None or len(lengths) == 0 or int(lengths.max()) <= max_length:
             return self
-        kept = cast("Offsets", np.minimum(lengths, max_length))
-        ends = np.cumsum(kept)
-        within = np.arange(int(ends[-1])) - np.repeat(ends - kept, kept)
+        kept = np.minimum(lengths, max_length)
+        within = _within(kept)
         skipped = np.repeat(lengths - kept, kept)
         front = {"tail": max_length, "head": 0, "middle": max_length - max_length // 2}[cut]
         source = np.repeat(self.offsets[:-1], kept) + within + np.where(within >= front, skipped, 0)
-        return Sequences.from_lengths(cast("Ids", self.values[source]), kept)
+        return Sequences.from_lengths(self.values[source], kept)
+
+
+def _within(lengths: Offsets) -> Offsets:
+    """0, 1, … up to each length, one after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
 
 
 class Spool:
@@ -88,53 +95,14 @@ class Spool:
         """Everything added, in order; with `table`, each integer replaced by `table[integer]`."""
         if self._file is None:
             values = np.concatenate(self._parts) if self._parts else np.empty(0, dtype=np.int32)
-            return cast("Ids", values if table is None else table[values])
+            self._parts = [values]
+            return values if table is None else table[values]
         for part in self._parts:
             self._file.write(part.tobytes())
         self._parts = []
         self._file.flush()
         mapped = np.memmap(self._file, dtype=np.int32, mode="r+")
-        for start in range(0, len(mapped) if table is not None else 0, 1 << 24):
-            mapped[start : start + (1 << 24)] = cast("Ids", table)[mapped[start : start + (1 << 24)]]
-        return cast("Ids", mapped)
-
-
-class Places:
-    """Where each row stood (file and line) and how its text began, to name it in messages and reports."""
-
-    def __init__(self) -> None:
-        self._files: list[str] = []
-        self._file_of: list[Lines] = []
-        self._lines: list[Lines] = []
-        self._previews: list[pl.Series] = []
-        self._joined: tuple[Lines, Lines, pl.Series] | None = None
-
-    def add(self, block: Block, texts: pl.Series) -> None:
-        """The rows of a block, whose input column is `texts`."""
-        first = len(self._files)
-        self._files.extend(block.files)
-        step = np.arange(len(texts)) if len(block.files) > 1 else np.zeros(len(texts))
-        self._file_of.append(cast("Lines", first + step.astype(np.int64)))
-        self._lines.append(block.lines)
-        self._previews.append(texts.str.slice(0, _PREVIEW_CHARACTERS).rename("text"))
-        self._joined = None
-
-    def __len__(self) -> int:
-        return sum(map(len, self._lines))
-
-    def _all(self) -> tuple[Lines, Lines, pl.Series]:
-        if self._joined is None:
-            previews = pl.concat(self._previews) if self._previews else pl.Series("text", [], dtype=pl.String)
-            empty = [np.empty(0, dtype=np.int64)]
-            file_of, lines = np.concatenate(self._file_of or empty), np.concatenate(self._lines or empty)
-            self._joined = (cast("Lines", file_of), cast("Lines", lines), previews)
-        return self._joined
-
-    def location(self, row: int) -> tuple[str, int]:
-        """File and line of a row."""
-        file_of, lines, _ = self._all()
-        return self._files[int(file_of[row])], int(lines[row])
-
-    def preview(self, row: int) -> str:
-        """How the row's text began."""
-        return str(self._all()[2][row])
+        if table is not None:
+            for start in range(0, len(mapped), 1 << 24):
+                mapped[start : start + (1 << 24)] = table[mapped[start : start + (1 << 24)]]
+        return mapped

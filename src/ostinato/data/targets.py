@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ostinato.data.sequences import Array, Places
+from ostinato.data.arrays import Array
+from ostinato.data.places import Places
 from ostinato.errors import DataError
 from ostinato.recipe import TargetRecipe
 
@@ -51,13 +52,13 @@ class TargetFeature:
         kind = recipe.kind if recipe.kind != "auto" else infer_target(cells, column)[0]
         if kind == "number":
             numbers = cells.cast(pl.Float64)
-            std = float(cast("float", numbers.std(ddof=0)))
-            if std == 0.0:
+            if numbers.n_unique() == 1:
                 raise DataError(f"column `{column}` holds one number only: {numbers[0]}. There is nothing to learn.")
-            return cls(kind, column, mean=float(cast("float", numbers.mean())), std=std)
+            values = numbers.to_numpy()
+            return cls(kind, column, mean=float(values.mean()), std=float(values.std()))
         names = cells.unique().to_list()
         if kind == "labels":
-            names = list({label for cell in names for label in _split_labels(cell, recipe.separator)})
+            names = list({label for cell in names for label in split_labels(cell, recipe.separator)})
         if len(names) < 2 and kind == "class":
             raise DataError(
                 f"column `{column}` holds one class only in the training data: `{names[0]}`.",
@@ -85,7 +86,7 @@ class TargetFeature:
             number = {name: i for i, name in enumerate(self.classes)}
             hot = np.zeros((len(cells), len(self.classes)), dtype=np.float32)
             for row, cell in enumerate(cells.to_list()):
-                for label in _split_labels(cell, self.separator):
+                for label in split_labels(cell, self.separator):
                     if label not in number:
                         raise self._unseen(label, row, places, where)
                     hot[row, number[label]] = 1.0
@@ -94,13 +95,14 @@ class TargetFeature:
         if codes.null_count():
             row = int(codes.is_null().arg_true()[0])
             raise self._unseen(str(cells[row]), row, places, where)
-        return cast("Array", codes.to_numpy())
+        return codes.to_numpy()
 
     def _unseen(self, label: str, row: int, places: Places, where: str) -> DataError:
         shown = ", ".join(self.classes[:_SHOWN]) + (", …" if len(self.classes) > _SHOWN else "")
         file, line = places.location(row)
         return DataError(
-            f"the {where} holds `{label}` in column `{self.column}` ({file}:{line}), which the training data never showed.",
+            f"the {where} holds `{label}` in column `{self.column}` ({file}:{line}), "
+            "which the training data never showed.",
             hint=f"training classes: {shown}",
         )
 
@@ -120,7 +122,7 @@ class TargetFeature:
 
 def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
     """The kind of a target column and the reason for it. Raises `DataError` where numbers and text are mixed."""
-    if cells.str.starts_with("[").all():
+    if len(cells) and cells.str.starts_with("[").all() and all(_json_list(cell) is not None for cell in cells.unique()):
         return "labels", f"`{column}` holds JSON lists"
     numbers = cells.cast(pl.Float64, strict=False)
     distinct = cells.n_unique()
@@ -139,19 +141,42 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
             hint="if each is a class name: --set features.target.kind=class; if texts are mistakes: "
             "--set features.target.kind=number names their rows",
         )
+    if not is_number(cells).all():
+        odd = cells.filter(~is_number(cells))
+        raise DataError(
+            f"column `{column}` holds numbers and {len(odd):,} cells such as {odd[0]!r}, which is none to learn from.",
+            hint="--set features.target.kind=number names their rows",
+        )
     whole = bool((numbers == numbers.round()).all())
     if whole and distinct <= _MOST_CLASS_NUMBERS:
         return "class", f"`{column}` holds {distinct} different whole numbers"
     return "number", f"`{column}` holds {distinct:,} different numbers"
 
 
-def _split_labels(cell: str, separator: str) -> list[str]:
-    if cell.startswith("["):
-        return [str(label) for label in json.loads(cell)]
+def is_number(cells: pl.Series) -> pl.Series:
+    """Which cells are finite numbers."""
+    return cells.cast(pl.Float64, strict=False).is_finite().fill_null(False)
+
+
+def split_labels(cell: str, separator: str) -> list[str]:
+    """The labels in a cell: a JSON list, or texts between separators."""
+    labels = _json_list(cell)
+    if labels is not None:
+        return [label if isinstance(label, str) else json.dumps(label, ensure_ascii=False) for label in labels]
     return [label.strip() for label in cell.split(separator) if label.strip()]
+
+
+def _json_list(cell: str) -> list[Any] | None:
+    if not cell.startswith("["):
+        return None
+    try:
+        found = json.loads(cell)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, list) else None
 
 
 def _class_order(name: str) -> tuple[bool, float, str]:
     """Whole numbers by value, other names alphabetically."""
-    digits = name.removeprefix("-")
-    return (not digits.isdigit(), float(name) if digits.isdigit() else 0.0, name)
+    whole = name.removeprefix("-").isdecimal()
+    return (not whole, float(name) if whole else 0.0, name)

@@ -3,8 +3,8 @@
 Steps, each switchable in the recipe (`features.input`): markup and entities removed · case folded · emoticons kept in
 place, appended or dropped · punctuation and digits removed · split into words, characters or subwords.
 
-Words come from one pass of one regular expression that matches what is kept (emoticons and words); what it does not match,
-punctuation and the like, is thereby removed.
+Words come from one pass of one regular expression that matches what is kept (emoticons and words); what it does not
+match, punctuation and the like, is thereby removed.
 """
 
 from __future__ import annotations
@@ -15,19 +15,27 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from ostinato.data.arrays import Codepoints, Offsets
 from ostinato.recipe import TextRecipe
 
-MARKUP = r"</?[A-Za-z!][^<>]*>"
-"""A tag or comment; `<3` and `a < b` are left alone."""
+MARKUP = r"(?s:<!--.*?-->)|</?[A-Za-z!?][^<>]*>"
+"""A comment or a tag; `<3` and `a < b` are left alone."""
 
 ENTITY = r"&#?\w+;"
 
-EMOTICON = r"(?:[:;=]['^]?-?(?:[()\[\]|*]+|[dDpPoO]\b)|\B[:;=]['^]?-?[/\\]|<3)"
-"""Eyes, an optional tear or nose, a mouth. A slash counts only where it does not belong to an address (`http://`)."""
+EMOJI = (
+    r"[\p{Extended_Pictographic}--[©®™‼⁉]][\u{FE0F}\p{Emoji_Modifier}]?"
+    r"(?:\u{200D}\p{Extended_Pictographic}[\u{FE0F}\p{Emoji_Modifier}]?)*|\p{Regional_Indicator}{2}"
+)
+"""One picture: with its colour, and joined ones (a family) as one; or a flag."""
 
-_NOSE = r"([:;=]['^]?)-([()\[\]|*dDpPoO/\\])"
+EMOTICON = rf"(?:[:;=]['^]?-?(?:[()\[\]|*]+|[dDpPoO]\b)|\B[:;=]['^]?-?[/\\]|<3|{EMOJI})"
+"""Eyes, an optional tear or nose, a mouth; or an emoji. A slash counts only where it is not an address's (`http://`)."""
+
+_NOSE = r"([:;=]['^]?)-([()\[\]|*/\\]|[dDpPoO]\b)"
 _WORD = r"[\w--_]+"
 _WORD_WITHOUT_DIGITS = r"[\p{Alphabetic}\p{M}]+"
+_LARGE_BYTES = 1 << 18
 
 _UNIT_DEFAULTS = {
     "words": {"markup": "remove", "case": "fold", "punctuation": "remove"},
@@ -50,7 +58,7 @@ class Tokens:
     """The tokens of a column, one after the other, and how many each row has."""
 
     values: pl.Series
-    lengths: np.ndarray[tuple[int], np.dtype[np.int64]]
+    lengths: Offsets
 
 
 class TextPipeline:
@@ -66,52 +74,68 @@ class TextPipeline:
         self.recipe = recipe
         word = _WORD_WITHOUT_DIGITS if recipe.digits == "remove" else _WORD
         if recipe.contractions == "keep":
-            word = rf"{word}(?:['’]{word})*"
+            word = rf"{word}(?:'{word})*"
         kept = [word] if recipe.emoticons != "in_place" else [EMOTICON, word]
         if recipe.punctuation == "keep":
             kept.append(r"[^\w\s]|_")
         self._pattern = "|".join(kept)
+        self._removes = (recipe.punctuation, recipe.digits, recipe.emoticons) != ("keep", "keep", "in_place")
 
     def words(self, column: pl.Series) -> Tokens:
         """The words (and emoticons) of each row."""
-        lists = self._word_lists(self._cleaned(column))
+        text = self._without_markup(column)
+        lists = _evaluate(self._word_lists(self._folded(pl.col("text"))), text)
         lengths = lists.list.len().to_numpy().astype(np.int64)
         return Tokens(lists.filter(lists.list.len() > 0).explode(), lengths)
 
     def text(self, column: pl.Series) -> pl.Series:
-        """The cleaned text of each row, for characters and subwords: untouched if nothing is to be removed."""
-        cleaned = self._cleaned(column)
-        if self.recipe.punctuation == "keep" and self.recipe.digits == "keep" and self.recipe.emoticons == "in_place":
-            return cleaned
-        return self._word_lists(cleaned).list.join(" ")
+        """The cleaned text of each row, for characters and subwords: untouched if nothing is to be removed.
 
-    def _cleaned(self, column: pl.Series) -> pl.Series:
-        text = column
-        if self.recipe.markup == "remove":
-            text = text.str.replace_all(MARKUP, " ")
-            with_entity = text.str.contains(ENTITY)
-            if with_entity.any():
-                unescaped = [html.unescape(row) for row in text.filter(with_entity)]
-                text = text.scatter(with_entity.arg_true(), pl.Series(unescaped, dtype=pl.String))
+        Otherwise each run of white space and of what is removed becomes one space (none at the row's end).
+        """
+        text = self._without_markup(column)
+        folded = self._folded(pl.col("text"))
+        if not self._removes:
+            return _evaluate(folded, text)
+        joined = self._word_lists(folded).list.join(" ")
+        leading = pl.col("text").str.contains(r"^\s") & (joined != "")  # a later block of a document begins with one
+        return _evaluate(pl.when(leading).then(" " + joined).otherwise(joined), text)
+
+    def _without_markup(self, column: pl.Series) -> pl.Series:
+        if self.recipe.markup == "keep":
+            return column
+        text = _evaluate(pl.col("text").str.replace_all(MARKUP, " "), column)
+        with_entity = text.str.contains(ENTITY)
+        if with_entity.any():
+            unescaped = [html.unescape(row) for row in text.filter(with_entity)]
+            text = text.scatter(with_entity.arg_true(), pl.Series(unescaped, dtype=pl.String))
+        return text
+
+    def _folded(self, text: pl.Expr) -> pl.Expr:
         return text.str.to_lowercase() if self.recipe.case == "fold" else text
 
-    def _word_lists(self, text: pl.Series) -> pl.Series:
+    def _word_lists(self, text: pl.Expr) -> pl.Expr:
         text = text.str.replace_all(_NOSE, "${1}${2}")
+        if self.recipe.contractions == "keep":
+            text = text.str.replace_all("’", "'", literal=True)
         if self.recipe.emoticons == "in_place":
             return text.str.extract_all(self._pattern)
         words = text.str.replace_all(EMOTICON, " ").str.extract_all(self._pattern)
         if self.recipe.emoticons == "drop":
             return words
-        emoticons = text.str.extract_all(EMOTICON)
-        both = pl.DataFrame({"words": words, "emoticons": emoticons}).select(pl.concat_list("words", "emoticons"))
-        return both.to_series()
+        return pl.concat_list(words, text.str.extract_all(EMOTICON))
 
 
-def codepoints(
-    column: pl.Series,
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint32]], np.ndarray[tuple[int], np.dtype[np.int64]]]:
+def _evaluate(expression: pl.Expr, column: pl.Series) -> pl.Series:
+    """An expression of `pl.col("text")`; for much text on all cores: the streaming engine shares out the rows."""
+    frame = column.rename("text").to_frame()
+    if column.str.len_bytes().sum() < _LARGE_BYTES:
+        return frame.select(expression).to_series()
+    return frame.lazy().select(expression).collect(engine="streaming").to_series()
+
+
+def codepoints(column: pl.Series) -> tuple[Codepoints, Offsets]:
     """The Unicode code points of a column, one row after the other, and how many each row has."""
     joined = "".join(column.to_list())
-    return np.frombuffer(joined.encode("utf-32-le"), dtype=np.uint32), column.str.len_chars().to_numpy().astype(
-        np.int64
-    )
+    points = np.frombuffer(joined.encode("utf-32-le"), dtype=np.uint32)
+    return points, column.str.len_chars().to_numpy().astype(np.int64)

@@ -1,26 +1,26 @@
 """Tokens and their integers: `<pad>` 0, `<unk>` 1, then by frequency.
 
-A *builder* gives every new token a provisional integer in order of appearance, so that a file is read and split once; when
-all is read, one table turns provisional integers into final ones (most frequent first, rare ones into `<unk>`).
+A *builder* gives every new token a provisional integer in order of appearance, so that a file is read and split once;
+when all is read, one table turns provisional integers into final ones (most frequent first, rare ones into `<unk>`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from ostinato.data.arrays import Codepoints, Ids, Offsets
 from ostinato.errors import DataError
 
 PAD, UNK, END = "<pad>", "<unk>", "<end>"
 PAD_ID, UNK_ID, END_ID = 0, 1, 2
 SPECIAL = (PAD, UNK, END)
-Ids = np.ndarray[tuple[int], np.dtype[np.int32]]
-Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
-_CODEPOINTS = 0x110000
+_FEW_TOKENS = 20_000
 
 
 class Vocabulary:
@@ -34,22 +34,37 @@ class Vocabulary:
     def __init__(self, tokens: Sequence[str], counts: Sequence[int]) -> None:
         self.tokens = list(tokens)
         self.counts = np.asarray(counts, dtype=np.int64)
-        self._enum = pl.Enum(self.tokens)
 
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The integer of each token."""
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    @cached_property
+    def _enum(self) -> pl.Enum:
+        return pl.Enum(self.tokens)
+
+    @cached_property
+    def _table(self) -> Ids:
+        """The integer of each code point, up to one beyond the highest known."""
+        points = [ord(token) for token in self.tokens[len(SPECIAL) :]]
+        table = np.full(max(points, default=0) + 2, UNK_ID, dtype=np.int32)
+        table[points] = np.arange(len(SPECIAL), len(self.tokens), dtype=np.int32)
+        return table
+
     def encode_words(self, tokens: pl.Series) -> Ids:
         """Integers of a column of tokens; unknown ones are `<unk>`."""
-        ids = tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32).fill_null(UNK_ID)
-        return cast("Ids", ids.to_numpy())
+        if len(tokens) < _FEW_TOKENS:  # polars would hash the whole vocabulary anew for one sentence
+            numbers = self.numbers
+            return np.asarray([numbers.get(token, UNK_ID) for token in tokens.to_list()], dtype=np.int32)
+        return tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32).fill_null(UNK_ID).to_numpy()
 
-    def encode_codepoints(self, points: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> Ids:
+    def encode_codepoints(self, points: Codepoints) -> Ids:
         """Integers of single characters given as code points."""
-        table = np.full(_CODEPOINTS, UNK_ID, dtype=np.int32)
-        for number, token in enumerate(self.tokens[len(SPECIAL) :], start=len(SPECIAL)):
-            table[ord(token)] = number
-        return cast("Ids", table[points])
+        return self._table[np.minimum(points, len(self._table) - 1)]
 
     def to_dict(self) -> dict[str, Any]:
         """What `features.json` holds."""
@@ -72,14 +87,14 @@ class VocabularyBuilder:
 
     def add_words(self, tokens: pl.Series) -> Ids:
         """Provisional integers of a column of tokens."""
-        return cast("Ids", tokens.cast(self._anchor.dtype).to_physical().to_numpy().astype(np.int32))
+        return tokens.cast(self._anchor.dtype).to_physical().to_numpy().astype(np.int32)
 
     @staticmethod
-    def add_codepoints(points: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> Ids:
+    def add_codepoints(points: Codepoints) -> Ids:
         """A character's provisional integer is its code point."""
-        return cast("Ids", points.astype(np.int32))
+        return points.astype(np.int32)
 
-    def finish(self, counts: Counts, *, min_frequency: int, max_size: int | None) -> tuple[Vocabulary, Ids]:
+    def finish(self, counts: Offsets, *, min_frequency: int, max_size: int | None) -> tuple[Vocabulary, Ids]:
         """The vocabulary, and the table from provisional to final integers.
 
         Args:
@@ -91,7 +106,7 @@ class VocabularyBuilder:
             names = self._categories.to_series().to_list()
         else:
             names = [chr(point) if n else "" for point, n in enumerate(counts.tolist())]
-        counts = np.pad(counts, (0, max(0, len(names) - len(counts))))
+        counts = np.pad(counts, (0, max(0, len(names) - len(counts))))  # tokens that only validation data holds
         # A text that spells a special token must not become it: it is left to <unk>.
         eligible = [i for i in np.flatnonzero(counts >= min_frequency).tolist() if names[i] not in SPECIAL]
         ranked = sorted(eligible, key=lambda i: (-int(counts[i]), names[i]))[:max_size]
@@ -104,12 +119,12 @@ class VocabularyBuilder:
         table[ranked] = np.arange(len(SPECIAL), len(SPECIAL) + len(ranked), dtype=np.int32)
         unknown = int(counts.sum() - counts[ranked].sum())
         vocabulary = Vocabulary([*SPECIAL, *(names[i] for i in ranked)], [0, unknown, 0, *counts[ranked].tolist()])
-        return vocabulary, cast("Ids", table)
+        return vocabulary, table
 
 
 def train_subwords(texts: Sequence[str], *, max_size: int, min_frequency: int) -> Tokenizer:
-    """A byte-level BPE tokenizer (Hugging Face `tokenizers`) of at most `max_size` subwords; no text is unknown to it."""
-    tokenizer = Tokenizer(models.BPE(unk_token=UNK))
+    """A byte-level BPE tokenizer (Hugging Face `tokenizers`) of at most `max_size` subwords; it can spell any text."""
+    tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -120,4 +135,10 @@ def train_subwords(texts: Sequence[str], *, max_size: int, min_frequency: int) -
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return plain_text_only(tokenizer)
+
+
+def plain_text_only(tokenizer: Tokenizer) -> Tokenizer:
+    """`tokenizer`, told that a text which spells `<pad>` means these five characters, not the special token."""
+    tokenizer.encode_special_tokens = True
     return tokenizer

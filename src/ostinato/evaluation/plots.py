@@ -1,104 +1,34 @@
-"""The report's plots: matplotlib to inline SVG whose colours are the page's, so that light, dark and print all read well.
+"""The report's plots, each an SVG element.
 
 Nothing a user wrote is ever drawn here: names, tokens and labels stand in the HTML around a plot.
 """
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.style
 import numpy as np
-from markupsafe import Markup, escape
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
+from markupsafe import Markup
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from ostinato.evaluation.svg import (
+    BLUE,
+    GREEN,
+    MUTED,
+    ORANGE,
+    drawing,
+    label_steps,
+    log_ticks,
+    sample,
+    thin,
+    thousands,
+)
+
 Floats = NDArray[np.floating[Any]]
-
-# Stand-ins that become the page's CSS variables.
-INK, MUTED, LINE, BLUE, ORANGE, GREEN = "#010203", "#020304", "#030405", "#040506", "#050607", "#060708"
-_VARIABLES = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    LINE: "var(--line)",
-    BLUE: "var(--blue)",
-    ORANGE: "var(--orange)",
-    GREEN: "var(--green)",
-}
-_STYLE = {
-    "axes.edgecolor": MUTED,
-    "axes.grid": True,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.constrained_layout.use": True,
-    "figure.figsize": (4.4, 2.7),
-    "font.size": 8.5,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "lines.linewidth": 1.4,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "ostinato",
-    "text.color": INK,
-    "text.parse_math": False,
-    "xtick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.color": MUTED,
-    "ytick.labelcolor": INK,
-}
 _MOST_POINTS = 500
-
-
-@dataclass
-class Plot:
-    """A figure being drawn: its axes, and (once drawn) its SVG."""
-
-    axes: Axes
-    svg: Markup = Markup()
-
-
-@contextmanager
-def drawing(name: str, label: str) -> Iterator[Plot]:
-    """Axes to draw on; afterwards the plot's `svg` is set.
-
-    Args:
-        name: distinguishes the plot's ids from those of other plots on the page.
-        label: what a screen reader says.
-    """
-    with matplotlib.style.context(["default", _STYLE]):
-        figure = Figure()
-        plot = Plot(figure.subplots())
-        yield plot
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-        plot.svg = inline_svg(buffer.getvalue(), name, label)
-
-
-def inline_svg(svg: str, name: str, label: str) -> Markup:
-    """Matplotlib's SVG file as an element of an HTML page: small, without outside references, ids unique to `name`."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", body, flags=re.DOTALL)
-    view = re.search(r'viewBox="([^"]*)"', body)
-    root = f'<svg class="plot" role="img" aria-label="{escape(label)}" viewBox="{view[1] if view else ""}">'
-    body = re.sub(r"<svg[^>]*>", lambda _: root, body, count=1).replace("xlink:href", "href")
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
-    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
-    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
-    body = re.sub(r' (d|x|y|points|transform)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), body)
-    body = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font: \1 system-ui, sans-serif", body)
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, variable)
-    return Markup(re.sub(r">\s+<", "><", body).strip())  # noqa: S704 (drawn here, from numbers)
+_BINS = 32
 
 
 def loss(
@@ -118,7 +48,7 @@ def loss(
         low, high = min(float(a.min()) for a in shown if len(a)), max(float(a.max()) for a in shown if len(a))
         margin = max(high - low, 0.02 * abs(high), 1e-6)
         axes.set_ylim(low - 0.15 * margin, high + 0.15 * margin)
-        _steps(axes, unit)
+        label_steps(axes, f"loss, {unit}" if unit == "nats" else unit)
         axes.legend()
     return plot.svg
 
@@ -128,7 +58,7 @@ def validation_metric(steps: Floats, series: Sequence[tuple[str, Floats]], unit:
     with drawing("metric", "Validation metrics by step: " + ", ".join(name for name, _ in series)) as plot:
         for (name, values), colour in zip(series, (ORANGE, GREEN, BLUE), strict=False):
             plot.axes.plot(steps, values, color=colour, marker="o", markersize=3, label=name)
-        _steps(plot.axes, unit)
+        label_steps(plot.axes, unit)
         plot.axes.legend()
     return plot.svg
 
@@ -144,9 +74,8 @@ def gradient_norm(steps: Floats, norms: Floats, smooth: Floats, max_norm: float 
         if max_norm is not None:
             axes.axhline(max_norm, color=ORANGE, linestyle="--", linewidth=1, label=f"clipped above {max_norm:g}")
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        _steps(axes, "gradient norm")
+        log_ticks(axes.yaxis, axes.get_ylim())
+        label_steps(axes, "gradient norm")
         axes.legend()
     return plot.svg
 
@@ -157,34 +86,60 @@ def learning_rate(steps: Floats, rates: Floats) -> Markup:
         plot.axes.plot(*sample(steps, rates), color=BLUE)
         plot.axes.set_ylim(0, float(rates.max()) * 1.08)
         plot.axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        _steps(plot.axes, "learning rate")
+        label_steps(plot.axes, "learning rate")
     return plot.svg
 
 
+def lengths(values: Floats, median: float, high: float, unit: str) -> Markup:
+    """Histogram of whole numbers, on a logarithmic axis where the longest is far from the median."""
+    least, top = float(values.min()), float(values.max())
+    log = top > 4 * max(median, 1.0)
+    if log:
+        edges = np.unique(np.round(np.geomspace(max(least, 1.0), top + 1, _BINS + 1))) - 0.5
+    else:
+        edges = np.arange(least, top + 2, max(1.0, np.ceil((top - least) / _BINS))) - 0.5
+        edges = np.append(edges, edges[-1] + edges[1] - edges[0]) if edges[-1] < top else edges
+    marks = [(f"median {median:,.0f}", median), (f"95 % {high:,.0f}", high), (f"longest {top:,.0f}", top)]
+    label = "Histogram of the lengths: " + ", ".join(text for text, _ in marks)
+    return histogram("lengths", label, values, edges, marks=marks, log=log, xlabel=f"{unit} in a sequence")
+
+
+def residuals(errors: Floats) -> Markup:
+    """Histogram of predicted minus true."""
+    low, high = float(errors.min()), float(errors.max())
+    edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    marks = [(f"mean {errors.mean():+.3g}", float(errors.mean()))]
+    label = "Histogram of the errors, predicted minus true"
+    return histogram("residuals", label, errors, edges, marks=marks, log=False, xlabel="predicted minus true")
+
+
 def histogram(
-    name: str, label: str, values: Floats, *, log: bool, marks: Sequence[tuple[str, float]] = (), xlabel: str, noun: str
+    name: str,
+    label: str,
+    values: Floats,
+    edges: Floats,
+    *,
+    marks: Sequence[tuple[str, float]],
+    log: bool,
+    xlabel: str,
 ) -> Markup:
-    """Counts of `values`, on a logarithmic x axis if asked, with vertical lines at `marks`."""
+    """Counts of `values` between `edges`, with vertical lines at `marks`."""
     with drawing(name, label) as plot:
         axes = plot.axes
-        low, high = float(values.min()), float(values.max())
-        if log:
-            edges = np.unique(np.round(np.geomspace(max(low, 1.0), high + 1, 33)) - 0.5)
-        else:
-            edges = np.linspace(low, high if high > low else low + 1, 33)
-        counts, edges = np.histogram(values, bins=edges)
+        counts, _ = np.histogram(values, bins=edges)
         axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.45)
         if log:
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            log_ticks(axes.xaxis, (max(float(edges[0]), 0.9), float(edges[-1])))
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=float(np.ptp(edges)) > 6))
         for (text, value), style in zip(marks, ("-", "--", ":"), strict=False):
             axes.axvline(value, color=ORANGE, linestyle=style, linewidth=1.2, label=text)
         axes.set_xlabel(xlabel)
-        axes.set_ylabel(noun)
-        axes.yaxis.set_major_formatter(_thousands())
+        axes.set_ylabel("count")
+        axes.yaxis.set_major_formatter(thousands())
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        if marks:
-            axes.legend()
+        axes.legend()
     return plot.svg
 
 
@@ -196,7 +151,7 @@ def coverage(shares: Floats) -> Markup:
         axes.plot(ranks, shares[ranks - 1], color=BLUE)
         axes.set_xscale("log")
         axes.set_ylim(0, 1.03)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        log_ticks(axes.xaxis, (1.0, float(len(shares))))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_xlabel("most frequent tokens kept")
         axes.set_ylabel("share of training tokens")
@@ -249,33 +204,3 @@ def bits(values: Floats, unit: str, mean: float) -> Markup:
         axes.set_ylabel("bits")
         axes.legend(loc="upper right")
     return plot.svg
-
-
-def sample(x: Floats, y: Floats, most: int = 300) -> tuple[Floats, Floats]:
-    """At most `most` points of a smooth line, the last one among them."""
-    picked = np.unique(np.linspace(0, len(x) - 1, most).astype(int))
-    return x[picked], y[picked]
-
-
-def thin(x: Floats, y: Floats, most: int = 300) -> tuple[Floats, Floats]:
-    """A rough line with fewer points that looks the same: the lowest and the highest of every stretch."""
-    if len(x) <= 2 * most:
-        return x, y
-    edges = np.linspace(0, len(x), most + 1).astype(int)
-    picked: list[int] = []
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
-        part = y[start:end]
-        picked.extend(sorted({int(start + part.argmin()), int(start + part.argmax())}))
-    return x[picked], y[picked]
-
-
-def _steps(axes: Axes, ylabel: str) -> None:
-    axes.set_xlabel("step")
-    axes.set_ylabel(ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(_thousands())
-
-
-def _thousands() -> FuncFormatter:
-    write: Callable[[float, object], str] = lambda value, _: f"{value:,.0f}"  # noqa: E731
-    return FuncFormatter(write)

@@ -90,7 +90,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.filters |= {"percent": percent, "figure": figure, "number": number}
+    environment.filters |= {f.__name__: f for f in (percent, figure, plain, number, ticks)}
     return environment
 
 
@@ -125,12 +125,30 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def figure(value: float | None, digits: int = 3) -> str:
-    """With thousands separators and `digits` places (fewer for large numbers); nothing as a dash."""
+    """With thousands separators and `digits` places (large numbers fewer, tiny ones more); nothing as a dash."""
     if value is None:
         return "–"
-    return f"{value:,.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
+    size = abs(value)
+    written = f"{value:.{digits}g}" if 0 < size < 0.01 else f"{value:,.{digits if size < 1000 else 0}f}"
+    return written.replace("-", "−")
+
+
+def plain(value: float) -> str:
+    """A number of the data's: whole ones without places, others as `figure`."""
+    return f"{value:,.0f}".replace("-", "−") if float(value).is_integer() else figure(value)
 
 
 def number(value: int | None) -> str:
     """12345 as "12,345"; nothing as a dash."""
     return "–" if value is None else f"{value:,}"
+
+
+def ticks(text: str) -> str:
+    """Escaped text in which `these` become code."""
+    import markupsafe
+
+    parts = _printable(text).split("`")
+    if len(parts) % 2 == 0:  # an odd tick: nothing to pair it with
+        return markupsafe.escape(text)
+    code = markupsafe.Markup("<code>{}</code>")
+    return markupsafe.Markup("").join(code.format(part) if i % 2 else part for i, part in enumerate(parts))

@@ -46,11 +46,12 @@ def _classification(probabilities: Floats, train: Examples, examples: Examples, 
     wrong = np.flatnonzero(predicted != truth)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MOST_WRONG]
     bins = metrics.calibration(probabilities, truth)["bins"]
+    most_frequent = classes[int(frequencies.argmax())]
     return {
         "kind": "class",
         "metrics": scored,
         "table": _table(scored, guess, _CLASS_ROWS),
-        "guess": f"always gives each class its share of the training rows (so it says “{classes[int(frequencies.argmax())]}”)",
+        "guess": f"always gives each class its share of the training rows (so it says “{most_frequent}”)",
         "confusion": confusion_table(scored["confusion"], classes),
         "mixups": _mixups(scored["confusion"], classes),
         "calibration": plots.calibration(bins, len(classes)),
@@ -97,9 +98,7 @@ def _mixups(confusion: list[list[int]], classes: tuple[str, ...]) -> list[Sectio
     np.fill_diagonal(counts, 0)
     order = np.argsort(-counts, axis=None, kind="stable")[:_MOST_MIXUPS]
     pairs = [divmod(int(k), len(classes)) for k in order]
-    return [
-        {"true": classes[i], "predicted": classes[j], "count": int(counts[i, j])} for i, j in pairs if counts[i, j]
-    ]
+    return [{"true": classes[i], "predicted": classes[j], "count": int(counts[i, j])} for i, j in pairs if counts[i, j]]
 
 
 def _multilabel(probabilities: Floats, train: Examples, examples: Examples, target: TargetFeature) -> Section:
@@ -151,15 +150,7 @@ def _regression(outputs: Floats, train: Examples, examples: Examples, target: Ta
         "table": _table(scored, metrics.regression(np.full(len(truth), mean), truth), _NUMBER_ROWS),
         "guess": f"always says {mean:.4g}, the mean of the training rows",
         "scatter": plots.scatter(truth, predicted),
-        "residuals": plots.histogram(
-            "residuals",
-            "Histogram of the errors, predicted minus true",
-            errors,
-            log=False,
-            marks=[(f"mean {errors.mean():+.3g}", float(errors.mean()))],
-            xlabel="predicted minus true",
-            noun="examples",
-        ),
+        "residuals": plots.residuals(errors),
         "num_wrong": len(truth),
         "mistakes": [
             {**_where(examples, int(i)), "true": float(truth[i]), "predicted": float(predicted[i])} for i in worst

@@ -7,11 +7,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import TextFeature
-from ostinato.data.sequences import Ids
 from ostinato.data.targets import TargetFeature
-from ostinato.data.vocabulary import END_ID, SPECIAL, UNK_ID
+from ostinato.data.vocabulary import END, END_ID, SPECIAL, UNK_ID
 
 Section = dict[str, Any]
 Integers = NDArray[np.integer[Any]]
@@ -45,16 +45,11 @@ def data_card(prepared: Prepared, notes: list[str]) -> Section:
     }
     if lengths is not None and len(lengths):
         card["lengths"] = _length_facts(lengths, prepared.recipe.features.input.max_length)
-        middle, high, top = (card["lengths"][key] for key in ("median", "high", "max"))
-        marks = [(f"median {middle:,.0f}", middle), (f"95 % {high:,.0f}", high), (f"longest {top:,}", top)]
-        card["lengths"]["plot"] = plots.histogram(
-            "lengths",
-            f"Lengths of the sequences: median {middle:,.0f}, 95 percent at most {high:,.0f}, longest {top:,}",
+        card["lengths"]["plot"] = plots.lengths(
             lengths.astype(np.float64),
-            log=top > 8,
-            marks=marks,
-            xlabel=f"{prepared.features.input.recipe.unit} in a sequence",
-            noun="sequences",
+            card["lengths"]["median"],
+            card["lengths"]["high"],
+            str(prepared.features.input.recipe.unit),
         )
     return card
 
@@ -76,7 +71,7 @@ def shown_token(feature: TextFeature, number: int) -> str:
     """A token as readers can see it: spaces and line ends as signs, subwords as the text they stand for."""
     token = feature.vocabulary.tokens[number]
     if token in SPECIAL:
-        return token
+        return "∎" if token == END else token
     if feature.tokenizer is not None:
         text = feature.decode(cast("Ids", np.asarray([number], dtype=np.int32)))
         token = token if not text or "\ufffd" in text else text
@@ -150,7 +145,9 @@ def true_numbers(examples: Examples, target: TargetFeature) -> NDArray[np.float6
 def _lengths(prepared: Prepared) -> Integers | None:
     """Tokens in each row or document, all data together; None for one running text."""
     if isinstance(prepared.train, Examples):
-        return np.concatenate([prepared.train.sequences.lengths, cast("Examples", prepared.validation).sequences.lengths])
+        return np.concatenate(
+            [prepared.train.sequences.lengths, cast("Examples", prepared.validation).sequences.lengths]
+        )
     if not prepared.features.documents:
         return None
     stream = np.concatenate([values_of(prepared.train), values_of(prepared.validation)])
@@ -188,7 +185,7 @@ def _vocabulary(prepared: Prepared) -> Section:
     def listed(ids: Integers) -> list[Section]:
         return [{"token": shown_token(feature, int(i)), "count": int(counts[i])} for i in ids]
 
-    steps = [k for k in (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000) if k < len(seen)]
+    steps = [k for k in (10, 100, 1000, 10_000, 100_000) if k < len(seen)]
     return {
         "unit": feature.recipe.unit,
         "size": len(feature.vocabulary),
@@ -197,6 +194,15 @@ def _vocabulary(prepared: Prepared) -> Section:
         "unknown_validation": unknown / max(len(validation), 1),
         "covered": [{"tokens": k, "share": float(shares[k - 1])} for k in steps],
         "most": listed(seen[:_MOST_TOKENS]),
-        "least": listed(seen[_MOST_TOKENS:][-_MOST_TOKENS:]),
+        "least": listed(_rarest(seen[_MOST_TOKENS:], counts)),
         "plot": plots.coverage(shares) if len(seen) > 1 else None,
     }
+
+
+def _rarest(seen: Integers, counts: Integers) -> Integers:
+    """Some of the rarest tokens; evenly picked where more are equally rare than can be shown."""
+    equal = seen[counts[seen] == counts[seen[-1]]] if len(seen) else seen
+    if len(equal) <= _MOST_TOKENS:
+        return seen[-_MOST_TOKENS:]
+    picked: Integers = equal[np.linspace(0, len(equal) - 1, _MOST_TOKENS).astype(int)]
+    return picked

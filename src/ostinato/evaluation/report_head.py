@@ -17,6 +17,7 @@ Floats = NDArray[np.floating[Any]]
 _NAMES = {"elman": "Elman network", "elman_relu": "Elman network (ReLU)"}
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 _MOST_NAMED = 6
+_PROVENANCE = (("machine", "machine"), ("ostinato", "Ostinato"), ("torch", "PyTorch"))
 
 
 def sentence(recipe: Recipe, features: Features) -> Section:
@@ -59,9 +60,9 @@ def run_facts(summary: Section, steps: list[Section]) -> list[tuple[str, str]]:
     if steps:
         speed = float(np.median([step["tokens_per_s"] for step in steps]))
         found.append(("speed", f"{speed:,.0f} tokens/s"))
-    for key, name in (("machine", "machine"), ("ostinato", "Ostinato"), ("torch", "PyTorch"), ("finished", "finished")):
-        if key in summary:
-            found.append((name, str(summary[key])))
+    found += [(name, str(summary[key])) for key, name in _PROVENANCE if key in summary]
+    if "finished" in summary:
+        found.append(("finished", summary["finished"][:16].replace("T", " ") + " UTC"))
     return found
 
 
@@ -70,7 +71,11 @@ def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section
     sizes: dict[str, int] = {}
     for name, parameter in model.named_parameters():
         parts = name.split(".")
-        key = ".".join(parts[:3]) if parts[:2] == ["encoder", "layers"] else ".".join(parts[: 2 if parts[0] == "encoder" else 1])
+        key = (
+            ".".join(parts[:3])
+            if parts[:2] == ["encoder", "layers"]
+            else ".".join(parts[: 2 if parts[0] == "encoder" else 1])
+        )
         sizes[key] = sizes.get(key, 0) + parameter.numel()
     shape = recipe.model
     direction = ", both directions" if shape.bidirectional else ""
@@ -150,7 +155,7 @@ def loss_unit(recipe: Recipe) -> tuple[float, str]:
     if recipe.model.kind == "language_model":
         unit = (recipe.features.input.unit or "characters").removesuffix("s")
         return 1 / math.log(2), f"bits per {unit}"
-    return 1.0, "squared error" if recipe.features.target.kind == "number" else "loss (nats)"
+    return 1.0, "standardised squared error" if recipe.features.target.kind == "number" else "nats"
 
 
 def smoothed(values: Floats) -> Floats:

@@ -8,8 +8,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Features, Prepared
-from ostinato.data.sequences import Ids
+from ostinato.data.features import TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.evaluation.report_data import Section, shown_token, token_counts
 from ostinato.evaluation.scoring import evaluate_stream
@@ -21,7 +22,7 @@ _SAMPLE_TOKENS = {"characters": 400, "words": 80, "subwords": 120}
 _PASSAGE_TOKENS = {"characters": 160, "words": 60, "subwords": 60}
 _CONTEXT_TOKENS = 512
 _LIKELIEST = 4
-_SEED = 1
+_SEARCHED_TOKENS = 2000
 _MOST_DOCUMENTS = 6
 
 
@@ -42,10 +43,13 @@ def language_results(
     results: Section = {
         "kind": "language_model",
         "unit": unit,
+        "documents": features.documents,
         "metrics": scored,
         "bits": bits,
         "guess_bits": unigram_bits(cast("Ids", prepared.train), validation, features.input.vocab_size),
-        "samples": [{"temperature": t, "texts": _sample(model, features, t)} for t in _TEMPERATURES],
+        "samples": [
+            {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1)} for i, t in enumerate(_TEMPERATURES)
+        ],
         "passage": passage(model, validation, features, device),
     }
     model.train(was_training)
@@ -78,19 +82,8 @@ def passage(model: LanguageModel, values: Ids, features: Features, device: torch
         probabilities = logits[:, 0].float().softmax(dim=-1)  # (L, V)
         top = probabilities.topk(min(_LIKELIEST, probabilities.shape[1]), dim=-1)
         given = probabilities.gather(1, ids[split + 1 :]).squeeze(1).clamp_min(1e-30).cpu().numpy()
-    columns = [
-        {
-            "token": shown_token(feature, int(token)),
-            "probability": float(p),
-            "likeliest": [
-                {"token": shown_token(feature, int(i)), "probability": float(q), "hit": int(i) == int(token)}
-                for q, i in zip(row_p, row_i, strict=True)
-            ],
-        }
-        for token, p, row_p, row_i in zip(
-            ids[split + 1 :, 0].tolist(), given, top.values.tolist(), top.indices.tolist(), strict=True
-        )
-    ]
+    read = zip(ids[split + 1 :, 0].tolist(), given.tolist(), top.values.tolist(), top.indices.tolist(), strict=True)
+    columns = [_column(feature, *position) for position in read]
     bits = -np.log2(given.astype(np.float64))
     unit = (feature.recipe.unit or "characters").removesuffix("s")
     return {
@@ -100,27 +93,41 @@ def passage(model: LanguageModel, values: Ids, features: Features, device: torch
     }
 
 
+def _column(
+    feature: TextFeature, token: int, probability: float, likeliest_p: list[float], likeliest: list[int]
+) -> Section:
+    """One position: the token, its probability, and the likeliest tokens there with theirs."""
+    guesses = zip(likeliest, likeliest_p, strict=True)
+    return {
+        "token": shown_token(feature, token),
+        "probability": probability,
+        "likeliest": [{"token": shown_token(feature, i), "probability": p, "hit": i == token} for i, p in guesses],
+    }
+
+
 def _passage_start(values: Ids, features: Features, wanted: int) -> int:
-    """A third into the text, moved on to the start of a line or document if one is near; at least 1."""
+    """A third into the text, moved on to the start of a document, paragraph or line if one is near; at least 1."""
     start = max(1, min(len(values) // 3, len(values) - wanted))
-    window: Any = values[start - 1 : start + 1000]
-    newline = features.input.vocabulary.tokens.index("\n") if "\n" in features.input.vocabulary.tokens else END_ID
-    ends = np.flatnonzero((window == newline) | (window == END_ID))
-    for end in ends.tolist():
-        moved = start + end
-        if moved + wanted <= len(values) and values[moved] not in (newline, END_ID):
-            return moved
+    tokens = features.input.vocabulary.tokens
+    newline = tokens.index("\n") if "\n" in tokens else END_ID
+    window: Any = values[start - 1 : start + _SEARCHED_TOKENS]
+    line, document = window == newline, window == END_ID
+    paragraph = line & np.concatenate([[False], line[:-1]])
+    for ends in (document | paragraph, line):
+        for moved in (start + np.flatnonzero(ends)).tolist():
+            if moved + wanted <= len(values) and values[moved] not in (newline, END_ID):
+                return int(moved)
     return start
 
 
-def _sample(model: LanguageModel, features: Features, temperature: float) -> list[str]:
+def _sample(model: LanguageModel, features: Features, temperature: float, seed: int) -> list[str]:
     """About 400 characters: one text, or as many documents as that takes."""
     left = _SAMPLE_TOKENS[features.input.recipe.unit or "characters"]
     start = encode_prompt(features, "")
     texts: list[str] = []
     while left > 0 and len(texts) < _MOST_DOCUMENTS:
-        seed = _SEED + len(texts)
-        ids = list(generate_ids(model, start, max_new_tokens=left, temperature=temperature, seed=seed))
+        drawn = generate_ids(model, start, max_new_tokens=left, temperature=temperature, seed=seed + len(texts))
+        ids = list(drawn)
         left -= len(ids)
         texts.append(features.input.decode(cast("Ids", np.asarray(ids, dtype=np.int32))))
     return texts

@@ -23,7 +23,8 @@ def next_token(
         generator: the source of randomness.
         temperature: > 0 sharpens below 1 and flattens above; 0 takes the likeliest token.
         top_k: keep only so many of the likeliest tokens (Fan et al. 2018, arXiv:1805.04833).
-        top_p: keep only the fewest tokens whose probability reaches it, (0, 1] (Holtzman et al. 2020, arXiv:1904.09751).
+        top_p: in (0, 1]; keep only the fewest tokens whose probability reaches it (Holtzman et al. 2020,
+            arXiv:1904.09751).
 
     Returns:
         (N,) token numbers.

@@ -74,7 +74,7 @@ class RecurrentEncoder(nn.Module):
 
 
 def _set_forget_bias(layer: RecurrentStack, value: float) -> None:
-    """Both biases of a gate add up: the input's gets the value, the hidden's zero (Jozefowicz et al. 2015, section 2.1)."""
+    """The two biases of a gate add up: the input's gets the value, the hidden's zero (Jozefowicz et al. 2015)."""
     if "f" not in layer.cell.gates:
         raise RecipeError(
             f"`model.forget_bias` needs a cell with a forget gate. Received: `model.cell` = {layer.cell.name}."

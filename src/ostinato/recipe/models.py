@@ -1,7 +1,7 @@
 """The configuration of a run: one frozen model a component, each default written once.
 
-A recipe says where the data is, how columns become sequences, which model reads them and how it is trained. The resolved
-recipe (nothing left to infer) is saved with the run as ``recipe.yaml`` and reads back to an equal object.
+A recipe says where the data is, how columns become sequences, which model reads them and how it is trained. The
+resolved recipe (nothing left to infer) is saved with the run as ``recipe.yaml`` and reads back to an equal object.
 """
 
 from __future__ import annotations

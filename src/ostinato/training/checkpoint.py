@@ -2,8 +2,8 @@
 
 `checkpoint/step-0000001200/` holds `tensors.safetensors` (weights, optimiser, carried states, random generators),
 `state.json` (position, schedule, checksum of the tensors) and `best.safetensors` (the best weights so far).
-A checkpoint is written to a folder beside its place and renamed when it is complete, so a crash or a full disk leaves the
-previous one as it was.
+A checkpoint is written to a folder beside its place and renamed when it is complete, so a crash or a full disk leaves
+the previous one as it was.
 """
 
 from __future__ import annotations

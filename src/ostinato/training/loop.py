@@ -78,7 +78,7 @@ class Trainer:
         self._started = self._last_checkpoint = time.monotonic()
         self._elapsed_before = self.position.elapsed_s
         self.model.train()
-        self.observer.start(self.position.step, self.total_steps, self.training)
+        self.observer.start(self.position.step, self.total_steps, self.recipe)
         with self._signals():
             while not self.position.ended and not self._interrupted:
                 self._epoch()
@@ -121,7 +121,7 @@ class Trainer:
             raise RunError(
                 f"the loss is {value} and the gradient's norm {norm} at step {position.step + 1} "
                 f"(epoch {position.epoch + 1}): training has diverged. The last checkpoint is from before.",
-                hint="lower `training.learning_rate`, add `training.warmup_steps`, or clip harder (`training.max_norm`)",
+                hint="lower `training.learning_rate` or `training.max_norm`, or add `training.warmup_steps`",
             )
         self.optimizer.step()
         position.step += 1
@@ -236,8 +236,14 @@ class Trainer:
 def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba 2015; weight decay as an L2 penalty) or AdamW (Loshchilov & Hutter 2019; decoupled)."""
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    betas = (0.9, recipe.beta2)
-    return kind(model.parameters(), lr=recipe.learning_rate, betas=betas, weight_decay=recipe.weight_decay, fused=True)
+    optimizer: torch.optim.Optimizer = kind(
+        model.parameters(),
+        lr=recipe.learning_rate,
+        betas=(0.9, recipe.beta2),
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    return optimizer
 
 
 def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

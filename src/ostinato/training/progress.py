@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from ostinato.recipe import TrainingRecipe
+from ostinato.recipe import Recipe
 
 if TYPE_CHECKING:
     from ostinato.training.loop import Position
@@ -22,7 +22,7 @@ class Observer:
     def note(self, text: str) -> None:
         """Something the user should know."""
 
-    def start(self, step: int, total_steps: int, recipe: TrainingRecipe) -> None:
+    def start(self, step: int, total_steps: int, recipe: Recipe) -> None:
         """Training begins, or goes on, at `step`."""
 
     def step(self, event: dict[str, Any], progress: float) -> None:
@@ -40,12 +40,11 @@ class ConsoleObserver(Observer):
 
     Args:
         console: where to write; stderr by default.
-        unit: "character", "word", "subword", for a language model: adds bits a unit; empty for others.
     """
 
-    def __init__(self, console: Console | None = None, unit: str = "") -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self.unit = unit
+        self._unit = ""
         self._bar: Progress | None = None
         self._task: TaskID = TaskID(0)
         self._epochs = 0
@@ -56,9 +55,11 @@ class ConsoleObserver(Observer):
         """Print a line."""
         self.console.print(text, style="dim", highlight=False, markup=False)
 
-    def start(self, step: int, total_steps: int, recipe: TrainingRecipe) -> None:
+    def start(self, step: int, total_steps: int, recipe: Recipe) -> None:
         """Show the bar, if this is a terminal."""
-        self._epochs = recipe.epochs
+        self._epochs = 0 if recipe.training.max_minutes else recipe.training.epochs
+        if recipe.model.kind == "language_model":
+            self._unit = str(recipe.features.input.unit).removesuffix("s")
         if step:
             self.note(f"going on after step {step:,}")
         if not self.console.is_terminal:
@@ -82,9 +83,9 @@ class ConsoleObserver(Observer):
             return
         loss = self._loss / self._weight
         left = event["elapsed_s"] * (1 - progress) / max(progress, 1e-9)
-        bits = f"{loss / math.log(2):.3f} bits/{self.unit} · " if self.unit else ""
+        bits = f"{loss / math.log(2):.3f} bits/{self._unit} · " if self._unit else ""
         figures = f"loss {loss:.3f} · {bits}{self._rate / self._weight:,.0f} tokens/s · {_duration(left)} left"
-        where = f"epoch {event['epoch']}" + (f"/{self._epochs}" if self._epochs < 1000 else "")
+        where = f"epoch {event['epoch']}" + (f"/{self._epochs}" if self._epochs else "")
         self._bar.update(self._task, completed=min(progress, 1.0), where=where, figures=figures)
 
     def validation(self, event: dict[str, Any]) -> None:

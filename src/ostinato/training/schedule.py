@@ -11,7 +11,7 @@ def learning_rate(recipe: TrainingRecipe, step: int, progress: float) -> float:
     """The rate of a step.
 
     Linear warm-up over `warmup_steps`, times, by `schedule`, with p the share of the budget that is spent:
-    constant 1 · linear 1 - p · cosine (1 + cos(pi p)) / 2 (Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5, one cycle).
+    constant 1 · linear 1 - p · cosine (1 + cos(pi p)) / 2 (Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5).
 
     Args:
         step: steps done before, from 0.

@@ -148,9 +148,16 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
 
 
 def read_recipe_of(folder: Path) -> Recipe:
-    """The resolved recipe of a run. Raises `RunError` if the directory is no run."""
+    """The resolved recipe of a run. Raises `RunError` if the directory is no run, or its recipe is damaged."""
     check_run_folder(folder)
-    return build_recipe(read_recipe(folder / RECIPE_FILE))
+    path = folder / RECIPE_FILE
+    try:
+        recipe = build_recipe(read_recipe(path))
+    except RecipeError as error:
+        raise RunError(f"`{path}` is damaged: {error.message}") from error
+    if recipe.model.kind == "auto":
+        raise RunError(f"`{path}` is damaged: it leaves open what the model is.")
+    return recipe
 
 
 def check_run_folder(folder: Path) -> None:

@@ -71,7 +71,6 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: Path) 
     with torch.no_grad():
         for name, parameter in parameters.items():
             if parameter.shape != tensors[name].shape:
-                raise RunError(
-                    f"`{source}`: `{name}` has shape {tuple(tensors[name].shape)}, the recipe's model {tuple(parameter.shape)}."
-                )
+                found, expected = tuple(tensors[name].shape), tuple(parameter.shape)
+                raise RunError(f"`{source}`: `{name}` has shape {found}, the recipe's model has {expected}.")
             parameter.copy_(tensors[name])

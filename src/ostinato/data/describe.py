@@ -1,0 +1,87 @@
+"""What is in a file, column by column, read a block at a time: for `ostinato data describe`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from ostinato.data.catalog import resolve_path
+from ostinato.data.rejects import BadRows
+from ostinato.data.sources import open_source
+
+_MOST_DISTINCT = 1_000
+_EXAMPLE_CHARACTERS = 48
+_SHOWN_BAD_ROWS = 20
+
+
+@dataclass
+class _Column:
+    """Running figures of one column."""
+
+    name: str
+    values: int = 0
+    characters: int = 0
+    longest: int = 0
+    example: str = ""
+    seen: set[str] = field(default_factory=set)
+
+    def add(self, cells: pl.Series) -> None:
+        there = cells.drop_nulls()
+        lengths = there.str.len_chars()
+        self.values += len(there)
+        self.characters += int(lengths.sum())
+        longest = lengths.max()
+        self.longest = max(self.longest, longest if isinstance(longest, int) else 0)
+        if not self.example and len(there):
+            self.example = " ".join(str(there[0])[: 4 * _EXAMPLE_CHARACTERS].split())[:_EXAMPLE_CHARACTERS]
+        if len(self.seen) <= _MOST_DISTINCT:
+            self.seen.update(there.unique().head(_MOST_DISTINCT + 1).to_list())
+
+    def to_dict(self) -> dict[str, Any]:
+        many = len(self.seen) > _MOST_DISTINCT
+        return {
+            "name": self.name,
+            "values": self.values,
+            "distinct": f"over {_MOST_DISTINCT:,}" if many else f"{len(self.seen):,}",
+            "mean_characters": self.characters / self.values if self.values else 0.0,
+            "longest": self.longest,
+            "example": self.example,
+        }
+
+
+def describe(reference: str, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Format, encoding, rows, bad rows, and for each column: values, distinct values, characters, an example.
+
+    Args:
+        reference: a path or a name of the catalogue.
+        say: called with what a user should know (encoding, a download).
+
+    Raises:
+        DataError: for a file that can't be read at all.
+    """
+    bad_rows = BadRows("skip")
+    source = open_source(resolve_path(reference, say), bad_rows)
+    names = source.columns()
+    columns = [_Column(name) for name in names]
+    rows = 0
+    for block in source.blocks(names):
+        rows += len(block.frame)
+        for column in columns:
+            column.add(block.frame[column.name])
+    for note in source.notes:
+        say(note)
+    problems = [str(row) for row in bad_rows.in_order()[:_SHOWN_BAD_ROWS]]
+    if len(bad_rows.rows) > _SHOWN_BAD_ROWS:
+        problems.append(f"… and {len(bad_rows.rows) - _SHOWN_BAD_ROWS:,} more")
+    return {
+        "path": str(source.path),
+        "format": source.format,
+        "encoding": source.found_encoding,
+        "rows": rows,
+        "columns": [column.to_dict() for column in columns],
+        "num_bad_rows": len(bad_rows.rows),
+        "bad_rows": problems,
+    }

@@ -1,0 +1,18 @@
+"""Readers by format: each turns a path into blocks of text columns."""
+
+from ostinato.data.readers.base import Source
+from ostinato.data.readers.delimited import DelimitedSource, TabSource
+from ostinato.data.readers.folder import FolderSource
+from ostinato.data.readers.jsonl import JsonLinesSource
+from ostinato.data.readers.parquet import ParquetSource
+from ostinato.data.readers.text import TextSource
+
+__all__ = [
+    "DelimitedSource",
+    "FolderSource",
+    "JsonLinesSource",
+    "ParquetSource",
+    "Source",
+    "TabSource",
+    "TextSource",
+]

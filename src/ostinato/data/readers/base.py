@@ -1,0 +1,86 @@
+"""What every reader is: a path as blocks of text columns."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from ostinato.data.ahead import read_ahead
+from ostinato.data.blocks import Block
+from ostinato.data.rawfile import read_utf8
+from ostinato.data.records import Find, Records, cut_records, line_ends, readable
+from ostinato.data.rejects import BadRows
+from ostinato.errors import DataError
+
+
+@dataclass
+class Source:
+    """A file or folder as blocks of rows.
+
+    `notes` collects what a user should be told (folders left out, Latin-1); `found_encoding`: once reading has begun.
+    """
+
+    path: Path
+    bad_rows: BadRows
+    encoding: str = "auto"
+    notes: list[str] = field(default_factory=list)
+    found_encoding: str | None = field(default=None, init=False)
+    _columns: list[str] | None = field(default=None, init=False, repr=False)
+    format: ClassVar[str] = ""
+
+    def columns(self) -> list[str]:
+        """The names of the columns there are. Raises `DataError` if the file can't be read."""
+        if self._columns is None:
+            self._columns = self._read_columns()
+        return list(self._columns)
+
+    def _read_columns(self) -> list[str]:
+        raise NotImplementedError
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        """The rows, in order, with `columns` as text, read ahead in the background.
+
+        Bad rows go to `bad_rows`, not into a block.
+
+        Raises:
+            DataError: if a column is missing or the file can't be read.
+        """
+        self.require(*columns)
+        return read_ahead(self._read_blocks(columns))
+
+    def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        raise NotImplementedError
+
+    def require(self, *names: str) -> None:
+        """Raise `DataError` if a column is missing, naming those there are."""
+        there = self.columns()
+        for name in names:
+            if name not in there:
+                near = difflib.get_close_matches(name, there, n=1)
+                raise DataError(
+                    f"`{self.path}` has no column `{name}`. Columns: {', '.join(there)}.",
+                    hint=f"did you mean {near[0]}?" if near else None,
+                )
+
+    def note(self, text: str) -> None:
+        """Something a user should be told, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _bytes(self) -> Iterator[bytes]:
+        """The file as UTF-8."""
+        return read_utf8(self.path, self.encoding, self._found)
+
+    def _found(self, encoding: str) -> None:
+        self.found_encoding = encoding
+        if encoding == "Latin-1" and self.encoding == "auto":
+            self.note(f"{self.path}: not UTF-8, read as Latin-1")
+
+    def _records(self, find: Find = line_ends, *, glance: bool = False) -> Iterator[Records]:
+        """The file's records. `glance`: bad rows are not reported."""
+        bad_rows = BadRows() if glance else self.bad_rows
+        for records in cut_records(self._bytes(), find, self.path):
+            yield readable(records, bad_rows, str(self.path))

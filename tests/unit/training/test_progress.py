@@ -1,0 +1,44 @@
+"""What a user sees while a model trains."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from ostinato.recipe import Recipe, build_recipe
+from ostinato.training.loop import Position
+from ostinato.training.progress import ConsoleObserver
+
+STEP = {"step": 1, "epoch": 2, "loss": 1.3862944, "tokens_per_s": 12_345.0, "elapsed_s": 30.0}
+SCORED = {"epoch": 2, "best": True, "loss": 1.25, "bits_per_character": 1.8034, "auc": None, "elapsed_s": 3_725.0}
+BOOK = {"model": {"kind": "language_model"}, "features": {"input": {"unit": "characters"}}}
+
+
+def _show(recipe: Recipe, *, terminal: bool, step: int = 0) -> str:
+    out = io.StringIO()
+    observer = ConsoleObserver(Console(file=out, force_terminal=terminal, width=120, color_system=None))
+    observer.start(step, 100, recipe)
+    observer.step(STEP, 0.25)
+    observer.validation(SCORED)
+    observer.stop(Position())
+    return out.getvalue()
+
+
+def test_a_terminal_shows_loss_bits_speed_and_time_left() -> None:
+    seen = _show(build_recipe({**BOOK, "training": {"epochs": 7}}), terminal=True)
+    for part in ("epoch 2/7", "25%", "loss 1.386", "2.000 bits/character", "12,345 tokens/s", "1:30 left"):
+        assert part in seen
+
+
+def test_a_time_budget_shows_no_number_of_epochs() -> None:
+    seen = _show(build_recipe({**BOOK, "training": {"epochs": 7, "max_minutes": 2}}), terminal=True)
+    assert "epoch 2 " in seen
+    assert "epoch 2/7" not in seen
+
+
+def test_elsewhere_plain_lines_and_no_escape_codes() -> None:
+    seen = _show(build_recipe({}), terminal=False, step=12)
+    assert seen == (
+        "going on after step 12\nepoch 2: validation loss 1.2500 · bits/character 1.8034 · 1:02:05 ← best\n"
+    )
