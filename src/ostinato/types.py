@@ -276,6 +276,10 @@ class Ragged:
         """(sum L,): ``values[index]`` has every row reversed in time; applied twice it changes nothing."""
         return self._index("reverse")
 
+    def previous_index(self) -> Tensor:
+        """(sum L,): for every packed value where its row's value of the step before lies; its own place at step 0."""
+        return self._index("previous")
+
     def _select(self, which: str) -> Tensor:
         picked = self.values.index_select(0, self._index(which))
         if picked.shape[0] == self.num_rows:
@@ -359,6 +363,11 @@ def _reverse(ragged: Ragged) -> Tensor:
     return _starts(ragged.batch_sizes)[sorted_lengths[rows] - 1 - times] + rows
 
 
+def _previous(ragged: Ragged) -> Tensor:
+    rows, times = _places(ragged.batch_sizes)
+    return _starts(ragged.batch_sizes)[(times - 1).clamp(min=0)] + rows
+
+
 def _non_empty(ragged: Ragged) -> Tensor:
     return ragged.lengths.nonzero().flatten()
 
@@ -374,6 +383,7 @@ _INDICES: dict[str, Callable[[Ragged], Tensor]] = {
     "row_major": _row_major,
     "row_major_inverse": lambda ragged: _inverse(_row_major(ragged)),
     "reverse": _reverse,
+    "previous": _previous,
     "non_empty": _non_empty,
     "first": lambda ragged: ragged.unsorted_indices.cpu()[_non_empty(ragged)],
     "last": _last,

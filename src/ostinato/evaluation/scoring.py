@@ -1,4 +1,4 @@
-"""A model's outputs on data, and their loss and metrics; used by the training loop, `evaluate`, `predict` and the report."""
+"""A model's outputs on data, and their loss and metrics: for the training loop, `evaluate`, `predict` and the report."""
 
 from __future__ import annotations
 

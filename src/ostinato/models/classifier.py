@@ -5,18 +5,20 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ostinato.models.encoder import RecurrentEncoder
+from ostinato.models.ngrams import NgramScore
 from ostinato.nn import Pooling
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged
 
 
 class Classifier(nn.Module):
-    """embedding → recurrent stack → pooling over time → (ReLU layer) → output.
+    """embedding → recurrent stack → pooling over time → (ReLU layer) → output, plus (`ngrams`) a linear n-gram score.
 
     Args:
         recipe: the model's part of a recipe.
         vocab_size: V.
         num_outputs: 1 for two classes (the logit of the second) or a number, else one a class or label.
+        counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
 
     Example:
         >>> model = Classifier(ModelRecipe(hidden_size=8), vocab_size=50, num_outputs=1)
@@ -24,18 +26,27 @@ class Classifier(nn.Module):
         torch.Size([2, 1])
     """
 
-    def __init__(self, recipe: ModelRecipe, vocab_size: int, num_outputs: int) -> None:
+    def __init__(self, recipe: ModelRecipe, vocab_size: int, num_outputs: int, counts: Tensor | None = None) -> None:
         super().__init__()
-        self.encoder = RecurrentEncoder(recipe, vocab_size)
+        self.encoder = RecurrentEncoder(recipe, vocab_size, counts)
         self.pooling = Pooling(recipe.pooling, self.encoder.output_size, recipe.bidirectional)
         self.dropout = nn.Dropout(recipe.head_dropout)
         size = self.pooling.output_size
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs)
+        self.ngrams = (
+            NgramScore(vocab_size, num_outputs, recipe.ngrams, recipe.ngram_buckets, recipe.ngram_dropout)
+            if recipe.ngrams
+            else None
+        )
 
     def forward(self, ids: Ragged) -> Tensor:
         """Logits (N, num_outputs), or standardised numbers, in the original order of the rows."""
-        hidden, _ = self.encoder(ids)
+        return self.score(ids, self.encoder.embedding(ids))
+
+    def score(self, ids: Ragged, vectors: Ragged) -> Tensor:
+        """As `forward`, with the embedded tokens given: those of `ids`, or others near them."""
+        hidden, _ = self.encoder.run(vectors)
         pooled: Tensor = self.dropout(self.pooling(hidden))  # (N, F)
         logits: Tensor = self.output(self.hidden(pooled))
-        return logits
+        return logits if self.ngrams is None else logits + self.ngrams(ids)

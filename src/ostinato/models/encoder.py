@@ -14,6 +14,7 @@ from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged, State
 
 IdsT = TypeVar("IdsT", Tensor, Ragged)
+VectorsT = TypeVar("VectorsT", Tensor, Ragged)
 
 
 class RecurrentEncoder(nn.Module):
@@ -24,14 +25,19 @@ class RecurrentEncoder(nn.Module):
     Args:
         recipe: sizes, cell and dropouts.
         vocab_size: V.
+        counts: (V,), how often training data held each token; needed to normalise embeddings.
 
     Shapes: ids (L, N) in a tensor or (sum L,) in a Ragged; output (L, N, D*H) or a Ragged of (sum L, D*H).
     """
 
-    def __init__(self, recipe: ModelRecipe, vocab_size: int) -> None:
+    def __init__(self, recipe: ModelRecipe, vocab_size: int, counts: Tensor | None = None) -> None:
         super().__init__()
         self.embedding = Embedding(
-            vocab_size, recipe.embedding_dim, padding_idx=PAD_ID, embedding_dropout=recipe.embedding_dropout
+            vocab_size,
+            recipe.embedding_dim,
+            padding_idx=PAD_ID,
+            embedding_dropout=recipe.embedding_dropout,
+            frequencies=counts if recipe.normalize_embeddings else None,
         )
         with torch.no_grad():
             self.embedding.weight.mul_(recipe.embedding_std)
@@ -63,7 +69,11 @@ class RecurrentEncoder(nn.Module):
             ids: tokens, a tensor (L, N) or a Ragged.
             states: the initial state of each layer, as returned; none: zeros.
         """
-        hidden = self.input_dropout(self.word_dropout(self.embedding(ids)))
+        return self.run(self.embedding(ids), states)
+
+    def run(self, vectors: VectorsT, states: list[State] | None = None) -> tuple[VectorsT, list[State]]:
+        """As `forward`, from the embedded tokens on."""
+        hidden = self.input_dropout(self.word_dropout(vectors))
         final: list[State] = []
         for number, layer in enumerate(self.layers):
             state = None if states is None else states[number]

@@ -19,6 +19,7 @@ class LanguageModel(nn.Module):
     Args:
         recipe: the model's part of a recipe.
         vocab_size: V.
+        counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
 
     Example:
         >>> model = LanguageModel(ModelRecipe(hidden_size=8), vocab_size=50)
@@ -27,9 +28,9 @@ class LanguageModel(nn.Module):
         torch.Size([7, 2, 50])
     """
 
-    def __init__(self, recipe: ModelRecipe, vocab_size: int) -> None:
+    def __init__(self, recipe: ModelRecipe, vocab_size: int, counts: Tensor | None = None) -> None:
         super().__init__()
-        self.encoder = RecurrentEncoder(recipe, vocab_size)
+        self.encoder = RecurrentEncoder(recipe, vocab_size, counts)
         self.dropout = nn.Dropout(recipe.head_dropout)
         size = self.encoder.output_size
         self.tied = recipe.tie_embeddings

@@ -21,11 +21,16 @@ class Embedding(nn.Module):
     Embedding dropout zeroes the vectors of whole token types, everywhere in the batch, with probability ``p``, and
     scales the rest by ``1 / (1 - p)``: S. Merity, N. Keskar and R. Socher (2017), arXiv:1708.02182, section 4.3.
 
+    With ``frequencies`` p the vectors are normalised before use, ``(e - m) / s`` with mean ``m = sum_v p_v e_v`` and
+    variance ``s^2 = sum_v p_v (e_v - m)^2`` of each feature: T. Miyato, A. Dai and I. Goodfellow (2017),
+    arXiv:1605.07725, eq. 1. Adversarial training needs it: otherwise vectors grow until a perturbation means nothing.
+
     Args:
         vocab_size: V, >= 1. Ids run from 0 to V - 1.
         embedding_dim: features of a vector, >= 1.
         padding_idx: the id whose vector starts at zero and gets no gradient, or None.
         embedding_dropout: probability in [0, 1] of dropping a token type. Only while training.
+        frequencies: (V,), how often each id occurs, to normalise by; None for vectors as they are.
         device: where the weight is made.
         dtype: of the weight.
 
@@ -44,6 +49,7 @@ class Embedding(nn.Module):
         embedding_dim: int,
         padding_idx: int | None = 0,
         embedding_dropout: float = 0.0,
+        frequencies: Tensor | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -58,7 +64,10 @@ class Embedding(nn.Module):
         self.embedding_dim = embedding_dim
         self.padding_idx = padding_idx
         self.embedding_dropout = embedding_dropout
+        self.frequencies: Tensor | None
         self.weight = nn.Parameter(torch.empty(vocab_size, embedding_dim, device=device, dtype=dtype))
+        shares = None if frequencies is None else (frequencies / frequencies.sum()).to(self.weight).unsqueeze(1)
+        self.register_buffer("frequencies", shares, persistent=False)  # (V, 1)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -79,7 +88,7 @@ class Embedding(nn.Module):
             raise ShapeError(f"ids must be integers. Received: {flat.dtype}.")
         flat = flat.long()
         try:
-            vectors = F.embedding(flat, self.weight, self.padding_idx)
+            vectors = F.embedding(flat, self._vectors(), self.padding_idx)
         except IndexError as error:
             raise ShapeError(
                 f"ids must run from 0 to `vocab_size` - 1 = {self.vocab_size - 1}. "
@@ -91,6 +100,14 @@ class Embedding(nn.Module):
                 keep = keep / (1 - self.embedding_dropout)
             vectors = vectors * keep[flat].unsqueeze(-1)
         return vectors if isinstance(ids, Tensor) else ids.with_values(vectors)
+
+    def _vectors(self) -> Tensor:
+        """(V, embedding_dim): the weight, normalised if there are frequencies."""
+        if self.frequencies is None:
+            return self.weight
+        mean = (self.frequencies * self.weight).sum(0)
+        variance = (self.frequencies * (self.weight - mean).square()).sum(0)
+        return (self.weight - mean) / (variance + 1e-6).sqrt()
 
     def extra_repr(self) -> str:
         """The arguments that differ from their defaults."""

@@ -99,6 +99,12 @@ class ModelRecipe(Component):
     proj_size: Count = Field(0, description="cells with a projection (LSTM); 0: none")
     pooling: tuple[Pooling, ...] = Field(("last",), min_length=1, description="classifier: concatenated in this order")
     head_size: Count = Field(0, description="classifier: units of a ReLU layer before the output")
+    ngrams: Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=4)] = Field(
+        0, description="classifier: a linear score of n-grams up to this length beside the recurrent path; 0: none"
+    )
+    ngram_buckets: PositiveInt = Field(1 << 20, description="weights that hashed n-grams share")
+    ngram_dropout: Probability = Field(0.5, description="share of n-grams left out of the score")
+    normalize_embeddings: bool = Field(False, description="mean 0 and variance 1 of each feature, by token frequency")
     tie_embeddings: bool = Field(False, description="language model: output weights are the embedding's")
     forget_bias: float | None = Field(None, description="LSTM: initial forget-gate bias; none: torch's default")
     word_dropout: Probability = Field(0.0, description="share of positions whose embedding is zeroed")
@@ -139,6 +145,9 @@ class TrainingRecipe(Component):
     clip: Literal["norm", "value", "none"] = "norm"
     max_norm: Positive = Field(1.0, description="clip: norm scales the whole gradient to it, value clamps each entry")
     label_smoothing: Probability = 0.0
+    adversarial: NonNegative = Field(
+        0.0, description="classifier: also train on embeddings moved this far (a row's norm) towards a higher loss"
+    )
     monitor: Literal["loss", "accuracy", "f1"] = Field(
         "loss", description="the validation figure that picks the best epoch"
     )

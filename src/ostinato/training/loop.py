@@ -113,10 +113,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        loss, num_tokens = self.task.loss(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        value, num_tokens = self.task.backward(batch)
         norm, clipped = clip_gradients(self.model.parameters(), self.training)
-        value = float(loss.detach())
         if not math.isfinite(value) or not math.isfinite(norm):
             raise RunError(
                 f"the loss is {value} and the gradient's norm {norm} at step {position.step + 1} "

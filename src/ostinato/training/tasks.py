@@ -18,7 +18,7 @@ from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, targ
 from ostinato.models import Classifier, LanguageModel
 from ostinato.models.language_model import detach
 from ostinato.recipe import TrainingRecipe
-from ostinato.types import State
+from ostinato.types import Ragged, State
 
 _EVALUATION_STREAMS = 32
 
@@ -33,8 +33,12 @@ class Task(Protocol):
     def batches(self, epoch: int, start: int) -> Iterator[object]:
         """The batches of an epoch, from number `start` on."""
 
-    def loss(self, batch: object) -> tuple[Tensor, int]:
-        """The mean loss (nats, or squared error) of a batch, and how many tokens the batch holds."""
+    def backward(self, batch: object) -> tuple[float, int]:
+        """Add the gradients of a batch's mean loss to the parameters'.
+
+        Returns:
+            The mean loss (nats, or squared error), and how many tokens the batch holds.
+        """
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation data; `loss` among them."""
@@ -67,12 +71,26 @@ class ClassifierTask:
         """Bucketed batches of an epoch."""
         return self._train.epoch(epoch, start)
 
-    def loss(self, batch: object) -> tuple[Tensor, int]:
-        """Mean over rows."""
+    def backward(self, batch: object) -> tuple[float, int]:
+        """Gradients of the mean over rows; with `adversarial`, of the mean over moved rows too."""
         rows = cast("Batch", batch)
-        outputs = self.model(rows.inputs.to(self.device))
+        ids = rows.inputs.to(self.device)
         targets = cast("Tensor", rows.targets).to(self.device)
-        return target_loss(outputs, targets, self.target, self.recipe.label_smoothing), len(rows.inputs.values)
+        vectors = self.model.encoder.embedding(ids)
+        adversarial = self.recipe.adversarial > 0
+        if adversarial:
+            vectors.values.retain_grad()
+        loss = self._loss(ids, vectors, targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if adversarial:
+            moved = adversarial_step(vectors, self.recipe.adversarial)
+            self._loss(ids, self.model.encoder.embedding(ids), targets, moved).backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach()), len(ids.values)
+
+    def _loss(self, ids: Ragged, vectors: Ragged, targets: Tensor, moved: Tensor | None = None) -> Tensor:
+        if moved is not None:
+            vectors = vectors.with_values(vectors.values + moved)
+        return target_loss(self.model.score(ids, vectors), targets, self.target, self.recipe.label_smoothing)
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows."""
@@ -108,12 +126,14 @@ class LanguageModelTask:
             self._states = None
         return self._train.epoch(epoch, start)
 
-    def loss(self, batch: object) -> tuple[Tensor, int]:
-        """Mean nats a token."""
+    def backward(self, batch: object) -> tuple[float, int]:
+        """Gradients of the mean nats a token, back to the start of the window."""
         inputs, targets = cast("tuple[Tensor, Tensor]", batch)
         nats, states = self.model.nats(inputs.to(self.device), targets.to(self.device), self._states)
         self._states = detach(states)
-        return nats / targets.numel(), targets.numel()
+        loss = nats / targets.numel()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach()), targets.numel()
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation text, read in up to 32 streams (the final figure is read in one)."""
@@ -129,6 +149,22 @@ class LanguageModelTask:
         layers = sorted({int(name.split(".")[0]) for name in tensors})
         parts = [sorted(name for name in tensors if name.startswith(f"{layer}.")) for layer in layers]
         self._states = [tuple(tensors[name].to(self.device) for name in names) for names in parts] or None
+
+
+def adversarial_step(vectors: Ragged, epsilon: float) -> Tensor:
+    """How far to move embedded tokens so that the loss grows most: r = ε g / ‖g‖, g the gradient, the norm a row's.
+
+    Source: Miyato, Dai, Goodfellow 2017, "Adversarial training methods for semi-supervised text classification",
+    arXiv:1605.07725, eq. 5.
+
+    Args:
+        vectors: (sum L, F), whose values hold a gradient.
+        epsilon: the norm of the step over all tokens of a row, in units of (normalised) embeddings.
+    """
+    gradient = cast("Tensor", vectors.values.grad)
+    rows = vectors.rows_index()
+    squares = gradient.new_zeros(vectors.num_rows).index_add(0, rows, gradient.square().sum(1))
+    return epsilon * gradient / (squares.sqrt() + 1e-12)[rows].unsqueeze(1)
 
 
 def make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Task:
