@@ -1,4 +1,4 @@
-"""A model's outputs on data, and their loss and metrics: for the training loop, `evaluate`, `predict` and the report."""
+"""A model's outputs on data, their loss and metrics: for the training loop, `evaluate`, `predict` and the report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WINDOW_STEPS = 256
 
 
 def target_loss(outputs: Tensor, targets: Tensor, target: TargetFeature, smoothing: float = 0.0) -> Tensor:
-    """Number: squared error · labels: binary cross-entropy a label · class: cross-entropy. `outputs` (N, num_outputs)."""
+    """Number: squared error · labels: binary cross-entropy · class: cross-entropy. `outputs` (N, num_outputs)."""
     if target.kind == "number":
         return F.mse_loss(outputs.squeeze(1), targets)
     if target.kind == "labels" or target.num_outputs == 1:
@@ -79,7 +79,7 @@ def evaluate_stream(
 ) -> metrics.Metrics:
     """Loss and metrics of a language model on one long text, state carried throughout.
 
-    With `num_streams` > 1 the text is read in that many parts side by side: faster, each part beginning without context.
+    With `num_streams` > 1 the text is read in that many parts side by side: faster, but each begins without context.
     """
     was_training = model.training
     model.eval()

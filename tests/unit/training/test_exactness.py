@@ -22,10 +22,11 @@ def _classifier(polarity: Path, **training: Any) -> Recipe:
         {
             "data": {"train": str(polarity), "input": "text", "target": "label"},
             "model": {
-                "embedding_dim": 8, "hidden_size": 8, "bidirectional": True, "pooling": ["last", "max"],
-                "word_dropout": 0.1, "hidden_dropout": 0.2, "head_dropout": 0.3,
+                "embedding_dim": 8, "hidden_size": 8, "bidirectional": True, "pooling": ["last", "max"], "ngrams": 2,
+                "ngram_buckets": 64, "normalize_embeddings": True, "word_dropout": 0.1, "hidden_dropout": 0.2,
+                "head_dropout": 0.3,
             },
-            "training": {"epochs": 3, "schedule": "cosine", "warmup_steps": 5, "num_threads": 1, **training},
+            "training": {"epochs": 3, "schedule": "cosine", "warmup_steps": 5, "adversarial": 1.0, "num_threads": 1, **training},
         }
     )  # fmt: skip
 
