@@ -166,7 +166,7 @@ class Trainer:
         if self._time_is_up():
             position.ended = f"{self.training.max_minutes:g} minutes are over"
         elif position.epoch >= self.training.epochs:
-            position.ended = f"{self.training.epochs} epochs are done"
+            position.ended = f"the {self.training.epochs} epochs are done"
         elif patience is not None and position.epochs_without_gain >= patience:
             position.ended = f"{patience} epochs without a better validation {self.training.monitor}"
 

@@ -101,7 +101,7 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {trainer.device.type}",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "ended": position.ended,
-        "epochs": position.epoch,
+        "epochs": round(position.step / trainer.task.num_batches, 2),
         "best_epoch": position.best_epoch + 1,
         "steps": position.step,
         "seconds": round(position.elapsed_s, 1),

@@ -26,7 +26,9 @@ def _classifier(polarity: Path, **training: Any) -> Recipe:
                 "ngram_buckets": 64, "normalize_embeddings": True, "word_dropout": 0.1, "hidden_dropout": 0.2,
                 "head_dropout": 0.3,
             },
-            "training": {"epochs": 3, "schedule": "cosine", "warmup_steps": 5, "adversarial": 1.0, "num_threads": 1, **training},
+            "training": {
+                "epochs": 3, "schedule": "cosine", "warmup_steps": 5, "adversarial": 1.0, "num_threads": 1, **training,
+            },
         }
     )  # fmt: skip
 
@@ -152,7 +154,7 @@ def test_resume_refuses_another_recipe_or_other_data(polarity: Path, tmp_path: P
 
 def test_an_ended_run_says_so_and_can_be_trained_longer(polarity: Path, tmp_path: Path) -> None:
     folder = train_recipe(_classifier(polarity, epochs=1, schedule="constant"), tmp_path / "run", Observer())
-    with pytest.raises(RunError, match="has ended: 1 epochs are done"):
+    with pytest.raises(RunError, match="has ended: the 1 epochs are done"):
         resume_run(folder, None, Observer())
     from ostinato.training.train import read_recipe_of
 
