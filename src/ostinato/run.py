@@ -147,12 +147,12 @@ class Run:
         """As `generate`, without the prompt, piece by piece as it is written."""
         if not isinstance(self.model, LanguageModel):
             raise RunError(f"`{self.folder}` is a {self.recipe.model.kind}; only a language model can generate.")
+        between = " " if self.features.input.recipe.unit == "words" else ""
+        begun = bool(prompt)
         ids: list[int] = []
-        written = ""
-        start = encode_prompt(self.features, prompt)
         for token in generate_ids(
             self.model,
-            start,
+            encode_prompt(self.features, prompt),
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_k=top_k,
@@ -161,12 +161,11 @@ class Run:
         ):
             ids.append(token)
             text = self.features.input.decode(np.asarray(ids, dtype=np.int32))
-            if self.features.input.recipe.unit == "words" and (prompt or written):
-                text = " " + text if prompt else text
-            if text.endswith("\ufffd"):  # half a character of a byte-level subword
+            if text.endswith("\ufffd"):  # a byte-level subword may end within a character: wait for the rest of it
                 continue
-            yield text[len(written) :]
-            written = text
+            yield between + text if begun and text else text
+            begun = begun or bool(text)
+            ids.clear()
 
     def _target(self, verb: str) -> TargetFeature:
         if self.features.target is None or not isinstance(self.model, Classifier):

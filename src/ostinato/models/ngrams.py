@@ -19,8 +19,8 @@ class NgramScore(nn.Module):
 
     .. math:: y = \frac{3}{\sqrt{L}} \sum_{n=1}^{N} \sum_{t=n}^{L} w_{h(x_{t-n+1}, \dots, x_t)}
 
-    Single tokens have a bucket of their own; longer n-grams share the rest. They begin at zero. Source: the wide part of
-    Cheng et al. 2016, "Wide & Deep Learning", arXiv:1606.07792; hashing as Joulin et al. 2017, arXiv:1607.01759.
+    Single tokens have a bucket of their own; longer n-grams share the rest. They begin at zero. Source: the wide part
+    of Cheng et al. 2016, "Wide & Deep Learning", arXiv:1606.07792; hashing as Joulin et al. 2017, arXiv:1607.01759.
 
     Args:
         vocab_size: V.
