@@ -144,13 +144,10 @@ class Run:
         top_p: float = 1.0,
         seed: int = 0,
     ) -> Iterator[str]:
-        """As `generate`, without the prompt, piece by piece as it is written."""
+        """As `generate`, without the prompt, piece by piece as it is written; mistakes are raised at once."""
         if not isinstance(self.model, LanguageModel):
             raise RunError(f"`{self.folder}` is a {self.recipe.model.kind}; only a language model can generate.")
-        between = " " if self.features.input.recipe.unit == "words" else ""
-        begun = bool(prompt)
-        ids: list[int] = []
-        for token in generate_ids(
+        tokens = generate_ids(
             self.model,
             encode_prompt(self.features, prompt),
             max_new_tokens=max_new_tokens,
@@ -158,7 +155,13 @@ class Run:
             top_k=top_k,
             top_p=top_p,
             seed=seed,
-        ):
+        )
+        return self._pieces(tokens, begun=bool(prompt))
+
+    def _pieces(self, tokens: Iterator[int], begun: bool) -> Iterator[str]:
+        between = " " if self.features.input.recipe.unit == "words" else ""
+        ids: list[int] = []
+        for token in tokens:
             ids.append(token)
             text = self.features.input.decode(np.asarray(ids, dtype=np.int32))
             if text.endswith("\ufffd"):  # a byte-level subword may end within a character: wait for the rest of it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from tests.conftest import Cli, Result
 
 TINY = ("--set", "model.embedding_dim=4", "--set", "model.hidden_size=4", "--set", "training.epochs=1",
         "--set", "training.num_threads=1")  # fmt: skip
+
+GOOD_ROWS = [json.dumps({"text": f"number {i} is a good film", "label": ["neg", "pos"][i % 2]}) for i in range(40)]
 
 
 def _refused(result: Result, *said: str) -> None:
@@ -33,7 +36,7 @@ def _train(cli: Cli, path: object, *more: object) -> Result:
 @pytest.fixture
 def rows(tmp_path: Path) -> list[str]:
     """40 good JSON lines of two classes."""
-    return [json.dumps({"text": f"number {i} is a good film", "label": ["neg", "pos"][i % 2]}) for i in range(40)]
+    return list(GOOD_ROWS)
 
 
 def _write(tmp_path: Path, lines: list[str], name: str = "rows.jsonl") -> Path:
@@ -42,18 +45,35 @@ def _write(tmp_path: Path, lines: list[str], name: str = "rows.jsonl") -> Path:
     return path
 
 
-@pytest.fixture
-def trained(cli: Cli, rows: list[str], tmp_path: Path) -> Path:
-    """A small classifier's run directory."""
-    assert _train(cli, _write(tmp_path, rows)).code == 0
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small classifier's and a small language model's run directory, made once."""
+    import ostinato
+    from ostinato.data.catalog import find
+    from ostinato.training.progress import Observer
+
+    folder = tmp_path_factory.mktemp("runs")
+    data = _write(folder, GOOD_ROWS)
+    book = folder / "book.txt"
+    book.write_text(find("mysterious-island", "train").read_text(encoding="utf-8")[:20_000], encoding="utf-8")
+    settings = {"model.embedding_dim": 4, "model.hidden_size": 4, "training.epochs": 1, "training.num_threads": 1}
+    silent = Observer()
+    ostinato.train(data, input="text", target="label", settings=settings, out=folder / "run", observer=silent)
+    ostinato.train(book, settings=settings, out=folder / "writer", observer=silent)
+    return folder
 
 
 @pytest.fixture
-def writer(cli: Cli, book: Path, tmp_path: Path) -> Path:
-    """A small language model's run directory."""
-    assert cli("train", book, "--out", "writer", *TINY).code == 0
-    return tmp_path / "writer"
+def trained(runs: Path, rows: list[str], tmp_path: Path) -> Path:
+    """A copy of the classifier's run directory, and the rows it was trained on."""
+    _write(tmp_path, rows)
+    return Path(shutil.copytree(runs / "run", tmp_path / "run"))
+
+
+@pytest.fixture
+def writer(runs: Path, tmp_path: Path) -> Path:
+    """A copy of the language model's run directory."""
+    return Path(shutil.copytree(runs / "writer", tmp_path / "writer"))
 
 
 def test_missing_file(cli: Cli, tmp_path: Path, rows: list[str]) -> None:

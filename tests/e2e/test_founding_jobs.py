@@ -61,7 +61,9 @@ def test_python_and_the_command_line_are_one(cli: Cli, polarity: Path, tmp_path:
 
 
 def test_book_to_new_text(cli: Cli, book: Path, tmp_path: Path) -> None:
-    trained = cli("train", book, "--out", "run", *FAST, "--set", "training.epochs=4", "--json")
+    trained = cli(
+        "train", book, "--out", "run", *FAST, "--set", "training.epochs=4", "--set", "training.batch_size=8", "--json"
+    )
     assert trained.code == 0, trained.err
     assert "input: text as characters" in trained.err
     summary = json.loads(trained.out)
@@ -110,7 +112,8 @@ def test_other_units_write_too(cli: Cli, book: Path, unit: str) -> None:
 
 
 def test_several_labels_and_regression(cli: Cli, polarity: Path, tmp_path: Path) -> None:
-    rows = list(csv.DictReader(polarity.open(newline="")))[:120]
+    with polarity.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))[:120]
     with (tmp_path / "rows.jsonl").open("w") as out:
         for row in rows:
             labels = [name for name in ("positive", "negative") if row["label"] == name] + ["long"] * (

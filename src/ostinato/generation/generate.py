@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import polars as pl
@@ -17,6 +17,8 @@ from ostinato.generation.sampling import check_sampling, next_token
 from ostinato.models import LanguageModel
 from ostinato.types import State
 
+Choose = Callable[[Tensor, torch.Generator], Tensor]
+
 
 def generate_ids(
     model: LanguageModel,
@@ -28,21 +30,32 @@ def generate_ids(
     top_p: float = 1.0,
     seed: int = 0,
 ) -> Iterator[int]:
-    """Sampled tokens, one at a time; ends early after `<end>`. `<pad>` and `<unk>` are never drawn."""
+    """Sampled tokens, one at a time; ends early after `<end>`. `<pad>` and `<unk>` are never drawn.
+
+    Raises `RecipeError` at once, before the first token, for options that describe no distribution.
+    """
     if max_new_tokens < 1:
         raise RecipeError(f"`max_new_tokens` must be a positive integer. Received: {max_new_tokens}.")
     check_sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+
+    def choose(logits: Tensor, generator: torch.Generator) -> Tensor:
+        return next_token(logits, generator, temperature=temperature, top_k=top_k, top_p=top_p)
+
+    return _draw(model, prompt, max_new_tokens, choose, seed)
+
+
+def _draw(model: LanguageModel, prompt: Ids, count: int, choose: Choose, seed: int) -> Iterator[int]:
     device = next(model.parameters()).device
     generator = torch.Generator(device=device).manual_seed(seed)
     states: list[State] | None = None
     step = torch.from_numpy(prompt.astype("int64")).to(device).unsqueeze(1)  # (L, 1)
     model.eval()
     with torch.inference_mode():
-        for _ in range(max_new_tokens):
+        for _ in range(count):
             logits, states = model(step, states)
             last: Tensor = logits[-1]  # (1, V)
             last[:, [PAD_ID, UNK_ID]] = -torch.inf
-            token = next_token(last, generator, temperature=temperature, top_k=top_k, top_p=top_p)
+            token = choose(last, generator)
             yield int(token)
             if int(token) == END_ID:
                 return

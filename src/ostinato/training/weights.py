@@ -72,5 +72,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: Path) 
         for name, parameter in parameters.items():
             if parameter.shape != tensors[name].shape:
                 found, expected = tuple(tensors[name].shape), tuple(parameter.shape)
-                raise RunError(f"`{source}`: `{name}` has shape {found}, the recipe's model has {expected}.")
+                raise RunError(
+                    f"`{source}` does not fit the recipe's model: `{name}` has shape {found}, not {expected}."
+                )
             parameter.copy_(tensors[name])
