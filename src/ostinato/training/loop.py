@@ -20,28 +20,13 @@ from ostinato.recipe import Recipe, TrainingRecipe
 from ostinato.training.checkpoint import Checkpoint, write_checkpoint
 from ostinato.training.clipping import clip_gradients
 from ostinato.training.log import RunLog
+from ostinato.training.position import Position
 from ostinato.training.progress import Observer
 from ostinato.training.schedule import learning_rate
 from ostinato.training.tasks import Task
 from ostinato.training.weights import save_tensors, weights_of, write_atomically
 
 MODEL_FILE = "model.safetensors"
-
-
-@dataclasses.dataclass
-class Position:
-    """Where a run stands; saved with every checkpoint."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    """Batches of this epoch that are done."""
-    elapsed_s: float = 0.0
-    best: float | None = None
-    best_epoch: int = -1
-    epochs_without_gain: int = 0
-    ended: str = ""
-    """Why training is over; empty while it is not."""
 
 
 class Trainer:

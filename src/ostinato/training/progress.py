@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from ostinato.recipe import Recipe
-
-if TYPE_CHECKING:
-    from ostinato.training.loop import Position
+from ostinato.training.position import Position
 
 _SMOOTHING = 0.98
 

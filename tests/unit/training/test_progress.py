@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from ostinato.recipe import Recipe, build_recipe
-from ostinato.training.loop import Position
+from ostinato.training.position import Position
 from ostinato.training.progress import ConsoleObserver
 
 STEP = {"step": 1, "epoch": 2, "loss": 1.3862944, "tokens_per_s": 12_345.0, "elapsed_s": 30.0}

@@ -1,0 +1,21 @@
+"""Where a run stands."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class Position:
+    """Where a run stands; saved with every checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    """Batches of this epoch that are done."""
+    elapsed_s: float = 0.0
+    best: float | None = None
+    best_epoch: int = -1
+    epochs_without_gain: int = 0
+    ended: str = ""
+    """Why training is over; empty while it is not."""
