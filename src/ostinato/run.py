@@ -21,6 +21,7 @@ from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, pred
 from ostinato.generation.generate import encode_prompt, generate_ids
 from ostinato.models import Classifier, LanguageModel, build_model
 from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
+from ostinato.training.files import read_json
 from ostinato.training.loop import MODEL_FILE
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import FEATURES_FILE, SUMMARY_FILE, read_recipe_of, resume_run, set_up, train_recipe
@@ -68,9 +69,7 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """What training ended with: validation metrics, epochs, seconds, parameters. Empty while it has not ended."""
         path = self.folder / SUMMARY_FILE
-        if not path.is_file():
-            return {}
-        return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+        return read_json(path) if path.is_file() else {}
 
     def predict(self, texts: Sequence[str] | str) -> list[Prediction]:
         """A prediction for each text, in their order.

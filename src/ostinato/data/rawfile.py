@@ -70,7 +70,7 @@ def read_utf8(path: Path, encoding: str, found: Callable[[str], None]) -> Iterat
     while num_bytes < DETECT_BYTES and (piece := next(stream, b"")):
         head.append(piece)
         num_bytes += len(piece)
-    sample = b"".join(head)
+    sample = b"".join(head)[:DETECT_BYTES]
     check_text(sample, path)
     if encoding == "auto":
         encoding = detect_encoding(sample)

@@ -111,8 +111,8 @@ def line_ends(raw: bytes) -> Offsets:
     return newlines_of(raw) + 1
 
 
-def readable(records: Records, bad_rows: BadRows, file: str) -> Records:
-    """The records without a NUL byte and in valid UTF-8; the others go to `bad_rows`."""
+def readable(records: Records, bad_rows: BadRows, file: str) -> Mask:
+    """Which records hold no NUL byte and are valid UTF-8; the others go to `bad_rows`."""
     good = np.ones(len(records), dtype=np.bool_)
     if b"\0" in records.raw:
         nuls = np.flatnonzero(np.frombuffer(records.raw, dtype=np.uint8) == 0)
@@ -125,4 +125,4 @@ def readable(records: Records, bad_rows: BadRows, file: str) -> Records:
                 hint = "if the file is Latin-1: --set data.encoding=latin-1"
                 bad_rows.add(file, int(records.lines[index]), "not valid UTF-8", records.text(index), hint)
                 good[index] = False
-    return records.keep(good)
+    return good

@@ -86,23 +86,29 @@ class Spool:
         self._parts.append(values)
         self._bytes += values.nbytes
         if self._bytes > SPILL_BYTES:
-            self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the mapping)
-            for part in self._parts:
-                self._file.write(part.tobytes())
-            self._parts, self._bytes = [], 0
+            self._spill()
 
     def finish(self, table: Ids | None = None) -> Ids:
-        """Everything added, in order; with `table`, each integer replaced by `table[integer]`."""
+        """Everything added, in order; with `table`, each integer is replaced by `table[integer]`. Nothing more is added."""
+        if self._file is not None:
+            self._spill()
+            with self._file as file:  # the mapping holds the file open
+                file.flush()
+                self._parts = [np.memmap(file, dtype=np.int32, mode="r+")]
+            self._file = None
+        values = self._parts[0] if len(self._parts) == 1 else np.concatenate([np.empty(0, dtype=np.int32), *self._parts])
+        self._parts = [values]
+        if table is None:
+            return values
+        if not isinstance(values, np.memmap):
+            return table[values]
+        for start in range(0, len(values), _STEP_TOKENS):
+            values[start : start + _STEP_TOKENS] = table[values[start : start + _STEP_TOKENS]]
+        return values
+
+    def _spill(self) -> None:
         if self._file is None:
-            values = np.concatenate(self._parts) if self._parts else np.empty(0, dtype=np.int32)
-            self._parts = [values]
-            return values if table is None else table[values]
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it is mapped)
         for part in self._parts:
             self._file.write(part.tobytes())
-        self._parts = []
-        self._file.flush()
-        mapped = np.memmap(self._file, dtype=np.int32, mode="r+")
-        if table is not None:
-            for start in range(0, len(mapped), 1 << 24):
-                mapped[start : start + (1 << 24)] = table[mapped[start : start + (1 << 24)]]
-        return mapped
+        self._parts, self._bytes = [], 0

@@ -40,8 +40,8 @@ class Vocabulary:
 
     @cached_property
     def numbers(self) -> dict[str, int]:
-        """The integer of each token."""
-        return {token: number for number, token in enumerate(self.tokens)}
+        """The integer of each token; no text means a special one."""
+        return {token: number for number, token in enumerate(self.tokens) if token not in SPECIAL}
 
     @cached_property
     def _enum(self) -> pl.Enum:
@@ -60,7 +60,8 @@ class Vocabulary:
         if len(tokens) < _FEW_TOKENS:  # polars would hash the whole vocabulary anew for one sentence
             numbers = self.numbers
             return np.asarray([numbers.get(token, UNK_ID) for token in tokens.to_list()], dtype=np.int32)
-        return tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32).fill_null(UNK_ID).to_numpy()
+        ids = tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32).fill_null(UNK_ID).to_numpy()
+        return np.where(ids < len(SPECIAL), np.int32(UNK_ID), ids)
 
     def encode_codepoints(self, points: Codepoints) -> Ids:
         """Integers of single characters given as code points."""

@@ -21,7 +21,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ostinato.errors import CheckpointError, RunError
-from ostinato.training.weights import disk_error, load_tensors
+from ostinato.training.files import disk_error
+from ostinato.training.weights import load_tensors
 
 FOLDER = "checkpoint"
 _KEPT = 2

@@ -19,12 +19,13 @@ from ostinato.errors import RunError
 from ostinato.recipe import Recipe, TrainingRecipe
 from ostinato.training.checkpoint import Checkpoint, write_checkpoint
 from ostinato.training.clipping import clip_gradients
+from ostinato.training.files import write_atomically
 from ostinato.training.log import RunLog
 from ostinato.training.position import Position
 from ostinato.training.progress import Observer
 from ostinato.training.schedule import learning_rate
 from ostinato.training.tasks import Task
-from ostinato.training.weights import save_tensors, weights_of, write_atomically
+from ostinato.training.weights import save_tensors, weights_of
 
 MODEL_FILE = "model.safetensors"
 

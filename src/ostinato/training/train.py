@@ -18,10 +18,11 @@ from ostinato.evaluation.scoring import evaluate_stream
 from ostinato.models import LanguageModel, build_model
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
 from ostinato.training.checkpoint import read_checkpoint
+from ostinato.training.files import read_json, write_atomically
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
 from ostinato.training.tasks import make_task
-from ostinato.training.weights import load_tensors, load_weights, write_atomically
+from ostinato.training.weights import load_tensors, load_weights
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 
@@ -73,7 +74,7 @@ def resume_run(folder: Path, overrides: Recipe | None, observer: Observer) -> Pa
         )
     device = set_up(recipe)
     prepared = prepare(recipe, say=lambda _: None)
-    before = json.loads((folder / DATA_FILE).read_text())
+    before = read_json(folder / DATA_FILE)
     if describe_data(prepared) != before:
         raise RunError(
             f"the data of `{folder}` has changed since training began: {_difference(before, describe_data(prepared))}.",

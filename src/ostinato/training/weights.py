@@ -1,11 +1,8 @@
-"""Weights to and from safetensors files, written so that a crash or a full disk leaves the old file whole."""
+"""Weights to and from safetensors files."""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -13,33 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from ostinato.errors import CheckpointError, RunError
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by a file with `content`: written beside it, flushed to the disk, then renamed.
-
-    Raises `CheckpointError` where the disk refuses; what stood at `path` before is then untouched.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise disk_error(path, error) from error
-
-
-def disk_error(path: Path, error: OSError) -> CheckpointError:
-    """The error to raise when `path` could not be written."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    reason = "the disk is full" if full else (error.strerror or str(error))
-    hint = "free some space, then go on with `ostinato train --resume RUN`" if full else None
-    return CheckpointError(f"can't write `{path}`: {reason}. What was saved before is untouched.", hint=hint)
+from ostinato.errors import RunError
+from ostinato.training.files import write_atomically
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:

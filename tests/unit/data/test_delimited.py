@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.data.helpers import read, read_same
 
 from ostinato.errors import DataError
-from tests.unit.data.helpers import read, read_same
 
 
 def _write(folder: Path, content: str | bytes, name: str = "rows.csv") -> Path:

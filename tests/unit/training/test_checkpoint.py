@@ -12,8 +12,9 @@ import torch
 from ostinato.errors import CheckpointError, RunError
 from ostinato.training import checkpoint as checkpoints
 from ostinato.training.checkpoint import read_checkpoint, write_checkpoint
+from ostinato.training.files import write_atomically
 from ostinato.training.log import RunLog, read_log
-from ostinato.training.weights import load_tensors, save_tensors, write_atomically
+from ostinato.training.weights import load_tensors, save_tensors
 
 
 def _write(run: Path, step: int) -> Path:

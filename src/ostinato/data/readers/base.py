@@ -83,4 +83,4 @@ class Source:
         """The file's records. `glance`: bad rows are not reported."""
         bad_rows = BadRows() if glance else self.bad_rows
         for records in cut_records(self._bytes(), find, self.path):
-            yield readable(records, bad_rows, str(self.path))
+            yield records.keep(readable(records, bad_rows, str(self.path)))

@@ -35,10 +35,12 @@ class TextSource(Source):
             ends = newlines + 1
             if not raw.endswith(b"\n"):
                 ends = np.append(ends, len(raw))
-            lines = readable(Records(raw, ends, line + np.arange(len(ends))), self.bad_rows, str(self.path))
-            text = lines.raw.decode("utf-8").replace("\r\n", "\n")
-            if text:
-                frame = pl.DataFrame({name: [text] for name in columns})
+            good = readable(Records(raw, ends, line + np.arange(len(ends))), self.bad_rows, str(self.path))
+            if not good.all():  # a bad line is left empty
+                lines = raw.split(b"\n")
+                raw = b"\n".join(text if kept else b"" for text, kept in zip(lines, [*good, True], strict=False))
+            if raw:
+                frame = pl.DataFrame({name: [raw.decode("utf-8").replace("\r\n", "\n")] for name in columns})
                 yield Block(frame, (str(self.path),), np.asarray([line], dtype=np.int64))
             line += len(newlines)
 

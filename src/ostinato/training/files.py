@@ -1,0 +1,51 @@
+"""Files of a run, written so that a crash or a full disk leaves the old file whole."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ostinato.errors import CheckpointError, RunError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by a file with `content`: written beside it, flushed to the disk, then renamed.
+
+    Raises `CheckpointError` where the disk refuses; what stood at `path` before is then untouched.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise disk_error(path, error) from error
+
+
+def disk_error(path: Path, error: OSError) -> CheckpointError:
+    """The error to raise when `path` could not be written."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    reason = "the disk is full" if full else (error.strerror or str(error))
+    hint = "free some space, then go on with `ostinato train --resume RUN`" if full else None
+    return CheckpointError(f"can't write `{path}`: {reason}. What was saved before is untouched.", hint=hint)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a run. Raises `RunError` if it is missing or damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"`{path}` is missing.") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"`{path}` is damaged: {error}.") from error
+    if not isinstance(found, dict):
+        raise RunError(f"`{path}` is damaged: it holds no JSON object.")
+    return found
