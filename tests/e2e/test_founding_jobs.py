@@ -159,3 +159,19 @@ except SystemExit:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "train" in done.stdout
+
+
+def test_the_demo_writes_three_passages_and_a_report(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `make demo`, on the first pages of the book and for a few seconds."""
+    from ostinato.data import catalog
+
+    book = catalog.find("mysterious-island", "train").read_text(encoding="utf-8")
+    (tmp_path / "mysterious-island.txt").write_text(book[:20_000], encoding="utf-8")
+    monkeypatch.setenv("OSTINATO_DATA", str(tmp_path))
+    done = cli("demo", "--minutes", 0.02)
+    assert done.code == 0, done.err
+    assert done.out.count("The island") == 3
+    assert [f"temperature {t}" in done.err for t in (0.5, 0.8, 1.0)] == [True] * 3
+    report = Path(done.out.strip().splitlines()[-1].removeprefix("report: "))
+    assert report == tmp_path / "runs/demo/report.html"
+    assert report.is_file()

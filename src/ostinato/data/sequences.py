@@ -89,14 +89,16 @@ class Spool:
             self._spill()
 
     def finish(self, table: Ids | None = None) -> Ids:
-        """Everything added, in order; with `table`, each integer is replaced by `table[integer]`. Nothing more is added."""
+        """Everything added, in order; with `table`, each integer replaced by `table[integer]`. Ends the adding."""
         if self._file is not None:
             self._spill()
             with self._file as file:  # the mapping holds the file open
                 file.flush()
                 self._parts = [np.memmap(file, dtype=np.int32, mode="r+")]
             self._file = None
-        values = self._parts[0] if len(self._parts) == 1 else np.concatenate([np.empty(0, dtype=np.int32), *self._parts])
+        values = (
+            self._parts[0] if len(self._parts) == 1 else np.concatenate([np.empty(0, dtype=np.int32), *self._parts])
+        )
         self._parts = [values]
         if table is None:
             return values

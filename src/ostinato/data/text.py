@@ -33,7 +33,7 @@ EMOTICON = rf"(?:[:;=]['^]?-?(?:[()\[\]|*]+|[dDpPoO]\b)|\B[:;=]['^]?-?[/\\]|<3|{
 """Eyes, an optional tear or nose, a mouth; or an emoji. A slash counts only where it is not an address's (`http://`)."""
 
 _NOSE = r"([:;=]['^]?)-([()\[\]|*/\\]|[dDpPoO]\b)"
-_WORD = r"[\w--_]+"
+_WORD = r"[[\w\p{N}]--_]+"
 _WORD_WITHOUT_DIGITS = r"[\p{Alphabetic}\p{M}]+"
 _LARGE_BYTES = 1 << 18
 
@@ -77,7 +77,7 @@ class TextPipeline:
             word = rf"{word}(?:'{word})*"
         kept = [word] if recipe.emoticons != "in_place" else [EMOTICON, word]
         if recipe.punctuation == "keep":
-            kept.append(r"[^\w\s]|_")
+            kept.append(r"[^\w\s\p{N}]|_")
         self._pattern = "|".join(kept)
         self._removes = (recipe.punctuation, recipe.digits, recipe.emoticons) != ("keep", "keep", "in_place")
 

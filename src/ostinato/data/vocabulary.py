@@ -104,23 +104,27 @@ class VocabularyBuilder:
             max_size: how many tokens to keep at most, beside the three special ones.
         """
         if self.unit == "words":
-            names = self._categories.to_series().to_list()
+            names = self._categories.to_series()
         else:
-            names = [chr(point) if n else "" for point, n in enumerate(counts.tolist())]
+            names = pl.Series([chr(point) if n else "" for point, n in enumerate(counts.tolist())], dtype=pl.String)
         counts = np.pad(counts, (0, max(0, len(names) - len(counts))))  # tokens that only validation data holds
-        # A text that spells a special token must not become it: it is left to <unk>.
-        eligible = [i for i in np.flatnonzero(counts >= min_frequency).tolist() if names[i] not in SPECIAL]
-        ranked = sorted(eligible, key=lambda i: (-int(counts[i]), names[i]))[:max_size]
-        if not ranked:
+        ranked = (
+            pl.DataFrame({"token": names, "count": counts})
+            .with_row_index("provisional")
+            # A text that spells a special token must not become it: it is left to <unk>.
+            .filter((pl.col("count") >= min_frequency) & ~pl.col("token").is_in(SPECIAL))
+            .sort(["count", "token"], descending=[True, False])
+            .head(len(names) if max_size is None else max_size)
+        )
+        if not len(ranked):
             raise DataError(
                 "no token is left for the vocabulary.",
                 hint=f"lower `features.input.min_frequency` (now {min_frequency}) or give more text",
             )
         table = np.full(len(counts), UNK_ID, dtype=np.int32)
-        table[ranked] = np.arange(len(SPECIAL), len(SPECIAL) + len(ranked), dtype=np.int32)
-        unknown = int(counts.sum() - counts[ranked].sum())
-        vocabulary = Vocabulary([*SPECIAL, *(names[i] for i in ranked)], [0, unknown, 0, *counts[ranked].tolist()])
-        return vocabulary, table
+        table[ranked["provisional"].to_numpy()] = np.arange(len(SPECIAL), len(SPECIAL) + len(ranked), dtype=np.int32)
+        unknown = int(counts.sum()) - int(ranked["count"].sum())
+        return Vocabulary([*SPECIAL, *ranked["token"]], [0, unknown, 0, *ranked["count"]]), table
 
 
 def train_subwords(texts: Sequence[str], *, max_size: int, min_frequency: int) -> Tokenizer:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
-import json
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -28,6 +28,9 @@ _EXPECTED = {
     "model_type": "a mapping of keys to values",
     "model_attributes_type": "a mapping of keys to values",
     "tuple_type": "a list",
+    "too_short": "a list of at least one item",
+    "string_too_short": "a text of at least one character",
+    "finite_number": "a finite number",
 }
 
 
@@ -53,7 +56,7 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
             hint=(f"did you mean {near[0]}? " if near else "") + f"Ready recipes: {', '.join(ready) or 'none'}.",
         )
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"`{path}` is not a YAML file: {' '.join(str(error).split())}") from error
     if loaded is None:
@@ -65,7 +68,7 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
 
 def apply_overrides(mapping: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """`mapping` with each `a.b=value` set; values are read as YAML, so `3`, `true`, `null` and `[last, max]` work."""
-    result: dict[str, Any] = json.loads(json.dumps(mapping))
+    result: dict[str, Any] = copy.deepcopy(dict(mapping))
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
@@ -91,12 +94,15 @@ def build_recipe(mapping: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(mapping)
     except ValidationError as error:
-        problems: dict[str, tuple[str, str | None]] = {}
+        items: dict[str, list[dict[str, Any]]] = {}
         for item in error.errors():
-            path = ".".join(_location(dict(item)))
-            problems.setdefault(path, _explain(path, dict(item)))  # one message a place, the first
-        hints = [hint for _, hint in problems.values() if hint]
-        raise RecipeError("\n".join(text for text, _ in problems.values()), hint="; ".join(hints) or None) from error
+            place = (
+                item["loc"] if item["type"] == "extra_forbidden" else tuple(p for p in item["loc"] if not _member(p))
+            )
+            items.setdefault(".".join(part for part in place if isinstance(part, str)), []).append(dict(item))
+        problems = [_explain(path, found) for path, found in items.items()]
+        hints = [hint for _, hint in problems if hint]
+        raise RecipeError("\n".join(text for text, _ in problems), hint="; ".join(hints) or None) from error
 
 
 def load_recipe(source: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -109,16 +115,25 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
 
 
-def _location(item: dict[str, Any]) -> list[str]:
-    """The keys down to the mistake, without pydantic's own words for the members of a union."""
-    return [
-        part for part in item["loc"] if isinstance(part, str) and not part.startswith(("constrained-", "float", "str"))
-    ]
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that is written twice is an error; plain YAML takes the last one and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
-def _explain(path: str, item: dict[str, Any]) -> tuple[str, str | None]:
-    location = path.split(".")
-    kind, received = item["type"], item["input"]
+def _member(part: int | str) -> bool:
+    """Whether a part of pydantic's path is no key but its word for one of several possible types."""
+    return part in ("float", "str") or str(part).startswith(("constrained-", "function-"))
+
+
+def _explain(path: str, items: list[dict[str, Any]]) -> tuple[str, str | None]:
+    """The mistake at one place, and a hint. Where several types are possible there is an item for each."""
+    location, kind, received = path.split("."), items[0]["type"], items[0]["input"]
     if kind == "extra_forbidden":
         keys = list(_model_at(location[:-1]).model_fields)
         near = difflib.get_close_matches(location[-1], keys, n=1)
@@ -126,21 +141,30 @@ def _explain(path: str, item: dict[str, Any]) -> tuple[str, str | None]:
             f"unknown key `{path}` in the recipe.",
             f"did you mean {near[0]}?" if near else f"keys: {', '.join(keys)}",
         )
+    if kind == "invalid_key":
+        return f"a key of a recipe must be a text. Received: {received!r}.", None
     if kind == "value_error":
-        text = str(item["ctx"]["error"])
-        return (text if text.startswith("`") else f"`{path}`: {text}"), None
-    expected = _EXPECTED.get(kind)
-    context = item.get("ctx", {})
-    if kind == "literal_error":
-        expected = f"one of {context['expected']}"
-    elif kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
-        bound = next(iter(context.values()))
-        expected = f"{kind.replace('_', ' ')} {bound}"
-        if kind == "greater_than" and bound == 0:
-            expected = "a positive integer" if isinstance(received, int) else "a positive number"
-    if expected is None:
-        expected = item["msg"][0].lower() + item["msg"][1:]
+        text = str(items[0]["ctx"]["error"])
+        return (text if text.startswith("`") else f"`{path}` {text}"), None
+    members = [item for item in items if _member(item["loc"][-1])] or items[:1]
+    expected = " or ".join(dict.fromkeys(_expected(item) for item in members))
     return f"`{path}` must be {expected}. Received: {received!r}.", None
+
+
+def _expected(item: dict[str, Any]) -> str:
+    kind, received, context = item["type"], item["input"], item.get("ctx", {})
+    if kind in _EXPECTED:
+        return _EXPECTED[kind]
+    if kind == "literal_error":
+        return f"one of {context['expected']}"
+    if kind == "string_pattern_mismatch":
+        return f"a text that matches {context['pattern']}"
+    if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
+        bound = next(iter(context.values()))
+        if kind == "greater_than" and bound == 0:
+            return "a positive integer" if isinstance(received, int) else "a positive number"
+        return f"{kind.replace('_', ' ')} {bound}".replace("than equal", "than or equal to")
+    return str(item["msg"][0].lower() + item["msg"][1:])
 
 
 def _model_at(location: list[str]) -> type[BaseModel]:

@@ -14,22 +14,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 def _no_bool(value: object) -> object:
     """YAML's `true` is no count: without this, pydantic reads it as 1."""
     if isinstance(value, bool):
-        raise ValueError(f"a number is needed here. Received: {str(value).lower()}.")
+        raise ValueError(f"must be a number. Received: {str(value).lower()}.")
     return value
 
 
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
 PositiveInt = Annotated[int, BeforeValidator(_no_bool), Field(gt=0)]
-Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-Positive = Annotated[float, Field(gt=0.0)]
+Probability = Annotated[float, BeforeValidator(_no_bool), Field(ge=0.0, lt=1.0)]
+NonNegative = Annotated[float, BeforeValidator(_no_bool), Field(ge=0.0)]
+Positive = Annotated[float, BeforeValidator(_no_bool), Field(gt=0.0)]
 Pooling = Literal["last", "mean", "max", "attention"]
 
 
 class Component(BaseModel):
     """What every part of a recipe shares: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class DataRecipe(Component):

@@ -128,7 +128,7 @@ def test_unknown_names_and_splits() -> None:
         lookup("imbd")
     assert caught.value.message.startswith("the catalogue has no data set `imbd`. It has: imdb, ")
     assert caught.value.hint == "did you mean imdb?"
-    with pytest.raises(DataError, match="data set `imdb` has no split `dev`. Splits: train, test, unsup."):
+    with pytest.raises(DataError, match=r"data set `imdb` has no split `dev`\. Splits: train, test, unsup\."):
         find("imdb", "dev")
 
 

@@ -45,7 +45,9 @@ def test_one_level_too_high_names_the_right_one(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read(_tree(tmp_path, ACL) / "aclImdb")
     assert caught.value.message == f"`{tmp_path}/aclImdb` holds no .txt files, nor do its subfolders."
-    assert caught.value.hint == f"name the folder whose subfolders are the classes, for example {tmp_path}/aclImdb/train"
+    assert (
+        caught.value.hint == f"name the folder whose subfolders are the classes, for example {tmp_path}/aclImdb/train"
+    )
 
 
 def test_texts_without_classes(tmp_path: Path) -> None:
@@ -76,9 +78,9 @@ def test_encodings_are_found_file_by_file(tmp_path: Path) -> None:
 
 def test_what_is_no_folder_and_what_is_one(tmp_path: Path) -> None:
     _tree(tmp_path, {"a.csv": "x\ny\n"})
-    with pytest.raises(DataError, match="is a file; `data.format` says folder"):
+    with pytest.raises(DataError, match=r"is a file; `data\.format` says folder"):
         open_source(tmp_path / "a.csv", BadRows(), format="folder")
-    with pytest.raises(DataError, match="is a folder; `data.format` says csv"):
+    with pytest.raises(DataError, match=r"is a folder; `data\.format` says csv"):
         open_source(tmp_path, BadRows(), format="csv")
 
 

@@ -63,7 +63,7 @@ def test_many_row_groups_in_many_blocks(tmp_path: Path) -> None:
 
 def test_a_column_of_bytes_is_refused(tmp_path: Path) -> None:
     pl.DataFrame({"text": [b"\xff"]}).write_parquet(tmp_path / "rows.parquet")
-    with pytest.raises(DataError, match="column `text` of .* holds bytes, not text"):
+    with pytest.raises(DataError, match=r"column `text` of .* holds bytes, not text"):
         read(tmp_path / "rows.parquet")
 
 

@@ -20,7 +20,9 @@ from ostinato.recipe import TextRecipe
 TEXTS = ["The cat sat on the mat.", "A dog :-) barked at the cat!", "<b>Été</b> the 日本 film", "the <unk> end"]
 
 
-def _fit(texts: list[str], unit: str, part: TrainingPart | None = None, **switches: Any) -> tuple[TextFeature, Sequences]:  # fmt: skip
+def _fit(
+    texts: list[str], unit: str, part: TrainingPart | None = None, **switches: Any
+) -> tuple[TextFeature, Sequences]:
     builder = TextFeatureBuilder(resolve_text(TextRecipe(unit=unit, **switches), unit))
     for start in range(0, len(texts), 2):  # in blocks
         draft = builder.draft(pl.Series(texts[start : start + 2]))
@@ -32,7 +34,13 @@ def _rows(sequences: Sequences) -> list[list[int]]:
     return [sequences.row(i).tolist() for i in range(len(sequences))]
 
 
-UNITS = [("words", {}), ("words", {"max_length": 3, "truncate": "head"}), ("characters", {}), ("characters", {"case": "fold"}), ("subwords", {"max_size": 300})]  # fmt: skip
+UNITS: list[tuple[str, dict[str, Any]]] = [
+    ("words", {}),
+    ("words", {"max_length": 3, "truncate": "head"}),
+    ("characters", {}),
+    ("characters", {"case": "fold"}),
+    ("subwords", {"max_size": 300}),
+]
 
 
 @pytest.mark.parametrize(("unit", "switches"), UNITS)
@@ -54,7 +62,8 @@ def test_saved_and_read_back(tmp_path: Path, unit: str, switches: dict[str, Any]
     assert again.target is not None
     assert again.target.classes == ("neg", "pos")
     assert _rows(again.input.encode(pl.Series(TEXTS))) == _rows(sequences)
-    assert [again.input.decode(row) for row in map(sequences.row, range(4))] == [feature.decode(row) for row in map(sequences.row, range(4))]  # fmt: skip
+    for index in range(4):
+        assert again.input.decode(sequences.row(index)) == feature.decode(sequences.row(index))
 
 
 def test_decoding() -> None:

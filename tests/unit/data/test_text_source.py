@@ -14,7 +14,9 @@ from tests.unit.data.helpers import BLOCK_SIZES, Read, read
 from ostinato.data.text import TextPipeline, resolve_text
 from ostinato.recipe import TextRecipe
 
-PARTS = st.sampled_from(["word", "é", "日本", " ", "  ", "\n", "\r\n", "\n\n", "<br />", "<p\nid=1>", ":-)", "...", "< "])
+PARTS = st.sampled_from(
+    ["word", "é", "日本", " ", "  ", "\n", "\r\n", "\n\n", "<br />", "<p\nid=1>", ":-)", "...", "< "]
+)
 
 
 def _text(found: Read) -> str:

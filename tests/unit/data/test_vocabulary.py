@@ -15,7 +15,9 @@ from ostinato.data.vocabulary import SPECIAL, UNK_ID, Vocabulary, VocabularyBuil
 from ostinato.errors import DataError
 
 
-def _build(words: list[str], *, blocks: int = 1, min_frequency: int = 1, max_size: int | None = None) -> tuple[Vocabulary, list[int]]:  # fmt: skip
+def _build(
+    words: list[str], *, blocks: int = 1, min_frequency: int = 1, max_size: int | None = None
+) -> tuple[Vocabulary, list[int]]:
     builder = VocabularyBuilder("words")
     parts = [builder.add_words(pl.Series(words[i::blocks], dtype=pl.String)) for i in range(blocks)]
     provisional = np.concatenate(parts)
@@ -30,7 +32,9 @@ WORDS = st.lists(st.sampled_from(["a", "b", "bb", "é", "日", ":)", "z", "<pad>
 @given(WORDS, st.integers(1, 3), st.integers(1, 4), st.none() | st.integers(1, 5))
 def test_by_frequency_then_alphabetically(words: list[str], blocks: int, least: int, most: int | None) -> None:
     counts = Counter(words)
-    ranked = sorted((w for w in counts if counts[w] >= least and w not in SPECIAL), key=lambda w: (-counts[w], w))[:most]
+    ranked = sorted((w for w in counts if counts[w] >= least and w not in SPECIAL), key=lambda w: (-counts[w], w))[
+        :most
+    ]
     if not ranked:
         with pytest.raises(DataError, match="no token is left for the vocabulary"):
             _build(words, min_frequency=least, max_size=most)

@@ -1,0 +1,187 @@
+"""Recipes: every mistake named by its path, overrides, and what is written reads back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ostinato.errors import RecipeError
+from ostinato.recipe import Recipe, apply_overrides, build_recipe, dump_recipe, load_recipe, read_recipe, ready_recipes
+
+
+def _refused(mapping: dict[Any, Any]) -> RecipeError:
+    with pytest.raises(RecipeError) as caught:
+        build_recipe(mapping)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message", "hint"),
+    [
+        ({"modle": {}}, "unknown key `modle` in the recipe.", "did you mean model?"),
+        ({"model": {"hiden_size": 3}}, "unknown key `model.hiden_size` in the recipe.", "did you mean hidden_size?"),
+        ({"features": {"input": {"max_sze": 3}}}, "unknown key `features.input.max_sze` in", "did you mean max_size?"),
+        ({"features": {"zzz": 3}}, "unknown key `features.zzz` in the recipe.", "keys: input, target"),
+        ({"data": {"stride": 3}}, "unknown key `data.stride` in the recipe.", "keys: train, validation, test"),
+        ({"data": {"float": 3}}, "unknown key `data.float` in the recipe.", "did you mean format?"),
+    ],
+)  # fmt: skip
+def test_unknown_keys(mapping: dict[str, Any], message: str, hint: str) -> None:
+    error = _refused(mapping)
+    assert error.message.startswith(message)
+    assert error.hint is not None
+    assert error.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"model": {"hidden_size": -3}}, "`model.hidden_size` must be a positive integer. Received: -3."),
+        ({"model": {"hidden_size": "big"}}, "`model.hidden_size` must be an integer. Received: 'big'."),
+        ({"training": {"epochs": 2.5}}, "`training.epochs` must be an integer. Received: 2.5."),
+        ({"training": {"epochs": True}}, "`training.epochs` must be a number. Received: true."),
+        ({"training": {"learning_rate": True}}, "`training.learning_rate` must be a number. Received: true."),
+        ({"training": {"learning_rate": 0.0}}, "`training.learning_rate` must be a positive number. Received: 0.0."),
+        ({"training": {"learning_rate": float("inf")}}, "`training.learning_rate` must be a finite number."),
+        ({"training": {"warmup_steps": -1}}, "`training.warmup_steps` must be greater than or equal to 0."),
+        ({"training": {"label_smoothing": 1.0}}, "`training.label_smoothing` must be less than 1.0. Received: 1.0."),
+        ({"training": {"clip": None}}, "`training.clip` must be one of 'norm', 'value' or 'none'. Received: None."),
+        ({"training": {"device": "tpu"}}, "`training.device` must be a text that matches"),
+        ({"model": {"bidirectional": "maybe"}}, "`model.bidirectional` must be true or false. Received: 'maybe'."),
+        ({"model": {"pooling": "last"}}, "`model.pooling` must be a list. Received: 'last'."),
+        ({"model": {"pooling": []}}, "`model.pooling` must be a list of at least one item. Received: []."),
+        ({"model": {"pooling": ["top"]}}, "`model.pooling` must be one of 'last', 'mean', 'max' or 'attention'. R"),
+        ({"model": {"proj_size": 128}}, "`model.proj_size` must be below hidden_size (128). Received: 128."),
+        ({"model": {"kind": "language_model", "bidirectional": True}}, "`model.bidirectional` must be false for a"),
+        ({"model": None}, "`model` must be a mapping of keys to values. Received: None."),
+        ({"data": {"train": 3}}, "`data.train` must be a text. Received: 3."),
+        ({"data": {"validation": 2.0}}, "`data.validation` must be less than 1.0 or a text. Received: 2.0."),
+        ({"data": {"validation": [1]}}, "`data.validation` must be a number or a text. Received: [1]."),
+        ({"name": ""}, "`name` must be a text of at least one character. Received: ''."),
+        ({"name": "a/b"}, "`name` must be a text that matches ^[^/\\\\]+$. Received: 'a/b'."),
+        ({5: 3}, "a key of a recipe must be a text. Received: 5."),
+    ],
+)  # fmt: skip
+def test_wrong_values(mapping: dict[Any, Any], message: str) -> None:
+    assert _refused(mapping).message.startswith(message)
+
+
+def test_several_mistakes_are_all_named() -> None:
+    error = _refused({"model": {"hidden_size": 0, "num_layrs": 2}, "training": {"epochs": "x"}})
+    assert len(error.message.splitlines()) == 3
+    assert error.hint == "did you mean num_layers?"
+
+
+def test_a_recipe_is_frozen() -> None:
+    with pytest.raises(ValidationError):
+        Recipe().model.hidden_size = 3  # type: ignore[misc]
+
+
+def test_set() -> None:
+    mapping = {"model": {"hidden_size": 3}}
+    settings_ = ["model.hidden_size=8", "training.epochs=3", "model.pooling=[last, max]", "data.target=null"]
+    settings_ += ["training.learning_rate=1e-3", " name = x=y "]
+    result = apply_overrides(mapping, settings_)
+    assert result == {
+        "model": {"hidden_size": 8, "pooling": ["last", "max"]},
+        "training": {"epochs": 3, "learning_rate": "1e-3"},
+        "data": {"target": None},
+        "name": "x=y",
+    }
+    assert mapping == {"model": {"hidden_size": 3}}
+    recipe = build_recipe(result)
+    assert recipe.training.learning_rate == 1e-3
+    assert recipe.model.pooling == ("last", "max")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs", "`--set` needs key=value. Received: 'epochs'."),
+        ("=3", "`--set` needs key=value. Received: '=3'."),
+        ("a.b=[1", "`--set a.b` has a value that can't be read. Received: '[1'."),
+        ("name.x=3", "`name.x` can't be set: `name` is a value, not a group of keys."),
+    ],
+)
+def test_set_that_can_not_be_done(setting: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        apply_overrides({"name": "run"}, [setting])
+    assert caught.value.message == message
+
+
+SOME_RECIPES = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.text(min_size=1, max_size=9).filter(lambda s: not set(s) & set("/\\")),
+        "data": st.fixed_dictionaries(
+            {"validation": st.floats(0.01, 0.99) | st.sampled_from(["v.csv", "0.2"])},
+            optional={"target": st.none() | st.text(max_size=5)},
+        ),
+        "training": st.fixed_dictionaries({"learning_rate": st.floats(1e-9, 10), "patience": st.none() | st.just(2)}),
+        "model": st.fixed_dictionaries(
+            {"pooling": st.lists(st.sampled_from(["last", "mean"]), min_size=1), "bidirectional": st.booleans()}
+        ),
+    },
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SOME_RECIPES)
+def test_what_is_written_reads_back_equal(mapping: dict[str, Any]) -> None:
+    recipe = build_recipe(mapping)
+    assert build_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("model:\n  hidden_size: 8\n", encoding="utf-8")
+    assert load_recipe(path, ["model.num_layers=2"]).model.num_layers == 2
+    path.write_text("")
+    assert load_recipe(path) == Recipe()
+    for content, message in (
+        ("- a\n", "must hold a mapping of keys to values. Received: list."),
+        ("a: [1\n", "is not a YAML file: "),
+        ("a: !!python/object:os.system x\n", "is not a YAML file: "),
+        ("model:\n  hidden_size: 8\n  hidden_size: 9\n", "the key hidden_size is there twice"),
+    ):
+        path.write_text(content)
+        with pytest.raises(RecipeError) as caught:
+            read_recipe(path)
+        assert message in caught.value.message
+    path.write_bytes(b"name: caf\xe9\n")
+    with pytest.raises(RecipeError, match="is not a YAML file"):
+        read_recipe(path)
+
+
+def test_a_name_that_is_no_file_gets_the_nearest_ready_one() -> None:
+    with pytest.raises(RecipeError) as caught:
+        read_recipe("imbd")
+    assert caught.value.message == "no recipe file `imbd`."
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("did you mean imdb? Ready recipes: ")
+
+
+@pytest.mark.parametrize("name", ready_recipes())
+def test_ready_recipes_are_valid(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.data.train is not None
+    assert build_recipe(recipe.model_dump()) == recipe
+
+
+def test_there_are_ready_recipes() -> None:
+    assert {"imdb", "imdb-textbook", "island"} <= set(ready_recipes())
+
+
+def test_schema_names_every_key_with_its_default() -> None:
+    schema = json.loads(json.dumps(Recipe.model_json_schema()))
+    assert set(schema["properties"]) == set(Recipe.model_fields)
+    text = schema["$defs"]["TextRecipe"]
+    assert text["additionalProperties"] is False
+    assert text["properties"]["min_frequency"]["default"] == 1
