@@ -128,7 +128,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     for note in notes:
         say(note)
     builder = TextFeatureBuilder(recipe.features.input)
-    reading = Reading(source, recipe)
+    reading = Reading(source, recipe, recipe.data.group)
     for draft, keep in reading.drafts(builder.draft, with_target=recipe.data.target is not None):
         builder.add(draft, keep)
     _announce(source, notes, say)
@@ -199,7 +199,8 @@ def _prepare_classifier(
     fraction = recipe.data.validation
     training = held_out = np.arange(len(cells))
     if isinstance(fraction, float):
-        training, held_out = split_rows(len(cells), fraction, recipe.data.split_seed)
+        groups = pl.concat(reading.groups) if reading.groups else None
+        training, held_out = split_rows(len(cells), fraction, recipe.data.split_seed, groups)
     target = TargetFeature.fit(cells.gather(pl.Series(training)), recipe.features.target, str(recipe.data.target))
     features_input, sequences = builder.finish(TrainingPart(rows=training if isinstance(fraction, float) else None))
     features = Features(features_input, target)
@@ -284,16 +285,38 @@ def _read_examples(
     return Examples(sequences, targets, places, np.arange(len(sequences)))
 
 
-def split_rows(count: int, fraction: float, seed: int) -> tuple[Offsets, Offsets]:
-    """Row numbers of the training and the validation part: a seeded shuffle, the last `fraction` of it held out."""
+def split_rows(count: int, fraction: float, seed: int, groups: pl.Series | None = None) -> tuple[Offsets, Offsets]:
+    """Row numbers of the training and the validation part: a seeded shuffle, the last `fraction` of it held out.
+
+    With `groups` (a value a row) whole groups are shuffled and held out until they make up `fraction` of the rows: rows
+    that share a value never stand on both sides. A row without a value is a group of its own.
+    """
     held_out = round(count * fraction)
     if held_out == 0 or held_out == count:
         raise DataError(
             f"{count} rows can't be split: `data.validation` = {fraction} leaves {held_out} rows for validation.",
             hint="give more rows, or a validation file: --set data.validation=validation.csv",
         )
-    order = np.random.default_rng(seed).permutation(count).astype(np.int64)
-    return order[: count - held_out], order[count - held_out :]
+    random = np.random.default_rng(seed)
+    if groups is None:
+        order = random.permutation(count).astype(np.int64)
+        return order[: count - held_out], order[count - held_out :]
+    codes = groups.rank("dense").to_numpy().astype(np.float64)
+    alone = np.isnan(codes)
+    codes[alone] = count + 1 + np.arange(int(alone.sum()))
+    _, group_of, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+    shuffled = random.permutation(len(sizes))
+    place = np.empty(len(sizes), dtype=np.int64)
+    place[shuffled] = np.arange(len(sizes))
+    first_held_out = int(np.searchsorted(np.cumsum(sizes[shuffled]), count - held_out, side="left")) + 1
+    if first_held_out >= len(sizes):
+        raise DataError(
+            f"the rows form {len(sizes)} groups by `data.group`: too few to hold a share of {fraction} out.",
+            hint="leave `data.group` out, or give a validation file: --set data.validation=validation.csv",
+        )
+    order = random.permutation(count).astype(np.int64)
+    is_held_out = (place[group_of] >= first_held_out)[order]
+    return order[~is_held_out], order[is_held_out]
 
 
 def _with_target_kind(recipe: Recipe, kind: str) -> Recipe:

@@ -71,6 +71,10 @@ def describe(reference: str, say: Callable[[str], None] = lambda _: None) -> dic
         rows += len(block.frame)
         for column in columns:
             column.add(block.frame[column.name])
+    if source.format == "text":  # its blocks are one document
+        rows = 1
+        for column in columns:
+            column.values, column.longest, column.seen = 1, column.characters, {column.example}
     for note in source.notes:
         say(note)
     problems = [str(row) for row in bad_rows.in_order()[:_SHOWN_BAD_ROWS]]

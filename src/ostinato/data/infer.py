@@ -29,7 +29,7 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
                 hint="name the column that holds the sequence: --input text",
             )
         data = data.model_copy(update={"input": "text"})
-    source.require(str(data.input), *([target] if target else []))
+    source.require(*(name for name in (data.input, target, data.group) if name))
     kind = recipe.model.kind
     if kind == "auto":
         kind = "classifier" if target else "language_model"
@@ -46,6 +46,11 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
         text = resolve_text(text, text.unit)
     if kind == "language_model" and text.max_length is not None:
         raise RecipeError("`features.input.max_length` has no meaning for a language model: it reads one long text.")
+    if data.group is not None and (kind == "language_model" or isinstance(data.validation, str)):
+        raise RecipeError(
+            "`data.group` has no meaning here: it says how a classifier's rows are split, and nothing is split by rows.",
+            hint="leave it out, or let `data.validation` be a share of the rows",
+        )
     if source.format == "text" and text.emoticons == "append":
         raise RecipeError(
             "`features.input.emoticons: append` has no meaning for one long text: it has no rows to append to.",

@@ -21,13 +21,16 @@ from ostinato.recipe import Recipe
 class Reading:
     """What is kept of each block, beside its tokens.
 
-    `places`: where the good rows stood; `cells`: their targets; `num_characters`: of all texts read.
+    `places`: where the good rows stood; `cells`: their targets; `groups`: their values of the column `group`, if one is
+    named; `num_characters`: of all texts read.
     """
 
     source: Source
     recipe: Recipe
+    group: str | None = None
     places: Places = field(default_factory=Places)
     cells: list[pl.Series] = field(default_factory=list)
+    groups: list[pl.Series] = field(default_factory=list)
     num_characters: int = 0
 
     def drafts(self, draft: Callable[[pl.Series], Draft], *, with_target: bool) -> Iterator[tuple[Draft, Mask]]:
@@ -40,7 +43,7 @@ class Reading:
         data = self.recipe.data
         text_name = str(data.input)
         target_name = data.target if with_target else None
-        names = list(dict.fromkeys([text_name, *([target_name] if target_name else [])]))
+        names = list(dict.fromkeys(name for name in (text_name, target_name, self.group) if name))
         for block in self.source.blocks(names):
             block = block.keep(self._usable(block, text_name, target_name))
             if not len(block):
@@ -55,6 +58,8 @@ class Reading:
             self.places.add(kept, kept.frame[text_name])
             if target_name:
                 self.cells.append(kept.frame[target_name].rename("target"))
+            if self.group:
+                self.groups.append(kept.frame[self.group].rename("group"))
             yield piece, keep
 
     def all_cells(self) -> pl.Series:

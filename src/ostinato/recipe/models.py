@@ -50,6 +50,9 @@ class DataRecipe(Component):
     target: str | None = Field(None, description="the column to predict; none for a language model")
     on_bad_row: Literal["stop", "skip"] = Field("stop", description="skip: set bad rows aside in rejected.jsonl")
     max_characters: PositiveInt = Field(1_000_000, description="a longer row is a bad row; a text file has no limit")
+    group: str | None = Field(
+        None, description="a column: rows that share its value are never split between training and validation"
+    )
     split_seed: Count = Field(1, description="seed of the train/validation split")
 
 
