@@ -48,7 +48,7 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
         raise RecipeError("`features.input.max_length` has no meaning for a language model: it reads one long text.")
     if data.group is not None and (kind == "language_model" or isinstance(data.validation, str)):
         raise RecipeError(
-            "`data.group` has no meaning here: it says how a classifier's rows are split, and nothing is split by rows.",
+            "`data.group` has no meaning here: it says how a classifier's rows are split, and none are.",
             hint="leave it out, or let `data.validation` be a share of the rows",
         )
     if source.format == "text" and text.emoticons == "append":

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from ostinato.data import rawfile
-from ostinato.data.dataset import Examples, Prepared, load_examples, load_stream, prepare, split_rows
+from ostinato.data.dataset import Examples, Prepared, load_examples, load_stream, prepare
 from ostinato.data.rejects import BadRows
+from ostinato.data.split import split_rows
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.data.dataset import split_rows
+from ostinato.data.split import split_rows
 from ostinato.errors import DataError
 
 
@@ -26,7 +26,8 @@ def test_groups_stay_together_and_every_row_is_on_one_side(groups: list[str | No
     try:
         training, held_out = split_rows(len(groups), share, seed, column)
     except DataError as error:
-        assert "too few to hold a share" in error.message
+        if "too few to hold a share" not in error.message:
+            raise
         return
     assert sorted([*training, *held_out]) == list(range(len(groups)))
     assert not {groups[i] for i in training} & {groups[i] for i in held_out} - {None}
@@ -43,7 +44,7 @@ def test_rows_without_a_group_are_split_one_by_one() -> None:
 
 
 def test_one_group_can_not_be_split() -> None:
-    with pytest.raises(DataError, match="the rows form 1 groups by `data.group`"):
+    with pytest.raises(DataError, match=r"the rows form 1 groups by `data\.group`"):
         split_rows(100, 0.2, 0, pl.Series("group", ["film"] * 100))
 
 

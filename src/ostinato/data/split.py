@@ -1,0 +1,49 @@
+"""Which rows are for training and which are held out."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from ostinato.data.arrays import Offsets
+from ostinato.errors import DataError
+
+
+def split_rows(count: int, fraction: float, seed: int, groups: pl.Series | None = None) -> tuple[Offsets, Offsets]:
+    """Row numbers of the training and the validation part: a seeded shuffle, the last `fraction` of it held out.
+
+    With `groups` (a value a row) whole groups are shuffled and held out until they make up `fraction` of the rows: rows
+    that share a value never stand on both sides. A row without a value is a group of its own.
+    """
+    held_out = round(count * fraction)
+    if held_out == 0 or held_out == count:
+        raise DataError(
+            f"{count} rows can't be split: `data.validation` = {fraction} leaves {held_out} rows for validation.",
+            hint="give more rows, or a validation file: --set data.validation=validation.csv",
+        )
+    random = np.random.default_rng(seed)
+    if groups is None:
+        order = random.permutation(count).astype(np.int64)
+        return order[: count - held_out], order[count - held_out :]
+    group_of, sizes = _numbered(groups)
+    shuffled = random.permutation(len(sizes))
+    place = np.empty(len(sizes), dtype=np.int64)
+    place[shuffled] = np.arange(len(sizes))
+    first_held_out = int(np.searchsorted(np.cumsum(sizes[shuffled]), count - held_out, side="left")) + 1
+    if first_held_out >= len(sizes):
+        raise DataError(
+            f"the rows form {len(sizes)} groups by `data.group`: too few to hold a share of {fraction} out.",
+            hint="leave `data.group` out, or give a validation file: --set data.validation=validation.csv",
+        )
+    order = random.permutation(count).astype(np.int64)
+    is_held_out = (place[group_of] >= first_held_out)[order]
+    return order[~is_held_out], order[is_held_out]
+
+
+def _numbered(groups: pl.Series) -> tuple[Offsets, Offsets]:
+    """The number of each row's group, and the size of each group; a row without a value is a group of its own."""
+    codes = groups.rank("dense").to_numpy().astype(np.float64)
+    alone = np.isnan(codes)
+    codes[alone] = len(groups) + 1 + np.arange(int(alone.sum()))
+    _, group_of, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+    return group_of, sizes
