@@ -21,7 +21,7 @@ from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, pred
 from ostinato.generation.generate import encode_prompt, generate_ids
 from ostinato.models import Classifier, LanguageModel, build_model
 from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
-from ostinato.training.files import read_json
+from ostinato.storage.files import read_json
 from ostinato.training.loop import MODEL_FILE
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import FEATURES_FILE, SUMMARY_FILE, read_recipe_of, resume_run, set_up, train_recipe

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -144,21 +142,6 @@ def test_catalogue_description_and_info(cli: Cli, polarity: Path) -> None:
     assert described["rows"] == 600
     assert [column["name"] for column in described["columns"]] == ["text", "label"]
     assert json.loads(cli("info", "--json").out)["backends"]["torch"] is None
-
-
-def test_help_loads_no_torch() -> None:
-    code = """
-import sys
-from ostinato.cli import main
-sys.argv = ["ostinato", "--help"]
-try:
-    main()
-except SystemExit:
-    assert "torch" not in sys.modules
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "train" in done.stdout
 
 
 def test_the_demo_writes_three_passages_and_a_report(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

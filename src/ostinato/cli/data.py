@@ -71,7 +71,8 @@ def describe(
     if json:
         print_json(found)
         return
-    stdout.print(f"{found['path']}: {found['format']} · {found['rows']:,} rows", markup=False)
+    encoding = f" · {found['encoding']}" if found["encoding"] else ""
+    stdout.print(f"{found['path']}: {found['format']}{encoding} · {found['rows']:,} rows", markup=False)
     columns = table("column", "values", "distinct", "characters: mean", "longest", "for example")
     for column in found["columns"]:
         columns.add_row(

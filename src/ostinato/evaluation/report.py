@@ -17,8 +17,8 @@ from ostinato.evaluation.report_head import curves, model_table, run_facts, sent
 from ostinato.evaluation.report_language import language_results
 from ostinato.models import Classifier, LanguageModel
 from ostinato.recipe import Recipe, dump_recipe
-from ostinato.training.files import write_atomically
-from ostinato.training.log import read_log
+from ostinato.storage.files import write_atomically
+from ostinato.storage.log import read_log
 
 if TYPE_CHECKING:
     import jinja2

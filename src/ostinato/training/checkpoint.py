@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ostinato.errors import CheckpointError, RunError
-from ostinato.training.files import disk_error
+from ostinato.storage.files import disk_error
 from ostinato.training.weights import load_tensors
 
 FOLDER = "checkpoint"

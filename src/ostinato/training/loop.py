@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe, TrainingRecipe
+from ostinato.storage.files import write_atomically
+from ostinato.storage.log import RunLog
 from ostinato.training.checkpoint import Checkpoint, write_checkpoint
 from ostinato.training.clipping import clip_gradients
-from ostinato.training.files import write_atomically
-from ostinato.training.log import RunLog
 from ostinato.training.position import Position
 from ostinato.training.progress import Observer
 from ostinato.training.schedule import learning_rate

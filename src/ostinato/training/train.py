@@ -17,8 +17,8 @@ from ostinato.errors import RecipeError, RunError
 from ostinato.evaluation.scoring import evaluate_stream
 from ostinato.models import LanguageModel, build_model
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
+from ostinato.storage.files import read_json, write_atomically
 from ostinato.training.checkpoint import read_checkpoint
-from ostinato.training.files import read_json, write_atomically
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
 from ostinato.training.tasks import make_task

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ostinato.errors import RunError
-from ostinato.training.files import write_atomically
+from ostinato.storage.files import write_atomically
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:

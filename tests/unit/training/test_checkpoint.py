@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from ostinato.errors import CheckpointError, RunError
+from ostinato.storage.files import write_atomically
+from ostinato.storage.log import RunLog, read_log
 from ostinato.training import checkpoint as checkpoints
 from ostinato.training.checkpoint import read_checkpoint, write_checkpoint
-from ostinato.training.files import write_atomically
-from ostinato.training.log import RunLog, read_log
 from ostinato.training.weights import load_tensors, save_tensors
 
 

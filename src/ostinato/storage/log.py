@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.errors import RunError
-from ostinato.training.files import disk_error
+from ostinato.storage.files import disk_error
 
 _BUFFERED_LINES = 50
 

@@ -1,0 +1,1 @@
+"""The files of a run: written whole or not at all, read with clear errors."""
