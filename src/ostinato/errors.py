@@ -31,6 +31,10 @@ class RunError(OstinatoError):
     """A run directory that is missing, foreign, damaged, or asked for something its model can't do."""
 
 
+class MissingLibraryError(OstinatoError):
+    """Something that needs a library of an extra which is not installed."""
+
+
 class CheckpointError(RunError):
     """A checkpoint that can't be written or read."""
 

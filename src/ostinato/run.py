@@ -12,11 +12,12 @@ import numpy as np
 import polars as pl
 import torch
 
-from ostinato.data.dataset import Examples, Features, load_examples, load_stream
+from ostinato.data.dataset import Examples, Features, load_examples, load_stream, prepare
 from ostinato.data.sequences import Places
 from ostinato.data.targets import TargetFeature
-from ostinato.errors import RecipeError, RunError
+from ostinato.errors import MissingLibraryError, RecipeError, RunError
 from ostinato.evaluation.metrics import Metrics
+from ostinato.evaluation.report import write_report
 from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, predict_examples, probabilities_of
 from ostinato.generation.generate import encode_prompt, generate_ids
 from ostinato.models import Classifier, LanguageModel, build_model
@@ -26,6 +27,9 @@ from ostinato.training.loop import MODEL_FILE
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import FEATURES_FILE, SUMMARY_FILE, read_recipe_of, resume_run, set_up, train_recipe
 from ostinato.training.weights import load_tensors, load_weights
+
+Settings = Mapping[str, Any] | Sequence[str]
+"""Recipe keys to set: by name, or as the command line's `key=value`."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,15 @@ class Run:
         """What training ended with: validation metrics, epochs, seconds, parameters. Empty while it has not ended."""
         path = self.folder / SUMMARY_FILE
         return read_json(path) if path.is_file() else {}
+
+    def report(self) -> Path:
+        """Write `report.html`, one file that needs no network; returns its path.
+
+        Raises:
+            MissingLibraryError: without matplotlib and jinja2 (the extra `report`).
+            DataError: if the data it was trained on is gone.
+        """
+        return write_report(self.folder, self.recipe, self.features, self.model, prepare(self.recipe), self.device)
 
     def predict(self, texts: Sequence[str] | str) -> list[Prediction]:
         """A prediction for each text, in their order.
@@ -210,40 +223,59 @@ def train(
     input: str | None = None,
     target: str | None = None,
     recipe: Recipe | str | Path | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Settings = (),
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Run:
-    """Train a model: on a file, by a recipe, or both.
+    """Train a model: on a file, by a recipe, or both; and write its report.
 
     Args:
         data: a file, folder or catalogue name; sets `data.train`.
         input: the column that holds the sequence.
         target: the column to predict; none: a language model.
         recipe: a recipe, its file, or the name of a ready one.
-        settings: recipe keys to set, `{"model.hidden_size": 64}`.
+        settings: recipe keys to set, `{"model.hidden_size": 64}` or `["model.hidden_size=64"]`.
         out: the run directory; by default `runs/NAME`.
         observer: is told what happens; by default a progress display on stderr.
 
     Raises:
         OstinatoError: for anything that can't be used, before anything is written.
+        KeyboardInterrupt: after Ctrl-C, with the run directory, once a checkpoint is written.
     """
     mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
-    overrides = {"data.train": data and str(data), "data.input": input, "data.target": target, **(settings or {})}
-    given = [f"{key}={json.dumps(value)}" for key, value in overrides.items() if value is not None]
-    mapping = apply_overrides(mapping, given)
-    if not mapping.get("name") and data is not None:
-        mapping["name"] = name_of(str(data))
-    resolved = build_recipe(mapping)
-    folder = train_recipe(resolved, Path(out) if out is not None else None, observer or ConsoleObserver())
-    return load(folder)
+    given = {"data.train": data and str(data), "data.input": input, "data.target": target}
+    mapping = apply_overrides(mapping, _pairs({key: value for key, value in given.items() if value is not None}))
+    mapping = apply_overrides(mapping, _pairs(settings))
+    section = mapping.get("data")
+    if "name" not in mapping and isinstance(section, dict) and section.get("train"):
+        mapping["name"] = name_of(str(section["train"]))
+    observer = observer or ConsoleObserver()
+    return _finish(train_recipe(build_recipe(mapping), Path(out) if out is not None else None, observer), observer)
 
 
-def resume(folder: str | Path, settings: Sequence[str] = (), observer: Observer | None = None) -> Run:
-    """Go on with an interrupted run; `settings` may raise its budget (`training.epochs=20`)."""
+def resume(folder: str | Path, settings: Settings = (), observer: Observer | None = None) -> Run:
+    """Go on with an interrupted run; `settings` may raise its budget (`{"training.epochs": 20}`)."""
     saved = read_recipe_of(Path(folder))
-    wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), settings)) if settings else None
-    return load(resume_run(Path(folder), wanted, observer or ConsoleObserver()))
+    changes = _pairs(settings)
+    wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), changes)) if changes else None
+    observer = observer or ConsoleObserver()
+    return _finish(resume_run(Path(folder), wanted, observer), observer)
+
+
+def _finish(folder: Path, observer: Observer) -> Run:
+    """Open a run and write its report; where the report's libraries are missing, say so and go on."""
+    run = load(folder)
+    try:
+        run.report()
+    except MissingLibraryError as error:
+        observer.note(f"no report: {error}")
+    return run
+
+
+def _pairs(settings: Settings) -> list[str]:
+    if isinstance(settings, Mapping):
+        return [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    return list(settings)
 
 
 def name_of(reference: str) -> str:

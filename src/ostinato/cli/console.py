@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -23,6 +25,17 @@ def fail(error: OstinatoError) -> NoReturn:
         stderr.print("hint:", style="bold cyan", end=" ")
         stderr.print(error.hint, markup=False)
     sys.exit(1)
+
+
+@contextmanager
+def saying_how_to_resume() -> Iterator[None]:
+    """After Ctrl-C during training, say how to go on; the interruption goes on its way."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if interrupt.args:
+            stderr.print(f"interrupted; go on with: ostinato train --resume {interrupt.args[0]}", markup=False)
+        raise
 
 
 def note(text: str) -> None:

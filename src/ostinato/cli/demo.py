@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.console import print_text, stderr
+from ostinato.cli.console import print_text, saying_how_to_resume, stderr
 
 _PASSAGE = 350
 _PROMPT = "The island"
@@ -18,10 +18,13 @@ def demo(
     minutes: Annotated[float, typer.Option(help="How long to train.")] = 2.0,
 ) -> None:
     """Train a character model of Jules Verne's The Mysterious Island, and let it write."""
-    from ostinato.cli.train_run import train_and_report
+    from ostinato.run import train
+    from ostinato.training.progress import ConsoleObserver
 
     stderr.print(f"Learning to write like Jules Verne, character by character, for {minutes:g} minutes.")
-    run = train_and_report(None, None, None, "demo", [f"training.max_minutes={minutes}"], out)
+    settings = {"training.max_minutes": minutes}
+    with saying_how_to_resume():
+        run = train(recipe="demo", settings=settings, out=out, observer=ConsoleObserver(stderr))
     for temperature in (0.5, 0.8, 1.0):
         stderr.print(f"\ntemperature {temperature}", style="bold")
         print_text(run.generate(_PROMPT, max_new_tokens=_PASSAGE, temperature=temperature, seed=1))

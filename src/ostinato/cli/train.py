@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.console import note, print_json, print_metrics, stderr
+from ostinato.cli.console import note, print_json, print_metrics, saying_how_to_resume, stderr
 from ostinato.errors import RecipeError
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
@@ -31,12 +31,17 @@ def train(
             "nothing to train on.",
             hint="ostinato train FILE --input COLUMN --target COLUMN, or --recipe NAME (`ostinato recipe show`)",
         )
-    from ostinato.cli.train_run import resume_and_report, train_and_report
+    from ostinato import run as runs
+    from ostinato.training.progress import ConsoleObserver
 
-    if resume is not None:
-        run = resume_and_report(resume, settings or [])
-    else:
-        run = train_and_report(data, input, target, recipe, settings or [], out)
+    observer = ConsoleObserver(stderr)
+    with saying_how_to_resume():
+        if resume is not None:
+            run = runs.resume(resume, settings or [], observer)
+        else:
+            run = runs.train(
+                data, input=input, target=target, recipe=recipe, settings=settings or [], out=out, observer=observer
+            )
     summary = run.summary
     if json:
         print_json({"run": str(run.folder), **summary})

@@ -17,7 +17,7 @@ from ostinato.data.features import Draft, TextFeature, TextFeatureBuilder, Train
 from ostinato.data.infer import infer_recipe
 from ostinato.data.places import Places
 from ostinato.data.reading import Reading
-from ostinato.data.rejects import BadRows
+from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences, Spool
 from ostinato.data.sources import Source, open_source
 from ostinato.data.split import split_rows
@@ -140,7 +140,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     prepared = build(recipe, reading, builder, notes, say)
     num_rejected = bad_rows.settle()
     if num_rejected:
-        say(f"{num_rejected:,} rows set aside in rejected.jsonl")
+        say(f"set aside in rejected.jsonl: {counted(num_rejected, 'row')}")
     return prepared
 
 
@@ -150,7 +150,7 @@ def load_examples(reference: str, features: Features, recipe: Recipe, say: Say =
     examples = _read_examples(reference, features, recipe, bad_rows, say, "data")
     num_rejected = bad_rows.settle()
     if num_rejected:
-        say(f"{num_rejected:,} rows left out: they can't be read")
+        say(f"left out, since they can't be used: {counted(num_rejected, 'row')}")
     return examples
 
 
@@ -160,7 +160,7 @@ def load_stream(reference: str, features: Features, recipe: Recipe, say: Say = l
     sequences, _, _ = _read(reference, features, recipe, bad_rows, say, with_target=False)
     num_rejected = bad_rows.settle()
     if num_rejected:
-        say(f"{num_rejected:,} rows left out: they can't be read")
+        say(f"left out, since they can't be used: {counted(num_rejected, 'row')}")
     return join_documents(sequences, features.documents)
 
 

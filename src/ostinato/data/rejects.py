@@ -53,7 +53,7 @@ class BadRows:
         if self.rows and self.policy == "stop":
             shown = "\n".join(f"  {row}" for row in self.in_order()[:_LISTED])
             more = f"\n  … and {len(self.rows) - _LISTED:,} more" if len(self.rows) > _LISTED else ""
-            count = "1 row" if len(self.rows) == 1 else f"{len(self.rows):,} rows"
+            count = counted(len(self.rows), "row")
             hints = "; ".join([*self.hints, "to go on without them: --set data.on_bad_row=skip"])
             raise DataError(f"{count} can't be used:\n{shown}{more}", hint=hints)
         return len(self.rows)
@@ -63,3 +63,8 @@ class BadRows:
         if self.rows:
             lines = (json.dumps(row.__dict__, ensure_ascii=False) + "\n" for row in self.in_order())
             (folder / "rejected.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from ostinato.data.dataset import Features, Prepared
-from ostinato.errors import RunError
+from ostinato.errors import MissingLibraryError, RunError
 from ostinato.evaluation.report_classifier import classifier_results
 from ostinato.evaluation.report_data import Section, data_card
 from ostinato.evaluation.report_head import curves, model_table, run_facts, sentence
@@ -49,7 +49,8 @@ def write_report(
         the path of the page.
 
     Raises:
-        RunError: if matplotlib or jinja2 is not installed, or the summary or log is damaged.
+        MissingLibraryError: if matplotlib or jinja2 is not installed.
+        RunError: if the summary or log is damaged.
 
     Example:
         >>> run = ostinato.load("runs/imdb")
@@ -79,7 +80,7 @@ def _environment() -> jinja2.Environment:
         import jinja2
         import matplotlib  # noqa: F401 (the plots need it: better to say so now than halfway)
     except ImportError as error:
-        raise RunError(
+        raise MissingLibraryError(
             "the report needs matplotlib and jinja2, which are not installed.", hint="pip install 'ostinato[report]'"
         ) from error
     environment = jinja2.Environment(

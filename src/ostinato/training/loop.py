@@ -152,9 +152,9 @@ class Trainer:
         if self._time_is_up():
             position.ended = f"{self.training.max_minutes:g} minutes are over"
         elif position.epoch >= self.training.epochs:
-            position.ended = f"the {self.training.epochs} epochs are done"
+            position.ended = f"all of training.epochs = {self.training.epochs} are done"
         elif patience is not None and position.epochs_without_gain >= patience:
-            position.ended = f"{patience} epochs without a better validation {self.training.monitor}"
+            position.ended = f"no better validation {self.training.monitor} for training.patience = {patience}"
 
     def _elapsed(self) -> float:
         return self._elapsed_before + time.monotonic() - self._started

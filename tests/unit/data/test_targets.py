@@ -42,7 +42,7 @@ def test_the_kind_is_read_off_the_cells(cells: list[str], kind: str, reason: str
 def test_mixed_types() -> None:
     with pytest.raises(DataError) as caught:
         infer_target(pl.Series(["1", "2", "good"]), "y")
-    assert caught.value.message == "column `y` mixes types: 2 numbers (such as 1) and 1 texts (such as 'good')."
+    assert caught.value.message == "column `y` mixes types: 2 numbers (such as 1) and 1 text (such as 'good')."
     with pytest.raises(DataError, match="holds numbers and 1 cells such as 'nan'"):
         infer_target(pl.Series(["1", "2", "nan"]), "y")
 

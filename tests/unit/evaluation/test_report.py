@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from ostinato.errors import RunError
+from ostinato.errors import MissingLibraryError, RunError
 from ostinato.evaluation import report_classifier
 from ostinato.evaluation.report import write_report
 
@@ -217,7 +217,7 @@ def test_a_damaged_summary_is_named(trained, tmp_path):
 @pytest.mark.parametrize("missing", ["matplotlib", "jinja2"])
 def test_without_its_libraries_it_says_what_to_install(missing, trained, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(MissingLibraryError) as caught:
         _write(trained("two"), tmp_path)
     assert caught.value.message == "the report needs matplotlib and jinja2, which are not installed."
     assert caught.value.hint == "pip install 'ostinato[report]'"

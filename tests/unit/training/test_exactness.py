@@ -154,7 +154,7 @@ def test_resume_refuses_another_recipe_or_other_data(polarity: Path, tmp_path: P
 
 def test_an_ended_run_says_so_and_can_be_trained_longer(polarity: Path, tmp_path: Path) -> None:
     folder = train_recipe(_classifier(polarity, epochs=1, schedule="constant"), tmp_path / "run", Observer())
-    with pytest.raises(RunError, match="has ended: the 1 epochs are done"):
+    with pytest.raises(RunError, match="has ended: all of training.epochs = 1 are done"):
         resume_run(folder, None, Observer())
     from ostinato.training.train import read_recipe_of
 
@@ -176,5 +176,5 @@ def test_patience_ends_training(polarity: Path, tmp_path: Path) -> None:
     recipe = _classifier(polarity, epochs=50, patience=1, learning_rate=0.05, schedule="constant")
     folder = train_recipe(recipe, tmp_path / "run", Observer())
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["ended"] == "1 epochs without a better validation loss"
+    assert summary["ended"] == "no better validation loss for training.patience = 1"
     assert summary["epochs"] == summary["best_epoch"] + 1 < 50
