@@ -137,8 +137,8 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
     if numbers.null_count():
         text, number = cells.filter(numbers.is_null()), cells.filter(numbers.is_not_null())
         raise DataError(
-            f"column `{column}` mixes types: {counted(len(number), 'number')} (such as {number[0]}) and {counted(len(text), 'text')} "
-            f"(such as {text[0]!r}).",
+            f"column `{column}` mixes types: {counted(len(number), 'number')} (such as {number[0]}) "
+            f"and {counted(len(text), 'text')} (such as {text[0]!r}).",
             hint="if each is a class name: --set features.target.kind=class; if texts are mistakes: "
             "--set features.target.kind=number names their rows",
         )

@@ -122,7 +122,7 @@ def test_bad_rows_stop_with_all_of_them_counted_and_twenty_listed(tmp_path: Path
     )
     said: list[str] = []
     prepared = _prepare(path, said, on_bad_row="skip")
-    assert said[-1] == "26 rows set aside in rejected.jsonl"
+    assert said[-1] == "set aside in rejected.jsonl: 26 rows"
     assert prepared.num_rejected == 26
     assert len(_examples(prepared.train)) + len(_examples(prepared.validation)) == 34
     prepared.bad_rows.write(tmp_path)

@@ -154,7 +154,7 @@ def test_resume_refuses_another_recipe_or_other_data(polarity: Path, tmp_path: P
 
 def test_an_ended_run_says_so_and_can_be_trained_longer(polarity: Path, tmp_path: Path) -> None:
     folder = train_recipe(_classifier(polarity, epochs=1, schedule="constant"), tmp_path / "run", Observer())
-    with pytest.raises(RunError, match="has ended: all of training.epochs = 1 are done"):
+    with pytest.raises(RunError, match=r"has ended: all of training\.epochs = 1 are done"):
         resume_run(folder, None, Observer())
     from ostinato.training.train import read_recipe_of
 
