@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,19 +30,35 @@ class NgramScore(nn.Module):
         order: the longest n-gram, N.
         num_buckets: shared by n-grams of two tokens and more.
         dropout: share of n-grams left out while training, the rest scaled up.
+
+    Call `count` once with the training rows: n-grams that hardly ever occur are then left out. Every text has some of
+    its own, and a model that may use them learns its training texts by heart.
     """
 
     def __init__(self, vocab_size: int, num_outputs: int, order: int, num_buckets: int, dropout: float) -> None:
         super().__init__()
         self.vocab_size, self.order, self.num_buckets, self.dropout = vocab_size, order, num_buckets, dropout
-        self.weight = nn.Parameter(torch.zeros(vocab_size + num_buckets * (order > 1), num_outputs))
+        size = vocab_size + num_buckets * (order > 1)
+        self.weight = nn.Parameter(torch.zeros(size, num_outputs))
+        self.frequent = nn.Parameter(torch.ones(size), requires_grad=False)
+        """1.0 where a bucket is scored, 0.0 where its n-grams are too rare. A parameter, so that it is saved."""
+
+    def count(self, batches: Iterable[Ragged], min_frequency: int) -> None:
+        """Score only buckets that `batches` hold at least `min_frequency` times."""
+        counts = torch.zeros_like(self.frequent)
+        for ids in batches:
+            for buckets, whole in self._buckets(ids):
+                counts.index_add_(0, buckets, whole)
+        with torch.no_grad():
+            self.frequent.copy_(counts >= min_frequency)
 
     def forward(self, ids: Ragged) -> Tensor:
         """(N, num_outputs) in the original order of the rows; an empty row scores zero."""
         rows = ids.sorted_indices[ids.rows_index()]
         scores = self.weight.new_zeros(ids.num_rows, self.weight.shape[1])
         for buckets, whole in self._buckets(ids):
-            weights = F.embedding(buckets, self.weight) * whole.unsqueeze(1)  # (sum L, num_outputs)
+            scored = whole * self.frequent[buckets]
+            weights = F.embedding(buckets, self.weight) * scored.unsqueeze(1)  # (sum L, num_outputs)
             if self.training and self.dropout:
                 keep = torch.empty_like(whole).bernoulli_(1 - self.dropout) / (1 - self.dropout)
                 weights = weights * keep.unsqueeze(1)

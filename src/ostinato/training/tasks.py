@@ -21,6 +21,7 @@ from ostinato.recipe import TrainingRecipe
 from ostinato.types import Ragged, State
 
 _EVALUATION_STREAMS = 32
+_COUNTED_ROWS = 512
 
 
 class Task(Protocol):
@@ -168,7 +169,12 @@ def adversarial_step(vectors: Ragged, epsilon: float) -> Tensor:
 
 
 def make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Task:
-    """The task of a prepared run."""
+    """The task of a prepared run; an n-gram score is told how often the training rows hold each n-gram."""
     if isinstance(model, LanguageModel):
         return LanguageModelTask(model, prepared, device)
-    return ClassifierTask(cast("Classifier", model), prepared, device)
+    classifier = cast("Classifier", model)
+    if classifier.ngrams is not None:
+        rows = BucketedBatches(cast("Examples", prepared.train), _COUNTED_ROWS)
+        inputs = (batch.inputs.to(device) for batch in rows.epoch(0))
+        classifier.ngrams.count(inputs, prepared.recipe.model.ngram_min_frequency)
+    return ClassifierTask(classifier, prepared, device)

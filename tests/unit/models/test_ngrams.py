@@ -69,6 +69,20 @@ def test_dropout_leaves_ngrams_out_only_in_training() -> None:
     assert score(batch).item() == pytest.approx(3 * 19 / math.sqrt(10))
 
 
+def test_rare_ngrams_are_not_scored_and_that_is_saved() -> None:
+    score = NgramScore(10, 1, order=2, num_buckets=10_000, dropout=0.0)
+    with torch.no_grad():
+        score.weight.fill_(1.0)
+    score.count([_rows([4, 5, 4, 5], [6]), _rows([4, 5])], min_frequency=3)
+    counted = {4: True, 5: True, 6: False}  # 4 and 5 occur three times, 6 once; the pair 4 5 three times, 5 4 once
+    for token, kept in counted.items():
+        assert bool(score.frequent[token]) is kept
+    assert score(_rows([4, 5])).item() == pytest.approx(3 * 3 / math.sqrt(2))
+    assert score(_rows([5, 4])).item() == pytest.approx(3 * 2 / math.sqrt(2))
+    assert score(_rows([6])).item() == 0.0
+    assert "frequent" in dict(score.named_parameters())
+
+
 def test_normalised_embeddings_have_mean_zero_and_variance_one_by_frequency() -> None:
     torch.manual_seed(0)
     counts = torch.tensor([0, 5, 0, 100, 30, 1])
