@@ -9,6 +9,15 @@ from ostinato.recipe import Recipe, build_recipe
 
 _BOTH = {"classifier": "needs a target column", "language_model": "takes no target column"}
 
+_ONLY: dict[str, dict[str, tuple[str, ...]]] = {
+    "classifier": {
+        "model": ("pooling", "head_size", "ngrams"),
+        "training": ("adversarial", "label_smoothing"),
+    },
+    "language_model": {"model": ("tie_embeddings",), "training": ("bptt",)},
+}
+"""Keys that mean something to one kind of model only."""
+
 
 def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
     """`recipe` with its columns, text unit and model kind settled, and what was inferred in words.
@@ -37,6 +46,7 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
         notes.append(f"model: {kind} ({reason})")
     if (kind == "classifier") != (target is not None):
         raise RecipeError(f"`model.kind: {kind}` {_BOTH[kind]}. Received: `data.target` = {target!r}.")
+    _refuse_what_would_be_ignored(recipe, kind)
     text = recipe.features.input
     if text.unit is None:
         unit = "words" if kind == "classifier" else "characters"
@@ -61,3 +71,16 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
     resolved["features"]["input"] = text.model_dump()
     resolved["model"]["kind"] = kind
     return build_recipe(resolved), notes
+
+
+def _refuse_what_would_be_ignored(recipe: Recipe, kind: str) -> None:
+    for owner, sections in _ONLY.items():
+        for section, keys in sections.items():
+            component = getattr(recipe, section)
+            for key in keys if owner != kind else ():
+                value = getattr(component, key)
+                if value != type(component).model_fields[key].default:
+                    raise RecipeError(
+                        f"`{section}.{key}` has no meaning for a {kind.replace('_', ' ')}. Received: {value!r}.",
+                        hint=f"only a {owner.replace('_', ' ')} uses it",
+                    )
