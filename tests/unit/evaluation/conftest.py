@@ -68,6 +68,7 @@ def _recipe(kind: str, folder: Path) -> dict[str, Any]:
         if kind == "subwords":
             features["input"]["max_size"] = 300
         model = {"num_layers": 2, "tie_embeddings": True}
+        training = {"bptt": 20}
         book = "\n\n".join(f"{text}\n{text[::-1]}" for text in _texts())
         (folder / "book.txt").write_text(book, encoding="utf-8")
         if kind == "documents":
@@ -81,7 +82,7 @@ def _recipe(kind: str, folder: Path) -> dict[str, Any]:
         "data": data,
         "features": features,
         "model": {"embedding_dim": 4, "hidden_size": 5, **model},
-        "training": {"epochs": 2, "batch_size": 8, "bptt": 20, "num_threads": 1, "learning_rate": 0.01},
+        "training": {"epochs": 2, "batch_size": 8, "num_threads": 1, "learning_rate": 0.01, **training},
     }
 
 
