@@ -12,7 +12,10 @@ from ostinato.types import Ragged
 
 
 class Classifier(nn.Module):
-    """embedding → recurrent stack → pooling over time → (ReLU layer) → output, plus (`ngrams`) a linear n-gram score.
+    """embedding → recurrent stack → pooling over time → (ReLU layer) → output.
+
+    With `ngrams`, a linear score of n-grams stands beside it. Each path is trained by its own loss, so that neither
+    leaves to the other what it could learn itself, and the model's output is the mean of both.
 
     Args:
         recipe: the model's part of a recipe.
@@ -42,11 +45,12 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Ragged) -> Tensor:
         """Logits (N, num_outputs), or standardised numbers, in the original order of the rows."""
-        return self.score(ids, self.encoder.embedding(ids))
+        recurrent = self.score(self.encoder.embedding(ids))
+        return recurrent if self.ngrams is None else (recurrent + self.ngrams(ids)) / 2
 
-    def score(self, ids: Ragged, vectors: Ragged) -> Tensor:
-        """As `forward`, with the embedded tokens given: those of `ids`, or others near them."""
+    def score(self, vectors: Ragged) -> Tensor:
+        """The recurrent path alone, from embedded tokens: those of a text, or others near them."""
         hidden, _ = self.encoder.run(vectors)
         pooled: Tensor = self.dropout(self.pooling(hidden))  # (N, F)
         logits: Tensor = self.output(self.hidden(pooled))
-        return logits if self.ngrams is None else logits + self.ngrams(ids)
+        return logits

@@ -6,23 +6,27 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ostinato.types import Ragged
 
 _MULTIPLIER = 1_000_003
-_SCALE = 3.0
+_SCALE = 20.0
 """Adam moves every weight by about the learning rate, whatever its gradient. Scaled up, the score of a row reaches the
 size of a logit within an epoch."""
 
 
 class NgramScore(nn.Module):
-    r"""A weight for every n-gram of a row, hashed into buckets, added up.
+    r"""A weight for every n-gram a row holds, scaled by how much more often one class holds it than the others.
 
-    .. math:: y = \frac{3}{\sqrt{L}} \sum_{n=1}^{N} \sum_{t=n}^{L} w_{h(x_{t-n+1}, \dots, x_t)}
+    .. math::
+        y_c &= 20 \sum_{j \in G} \frac{r_{jc}}{\lVert r_{Gc} \rVert} w_{jc}, \qquad
+        G = \{h(x_{t-n+1}, \dots, x_t) : n \le N, t \ge n\} \\
+        r_{jc} &= \log \frac{p_{jc} / \sum_i p_{ic}}{q_{jc} / \sum_i q_{ic}}
 
-    Single tokens have a bucket of their own; longer n-grams share the rest. They begin at zero. Source: the wide part
-    of Cheng et al. 2016, "Wide & Deep Learning", arXiv:1606.07792; hashing as Joulin et al. 2017, arXiv:1607.01759.
+    p is one more than the number of training rows of class c that hold n-gram j, q the same for all other rows; the
+    ratio r is set once by `fit` (naive Bayes), the weights w begin at zero and are learnt. Single tokens have a bucket
+    of their own; longer n-grams share the rest. Sources: Wang & Manning 2012, "Baselines and bigrams" (NBSVM; here with
+    logistic loss); hashing as Joulin et al. 2017, arXiv:1607.01759.
 
     Args:
         vocab_size: V.
@@ -30,49 +34,49 @@ class NgramScore(nn.Module):
         order: the longest n-gram, N.
         num_buckets: shared by n-grams of two tokens and more.
         dropout: share of n-grams left out while training, the rest scaled up.
-
-    Call `count` once with the training rows: n-grams that hardly ever occur are then left out. Every text has some of
-    its own, and a model that may use them learns its training texts by heart.
     """
 
     def __init__(self, vocab_size: int, num_outputs: int, order: int, num_buckets: int, dropout: float) -> None:
         super().__init__()
         self.vocab_size, self.order, self.num_buckets, self.dropout = vocab_size, order, num_buckets, dropout
-        size = vocab_size + num_buckets * (order > 1)
-        self.weight = nn.Parameter(torch.zeros(size, num_outputs))
-        self.frequent = nn.Parameter(torch.ones(size), requires_grad=False)
-        """1.0 where a bucket is scored, 0.0 where its n-grams are too rare. A parameter, so that it is saved."""
+        self._size = vocab_size + num_buckets * (order > 1)
+        self.weight = nn.Parameter(torch.zeros(self._size, num_outputs))
+        self.log_ratio = nn.Parameter(torch.zeros(self._size, num_outputs), requires_grad=False)
+        """r. A parameter, so that it is saved; zero until `fit`: the score of every row is then zero."""
 
-    def count(self, batches: Iterable[Ragged], min_frequency: int) -> None:
-        """Score only buckets that `batches` hold at least `min_frequency` times."""
-        counts = torch.zeros_like(self.frequent)
-        for ids in batches:
-            for buckets, whole in self._buckets(ids):
-                counts.index_add_(0, buckets, whole)
+    def fit(self, batches: Iterable[tuple[Ragged, Tensor]]) -> None:
+        """Set the log ratios from all training rows, each batch with its (N, num_outputs) membership, 0 or 1."""
+        inside, outside = torch.ones_like(self.log_ratio), torch.ones_like(self.log_ratio)
+        for ids, members in batches:
+            rows, buckets = self._distinct(ids)
+            held = members.to(inside)[rows]
+            inside.index_add_(0, buckets, held)
+            outside.index_add_(0, buckets, 1 - held)
         with torch.no_grad():
-            self.frequent.copy_(counts >= min_frequency)
+            self.log_ratio.copy_((inside / inside.sum(0)).log() - (outside / outside.sum(0)).log())
+            self.log_ratio[(inside + outside == 2).all(1)] = 0.0  # never seen: says nothing
 
     def forward(self, ids: Ragged) -> Tensor:
         """(N, num_outputs) in the original order of the rows; an empty row scores zero."""
-        rows = ids.sorted_indices[ids.rows_index()]
-        scores = self.weight.new_zeros(ids.num_rows, self.weight.shape[1])
-        for buckets, whole in self._buckets(ids):
-            scored = whole * self.frequent[buckets]
-            weights = F.embedding(buckets, self.weight) * scored.unsqueeze(1)  # (sum L, num_outputs)
-            if self.training and self.dropout:
-                keep = torch.empty_like(whole).bernoulli_(1 - self.dropout) / (1 - self.dropout)
-                weights = weights * keep.unsqueeze(1)
-            scores = scores.index_add(0, rows, weights)
-        lengths = ids.lengths.clamp(min=1).to(scores)
-        return _SCALE * scores / lengths.sqrt().unsqueeze(1)
+        rows, buckets = self._distinct(ids)
+        ratios = self.log_ratio[buckets]  # (n-grams of all rows, num_outputs)
+        squares = ratios.new_zeros(ids.num_rows, ratios.shape[1]).index_add(0, rows, ratios.square())
+        scored = ratios * self.weight[buckets]
+        if self.training and self.dropout:
+            keep = scored.new_empty(len(buckets), 1).bernoulli_(1 - self.dropout)
+            scored = scored * keep / (1 - self.dropout)
+        scores = torch.zeros_like(squares).index_add(0, rows, scored)
+        return _SCALE * scores / squares.sqrt().clamp(min=1e-6)
 
-    def _buckets(self, ids: Ragged) -> list[tuple[Tensor, Tensor]]:
-        """For each n: the bucket of the n-gram that ends at each value, and 1.0 where it lies whole in its row."""
+    def _distinct(self, ids: Ragged) -> tuple[Tensor, Tensor]:
+        """Each bucket that a row's n-grams fall into, once: the row's number and the bucket."""
+        rows = ids.sorted_indices[ids.rows_index()]
         tokens, times, previous = ids.values.long(), ids.times_index(), ids.previous_index()
+        keys = [rows * self._size + tokens]
         hashed = tokens
-        found = [(tokens, torch.ones_like(tokens, dtype=self.weight.dtype))]
         for n in range(2, self.order + 1):
             hashed = hashed[previous] * _MULTIPLIER + tokens
-            whole = (times >= n - 1).to(self.weight.dtype)
-            found.append((self.vocab_size + (hashed + n) % self.num_buckets, whole))
-        return found
+            buckets = self.vocab_size + (hashed + n) % self.num_buckets
+            keys.append((rows * self._size + buckets)[times >= n - 1])
+        found = torch.unique(torch.cat(keys))
+        return found // self._size, found % self._size

@@ -106,7 +106,6 @@ class ModelRecipe(Component):
         0, description="classifier: a linear score of n-grams up to this length beside the recurrent path; 0: none"
     )
     ngram_buckets: PositiveInt = Field(1 << 20, description="weights that hashed n-grams share")
-    ngram_min_frequency: PositiveInt = Field(3, description="rarer n-grams of the training rows are not scored")
     ngram_dropout: Probability = Field(0.5, description="share of n-grams left out of the score")
     normalize_embeddings: bool = Field(False, description="mean 0 and variance 1 of each feature, by token frequency")
     tie_embeddings: bool = Field(False, description="language model: output weights are the embedding's")

@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
@@ -73,7 +74,7 @@ class ClassifierTask:
         return self._train.epoch(epoch, start)
 
     def backward(self, batch: object) -> tuple[float, int]:
-        """Gradients of the mean over rows; with `adversarial`, of the mean over moved rows too."""
+        """Gradients of the mean over rows; with `adversarial`, of the mean over moved rows too; of n-grams apart."""
         rows = cast("Batch", batch)
         ids = rows.inputs.to(self.device)
         targets = cast("Tensor", rows.targets).to(self.device)
@@ -81,17 +82,19 @@ class ClassifierTask:
         adversarial = self.recipe.adversarial > 0
         if adversarial:
             vectors.values.retain_grad()
-        loss = self._loss(ids, vectors, targets)
+        loss = self._loss(self.model.score(vectors), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         if adversarial:
             moved = adversarial_step(vectors, self.recipe.adversarial)
-            self._loss(ids, self.model.encoder.embedding(ids), targets, moved).backward()  # type: ignore[no-untyped-call]
+            vectors = self.model.encoder.embedding(ids)
+            moved_loss = self._loss(self.model.score(vectors.with_values(vectors.values + moved)), targets)
+            moved_loss.backward()  # type: ignore[no-untyped-call]
+        if self.model.ngrams is not None:
+            self._loss(self.model.ngrams(ids), targets).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()), len(ids.values)
 
-    def _loss(self, ids: Ragged, vectors: Ragged, targets: Tensor, moved: Tensor | None = None) -> Tensor:
-        if moved is not None:
-            vectors = vectors.with_values(vectors.values + moved)
-        return target_loss(self.model.score(ids, vectors), targets, self.target, self.recipe.label_smoothing)
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return target_loss(outputs, targets, self.target, self.recipe.label_smoothing)
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows."""
@@ -169,12 +172,22 @@ def adversarial_step(vectors: Ragged, epsilon: float) -> Tensor:
 
 
 def make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Task:
-    """The task of a prepared run; an n-gram score is told how often the training rows hold each n-gram."""
+    """The task of a prepared run; an n-gram score is told which training rows hold each n-gram."""
     if isinstance(model, LanguageModel):
         return LanguageModelTask(model, prepared, device)
-    classifier = cast("Classifier", model)
+    classifier, target = cast("Classifier", model), cast("TargetFeature", prepared.features.target)
     if classifier.ngrams is not None:
-        rows = BucketedBatches(cast("Examples", prepared.train), _COUNTED_ROWS)
-        inputs = (batch.inputs.to(device) for batch in rows.epoch(0))
-        classifier.ngrams.count(inputs, prepared.recipe.model.ngram_min_frequency)
+        batches = BucketedBatches(cast("Examples", prepared.train), _COUNTED_ROWS).epoch(0)
+        classifier.ngrams.fit(
+            (batch.inputs.to(device), membership(cast("Tensor", batch.targets), target).to(device)) for batch in batches
+        )
     return ClassifierTask(classifier, prepared, device)
+
+
+def membership(targets: Tensor, target: TargetFeature) -> Tensor:
+    """(N, num_outputs), 1 where a row has the class or label of an output, or a number above the mean."""
+    if target.kind == "number":
+        return (targets > 0).unsqueeze(1).long()
+    if target.kind == "labels":
+        return targets
+    return targets.unsqueeze(1) if target.num_outputs == 1 else F.one_hot(targets.long(), target.num_outputs)

@@ -106,7 +106,7 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         "best_epoch": position.best_epoch + 1,
         "steps": position.step,
         "seconds": round(position.elapsed_s, 1),
-        "num_parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "num_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         "num_rejected": prepared.num_rejected,
         "notes": prepared.notes,
         "validation": metrics,

@@ -50,6 +50,7 @@ def _recipe(kind: str, folder: Path) -> dict[str, Any]:
     data: dict[str, Any] = {"input": "text", "target": target, "validation": 0.4}
     features: dict[str, Any] = {}
     model: dict[str, Any] = {}
+    training: dict[str, Any] = {}
     if kind == "two":
         cells = ["good" if i % 2 else "<script>bad()</script>" for i in range(90)]
         data["train"] = _table(folder / "two <i>.csv", target, cells)
