@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,13 +22,14 @@ from torch import Tensor
 from ostinato import cells
 from ostinato.cells import Cell, Weights
 from ostinato.errors import BackendError
-from ostinato.kernels import reference, torch_backend
-from ostinato.types import State
+from ostinato.kernels import native, reference, torch_backend
+from ostinato.types import Ragged, State
 
 logger = logging.getLogger("ostinato")
 
 ENVIRONMENT_VARIABLE = "OSTINATO_BACKEND"
 Scan: TypeAlias = Callable[[Cell, Tensor, Tensor, State, Weights], tuple[Tensor, State]]
+Layer: TypeAlias = Callable[[Cell, Ragged, Sequence[State], Sequence[Weights]], tuple[Tensor, list[State]]]
 Reason: TypeAlias = Callable[[Cell, torch.device, torch.dtype], str | None]
 
 
@@ -39,16 +40,19 @@ class Backend:
     Args:
         name: what users call it.
         unavailable_reason: (cell, device, dtype) -> why it can't run there, or None if it can.
-        scan: as ``reference.scan``. It runs forward in time only: a layer reverses the rows for the other direction.
-        priority: ``auto`` tries the higher ones first; ``reference`` has 0, ``torch`` 10.
+        scan: as ``reference.scan``, forward in time: for the other direction the rows are reversed. May be left out if
+            there is a ``layer``.
+        priority: ``auto`` tries the higher ones first; ``reference`` has 0, ``torch`` 10, ``native`` 20.
         placeholder: a name that is reserved for a backend still to come; registering one replaces it.
+        layer: as ``dispatch.layer``, for a backend that takes both directions at once.
     """
 
     name: str
     unavailable_reason: Reason
-    scan: Scan
+    scan: Scan | None
     priority: int = 0
     placeholder: bool = False
+    layer: Layer | None = None
 
 
 _BACKENDS: dict[str, Backend] = {}
@@ -120,15 +124,37 @@ def check_name(requested: str) -> None:
         choose(requested, cells.get("lstm"), torch.device("cpu"), torch.float32)
 
 
-def scan(
-    requested: str, cell: Cell, values: Tensor, batch_sizes: Tensor, state: State, weights: Weights
-) -> tuple[Tensor, State]:
-    """Choose a backend and run it; see ``reference.scan`` for the rest of the arguments and what is returned."""
-    backend = choose(requested, cell, values.device, values.dtype)
+def layer(
+    requested: str, cell: Cell, batch: Ragged, states: Sequence[State], weights: Sequence[Weights]
+) -> tuple[Tensor, list[State]]:
+    """Choose a backend and run one layer, in one direction or in both.
+
+    Args:
+        requested: ``auto`` or a backend's name.
+        cell: the recurrence.
+        batch: the input, values (sum L, I).
+        states: for each direction its initial state, (N, H) each, in the order of the packed rows. The second direction
+            reads every row from its last step to its first.
+        weights: for each direction its weights.
+
+    Returns:
+        outputs (sum L, D*H), and for each direction its state at each row's own end, an empty row's being as it began.
+    """
+    backend = choose(requested, cell, batch.values.device, batch.values.dtype)
     seen = _RECORD.get()
     if seen is not None:
-        seen.append(backend.name)
-    return backend.scan(cell, values, batch_sizes, state, weights)
+        seen.extend([backend.name] * len(states))
+    if backend.layer is not None:
+        return backend.layer(cell, batch, states, weights)
+    assert backend.scan is not None  # noqa: S101
+    outputs: list[Tensor] = []
+    finals: list[State] = []
+    for direction, (state, weight) in enumerate(zip(states, weights, strict=True)):
+        source = batch.reversed() if direction else batch
+        output, final = backend.scan(cell, source.values, batch.batch_sizes, state, weight)
+        outputs.append(batch.with_values(output).reversed().values if direction else output)
+        finals.append(final)
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1), finals
 
 
 @contextmanager
@@ -159,7 +185,7 @@ def _best(cell: Cell, device: torch.device, dtype: torch.dtype) -> Backend:
     return best
 
 
-_RESERVED = ("native", "triton")
+_RESERVED = ("triton",)
 
 
 def _placeholder(name: str) -> Backend:
@@ -168,5 +194,6 @@ def _placeholder(name: str) -> Backend:
 
 register(Backend("reference", lambda *_: None, reference.scan, priority=0))
 register(Backend("torch", torch_backend.unavailable_reason, torch_backend.scan, priority=10))
+register(Backend("native", native.unavailable_reason, None, priority=20, layer=native.layer))
 for _name in _RESERVED:
     register(_placeholder(_name))

@@ -186,17 +186,13 @@ class RecurrentStack(nn.Module):
         initial = self._initial_state(ragged, hx)
         finals: list[State] = []
         for layer in range(self.num_layers):
-            outputs: list[Tensor] = []
-            for direction in range(self.num_directions):
-                index = layer * self.num_directions + direction
-                source = ragged.reversed() if direction else ragged
-                state = tuple(part[index] for part in initial)
-                output, final = dispatch.scan(
-                    self.backend, self.cell, source.values, ragged.batch_sizes, state, self._weights(index)
-                )
-                outputs.append(ragged.with_values(output).reversed().values if direction else output)
-                finals.append(final)
-            ragged = ragged.with_values(torch.cat(outputs, dim=1) if self.bidirectional else outputs[0])
+            indices = range(layer * self.num_directions, (layer + 1) * self.num_directions)
+            states = [tuple(part[index] for part in initial) for index in indices]
+            output, ends = dispatch.layer(
+                self.backend, self.cell, ragged, states, [self._weights(index) for index in indices]
+            )
+            finals.extend(ends)
+            ragged = ragged.with_values(output)
             if layer < self.num_layers - 1 and self.dropout > 0:
                 ragged = ragged.with_values(F.dropout(ragged.values, self.dropout, self.training))
         stacked = tuple(torch.stack(parts) for parts in zip(*finals, strict=True))  # (D*num_layers, N, H) each

@@ -1,0 +1,169 @@
+// The Python module: arrays in (DLPack, so torch tensors as they are), checked before any memory is touched.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+
+#include "ostinato/layer.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using ostinato::CellKind;
+using Array = nb::ndarray<nb::device::cpu, nb::c_contig>;
+using Maybe = std::optional<Array>;
+using Sizes = nb::ndarray<const int64_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
+
+CellKind kind_of(const std::string& cell) {
+  if (cell == "elman") return CellKind::elman_tanh;
+  if (cell == "elman_relu") return CellKind::elman_relu;
+  if (cell == "lstm") return CellKind::lstm;
+  if (cell == "gru") return CellKind::gru;
+  throw std::invalid_argument("the native core knows no cell `" + cell + "`");
+}
+
+template <class T>
+T* checked(const Array& array, const char* name, std::vector<int64_t> shape) {
+  bool fits = array.ndim() == shape.size() && array.dtype() == nb::dtype<T>();
+  for (size_t i = 0; fits && i < shape.size(); ++i) fits = static_cast<int64_t>(array.shape(i)) == shape[i];
+  if (fits) return static_cast<T*>(array.data());
+  std::string wanted, found;
+  for (int64_t size : shape) wanted += (wanted.empty() ? "" : ", ") + std::to_string(size);
+  for (size_t i = 0; i < array.ndim(); ++i) found += (found.empty() ? "" : ", ") + std::to_string(array.shape(i));
+  throw std::invalid_argument(std::string("`") + name + "` must be (" + wanted + ") in the dtype of the others. Received: (" +
+                              found + ") of " + std::to_string(array.dtype().bits) + " bits");
+}
+
+template <class T>
+T* checked(const Maybe& array, const char* name, std::vector<int64_t> shape) {
+  return array ? checked<T>(*array, name, std::move(shape)) : nullptr;
+}
+
+struct Structure {
+  Structure(const Sizes& sizes, int64_t num_rows, int64_t sum_l) : offsets(sizes.shape(0)) {
+    const int64_t* data = sizes.data();
+    int64_t total = 0;
+    for (size_t t = 0; t < offsets.size(); ++t) {
+      if (data[t] < 1 || data[t] > (t ? data[t - 1] : num_rows))
+        throw std::invalid_argument("`batch_sizes` must never increase, and lie from 1 to the number of rows");
+      offsets[t] = total;
+      total += data[t];
+    }
+    if (total != sum_l)
+      throw std::invalid_argument("`batch_sizes` must add up to the number of values, " + std::to_string(sum_l) +
+                                  ". Received: " + std::to_string(total));
+    layout = {static_cast<int64_t>(offsets.size()), num_rows, data, offsets.data()};
+  }
+  std::vector<int64_t> offsets;
+  ostinato::Layout layout;
+};
+
+struct Shape {
+  Shape(const Array& h_0, const Array& gates, CellKind kind) {
+    if (h_0.ndim() != 3 || gates.ndim() != 2) throw std::invalid_argument("`h_0` must have 3 axes and `gates` 2");
+    D = static_cast<int64_t>(h_0.shape(0));
+    N = static_cast<int64_t>(h_0.shape(1));
+    H = static_cast<int64_t>(h_0.shape(2));
+    L = static_cast<int64_t>(gates.shape(0));
+    G = ostinato::num_gates(kind);
+    if (D < 1 || D > 2) throw std::invalid_argument("there are one or two directions");
+    if (H % ostinato::kUnitMultiple) throw std::invalid_argument("the number of units must be a multiple of 16");
+  }
+  int64_t D, N, H, L, G;
+};
+
+template <class T>
+void forward(CellKind kind, const Sizes& sizes, const std::vector<Array>& weight_hh, const std::vector<Array>& bias_hn,
+             const Array& h_0, const Maybe& c_0, const Array& gates, const Array& output, const Maybe& memory,
+             const Array& h_n, const Maybe& c_n, bool reverse, int num_threads) {
+  const Shape s(h_0, gates, kind);
+  const Structure structure(sizes, s.N, s.L);
+  ostinato::LayerForward<T> a{kind, structure.layout, s.H, s.L, static_cast<int>(s.D), num_threads, reverse, {}, {},
+                              checked<T>(h_0, "h_0", {s.D, s.N, s.H}), checked<T>(c_0, "c_0", {s.D, s.N, s.H}),
+                              checked<T>(gates, "gates", {s.L, s.D * s.G * s.H}),
+                              checked<T>(output, "output", {s.L, s.D * s.H}),
+                              checked<T>(memory, "memory", {s.D, s.L, s.H}), checked<T>(h_n, "h_n", {s.D, s.N, s.H}),
+                              checked<T>(c_n, "c_n", {s.D, s.N, s.H})};
+  const bool lstm = kind == CellKind::lstm;
+  if ((lstm || kind == CellKind::gru) != (a.memory != nullptr) || lstm != (a.c_0 != nullptr) || lstm != (a.c_n != nullptr))
+    throw std::invalid_argument("the buffers are not those of this cell");
+  for (int64_t d = 0; d < s.D; ++d) {
+    a.weight_hh[d] = checked<T>(weight_hh.at(d), "weight_hh", {s.G * s.H, s.H});
+    a.bias_hn[d] = bias_hn.empty() ? nullptr : checked<T>(bias_hn.at(d), "bias_hn", {s.H});
+  }
+  nb::gil_scoped_release release;
+  ostinato::run(a);
+}
+
+template <class T>
+void backward(CellKind kind, const Sizes& sizes, const std::vector<Array>& weight_hh, const Array& h_0, const Maybe& c_0,
+              const Array& gates, const Array& output, const Maybe& memory, const Array& d_output, const Array& d_h,
+              const Maybe& d_c, const Array& d_gates, const Maybe& d_hidden_n, const Array& h_previous, bool reverse,
+              int num_threads) {
+  const Shape s(h_0, gates, kind);
+  const Structure structure(sizes, s.N, s.L);
+  ostinato::LayerBackward<T> a{kind, structure.layout, s.H, s.L, static_cast<int>(s.D), num_threads, reverse, {},
+                               checked<T>(h_0, "h_0", {s.D, s.N, s.H}), checked<T>(c_0, "c_0", {s.D, s.N, s.H}),
+                               checked<T>(gates, "gates", {s.L, s.D * s.G * s.H}),
+                               checked<T>(output, "output", {s.L, s.D * s.H}),
+                               checked<T>(memory, "memory", {s.D, s.L, s.H}),
+                               checked<T>(d_output, "d_output", {s.L, s.D * s.H}),
+                               checked<T>(d_h, "d_h", {s.D, s.N, s.H}), checked<T>(d_c, "d_c", {s.D, s.N, s.H}),
+                               checked<T>(d_gates, "d_gates", {s.L, s.D * s.G * s.H}),
+                               checked<T>(d_hidden_n, "d_hidden_n", {s.D, s.L, s.H}),
+                               checked<T>(h_previous, "h_previous", {s.D, s.L, s.H})};
+  const bool lstm = kind == CellKind::lstm, gru = kind == CellKind::gru;
+  if ((lstm || gru) != (a.memory != nullptr) || lstm != (a.c_0 != nullptr) || lstm != (a.d_c != nullptr) ||
+      gru != (a.d_hidden_n != nullptr))
+    throw std::invalid_argument("the buffers are not those of this cell");
+  for (int64_t d = 0; d < s.D; ++d) a.weight_hh[d] = checked<T>(weight_hh.at(d), "weight_hh", {s.G * s.H, s.H});
+  nb::gil_scoped_release release;
+  ostinato::run(a);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "The native core of Ostinato. Use ostinato.kernels.native.";
+  m.attr("UNIT_MULTIPLE") = ostinato::kUnitMultiple;
+  m.def("targets", [] {
+    std::vector<std::tuple<std::string, bool>> found;
+    for (const ostinato::Target* one : ostinato::targets()) found.emplace_back(one->name, one->runs_here());
+    return found;
+  });
+  m.def("target", [] { return std::string(ostinato::target().name); });
+  m.def("force_target", &ostinato::force_target, "name"_a);
+  m.def("threads_of", [] { return std::string(ostinato::parallel_kind()); });
+  m.def(
+      "forward",
+      [](const std::string& cell, const Sizes& batch_sizes, const std::vector<Array>& weight_hh,
+         const std::vector<Array>& bias_hn, const Array& h_0, const Maybe& c_0, const Array& gates, const Array& output,
+         const Maybe& memory, const Array& h_n, const Maybe& c_n, bool reverse, int num_threads) {
+        const auto run = gates.dtype() == nb::dtype<double>() ? forward<double> : forward<float>;
+        run(kind_of(cell), batch_sizes, weight_hh, bias_hn, h_0, c_0, gates, output, memory, h_n, c_n, reverse,
+            num_threads);
+      },
+      "cell"_a, "batch_sizes"_a, "weight_hh"_a, "bias_hn"_a, "h_0"_a, "c_0"_a.none(), "gates"_a, "output"_a,
+      "memory"_a.none(), "h_n"_a, "c_n"_a.none(), "reverse"_a, "num_threads"_a);
+  m.def(
+      "backward",
+      [](const std::string& cell, const Sizes& batch_sizes, const std::vector<Array>& weight_hh, const Array& h_0,
+         const Maybe& c_0, const Array& gates, const Array& output, const Maybe& memory, const Array& d_output,
+         const Array& d_h, const Maybe& d_c, const Array& d_gates, const Maybe& d_hidden_n, const Array& h_previous,
+         bool reverse, int num_threads) {
+        const auto run = gates.dtype() == nb::dtype<double>() ? backward<double> : backward<float>;
+        run(kind_of(cell), batch_sizes, weight_hh, h_0, c_0, gates, output, memory, d_output, d_h, d_c, d_gates,
+            d_hidden_n, h_previous, reverse, num_threads);
+      },
+      "cell"_a, "batch_sizes"_a, "weight_hh"_a, "h_0"_a, "c_0"_a.none(), "gates"_a, "output"_a, "memory"_a.none(),
+      "d_output"_a, "d_h"_a, "d_c"_a.none(), "d_gates"_a, "d_hidden_n"_a.none(), "h_previous"_a, "reverse"_a,
+      "num_threads"_a);
+}

@@ -1,0 +1,188 @@
+// The loops over time. Each call computes its own rows from their first step to their last, so threads never wait for
+// one another, and what a row's numbers are does not depend on how many rows or threads there are.
+#pragma once
+
+#include "cells.h"
+#include "matrix.h"
+#include "ostinato/scan.h"
+
+namespace ostinato::OSTINATO_TARGET {
+
+// One step of a walk over time: where its values lie, how many rows it has, and where the state before it lies.
+struct Step {
+  int64_t first, rows;
+  int64_t previous, previous_rows;
+};
+
+OSTINATO_INLINE Step step_at(const Layout& layout, bool reverse, int64_t number) {
+  const int64_t t = reverse ? layout.num_steps - 1 - number : number;
+  const int64_t before = reverse ? t + 1 : t - 1;
+  const bool any = before >= 0 && before < layout.num_steps;
+  return {layout.offsets[t], layout.batch_sizes[t], any ? layout.offsets[before] : 0,
+          any ? layout.batch_sizes[before] : 0};
+}
+
+// How many of `rows` rows are ours: slot, slot + stride, ...
+OSTINATO_INLINE int64_t own(int64_t rows, int slot, int stride) {
+  return rows <= slot ? 0 : (rows - slot + stride - 1) / stride;
+}
+
+template <class T>
+OSTINATO_INLINE const T* state_before(const Step& step, int64_t row, const T* values, int64_t value_stride,
+                                      const T* initial, int64_t hidden) {
+  return row < step.previous_rows ? values + (step.previous + row) * value_stride : initial + row * hidden;
+}
+
+template <class T>
+OSTINATO_INLINE void copy(T* to, const T* from, int64_t count) {
+  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
+}
+
+template <class T, class Cell>
+OSTINATO_INLINE ForwardRow<T> forward_row(const ForwardBuffers<T>& b, const Step& step, int64_t row, const T* h_before) {
+  const int64_t at = step.first + row;
+  ForwardRow<T> found{b.gates + at * b.gates_stride, h_before, nullptr, b.output + at * b.output_stride, nullptr};
+  if constexpr (Cell::has_memory) found.memory = b.memory + at * b.hidden;
+  if constexpr (Cell::needs_previous_memory)
+    found.memory_previous = state_before(step, row, static_cast<const T*>(b.memory), b.hidden, b.c_0, b.hidden);
+  return found;
+}
+
+// Units [j, j + lanes) of a block of R rows, every gate of them.
+template <class T, class Cell, int R>
+OSTINATO_INLINE void forward_gated(const ForwardBuffers<T>& b, const Step& step, int64_t first, int slot, int stride,
+                                   const T** h_before, int64_t j) {
+  constexpr int G = Cell::num_gates;
+  Vector<T> sums[R][G];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const T* gates = b.gates + (step.first + slot + (first + r) * stride) * b.gates_stride + j;
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g) sums[r][g] = load(gates + g * b.hidden);
+    if constexpr (Cell::kind == CellKind::gru) sums[r][2] = b.bias_hn ? load(b.bias_hn + j) : Vector<T>{};
+  }
+  multiply_add<T, R, G>(sums, h_before + first, b.panels + j * b.hidden * G, b.hidden);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+    Cell::forward(sums[r], forward_row<T, Cell>(b, step, slot + (first + r) * stride, h_before[first + r]), j, b.hidden);
+}
+
+template <class T, class Cell, int R, int W>
+OSTINATO_INLINE void forward_plain(const ForwardBuffers<T>& b, const Step& step, int64_t first, int slot, int stride,
+                                   const T** h_before, int64_t j) {
+  Vector<T> sums[R][W];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const T* gates = b.gates + (step.first + slot + (first + r) * stride) * b.gates_stride + j;
+#pragma GCC unroll 4
+    for (int w = 0; w < W; ++w) sums[r][w] = load(gates + w * kLanes<T>);
+  }
+  multiply_add<T, R, W>(sums, h_before + first, b.panels + j * b.hidden, b.hidden);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const ForwardRow<T> row = forward_row<T, Cell>(b, step, slot + (first + r) * stride, h_before[first + r]);
+#pragma GCC unroll 4
+    for (int w = 0; w < W; ++w) Cell::forward(sums[r][w], row, j + w * kLanes<T>);
+  }
+}
+
+template <class T, class Cell>
+void forward_rows(const Layout& layout, const ForwardBuffers<T>& b, int slot, int stride, const T** scratch) {
+  for (int64_t number = 0; number < layout.num_steps; ++number) {
+    const Step step = step_at(layout, b.reverse, number);
+    const int64_t rows = own(step.rows, slot, stride);
+    for (int64_t k = 0; k < rows; ++k)
+      scratch[k] = state_before(step, slot + k * stride, static_cast<const T*>(b.output), b.output_stride, b.h_0, b.hidden);
+    if constexpr (Cell::num_gates > 1) {
+      for (int64_t j = 0; j < b.hidden; j += kLanes<T>)
+        for_blocks<rows_for(Cell::num_gates)>(rows, [&](int64_t first, auto r) {
+          forward_gated<T, Cell, decltype(r)::value>(b, step, first, slot, stride, scratch, j);
+        });
+    } else {
+      for_panels<T>(b.hidden, [&](int64_t j, auto w) {
+        constexpr int W = decltype(w)::value;
+        for_blocks<rows_for(W)>(rows, [&](int64_t first, auto r) {
+          forward_plain<T, Cell, decltype(r)::value, W>(b, step, first, slot, stride, scratch, j);
+        });
+      });
+    }
+    // Rows that no later step continues keep what they have now.
+    const int64_t going_on =
+        b.reverse || number + 1 == layout.num_steps ? 0 : own(layout.batch_sizes[number + 1], slot, stride);
+    if (b.reverse && number + 1 < layout.num_steps) continue;
+    for (int64_t k = going_on; k < rows; ++k) {
+      const int64_t row = slot + k * stride, at = step.first + row;
+      copy(b.h_n + row * b.hidden, b.output + at * b.output_stride, b.hidden);
+      if constexpr (Cell::needs_previous_memory) copy(b.c_n + row * b.hidden, b.memory + at * b.hidden, b.hidden);
+    }
+  }
+}
+
+template <class T, class Cell>
+OSTINATO_INLINE void backward_gates(const BackwardBuffers<T>& b, const Step& step, int64_t row) {
+  const int64_t at = step.first + row;
+  const T* h_before = state_before(step, row, b.output, b.output_stride, b.h_0, b.hidden);
+  BackwardRow<T> r{};
+  r.gates = b.gates + at * b.gates_stride;
+  r.h = b.output + at * b.output_stride;
+  r.h_previous = h_before;
+  if constexpr (Cell::has_memory) r.memory = b.memory + at * b.hidden;
+  if constexpr (Cell::needs_previous_memory) {
+    r.memory_previous = state_before(step, row, b.memory, b.hidden, b.c_0, b.hidden);
+    r.d_c = b.d_c + row * b.hidden;
+  }
+  r.d_output = b.d_output + at * b.d_output_stride;
+  r.d_h = b.d_h + row * b.hidden;
+  r.d_gates = b.d_gates + at * b.d_gates_stride;
+  if constexpr (Cell::kind == CellKind::gru) r.d_hidden_n = b.d_hidden_n + at * b.hidden;
+  for (int64_t j = 0; j < b.hidden; j += kLanes<T>) Cell::template backward<T>(r, j, b.hidden);
+  copy(b.h_previous + at * b.hidden, h_before, b.hidden);
+}
+
+// d_h += d_gates W_hh for a block of rows and W vectors of units. GRU: the last third is that of W_hn h.
+template <class T, class Cell, int R, int W>
+OSTINATO_INLINE void backward_product(const BackwardBuffers<T>& b, int64_t first, int slot, int stride,
+                                      const T** d_gates, const T** d_hidden_n, int64_t j) {
+  Vector<T> sums[R][W];
+  T* d_h = b.d_h + (slot + first * stride) * b.hidden + j;
+  const int64_t next = stride * b.hidden;
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int w = 0; w < W; ++w) sums[r][w] = load(d_h + r * next + w * kLanes<T>);
+  const T* panel = b.panels + j * Cell::num_gates * b.hidden;
+  if constexpr (Cell::kind == CellKind::gru) {
+    multiply_add<T, R, W>(sums, d_gates + first, panel, 2 * b.hidden);
+    multiply_add<T, R, W>(sums, d_hidden_n + first, panel + 2 * b.hidden * W * kLanes<T>, b.hidden);
+  } else {
+    multiply_add<T, R, W>(sums, d_gates + first, panel, Cell::num_gates * b.hidden);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int w = 0; w < W; ++w) store(d_h + r * next + w * kLanes<T>, sums[r][w]);
+}
+
+template <class T, class Cell>
+void backward_rows(const Layout& layout, const BackwardBuffers<T>& b, int slot, int stride, const T** scratch) {
+  const T** d_gates = scratch;
+  const T** d_hidden_n = scratch + layout.num_rows;
+  for (int64_t number = layout.num_steps - 1; number >= 0; --number) {
+    const Step step = step_at(layout, b.reverse, number);
+    const int64_t rows = own(step.rows, slot, stride);
+    for (int64_t k = 0; k < rows; ++k) {
+      const int64_t row = slot + k * stride, at = step.first + row;
+      backward_gates<T, Cell>(b, step, row);
+      d_gates[k] = b.d_gates + at * b.d_gates_stride;
+      if constexpr (Cell::kind == CellKind::gru) d_hidden_n[k] = b.d_hidden_n + at * b.hidden;
+    }
+    for_panels<T>(b.hidden, [&](int64_t j, auto w) {
+      constexpr int W = decltype(w)::value;
+      for_blocks<rows_for(W)>(rows, [&](int64_t first, auto r) {
+        backward_product<T, Cell, decltype(r)::value, W>(b, first, slot, stride, d_gates, d_hidden_n, j);
+      });
+    });
+  }
+}
+
+}  // namespace ostinato::OSTINATO_TARGET
