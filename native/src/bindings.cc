@@ -6,6 +6,10 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <numeric>
 #include <optional>
 #include <stdexcept>
@@ -19,6 +23,7 @@ namespace {
 
 using ostinato::CellKind;
 using Array = nb::ndarray<nb::device::cpu, nb::c_contig>;
+using Arrays = std::vector<Array>;
 using Maybe = std::optional<Array>;
 using Sizes = nb::ndarray<const int64_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 
@@ -71,32 +76,44 @@ struct Shape {
     if (h_0.ndim() != 3 || gates.ndim() != 2) throw std::invalid_argument("`h_0` must have 3 axes and `gates` 2");
     D = static_cast<int64_t>(h_0.shape(0));
     N = static_cast<int64_t>(h_0.shape(1));
-    H = static_cast<int64_t>(h_0.shape(2));
+    P = static_cast<int64_t>(h_0.shape(2));
     L = static_cast<int64_t>(gates.shape(0));
     G = ostinato::num_gates(kind);
     if (D < 1 || D > 2) throw std::invalid_argument("there are one or two directions");
-    if (H % ostinato::kUnitMultiple) throw std::invalid_argument("the number of units must be a multiple of 16");
+    H = static_cast<int64_t>(gates.shape(1)) / (D * G);
+    if (!H || H % ostinato::kUnitMultiple || !P || P % ostinato::kUnitMultiple)
+      throw std::invalid_argument("the number of units must be a multiple of 16");
   }
-  int64_t D, N, H, L, G;
+  int64_t D, N, H, P, L, G;
 };
 
+void check_projection(const Shape& s, CellKind kind, const Arrays& weight_hr, const void* buffer) {
+  const bool projects = !weight_hr.empty();
+  if (projects != (buffer != nullptr) || (projects && kind != CellKind::lstm) || (!projects && s.P != s.H))
+    throw std::invalid_argument("an output of another size than the state needs a projection, which an LSTM has");
+}
+
 template <class T>
-void forward(CellKind kind, const Sizes& sizes, const std::vector<Array>& weight_hh, const std::vector<Array>& bias_hn,
+void forward(CellKind kind, const Sizes& sizes, const Arrays& weight_hh, const Arrays& weight_hr, const Arrays& bias_hn,
              const Array& h_0, const Maybe& c_0, const Array& gates, const Array& output, const Maybe& memory,
-             const Array& h_n, const Maybe& c_n, bool reverse, int num_threads) {
+             const Maybe& unprojected, const Array& h_n, const Maybe& c_n, bool reverse, int num_threads) {
   const Shape s(h_0, gates, kind);
   const Structure structure(sizes, s.N, s.L);
-  ostinato::LayerForward<T> a{kind, structure.layout, s.H, s.L, static_cast<int>(s.D), num_threads, reverse, {}, {},
-                              checked<T>(h_0, "h_0", {s.D, s.N, s.H}), checked<T>(c_0, "c_0", {s.D, s.N, s.H}),
+  ostinato::LayerForward<T> a{kind, structure.layout, s.H, s.P, s.L, static_cast<int>(s.D), num_threads, reverse, {}, {}, {},
+                              checked<T>(h_0, "h_0", {s.D, s.N, s.P}), checked<T>(c_0, "c_0", {s.D, s.N, s.H}),
                               checked<T>(gates, "gates", {s.L, s.D * s.G * s.H}),
-                              checked<T>(output, "output", {s.L, s.D * s.H}),
-                              checked<T>(memory, "memory", {s.D, s.L, s.H}), checked<T>(h_n, "h_n", {s.D, s.N, s.H}),
+                              checked<T>(output, "output", {s.L, s.D * s.P}),
+                              checked<T>(memory, "memory", {s.D, s.L, s.H}),
+                              checked<T>(unprojected, "unprojected", {s.D, s.L, s.H}),
+                              checked<T>(h_n, "h_n", {s.D, s.N, s.P}),
                               checked<T>(c_n, "c_n", {s.D, s.N, s.H})};
   const bool lstm = kind == CellKind::lstm;
   if ((lstm || kind == CellKind::gru) != (a.memory != nullptr) || lstm != (a.c_0 != nullptr) || lstm != (a.c_n != nullptr))
     throw std::invalid_argument("the buffers are not those of this cell");
+  check_projection(s, kind, weight_hr, a.unprojected);
   for (int64_t d = 0; d < s.D; ++d) {
-    a.weight_hh[d] = checked<T>(weight_hh.at(d), "weight_hh", {s.G * s.H, s.H});
+    a.weight_hh[d] = checked<T>(weight_hh.at(d), "weight_hh", {s.G * s.H, s.P});
+    a.weight_hr[d] = weight_hr.empty() ? nullptr : checked<T>(weight_hr.at(d), "weight_hr", {s.P, s.H});
     a.bias_hn[d] = bias_hn.empty() ? nullptr : checked<T>(bias_hn.at(d), "bias_hn", {s.H});
   }
   nb::gil_scoped_release release;
@@ -104,35 +121,51 @@ void forward(CellKind kind, const Sizes& sizes, const std::vector<Array>& weight
 }
 
 template <class T>
-void backward(CellKind kind, const Sizes& sizes, const std::vector<Array>& weight_hh, const Array& h_0, const Maybe& c_0,
-              const Array& gates, const Array& output, const Maybe& memory, const Array& d_output, const Array& d_h,
-              const Maybe& d_c, const Array& d_gates, const Maybe& d_hidden_n, const Array& h_previous, bool reverse,
-              int num_threads) {
+void backward(CellKind kind, const Sizes& sizes, const Arrays& weight_hh, const Arrays& weight_hr, const Array& h_0,
+              const Maybe& c_0, const Array& gates, const Array& output, const Maybe& memory, const Array& d_output,
+              const Array& d_h, const Maybe& d_c, const Array& d_gates, const Maybe& d_hidden_n, const Maybe& d_projected,
+              const Array& h_previous, bool reverse, int num_threads) {
   const Shape s(h_0, gates, kind);
   const Structure structure(sizes, s.N, s.L);
-  ostinato::LayerBackward<T> a{kind, structure.layout, s.H, s.L, static_cast<int>(s.D), num_threads, reverse, {},
-                               checked<T>(h_0, "h_0", {s.D, s.N, s.H}), checked<T>(c_0, "c_0", {s.D, s.N, s.H}),
+  ostinato::LayerBackward<T> a{kind, structure.layout, s.H, s.P, s.L, static_cast<int>(s.D), num_threads, reverse, {}, {},
+                               checked<T>(h_0, "h_0", {s.D, s.N, s.P}), checked<T>(c_0, "c_0", {s.D, s.N, s.H}),
                                checked<T>(gates, "gates", {s.L, s.D * s.G * s.H}),
-                               checked<T>(output, "output", {s.L, s.D * s.H}),
+                               checked<T>(output, "output", {s.L, s.D * s.P}),
                                checked<T>(memory, "memory", {s.D, s.L, s.H}),
-                               checked<T>(d_output, "d_output", {s.L, s.D * s.H}),
-                               checked<T>(d_h, "d_h", {s.D, s.N, s.H}), checked<T>(d_c, "d_c", {s.D, s.N, s.H}),
+                               checked<T>(d_output, "d_output", {s.L, s.D * s.P}),
+                               checked<T>(d_h, "d_h", {s.D, s.N, s.P}), checked<T>(d_c, "d_c", {s.D, s.N, s.H}),
                                checked<T>(d_gates, "d_gates", {s.L, s.D * s.G * s.H}),
                                checked<T>(d_hidden_n, "d_hidden_n", {s.D, s.L, s.H}),
-                               checked<T>(h_previous, "h_previous", {s.D, s.L, s.H})};
+                               checked<T>(d_projected, "d_projected", {s.D, s.L, s.P}),
+                               checked<T>(h_previous, "h_previous", {s.D, s.L, s.P})};
   const bool lstm = kind == CellKind::lstm, gru = kind == CellKind::gru;
   if ((lstm || gru) != (a.memory != nullptr) || lstm != (a.c_0 != nullptr) || lstm != (a.d_c != nullptr) ||
       gru != (a.d_hidden_n != nullptr))
     throw std::invalid_argument("the buffers are not those of this cell");
-  for (int64_t d = 0; d < s.D; ++d) a.weight_hh[d] = checked<T>(weight_hh.at(d), "weight_hh", {s.G * s.H, s.H});
+  check_projection(s, kind, weight_hr, a.d_projected);
+  for (int64_t d = 0; d < s.D; ++d) {
+    a.weight_hh[d] = checked<T>(weight_hh.at(d), "weight_hh", {s.G * s.H, s.P});
+    a.weight_hr[d] = weight_hr.empty() ? nullptr : checked<T>(weight_hr.at(d), "weight_hr", {s.P, s.H});
+  }
   nb::gil_scoped_release release;
   ostinato::run(a);
+}
+
+// Every step allocates and frees the same large buffers. By default glibc gives such memory back to the system and asks
+// for it again, and each of its pages then costs a fault: up to a third of a small layer's time. Keep up to 256 MB.
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest value it takes
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TOP_PAD, 16 << 20);
+#endif
 }
 
 }  // namespace
 
 NB_MODULE(_native, m) {
   m.doc() = "The native core of Ostinato. Use ostinato.kernels.native.";
+  keep_freed_memory();
   m.attr("UNIT_MULTIPLE") = ostinato::kUnitMultiple;
   m.def("targets", [] {
     std::vector<std::tuple<std::string, bool>> found;
@@ -144,26 +177,27 @@ NB_MODULE(_native, m) {
   m.def("threads_of", [] { return std::string(ostinato::parallel_kind()); });
   m.def(
       "forward",
-      [](const std::string& cell, const Sizes& batch_sizes, const std::vector<Array>& weight_hh,
-         const std::vector<Array>& bias_hn, const Array& h_0, const Maybe& c_0, const Array& gates, const Array& output,
-         const Maybe& memory, const Array& h_n, const Maybe& c_n, bool reverse, int num_threads) {
+      [](const std::string& cell, const Sizes& batch_sizes, const Arrays& weight_hh, const Arrays& weight_hr,
+         const Arrays& bias_hn, const Array& h_0, const Maybe& c_0, const Array& gates, const Array& output,
+         const Maybe& memory, const Maybe& unprojected, const Array& h_n, const Maybe& c_n, bool reverse,
+         int num_threads) {
         const auto run = gates.dtype() == nb::dtype<double>() ? forward<double> : forward<float>;
-        run(kind_of(cell), batch_sizes, weight_hh, bias_hn, h_0, c_0, gates, output, memory, h_n, c_n, reverse,
-            num_threads);
+        run(kind_of(cell), batch_sizes, weight_hh, weight_hr, bias_hn, h_0, c_0, gates, output, memory, unprojected, h_n,
+            c_n, reverse, num_threads);
       },
-      "cell"_a, "batch_sizes"_a, "weight_hh"_a, "bias_hn"_a, "h_0"_a, "c_0"_a.none(), "gates"_a, "output"_a,
-      "memory"_a.none(), "h_n"_a, "c_n"_a.none(), "reverse"_a, "num_threads"_a);
+      "cell"_a, "batch_sizes"_a, "weight_hh"_a, "weight_hr"_a, "bias_hn"_a, "h_0"_a, "c_0"_a.none(), "gates"_a,
+      "output"_a, "memory"_a.none(), "unprojected"_a.none(), "h_n"_a, "c_n"_a.none(), "reverse"_a, "num_threads"_a);
   m.def(
       "backward",
-      [](const std::string& cell, const Sizes& batch_sizes, const std::vector<Array>& weight_hh, const Array& h_0,
-         const Maybe& c_0, const Array& gates, const Array& output, const Maybe& memory, const Array& d_output,
-         const Array& d_h, const Maybe& d_c, const Array& d_gates, const Maybe& d_hidden_n, const Array& h_previous,
-         bool reverse, int num_threads) {
+      [](const std::string& cell, const Sizes& batch_sizes, const Arrays& weight_hh, const Arrays& weight_hr,
+         const Array& h_0, const Maybe& c_0, const Array& gates, const Array& output, const Maybe& memory,
+         const Array& d_output, const Array& d_h, const Maybe& d_c, const Array& d_gates, const Maybe& d_hidden_n,
+         const Maybe& d_projected, const Array& h_previous, bool reverse, int num_threads) {
         const auto run = gates.dtype() == nb::dtype<double>() ? backward<double> : backward<float>;
-        run(kind_of(cell), batch_sizes, weight_hh, h_0, c_0, gates, output, memory, d_output, d_h, d_c, d_gates,
-            d_hidden_n, h_previous, reverse, num_threads);
+        run(kind_of(cell), batch_sizes, weight_hh, weight_hr, h_0, c_0, gates, output, memory, d_output, d_h, d_c,
+            d_gates, d_hidden_n, d_projected, h_previous, reverse, num_threads);
       },
-      "cell"_a, "batch_sizes"_a, "weight_hh"_a, "h_0"_a, "c_0"_a.none(), "gates"_a, "output"_a, "memory"_a.none(),
-      "d_output"_a, "d_h"_a, "d_c"_a.none(), "d_gates"_a, "d_hidden_n"_a.none(), "h_previous"_a, "reverse"_a,
-      "num_threads"_a);
+      "cell"_a, "batch_sizes"_a, "weight_hh"_a, "weight_hr"_a, "h_0"_a, "c_0"_a.none(), "gates"_a, "output"_a,
+      "memory"_a.none(), "d_output"_a, "d_h"_a, "d_c"_a.none(), "d_gates"_a, "d_hidden_n"_a.none(),
+      "d_projected"_a.none(), "h_previous"_a, "reverse"_a, "num_threads"_a);
 }

@@ -76,11 +76,11 @@ T* at(T* buffer, int64_t offset) {
   return buffer ? buffer + offset : nullptr;
 }
 
+// Both directions' matrices of `size` elements, each packed by `pack_one(weight, panels)`; nothing for no matrix.
 template <class T, class Pack>
-Aligned<T> pack(Pack pack_one, const T* const (&weights)[2], CellKind kind, int64_t hidden, int num_directions) {
-  const int64_t size = kernels<T>().packed_size(kind, hidden);
-  Aligned<T> panels(num_directions * size);
-  for (int d = 0; d < num_directions; ++d) pack_one(kind, hidden, weights[d], panels.data.get() + d * size);
+Aligned<T> pack(const T* const (&weights)[2], int64_t size, int num_directions, Pack&& pack_one) {
+  Aligned<T> panels(weights[0] ? num_directions * size : 0);
+  for (int d = 0; d < num_directions && weights[d]; ++d) pack_one(weights[d], panels.data.get() + d * size);
   return panels;
 }
 
@@ -102,22 +102,29 @@ void force_target(const std::string& name) {
 
 template <class T>
 void run(const LayerForward<T>& a) {
-  const int64_t H = a.hidden, N = a.layout.num_rows, G = num_gates(a.kind), D = a.num_directions;
-  const Aligned<T> panels = pack<T>(kernels<T>().pack_forward, a.weight_hh, a.kind, H, a.num_directions);
+  const int64_t H = a.hidden, P = a.size, N = a.layout.num_rows, G = num_gates(a.kind), D = a.num_directions;
+  const Aligned<T> panels = pack<T>(a.weight_hh, G * H * P, a.num_directions, [&](const T* weight, T* to) {
+    kernels<T>().pack_gates(a.kind, H, P, weight, to);
+  });
+  const Aligned<T> panels_hr = pack<T>(
+      a.weight_hr, P * H, a.num_directions, [&](const T* weight, T* to) { kernels<T>().pack_rows(P, H, weight, to); });
   run_rows<T>(a, [&](int d, int slot, int stride, const T** scratch) {
     ForwardBuffers<T> b{};
     b.reverse = a.reverse || d == 1;
     b.hidden = H;
-    b.panels = panels.data.get() + d * kernels<T>().packed_size(a.kind, H);
+    b.size = P;
+    b.panels = panels.data.get() + d * G * H * P;
+    b.panels_hr = a.weight_hr[0] ? panels_hr.data.get() + d * P * H : nullptr;
     b.bias_hn = a.bias_hn[d];
-    b.h_0 = a.h_0 + d * N * H;
+    b.h_0 = a.h_0 + d * N * P;
     b.c_0 = at(a.c_0, d * N * H);
     b.gates = a.gates + d * G * H;
     b.gates_stride = D * G * H;
-    b.output = a.output + d * H;
-    b.output_stride = D * H;
+    b.output = a.output + d * P;
+    b.output_stride = D * P;
     b.memory = at(a.memory, d * a.sum_l * H);
-    b.h_n = a.h_n + d * N * H;
+    b.unprojected = at(a.unprojected, d * a.sum_l * H);
+    b.h_n = a.h_n + d * N * P;
     b.c_n = at(a.c_n, d * N * H);
     kernels<T>().forward(a.kind, a.layout, b, slot, stride, scratch);
   });
@@ -125,28 +132,38 @@ void run(const LayerForward<T>& a) {
 
 template <class T>
 void run(const LayerBackward<T>& a) {
-  const int64_t H = a.hidden, N = a.layout.num_rows, G = num_gates(a.kind), D = a.num_directions;
-  const Aligned<T> panels = pack<T>(kernels<T>().pack_backward, a.weight_hh, a.kind, H, a.num_directions);
+  const int64_t H = a.hidden, P = a.size, N = a.layout.num_rows, G = num_gates(a.kind), D = a.num_directions;
+  const Aligned<T> panels = pack<T>(a.weight_hh, G * H * P, a.num_directions, [&](const T* weight, T* to) {
+    kernels<T>().pack_columns(G * H, P, weight, to);
+  });
+  const Aligned<T> panels_hr = pack<T>(
+      a.weight_hr, P * H, a.num_directions, [&](const T* weight, T* to) { kernels<T>().pack_columns(P, H, weight, to); });
+  const Aligned<T> d_unprojected(a.d_projected ? D * N * 2 * H : 0);
+  if (a.d_projected) std::fill_n(d_unprojected.data.get(), D * N * 2 * H, T(0));
   run_rows<T>(a, [&](int d, int slot, int stride, const T** scratch) {
     BackwardBuffers<T> b{};
     b.reverse = a.reverse || d == 1;
     b.hidden = H;
-    b.panels = panels.data.get() + d * kernels<T>().packed_size(a.kind, H);
-    b.h_0 = a.h_0 + d * N * H;
+    b.size = P;
+    b.panels = panels.data.get() + d * G * H * P;
+    b.panels_hr = a.weight_hr[0] ? panels_hr.data.get() + d * P * H : nullptr;
+    b.h_0 = a.h_0 + d * N * P;
     b.c_0 = at(a.c_0, d * N * H);
     b.gates = a.gates + d * G * H;
     b.gates_stride = D * G * H;
-    b.output = a.output + d * H;
-    b.output_stride = D * H;
+    b.output = a.output + d * P;
+    b.output_stride = D * P;
     b.memory = at(a.memory, d * a.sum_l * H);
-    b.d_output = a.d_output + d * H;
-    b.d_output_stride = D * H;
-    b.d_h = a.d_h + d * N * H;
+    b.d_output = a.d_output + d * P;
+    b.d_output_stride = D * P;
+    b.d_h = a.d_h + d * N * P;
     b.d_c = at(a.d_c, d * N * H);
     b.d_gates = a.d_gates + d * G * H;
     b.d_gates_stride = D * G * H;
     b.d_hidden_n = at(a.d_hidden_n, d * a.sum_l * H);
-    b.h_previous = a.h_previous + d * a.sum_l * H;
+    b.d_projected = at(a.d_projected, d * a.sum_l * P);
+    b.d_unprojected = a.d_projected ? d_unprojected.data.get() + d * N * 2 * H : nullptr;
+    b.h_previous = a.h_previous + d * a.sum_l * P;
     kernels<T>().backward(a.kind, a.layout, b, slot, stride, scratch);
   });
 }

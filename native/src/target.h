@@ -5,35 +5,35 @@
 
 namespace ostinato::OSTINATO_TARGET {
 
+// For every panel of columns, for every k: panel[k][lane] = W[column][k].
 template <class T>
-int64_t packed_size(CellKind kind, int64_t hidden) {
-  return num_gates(kind) * hidden * hidden;
+void pack_rows(int64_t columns, int64_t depth, const T* weight, T* panels) {
+  for_panels<T>(columns, [&](int64_t j, auto w) {
+    const int64_t width = decltype(w)::value * kLanes<T>;
+    for (int64_t l = 0; l < width; ++l)
+      for (int64_t k = 0; k < depth; ++k) panels[k * width + l] = weight[(j + l) * depth + k];
+    panels += width * depth;
+  });
 }
 
 // For each vector of units, for every k, the gates side by side: panel[k][gate][lane] = W[gate * H + unit][k].
 template <class T>
-void pack_forward(CellKind kind, int64_t hidden, const T* weight, T* panels) {
-  const int gates = num_gates(kind);
-  if (gates == 1) {
-    for_panels<T>(hidden, [&](int64_t j, auto w) {
-      const int64_t width = decltype(w)::value * kLanes<T>;
-      for (int64_t k = 0; k < hidden; ++k)
-        for (int64_t l = 0; l < width; ++l) *panels++ = weight[(j + l) * hidden + k];
-    });
-    return;
-  }
-  for (int64_t j = 0; j < hidden; j += kLanes<T>)
-    for (int64_t k = 0; k < hidden; ++k)
-      for (int g = 0; g < gates; ++g)
-        for (int l = 0; l < kLanes<T>; ++l) *panels++ = weight[(g * hidden + j + l) * hidden + k];
+void pack_gates(CellKind kind, int64_t hidden, int64_t depth, const T* weight, T* panels) {
+  const int64_t gates = num_gates(kind), width = gates * kLanes<T>;
+  if (gates == 1) return pack_rows(hidden, depth, weight, panels);
+  for (int64_t j = 0; j < hidden; j += kLanes<T>, panels += width * depth)
+    for (int64_t g = 0; g < gates; ++g)
+      for (int64_t l = 0; l < kLanes<T>; ++l)
+        for (int64_t k = 0; k < depth; ++k)
+          panels[k * width + g * kLanes<T> + l] = weight[(g * hidden + j + l) * depth + k];
 }
 
-// For every panel of units, for every k = gate * H + unit of the gradient: panel[k][lane] = W[k][unit].
+// For every panel of columns, for every k: panel[k][lane] = W[k][column].
 template <class T>
-void pack_backward(CellKind kind, int64_t hidden, const T* weight, T* panels) {
-  for_panels<T>(hidden, [&](int64_t j, auto w) {
+void pack_columns(int64_t depth, int64_t columns, const T* weight, T* panels) {
+  for_panels<T>(columns, [&](int64_t j, auto w) {
     const int64_t width = decltype(w)::value * kLanes<T>;
-    for (int64_t k = 0; k < num_gates(kind) * hidden; ++k, panels += width) copy(panels, weight + k * hidden + j, width);
+    for (int64_t k = 0; k < depth; ++k, panels += width) copy(panels, weight + k * columns + j, width);
   });
 }
 
@@ -61,7 +61,7 @@ void backward(CellKind kind, const Layout& layout, const BackwardBuffers<T>& buf
 
 template <class T>
 constexpr Target::Kernels<T> kernels() {
-  return {packed_size<T>, pack_forward<T>, pack_backward<T>, forward<T>, backward<T>};
+  return {pack_gates<T>, pack_rows<T>, pack_columns<T>, forward<T>, backward<T>};
 }
 
 }  // namespace ostinato::OSTINATO_TARGET

@@ -26,21 +26,23 @@ void parallel(int num_threads, const std::function<void(int)>& work);
 const char* parallel_kind();
 
 // All buffers hold the directions one after the other, but `gates`, `output` and their gradients, where they stand side
-// by side in each value: (sum_l, D*G*H) and (sum_l, D*H). Direction 1 runs from each row's last step to its first.
+// by side in each value: (sum_l, D*G*H) and (sum_l, D*P). Direction 1 runs from each row's last step to its first.
 template <class T>
 struct LayerForward {
   CellKind kind;
   Layout layout;
-  int64_t hidden, sum_l;
+  int64_t hidden, size, sum_l;  // H, P, sum_l
   int num_directions, num_threads;
   bool reverse;            // a single direction that runs backwards
-  const T* weight_hh[2];   // (G*H, H) each
+  const T* weight_hh[2];   // (G*H, P) each
+  const T* weight_hr[2];   // (P, H) each, or null
   const T* bias_hn[2];
-  const T* h_0;            // (D, N, H)
-  const T* c_0;
+  const T* h_0;            // (D, N, P)
+  const T* c_0;            // (D, N, H)
   T* gates;
   T* output;
   T* memory;               // (D, sum_l, H)
+  T* unprojected;          // (D, sum_l, H)
   T* h_n;
   T* c_n;
 };
@@ -49,21 +51,23 @@ template <class T>
 struct LayerBackward {
   CellKind kind;
   Layout layout;
-  int64_t hidden, sum_l;
+  int64_t hidden, size, sum_l;
   int num_directions, num_threads;
   bool reverse;
   const T* weight_hh[2];
+  const T* weight_hr[2];
   const T* h_0;
   const T* c_0;
   const T* gates;
   const T* output;
   const T* memory;
-  const T* d_output;       // (sum_l, D*H)
-  T* d_h;                  // (D, N, H) in: gradient of h_n; out: of h_0
+  const T* d_output;       // (sum_l, D*P)
+  T* d_h;                  // (D, N, P) in: gradient of h_n; out: of h_0
   T* d_c;
   T* d_gates;
   T* d_hidden_n;           // GRU: (D, sum_l, H)
-  T* h_previous;           // (D, sum_l, H)
+  T* d_projected;          // (D, sum_l, P)
+  T* h_previous;           // (D, sum_l, P)
 };
 
 template <class T>

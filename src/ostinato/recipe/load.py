@@ -6,7 +6,6 @@ import copy
 import difflib
 import types
 from collections.abc import Hashable, Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
@@ -36,7 +35,7 @@ _EXPECTED = {
 
 def ready_recipes() -> dict[str, Path]:
     """The recipes that come with the package, by name."""
-    package = Path(str(resources.files("ostinato.recipe")))
+    package = Path(__file__).resolve().parent
     for folder in (package / "ready", package.parents[2] / "recipes"):
         if folder.is_dir():
             return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
