@@ -141,7 +141,7 @@ def layer(
         outputs (sum L, D*H), and for each direction its state at each row's own end, an empty row's being as it began.
     """
     backend = choose(requested, cell, batch.values.device, batch.values.dtype)
-    seen = _RECORD.get()
+    seen = None if torch.compiler.is_compiling() else _RECORD.get()
     if seen is not None:
         seen.extend([backend.name] * len(states))
     if backend.layer is not None:

@@ -80,16 +80,14 @@ def layer(cell: Cell, batch: Ragged, states: Sequence[State], weights: Sequence[
         empty = [no_outputs(cell, batch.values, state) for state in states]
         return torch.cat(empty, dim=1), list(states)
     dtype = weights[0]["weight_ih"].dtype
-    values, sizes, num_threads = batch.values.to(dtype), batch.batch_sizes, torch.get_num_threads()
+    values, sizes = batch.values.to(dtype), batch.batch_sizes
     initial = [torch.stack(parts).to(dtype) for parts in zip(*states, strict=True)]  # (D, N, P), (D, N, H)
     flat = [tensor for direction in weights for tensor in direction.values()]
     with torch.autocast("cpu", enabled=False):
         if torch.compiler.is_compiling():
-            output, h_n, c_n, *_ = _forward_op(cell.name, values, sizes, initial, flat, num_threads)
+            output, h_n, c_n, *_ = _forward_op(cell.name, values, sizes, initial, flat)
         else:
-            output, h_n, c_n = _LayerFunction.apply(
-                cell.name, values, sizes, num_threads, len(initial), *initial, *flat
-            )
+            output, h_n, c_n = _apply(cell.name, values, sizes, len(initial), *initial, *flat)
     final = (h_n, c_n)[: len(initial)]
     return output, [tuple(part[d] for part in final) for d in range(len(states))]
 
@@ -99,11 +97,11 @@ class _LayerFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, cell: str, values: Tensor, batch_sizes: Tensor, num_threads: int, num_initial: int, *rest: Tensor
+        ctx: Any, cell: str, values: Tensor, batch_sizes: Tensor, num_initial: int, *rest: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         initial, weights = rest[:num_initial], rest[num_initial:]
-        output, final, saved = native_layer.forward(cell, values, batch_sizes, initial, weights, num_threads)
-        ctx.cell, ctx.num_threads, ctx.num_initial = cell, num_threads, num_initial
+        output, final, saved = native_layer.forward(cell, values, batch_sizes, initial, weights)
+        ctx.cell, ctx.num_initial = cell, num_initial
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(values, batch_sizes, output, *saved, *rest)
         return output, final[0], final[1] if len(final) > 1 else None
@@ -115,11 +113,14 @@ class _LayerFunction(torch.autograd.Function):
         values, batch_sizes, output, *rest = ctx.saved_tensors
         saved, initial, weights = tuple(rest[:3]), rest[3 : 3 + ctx.num_initial], rest[3 + ctx.num_initial :]
         d_values, d_initial, d_weights = native_layer.backward(
-            ctx.cell, values, batch_sizes, initial, weights, ctx.num_threads, output, saved, gradients[0],
+            ctx.cell, values, batch_sizes, initial, weights, output, saved, gradients[0],
             gradients[1:], ctx.needs_input_grad[1],
         )  # fmt: skip
         needed = d_values if ctx.needs_input_grad[1] else None
-        return None, needed, None, None, None, *d_initial, *d_weights
+        return None, needed, None, None, *d_initial, *d_weights
+
+
+_apply: Any = _LayerFunction.apply
 
 
 def _no_second_derivative() -> BackendError:
@@ -131,17 +132,17 @@ def _no_second_derivative() -> BackendError:
 
 @torch.library.custom_op("ostinato::recurrent_layer", mutates_args=())
 def _forward_op(
-    cell: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor], num_threads: int
+    cell: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`native_layer.forward` as one operator: output, h_n, c_n, and what the backward pass needs."""
-    output, final, saved = native_layer.forward(cell, values, batch_sizes, initial, weights, num_threads)
+    output, final, saved = native_layer.forward(cell, values, batch_sizes, initial, weights)
     found = (output, final[0], final[1] if len(final) > 1 else values.new_empty(0), *saved)
     return found[0], found[1], found[2], found[3], found[4].clone(), found[5].clone()
 
 
 @_forward_op.register_fake
 def _(
-    cell: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor], num_threads: int
+    cell: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     sizes = native_layer.Layer(cell, initial, weights)
     num_values, num_directions = values.shape[0], sizes.num_directions
@@ -163,7 +164,6 @@ def _backward_op(
     batch_sizes: Tensor,
     initial: list[Tensor],
     weights: list[Tensor],
-    num_threads: int,
     output: Tensor,
     saved: list[Tensor],
     gradients: list[Tensor],
@@ -173,7 +173,7 @@ def _backward_op(
     """`native_layer.backward` as one operator; `given` tells which gradients count, the others are (0,)."""
     of = [gradient if there else None for gradient, there in zip(gradients, given, strict=True)]
     d_values, d_initial, d_weights = native_layer.backward(
-        cell, values, batch_sizes, initial, weights, num_threads, output, (saved[0], saved[1], saved[2]), of[0], of[1:],
+        cell, values, batch_sizes, initial, weights, output, (saved[0], saved[1], saved[2]), of[0], of[1:],
         need_values,
     )  # fmt: skip
     return [tensor.clone() for tensor in (d_values, *d_initial, *d_weights)]
@@ -186,7 +186,6 @@ def _(
     batch_sizes: Tensor,
     initial: list[Tensor],
     weights: list[Tensor],
-    num_threads: int,
     output: Tensor,
     saved: list[Tensor],
     gradients: list[Tensor],
@@ -198,8 +197,8 @@ def _(
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    cell, values, batch_sizes, initial, weights, num_threads = inputs
-    ctx.cell, ctx.num_threads, ctx.num_initial = cell, num_threads, len(initial)
+    cell, values, batch_sizes, initial, weights = inputs
+    ctx.cell, ctx.num_initial = cell, len(initial)
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(values, batch_sizes, output[0], *output[3:], *initial, *weights)
 
@@ -212,10 +211,10 @@ def _differentiate(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
     given = [gradient is not None for gradient in gradients[: 1 + ctx.num_initial]]
     need_values = ctx.needs_input_grad[1]
     d_values, *others = _backward_op(
-        ctx.cell, values, batch_sizes, initial, weights, ctx.num_threads, output, saved, of, given, need_values
+        ctx.cell, values, batch_sizes, initial, weights, output, saved, of, given, need_values
     )
     d_initial, d_weights = others[: ctx.num_initial], others[ctx.num_initial :]
-    return None, d_values if need_values else None, None, d_initial, d_weights, None
+    return None, d_values if need_values else None, None, d_initial, d_weights
 
 
 def _refuse(ctx: Any, *gradients: Any) -> None:

@@ -143,7 +143,6 @@ def forward(
     batch_sizes: Tensor,
     initial: Sequence[Tensor],
     weights: Sequence[Tensor],
-    num_threads: int,
 ) -> tuple[Tensor, list[Tensor], Saved]:
     """Output (sum L, D*P), final states shaped as `initial`, and what `backward` needs.
 
@@ -153,7 +152,6 @@ def forward(
         batch_sizes: (max L,) int64.
         initial: see `Layer`; the second direction starts at each row's end.
         weights: see `Layer`.
-        num_threads: of the recurrence.
     """
     layer = Layer(cell, initial, weights)
     bias, weight_ih = layer.bias(), layer.weight_ih()
@@ -166,7 +164,7 @@ def forward(
     c_0, c_n = (states[1], ends[1]) if cell == "lstm" else (None, None)
     core.forward(
         cell, batch_sizes, layer.weight_hh(), layer.weight_hr(), layer.bias_hn(), states[0], c_0, gates.detach(),
-        output, memory, unprojected, ends[0], c_n, False, num_threads,
+        output, memory, unprojected, ends[0], c_n, False, torch.get_num_threads(),
     )  # fmt: skip
     none = values.new_empty(0)
     saved = (gates, none if memory is None else memory, none if unprojected is None else unprojected)
@@ -179,7 +177,6 @@ def backward(
     batch_sizes: Tensor,
     initial: Sequence[Tensor],
     weights: Sequence[Tensor],
-    num_threads: int,
     output: Tensor,
     saved: Saved,
     d_output: Tensor | None,
@@ -189,7 +186,7 @@ def backward(
     """Gradients of values ((0,) unless needed), of the initial states, and of the weights in their order.
 
     Args:
-        cell, values, batch_sizes, initial, weights, num_threads: as for `forward`.
+        cell, values, batch_sizes, initial, weights: as for `forward`.
         output, saved: what `forward` returned.
         d_output, d_final: gradients of the output and the final states; None: zero.
         need_values: whether the input needs a gradient.
@@ -208,7 +205,7 @@ def backward(
         cell, batch_sizes, layer.weight_hh(), layer.weight_hr(), states[0], c_0, gates.detach(), out,
         memory.detach() if layer.num_gates > 1 else None,
         torch.zeros_like(out) if d_output is None else layer.pad_output(d_output), d_states[0], d_c, d_gates,
-        d_hidden_n, d_projected, before, False, num_threads,
+        d_hidden_n, d_projected, before, False, torch.get_num_threads(),
     )  # fmt: skip
     d_values = d_gates @ layer.weight_ih() if need_values else values.new_empty(0)
     d_weights = _weight_gradients(layer, values, d_gates, d_hidden_n, before)

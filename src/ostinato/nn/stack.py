@@ -158,7 +158,11 @@ class RecurrentStack(nn.Module):
                 f"the input must have 3 axes, or 2 for one row without a batch axis. Received: {tuple(input.shape)}."
             )
         ragged, state = self._run(Ragged.from_padded(input, lengths, self.batch_first), hx)
-        return ragged.to_padded(self.batch_first, total_length=input.shape[1 if self.batch_first else 0])[0], state
+        num_steps = input.shape[1 if self.batch_first else 0]
+        if lengths is not None:
+            return ragged.to_padded(self.batch_first, total_length=num_steps)[0], state
+        dense = ragged.values.view(num_steps, input.shape[0 if self.batch_first else 1], self.output_size)
+        return dense.transpose(0, 1) if self.batch_first else dense, state
 
     def extra_repr(self) -> str:
         """The arguments that differ from their defaults, as torch.nn prints them."""
