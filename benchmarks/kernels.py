@@ -1,8 +1,8 @@
-"""Recurrent layers, forward and backward, against torch.nn on the same data and threads: first equal, then timed in turn.
+"""Recurrent layers, forward and backward, against torch.nn on the same data: first equal, then timed in turn.
 
     python benchmarks/kernels.py [--rounds 7] [--only ragged|dense] [--cells LSTM,GRU,RNN] [--report FILE.md]
 
-Ragged lengths are uniform in L/4 … L (seed 0), torch.nn gets them packed. Every ratio is a median of pairs timed in turn.
+Ragged lengths are uniform in L/4 … L (seed 0), torch.nn gets them packed. Every ratio is a median of pairs.
 `of GEMM` is the arithmetic of the layer (forward, and twice as much backward) over time, as a share of what a large
 float32 matrix product reaches in the same run.
 """
@@ -124,7 +124,7 @@ def check(case, run_ours, run_theirs, batch, ours, theirs, values, x_theirs) -> 
     pairs.append(("input", batch.with_values(values.grad).to_padded(batch_first=False)[0], x_theirs.grad))
     pairs += [(n, p.grad, q.grad) for (n, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True)]
     for name, found, expected in pairs:
-        error = float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-12))
+        error = float((found - expected).detach().abs().max() / expected.detach().abs().max().clamp(min=1e-12))
         if not error < 1e-4:
             raise SystemExit(f"{case}: {name} differs from torch.nn by {error:.1e} of its largest value")
 

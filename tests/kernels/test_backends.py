@@ -8,13 +8,23 @@ import pytest
 import torch
 
 from ostinato import cells
-from ostinato.kernels import dispatch, reference, torch_backend
+from ostinato.kernels import dispatch, native, reference, torch_backend
 from ostinato.types import Ragged, State
+
+
+def native_scan(cell, values, batch_sizes, state, weights):
+    """The native layer, which takes several directions, as a scan of one."""
+    rows = torch.arange(len(state[0]))
+    lengths = (batch_sizes.unsqueeze(0) > rows.unsqueeze(1)).sum(1)
+    output, finals = native.layer(cell, Ragged(values, batch_sizes, rows, rows, lengths), [state], [weights])
+    return output, finals[0]
+
 
 FUSED = ("elman", "elman_relu", "gru", "lstm")
 SCANS: dict[str, Callable] = {
     "torch": torch_backend.scan,
     "torch packed": torch_backend.scan_packed,
+    "native": native_scan,
 }
 LENGTHS = {
     "one step": [1],
@@ -94,8 +104,9 @@ def test_lstm_options_against_reference(options, scan):
 
 
 @pytest.mark.parametrize("name", FUSED)
-def test_no_bias_against_reference(name):
-    assert_same(Problem(name, 5, LENGTHS["ragged"], torch.float32, bias=False), torch_backend.scan)
+@pytest.mark.parametrize("scan", SCANS)
+def test_no_bias_against_reference(name, scan):
+    assert_same(Problem(name, 5, LENGTHS["ragged"], torch.float32, bias=False), SCANS[scan])
 
 
 @pytest.mark.parametrize("name", FUSED)
@@ -120,9 +131,10 @@ def test_without_gradients_and_in_inference_mode(name):
     arguments = (problem.cell, problem.ragged.values, problem.ragged.batch_sizes, problem.state, problem.weights)
     truth, _ = reference.scan(*arguments)
     for mode in (torch.no_grad, torch.inference_mode):
-        with mode():
-            found, _ = torch_backend.scan(*arguments)
-        torch.testing.assert_close(found, truth, rtol=2e-5, atol=2e-5)
+        for scan in (torch_backend.scan, native_scan):
+            with mode():
+                found, _ = scan(*arguments)
+            torch.testing.assert_close(found, truth, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", FUSED)
@@ -141,11 +153,12 @@ def test_autocast_computes_in_the_dtype_of_the_weights(name, dtype):
     problem = Problem(name, 17, LENGTHS["ragged"], torch.float32)
     truth, _, _ = problem.run(reference.scan)
     problem.ragged = problem.ragged.with_values(problem.ragged.values.to(dtype))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        output, _, gradients = problem.run(torch_backend.scan)
-    assert output.dtype == torch.float32
-    torch.testing.assert_close(output, truth, rtol=0.02, atol=0.02)
-    assert gradients["weight_hh"].dtype == torch.float32
+    for scan in (torch_backend.scan, native_scan):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            output, _, gradients = problem.run(scan)
+        assert output.dtype == torch.float32
+        torch.testing.assert_close(output, truth, rtol=0.02, atol=0.02)
+        assert gradients["weight_hh"].dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", cells.names())

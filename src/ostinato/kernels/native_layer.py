@@ -53,14 +53,20 @@ class Layer:
         self.projects = count % 2 == 1
         self.units, self.output_units = padded(self.hidden_size), padded(self.output_size)
 
-    @property
-    def is_padded(self) -> bool:
-        """Whether the core computes on more units than there are."""
-        return (self.units, self.output_units) != (self.hidden_size, self.output_size)
-
     def weight_ih(self) -> Tensor:
         """(D*G*units, I)."""
         return _join([self.pad_gates(weights[0]) for weights in self.directions])
+
+    def project(self, values: Tensor) -> Tensor:
+        """(sum L, I) -> (sum L, D*G*units): x W_ih^T and all biases but GRU's b_hn.
+
+        Padded units are filled in after the product: infinite inputs times their zero weights would be NaN.
+        """
+        weight = _join([weights[0] for weights in self.directions])
+        bias = self.bias()
+        gates = values @ weight.t() if bias is None else torch.addmm(bias, values, weight.t())
+        split = gates.view(-1, self.num_directions * self.num_gates, self.hidden_size)
+        return _pad(split, self.units).flatten(1)
 
     def weight_hh(self) -> list[Tensor]:
         """(G*units, output_units) for each direction."""
@@ -74,7 +80,7 @@ class Layer:
         return [F.pad(weights[-1], missing).detach().contiguous() for weights in self.directions]
 
     def bias(self) -> Tensor | None:
-        """(D*G*units,): what is added before the recurrence; GRU: all but b_hn."""
+        """(D*G*H,): what is added before the recurrence; GRU: all but b_hn."""
         if not self.has_bias:
             return None
         sums = []
@@ -82,7 +88,7 @@ class Layer:
             bias_ih, bias_hh = weights[2:4]
             if self.cell == "gru":
                 bias_hh = torch.cat([bias_hh[: 2 * self.hidden_size], bias_hh.new_zeros(self.hidden_size)])
-            sums.append(self.pad_gates(bias_ih + bias_hh))
+            sums.append(bias_ih + bias_hh)
         return _join(sums)
 
     def bias_hn(self) -> list[Tensor]:
@@ -129,7 +135,11 @@ class Layer:
         """(sum L, D*output_units) -> (sum L, D*P)."""
         if self.output_units == self.output_size:
             return tensor
-        return tensor.view(-1, self.num_directions, self.output_units)[..., : self.output_size].flatten(1)
+        return (
+            tensor.view(-1, self.num_directions, self.output_units)[..., : self.output_size]
+            .reshape(len(tensor), -1)
+            .contiguous()
+        )
 
 
 Saved = tuple[Tensor, Tensor, Tensor]
@@ -154,8 +164,7 @@ def forward(
         weights: see `Layer`.
     """
     layer = Layer(cell, initial, weights)
-    bias, weight_ih = layer.bias(), layer.weight_ih()
-    gates = values @ weight_ih.t() if bias is None else torch.addmm(bias, values, weight_ih.t())
+    gates = layer.project(values)
     shape = (layer.num_directions, len(values), layer.units)
     output = values.new_empty(len(values), layer.num_directions * layer.output_units)
     memory = values.new_empty(shape) if layer.num_gates > 1 else None
