@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types unit format bench clean
+.PHONY: demo test lint types unit native-test format bench clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -34,13 +34,19 @@ types: $(VENV)/.installed-dev
 unit: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
+# The core's own tests under AddressSanitizer and UBSan; they need a C++ compiler and CMake, no Python.
+native-test:
+	cmake -S native -B build/native-test -DOSTINATO_TESTS=ON -DOSTINATO_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	cmake --build build/native-test --parallel 2
+	build/native-test/test_layer
+
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/text_pipeline.py
-	$(BIN)/python benchmarks/ragged_layers.py
+	$(BIN)/python benchmarks/kernels.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
