@@ -36,7 +36,7 @@ unit: $(VENV)/.installed-dev
 
 # The core's own tests under AddressSanitizer and UBSan; they need a C++ compiler and CMake, no Python.
 native-test:
-	cmake -S native -B build/native-test -DOSTINATO_TESTS=ON -DOSTINATO_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	cmake -S native -B build/native-test -DOSTINATO_TESTS=ON -DOSTINATO_SANITIZE=ON -DCMAKE_BUILD_TYPE=None
 	cmake --build build/native-test --parallel 2
 	build/native-test/test_layer
 

@@ -28,6 +28,11 @@ def info(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
     for name, reason in found["backends"].items():
         backends.add_row(name, "yes" if reason is None else f"no: {reason}")
     stdout.print(backends)
+    if found["native"]["target"]:
+        sets = ", ".join(name if here else f"{name} (not here)" for name, here in found["native"]["targets"].items())
+        stdout.print(
+            f"\nnative core: {found['native']['target']} of {sets}; runs in {found['native']['threads']}", markup=False
+        )
     stdout.print(f"\ncells: {', '.join(found['cells'])}\nrecipes: {', '.join(found['recipes'])}", markup=False)
 
 
@@ -37,7 +42,7 @@ def collect() -> dict[str, Any]:
     import torch
 
     from ostinato import cells
-    from ostinato.kernels import dispatch
+    from ostinato.kernels import dispatch, native
     from ostinato.recipe import ready_recipes
 
     return {
@@ -50,6 +55,7 @@ def collect() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "data": os.environ.get("OSTINATO_DATA") or "OSTINATO_DATA is not set",
         "backends": dispatch.available(),
+        "native": {"target": native.target(), "targets": native.targets(), "threads": native.threads_of()},
         "cells": cells.names(),
         "recipes": list(ready_recipes()),
     }

@@ -60,6 +60,11 @@ def target() -> str | None:
     return str(core.target())
 
 
+def threads_of() -> str | None:
+    """Whose threads the core runs in: torch's OpenMP team, or its own. None without the core."""
+    return None if core is None else str(core.threads_of())
+
+
 def unavailable_reason(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
     """Why this backend can't run `cell` there, or None if it can."""
     missing = missing_reason()
