@@ -47,6 +47,8 @@ format: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/text_pipeline.py
 	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/ragged_layers.py
+	$(BIN)/python benchmarks/textbook_epoch.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

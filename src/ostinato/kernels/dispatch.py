@@ -146,7 +146,8 @@ def layer(
         seen.extend([backend.name] * len(states))
     if backend.layer is not None:
         return backend.layer(cell, batch, states, weights)
-    assert backend.scan is not None  # noqa: S101
+    if backend.scan is None:
+        raise BackendError(f"backend `{backend.name}` was registered with neither `scan` nor `layer`.")
     outputs: list[Tensor] = []
     finals: list[State] = []
     for direction, (state, weight) in enumerate(zip(states, weights, strict=True)):
