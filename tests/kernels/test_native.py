@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from torch import library
 
 from ostinato import nn
 from ostinato.errors import BackendError
@@ -178,7 +179,7 @@ def test_the_operators_keep_the_rules_of_operators():
     weights = [getattr(layer, name).detach() for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")]
     values = torch.randn(5, 3, requires_grad=True)
     initial = [torch.zeros(1, 3, 17), torch.zeros(1, 3, 17)]
-    torch.library.opcheck(
+    library.opcheck(
         torch.ops.ostinato.recurrent_layer.default, ("lstm", values, torch.tensor([3, 2]), initial, weights)
     )
 

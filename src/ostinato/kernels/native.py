@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from ostinato.cells import Cell, Weights
 from ostinato.errors import BackendError
@@ -135,7 +135,7 @@ def _no_second_derivative() -> BackendError:
     )
 
 
-@torch.library.custom_op("ostinato::recurrent_layer", mutates_args=())
+@library.custom_op("ostinato::recurrent_layer", mutates_args=())
 def _forward_op(
     cell: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -162,7 +162,7 @@ def _(
     )
 
 
-@torch.library.custom_op("ostinato::recurrent_layer_backward", mutates_args=())
+@library.custom_op("ostinato::recurrent_layer_backward", mutates_args=())
 def _backward_op(
     cell: str,
     values: Tensor,
