@@ -45,7 +45,7 @@ class Layer:
     def __init__(self, cell: str, initial: Sequence[Tensor], weights: Sequence[Tensor]) -> None:
         self.cell = cell
         self.num_gates = _NUM_GATES[cell]
-        self.num_directions, self.num_rows, self.output_size = initial[0].shape
+        self.num_directions, _, self.output_size = initial[0].shape
         count = len(weights) // self.num_directions
         self.has_bias = count > 3
         self.directions = [weights[d * count : (d + 1) * count] for d in range(self.num_directions)]
@@ -169,7 +169,8 @@ def forward(
     output = values.new_empty(len(values), layer.num_directions * layer.output_units)
     memory = values.new_empty(shape) if layer.num_gates > 1 else None
     unprojected = values.new_empty(shape) if layer.projects else None
-    states, ends = layer.pad_states(initial, initial), layer.pad_states(initial, initial)
+    states = layer.pad_states(initial, initial)
+    ends = [part.clone() for part in states]
     c_0, c_n = (states[1], ends[1]) if cell == "lstm" else (None, None)
     core.forward(
         cell, batch_sizes, layer.weight_hh(), layer.weight_hr(), layer.bias_hn(), states[0], c_0, gates.detach(),
@@ -253,11 +254,6 @@ def _weight_gradients(
 def padded(size: int) -> int:
     """The next multiple of 16."""
     return -(-size // _UNIT_MULTIPLE) * _UNIT_MULTIPLE
-
-
-def num_gates(cell: str) -> int:
-    """G of a cell that the core knows."""
-    return _NUM_GATES[cell]
 
 
 def _join(tensors: list[Tensor]) -> Tensor:
