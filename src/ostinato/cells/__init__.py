@@ -3,9 +3,9 @@
 ``get("lstm")`` gives a cell by name, ``names()`` lists them. Importing a cell's file here is what makes it known.
 """
 
-from ostinato.cells.cell import Cell, Weights, get, names, register
+from ostinato.cells.cell import LAYER_NORM_EPS, Cell, Weights, get, names, register
 from ostinato.cells.elman import Elman
 from ostinato.cells.gru import Gru
 from ostinato.cells.lstm import Lstm
 
-__all__ = ["Cell", "Elman", "Gru", "Lstm", "Weights", "get", "names", "register"]
+__all__ = ["LAYER_NORM_EPS", "Cell", "Elman", "Gru", "Lstm", "Weights", "get", "names", "register"]

@@ -7,9 +7,21 @@ r"""Gated recurrent unit.
     n_t &= \tanh(x_t W_{in}^T + b_{in} + r_t (h_{t-1} W_{hn}^T + b_{hn})) \\
     h_t &= (1 - z_t) n_t + z_t h_{t-1}
 
+Without ``reset_after`` the reset gate acts before the product:
+
+.. math::
+
+    n_t = \tanh(x_t W_{in}^T + b_{in} + (r_t h_{t-1}) W_{hn}^T + b_{hn})
+
+With ``layer_norm`` every ``x_t W_i.^T`` is its part of ``LN(x_t W_ih^T; gain_ih)`` and every ``h_{t-1} W_h.^T`` its
+part of ``LN(h_{t-1} W_hh^T; gain_hh)``, each normalised over the 3H values of a row, the biases being the shift; so
+``n_t = tanh(xn + r_t hn)`` with hn the n part of ``LN(h_{t-1} W_hh^T; gain_hh) + b_hh``.
+
 Gate order r, z, n, as torch.nn. Source: K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder",
-EMNLP 2014, section 2.3. Deviations: the reset gate acts after the product with ``W_hn`` (and on ``b_hn``), the "reset
-after" variant of cuDNN and torch.nn, where the paper has ``W_hn (r_t h_{t-1})``; the paper has no biases.
+EMNLP 2014, section 2.3, whose form is that without ``reset_after`` (ONNX: ``linear_before_reset = 0``); with it, the
+default, it is the variant of cuDNN and torch.nn (ONNX: 1). Deviations: the paper has no biases; layer normalisation (J.
+Ba, J. Kiros and G. Hinton, 2016, arXiv:1607.06450, equation 20 for the LSTM) is taken over the three blocks jointly,
+where the paper's own GRU (supplement) normalises the two gates' sums and the candidate's apart.
 """
 
 from __future__ import annotations
@@ -20,25 +32,56 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.cells.cell import Cell, Weights, register
+from ostinato.cells.cell import Cell, Weights, masked, recurrent, register
+from ostinato.errors import RecipeError
 from ostinato.types import State
 
 
 class Gru(Cell):
-    """Gated recurrent unit, reset after the product."""
+    """Gated recurrent unit; registered as ``gru``, ``gru_reset_before`` and ``gru_layer_norm``.
 
-    name = "gru"
+    Args:
+        reset_after: whether the reset gate acts after the product with ``W_hn`` (and on ``b_hn``).
+        layer_norm: normalise the sums; adds the weights ``gain_ih`` and ``gain_hh``, (3H,) each.
+
+    Raises:
+        RecipeError: for ``layer_norm`` without ``reset_after``: the candidate's sum is not there to be normalised
+            with the others.
+    """
+
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
 
-    def step(self, x_projected: Tensor, state: State, weights: Weights) -> State:
-        """(N, 3H), ((N, H),) -> ((N, H),)."""
+    def __init__(self, reset_after: bool = True, layer_norm: bool = False) -> None:
+        if layer_norm and not reset_after:
+            raise RecipeError("`reset_after` must be True with `layer_norm`. Received: False.")
+        self.reset_after = reset_after
+        self.layer_norm = layer_norm
+        self.name = "gru" + "_reset_before" * (not reset_after) + "_layer_norm" * layer_norm
+
+    def step(self, x_projected: Tensor, state: State, weights: Weights, mask: Tensor | None = None) -> State:
+        """(N, 3H), ((N, H),) -> ((N, H),). The mask acts on the products alone, not on the h that z carries on."""
         (h,) = state
-        x_r, x_z, x_n = x_projected.chunk(3, dim=1)
-        h_r, h_z, h_n = F.linear(h, weights["weight_hh"], weights.get("bias_hh")).chunk(3, dim=1)
-        r = torch.sigmoid(x_r + h_r)
-        z = torch.sigmoid(x_z + h_z)
-        n = torch.tanh(x_n + r * h_n)
+        if self.reset_after:
+            x_r, x_z, x_n = x_projected.chunk(3, dim=1)
+            h_r, h_z, h_n = recurrent(h, weights, mask).chunk(3, dim=1)
+            z = torch.sigmoid(x_z + h_z)
+            n = torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n)
+        else:
+            z, n = _reset_before(x_projected, h, masked(h, mask), weights)
         return (n + z * (h - n),)
 
 
+def _reset_before(x_projected: Tensor, h: Tensor, h_masked: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+    """The gate z and the candidate n, (N, H) each, the reset gate acting before the product with ``W_hn``."""
+    rows = 2 * h.shape[1]
+    bias = weights.get("bias_hh")
+    bias_rz, bias_n = (None, None) if bias is None else (bias[:rows], bias[rows:])
+    rz = torch.sigmoid(x_projected[:, :rows] + F.linear(h_masked, weights["weight_hh"][:rows], bias_rz))
+    r, z = rz.chunk(2, dim=1)
+    n = torch.tanh(x_projected[:, rows:] + F.linear(r * h_masked, weights["weight_hh"][rows:], bias_n))
+    return z, n
+
+
 GRU = register(Gru())
+GRU_RESET_BEFORE = register(Gru(reset_after=False))
+GRU_LAYER_NORM = register(Gru(layer_norm=True))

@@ -9,11 +9,21 @@ r"""Long short-term memory.
     c_t &= f_t c_{t-1} + i_t g_t \\
     h_t &= o_t \tanh(c_t) \quad (\text{then } h_t W_{hr}^T \text{ with a projection})
 
+With ``peepholes`` the sum of i has also ``p_i c_{t-1}``, that of f ``p_f c_{t-1}``, and that of o ``p_o c_t``, the new
+cell state; the weight ``peepholes`` (3H,) holds p_i, p_f, p_o.
+
+With ``layer_norm`` the four sums are ``LN(x_t W_ih^T; gain_ih) + b_ih + LN(h_{t-1} W_hh^T; gain_hh) + b_hh``, each LN
+over the 4H values of a row, and ``h_t = o_t tanh(LN(c_t; gain_c) + bias_c)``, that LN over H values; the c carried on
+is ``c_t`` itself.
+
 Gate order i, f, g, o, as torch.nn. Source: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural
 Computation 9 (1997), with the forget gate of F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget", Neural
-Computation 12 (2000); the projection is that of H. Sak, A. Senior and F. Beaufays (2014), arXiv:1402.1128. Deviations:
-no peephole connections, gradients are not cut at the gates, and, as in torch.nn and cuDNN, two biases of which only the
-sum matters. The forget bias starts like every weight, not at one, as in ``torch.nn.LSTM``.
+Computation 12 (2000); the projection is that of H. Sak, A. Senior and F. Beaufays (2014), arXiv:1402.1128; peepholes:
+F. Gers and J. Schmidhuber, "Recurrent Nets that Time and Count", IJCNN 2000, and F. Gers, N. Schraudolph and J.
+Schmidhuber, "Learning Precise Timing with LSTM Recurrent Networks", JMLR 3 (2002), as in ONNX; layer normalisation: J.
+Ba, J. Kiros and G. Hinton (2016), arXiv:1607.06450, equations 20-22. Deviations: gradients are not cut at the gates;
+as in torch.nn and cuDNN, two biases of which only the sum matters, which with layer normalisation are its shift (the
+paper has one bias and shifts besides). The forget bias starts like every weight, not at one, as in ``torch.nn.LSTM``.
 """
 
 from __future__ import annotations
@@ -24,28 +34,61 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.cells.cell import Cell, Weights, register
+from ostinato.cells.cell import Cell, Weights, normalise, recurrent, register
+from ostinato.errors import RecipeError
 from ostinato.types import State
 
 
 class Lstm(Cell):
-    """Long short-term memory with a forget gate and an optional output projection."""
+    """Long short-term memory with a forget gate and an optional output projection.
 
-    name = "lstm"
+    Registered as ``lstm``, ``lstm_peephole`` and ``lstm_layer_norm``.
+
+    Args:
+        peepholes: the gates see the cell state; adds the weight ``peepholes``, (3H,).
+        layer_norm: normalise the sums and the cell state that is put out; adds the weights ``gain_ih`` and ``gain_hh``,
+            (4H,) each, and ``gain_c`` and ``bias_c``, (H,) each.
+
+    Raises:
+        RecipeError: for both at once: no source says whether the gates see the cell state normalised.
+    """
+
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     supports_projection: ClassVar[bool] = True
 
-    def step(self, x_projected: Tensor, state: State, weights: Weights) -> State:
+    def __init__(self, peepholes: bool = False, layer_norm: bool = False) -> None:
+        if peepholes and layer_norm:
+            raise RecipeError("`peepholes` must be False with `layer_norm`. Received: True.")
+        self.peepholes = peepholes
+        self.layer_norm = layer_norm
+        self.name = "lstm" + "_peephole" * peepholes + "_layer_norm" * layer_norm
+
+    def extra_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
+        """``peepholes`` (3H,); or ``gain_ih``, ``gain_hh`` (4H,) and ``gain_c``, ``bias_c`` (H,)."""
+        if self.peepholes:
+            return {"peepholes": (3 * hidden_size,)}
+        if self.layer_norm:
+            return super().extra_shapes(hidden_size) | {"gain_c": (hidden_size,), "bias_c": (hidden_size,)}
+        return {}
+
+    def step(self, x_projected: Tensor, state: State, weights: Weights, mask: Tensor | None = None) -> State:
         """(N, 4H), ((N, H or proj_size), (N, H)) -> the same shapes as the state."""
         h, c = state
-        total = x_projected + F.linear(h, weights["weight_hh"], weights.get("bias_hh"))
-        i, f, g, o = total.chunk(4, dim=1)
+        i, f, g, o = (x_projected + recurrent(h, weights, mask)).chunk(4, dim=1)
+        if self.peepholes:
+            p_i, p_f, p_o = weights["peepholes"].chunk(3)
+            i, f = i + p_i * c, f + p_f * c
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        h = torch.sigmoid(o) * torch.tanh(c)
+        if self.peepholes:
+            o = o + p_o * c
+        seen = normalise(c, weights["gain_c"], weights["bias_c"]) if self.layer_norm else c
+        h = torch.sigmoid(o) * torch.tanh(seen)
         if "weight_hr" in weights:
             h = F.linear(h, weights["weight_hr"])
         return h, c
 
 
 LSTM = register(Lstm())
+LSTM_PEEPHOLE = register(Lstm(peepholes=True))
+LSTM_LAYER_NORM = register(Lstm(layer_norm=True))

@@ -40,20 +40,34 @@ def test_one_step_is_that_of_torch(name, hidden_size):
         torch.testing.assert_close(ours, truth, rtol=1e-12, atol=1e-12)
 
 
+EXTRA = {
+    "elman_layer_norm": {"gain_ih": (25,), "gain_hh": (25,)},
+    "gru_layer_norm": {"gain_ih": (75,), "gain_hh": (75,)},
+    "lstm_peephole": {"peepholes": (75,)},
+    "lstm_layer_norm": {"gain_ih": (100,), "gain_hh": (100,), "gain_c": (25,), "bias_c": (25,)},
+}
+
+
 @pytest.mark.parametrize("name", cells.names())
 def test_shapes_and_initial_values(name):
     cell = cells.get(name)
     rows = len(cell.gates) * 25
-    assert cell.parameter_shapes(3, 25) == {
-        "weight_ih": (rows, 3),
-        "weight_hh": (rows, 25),
-        "bias_ih": (rows,),
-        "bias_hh": (rows,),
-    }
-    assert list(cell.parameter_shapes(3, 25, bias=False)) == ["weight_ih", "weight_hh"]
+    shapes = {"weight_ih": (rows, 3), "weight_hh": (rows, 25), "bias_ih": (rows,), "bias_hh": (rows,)}
+    extra = EXTRA.get(name, {})
+    assert list(cell.parameter_shapes(3, 25).items()) == [*shapes.items(), *extra.items()]
+    assert list(cell.parameter_shapes(3, 25, bias=False)) == ["weight_ih", "weight_hh", *extra]
     assert cell.state_sizes(25) == (25,) * len(cell.state_names)
-    for weight in random_weights(cell, 3, 25).values():
-        assert 0.5 / math.sqrt(25) < weight.abs().max() <= 1 / math.sqrt(25)
+    for key, weight in random_weights(cell, 3, 25).items():
+        if key.startswith("gain_") or key == "bias_c":
+            assert (weight == (key != "bias_c")).all()
+        else:
+            assert 0.5 / math.sqrt(25) < weight.abs().max() <= 1 / math.sqrt(25)
+
+
+@pytest.mark.parametrize("name", ["lstm_peephole", "lstm_layer_norm"])
+def test_extra_weights_stand_after_the_projection(name):
+    names = list(cells.get(name).parameter_shapes(3, 25, proj_size=2))
+    assert names == ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", *EXTRA[name]]
 
 
 def test_projection():
@@ -72,22 +86,37 @@ def test_projection():
 
 
 def test_gate_names_are_in_torch_order():
-    assert {name: cells.get(name).gates for name in TORCH_CELLS} == {
-        "elman": ("h",),
-        "elman_relu": ("h",),
-        "gru": ("r", "z", "n"),
-        "lstm": ("i", "f", "g", "o"),
+    gates = {"elman": ("h",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o")}
+    assert {name: cells.get(name).gates for name in cells.names()} == {
+        name: gates[name.split("_")[0]] for name in cells.names()
     }
+
+
+def test_the_registered_cells():
+    assert cells.names() == [
+        "elman", "elman_layer_norm", "elman_relu", "gru", "gru_layer_norm", "gru_reset_before", "lstm",
+        "lstm_layer_norm", "lstm_peephole",
+    ]  # fmt: skip
+    assert cells.Elman(relu=True, layer_norm=True).name == "elman_relu_layer_norm"
 
 
 def test_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(RecipeError) as error:
         cells.get("lsmt")
     assert str(error.value) == (
-        "`cell` must be one of elman, elman_relu, gru, lstm. Received: 'lsmt'.\nhint: did you mean lstm?"
+        f"`cell` must be one of {', '.join(cells.names())}. Received: 'lsmt'.\nhint: did you mean lstm?"
     )
 
 
 def test_a_name_is_taken_once():
     with pytest.raises(RecipeError, match="a cell named `gru` is registered already"):
         cells.register(cells.Gru())
+
+
+def test_options_that_exclude_each_other():
+    with pytest.raises(RecipeError) as error:
+        cells.Gru(reset_after=False, layer_norm=True)
+    assert str(error.value) == "`reset_after` must be True with `layer_norm`. Received: False."
+    with pytest.raises(RecipeError) as error:
+        cells.Lstm(peepholes=True, layer_norm=True)
+    assert str(error.value) == "`peepholes` must be False with `layer_norm`. Received: True."
