@@ -16,7 +16,7 @@ def native_scan(cell, values, batch_sizes, state, weights):
     """The native layer, which takes several directions, as a scan of one."""
     rows = torch.arange(len(state[0]))
     lengths = (batch_sizes.unsqueeze(0) > rows.unsqueeze(1)).sum(1)
-    output, finals = native.layer(cell, Ragged(values, batch_sizes, rows, rows, lengths), [state], [weights])
+    output, finals, _ = native.layer(cell, Ragged(values, batch_sizes, rows, rows, lengths), [state], [weights])
     return output, finals[0]
 
 

@@ -12,6 +12,8 @@ from ostinato.errors import BackendError
 from ostinato.kernels import dispatch, reference
 
 CPU = torch.device("cpu")
+FUSED = ("elman", "elman_relu", "gru", "lstm")
+VARIANTS = [name for name in cells.names() if name not in FUSED]
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +28,22 @@ def run(backend: str, cell: str = "lstm") -> list[str]:
 
 
 @pytest.mark.parametrize("backend", ["reference", "torch", "native"])
-@pytest.mark.parametrize("cell", cells.names())
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_named_backend_runs_every_layer_and_direction(backend, cell):
     assert run(backend, cell) == [backend] * 4
 
 
 @pytest.mark.parametrize("cell", cells.names())
-def test_auto_takes_the_native_core(cell):
-    assert run("auto", cell) == ["native"] * 4
+def test_auto_takes_the_native_core_where_it_has_the_cell(cell):
+    has = dispatch.available(cells.get(cell))["native"] is None
+    assert has or cell in VARIANTS
+    assert run("auto", cell) == ["native" if has else "reference"] * 4
+
+
+@pytest.mark.parametrize("cell", VARIANTS)
+def test_torch_refuses_the_variants_that_it_lacks(cell):
+    with pytest.raises(BackendError, match=f"torch has no fused layer for the cell `{cell}`"):
+        run("torch", cell)
 
 
 def test_the_environment_variable_forces_one(monkeypatch):
@@ -84,6 +94,55 @@ def test_a_new_cell_runs_with_reference_and_torch_says_why_it_can_not():
     assert (output.shape, h_n.shape) == ((5, 2, 8), (2, 2, 4))
     with pytest.raises(BackendError, match="torch has no fused layer for the cell `leaky`"):
         nn.RecurrentStack(Leaky(), 3, 4, backend="torch")(torch.ones(5, 2, 3))
+
+
+def test_what_a_backend_lacks_is_the_reason():
+    for options, reason in (
+        ({"recurrent_dropout": 0.5}, "it knows no recurrent dropout and no zoneout"),
+        ({"zoneout": 0.5}, "it knows no recurrent dropout and no zoneout"),
+    ):
+        with pytest.raises(BackendError) as error:
+            nn.LSTM(3, 4, backend="torch", **options)(torch.zeros(2, 1, 3))
+        assert str(error.value) == (
+            f"backend `torch`, asked for by `backend`, can't run `lstm` on cpu in torch.float32: {reason}.\n"
+            'hint: backend="auto" takes the fastest one that can; `ostinato info` lists them.'
+        )
+    layer = nn.LSTM(3, 4, backend="torch")
+    with pytest.raises(BackendError, match=r"in torch\.float32: it does not give the state after every step"):
+        layer(torch.zeros(2, 1, 3), return_all_states=True)
+    layer = nn.LSTM(3, 4, backend="torch", zoneout=0.1)
+    both = "it does not give the state after every step and it knows no recurrent dropout and no zoneout"
+    with pytest.raises(BackendError, match=both):
+        layer(torch.zeros(2, 1, 3), return_all_states=True)
+
+
+def test_a_backend_is_asked_only_for_what_is_needed():
+    """In evaluation dropout needs nothing, and a state of one tensor is the output."""
+    layer = nn.GRU(3, 4, bidirectional=True, backend="torch", recurrent_dropout=0.5, weight_dropout=0.5)
+    with pytest.raises(BackendError):
+        layer(torch.zeros(2, 1, 3))
+    with dispatch.record() as ran:
+        output, _, every = layer.eval()(torch.zeros(2, 1, 3), return_all_states=True)
+    assert ran == ["torch"] * 2
+    assert torch.equal(every[0][0], output)
+
+
+@pytest.mark.parametrize("needs", [["noise"], ["all_states"], ["noise", "all_states"]])
+def test_auto_passes_by_a_backend_that_lacks_an_ability(needs, caplog, monkeypatch):
+    monkeypatch.setattr(dispatch, "_LOGGED", set())
+    gru = cells.get("gru")
+    dispatch.register(dispatch.Backend("able", lambda *_: None, reference.scan, 100, abilities=frozenset(needs)))
+    dispatch.register(dispatch.Backend("unable", lambda *_: None, reference.scan, 200))
+    try:
+        with caplog.at_level(logging.INFO, logger="ostinato"):
+            assert dispatch.choose("auto", gru, CPU, torch.float32, frozenset(needs)).name == "able"
+        assert dispatch.choose("auto", gru, CPU, torch.float32).name == "unable"
+    finally:
+        dispatch.unregister("able")
+        dispatch.unregister("unable")
+    assert caplog.messages == [
+        f"backend auto: `gru` with {', '.join(sorted(needs))} on cpu in torch.float32 runs with `able`"
+    ]
 
 
 @pytest.mark.parametrize("name", ["triton", "fastest"])

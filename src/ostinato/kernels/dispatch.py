@@ -13,8 +13,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,13 +23,20 @@ from ostinato import cells
 from ostinato.cells import Cell, Weights
 from ostinato.errors import BackendError
 from ostinato.kernels import native, reference, torch_backend
+from ostinato.kernels.noise import Noise
 from ostinato.types import Ragged, State
 
 logger = logging.getLogger("ostinato")
 
 ENVIRONMENT_VARIABLE = "OSTINATO_BACKEND"
-Scan: TypeAlias = Callable[[Cell, Tensor, Tensor, State, Weights], tuple[Tensor, State]]
-Layer: TypeAlias = Callable[[Cell, Ragged, Sequence[State], Sequence[Weights]], tuple[Tensor, list[State]]]
+ABILITIES = {
+    "noise": "it knows no recurrent dropout and no zoneout",
+    "all_states": "it does not give the state after every step",
+}
+"""What a backend may be able to do besides, and what is said of one that can't."""
+
+Scan: TypeAlias = Callable[..., Any]
+Layer: TypeAlias = Callable[..., tuple[Tensor, list[State], list[State]]]
 Reason: TypeAlias = Callable[[Cell, torch.device, torch.dtype], str | None]
 
 
@@ -41,10 +48,13 @@ class Backend:
         name: what users call it.
         unavailable_reason: (cell, device, dtype) -> why it can't run there, or None if it can.
         scan: as ``reference.scan``, forward in time: for the other direction the rows are reversed. May be left out if
-            there is a ``layer``.
+            there is a ``layer``. Without an ability it is called without the argument.
         priority: ``auto`` tries the higher ones first; ``reference`` has 0, ``torch`` 10, ``native`` 20.
         placeholder: a name that is reserved for a backend still to come; registering one replaces it.
-        layer: as ``dispatch.layer``, for a backend that takes both directions at once.
+        layer: ``(cell, batch, states, weights, noise=None, all_states=False)``, arguments and returns as in
+            ``dispatch.layer``, for a backend that takes both directions at once. Without an ability it is called
+            without the argument.
+        abilities: which of ``noise`` and ``all_states`` it can.
     """
 
     name: str
@@ -53,10 +63,18 @@ class Backend:
     priority: int = 0
     placeholder: bool = False
     layer: Layer | None = None
+    abilities: frozenset[str] = frozenset()
+
+    def reason(
+        self, cell: Cell, device: torch.device, dtype: torch.dtype, needs: frozenset[str] = frozenset()
+    ) -> str | None:
+        """Why it can't run ``cell`` there with the abilities needed, or None if it can."""
+        lacking = [ABILITIES[need] for need in sorted(needs - self.abilities)]
+        return self.unavailable_reason(cell, device, dtype) or (" and ".join(lacking) or None)
 
 
 _BACKENDS: dict[str, Backend] = {}
-_LOGGED: set[tuple[str, str, str, torch.dtype]] = set()
+_LOGGED: set[tuple[str, str, str, torch.dtype, frozenset[str]]] = set()
 _RECORD: ContextVar[list[str] | None] = ContextVar("ostinato_backend_record", default=None)
 
 
@@ -88,11 +106,15 @@ def available(
     return {name: backend.unavailable_reason(wanted, where, dtype) for name, backend in sorted(_BACKENDS.items())}
 
 
-def choose(requested: str, cell: Cell, device: torch.device, dtype: torch.dtype) -> Backend:
+def choose(
+    requested: str, cell: Cell, device: torch.device, dtype: torch.dtype, needs: frozenset[str] = frozenset()
+) -> Backend:
     """The backend to run ``cell`` with.
 
     Args:
         requested: ``auto`` or a backend's name; ``OSTINATO_BACKEND``, where set, counts instead.
+        cell, device, dtype: what is to run, and where.
+        needs: abilities it must have, of ``ABILITIES``.
 
     Raises:
         BackendError: if the one asked for doesn't exist or can't run this.
@@ -101,14 +123,14 @@ def choose(requested: str, cell: Cell, device: torch.device, dtype: torch.dtype)
     name = forced or requested
     asked_by = f"environment variable {ENVIRONMENT_VARIABLE}" if forced else "`backend`"
     if name == "auto":
-        return _best(cell, device, dtype)
+        return _best(cell, device, dtype, needs)
     if name not in _BACKENDS:
         near = difflib.get_close_matches(name.lower(), ["auto", *_BACKENDS], n=1)
         raise BackendError(
             f"{asked_by} must be one of auto, {', '.join(sorted(_BACKENDS))}. Received: {name!r}.",
             hint=f"did you mean {near[0]}?" if near else None,
         )
-    reason = _BACKENDS[name].unavailable_reason(cell, device, dtype)
+    reason = _BACKENDS[name].reason(cell, device, dtype, needs)
     if reason is not None:
         raise BackendError(
             f"backend `{name}`, asked for by {asked_by}, can't run `{cell.name}` on {device.type} in {dtype}: "
@@ -125,8 +147,14 @@ def check_name(requested: str) -> None:
 
 
 def layer(
-    requested: str, cell: Cell, batch: Ragged, states: Sequence[State], weights: Sequence[Weights]
-) -> tuple[Tensor, list[State]]:
+    requested: str,
+    cell: Cell,
+    batch: Ragged,
+    states: Sequence[State],
+    weights: Sequence[Weights],
+    noise: Sequence[Noise | None] | None = None,
+    all_states: bool = False,
+) -> tuple[Tensor, list[State], list[State]]:
     """Choose a backend and run one layer, in one direction or in both.
 
     Args:
@@ -136,26 +164,67 @@ def layer(
         states: for each direction its initial state, (N, H) each, in the order of the packed rows. The second direction
             reads every row from its last step to its first.
         weights: for each direction its weights.
+        noise: for each direction its noise or None; zoneout, in the packed order of the batch, says for a step of the
+            input what is kept there, whichever way the direction runs.
+        all_states: return the state after every step as well.
 
     Returns:
-        outputs (sum L, D*H), and for each direction its state at each row's own end, an empty row's being as it began.
+        outputs (sum L, D*H); for each direction its state at each row's own end, an empty row's being as it began; and
+        with ``all_states`` for each direction each tensor of the state after every step, (sum L, H) in the packed order
+        of the batch, else nothing.
     """
-    backend = choose(requested, cell, batch.values.device, batch.values.dtype)
+    given = noise if noise is not None and any(each is not None for each in noise) else None
+    outputs_tell = len(cell.state_names) == 1 and type(cell).output is Cell.output
+    asked: dict[str, Any] = {} if given is None else {"noise": given}
+    if all_states and not outputs_tell:
+        asked["all_states"] = True
+    backend = choose(requested, cell, batch.values.device, batch.values.dtype, frozenset(asked))
     seen = None if torch.compiler.is_compiling() else _RECORD.get()
     if seen is not None:
         seen.extend([backend.name] * len(states))
     if backend.layer is not None:
-        return backend.layer(cell, batch, states, weights)
-    if backend.scan is None:
+        output, finals, every = backend.layer(cell, batch, states, weights, **asked)
+    elif backend.scan is not None:
+        output, finals, every = _by_direction(backend.scan, cell, batch, states, weights, asked)
+    else:
         raise BackendError(f"backend `{backend.name}` was registered with neither `scan` nor `layer`.")
+    if all_states and outputs_tell:
+        every = [(part,) for part in output.chunk(len(states), dim=1)]
+    return output, finals, every
+
+
+def _by_direction(
+    scan: Scan,
+    cell: Cell,
+    batch: Ragged,
+    states: Sequence[State],
+    weights: Sequence[Weights],
+    asked: dict[str, Any],
+) -> tuple[Tensor, list[State], list[State]]:
+    """``layer`` out of one scan a direction, the rows reversed for the second one."""
     outputs: list[Tensor] = []
     finals: list[State] = []
+    every: list[State] = []
     for direction, (state, weight) in enumerate(zip(states, weights, strict=True)):
-        source = batch.reversed() if direction else batch
-        output, final = backend.scan(cell, source.values, batch.batch_sizes, state, weight)
-        outputs.append(batch.with_values(output).reversed().values if direction else output)
+
+        def turn(values: Tensor, reverse: bool = direction == 1) -> Tensor:
+            return batch.with_values(values).reversed().values if reverse else values
+
+        options = dict(asked)
+        if "noise" in asked:
+            options["noise"] = _turn_noise(asked["noise"][direction], turn)
+        output, final, *steps = scan(cell, turn(batch.values), batch.batch_sizes, state, weight, **options)
+        outputs.append(turn(output))
         finals.append(final)
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1), finals
+        every.extend(tuple(turn(part) for part in found) for found in steps)
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1), finals, every
+
+
+def _turn_noise(noise: Noise | None, turn: Callable[[Tensor], Tensor]) -> Noise | None:
+    """The noise of one direction in the order of its steps."""
+    if noise is None:
+        return None
+    return replace(noise, zoneout=tuple(None if part is None else turn(part) for part in noise.zoneout))
 
 
 @contextmanager
@@ -176,13 +245,14 @@ def record() -> Iterator[list[str]]:
         _RECORD.reset(token)
 
 
-def _best(cell: Cell, device: torch.device, dtype: torch.dtype) -> Backend:
+def _best(cell: Cell, device: torch.device, dtype: torch.dtype, needs: frozenset[str]) -> Backend:
     ranked = sorted(_BACKENDS.values(), key=lambda backend: -backend.priority)
-    best = next(backend for backend in ranked if backend.unavailable_reason(cell, device, dtype) is None)
-    key = (best.name, cell.name, device.type, dtype)
+    best = next(backend for backend in ranked if backend.reason(cell, device, dtype, needs) is None)
+    key = (best.name, cell.name, device.type, dtype, needs)
     if key not in _LOGGED:
         _LOGGED.add(key)
-        logger.info("backend auto: `%s` on %s in %s runs with `%s`", cell.name, device.type, dtype, best.name)
+        how = f" with {', '.join(sorted(needs))}" if needs else ""
+        logger.info("backend auto: `%s`%s on %s in %s runs with `%s`", cell.name, how, device.type, dtype, best.name)
     return best
 
 
@@ -193,7 +263,7 @@ def _placeholder(name: str) -> Backend:
     return Backend(name, lambda *_: "it comes with a later release", reference.scan, priority=-1, placeholder=True)
 
 
-register(Backend("reference", lambda *_: None, reference.scan, priority=0))
+register(Backend("reference", lambda *_: None, reference.scan, priority=0, abilities=frozenset(ABILITIES)))
 register(Backend("torch", torch_backend.unavailable_reason, torch_backend.scan, priority=10))
 register(Backend("native", native.unavailable_reason, None, priority=20, layer=native.layer))
 for _name in _RESERVED:

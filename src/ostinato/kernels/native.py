@@ -19,6 +19,7 @@ from ostinato.cells import Cell, Weights
 from ostinato.errors import BackendError
 from ostinato.kernels import native_layer
 from ostinato.kernels.native_layer import core
+from ostinato.kernels.noise import Noise
 from ostinato.kernels.reference import no_outputs
 from ostinato.types import Ragged, State
 
@@ -79,11 +80,18 @@ def unavailable_reason(cell: Cell, device: torch.device, dtype: torch.dtype) -> 
     return None
 
 
-def layer(cell: Cell, batch: Ragged, states: Sequence[State], weights: Sequence[Weights]) -> tuple[Tensor, list[State]]:
+def layer(
+    cell: Cell,
+    batch: Ragged,
+    states: Sequence[State],
+    weights: Sequence[Weights],
+    noise: Sequence[Noise | None] | None = None,
+    all_states: bool = False,
+) -> tuple[Tensor, list[State], list[State]]:
     """Run a layer, both directions at once; arguments and returns as in `dispatch.layer`."""
     if len(batch.batch_sizes) == 0:
         empty = [no_outputs(cell, batch.values, state) for state in states]
-        return torch.cat(empty, dim=1), list(states)
+        return torch.cat(empty, dim=1), list(states), []
     dtype = weights[0]["weight_ih"].dtype
     values, sizes = batch.values.to(dtype), batch.batch_sizes
     initial = [torch.stack(parts).to(dtype) for parts in zip(*states, strict=True)]  # (D, N, P), (D, N, H)
@@ -94,7 +102,7 @@ def layer(cell: Cell, batch: Ragged, states: Sequence[State], weights: Sequence[
         else:
             output, h_n, c_n = _apply(cell.name, values, sizes, len(initial), *initial, *flat)
     final = (h_n, c_n)[: len(initial)]
-    return output, [tuple(part[d] for part in final) for d in range(len(states))]
+    return output, [tuple(part[d] for part in final) for d in range(len(states))], []
 
 
 class _LayerFunction(torch.autograd.Function):

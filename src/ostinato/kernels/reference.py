@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias, overload
 
 import torch
 from torch import Tensor
 
 from ostinato.cells import Cell, Weights
+from ostinato.kernels.noise import Noise
 from ostinato.types import State
 
+Scanned: TypeAlias = tuple[Tensor, State] | tuple[Tensor, State, State]
+"""Outputs and final state, and where asked for the state of all steps."""
 
-def scan(cell: Cell, values: Tensor, batch_sizes: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
+
+@overload
+def scan(
+    cell: Cell,
+    values: Tensor,
+    batch_sizes: Tensor,
+    state: State,
+    weights: Weights,
+    noise: Noise | None = None,
+    all_states: Literal[False] = False,
+) -> tuple[Tensor, State]: ...
+@overload
+def scan(
+    cell: Cell,
+    values: Tensor,
+    batch_sizes: Tensor,
+    state: State,
+    weights: Weights,
+    noise: Noise | None = None,
+    *,
+    all_states: Literal[True],
+) -> tuple[Tensor, State, State]: ...
+def scan(
+    cell: Cell,
+    values: Tensor,
+    batch_sizes: Tensor,
+    state: State,
+    weights: Weights,
+    noise: Noise | None = None,
+    all_states: bool = False,
+) -> Scanned:
     """Run ``cell`` forward in time over a packed batch.
 
     Autograd sees every operation, so gradients of any order come for free, in any floating dtype on any device.
@@ -23,21 +57,60 @@ def scan(cell: Cell, values: Tensor, batch_sizes: Tensor, state: State, weights:
         state: the initial state, (N, H) each, in the order of the packed rows; N may exceed ``batch_sizes[0]``: the
             rows beyond it are empty.
         weights: the weights of this layer and direction.
+        noise: a mask of the hidden state, and zoneout; none by default.
+        all_states: return the state after every step as well.
 
     Returns:
-        outputs (sum L, H), and each row's state at its own last step (N, H), an empty row's being its initial state.
+        outputs (sum L, H), and each row's state at its own last step (N, H), an empty row's being its initial state;
+        with ``all_states`` also each tensor of the state after every step, (sum L, H).
+
+    Raises:
+        RecipeError: if the noise has a mask and the cell's step takes none.
     """
-    outputs: list[Tensor] = []
+    noise = noise or Noise()
+    if noise.hidden_mask is not None:
+        cell.check_takes_mask()
+    counts = batch_sizes.tolist()
+    kept = _by_step(noise.zoneout or (None,) * len(state), counts)
+    every: list[State] = []
     finished: list[State] = []
-    for x in torch.split(cell.project(values, weights), batch_sizes.tolist()):
+    initial = state
+    for x, shares in zip(torch.split(cell.project(values, weights), counts), kept, strict=True):
         alive = x.shape[0]
         if alive < state[0].shape[0]:
             finished.append(tuple(part[alive:] for part in state))
             state = tuple(part[:alive] for part in state)
-        state = cell.step(x, state, weights)
-        outputs.append(cell.output(state))
+        proposed = _step(cell, x, state, weights, noise.hidden_mask)
+        state = tuple(_keep(*parts) for parts in zip(shares, state, proposed, strict=True))
+        every.append(state)
     final = join_finished([*finished, state])
-    return (torch.cat(outputs) if outputs else no_outputs(cell, values, state)), final
+    outputs = torch.cat([cell.output(each) for each in every]) if every else no_outputs(cell, values, initial)
+    return (outputs, final, _join_steps(every, initial)) if all_states else (outputs, final)
+
+
+def _step(cell: Cell, x: Tensor, state: State, weights: Weights, mask: Tensor | None) -> State:
+    """One step; a cell without a ``mask`` argument runs where no mask is asked for."""
+    if mask is None:
+        return cell.step(x, state, weights)
+    return cell.step(x, state, weights, mask[: len(x)])
+
+
+def _keep(share: Tensor | None, old: Tensor, proposed: Tensor) -> Tensor:
+    """``share * old + (1 - share) * proposed``."""
+    return proposed if share is None else share * old + (1 - share) * proposed
+
+
+def _by_step(zoneout: Sequence[Tensor | None], counts: list[int]) -> list[tuple[Tensor | None, ...]]:
+    """The shares of each step, out of those of each tensor of the state."""
+    parts = [[None] * len(counts) if part is None else torch.split(part, counts) for part in zoneout]
+    return list(zip(*parts, strict=True))
+
+
+def _join_steps(every: Sequence[State], initial: State) -> State:
+    """(sum L, H) for each tensor of the state."""
+    if not every:
+        return tuple(part[:0] for part in initial)
+    return tuple(torch.cat(parts) for parts in zip(*every, strict=True))
 
 
 def join_finished(finished: Sequence[State]) -> State:
