@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ostinato.cells import Cell
 from ostinato.errors import RecipeError, ShapeError
 from ostinato.types import State
 
@@ -34,6 +35,33 @@ def check_probability(**probabilities: Any) -> None:
         number = isinstance(probability, int | float) and not isinstance(probability, bool)
         if not number or not 0.0 <= probability <= 1.0:
             raise RecipeError(f"`{name}` must be a probability from 0 to 1. Received: {probability!r}.")
+
+
+def check_zoneout(zoneout: Any, names: tuple[str, ...]) -> tuple[float, ...]:
+    """One probability for each of ``names``, the tensors of the state, out of one for all or one each."""
+    if not isinstance(zoneout, tuple | list):
+        check_probability(zoneout=zoneout)
+        return (float(zoneout),) * len(names)
+    if len(zoneout) != len(names):
+        raise RecipeError(
+            f"`zoneout` must be one probability, or one for each tensor of the state: {', '.join(names)}. "
+            f"Received: {zoneout!r}."
+        )
+    for probability in zoneout:
+        check_probability(zoneout=probability)
+    return tuple(float(probability) for probability in zoneout)
+
+
+def check_regularisers(cell: Cell, recurrent_dropout: Any, weight_dropout: Any) -> None:
+    """Raise unless both are probabilities, and zero where they are not defined for ``cell``."""
+    check_probability(recurrent_dropout=recurrent_dropout, weight_dropout=weight_dropout)
+    if recurrent_dropout:
+        cell.check_takes_mask()
+    if weight_dropout and "weight_hh" not in cell.parameter_shapes(1, 1):
+        raise RecipeError(
+            f"`weight_dropout` must be 0 with the cell `{cell.name}`: it has no `weight_hh`. "
+            f"Received: {weight_dropout!r}."
+        )
 
 
 def check_features(values: Tensor, size: int, name: str, dtype: torch.dtype, device: torch.device) -> None:

@@ -50,11 +50,11 @@ class LockedDropout(nn.Module):
         if not self.training or self.p == 0:
             return input
         if isinstance(input, Ragged):
-            mask = _mask((input.num_rows, values.shape[-1]), self.p, values)
+            mask = draw_mask((input.num_rows, values.shape[-1]), self.p, values)
             return input.with_values(values * mask[input.sorted_indices[input.rows_index()]])
         num_rows = input.shape[0 if self.batch_first else 1]
         shape = (num_rows, 1, input.shape[2]) if self.batch_first else (1, num_rows, input.shape[2])
-        return input * _mask(shape, self.p, input)
+        return input * draw_mask(shape, self.p, input)
 
     def extra_repr(self) -> str:
         """The arguments."""
@@ -85,7 +85,7 @@ class WordDropout(nn.Module):
         if not self.training or self.p == 0:
             return input
         values: Tensor = input if isinstance(input, Tensor) else input.values
-        dropped = values * _mask((*values.shape[:-1], 1), self.p, values)
+        dropped = values * draw_mask((*values.shape[:-1], 1), self.p, values)
         return dropped if isinstance(input, Tensor) else input.with_values(dropped)
 
     def extra_repr(self) -> str:
@@ -93,7 +93,7 @@ class WordDropout(nn.Module):
         return f"p={self.p}"
 
 
-def _mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor:
+def draw_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor:
     """Zeros with probability ``p``, else ``1 / (1 - p)``."""
     keep = torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - p)
     return keep if p == 1 else keep.div_(1 - p)

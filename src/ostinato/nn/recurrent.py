@@ -1,15 +1,18 @@
 """``RNN``, ``LSTM`` and ``GRU``: drop-in for those of ``torch.nn``.
 
 Arguments, parameter names, gate order, initial values from a seed and ``state_dict`` are those of ``torch.nn``. What is
-added: ``lengths=`` and ``Ragged`` inputs, for which padding is never computed on, rows of length zero, and
-``backend=``. Arguments, shapes, returns and errors are those of ``RecurrentStack``.
+added: ``lengths=`` and ``Ragged`` inputs, for which padding is never computed on, rows of length zero, ``backend=``,
+dropout inside the recurrence, and variants of the cells. Arguments, shapes, returns and errors are those of
+``RecurrentStack``.
 """
 
 from __future__ import annotations
 
 import torch
 
+from ostinato.cells import Elman, Gru, Lstm
 from ostinato.errors import RecipeError
+from ostinato.nn.checks import check_flags
 from ostinato.nn.stack import RecurrentStack
 
 
@@ -17,7 +20,8 @@ class RNN(RecurrentStack):
     """Elman layers, ``h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)``; equations in ``ostinato.cells.elman``.
 
     Args:
-        nonlinearity: ``tanh`` or ``relu``; the fourth positional argument, as in torch.nn. The others: RecurrentStack.
+        nonlinearity: ``tanh`` or ``relu``; the fourth positional argument, as in torch.nn.
+        layer_norm: layer-normalise the sums. The others: RecurrentStack.
 
     Example:
         >>> output, h_n = RNN(3, 4)(torch.zeros(7, 2, 3))
@@ -39,11 +43,16 @@ class RNN(RecurrentStack):
         dtype: torch.dtype | None = None,
         *,
         backend: str = "auto",
+        layer_norm: bool = False,
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
     ) -> None:
+        check_flags(layer_norm=layer_norm)
         if nonlinearity not in ("tanh", "relu"):
             raise RecipeError(f"`nonlinearity` must be tanh or relu. Received: {nonlinearity!r}.")
         super().__init__(
-            "elman" if nonlinearity == "tanh" else "elman_relu",
+            Elman(nonlinearity == "relu", layer_norm),
             input_size,
             hidden_size,
             num_layers,
@@ -54,12 +63,19 @@ class RNN(RecurrentStack):
             device=device,
             dtype=dtype,
             backend=backend,
+            recurrent_dropout=recurrent_dropout,
+            weight_dropout=weight_dropout,
+            zoneout=zoneout,
         )
         self.nonlinearity = nonlinearity
 
 
 class LSTM(RecurrentStack):
     """Long short-term memory layers, gate order i, f, g, o; equations in ``ostinato.cells.lstm``.
+
+    Args:
+        peepholes: the gates see the cell state; not together with layer_norm.
+        layer_norm: layer-normalise the sums and the cell state that is put out. The others: RecurrentStack.
 
     Example:
         >>> output, (h_n, c_n) = LSTM(3, 4)(torch.zeros(7, 2, 3))
@@ -81,9 +97,15 @@ class LSTM(RecurrentStack):
         dtype: torch.dtype | None = None,
         *,
         backend: str = "auto",
+        peepholes: bool = False,
+        layer_norm: bool = False,
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
     ) -> None:
+        check_flags(peepholes=peepholes, layer_norm=layer_norm)
         super().__init__(
-            "lstm",
+            Lstm(peepholes, layer_norm),
             input_size,
             hidden_size,
             num_layers,
@@ -95,11 +117,18 @@ class LSTM(RecurrentStack):
             device,
             dtype,
             backend=backend,
+            recurrent_dropout=recurrent_dropout,
+            weight_dropout=weight_dropout,
+            zoneout=zoneout,
         )
 
 
 class GRU(RecurrentStack):
     """Gated recurrent unit layers, gate order r, z, n; equations in ``ostinato.cells.gru``.
+
+    Args:
+        reset_after: whether the reset gate acts after the product with ``W_hn`` (torch.nn) or before it (Cho 2014).
+        layer_norm: layer-normalise the sums; only with reset_after. The others: RecurrentStack.
 
     Example:
         >>> output, h_n = GRU(3, 4)(torch.zeros(7, 2, 3))
@@ -120,9 +149,15 @@ class GRU(RecurrentStack):
         dtype: torch.dtype | None = None,
         *,
         backend: str = "auto",
+        reset_after: bool = True,
+        layer_norm: bool = False,
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
     ) -> None:
+        check_flags(reset_after=reset_after, layer_norm=layer_norm)
         super().__init__(
-            "gru",
+            Gru(reset_after, layer_norm),
             input_size,
             hidden_size,
             num_layers,
@@ -133,6 +168,9 @@ class GRU(RecurrentStack):
             device=device,
             dtype=dtype,
             backend=backend,
+            recurrent_dropout=recurrent_dropout,
+            weight_dropout=weight_dropout,
+            zoneout=zoneout,
         )
 
 
@@ -148,6 +186,9 @@ def build(
     bidirectional: bool = False,
     proj_size: int = 0,
     backend: str = "auto",
+    recurrent_dropout: float = 0.0,
+    weight_dropout: float = 0.0,
+    zoneout: float | tuple[float, ...] = 0.0,
 ) -> RecurrentStack:
     """A stack of the registered cell called ``cell``; the arguments are those of ``RecurrentStack``.
 
@@ -170,4 +211,7 @@ def build(
         bidirectional,
         proj_size,
         backend=backend,
+        recurrent_dropout=recurrent_dropout,
+        weight_dropout=weight_dropout,
+        zoneout=zoneout,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from ostinato.cells import Cell
 from ostinato.errors import RecipeError, ShapeError
 from ostinato.kernels import dispatch
 from ostinato.nn import checks
+from ostinato.nn.noise import draw_noise, drop_weights
 from ostinato.types import Counts, Ragged, State
 
 Sequences: TypeAlias = "Tensor | PackedSequence | Ragged"
@@ -40,6 +42,13 @@ class RecurrentStack(nn.Module):
         device: where the weights are made.
         dtype: of the weights.
         backend: ``auto``, ``reference``, ``torch``, ``native``, ``triton`` or a plug-in's name.
+        recurrent_dropout: probability in [0, 1] of zeroing a feature of h where it enters a product with ``weight_hh``,
+            the same at every step of a row, while training (Gal and Ghahramani 2016); drawn anew for each row, layer,
+            direction and call.
+        weight_dropout: probability in [0, 1] of leaving out an entry of ``weight_hh``, the same at every step, while
+            training (DropConnect, Merity et al. 2017); drawn anew for each layer, direction and call.
+        zoneout: probability in [0, 1] that a value of the state keeps that of the step before (Krueger et al. 2017);
+            in evaluation the state is its expectation. One for all tensors of the state, or one each: (h, c).
 
     Raises:
         RecipeError: if the arguments describe no possible layer.
@@ -67,6 +76,9 @@ class RecurrentStack(nn.Module):
         dtype: torch.dtype | None = None,
         *,
         backend: str = "auto",
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
     ) -> None:
         super().__init__()
         checks.check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
@@ -83,6 +95,10 @@ class RecurrentStack(nn.Module):
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         self.backend = backend
+        checks.check_regularisers(self.cell, recurrent_dropout, weight_dropout)
+        self.recurrent_dropout = float(recurrent_dropout)
+        self.weight_dropout = float(weight_dropout)
+        self.zoneout = checks.check_zoneout(zoneout, self.cell.state_names)
         self._check_projection()
         if dropout > 0 and num_layers == 1:
             warnings.warn(
@@ -117,8 +133,13 @@ class RecurrentStack(nn.Module):
         """Does nothing; it is here so that code written for ``torch.nn`` runs unchanged."""
 
     def forward(
-        self, input: SequencesT, hx: Tensor | State | None = None, *, lengths: Counts | None = None
-    ) -> tuple[SequencesT, Tensor | State]:
+        self,
+        input: SequencesT,
+        hx: Tensor | State | None = None,
+        *,
+        lengths: Counts | None = None,
+        return_all_states: bool = False,
+    ) -> tuple[SequencesT, Tensor | State] | tuple[SequencesT, Tensor | State, list[tuple[SequencesT, ...]]]:
         """Run the stack over a batch.
 
         Args:
@@ -127,15 +148,53 @@ class RecurrentStack(nn.Module):
                 (D*num_layers, N, H), or (D*num_layers, H) for one row. Zeros by default.
             lengths: (N,) integers, only with a padded 3-D input: the steps of each row, in any order, zero allowed.
                 What lies behind a row's end is never read, and the output is zero there.
+            return_all_states: return the state after every step as well.
 
         Returns:
             the output, of the input's own kind with ``output_size`` features, and the state at each row's own end,
-            shaped as ``hx``; an empty row ends as it began.
+            shaped as ``hx``; an empty row ends as it began. With ``return_all_states`` also a list with a tuple for
+            each layer: each tensor of its state after every step, of the input's own kind with D*H features (the first
+            is the layer's output, before the dropout between layers).
 
         Raises:
             ShapeError: if the input, the state or the lengths don't fit.
             BackendError: if the backend asked for can't run this.
         """
+        ragged, restore = self._open(input, lengths)
+        one_row = isinstance(input, Tensor) and input.dim() == 2
+        if one_row and hx is not None:
+            shapes = tuple((self.num_directions * self.num_layers, size) for size in self._state_sizes)
+            hx = tuple(
+                part.unsqueeze(1) for part in checks.check_state(hx, self.cell.state_names, shapes, ragged.values)
+            )
+        output, state, every = self._run(ragged, hx, return_all_states)
+        if one_row:
+            state = tuple(part.squeeze(1) for part in state)
+        final = state[0] if len(state) == 1 else state
+        if return_all_states:
+            return restore(output), final, [tuple(restore(part) for part in parts) for parts in every]
+        return restore(output), final
+
+    def extra_repr(self) -> str:
+        """The arguments that differ from their defaults, as torch.nn prints them."""
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        defaults: dict[str, Any] = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
+        defaults |= {"bidirectional": False, "backend": "auto", "recurrent_dropout": 0.0, "weight_dropout": 0.0}
+        for name, default in (defaults | {"zoneout": (0.0,) * len(self.zoneout)}).items():
+            value = getattr(self, name)
+            if value != default:
+                parts.append(f"{name}={value}")
+        if type(self) is RecurrentStack:
+            parts.insert(0, repr(self.cell.name))
+        else:
+            options = {"peepholes": False, "layer_norm": False, "reset_after": True}
+            parts += [
+                f"{name}={not usual}" for name, usual in options.items() if getattr(self.cell, name, usual) != usual
+            ]
+        return ", ".join(parts)
+
+    def _open(self, input: SequencesT, lengths: Counts | None) -> tuple[Ragged, Callable[[Ragged], SequencesT]]:
+        """The input packed, and what makes values in its structure the input's own kind again."""
         weight = next(iter(self._weights(0).values()))
         values = (
             input if isinstance(input, Tensor) else input.data if isinstance(input, PackedSequence) else input.values
@@ -147,61 +206,55 @@ class RecurrentStack(nn.Module):
                 f"Received: {f'a {input.dim()}-D tensor' if isinstance(input, Tensor) else type(input).__name__}."
             )
         if isinstance(input, Ragged):
-            return self._run(input, hx)
+            return input, lambda ragged: ragged
         if isinstance(input, PackedSequence):
-            ragged, state = self._run(Ragged.from_packed(input), hx)
-            return input._replace(data=ragged.values), state
+            return Ragged.from_packed(input), lambda ragged: input._replace(data=ragged.values)
         if input.dim() == 2:
-            return self._run_one_row(input, hx)
+            return Ragged.from_padded(input.unsqueeze(0)), lambda ragged: ragged.values
         if input.dim() != 3:
             raise ShapeError(
                 f"the input must have 3 axes, or 2 for one row without a batch axis. Received: {tuple(input.shape)}."
             )
-        ragged, state = self._run(Ragged.from_padded(input, lengths, self.batch_first), hx)
-        num_steps = input.shape[1 if self.batch_first else 0]
+        num_rows, num_steps = input.shape[:2] if self.batch_first else (input.shape[1], input.shape[0])
+        packed = Ragged.from_padded(input, lengths, self.batch_first)
         if lengths is not None:
-            return ragged.to_padded(self.batch_first, total_length=num_steps)[0], state
-        dense = ragged.values.view(num_steps, input.shape[0 if self.batch_first else 1], self.output_size)
-        return dense.transpose(0, 1) if self.batch_first else dense, state
+            return packed, lambda ragged: ragged.to_padded(self.batch_first, total_length=num_steps)[0]
 
-    def extra_repr(self) -> str:
-        """The arguments that differ from their defaults, as torch.nn prints them."""
-        parts = [f"{self.input_size}, {self.hidden_size}"]
-        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
-        for name, default in (defaults | {"bidirectional": False, "backend": "auto"}).items():
-            value = getattr(self, name)
-            if value != default:
-                parts.append(f"{name}={value}")
-        if type(self) is RecurrentStack:
-            parts.insert(0, repr(self.cell.name))
-        return ", ".join(parts)
+        def restore(ragged: Ragged) -> Tensor:
+            dense = ragged.values.view(num_steps, num_rows, ragged.values.shape[1])
+            return dense.transpose(0, 1) if self.batch_first else dense
 
-    def _run_one_row(self, input: Tensor, hx: Tensor | State | None) -> tuple[Tensor, Tensor | State]:
-        """(L, I) -> (L, H), with states (D*num_layers, H)."""
-        if hx is not None:
-            shapes = tuple((self.num_directions * self.num_layers, size) for size in self._state_sizes)
-            hx = tuple(part.unsqueeze(1) for part in checks.check_state(hx, self.cell.state_names, shapes, input))
-        ragged, state = self._run(Ragged.from_padded(input.unsqueeze(0)), hx)
-        return ragged.values, state.squeeze(1) if isinstance(state, Tensor) else tuple(
-            part.squeeze(1) for part in state
-        )
+        return packed, restore
 
-    def _run(self, ragged: Ragged, hx: Tensor | State | None) -> tuple[Ragged, Tensor | State]:
+    def _run(
+        self, ragged: Ragged, hx: Tensor | State | None, all_states: bool
+    ) -> tuple[Ragged, State, list[tuple[Ragged, ...]]]:
+        """The output, the final states (D*num_layers, N, H), and where asked the states of each layer at all steps."""
         initial = self._initial_state(ragged, hx)
         finals: list[State] = []
+        every: list[tuple[Ragged, ...]] = []
         for layer in range(self.num_layers):
-            indices = range(layer * self.num_directions, (layer + 1) * self.num_directions)
-            states = [tuple(part[index] for part in initial) for index in indices]
-            output, ends = dispatch.layer(
-                self.backend, self.cell, ragged, states, [self._weights(index) for index in indices]
-            )
+            output, ends, steps = self._run_layer(layer, ragged, initial, all_states)
             finals.extend(ends)
+            if all_states:
+                every.append(tuple(ragged.with_values(torch.cat(parts, 1)) for parts in zip(*steps, strict=True)))
             ragged = ragged.with_values(output)
             if layer < self.num_layers - 1 and self.dropout > 0:
                 ragged = ragged.with_values(F.dropout(ragged.values, self.dropout, self.training))
         stacked = tuple(torch.stack(parts) for parts in zip(*finals, strict=True))  # (D*num_layers, N, H) each
-        state = tuple(part.index_select(1, ragged.unsorted_indices) for part in stacked)
-        return ragged, state[0] if len(state) == 1 else state
+        return ragged, tuple(part.index_select(1, ragged.unsorted_indices) for part in stacked), every
+
+    def _run_layer(
+        self, layer: int, ragged: Ragged, initial: State, all_states: bool
+    ) -> tuple[Tensor, list[State], list[State]]:
+        """One layer, with its draws; returns as ``dispatch.layer``."""
+        indices = range(layer * self.num_directions, (layer + 1) * self.num_directions)
+        states = [tuple(part[index] for part in initial) for index in indices]
+        weights = [drop_weights(self._weights(index), self.weight_dropout, self.training) for index in indices]
+        noise = [
+            draw_noise(ragged, self._state_sizes, self.recurrent_dropout, self.zoneout, self.training) for _ in indices
+        ]
+        return dispatch.layer(self.backend, self.cell, ragged, states, weights, noise, all_states)
 
     def _initial_state(self, ragged: Ragged, hx: Tensor | State | None) -> State:
         """Initial states (D*num_layers, N, H) in the order of the packed rows."""
