@@ -14,7 +14,15 @@ from ostinato.evaluation.report_data import Section
 from ostinato.recipe import Recipe
 
 Floats = NDArray[np.floating[Any]]
-_NAMES = {"elman": "Elman network", "elman_relu": "Elman network (ReLU)"}
+_NAMES = {
+    "elman": "Elman network",
+    "elman_relu": "Elman network (ReLU)",
+    "elman_layer_norm": "layer-normalised Elman network",
+    "gru_reset_before": "GRU that resets before the product",
+    "gru_layer_norm": "layer-normalised GRU",
+    "lstm_peephole": "peephole LSTM",
+    "lstm_layer_norm": "layer-normalised LSTM",
+}
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 _MOST_NAMED = 6
 _PROVENANCE = (("machine", "machine"), ("ostinato", "Ostinato"), ("torch", "PyTorch"))

@@ -20,7 +20,8 @@ VectorsT = TypeVar("VectorsT", Tensor, Ragged)
 class RecurrentEncoder(nn.Module):
     """Ids to the hidden states of the last layer.
 
-    embedding → word dropout → locked input dropout → [recurrent layer → locked hidden dropout] × num_layers
+    embedding → word dropout → locked input dropout → [recurrent layer → locked hidden dropout] × num_layers; dropout of
+    the state and its weights and zoneout act within the layers.
 
     Args:
         recipe: sizes, cell and dropouts.
@@ -54,6 +55,9 @@ class RecurrentEncoder(nn.Module):
                     bidirectional=recipe.bidirectional,
                     proj_size=recipe.proj_size,
                     backend=recipe.backend,
+                    recurrent_dropout=recipe.recurrent_dropout,
+                    weight_dropout=recipe.weight_dropout,
+                    zoneout=_zoneout(recipe),
                 )
             )
         self.layers = nn.ModuleList(layers)
@@ -81,6 +85,12 @@ class RecurrentEncoder(nn.Module):
             final.append(after if isinstance(after, tuple) else (after,))
             hidden = self.hidden_dropout(hidden)
         return hidden, final
+
+
+def _zoneout(recipe: ModelRecipe) -> float | tuple[float, ...]:
+    """None given: 0; one: for every tensor of the state; more: one each."""
+    given = recipe.zoneout or (0.0,)
+    return given[0] if len(given) == 1 else given
 
 
 def _set_forget_bias(layer: RecurrentStack, value: float) -> None:

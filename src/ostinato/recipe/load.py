@@ -158,6 +158,8 @@ def _expected(item: dict[str, Any]) -> str:
         return f"one of {context['expected']}"
     if kind == "string_pattern_mismatch":
         return f"a text that matches {context['pattern']}"
+    if kind == "too_long":
+        return f"a list of at most {context['max_length']} items"
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
         bound = next(iter(context.values()))
         if kind == "greater_than" and bound == 0:

@@ -93,7 +93,11 @@ class ModelRecipe(Component):
     """The network: embedding, recurrent stack, head."""
 
     kind: Literal["auto", "classifier", "language_model"] = "auto"
-    cell: str = Field("lstm", description="any registered cell: elman, elman_relu, gru, lstm")
+    cell: str = Field(
+        "lstm",
+        description="any registered cell: elman, elman_layer_norm, elman_relu, gru, gru_layer_norm, gru_reset_before, "
+        "lstm, lstm_layer_norm, lstm_peephole",
+    )
     embedding_dim: PositiveInt = 64
     embedding_std: Positive = Field(0.1, description="embeddings start from N(0, embedding_std)")
     hidden_size: PositiveInt = 128
@@ -114,6 +118,13 @@ class ModelRecipe(Component):
     embedding_dropout: Probability = Field(0.0, description="share of token types whose embedding is zeroed")
     input_dropout: Probability = Field(0.0, description="locked: the same units of a row at every step")
     hidden_dropout: Probability = Field(0.0, description="locked: on the output of every layer")
+    recurrent_dropout: Probability = Field(
+        0.0, description="on the state where it meets its weights: the same units of a row at every step"
+    )
+    weight_dropout: Probability = Field(0.0, description="share of the state's weights left out of a whole batch")
+    zoneout: tuple[Probability, ...] = Field(
+        (), max_length=2, description="share of state values kept from the step before: one for all, or [h, c] (LSTM)"
+    )
     head_dropout: Probability = Field(0.0, description="on what the head reads")
     backend: Literal["auto", "reference", "torch", "native", "triton"] = "auto"
 

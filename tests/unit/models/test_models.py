@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from ostinato import cells
 from ostinato.errors import RecipeError
 from ostinato.models import Classifier, LanguageModel
 from ostinato.models.language_model import detach
@@ -20,7 +21,7 @@ def _rows(*rows: list[int]) -> Ragged:
     return Ragged.from_rows(flat, lengths.cumsum(0) - lengths, lengths)
 
 
-@pytest.mark.parametrize("cell", ["elman", "elman_relu", "gru", "lstm"])
+@pytest.mark.parametrize("cell", cells.names())
 @pytest.mark.parametrize("pooling", [("last",), ("mean", "max"), ("attention",)])
 def test_a_row_is_scored_the_same_alone_and_in_company(cell: str, pooling: tuple[str, ...]) -> None:
     torch.manual_seed(0)
@@ -35,13 +36,34 @@ def test_a_row_is_scored_the_same_alone_and_in_company(cell: str, pooling: tuple
 
 
 def test_every_dropout_acts_in_training_and_only_there() -> None:
-    for name in ("word_dropout", "embedding_dropout", "input_dropout", "hidden_dropout", "head_dropout"):
+    names = ("word", "embedding", "input", "hidden", "recurrent", "weight", "head")
+    for name in (f"{each}_dropout" for each in names):
         torch.manual_seed(0)
         model = Classifier(ModelRecipe(embedding_dim=16, hidden_size=16, **{name: 0.5}), 20, 1)
         batch = _rows([4, 5, 6, 7, 8, 9], [10, 11, 12, 13, 14, 15])
         assert not torch.equal(model(batch), model(batch)), name
         model.eval()
         assert torch.equal(model(batch), model(batch)), name
+
+
+@pytest.mark.parametrize(
+    ("cell", "zoneout", "found"),
+    [
+        ("lstm", (), (0.0, 0.0)),
+        ("lstm", (0.2,), (0.2, 0.2)),
+        ("lstm_layer_norm", (0.2, 0.3), (0.2, 0.3)),
+        ("gru", (0.2,), (0.2,)),
+    ],
+)
+def test_zoneout_comes_from_the_recipe_one_for_all_or_one_each(cell, zoneout, found) -> None:
+    torch.manual_seed(0)
+    recipe = ModelRecipe(cell=cell, hidden_size=4, num_layers=2, zoneout=zoneout)
+    model = Classifier(recipe, 20, 1)
+    assert [layer.zoneout for layer in model.encoder.layers] == [found] * 2
+    batch = _rows([4, 5, 6, 7], [8, 9])
+    assert torch.equal(model(batch), model(batch)) == (not zoneout)
+    with pytest.raises(RecipeError, match="one for each tensor of the state: h"):
+        Classifier(ModelRecipe(cell="gru", zoneout=(0.1, 0.2)), 20, 1)
 
 
 def test_tied_embeddings_share_one_weight_also_through_a_bridge() -> None:
