@@ -45,10 +45,11 @@ def test_the_last_step_is_the_final_state_and_an_empty_row_has_none(name):
                     assert torch.equal(steps[0, H:], final[2 * number + 1, row])
 
 
+@pytest.mark.parametrize("zoneout", [0.0, 0.3])
 @pytest.mark.parametrize("name", cells.names())
-def test_every_step_is_the_final_state_of_the_row_cut_there(name):
+def test_every_step_is_the_final_state_of_the_row_cut_there(name, zoneout):
     torch.manual_seed(0)
-    layer = nn.RecurrentStack(name, 3, H, 2, dtype=torch.float64)
+    layer = nn.RecurrentStack(name, 3, H, 2, dtype=torch.float64, zoneout=zoneout).eval()
     x = torch.randn(6, 2, 3, dtype=torch.float64)
     _, _, every = layer(x, return_all_states=True)
     for step in range(6):
