@@ -26,6 +26,7 @@ struct BackwardRow {
   const T* memory;
   const T* memory_previous;
   const T* d_output;
+  const T* d_memory;  // LSTM, or null
   T* d_h;
   T* d_c;
   T* d_gates;
@@ -84,7 +85,8 @@ struct LstmCell {
     const Vector<T> g = load(row.gates + 2 * hidden + j), o = load(row.gates + 3 * hidden + j);
     const Vector<T> tanh_c = tanh<T>(load(row.memory + j));
     const Vector<T> d_h = load(row.d_output + j) + load(row.d_h + j);
-    const Vector<T> d_c = load(row.d_c + j) + d_h * o * (T(1) - tanh_c * tanh_c);
+    Vector<T> d_c = load(row.d_c + j) + d_h * o * (T(1) - tanh_c * tanh_c);
+    if (row.d_memory) d_c += load(row.d_memory + j);
     store(row.d_gates + j, Vector<T>(d_c * g * (i * (T(1) - i))));
     store(row.d_gates + hidden + j, Vector<T>(d_c * load(row.memory_previous + j) * (f * (T(1) - f))));
     store(row.d_gates + 2 * hidden + j, Vector<T>(d_c * i * (T(1) - g * g)));

@@ -62,7 +62,7 @@ OSTINATO_INLINE void forward_gated(const ForwardBuffers<T>& b, const Step& step,
     for (int g = 0; g < G; ++g) sums[r][g] = load(gates + g * b.hidden);
     if constexpr (Cell::kind == CellKind::gru) sums[r][2] = b.bias_hn ? load(b.bias_hn + j) : Vector<T>{};
   }
-  multiply_add<T, R, G>(sums, h_before + first, b.panels + j * b.size * G, b.size);
+  multiply_add<T, R, G>(sums, h_before + first, static_cast<const T*>(b.panels) + j * b.size * G, b.size);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
     Cell::forward(sums[r], forward_row<T, Cell>(b, step, slot + (first + r) * stride, h_before[first + r]), j, b.hidden);
@@ -78,7 +78,7 @@ OSTINATO_INLINE void forward_plain(const ForwardBuffers<T>& b, const Step& step,
 #pragma GCC unroll 4
     for (int w = 0; w < W; ++w) sums[r][w] = load(gates + w * kLanes<T>);
   }
-  multiply_add<T, R, W>(sums, h_before + first, b.panels + j * b.size, b.size);
+  multiply_add<T, R, W>(sums, h_before + first, static_cast<const T*>(b.panels) + j * b.size, b.size);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     const ForwardRow<T> row = forward_row<T, Cell>(b, step, slot + (first + r) * stride, h_before[first + r]);
@@ -115,6 +115,19 @@ void multiply(T* to, int64_t to_stride, const T* from, int64_t from_stride, int6
   });
 }
 
+// Rows that no later step continues keep what they have now.
+template <class T, bool HasCell>
+OSTINATO_INLINE void keep_finals(const Layout& layout, const ForwardBuffers<T>& b, const Step& step, int64_t number,
+                                 int64_t rows, int slot, int stride) {
+  const bool last = number + 1 == layout.num_steps;
+  if (b.reverse && !last) return;
+  for (int64_t k = last ? 0 : own(layout.batch_sizes[number + 1], slot, stride); k < rows; ++k) {
+    const int64_t row = slot + k * stride, at = step.first + row;
+    copy(b.h_n + row * b.size, b.output + at * b.output_stride, b.size);
+    if constexpr (HasCell) copy(b.c_n + row * b.hidden, b.memory + at * b.hidden, b.hidden);
+  }
+}
+
 template <class T, class Cell>
 void forward_rows(const Layout& layout, const ForwardBuffers<T>& b, int slot, int stride, const T** scratch) {
   for (int64_t number = 0; number < layout.num_steps; ++number) {
@@ -138,17 +151,9 @@ void forward_rows(const Layout& layout, const ForwardBuffers<T>& b, int slot, in
     if (b.unprojected) {
       const int64_t at = step.first + slot;
       multiply(b.output + at * b.output_stride, stride * b.output_stride, static_cast<const T*>(b.unprojected) + at * b.hidden,
-               stride * b.hidden, rows, b.panels_hr, b.hidden, b.size);
+               stride * b.hidden, rows, static_cast<const T*>(b.panels_hr), b.hidden, b.size);
     }
-    // Rows that no later step continues keep what they have now.
-    const int64_t going_on =
-        b.reverse || number + 1 == layout.num_steps ? 0 : own(layout.batch_sizes[number + 1], slot, stride);
-    if (b.reverse && number + 1 < layout.num_steps) continue;
-    for (int64_t k = going_on; k < rows; ++k) {
-      const int64_t row = slot + k * stride, at = step.first + row;
-      copy(b.h_n + row * b.size, b.output + at * b.output_stride, b.size);
-      if constexpr (Cell::needs_previous_memory) copy(b.c_n + row * b.hidden, b.memory + at * b.hidden, b.hidden);
-    }
+    keep_finals<T, Cell::needs_previous_memory>(layout, b, step, number, rows, slot, stride);
   }
 }
 
@@ -164,6 +169,7 @@ OSTINATO_INLINE void backward_gates(const BackwardBuffers<T>& b, const Step& ste
   if constexpr (Cell::needs_previous_memory) {
     r.memory_previous = state_before(step, row, b.memory, b.hidden, b.c_0, b.hidden);
     r.d_c = b.d_c + row * b.hidden;
+    r.d_memory = b.d_memory ? b.d_memory + at * b.hidden : nullptr;
   }
   if (b.d_projected) {
     r.d_output = b.d_unprojected + 2 * row * b.hidden;
@@ -191,8 +197,8 @@ void backward_projection(const BackwardBuffers<T>& b, const Step& step, int64_t 
     }
   }
   multiply(b.d_unprojected + 2 * slot * b.hidden, 2 * stride * b.hidden,
-           static_cast<const T*>(b.d_projected) + (step.first + slot) * b.size, stride * b.size, rows, b.panels_hr, b.size,
-           b.hidden);
+           static_cast<const T*>(b.d_projected) + (step.first + slot) * b.size, stride * b.size, rows,
+           static_cast<const T*>(b.panels_hr), b.size, b.hidden);
 }
 
 // d_h += d_gates W_hh for a block of rows and W vectors of units. GRU: the last third is that of W_hn h.
@@ -206,7 +212,7 @@ OSTINATO_INLINE void backward_product(const BackwardBuffers<T>& b, int64_t first
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int w = 0; w < W; ++w) sums[r][w] = load(d_h + r * next + w * kLanes<T>);
-  const T* panel = b.panels + j * Cell::num_gates * b.hidden;
+  const T* panel = static_cast<const T*>(b.panels) + j * Cell::num_gates * b.hidden;
   if constexpr (Cell::kind == CellKind::gru) {
     multiply_add<T, R, W>(sums, d_gates + first, panel, 2 * b.hidden);
     multiply_add<T, R, W>(sums, d_hidden_n + first, panel + 2 * b.hidden * W * kLanes<T>, b.hidden);

@@ -1,7 +1,7 @@
 // Everything of one instruction set, gathered in one table. Included by each target_*.cc after it named its target.
 #pragma once
 
-#include "scan_kernels.h"
+#include "general_scan.h"
 
 namespace ostinato::OSTINATO_TARGET {
 
@@ -61,7 +61,9 @@ void backward(CellKind kind, const Layout& layout, const BackwardBuffers<T>& buf
 
 template <class T>
 constexpr Target::Kernels<T> kernels() {
-  return {pack_gates<T>, pack_rows<T>, pack_columns<T>, forward<T>, backward<T>};
+  return {pack_gates<T>,      pack_rows<T>,        pack_columns<T>,     forward<T>,      backward<T>, pack<T>,
+          multiply_packed<T>, forward_general<T>, backward_general<T>, exponentials<T>,
+          layer_norm<T>,      read<T>};
 }
 
 }  // namespace ostinato::OSTINATO_TARGET

@@ -4,6 +4,7 @@
 
 namespace ostinato {
 extern const Target kAvx2 = {
-    "avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, avx2::kernels<float>(),
+    "avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, false,
+    avx2::kernels<float>(),
     avx2::kernels<double>()};
 }

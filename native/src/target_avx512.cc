@@ -9,5 +9,5 @@ extern const Target kAvx512 = {
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
     },
-    avx512::kernels<float>(), avx512::kernels<double>()};
+    false, avx512::kernels<float>(), avx512::kernels<double>()};
 }

@@ -3,5 +3,5 @@
 #include "target.h"
 
 namespace ostinato {
-extern const Target kBaseline = {"baseline", [] { return true; }, baseline::kernels<float>(), baseline::kernels<double>()};
+extern const Target kBaseline = {"baseline", [] { return true; }, false, baseline::kernels<float>(), baseline::kernels<double>()};
 }

@@ -45,6 +45,7 @@ struct LayerForward {
   T* unprojected;          // (D, sum_l, H)
   T* h_n;
   T* c_n;
+  Extras<T> extras;        // arrays (D, ...), the directions one after the other
 };
 
 template <class T>
@@ -68,6 +69,8 @@ struct LayerBackward {
   T* d_hidden_n;           // GRU: (D, sum_l, H)
   T* d_projected;          // (D, sum_l, P)
   T* h_previous;           // (D, sum_l, P)
+  const T* d_memory;       // (D, sum_l, H) or null
+  Extras<T> extras;
 };
 
 template <class T>

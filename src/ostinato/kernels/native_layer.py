@@ -174,7 +174,7 @@ def forward(
     c_0, c_n = (states[1], ends[1]) if cell == "lstm" else (None, None)
     core.forward(
         cell, batch_sizes, layer.weight_hh(), layer.weight_hr(), layer.bias_hn(), states[0], c_0, gates.detach(),
-        output, memory, unprojected, ends[0], c_n, False, torch.get_num_threads(),
+        output, memory, unprojected, ends[0], c_n, False, torch.get_num_threads(), {},
     )  # fmt: skip
     none = values.new_empty(0)
     saved = (gates, none if memory is None else memory, none if unprojected is None else unprojected)
@@ -215,7 +215,7 @@ def backward(
         cell, batch_sizes, layer.weight_hh(), layer.weight_hr(), states[0], c_0, gates.detach(), out,
         memory.detach() if layer.num_gates > 1 else None,
         torch.zeros_like(out) if d_output is None else layer.pad_output(d_output), d_states[0], d_c, d_gates,
-        d_hidden_n, d_projected, before, False, torch.get_num_threads(),
+        d_hidden_n, d_projected, before, False, torch.get_num_threads(), None, {},
     )  # fmt: skip
     d_values = d_gates @ layer.weight_ih() if need_values else values.new_empty(0)
     d_weights = _weight_gradients(layer, values, d_gates, d_hidden_n, before)
