@@ -74,7 +74,7 @@ ostinato::Extras<T> extras_of(const nb::dict& from, CellKind kind, const Shape& 
     throw std::invalid_argument("only a GRU without layer norm resets before the product");
   if (x.count < 1 || x.count > s.H) throw std::invalid_argument("`count` must lie from 1 to the number of units");
   if ((x.gain_c != nullptr) != (x.bias_c != nullptr) || (x.gain_hh != nullptr) != (x.normalised != nullptr) ||
-      (x.gain_hh != nullptr) != (x.inverse_std != nullptr) || (x.zoneout_h && s.P != s.H) ||
+      (x.gain_hh != nullptr) != (x.inverse_std != nullptr) ||
       (backward && ((x.gain_hh != nullptr) != (x.d_recurrent != nullptr) || vectors != (x.d_vectors != nullptr))))
     throw std::invalid_argument("the extras don't fit together");
   if (sizeof(T) != 4 && x.precision != ostinato::Precision::full)
@@ -115,7 +115,7 @@ template <class T>
 void backward(CellKind kind, const Sizes& sizes, const Arrays& weight_hh, const Arrays& weight_hr, const Array& h_0,
               const Maybe& c_0, const Array& gates, const Array& output, const Maybe& memory, const Array& d_output,
               const Array& d_h, const Maybe& d_c, const Array& d_gates, const Maybe& d_hidden_n, const Maybe& d_projected,
-              const Array& h_previous, bool reverse, int num_threads, const Maybe& d_memory, const nb::dict& extras) {
+              const Maybe& h_previous, bool reverse, int num_threads, const Maybe& d_memory, const nb::dict& extras) {
   const Shape s(h_0, gates, kind);
   const Structure structure(sizes, s.N, s.L);
   ostinato::LayerBackward<T> a{kind, structure.layout, s.H, s.P, s.L, static_cast<int>(s.D), num_threads, reverse, {}, {},
@@ -191,7 +191,7 @@ NB_MODULE(_native, m) {
       [](const std::string& cell, const Sizes& batch_sizes, const Arrays& weight_hh, const Arrays& weight_hr,
          const Array& h_0, const Maybe& c_0, const Array& gates, const Array& output, const Maybe& memory,
          const Array& d_output, const Array& d_h, const Maybe& d_c, const Array& d_gates, const Maybe& d_hidden_n,
-         const Maybe& d_projected, const Array& h_previous, bool reverse, int num_threads, const Maybe& d_memory,
+         const Maybe& d_projected, const Maybe& h_previous, bool reverse, int num_threads, const Maybe& d_memory,
          const nb::dict& extras) {
         const auto run = gates.dtype() == nb::dtype<double>() ? backward<double> : backward<float>;
         run(kind_of(cell), batch_sizes, weight_hh, weight_hr, h_0, c_0, gates, output, memory, d_output, d_h, d_c,
@@ -199,6 +199,6 @@ NB_MODULE(_native, m) {
       },
       "cell"_a, "batch_sizes"_a, "weight_hh"_a, "weight_hr"_a, "h_0"_a, "c_0"_a.none(), "gates"_a, "output"_a,
       "memory"_a.none(), "d_output"_a, "d_h"_a, "d_c"_a.none(), "d_gates"_a, "d_hidden_n"_a.none(),
-      "d_projected"_a.none(), "h_previous"_a, "reverse"_a, "num_threads"_a, "d_memory"_a.none() = nb::none(),
+      "d_projected"_a.none(), "h_previous"_a.none(), "reverse"_a, "num_threads"_a, "d_memory"_a.none() = nb::none(),
       "extras"_a = nb::dict());
 }

@@ -49,7 +49,7 @@ class Bound {
 
   void run(const Numbers& x, const Numbers& output) {
     const int64_t L = steps(x, 3, stream_.inputs());
-    require(steps(output, 3, stream_.outputs()) == L && table_ == 0, "`x` and `output` must be (L, N, features)");
+    require(steps(output, 3, stream_.outputs()) == L && vocabulary_ == 0, "`x` and `output` must be (L, N, features)");
     nb::gil_scoped_release release;
     stream_.run(x.data(), L, output.data());
   }
@@ -97,19 +97,23 @@ class Bound {
     const Precision how = precision_of(precision);
     require(how != Precision::bf16 && (how == Precision::full || sizeof(T) == 4), "a stream computes in full precision or, from float32, in int8");
     std::vector<ostinato::StreamLayer<T>> found;
-    table_ = tokens.contains("table") ? nb::cast<int64_t>(tokens["vocab_size"]) : 0;
+    vocabulary_ = tokens.contains("vocab_size") ? nb::cast<int64_t>(tokens["vocab_size"]) : 0;
+    const bool has_table = tokens.contains("table");
     for (size_t i = 0; i < nb::len(layers); ++i) {
-      found.push_back(layer_of<T>(nb::cast<nb::dict>(layers[i]), table_ && i == 0));
+      found.push_back(layer_of<T>(nb::cast<nb::dict>(layers[i]), has_table && i == 0));
       require(i == 0 || found[i].inputs == found[i - 1].outputs, "a layer's input must be the output of the one below");
     }
     ostinato::StreamTokens<T> given;
-    if (table_) {
-      given.vocab_size = table_;
-      given.table = entry<T>(tokens, "table", {table_, ostinato::num_gates(found[0].kind) * found[0].hidden});
-      given.weight = entry<T>(tokens, "weight", {table_, found.back().size});
-      given.bias = entry<T>(tokens, "bias", {table_});
+    if (vocabulary_) {
+      const int64_t V = vocabulary_, wide = (found[0].inputs + 15) / 16 * 16;
+      given.vocab_size = V;
+      given.table = entry<T>(tokens, "table", {V, ostinato::num_gates(found[0].kind) * found[0].hidden});
+      given.vectors = entry<T>(tokens, "vectors", {V, wide});
+      require(!given.table != !given.vectors, "tokens need a table or vectors");
+      given.weight = entry<T>(tokens, "weight", {V, found.back().size});
+      given.bias = entry<T>(tokens, "bias", {V});
       given.banned = nb::cast<std::vector<int64_t>>(tokens["banned"]);
-      for (int64_t one : given.banned) require(one >= 0 && one < table_, "a banned token is outside the vocabulary");
+      for (int64_t one : given.banned) require(one >= 0 && one < V, "a banned token is outside the vocabulary");
       require(!given.weight == !given.bias, "scores need a weight and a bias");
     }
     return {found, given, num_rows, how, num_threads};
@@ -125,11 +129,11 @@ class Bound {
   }
 
   void check_ids(const Ids& ids) const {
-    require(table_ > 0, "this stream reads no tokens");
+    require(vocabulary_ > 0, "this stream reads no tokens");
     for (size_t i = 0; i < ids.size(); ++i)
-      if (ids.data()[i] < 0 || ids.data()[i] >= table_)
+      if (ids.data()[i] < 0 || ids.data()[i] >= vocabulary_)
         throw std::invalid_argument("token " + std::to_string(ids.data()[i]) + " is outside the vocabulary of " +
-                                    std::to_string(table_));
+                                    std::to_string(vocabulary_));
   }
 
   T* state(int64_t index, const Numbers& array) const {
@@ -140,7 +144,7 @@ class Bound {
     return array.data();
   }
 
-  int64_t table_ = 0;
+  int64_t vocabulary_ = 0;
   ostinato::Stream<T> stream_;
 };
 

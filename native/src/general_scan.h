@@ -73,12 +73,14 @@ OSTINATO_INLINE void multiply_rows(T* to, const T* from, const T* factor, int64_
   for (int64_t j = 0; j < count; j += kLanes<T>) store(to + j, Vector<T>(load(from + j) * load(factor + j)));
 }
 
+// With a projection, zoneout of h acts on what is projected, so not on the row.
 template <class T>
-OSTINATO_INLINE Row<T> with_extras(Row<T> row, const Extras<T>& x, const Step& step, int64_t index, int64_t size) {
+OSTINATO_INLINE Row<T> with_extras(Row<T> row, const Extras<T>& x, const Step& step, int64_t index, int64_t size,
+                                   bool projects) {
   const int64_t at = step.first + index;
   row.count = x.count;
   row.mask = some(x.hidden_mask, index * size);
-  row.zoneout_h = some(x.zoneout_h, at * size);
+  row.zoneout_h = projects ? nullptr : some(x.zoneout_h, at * size);
   row.zoneout_c = some(x.zoneout_c, at * row.hidden);
   row.peepholes = x.peepholes;
   row.gain_hh = x.gain_hh;
@@ -102,7 +104,7 @@ OSTINATO_INLINE Row<T> general_row(const ForwardBuffers<T>& b, const Extras<T>& 
     row.memory_previous = state_before(step, index, static_cast<const T*>(b.memory), b.hidden, b.c_0, b.hidden);
   row.h = b.unprojected ? b.unprojected + at * b.hidden : b.output + at * b.output_stride;
   row.bias_hn = b.bias_hn;
-  return with_extras(row, x, step, index, b.size);
+  return with_extras(row, x, step, index, b.size, b.unprojected != nullptr);
 }
 
 // Where the product of h goes: the gates, or apart from them to be normalised.
@@ -153,7 +155,7 @@ void apply_cell(GeneralWalk<T, Product>& walk, const ForwardBuffers<T>& b, const
 }
 
 template <class T, class Product>
-void project(GeneralWalk<T, Product>& walk, const ForwardBuffers<T>& b) {
+void project(GeneralWalk<T, Product>& walk, const ForwardBuffers<T>& b, const Extras<T>& x, const Row<T>* row) {
   for (int64_t k = 0; k < walk.rows; ++k) {
     const int64_t at = walk.step.first + walk.row(k);
     walk.from[k] = b.unprojected + at * b.hidden;
@@ -161,6 +163,11 @@ void project(GeneralWalk<T, Product>& walk, const ForwardBuffers<T>& b) {
     for (int64_t j = 0; j < b.size; j += kLanes<T>) store(walk.to[k] + j, Vector<T>{});
   }
   walk.multiply(b.panels_hr, b.hidden, b.size);
+  for (int64_t k = 0; k < walk.rows && x.zoneout_h; ++k) {
+    const T* share = x.zoneout_h + (walk.step.first + walk.row(k)) * b.size;
+    for (int64_t j = 0; j < b.size; j += kLanes<T>)
+      store(walk.to[k] + j, keep(share, j, load(row[k].h_previous + j), load(static_cast<const T*>(walk.to[k]) + j)));
+  }
 }
 
 template <class T, CellKind Kind, class Product>
@@ -172,7 +179,7 @@ void general_forward(const Layout& layout, const ForwardBuffers<T>& b, const Ext
     for (int64_t k = 0; k < walk.rows; ++k) row[k] = general_row<T, Kind>(b, x, walk.step, walk.row(k));
     recurrent_sums<T, Kind>(walk, b, x, row);
     apply_cell<T, Kind>(walk, b, x, row);
-    if (b.unprojected) project(walk, b);
+    if (b.unprojected) project(walk, b, x, row);
     keep_finals<T, Kind == CellKind::lstm>(layout, b, walk.step, number, walk.rows, slot, stride);
   }
 }
@@ -203,19 +210,21 @@ OSTINATO_INLINE Row<T> general_row(const BackwardBuffers<T>& b, const Extras<T>&
   row.d_hidden_n = x.reset_before ? nullptr : some(b.d_hidden_n, at * b.hidden);
   row.d_recurrent = some(x.d_recurrent, at * G * b.hidden);
   row.d_vectors = some(x.d_vectors, index * (5 + G) * b.hidden);
-  return with_extras(row, x, step, index, b.size);
+  return with_extras(row, x, step, index, b.size, b.d_projected != nullptr);
 }
 
-// Back through a projection: all that is known of each row's gradient of h, times W_hr; d_h begins anew.
+// Back through a projection: what reached each row's h, times W_hr; d_h begins anew, with what zoneout kept.
 template <class T, class Product>
-void back_through_projection(GeneralWalk<T, Product>& walk, const BackwardBuffers<T>& b) {
+void back_through_projection(GeneralWalk<T, Product>& walk, const BackwardBuffers<T>& b, const Extras<T>& x) {
   for (int64_t k = 0; k < walk.rows; ++k) {
     const int64_t index = walk.row(k), at = walk.step.first + index;
     T* d_h = b.d_h + index * b.size;
     T* d_projected = b.d_projected + at * b.size;
     for (int64_t j = 0; j < b.size; j += kLanes<T>) {
-      store(d_projected + j, Vector<T>(load(b.d_output + at * b.d_output_stride + j) + load(static_cast<const T*>(d_h) + j)));
-      store(d_h + j, Vector<T>{});
+      const Vector<T> d = load(b.d_output + at * b.d_output_stride + j) + load(static_cast<const T*>(d_h) + j);
+      const Vector<T> kept = x.zoneout_h ? load(x.zoneout_h + at * b.size + j) : Vector<T>{};
+      store(d_projected + j, Vector<T>(d * (T(1) - kept)));
+      store(d_h + j, Vector<T>(d * kept));
     }
     walk.from[k] = d_projected;
     walk.to[k] = b.d_unprojected + 2 * index * b.hidden;
@@ -267,7 +276,7 @@ void general_backward(const Layout& layout, const BackwardBuffers<T>& b, const E
   GeneralWalk<T, Product> walk(layout, b.hidden, b.size, slot, stride, workspace);
   for (int64_t number = layout.num_steps - 1; number >= 0; --number) {
     walk.begin(number, b.reverse);
-    if (b.d_projected) back_through_projection(walk, b);
+    if (b.d_projected) back_through_projection(walk, b, x);
     for (int64_t k = 0; k < walk.rows; ++k) {
       row[k] = general_row<T, Kind>(b, x, walk.step, walk.row(k));
       RowCell<T, Kind>::backward(row[k]);
@@ -276,6 +285,7 @@ void general_backward(const Layout& layout, const BackwardBuffers<T>& b, const E
       if (x.reset_before) back_through_reset(walk, b, row);
     for (int64_t k = 0; k < walk.rows; ++k) {
       if (x.gain_hh) back_through_norm<T>(Kind, row[k]);
+      if (!b.h_previous) continue;
       T* before = b.h_previous + (walk.step.first + walk.row(k)) * b.size;
       if (row[k].mask) {
         multiply_rows(before, row[k].h_previous, row[k].mask, b.size);

@@ -177,7 +177,7 @@ void run(const LayerBackward<T>& a) {
     b.d_hidden_n = at(a.d_hidden_n, d * a.sum_l * H);
     b.d_projected = at(a.d_projected, d * a.sum_l * P);
     b.d_unprojected = a.d_projected ? d_unprojected.get() + d * N * 2 * H : nullptr;
-    b.h_previous = a.h_previous + d * a.sum_l * P;
+    b.h_previous = at(a.h_previous, d * a.sum_l * P);
     if (packed.plain) return kernels<T>().backward(a.kind, a.layout, b, slot, stride, static_cast<const T**>(scratch));
     kernels<T>().backward_general(a.kind, a.layout, b, of_direction(a.extras, d, a), slot, stride, scratch);
   });

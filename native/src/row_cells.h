@@ -64,7 +64,9 @@ OSTINATO_INLINE void add_to(T* at, Vector<T> v) {
 
 template <class T>
 OSTINATO_INLINE Vector<T> keep(const T* share, int64_t j, Vector<T> old, Vector<T> proposed) {
-  return share ? Vector<T>(proposed + load(share + j) * (old - proposed)) : proposed;
+  if (!share) return proposed;
+  const Vector<T> kept = load(share + j);
+  return kept * old + (T(1) - kept) * proposed;
 }
 
 // Recurrent sums to their place: normalised and scaled, added to `gates`; GRU's last third to `memory`.

@@ -181,7 +181,7 @@ OSTINATO_INLINE void backward_gates(const BackwardBuffers<T>& b, const Step& ste
   r.d_gates = b.d_gates + at * b.d_gates_stride;
   if constexpr (Cell::kind == CellKind::gru) r.d_hidden_n = b.d_hidden_n + at * b.hidden;
   for (int64_t j = 0; j < b.hidden; j += kLanes<T>) Cell::template backward<T>(r, j, b.hidden);
-  copy(b.h_previous + at * b.size, h_before, b.size);
+  if (b.h_previous) copy(b.h_previous + at * b.size, h_before, b.size);
 }
 
 // Back through a projection: all that is known of each row's gradient of h, times W_hr; d_h begins anew.

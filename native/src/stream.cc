@@ -101,6 +101,7 @@ struct Stream<T>::Impl {
     for (const StreamLayer<T>& one : specs) layers.emplace_back(one, N, precision, weight_bytes);
     const Layer<T>&first = layers.front(), &last = layers.back();
     if (tokens.table) table = std::make_unique<Aligned<T>>(copied(tokens.table, V * first.G * first.H));
+    if (tokens.vectors) vectors = std::make_unique<Aligned<T>>(copied(tokens.vectors, V * first.inputs));
     if (tokens.weight) {
       const int64_t size = padded(V);
       Aligned<T> weight = filled(size * last.P, T(0));
@@ -168,8 +169,10 @@ struct Stream<T>::Impl {
     }
   }
 
-  // One step of all layers, the first layer's sums being in place if a table feeds it. Returns the last output (N, P).
-  const T* step(const Own& own, int64_t number, const T* x) {
+  // One step of all layers, from `padded_x` or, if a table feeds the first layer, from its sums. Returns the last output
+  // (N, P).
+  const T* step(const Own& own, int64_t number) {
+    const T* x = padded_x.get();
     const int64_t offset = 0;
     const Layout layout{1, N, &batch_size, &offset};
     const size_t before = static_cast<size_t>((parity + number) & 1), after = 1 - before;
@@ -188,8 +191,9 @@ struct Stream<T>::Impl {
 
   void feed_token(int64_t row, int64_t token) {
     Layer<T>& first = layers.front();
-    const int64_t size = first.G * first.H;
-    std::copy_n(table->get() + token * size, size, first.gates.get() + row * size);
+    const int64_t size = table ? first.G * first.H : first.inputs;
+    const T* from = (table ? table : vectors)->get() + token * size;
+    std::copy_n(from, size, (table ? first.gates : padded_x).get() + row * size);
   }
 
   // Scores (N, padded V) of the last output.
@@ -215,7 +219,7 @@ struct Stream<T>::Impl {
   int64_t parity = 0, weight_bytes = 0, work_bytes = 0;
   int threads = 1;
   std::vector<Layer<T>> layers;
-  std::unique_ptr<Aligned<T>> table, head_bias, scores;
+  std::unique_ptr<Aligned<T>> table, vectors, head_bias, scores;
   std::unique_ptr<Aligned<char>> head, workspace;
   Aligned<T> padded_x;
   Aligned<int64_t> chosen;
@@ -241,7 +245,7 @@ void Stream<T>::run(const T* x, int64_t num_steps, T* output) {
         const int64_t row = own.slot + k * own.stride;
         std::copy_n(x + (t * s.N + row) * s.inputs, s.inputs, s.padded_x.get() + row * width);
       }
-      const T* last = s.step(own, t, s.padded_x.get());
+      const T* last = s.step(own, t);
       s.give(own, last, s.layers.back().P, at(output, t * s.N * outputs), outputs);
     }
   });
@@ -258,7 +262,7 @@ void Stream<T>::run_tokens(const int64_t* ids, int64_t num_steps, T* output, T* 
         const int64_t row = own.slot + k * own.stride;
         s.feed_token(row, ids[t * s.N + row]);
       }
-      const T* last = s.step(own, t, nullptr);
+      const T* last = s.step(own, t);
       s.give(own, last, s.layers.back().P, at(output, t * s.N * outputs), outputs);
       if (scores) s.give(own, s.score(own, last), padded(s.V), scores + t * s.N * s.V, s.V);
     }
@@ -277,7 +281,7 @@ int64_t Stream<T>::draw(const int64_t* ids, int64_t count, const double* uniform
     for (; t < count && alive; ++t) {
       const int64_t* before = t ? drawn + (t - 1) * s.N : ids;
       for (int64_t k = 0; k < own.rows; ++k) s.feed_token(own.slot + k * own.stride, before[own.slot + k * own.stride]);
-      T* scores = s.score(own, s.step(own, t, nullptr));
+      T* scores = s.score(own, s.step(own, t));
       for (int64_t k = 0; k < own.rows; ++k) {
         const int64_t row = own.slot + k * own.stride;
         int64_t& token = drawn[t * s.N + row];

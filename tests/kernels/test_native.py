@@ -13,6 +13,7 @@ from torch import library
 from ostinato import nn
 from ostinato.errors import BackendError
 from ostinato.kernels import native, native_layer
+from ostinato.kernels.native_plan import Plan
 from ostinato.types import Ragged
 
 pytestmark = pytest.mark.skipif(native.missing_reason() is not None, reason=f"no core: {native.missing_reason()}")
@@ -179,8 +180,9 @@ def test_the_operators_keep_the_rules_of_operators():
     weights = [getattr(layer, name).detach() for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")]
     values = torch.randn(5, 3, requires_grad=True)
     initial = [torch.zeros(1, 3, 17), torch.zeros(1, 3, 17)]
+    plan = Plan("lstm", ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
     library.opcheck(
-        torch.ops.ostinato.recurrent_layer.default, ("lstm", values, torch.tensor([3, 2]), initial, weights)
+        torch.ops.ostinato.recurrent_layer.default, (plan.to_text(), values, torch.tensor([3, 2]), initial, weights, [])
     )
 
 

@@ -78,7 +78,7 @@ struct BackwardBuffers {
   T* d_hidden_n;         // GRU: (sum_l, H) out: the gradient of W_hn h + b_hn; else null
   T* d_projected;        // (sum_l, P) out: the whole gradient of every h; null without a projection
   T* d_unprojected;      // (N, 2*H) scratch of a projection, zero; else null
-  T* h_previous;         // (sum_l, P) out: the state before each step, for the gradient of W_hh
+  T* h_previous;         // (sum_l, P) out: the state before each step (masked), for the gradient of W_hh; or null
 };
 
 // What may be added to a cell. All null, zero and `full`: the plain cell, which has fused kernels of its own (`forward`,
@@ -90,7 +90,7 @@ struct Extras {
   bool reset_before;     // GRU: n = tanh(x W_in + (r h) W_hn); `memory` then holds r h (masked), and there is no bias_hn
   int64_t count;         // units that are no padding
   const T* hidden_mask;  // (N, P) multiplies h wherever it enters a product
-  const T* zoneout_h;    // (sum_l, P) the share of h before that is kept; not with a projection
+  const T* zoneout_h;    // (sum_l, P) the share of h before that is kept
   const T* zoneout_c;    // (sum_l, H) the same for c
   const T* peepholes;    // LSTM: (3H,) i, f, o
   const T* gain_hh;      // (G*H,) layer norm of the recurrent sums, all G*H at once, but for padding

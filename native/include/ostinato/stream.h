@@ -34,7 +34,8 @@ struct StreamLayer {
 template <class T>
 struct StreamTokens {
   int64_t vocab_size = 0;
-  const T* table = nullptr;   // (V, G*H) of the first layer: x W_ih^T + bias of each token; copied
+  const T* table = nullptr;    // (V, G*H) of the first layer: x W_ih^T + bias of each token; copied
+  const T* vectors = nullptr;  // or (V, I) its input, I padded, for a vocabulary too large for that
   const T* weight = nullptr;  // (V, P) or null: no scores
   const T* bias = nullptr;    // (V,)
   std::vector<int64_t> banned;  // never drawn

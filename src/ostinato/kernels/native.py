@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, library
 
-from ostinato.cells import Cell, Weights
+from ostinato.cells import Cell, Elman, Gru, Lstm, Weights
 from ostinato.errors import BackendError
 from ostinato.kernels import native_layer
-from ostinato.kernels.native_layer import core
+from ostinato.kernels.native_layer import Call, core
+from ostinato.kernels.native_plan import Layer, Plan
 from ostinato.kernels.noise import Noise
 from ostinato.kernels.reference import no_outputs
 from ostinato.types import Ragged, State
 
 TARGET_VARIABLE = "OSTINATO_NATIVE_TARGET"
-_CELLS = ("elman", "elman_relu", "gru", "lstm")
+ABILITIES = frozenset({"noise", "all_states", "bf16"})
 _DTYPES = (torch.float32, torch.float64)
 
 
@@ -71,13 +72,25 @@ def unavailable_reason(cell: Cell, device: torch.device, dtype: torch.dtype) -> 
     missing = missing_reason()
     if missing is not None:
         return missing
-    if cell.name not in _CELLS:
+    if type(cell) not in (Elman, Gru, Lstm):
         return f"the core has no kernel for the cell `{cell.name}`"
     if device.type != "cpu":
         return f"it runs on the cpu, not on {device.type}"
     if dtype not in _DTYPES:
         return f"it computes in float32 or float64, not in {dtype}"
     return None
+
+
+def kind_of(cell: Cell) -> str:
+    """The core's name for the recurrence, whatever is added to it."""
+    if isinstance(cell, Elman):
+        return "elman_relu" if cell.relu else "elman"
+    return "gru" if isinstance(cell, Gru) else "lstm"
+
+
+def has_bf16() -> bool:
+    """Whether the instruction set in use multiplies bfloat16; false without the core."""
+    return target() is not None and bool(core.has_bf16())
 
 
 def layer(
@@ -87,22 +100,75 @@ def layer(
     weights: Sequence[Weights],
     noise: Sequence[Noise | None] | None = None,
     all_states: bool = False,
+    precision: str = "full",
 ) -> tuple[Tensor, list[State], list[State]]:
     """Run a layer, both directions at once; arguments and returns as in `dispatch.layer`."""
     if len(batch.batch_sizes) == 0:
         empty = [no_outputs(cell, batch.values, state) for state in states]
-        return torch.cat(empty, dim=1), list(states), []
-    dtype = weights[0]["weight_ih"].dtype
+        return torch.cat(empty, dim=1), list(states), [tuple(p[:0] for p in s) for s in states] if all_states else []
+    dtype = weights[0]["weight_hh"].dtype
+    if precision == "bf16" and (dtype != torch.float32 or not has_bf16()):
+        why = f"target `{target()}` has no bf16 products" if dtype == torch.float32 else f"the weights are {dtype}"
+        raise BackendError(
+            f"`precision` = bf16 needs float32 weights and an instruction set with bf16 products: {why}.",
+            hint='use precision="full"',
+        )
     values, sizes = batch.values.to(dtype), batch.batch_sizes
     initial = [torch.stack(parts).to(dtype) for parts in zip(*states, strict=True)]  # (D, N, P), (D, N, H)
-    flat = [tensor for direction in weights for tensor in direction.values()]
     with torch.autocast("cpu", enabled=False):
-        if torch.compiler.is_compiling():
-            output, h_n, c_n, *_ = _forward_op(cell.name, values, sizes, initial, flat)
-        else:
-            output, h_n, c_n = _apply(cell.name, values, sizes, len(initial), *initial, *flat)
+        named, tensors = _stack_noise(noise or [], values)
+        if cell.layer_norm:
+            values = torch.cat([_project(cell, values, weight) for weight in weights], dim=1)
+            weights = [_without_input(cell, weight) for weight in weights]
+        plan = Plan(kind_of(cell), tuple(weights[0]), named, not getattr(cell, "reset_after", True), precision)
+        flat = [tensor for direction in weights for tensor in direction.values()]
+        run = _forward_op if torch.compiler.is_compiling() else _run_eagerly
+        output, h_n, c_n, _, memory, *_ = run(plan.to_text(), values, sizes, initial, flat, tensors)
     final = (h_n, c_n)[: len(initial)]
-    return output, [tuple(part[d] for part in final) for d in range(len(states))], []
+    ends = [tuple(part[d] for part in final) for d in range(len(states))]
+    if not all_states:
+        return output, ends, []
+    hidden = output.chunk(len(states), dim=1)
+    every = [(hidden[d], memory[d, :, : initial[1].shape[2]])[: len(initial)] for d in range(len(states))]
+    return output, ends, every
+
+
+def _stack_noise(noise: Sequence[Noise | None], values: Tensor) -> tuple[tuple[str, ...], list[Tensor]]:
+    """Names and (D, ...) tensors of all noise; what one direction alone lacks is ones, or zeros."""
+    given: dict[str, list[Tensor | None]] = {}
+    for each in noise:
+        zoneout = each.zoneout if each is not None else ()
+        given.setdefault("hidden_mask", []).append(None if each is None else each.hidden_mask)
+        for position, name in enumerate(("zoneout_h", "zoneout_c")):
+            given.setdefault(name, []).append(zoneout[position] if position < len(zoneout) else None)
+    names, tensors = [], []
+    for name, parts in given.items():
+        like = next((part for part in parts if part is not None), None)
+        if like is None:
+            continue
+        neutral = torch.ones_like(like) if name == "hidden_mask" else torch.zeros_like(like)
+        names.append(name)
+        tensors.append(torch.stack([neutral if part is None else part for part in parts]).to(values.dtype))
+    return tuple(names), tensors
+
+
+def _project(cell: Cell, values: Tensor, weights: Weights) -> Tensor:
+    """The input's sums with every bias but a b_hn that stands apart, (sum L, G*H), for layer norm: torch's own."""
+    sums = cell.project(values, weights)
+    if "bias_hh" not in weights:
+        return sums
+    bias = weights["bias_hh"]
+    if isinstance(cell, Gru):
+        bias = torch.cat([bias[: 2 * len(bias) // 3], bias.new_zeros(len(bias) // 3)])
+    return sums + bias
+
+
+def _without_input(cell: Cell, weights: Weights) -> dict[str, Tensor]:
+    """What is left of the weights once the input is projected."""
+    left = {name: w for name, w in weights.items() if name not in ("weight_ih", "bias_ih", "bias_hh", "gain_ih")}
+    if isinstance(cell, Gru) and "bias_hh" in weights:
+        left["bias_hn"] = weights["bias_hh"][2 * len(weights["bias_hh"]) // 3 :]
+    return left
 
 
 class _LayerFunction(torch.autograd.Function):
@@ -110,30 +176,46 @@ class _LayerFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, cell: str, values: Tensor, batch_sizes: Tensor, num_initial: int, *rest: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        initial, weights = rest[:num_initial], rest[num_initial:]
-        output, final, saved = native_layer.forward(cell, values, batch_sizes, initial, weights)
-        ctx.cell, ctx.num_initial = cell, num_initial
+        ctx: Any, plan: str, values: Tensor, batch_sizes: Tensor, counts: tuple[int, int], *rest: Tensor
+    ) -> tuple[Tensor, ...]:
+        call = _call(plan, values, batch_sizes, counts, rest)
+        output, final, saved = native_layer.forward(call)
+        ctx.plan, ctx.counts = plan, counts
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(values, batch_sizes, output, *saved, *rest)
-        return output, final[0], final[1] if len(final) > 1 else None
+        returned = (output, final[0], final[-1] if len(final) > 1 else values.new_empty(0), *saved)
+        ctx.mark_non_differentiable(
+            *(part for i, part in enumerate(returned[3:]) if i != 1 or call.plan.kind != "lstm")
+        )
+        return returned
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise _no_second_derivative()
         values, batch_sizes, output, *rest = ctx.saved_tensors
-        saved, initial, weights = tuple(rest[:3]), rest[3 : 3 + ctx.num_initial], rest[3 + ctx.num_initial :]
+        saved, rest = tuple(rest[:5]), rest[5:]
+        call = _call(ctx.plan, values, batch_sizes, ctx.counts, rest)
         d_values, d_initial, d_weights = native_layer.backward(
-            ctx.cell, values, batch_sizes, initial, weights, output, saved, gradients[0],
-            gradients[1:], ctx.needs_input_grad[1],
-        )  # fmt: skip
+            call, output, saved, gradients[0], gradients[1:3], gradients[4], ctx.needs_input_grad[1]
+        )
         needed = d_values if ctx.needs_input_grad[1] else None
-        return None, needed, None, None, *d_initial, *d_weights
+        return None, needed, None, None, *d_initial, *d_weights, *(None for _ in call.noise)
 
 
-_apply: Any = _LayerFunction.apply
+def _call(plan: str, values: Tensor, batch_sizes: Tensor, counts: tuple[int, int], rest: Sequence[Tensor]) -> Call:
+    """`counts`: how many of `rest` are initial states, and how many weights; the others are noise."""
+    first, second = counts[0], counts[0] + counts[1]
+    return Call(Plan.from_text(plan), values, batch_sizes, rest[:first], rest[first:second], rest[second:])
+
+
+def _run_eagerly(
+    plan: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor], noise: list[Tensor]
+) -> tuple[Tensor, ...]:
+    found: tuple[Tensor, ...] = _LayerFunction.apply(
+        plan, values, batch_sizes, (len(initial), len(weights)), *initial, *weights, *noise
+    )
+    return found
 
 
 def _no_second_derivative() -> BackendError:
@@ -143,62 +225,70 @@ def _no_second_derivative() -> BackendError:
     )
 
 
+_Eight: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
 @library.custom_op("ostinato::recurrent_layer", mutates_args=())
 def _forward_op(
-    cell: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor]
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    plan: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor], noise: list[Tensor]
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`native_layer.forward` as one operator: output, h_n, c_n, and what the backward pass needs."""
-    output, final, saved = native_layer.forward(cell, values, batch_sizes, initial, weights)
-    found = (output, final[0], final[1] if len(final) > 1 else values.new_empty(0), *saved)
-    return found[0], found[1], found[2], found[3], found[4].clone(), found[5].clone()
+    call = Call(Plan.from_text(plan), values, batch_sizes, initial, weights, noise)
+    output, final, saved = native_layer.forward(call)
+    return output, final[0], final[1] if len(final) > 1 else values.new_empty(0), *saved
 
 
 @_forward_op.register_fake
 def _(
-    cell: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor]
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    sizes = native_layer.Layer(cell, initial, weights)
+    plan: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor], noise: list[Tensor]
+) -> _Eight:
+    sizes = Layer(Plan.from_text(plan), initial, weights)
     num_values, num_directions = values.shape[0], sizes.num_directions
-    each = (num_directions, num_values, sizes.units)
+    each, rows = (num_directions, num_values, sizes.units), sizes.num_gates * sizes.units
+    normalised = (num_directions, num_values, rows) if sizes.normalises else (0,)
     return (
         values.new_empty(num_values, num_directions * sizes.output_size),
         torch.empty_like(initial[0]),
         torch.empty_like(initial[1]) if len(initial) > 1 else values.new_empty(0),
-        values.new_empty(num_values, num_directions * sizes.num_gates * sizes.units),
+        values.new_empty(num_values, num_directions * rows),
         values.new_empty(each if sizes.num_gates > 1 else (0,)),
         values.new_empty(each if sizes.projects else (0,)),
+        values.new_empty(normalised),
+        values.new_empty(normalised[:2] if sizes.normalises else (0,)),
     )
 
 
 @library.custom_op("ostinato::recurrent_layer_backward", mutates_args=())
 def _backward_op(
-    cell: str,
+    plan: str,
     values: Tensor,
     batch_sizes: Tensor,
     initial: list[Tensor],
     weights: list[Tensor],
+    noise: list[Tensor],
     output: Tensor,
     saved: list[Tensor],
     gradients: list[Tensor],
     given: list[bool],
     need_values: bool,
 ) -> list[Tensor]:
-    """`native_layer.backward` as one operator; `given` tells which gradients count, the others are (0,)."""
+    """`native_layer.backward` as one operator; `given` tells which of the gradients of output, final states and memory
+    count, the others are (0,)."""
     of = [gradient if there else None for gradient, there in zip(gradients, given, strict=True)]
-    d_values, d_initial, d_weights = native_layer.backward(
-        cell, values, batch_sizes, initial, weights, output, (saved[0], saved[1], saved[2]), of[0], of[1:],
-        need_values,
-    )  # fmt: skip
+    call = Call(Plan.from_text(plan), values, batch_sizes, initial, weights, noise)
+    kept = (saved[0], saved[1], saved[2], saved[3], saved[4])
+    d_values, d_initial, d_weights = native_layer.backward(call, output, kept, of[0], of[1:3], of[3], need_values)
     return [tensor.clone() for tensor in (d_values, *d_initial, *d_weights)]
 
 
 @_backward_op.register_fake
 def _(
-    cell: str,
+    plan: str,
     values: Tensor,
     batch_sizes: Tensor,
     initial: list[Tensor],
     weights: list[Tensor],
+    noise: list[Tensor],
     output: Tensor,
     saved: list[Tensor],
     gradients: list[Tensor],
@@ -210,24 +300,25 @@ def _(
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    cell, values, batch_sizes, initial, weights = inputs
-    ctx.cell, ctx.num_initial = cell, len(initial)
+    plan, values, batch_sizes, initial, weights, noise = inputs
+    ctx.plan, ctx.counts = plan, (len(initial), len(weights))
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(values, batch_sizes, output[0], *output[3:], *initial, *weights)
+    ctx.save_for_backward(values, batch_sizes, output[0], *output[3:], *initial, *weights, *noise)
 
 
 def _differentiate(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
     values, batch_sizes, output, *rest = ctx.saved_tensors
-    saved, initial, weights = rest[:3], rest[3 : 3 + ctx.num_initial], rest[3 + ctx.num_initial :]
+    call = _call(ctx.plan, values, batch_sizes, ctx.counts, rest[5:])
     none = values.new_empty(0)
-    of = [none if gradient is None else gradient for gradient in gradients[: 1 + ctx.num_initial]]
-    given = [gradient is not None for gradient in gradients[: 1 + ctx.num_initial]]
+    counted = [*gradients[:3], gradients[4]]
+    of = [none if gradient is None else gradient for gradient in counted]
+    given = [gradient is not None for gradient in counted]
     need_values = ctx.needs_input_grad[1]
     d_values, *others = _backward_op(
-        ctx.cell, values, batch_sizes, initial, weights, output, saved, of, given, need_values
+        ctx.plan, values, batch_sizes, call.initial, call.weights, call.noise, output, rest[:5], of, given, need_values
     )
-    d_initial, d_weights = others[: ctx.num_initial], others[ctx.num_initial :]
-    return None, d_values if need_values else None, None, d_initial, d_weights
+    d_initial, d_weights = others[: ctx.counts[0]], others[ctx.counts[0] :]
+    return None, d_values if need_values else None, None, d_initial, d_weights, [None] * len(call.noise)
 
 
 def _refuse(ctx: Any, *gradients: Any) -> None:

@@ -3,19 +3,19 @@
 Forward: gates = x W_ih^T + biases for all steps and directions, one matrix product; the recurrence in the core, which
 leaves activations in `gates`. Backward: the recurrence's gradient in the core, which leaves the gradients of all sums
 in `d_gates`; from those the gradients of weights and input are matrix products again.
-
-The core wants every number of units to be a multiple of 16: weights are padded with zeros where they aren't.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from ostinato.kernels.native_plan import Layer, Plan, cut, product
 
 
 def _load_core() -> Any:
@@ -28,242 +28,200 @@ def _load_core() -> Any:
 core: Any = _load_core()
 """The compiled module, or None where it was left out (`native.missing_reason` says why)."""
 
-_UNIT_MULTIPLE = 16
-_NUM_GATES = {"elman": 1, "elman_relu": 1, "gru": 3, "lstm": 4}
+Saved = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""What the backward pass needs besides the arguments and the output: gates; memory (LSTM: c of every step; GRU: W_hn h
++ b_hn, or r h where it resets before the product), (D, sum L, units); o tanh(c) before a projection; with layer norm
+the normalised sums, (D, sum L, G*units), and their inverse standard deviation. (0,) where there is none."""
 
 
-class Layer:
-    """Sizes and weights of a layer, padded and joined as the core wants them.
-
-    Args:
-        cell: its name.
-        initial: (D, N, P), LSTM also (D, N, H); P is the size of the output.
-        weights: for each direction weight_ih (G*H, I), weight_hh (G*H, P), the biases (G*H,) if there are any, and
-            weight_hr (P, H) if there is a projection.
-    """
-
-    def __init__(self, cell: str, initial: Sequence[Tensor], weights: Sequence[Tensor]) -> None:
-        self.cell = cell
-        self.num_gates = _NUM_GATES[cell]
-        self.num_directions, _, self.output_size = initial[0].shape
-        count = len(weights) // self.num_directions
-        self.has_bias = count > 3
-        self.directions = [weights[d * count : (d + 1) * count] for d in range(self.num_directions)]
-        self.hidden_size = weights[0].shape[0] // self.num_gates
-        self.projects = count % 2 == 1
-        self.units, self.output_units = padded(self.hidden_size), padded(self.output_size)
-
-    def weight_ih(self) -> Tensor:
-        """(D*G*units, I)."""
-        return _join([self.pad_gates(weights[0]) for weights in self.directions])
-
-    def project(self, values: Tensor) -> Tensor:
-        """(sum L, I) -> (sum L, D*G*units): x W_ih^T and all biases but GRU's b_hn.
-
-        Padded units are filled in after the product: infinite inputs times their zero weights would be NaN.
-        """
-        weight = _join([weights[0] for weights in self.directions])
-        bias = self.bias()
-        gates = values @ weight.t() if bias is None else torch.addmm(bias, values, weight.t())
-        split = gates.view(-1, self.num_directions * self.num_gates, self.hidden_size)
-        return _pad(split, self.units).flatten(1)
-
-    def weight_hh(self) -> list[Tensor]:
-        """(G*units, output_units) for each direction."""
-        return [_pad(self.pad_gates(w[1]), self.output_units).detach().contiguous() for w in self.directions]
-
-    def weight_hr(self) -> list[Tensor]:
-        """(output_units, units) for each direction; none without a projection."""
-        if not self.projects:
-            return []
-        missing = (0, self.units - self.hidden_size, 0, self.output_units - self.output_size)
-        return [F.pad(weights[-1], missing).detach().contiguous() for weights in self.directions]
-
-    def bias(self) -> Tensor | None:
-        """(D*G*H,): what is added before the recurrence; GRU: all but b_hn."""
-        if not self.has_bias:
-            return None
-        sums = []
-        for weights in self.directions:
-            bias_ih, bias_hh = weights[2:4]
-            if self.cell == "gru":
-                bias_hh = torch.cat([bias_hh[: 2 * self.hidden_size], bias_hh.new_zeros(self.hidden_size)])
-            sums.append(bias_ih + bias_hh)
-        return _join(sums)
-
-    def bias_hn(self) -> list[Tensor]:
-        """GRU: (units,) for each direction; else none."""
-        if self.cell != "gru" or not self.has_bias:
-            return []
-        return [_pad(w[3][2 * self.hidden_size :], self.units).detach().contiguous() for w in self.directions]
-
-    def pad_states(self, states: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor]:
-        """Copies of (D, N, P) and (D, N, H), padded; zeros for None."""
-        sizes = (self.output_units, self.units)
-        return [
-            part.new_zeros(*part.shape[:2], size)
-            if state is None
-            else _pad(state.detach(), size).clone(memory_format=torch.contiguous_format)
-            for state, part, size in zip(states, like, sizes, strict=False)
-        ]
-
-    def cut_states(self, states: Sequence[Tensor]) -> list[Tensor]:
-        """The inverse of `pad_states`."""
-        return [_cut(part, size) for part, size in zip(states, (self.output_size, self.hidden_size), strict=False)]
-
-    def pad_gates(self, tensor: Tensor) -> Tensor:
-        """(G*H, ...) -> (G*units, ...)."""
-        if self.units == self.hidden_size:
-            return tensor
-        split = tensor.reshape(self.num_gates, self.hidden_size, -1)
-        full = F.pad(split, (0, 0, 0, self.units - self.hidden_size))
-        return full.view(self.num_gates * self.units, *tensor.shape[1:])
-
-    def cut_gates(self, tensor: Tensor) -> Tensor:
-        """(G*units, ...) -> (G*H, ...)."""
-        if self.units == self.hidden_size:
-            return tensor
-        split = tensor.view(self.num_gates, self.units, -1)[:, : self.hidden_size]
-        return split.reshape(-1, *tensor.shape[1:])
-
-    def pad_output(self, tensor: Tensor) -> Tensor:
-        """(sum L, D*P) -> (sum L, D*output_units)."""
-        split = tensor.detach().reshape(-1, self.num_directions, self.output_size)
-        return _pad(split, self.output_units).contiguous().flatten(1)
-
-    def cut_output(self, tensor: Tensor) -> Tensor:
-        """(sum L, D*output_units) -> (sum L, D*P)."""
-        if self.output_units == self.output_size:
-            return tensor
-        return (
-            tensor.view(-1, self.num_directions, self.output_units)[..., : self.output_size]
-            .reshape(len(tensor), -1)
-            .contiguous()
-        )
-
-
-Saved = tuple[Tensor, Tensor, Tensor]
-"""What the backward pass needs besides the arguments and the output: gates, memory (LSTM: c; GRU: W_hn h + b_hn), and
-o tanh(c) before a projection; (0,) where a cell has none."""
-
-
-def forward(
-    cell: str,
-    values: Tensor,
-    batch_sizes: Tensor,
-    initial: Sequence[Tensor],
-    weights: Sequence[Tensor],
-) -> tuple[Tensor, list[Tensor], Saved]:
-    """Output (sum L, D*P), final states shaped as `initial`, and what `backward` needs.
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a layer's forward pass, which its backward pass needs again.
 
     Args:
-        cell: a name the core knows.
-        values: (sum L, I), at least one value, packed time-major.
+        plan: what the layer is.
+        values: (sum L, I) packed time-major, at least one value; or the input's sums, (sum L, D*G*H).
         batch_sizes: (max L,) int64.
-        initial: see `Layer`; the second direction starts at each row's end.
-        weights: see `Layer`.
+        initial: (D, N, P), LSTM also (D, N, H); the second direction starts at each row's end.
+        weights: those `plan` names, direction after direction.
+        noise: those `plan` names.
     """
-    layer = Layer(cell, initial, weights)
+
+    plan: Plan
+    values: Tensor
+    batch_sizes: Tensor
+    initial: Sequence[Tensor]
+    weights: Sequence[Tensor]
+    noise: Sequence[Tensor]
+
+
+def forward(call: Call) -> tuple[Tensor, list[Tensor], Saved]:
+    """Output (sum L, D*P), final states shaped as the initial ones, and what `backward` needs."""
+    plan, values = call.plan, call.values
+    layer = Layer(plan, call.initial, call.weights)
     gates = layer.project(values)
-    shape = (layer.num_directions, len(values), layer.units)
-    output = values.new_empty(len(values), layer.num_directions * layer.output_units)
+    count, lstm = len(values), plan.kind == "lstm"
+    shape = (layer.num_directions, count, layer.units)
+    output = values.new_empty(count, layer.num_directions * layer.output_units)
     memory = values.new_empty(shape) if layer.num_gates > 1 else None
     unprojected = values.new_empty(shape) if layer.projects else None
-    states = layer.pad_states(initial, initial)
+    extras = layer.extras(call.noise)
+    normalised, inverse_std = values.new_empty(0), values.new_empty(0)
+    if layer.normalises:
+        normalised = values.new_empty(layer.num_directions, count, layer.num_gates * layer.units)
+        inverse_std = values.new_empty(layer.num_directions, count)
+        extras |= {"normalised": normalised, "inverse_std": inverse_std}
+    states = layer.pad_states(call.initial, call.initial)
     ends = [part.clone() for part in states]
-    c_0, c_n = (states[1], ends[1]) if cell == "lstm" else (None, None)
     core.forward(
-        cell, batch_sizes, layer.weight_hh(), layer.weight_hr(), layer.bias_hn(), states[0], c_0, gates.detach(),
-        output, memory, unprojected, ends[0], c_n, False, torch.get_num_threads(), {},
+        plan.kind, call.batch_sizes, layer.weight_hh(), layer.weight_hr(), layer.bias_hn(), states[0],
+        states[1] if lstm else None, gates.detach(), output, memory, unprojected, ends[0], ends[1] if lstm else None,
+        False, torch.get_num_threads(), extras,
     )  # fmt: skip
-    none = values.new_empty(0)
-    saved = (gates, none if memory is None else memory, none if unprojected is None else unprojected)
-    return layer.cut_output(output), layer.cut_states(ends), saved
+    kept = [values.new_empty(0) if part is None else part for part in (memory, unprojected)]
+    return layer.cut_output(output), layer.cut_states(ends), (gates, kept[0], kept[1], normalised, inverse_std)
 
 
 def backward(
-    cell: str,
-    values: Tensor,
-    batch_sizes: Tensor,
-    initial: Sequence[Tensor],
-    weights: Sequence[Tensor],
+    call: Call,
     output: Tensor,
     saved: Saved,
     d_output: Tensor | None,
     d_final: Sequence[Tensor | None],
+    d_memory: Tensor | None,
     need_values: bool,
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Gradients of values ((0,) unless needed), of the initial states, and of the weights in their order.
 
     Args:
-        cell, values, batch_sizes, initial, weights: as for `forward`.
+        call: as for `forward`.
         output, saved: what `forward` returned.
         d_output, d_final: gradients of the output and the final states; None: zero.
+        d_memory: LSTM: of the saved memory, c of every step; None: zero.
         need_values: whether the input needs a gradient.
     """
-    layer = Layer(cell, initial, weights)
-    gates, memory, unprojected = saved
-    states, d_states = layer.pad_states(initial, initial), layer.pad_states(d_final, initial)
-    out = layer.pad_output(output)
-    d_gates = torch.empty_like(gates)
-    shape = (layer.num_directions, len(values), layer.output_units)
-    before = values.new_empty(shape)
-    d_hidden_n = values.new_empty(shape) if cell == "gru" else None
-    d_projected = values.new_empty(shape) if layer.projects else None
-    c_0, d_c = (states[1], d_states[1]) if cell == "lstm" else (None, None)
+    plan, values = call.plan, call.values
+    layer = Layer(plan, call.initial, call.weights)
+    gates, memory, unprojected, normalised, inverse_std = (part.detach() for part in saved)
+    states, d_states = layer.pad_states(call.initial, call.initial), layer.pad_states(d_final, call.initial)
+    out, lstm, count = layer.pad_output(output), plan.kind == "lstm", len(values)
+    shape = (layer.num_directions, count, layer.output_units)
+    found = _Found(torch.empty_like(gates))
+    if not _is_dense(call):
+        found.before = values.new_empty(shape)
+    if plan.resets_after:
+        found.d_hidden_n = values.new_empty(shape)
+    if layer.projects:
+        found.d_projected = values.new_empty(shape)
+    extras = layer.extras(call.noise)
+    if extras and any(name in plan.names for name in ("peepholes", "gain_hh")):
+        width = (5 + layer.num_gates) * layer.units
+        found.d_vectors = values.new_zeros(layer.num_directions, layer.num_rows, width)
+        extras["d_vectors"] = found.d_vectors
+    if layer.normalises:
+        found.d_recurrent = torch.empty_like(normalised)
+        extras |= {"normalised": normalised, "inverse_std": inverse_std, "d_recurrent": found.d_recurrent}
     core.backward(
-        cell, batch_sizes, layer.weight_hh(), layer.weight_hr(), states[0], c_0, gates.detach(), out,
-        memory.detach() if layer.num_gates > 1 else None,
-        torch.zeros_like(out) if d_output is None else layer.pad_output(d_output), d_states[0], d_c, d_gates,
-        d_hidden_n, d_projected, before, False, torch.get_num_threads(), None, {},
+        plan.kind, call.batch_sizes, layer.weight_hh(), layer.weight_hr(), states[0], states[1] if lstm else None,
+        gates, out, memory if layer.num_gates > 1 else None,
+        torch.zeros_like(out) if d_output is None else layer.pad_output(d_output), d_states[0],
+        d_states[1] if lstm else None, found.d_gates, found.d_hidden_n, found.d_projected, found.before, False,
+        torch.get_num_threads(), None if d_memory is None else d_memory.contiguous(), extras,
     )  # fmt: skip
-    d_values = d_gates @ layer.weight_ih() if need_values else values.new_empty(0)
-    d_weights = _weight_gradients(layer, values, d_gates, d_hidden_n, before)
-    if d_projected is not None:
-        count = len(d_weights) // layer.num_directions
-        for d in range(layer.num_directions):
-            d_weight_hr = (d_projected[d].t() @ unprojected[d])[: layer.output_size, : layer.hidden_size]
-            d_weights.insert((d + 1) * (count + 1) - 1, d_weight_hr)
+    d_values = _value_gradients(layer, found.d_gates) if need_values else values.new_empty(0)
+    before = _Before(out, states[0], found.before, layer)
+    d_weights = [
+        gradient
+        for d in range(layer.num_directions)
+        for gradient in _weight_gradients(layer, d, values, found, before, memory, unprojected)
+    ]
     return d_values, layer.cut_states(d_states), d_weights
 
 
+@dataclass
+class _Found:
+    """What the core's backward pass writes."""
+
+    d_gates: Tensor
+    before: Tensor | None = None
+    d_hidden_n: Tensor | None = None
+    d_projected: Tensor | None = None
+    d_vectors: Tensor | None = None
+    d_recurrent: Tensor | None = None
+
+
+def _is_dense(call: Call) -> bool:
+    """Whether all rows have all steps, so that the state before a step lies a step away in the output; not if masked."""
+    num_rows, num_steps = call.initial[0].shape[1], len(call.batch_sizes)
+    return len(call.values) == num_rows * num_steps and "hidden_mask" not in call.plan.names + call.plan.noise
+
+
+class _Before:
+    """The state before each step, to be multiplied with a gradient from the left."""
+
+    def __init__(self, out: Tensor, h_0: Tensor, copied: Tensor | None, layer: Layer) -> None:
+        self._out, self._h_0, self._copied = out, h_0, copied
+        self._units, self._precision = layer.output_units, layer.plan.precision
+
+    def times(self, gradient: Tensor, d: int) -> Tensor:
+        """(sum L, k) -> (k, P): gradient^T h_before, of direction `d`."""
+        if self._copied is not None:
+            return product(gradient.t(), self._copied[d], self._precision)
+        own = self._out[:, d * self._units : (d + 1) * self._units]
+        rows = self._h_0.shape[1]
+        later, first = (gradient[rows:], gradient[:rows]) if d == 0 else (gradient[:-rows], gradient[-rows:])
+        earlier = own[:-rows] if d == 0 else own[rows:]
+        return product(later.t(), earlier, self._precision).addmm_(first.t(), self._h_0[d])
+
+
+def _value_gradients(layer: Layer, d_gates: Tensor) -> Tensor:
+    """(sum L, I), or of the sums themselves."""
+    if not layer.plan.projected:
+        return product(d_gates, layer.weight_ih(), layer.plan.precision)
+    split = d_gates.view(len(d_gates), -1, layer.units)
+    return cut(split, layer.hidden_size).flatten(1)
+
+
 def _weight_gradients(
-    layer: Layer, values: Tensor, d_gates: Tensor, d_hidden_n: Tensor | None, before: Tensor
+    layer: Layer, d: int, values: Tensor, found: _Found, before: _Before, memory: Tensor, unprojected: Tensor
 ) -> list[Tensor]:
-    """Of weight_ih, weight_hh and biases, direction after direction; `before` (D, sum L, P): h of the step before."""
-    d_weight_ih = d_gates.t() @ values  # (D*G*units, I)
-    d_bias = d_gates.sum(0) if layer.has_bias else None
-    found: list[Tensor] = []
-    size = layer.num_gates * layer.units
-    for d in range(layer.num_directions):
-        own = slice(d * size, (d + 1) * size)
-        if d_hidden_n is None:
-            d_weight_hh = d_gates[:, own].t() @ before[d]
-        else:
-            shared = slice(d * size, d * size + 2 * layer.units)
-            d_weight_hh = torch.cat([d_gates[:, shared].t() @ before[d], d_hidden_n[d].t() @ before[d]])
-        found += [layer.cut_gates(d_weight_ih[own]), layer.cut_gates(_cut(d_weight_hh, layer.output_size))]
-        if d_bias is not None:
-            d_bias_hh = d_bias[own]
-            if d_hidden_n is not None:
-                d_bias_hh = torch.cat([d_bias_hh[: 2 * layer.units], d_hidden_n[d].sum(0)])
-            found += [layer.cut_gates(d_bias[own]), layer.cut_gates(d_bias_hh)]
-    return found
+    """Of the weights of direction `d`, in their order."""
+    plan, units = layer.plan, layer.units
+    size = layer.num_gates * units
+    own = found.d_gates[:, d * size : (d + 1) * size]
+    gradients = {"weight_hh": _recurrent_gradient(layer, d, own, found, before, memory)}
+    if not plan.projected:
+        gradients["weight_ih"] = layer.cut_gates(product(own.t(), values, plan.precision))
+    if "bias_ih" in plan.names:
+        d_bias = own.sum(0)
+        gradients["bias_ih"] = layer.cut_gates(d_bias)
+        if found.d_hidden_n is not None:
+            d_bias = torch.cat([d_bias[: 2 * units], found.d_hidden_n[d].sum(0)])
+        gradients["bias_hh"] = layer.cut_gates(d_bias)
+    if "bias_hn" in plan.names and found.d_hidden_n is not None:
+        gradients["bias_hn"] = layer.cut_gates(found.d_hidden_n[d].sum(0))
+    if found.d_projected is not None:
+        whole = product(found.d_projected[d].t(), unprojected[d], plan.precision)
+        gradients["weight_hr"] = whole[: layer.output_size, : layer.hidden_size]
+    if found.d_vectors is not None:
+        parts = found.d_vectors[d].sum(0).split([3 * units, units, units, size])
+        for name, part in zip(("peepholes", "gain_c", "bias_c", "gain_hh"), parts, strict=True):
+            gradients[name] = layer.cut_gates(part)
+    return [gradients[name] for name in plan.names]
 
 
-def padded(size: int) -> int:
-    """The next multiple of 16."""
-    return -(-size // _UNIT_MULTIPLE) * _UNIT_MULTIPLE
-
-
-def _join(tensors: list[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
-
-
-def _pad(tensor: Tensor, size: int) -> Tensor:
-    missing = size - tensor.shape[-1]
-    return F.pad(tensor, (0, missing)) if missing else tensor
-
-
-def _cut(tensor: Tensor, size: int) -> Tensor:
-    return tensor if tensor.shape[-1] == size else tensor[..., :size].contiguous()
+def _recurrent_gradient(layer: Layer, d: int, own: Tensor, found: _Found, before: _Before, memory: Tensor) -> Tensor:
+    """Of weight_hh, (G*H, P)."""
+    if found.d_recurrent is not None:
+        whole = before.times(found.d_recurrent[d], d)
+    elif layer.plan.kind == "gru":
+        shared, last = own[:, : 2 * layer.units], own[:, 2 * layer.units :]
+        d_weight_hn = (
+            product(last.t(), memory[d], layer.plan.precision)
+            if found.d_hidden_n is None
+            else before.times(found.d_hidden_n[d], d)
+        )
+        whole = torch.cat([before.times(shared, d), d_weight_hn])
+    else:
+        whole = before.times(own, d)
+    return layer.cut_gates(cut(whole, layer.output_size))
