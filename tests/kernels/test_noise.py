@@ -129,8 +129,8 @@ def test_no_noise_is_noise_that_does_nothing(name):
     assert len(reference.scan(*arguments, Noise())) == 2
 
 
-def test_reference_has_every_ability_and_torch_none():
-    assert dispatch._BACKENDS["reference"].abilities == set(dispatch.ABILITIES)
+def test_reference_applies_noise_and_torch_does_not():
+    assert dispatch._BACKENDS["reference"].abilities == {"noise", "all_states"}
     assert "torch" not in BACKENDS
 
 

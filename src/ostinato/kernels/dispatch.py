@@ -32,6 +32,7 @@ ENVIRONMENT_VARIABLE = "OSTINATO_BACKEND"
 ABILITIES = {
     "noise": "it knows no recurrent dropout and no zoneout",
     "all_states": "it does not give the state after every step",
+    "bf16": "it computes no products in bfloat16",
 }
 """What a backend may be able to do besides, and what is said of one that can't."""
 
@@ -51,10 +52,10 @@ class Backend:
             there is a ``layer``. Without an ability it is called without the argument.
         priority: ``auto`` tries the higher ones first; ``reference`` has 0, ``torch`` 10, ``native`` 20.
         placeholder: a name that is reserved for a backend still to come; registering one replaces it.
-        layer: ``(cell, batch, states, weights, noise=None, all_states=False)``, arguments and returns as in
-            ``dispatch.layer``, for a backend that takes both directions at once. Without an ability it is called
-            without the argument.
-        abilities: which of ``noise`` and ``all_states`` it can.
+        layer: ``(cell, batch, states, weights, noise=None, all_states=False, precision="full")``, arguments and
+            returns as in ``dispatch.layer``, for a backend that takes both directions at once. Without an ability it is
+            called without the argument.
+        abilities: which of ``noise``, ``all_states`` and ``bf16`` (the argument ``precision``) it can.
     """
 
     name: str
@@ -154,6 +155,7 @@ def layer(
     weights: Sequence[Weights],
     noise: Sequence[Noise | None] | None = None,
     all_states: bool = False,
+    precision: str = "full",
 ) -> tuple[Tensor, list[State], list[State]]:
     """Choose a backend and run one layer, in one direction or in both.
 
@@ -167,6 +169,7 @@ def layer(
         noise: for each direction its noise or None; zoneout, in the packed order of the batch, says for a step of the
             input what is kept there, whichever way the direction runs.
         all_states: return the state after every step as well.
+        precision: ``full``, or ``bf16`` for products in bfloat16 with sums and state in float32.
 
     Returns:
         outputs (sum L, D*H); for each direction its state at each row's own end, an empty row's being as it began; and
@@ -178,7 +181,10 @@ def layer(
     asked: dict[str, Any] = {} if given is None else {"noise": given}
     if all_states and not outputs_tell:
         asked["all_states"] = True
-    backend = choose(requested, cell, batch.values.device, batch.values.dtype, frozenset(asked))
+    needs = frozenset(asked)
+    if precision != "full":
+        asked["precision"], needs = precision, needs | {precision}
+    backend = choose(requested, cell, batch.values.device, batch.values.dtype, needs)
     seen = None if torch.compiler.is_compiling() else _RECORD.get()
     if seen is not None:
         seen.extend([backend.name] * len(states))
@@ -246,12 +252,19 @@ def record() -> Iterator[list[str]]:
 
 
 def _best(cell: Cell, device: torch.device, dtype: torch.dtype, needs: frozenset[str]) -> Backend:
+    how = f" with {', '.join(sorted(needs))}" if needs else ""
     ranked = sorted(_BACKENDS.values(), key=lambda backend: -backend.priority)
-    best = next(backend for backend in ranked if backend.reason(cell, device, dtype, needs) is None)
+    reasons = {backend.name: backend.reason(cell, device, dtype, needs) for backend in ranked}
+    best = next((backend for backend in ranked if reasons[backend.name] is None), None)
+    if best is None:
+        told = "; ".join(f"{backend.name}: {reasons[backend.name]}" for backend in ranked if not backend.placeholder)
+        raise BackendError(
+            f"no backend can run `{cell.name}`{how} on {device.type} in {dtype}. {told}.",
+            hint='precision="full" runs everywhere.' if "bf16" in needs else None,
+        )
     key = (best.name, cell.name, device.type, dtype, needs)
     if key not in _LOGGED:
         _LOGGED.add(key)
-        how = f" with {', '.join(sorted(needs))}" if needs else ""
         logger.info("backend auto: `%s`%s on %s in %s runs with `%s`", cell.name, how, device.type, dtype, best.name)
     return best
 
@@ -263,8 +276,11 @@ def _placeholder(name: str) -> Backend:
     return Backend(name, lambda *_: "it comes with a later release", reference.scan, priority=-1, placeholder=True)
 
 
-register(Backend("reference", lambda *_: None, reference.scan, priority=0, abilities=frozenset(ABILITIES)))
+_PLAIN_LOOP = frozenset({"noise", "all_states"})
+register(Backend("reference", lambda *_: None, reference.scan, priority=0, abilities=_PLAIN_LOOP))
 register(Backend("torch", torch_backend.unavailable_reason, torch_backend.scan, priority=10))
-register(Backend("native", native.unavailable_reason, None, priority=20, layer=native.layer))
+register(
+    Backend("native", native.unavailable_reason, None, priority=20, layer=native.layer, abilities=native.ABILITIES)
+)
 for _name in _RESERVED:
     register(_placeholder(_name))

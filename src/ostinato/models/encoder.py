@@ -58,6 +58,7 @@ class RecurrentEncoder(nn.Module):
                     recurrent_dropout=recipe.recurrent_dropout,
                     weight_dropout=recipe.weight_dropout,
                     zoneout=_zoneout(recipe),
+                    precision=recipe.precision,
                 )
             )
         self.layers = nn.ModuleList(layers)

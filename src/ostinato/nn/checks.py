@@ -29,6 +29,12 @@ def check_flags(**flags: Any) -> None:
             )
 
 
+def check_precision(precision: Any) -> None:
+    """Raise unless ``precision`` is one that a recurrent layer knows."""
+    if precision not in ("full", "bf16"):
+        raise RecipeError(f"`precision` must be full or bf16. Received: {precision!r}.")
+
+
 def check_probability(**probabilities: Any) -> None:
     """Raise unless every named probability lies in [0, 1]."""
     for name, probability in probabilities.items():

@@ -47,6 +47,7 @@ class RNN(RecurrentStack):
         recurrent_dropout: float = 0.0,
         weight_dropout: float = 0.0,
         zoneout: float | tuple[float, ...] = 0.0,
+        precision: str = "full",
     ) -> None:
         check_flags(layer_norm=layer_norm)
         if nonlinearity not in ("tanh", "relu"):
@@ -66,6 +67,7 @@ class RNN(RecurrentStack):
             recurrent_dropout=recurrent_dropout,
             weight_dropout=weight_dropout,
             zoneout=zoneout,
+            precision=precision,
         )
         self.nonlinearity = nonlinearity
 
@@ -102,6 +104,7 @@ class LSTM(RecurrentStack):
         recurrent_dropout: float = 0.0,
         weight_dropout: float = 0.0,
         zoneout: float | tuple[float, ...] = 0.0,
+        precision: str = "full",
     ) -> None:
         check_flags(peepholes=peepholes, layer_norm=layer_norm)
         super().__init__(
@@ -120,6 +123,7 @@ class LSTM(RecurrentStack):
             recurrent_dropout=recurrent_dropout,
             weight_dropout=weight_dropout,
             zoneout=zoneout,
+            precision=precision,
         )
 
 
@@ -154,6 +158,7 @@ class GRU(RecurrentStack):
         recurrent_dropout: float = 0.0,
         weight_dropout: float = 0.0,
         zoneout: float | tuple[float, ...] = 0.0,
+        precision: str = "full",
     ) -> None:
         check_flags(reset_after=reset_after, layer_norm=layer_norm)
         super().__init__(
@@ -171,6 +176,7 @@ class GRU(RecurrentStack):
             recurrent_dropout=recurrent_dropout,
             weight_dropout=weight_dropout,
             zoneout=zoneout,
+            precision=precision,
         )
 
 
@@ -189,6 +195,7 @@ def build(
     recurrent_dropout: float = 0.0,
     weight_dropout: float = 0.0,
     zoneout: float | tuple[float, ...] = 0.0,
+    precision: str = "full",
 ) -> RecurrentStack:
     """A stack of the registered cell called ``cell``; the arguments are those of ``RecurrentStack``.
 
@@ -214,4 +221,5 @@ def build(
         recurrent_dropout=recurrent_dropout,
         weight_dropout=weight_dropout,
         zoneout=zoneout,
+        precision=precision,
     )

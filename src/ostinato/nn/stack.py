@@ -49,6 +49,7 @@ class RecurrentStack(nn.Module):
             training (DropConnect, Merity et al. 2017); drawn anew for each layer, direction and call.
         zoneout: probability in [0, 1] that a value of the state keeps that of the step before (Krueger et al. 2017);
             in evaluation the state is its expectation. One for all tensors of the state, or one each: (h, c).
+        precision: ``full``, or ``bf16``: products in bfloat16, with sums, state and weights kept in float32.
 
     Raises:
         RecipeError: if the arguments describe no possible layer.
@@ -79,11 +80,13 @@ class RecurrentStack(nn.Module):
         recurrent_dropout: float = 0.0,
         weight_dropout: float = 0.0,
         zoneout: float | tuple[float, ...] = 0.0,
+        precision: str = "full",
     ) -> None:
         super().__init__()
         checks.check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         checks.check_flags(bias=bias, batch_first=batch_first, bidirectional=bidirectional)
         checks.check_probability(dropout=dropout)
+        checks.check_precision(precision)
         dispatch.check_name(backend)
         self.cell = cells.get(cell) if isinstance(cell, str) else cell
         self.input_size = input_size
@@ -95,6 +98,7 @@ class RecurrentStack(nn.Module):
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         self.backend = backend
+        self.precision = precision
         checks.check_regularisers(self.cell, recurrent_dropout, weight_dropout)
         self.recurrent_dropout = float(recurrent_dropout)
         self.weight_dropout = float(weight_dropout)
@@ -180,7 +184,8 @@ class RecurrentStack(nn.Module):
         parts = [f"{self.input_size}, {self.hidden_size}"]
         defaults: dict[str, Any] = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
         defaults |= {"bidirectional": False, "backend": "auto", "recurrent_dropout": 0.0, "weight_dropout": 0.0}
-        for name, default in (defaults | {"zoneout": (0.0,) * len(self.zoneout)}).items():
+        defaults |= {"zoneout": (0.0,) * len(self.zoneout), "precision": "full"}
+        for name, default in defaults.items():
             value = getattr(self, name)
             if value != default:
                 parts.append(f"{name}={value}")
@@ -254,7 +259,7 @@ class RecurrentStack(nn.Module):
         noise = [
             draw_noise(ragged, self._state_sizes, self.recurrent_dropout, self.zoneout, self.training) for _ in indices
         ]
-        return dispatch.layer(self.backend, self.cell, ragged, states, weights, noise, all_states)
+        return dispatch.layer(self.backend, self.cell, ragged, states, weights, noise, all_states, self.precision)
 
     def _initial_state(self, ragged: Ragged, hx: Tensor | State | None) -> State:
         """Initial states (D*num_layers, N, H) in the order of the packed rows."""

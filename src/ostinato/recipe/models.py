@@ -127,6 +127,9 @@ class ModelRecipe(Component):
     )
     head_dropout: Probability = Field(0.0, description="on what the head reads")
     backend: Literal["auto", "reference", "torch", "native", "triton"] = "auto"
+    precision: Literal["full", "bf16"] = Field(
+        "full", description="bf16: products of the recurrent layers in bfloat16, sums, state and weights in float32"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> ModelRecipe:
