@@ -13,13 +13,13 @@ import polars as pl
 import torch
 
 from ostinato.data.dataset import Examples, Features, load_examples, load_stream, prepare
-from ostinato.data.sequences import Places
+from ostinato.data.sequences import Ids, Places
 from ostinato.data.targets import TargetFeature
 from ostinato.errors import MissingLibraryError, RecipeError, RunError
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.report import write_report
 from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, predict_examples, probabilities_of
-from ostinato.generation.generate import encode_prompt, generate_ids
+from ostinato.generation.generate import encode_prompt, generate_chunks
 from ostinato.models import Classifier, LanguageModel, build_model
 from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
 from ostinato.storage.files import read_json
@@ -134,6 +134,7 @@ class Run:
         top_k: int | None = None,
         top_p: float = 1.0,
         seed: int = 0,
+        precision: str = "full",
     ) -> str:
         """The prompt and what the language model writes after it; the same seed writes the same text.
 
@@ -142,7 +143,13 @@ class Run:
         """
         return prompt + "".join(
             self.stream(
-                prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+                prompt,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                seed=seed,
+                precision=precision,
             )
         )
 
@@ -155,11 +162,12 @@ class Run:
         top_k: int | None = None,
         top_p: float = 1.0,
         seed: int = 0,
+        precision: str = "full",
     ) -> Iterator[str]:
         """As `generate`, without the prompt, piece by piece as it is written; mistakes are raised at once."""
         if not isinstance(self.model, LanguageModel):
             raise RunError(f"`{self.folder}` is a {self.recipe.model.kind}; only a language model can generate.")
-        tokens = generate_ids(
+        tokens = generate_chunks(
             self.model,
             encode_prompt(self.features, prompt),
             max_new_tokens=max_new_tokens,
@@ -167,14 +175,15 @@ class Run:
             top_k=top_k,
             top_p=top_p,
             seed=seed,
+            precision=precision,
         )
         return self._pieces(tokens, begun=bool(prompt))
 
-    def _pieces(self, tokens: Iterator[int], begun: bool) -> Iterator[str]:
+    def _pieces(self, chunks: Iterator[Ids], begun: bool) -> Iterator[str]:
         between = " " if self.features.input.recipe.unit == "words" else ""
         ids: list[int] = []
-        for token in tokens:
-            ids.append(token)
+        for chunk in chunks:
+            ids.extend(int(token) for token in chunk)
             text = self.features.input.decode(np.asarray(ids, dtype=np.int32))
             if text.endswith("\ufffd"):  # a byte-level subword may end within a character: wait for the rest of it
                 continue

@@ -1,4 +1,4 @@
-"""The core's general kernels against the reference: every variant of a cell, with masks and zoneout, gradients of all."""
+"""The core's general kernels against the reference: every variant of a cell, masks, zoneout, gradients of all."""
 
 from __future__ import annotations
 

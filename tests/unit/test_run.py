@@ -62,7 +62,7 @@ def test_evaluation_on_the_validation_rows_agrees_with_training(classifier: osti
 
 def test_pieces_of_a_stream_make_up_the_text(writer: ostinato.Run) -> None:
     pieces = list(writer.stream("the cat", max_new_tokens=40, seed=5))
-    assert len(pieces) == 40
+    assert 1 < len(pieces) < 40  # the first token alone, then several at a time
     assert "the cat" + "".join(pieces) == writer.generate("the cat", max_new_tokens=40, seed=5)
 
 

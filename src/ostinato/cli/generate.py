@@ -18,13 +18,22 @@ def generate(
     top_k: Annotated[int | None, typer.Option(help="Draw only from so many of the likeliest tokens.")] = None,
     top_p: Annotated[float, typer.Option(help="Draw only from the likeliest tokens that make up this share.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
+    precision: Annotated[
+        str, typer.Option(help="full, or int8: rounded weights, faster where they are large.")
+    ] = "full",
     json: Annotated[bool, typer.Option("--json", help="Print prompt and text as JSON.")] = False,
 ) -> None:
     """Write new text."""
     from ostinato.run import load
 
     pieces = load(run).stream(
-        prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+        prompt,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        precision=precision,
     )
     if json:
         print_json({"prompt": prompt, "text": "".join(pieces), "seed": seed})

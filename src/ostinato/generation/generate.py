@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import cast
 
 import polars as pl
 import torch
-from torch import Tensor
 
 from ostinato.data.dataset import Features
 from ostinato.data.sequences import Ids
-from ostinato.data.vocabulary import END_ID, PAD_ID, UNK_ID
+from ostinato.data.vocabulary import END_ID, UNK_ID
 from ostinato.errors import RecipeError, RunError
-from ostinato.generation.sampling import check_sampling, next_token
+from ostinato.generation.stream import Sampling, TokenStream
 from ostinato.models import LanguageModel
-from ostinato.types import State
 
-Choose = Callable[[Tensor, torch.Generator], Tensor]
+_CHUNK = 64
+"""Tokens drawn before Python sees them; the first comes alone, at once."""
+
+
+def generate_chunks(
+    model: LanguageModel,
+    prompt: Ids,
+    *,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    seed: int = 0,
+    precision: str = "full",
+) -> Iterator[Ids]:
+    """Sampled tokens, some at a time; ends early after `<end>`. `<pad>` and `<unk>` are never drawn.
+
+    Raises `RecipeError` at once, before the first token, for options that describe no distribution, and `BackendError`
+    for a precision that can't run.
+    """
+    if max_new_tokens < 1:
+        raise RecipeError(f"`max_new_tokens` must be a positive integer. Received: {max_new_tokens}.")
+    sampling = Sampling(temperature, top_k, top_p)
+    return _draw(TokenStream(model, precision=precision), prompt, max_new_tokens, sampling, seed)
 
 
 def generate_ids(
@@ -30,36 +51,24 @@ def generate_ids(
     top_p: float = 1.0,
     seed: int = 0,
 ) -> Iterator[int]:
-    """Sampled tokens, one at a time; ends early after `<end>`. `<pad>` and `<unk>` are never drawn.
-
-    Raises `RecipeError` at once, before the first token, for options that describe no distribution.
-    """
-    if max_new_tokens < 1:
-        raise RecipeError(f"`max_new_tokens` must be a positive integer. Received: {max_new_tokens}.")
-    check_sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-
-    def choose(logits: Tensor, generator: torch.Generator) -> Tensor:
-        return next_token(logits, generator, temperature=temperature, top_k=top_k, top_p=top_p)
-
-    return _draw(model, prompt, max_new_tokens, choose, seed)
+    """As `generate_chunks`, one token at a time."""
+    chunks = generate_chunks(
+        model, prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+    )
+    return (int(token) for chunk in chunks for token in chunk)
 
 
-def _draw(model: LanguageModel, prompt: Ids, count: int, choose: Choose, seed: int) -> Iterator[int]:
-    device = next(model.parameters()).device
-    generator = torch.Generator(device=device).manual_seed(seed)
-    states: list[State] | None = None
-    step = torch.from_numpy(prompt.astype("int64")).to(device).unsqueeze(1)  # (L, 1)
-    model.eval()
-    with torch.inference_mode():
-        for _ in range(count):
-            logits, states = model(step, states)
-            last: Tensor = logits[-1]  # (1, V)
-            last[:, [PAD_ID, UNK_ID]] = -torch.inf
-            token = choose(last, generator)
-            yield int(token)
-            if int(token) == END_ID:
-                return
-            step = token.unsqueeze(0)
+def _draw(stream: TokenStream, prompt: Ids, count: int, sampling: Sampling, seed: int) -> Iterator[Ids]:
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.from_numpy(prompt.astype("int64"))
+    stream.skip(ids[:-1].unsqueeze(1))
+    last, size = ids[-1:], 1
+    while count > 0:
+        drawn = stream.draw(last, min(size, count), generator, sampling, END_ID)[:, 0]
+        yield cast("Ids", drawn.numpy())
+        last, count, size = drawn[-1:], count - len(drawn), _CHUNK
+        if int(last) == END_ID:
+            return
 
 
 def encode_prompt(features: Features, prompt: str) -> Ids:

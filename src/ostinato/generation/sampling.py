@@ -10,7 +10,7 @@ from ostinato.errors import RecipeError
 
 def next_token(
     logits: Tensor,
-    generator: torch.Generator,
+    uniforms: Tensor,
     *,
     temperature: float = 1.0,
     top_k: int | None = None,
@@ -18,9 +18,12 @@ def next_token(
 ) -> Tensor:
     """Draw one token a row from softmax(logits / temperature), cut to the likeliest.
 
+    Inverse transform: the first token at which the running sum of what is left, in the order of the vocabulary, passes
+    u times its total. The native core's loop draws the same way, in the same order.
+
     Args:
         logits: (N, V).
-        generator: the source of randomness.
+        uniforms: (N,) float64 in [0, 1), u of each row: the source of randomness.
         temperature: > 0 sharpens below 1 and flattens above; 0 takes the likeliest token.
         top_k: keep only so many of the likeliest tokens (Fan et al. 2018, arXiv:1805.04833).
         top_p: in (0, 1]; keep only the fewest tokens whose probability reaches it (Holtzman et al. 2020,
@@ -40,7 +43,9 @@ def next_token(
         ordered, order = scores.sort(dim=-1, descending=True)
         before = ordered.softmax(dim=-1).cumsum(dim=-1) - ordered.softmax(dim=-1)
         scores = scores.scatter(-1, order, ordered.masked_fill(before >= top_p, -torch.inf))
-    return torch.multinomial(scores.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    passed = scores.softmax(dim=-1).double().cumsum(dim=-1)
+    past = passed > uniforms.to(passed.device).unsqueeze(-1) * passed[..., -1:]
+    return past.to(torch.uint8).argmax(dim=-1)
 
 
 def check_sampling(*, temperature: float, top_k: int | None, top_p: float) -> None:

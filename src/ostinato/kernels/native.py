@@ -203,6 +203,9 @@ class _LayerFunction(torch.autograd.Function):
         return None, needed, None, None, *d_initial, *d_weights, *(None for _ in call.noise)
 
 
+_apply: Any = _LayerFunction.apply
+
+
 def _call(plan: str, values: Tensor, batch_sizes: Tensor, counts: tuple[int, int], rest: Sequence[Tensor]) -> Call:
     """`counts`: how many of `rest` are initial states, and how many weights; the others are noise."""
     first, second = counts[0], counts[0] + counts[1]
@@ -212,7 +215,7 @@ def _call(plan: str, values: Tensor, batch_sizes: Tensor, counts: tuple[int, int
 def _run_eagerly(
     plan: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor], noise: list[Tensor]
 ) -> tuple[Tensor, ...]:
-    found: tuple[Tensor, ...] = _LayerFunction.apply(
+    found: tuple[Tensor, ...] = _apply(
         plan, values, batch_sizes, (len(initial), len(weights)), *initial, *weights, *noise
     )
     return found

@@ -151,7 +151,7 @@ class _Found:
 
 
 def _is_dense(call: Call) -> bool:
-    """Whether all rows have all steps, so that the state before a step lies a step away in the output; not if masked."""
+    """Whether all rows have all steps, so that the state before a step lies a step away in the output; no mask."""
     num_rows, num_steps = call.initial[0].shape[1], len(call.batch_sizes)
     return len(call.values) == num_rows * num_steps and "hidden_mask" not in call.plan.names + call.plan.noise
 
@@ -204,7 +204,7 @@ def _weight_gradients(
         whole = product(found.d_projected[d].t(), unprojected[d], plan.precision)
         gradients["weight_hr"] = whole[: layer.output_size, : layer.hidden_size]
     if found.d_vectors is not None:
-        parts = found.d_vectors[d].sum(0).split([3 * units, units, units, size])
+        parts = torch.split(found.d_vectors[d].sum(0), [3 * units, units, units, size])
         for name, part in zip(("peepholes", "gain_c", "bias_c", "gain_hh"), parts, strict=True):
             gradients[name] = layer.cut_gates(part)
     return [gradients[name] for name in plan.names]

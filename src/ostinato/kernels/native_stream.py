@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -218,7 +218,7 @@ def _tokens(tokens: Tokens, first: StreamedLayer) -> dict[str, Any]:
         if bias is not None:
             sums = sums + (bias - weights["bias_ih"].detach())
         split = sums.view(len(vectors), -1, hidden)
-        given["table"] = cast("Tensor", F.pad(split, (0, units - hidden)).flatten(1).contiguous())
+        given["table"] = F.pad(split, (0, units - hidden)).flatten(1).contiguous()
     else:
         given["vectors"] = F.pad(vectors, (0, padded(vectors.shape[1]) - vectors.shape[1])).contiguous()
     return given

@@ -49,6 +49,11 @@ class LanguageModel(nn.Module):
         logits: Tensor = self.output(self.dropout(self.bridge(hidden)))
         return logits, final
 
+    def head(self) -> tuple[Tensor, Tensor]:
+        """One linear map from the stack's output to the scores: weight (V, P) and bias (V,)."""
+        weight = self.output.weight
+        return (weight @ self.bridge.weight if isinstance(self.bridge, nn.Linear) else weight), self.output.bias
+
     def nats(self, ids: Tensor, targets: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """Sum of -ln p(target) over a window, and the final states."""
         logits, final = self(ids, states)

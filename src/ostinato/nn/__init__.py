@@ -5,6 +5,7 @@ from ostinato.nn.embedding import Embedding
 from ostinato.nn.pooling import AttentionPooling, Pooling, pool_last, pool_max, pool_mean, pool_sum
 from ostinato.nn.recurrent import GRU, LSTM, RNN, build
 from ostinato.nn.stack import RecurrentStack
+from ostinato.nn.stream import Stream
 
 __all__ = [
     "GRU",
@@ -15,6 +16,7 @@ __all__ = [
     "LockedDropout",
     "Pooling",
     "RecurrentStack",
+    "Stream",
     "WordDropout",
     "build",
     "pool_last",

@@ -88,7 +88,7 @@ class Embedding(nn.Module):
             raise ShapeError(f"ids must be integers. Received: {flat.dtype}.")
         flat = flat.long()
         try:
-            vectors = F.embedding(flat, self._vectors(), self.padding_idx)
+            vectors = F.embedding(flat, self.vectors(), self.padding_idx)
         except IndexError as error:
             raise ShapeError(
                 f"ids must run from 0 to `vocab_size` - 1 = {self.vocab_size - 1}. "
@@ -101,7 +101,7 @@ class Embedding(nn.Module):
             vectors = vectors * keep[flat].unsqueeze(-1)
         return vectors if isinstance(ids, Tensor) else ids.with_values(vectors)
 
-    def _vectors(self) -> Tensor:
+    def vectors(self) -> Tensor:
         """(V, embedding_dim): the weight, normalised if there are frequencies."""
         if self.frequencies is None:
             return self.weight

@@ -13,7 +13,8 @@ LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
 
 def _shares(count: int = 4000, **options: object) -> list[float]:
     generator = torch.Generator().manual_seed(0)
-    drawn = next_token(LOGITS.expand(count, -1), generator, **options)  # type: ignore[arg-type]
+    uniforms = torch.rand(count, dtype=torch.float64, generator=generator)
+    drawn = next_token(LOGITS.expand(count, -1), uniforms, **options)  # type: ignore[arg-type]
     return (torch.bincount(drawn, minlength=4) / count).tolist()
 
 
