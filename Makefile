@@ -44,9 +44,14 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(PIP) --editable '.[dev,bench]'
+	@touch $@
+
+bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/text_pipeline.py
 	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/streaming.py
 	$(BIN)/python benchmarks/ragged_layers.py
 	$(BIN)/python benchmarks/textbook_epoch.py
 

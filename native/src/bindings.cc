@@ -167,10 +167,16 @@ NB_MODULE(_native, m) {
   m.def("target", [] { return std::string(ostinato::target().name); });
   m.def("force_target", &ostinato::force_target, "name"_a);
   m.def("has_bf16", [] { return ostinato::target().has_bf16; });
-  m.def("read", [](const nb::ndarray<const float, nb::ndim<1>, nb::device::cpu, nb::c_contig>& values) {
-    nb::gil_scoped_release release;
-    return ostinato::target().f32.read(values.data(), static_cast<int64_t>(values.shape(0)));
-  });
+  m.def(
+      "read",
+      [](const nb::ndarray<const float, nb::ndim<1>, nb::device::cpu, nb::c_contig>& values, int64_t repeats) {
+        nb::gil_scoped_release release;
+        float sum = 0;
+        for (int64_t i = 0; i < repeats; ++i)
+          sum += ostinato::target().f32.read(values.data(), static_cast<int64_t>(values.shape(0)));
+        return sum;
+      },
+      "values"_a, "repeats"_a);
   bind_stream(m);
   m.def("threads_of", [] { return std::string(ostinato::parallel_kind()); });
   m.def(
