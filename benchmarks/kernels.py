@@ -1,10 +1,10 @@
 """Recurrent layers, forward and backward, against torch.nn on the same data: first equal, then timed in turn.
 
-    python benchmarks/kernels.py [--rounds 7] [--only ragged|dense] [--cells LSTM,GRU,RNN] [--report FILE.md]
+    python benchmarks/kernels.py [--rounds 7] [--only ragged|dense|bf16] [--cells LSTM,GRU,RNN] [--report FILE.md]
 
 Ragged lengths are uniform in L/4 … L (seed 0), torch.nn gets them packed. Every ratio is a median of pairs.
 `of GEMM` is the arithmetic of the layer (forward, and twice as much backward) over time, as a share of what a large
-float32 matrix product reaches in the same run.
+float32 matrix product reaches in the same run. `bf16`: products in bfloat16, from 256 units on, against the same float32.
 """
 
 from __future__ import annotations
@@ -45,11 +45,13 @@ class Case:
     steps: int
     hidden: int
     inputs: int
+    precision: str = "full"
 
     def __str__(self) -> str:
         return (
             f"{self.cell:4s} {'bi ' if self.bidirectional else 'uni'} {'ragged' if self.ragged else 'dense '} "
             f"B{self.batch} L{self.steps} H{self.hidden} I{self.inputs}"
+            + (f" {self.precision}" if self.precision != "full" else "")
         )
 
 
@@ -69,7 +71,9 @@ def run(case: Case, rounds: int, peak: float) -> Result:
     lengths = torch.randint(low, case.steps + 1, (case.batch,)).sort(descending=True).values
     lengths[0] = case.steps
     theirs = getattr(torch.nn, case.cell)(case.inputs, case.hidden, bidirectional=case.bidirectional)
-    ours = getattr(ostinato.nn, case.cell)(case.inputs, case.hidden, bidirectional=case.bidirectional)
+    ours = getattr(ostinato.nn, case.cell)(
+        case.inputs, case.hidden, bidirectional=case.bidirectional, precision=case.precision
+    )
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(case.steps, case.batch, case.inputs)
     weight = torch.randn(case.steps, case.batch, case.hidden * (1 + case.bidirectional))
@@ -123,9 +127,10 @@ def check(case, run_ours, run_theirs, batch, ours, theirs, values, x_theirs) -> 
     pairs = [("output", batch.with_values(mine).to_padded(batch_first=False)[0], truth)]
     pairs.append(("input", batch.with_values(values.grad).to_padded(batch_first=False)[0], x_theirs.grad))
     pairs += [(n, p.grad, q.grad) for (n, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True)]
+    bound = 1e-4 if case.precision == "full" else 3e-2  # bfloat16 has 8 bits
     for name, found, expected in pairs:
         error = float((found - expected).detach().abs().max() / expected.detach().abs().max().clamp(min=1e-12))
-        if not error < 1e-4:
+        if not error < bound:
             raise SystemExit(f"{case}: {name} differs from torch.nn by {error:.1e} of its largest value")
 
 
@@ -145,10 +150,31 @@ def geometric_mean(results: list[Result]) -> float:
     return math.exp(statistics.fmean(math.log(r.ratio) for r in results))
 
 
+KINDS = ("ragged", "dense", "bf16")
+
+
+def kind_of(case: Case) -> str:
+    return "bf16" if case.precision == "bf16" else "ragged" if case.ragged else "dense"
+
+
+def cases(cells: list[str], only: str | None) -> list[Case]:
+    found = []
+    for kind in KINDS:
+        if only not in (None, kind) or (kind == "bf16" and not native.has_bf16()):
+            continue
+        for cell in cells:
+            for bidirectional in (False, True):
+                for shape in SHAPES:
+                    if kind != "bf16" or shape[2] >= 256:
+                        precision = "bf16" if kind == "bf16" else "full"
+                        found.append(Case(cell, bidirectional, kind == "ragged", *shape, precision))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", choices=("ragged", "dense"))
+    parser.add_argument("--only", choices=("ragged", "dense", "bf16"))
     parser.add_argument("--cells", default="RNN,LSTM,GRU")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", type=Path)
@@ -164,28 +190,23 @@ def main() -> None:
     ]
     print("\n".join(lines), flush=True)
     results = []
-    for ragged in (True, False):
-        if arguments.only == ("dense" if ragged else "ragged"):
-            continue
-        for cell in arguments.cells.split(","):
-            for bidirectional in (False, True):
-                for shape in SHAPES:
-                    r = run(Case(cell, bidirectional, ragged, *shape), arguments.rounds, peak)
-                    results.append(r)
-                    line = (
-                        f"| {r.case} | {r.ours_s * 1e3:.1f} | {r.theirs_s * 1e3:.1f} | {r.ratio:.2f} | "
-                        f"{r.spread[0]:.2f} … {r.spread[1]:.2f} | {r.share:.0%} |"
-                    )
-                    print(line, flush=True)
-                    lines.append(line)
+    for case in cases(arguments.cells.split(","), arguments.only):
+        r = run(case, arguments.rounds, peak)
+        results.append(r)
+        line = (
+            f"| {r.case} | {r.ours_s * 1e3:.1f} | {r.theirs_s * 1e3:.1f} | {r.ratio:.2f} | "
+            f"{r.spread[0]:.2f} … {r.spread[1]:.2f} | {r.share:.0%} |"
+        )
+        print(line, flush=True)
+        lines.append(line)
     lines.append("")
-    for ragged in (True, False):
+    for kind in KINDS:
         for cells in (("RNN", "LSTM", "GRU"), ("LSTM",), ("RNN", "GRU")):
-            part = [r for r in results if r.case.ragged == ragged and r.case.cell in cells]
+            part = [r for r in results if kind_of(r.case) == kind and r.case.cell in cells]
             if part:
                 worst = min(part, key=lambda r: r.ratio)
                 lines.append(
-                    f"{'ragged' if ragged else 'dense'} {'+'.join(cells)}: geometric mean {geometric_mean(part):.2f}, "
+                    f"{kind} {'+'.join(cells)}: geometric mean {geometric_mean(part):.2f}, "
                     f"worst {worst.ratio:.2f} ({worst.case})"
                 )
                 print(lines[-1])

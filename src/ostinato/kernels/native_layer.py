@@ -106,7 +106,8 @@ def backward(
     states, d_states = layer.pad_states(call.initial, call.initial), layer.pad_states(d_final, call.initial)
     out, lstm, count = layer.pad_output(output), plan.kind == "lstm", len(values)
     shape = (layer.num_directions, count, layer.output_units)
-    found = _Found(torch.empty_like(gates))
+    d_gates = torch.empty_like(gates)
+    found = _Found(d_gates, d_gates)
     if not _is_dense(call):
         found.before = values.new_empty(shape)
     if plan.resets_after:
@@ -128,7 +129,9 @@ def backward(
         d_states[1] if lstm else None, found.d_gates, found.d_hidden_n, found.d_projected, found.before, False,
         torch.get_num_threads(), None if d_memory is None else d_memory.contiguous(), extras,
     )  # fmt: skip
-    d_values = _value_gradients(layer, found.d_gates) if need_values else values.new_empty(0)
+    if plan.precision == "bf16":
+        found.d_products = d_gates.bfloat16()
+    d_values = _value_gradients(layer, found) if need_values else values.new_empty(0)
     before = _Before(out, states[0], found.before, layer)
     d_weights = [
         gradient
@@ -140,9 +143,10 @@ def backward(
 
 @dataclass
 class _Found:
-    """What the core's backward pass writes."""
+    """What the core's backward pass writes; `d_products` is d_gates in the precision of products, rounded once."""
 
     d_gates: Tensor
+    d_products: Tensor
     before: Tensor | None = None
     d_hidden_n: Tensor | None = None
     d_projected: Tensor | None = None
@@ -171,14 +175,14 @@ class _Before:
         rows = self._h_0.shape[1]
         later, first = (gradient[rows:], gradient[:rows]) if d == 0 else (gradient[:-rows], gradient[-rows:])
         earlier = own[:-rows] if d == 0 else own[rows:]
-        return product(later.t(), earlier, self._precision).addmm_(first.t(), self._h_0[d])
+        return product(later.t(), earlier, self._precision).addmm_(first.t().to(self._h_0.dtype), self._h_0[d])
 
 
-def _value_gradients(layer: Layer, d_gates: Tensor) -> Tensor:
+def _value_gradients(layer: Layer, found: _Found) -> Tensor:
     """(sum L, I), or of the sums themselves."""
     if not layer.plan.projected:
-        return product(d_gates, layer.weight_ih(), layer.plan.precision)
-    split = d_gates.view(len(d_gates), -1, layer.units)
+        return product(found.d_products, layer.weight_ih(), layer.plan.precision)
+    split = found.d_gates.view(len(found.d_gates), -1, layer.units)
     return cut(split, layer.hidden_size).flatten(1)
 
 
@@ -188,12 +192,12 @@ def _weight_gradients(
     """Of the weights of direction `d`, in their order."""
     plan, units = layer.plan, layer.units
     size = layer.num_gates * units
-    own = found.d_gates[:, d * size : (d + 1) * size]
+    own = found.d_products[:, d * size : (d + 1) * size]
     gradients = {"weight_hh": _recurrent_gradient(layer, d, own, found, before, memory)}
     if not plan.projected:
         gradients["weight_ih"] = layer.cut_gates(product(own.t(), values, plan.precision))
     if "bias_ih" in plan.names:
-        d_bias = own.sum(0)
+        d_bias = found.d_gates[:, d * size : (d + 1) * size].sum(0)
         gradients["bias_ih"] = layer.cut_gates(d_bias)
         if found.d_hidden_n is not None:
             d_bias = torch.cat([d_bias[: 2 * units], found.d_hidden_n[d].sum(0)])
