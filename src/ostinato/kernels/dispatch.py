@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ostinato import cells
 from ostinato.cells import Cell, Weights
@@ -29,6 +30,8 @@ from ostinato.types import Ragged, State
 logger = logging.getLogger("ostinato")
 
 ENVIRONMENT_VARIABLE = "OSTINATO_BACKEND"
+_TABLE_SHARE = 4
+"""A table is projected if it has at most this part of the tokens' number: gathering and scattering cost, too."""
 ABILITIES = {
     "noise": "it knows no recurrent dropout and no zoneout",
     "all_states": "it does not give the state after every step",
@@ -56,6 +59,7 @@ class Backend:
             returns as in ``dispatch.layer``, for a backend that takes both directions at once. Without an ability it is
             called without the argument.
         abilities: which of ``noise``, ``all_states`` and ``bf16`` (the argument ``precision``) it can.
+        reads_tables: whether its ``layer`` takes ``table``.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Backend:
     placeholder: bool = False
     layer: Layer | None = None
     abilities: frozenset[str] = frozenset()
+    reads_tables: bool = False
 
     def reason(
         self, cell: Cell, device: torch.device, dtype: torch.dtype, needs: frozenset[str] = frozenset()
@@ -156,6 +161,7 @@ def layer(
     noise: Sequence[Noise | None] | None = None,
     all_states: bool = False,
     precision: str = "full",
+    table: Tensor | None = None,
 ) -> tuple[Tensor, list[State], list[State]]:
     """Choose a backend and run one layer, in one direction or in both.
 
@@ -170,6 +176,8 @@ def layer(
             input what is kept there, whichever way the direction runs.
         all_states: return the state after every step as well.
         precision: ``full``, or ``bf16`` for products in bfloat16 with sums and state in float32.
+        table: (V, I), with values (sum L,) that are its row numbers: the input is ``table[values]``. A backend that
+            ``reads_tables`` projects the table in place of every token where the table is small.
 
     Returns:
         outputs (sum L, D*H); for each direction its state at each row's own end, an empty row's being as it began; and
@@ -184,7 +192,13 @@ def layer(
     needs = frozenset(asked)
     if precision != "full":
         asked["precision"], needs = precision, needs | {precision}
-    backend = choose(requested, cell, batch.values.device, batch.values.dtype, needs)
+    like = batch.values if table is None else table
+    backend = choose(requested, cell, like.device, like.dtype, needs)
+    if table is not None:
+        if backend.reads_tables and _TABLE_SHARE * len(table) <= len(batch.values):
+            asked["table"] = table
+        else:
+            batch = batch.with_values(F.embedding(batch.values, table))
     seen = None if torch.compiler.is_compiling() else _RECORD.get()
     if seen is not None:
         seen.extend([backend.name] * len(states))
@@ -280,7 +294,15 @@ _PLAIN_LOOP = frozenset({"noise", "all_states"})
 register(Backend("reference", lambda *_: None, reference.scan, priority=0, abilities=_PLAIN_LOOP))
 register(Backend("torch", torch_backend.unavailable_reason, torch_backend.scan, priority=10))
 register(
-    Backend("native", native.unavailable_reason, None, priority=20, layer=native.layer, abilities=native.ABILITIES)
+    Backend(
+        "native",
+        native.unavailable_reason,
+        None,
+        priority=20,
+        layer=native.layer,
+        abilities=native.ABILITIES,
+        reads_tables=True,
+    )
 )
 for _name in _RESERVED:
     register(_placeholder(_name))

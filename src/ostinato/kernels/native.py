@@ -101,10 +101,11 @@ def layer(
     noise: Sequence[Noise | None] | None = None,
     all_states: bool = False,
     precision: str = "full",
+    table: Tensor | None = None,
 ) -> tuple[Tensor, list[State], list[State]]:
     """Run a layer, both directions at once; arguments and returns as in `dispatch.layer`."""
     if len(batch.batch_sizes) == 0:
-        empty = [no_outputs(cell, batch.values, state) for state in states]
+        empty = [no_outputs(cell, state[0], state) for state in states]
         return torch.cat(empty, dim=1), list(states), [tuple(p[:0] for p in s) for s in states] if all_states else []
     dtype = weights[0]["weight_hh"].dtype
     if precision == "bf16" and (dtype != torch.float32 or not has_bf16()):
@@ -113,12 +114,14 @@ def layer(
             f"`precision` = bf16 needs float32 weights and an instruction set with bf16 products: {why}.",
             hint='use precision="full"',
         )
-    values, sizes = batch.values.to(dtype), batch.batch_sizes
+    values = batch.values.to(dtype) if table is None else table.to(dtype)
+    sizes = batch.batch_sizes
     initial = [torch.stack(parts).to(dtype) for parts in zip(*states, strict=True)]  # (D, N, P), (D, N, H)
     with torch.autocast("cpu", enabled=False):
         named, tensors = _stack_noise(noise or [], values)
-        if cell.layer_norm:
+        if cell.layer_norm or table is not None:
             values = torch.cat([_project(cell, values, weight) for weight in weights], dim=1)
+            values = values if table is None else values.index_select(0, batch.values)
             weights = [_without_input(cell, weight) for weight in weights]
         plan = Plan(kind_of(cell), tuple(weights[0]), named, not getattr(cell, "reset_after", True), precision)
         flat = [tensor for direction in weights for tensor in direction.values()]
@@ -153,12 +156,12 @@ def _stack_noise(noise: Sequence[Noise | None], values: Tensor) -> tuple[tuple[s
 
 
 def _project(cell: Cell, values: Tensor, weights: Weights) -> Tensor:
-    """The input's sums with every bias but a b_hn that stands apart, (sum L, G*H), for layer norm: torch's own."""
+    """The input's sums with every bias but a b_hn that stands apart, (sum L, G*H), by torch's own operations."""
     sums = cell.project(values, weights)
     if "bias_hh" not in weights:
         return sums
     bias = weights["bias_hh"]
-    if isinstance(cell, Gru):
+    if isinstance(cell, Gru) and cell.reset_after:
         bias = torch.cat([bias[: 2 * len(bias) // 3], bias.new_zeros(len(bias) // 3)])
     return sums + bias
 
@@ -166,7 +169,7 @@ def _project(cell: Cell, values: Tensor, weights: Weights) -> Tensor:
 def _without_input(cell: Cell, weights: Weights) -> dict[str, Tensor]:
     """What is left of the weights once the input is projected."""
     left = {name: w for name, w in weights.items() if name not in ("weight_ih", "bias_ih", "bias_hh", "gain_ih")}
-    if isinstance(cell, Gru) and "bias_hh" in weights:
+    if isinstance(cell, Gru) and cell.reset_after and "bias_hh" in weights:
         left["bias_hn"] = weights["bias_hh"][2 * len(weights["bias_hh"]) // 3 :]
     return left
 
@@ -179,10 +182,11 @@ class _LayerFunction(torch.autograd.Function):
         ctx: Any, plan: str, values: Tensor, batch_sizes: Tensor, counts: tuple[int, int], *rest: Tensor
     ) -> tuple[Tensor, ...]:
         call = _call(plan, values, batch_sizes, counts, rest)
-        output, final, saved = native_layer.forward(call)
+        output, final, saved = native_layer.forward(call, consume=True)
         ctx.plan, ctx.counts = plan, counts
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(values, batch_sizes, output, *saved, *rest)
+        kept = saved[0] if call.plan.projected else values  # sums are consumed, and not needed again
+        ctx.save_for_backward(kept, batch_sizes, output, *saved, *rest)
         returned = (output, final[0], final[-1] if len(final) > 1 else values.new_empty(0), *saved)
         ctx.mark_non_differentiable(
             *(part for i, part in enumerate(returned[3:]) if i != 1 or call.plan.kind != "lstm")

@@ -55,11 +55,16 @@ class Call:
     noise: Sequence[Tensor]
 
 
-def forward(call: Call) -> tuple[Tensor, list[Tensor], Saved]:
-    """Output (sum L, D*P), final states shaped as the initial ones, and what `backward` needs."""
+def forward(call: Call, consume: bool = False) -> tuple[Tensor, list[Tensor], Saved]:
+    """Output (sum L, D*P), final states shaped as the initial ones, and what `backward` needs.
+
+    Args:
+        call: the layer and its input.
+        consume: whether values that are sums may be overwritten.
+    """
     plan, values = call.plan, call.values
     layer = Layer(plan, call.initial, call.weights)
-    gates = layer.project(values)
+    gates = layer.project(values, consume)
     count, lstm = len(values), plan.kind == "lstm"
     shape = (layer.num_directions, count, layer.units)
     output = values.new_empty(count, layer.num_directions * layer.output_units)

@@ -94,8 +94,10 @@ class Layer:
         """(D*G*units, I)."""
         return _join([self.pad_gates(weights["weight_ih"]) for weights in self.directions])
 
-    def project(self, values: Tensor) -> Tensor:
-        """(sum L, I) -> (sum L, D*G*units): x W_ih^T and all biases but GRU's b_hn, in memory of its own.
+    def project(self, values: Tensor, consume: bool = False) -> Tensor:
+        """(sum L, I) -> (sum L, D*G*units): x W_ih^T and all biases but GRU's b_hn.
+
+        In memory of its own, unless the values are the sums themselves and may be consumed.
 
         Padded units are filled in after the product: infinite inputs times their zero weights would be NaN.
         """
@@ -106,7 +108,7 @@ class Layer:
             gates = product(values, weight.t(), self.plan.precision, self.bias())
         split = gates.view(-1, self.num_directions * self.num_gates, self.hidden_size)
         full = _pad(split, self.units).flatten(1)
-        return full.clone() if full.data_ptr() == values.data_ptr() else full
+        return full if consume or full.data_ptr() != values.data_ptr() else full.clone()
 
     def weight_hh(self) -> list[Tensor]:
         """(G*units, output_units) for each direction."""

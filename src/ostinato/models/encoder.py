@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -74,15 +74,25 @@ class RecurrentEncoder(nn.Module):
             ids: tokens, a tensor (L, N) or a Ragged.
             states: the initial state of each layer, as returned; none: zeros.
         """
-        return self.run(self.embedding(ids), states)
+        if self.training and (self.word_dropout.p or self.input_dropout.p):
+            return self.run(self.embedding(ids), states)
+        return self._run_layers(ids, states, self.embedding.table())
 
     def run(self, vectors: VectorsT, states: list[State] | None = None) -> tuple[VectorsT, list[State]]:
         """As `forward`, from the embedded tokens on."""
-        hidden = self.input_dropout(self.word_dropout(vectors))
+        return self._run_layers(self.input_dropout(self.word_dropout(vectors)), states)
+
+    def _run_layers(
+        self, hidden: IdsT, states: list[State] | None, table: Tensor | None = None
+    ) -> tuple[IdsT, list[State]]:
+        """All layers; with a table the first one reads ids."""
         final: list[State] = []
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(cast("list[RecurrentStack]", list(self.layers))):
             state = None if states is None else states[number]
-            hidden, after = layer(hidden, state if state is None or len(state) > 1 else state[0])
+            hx = state if state is None or len(state) > 1 else state[0]
+            hidden, after = (
+                layer.forward_tokens(hidden, table, hx) if number == 0 and table is not None else layer(hidden, hx)
+            )
             final.append(after if isinstance(after, tuple) else (after,))
             hidden = self.hidden_dropout(hidden)
         return hidden, final

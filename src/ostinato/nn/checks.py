@@ -90,6 +90,17 @@ def check_features(values: Tensor, size: int, name: str, dtype: torch.dtype, dev
         )
 
 
+def check_ids(ids: Tensor, vocab_size: int) -> None:
+    """Raise a ShapeError unless ``ids`` are integers from 0 to ``vocab_size`` - 1."""
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        raise ShapeError(f"ids must be integers. Received: {ids.dtype}.")
+    if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < vocab_size:
+        raise ShapeError(
+            f"ids must run from 0 to `vocab_size` - 1 = {vocab_size - 1}. "
+            f"Received: {int(ids.min())} to {int(ids.max())}."
+        )
+
+
 def check_state(hx: Tensor | State, names: tuple[str, ...], shapes: tuple[tuple[int, ...], ...], like: Tensor) -> State:
     """``hx`` as a tuple of one tensor for each of ``names``, after checking shape, dtype and device."""
     states = (hx,) if isinstance(hx, Tensor) else tuple(hx)

@@ -94,12 +94,29 @@ class Embedding(nn.Module):
                 f"ids must run from 0 to `vocab_size` - 1 = {self.vocab_size - 1}. "
                 f"Received: {int(flat.min())} to {int(flat.max())}."
             ) from error
-        if self.training and self.embedding_dropout > 0:
-            keep = self.weight.new_empty(self.vocab_size).bernoulli_(1 - self.embedding_dropout)
-            if self.embedding_dropout < 1:
-                keep = keep / (1 - self.embedding_dropout)
+        keep = self._keep()
+        if keep is not None:
             vectors = vectors * keep[flat].unsqueeze(-1)
         return vectors if isinstance(ids, Tensor) else ids.with_values(vectors)
+
+    def table(self) -> Tensor:
+        """(V, embedding_dim): the vectors as `forward` gathers them, dropout of token types included.
+
+        The padding vector gets no gradient.
+        """
+        vectors = self.vectors()
+        if self.padding_idx is not None:
+            fixed = torch.zeros(self.vocab_size, 1, dtype=torch.bool, device=vectors.device)
+            fixed[self.padding_idx] = True
+            vectors = torch.where(fixed, vectors.detach(), vectors)
+        return vectors if (keep := self._keep()) is None else vectors * keep.unsqueeze(1)
+
+    def _keep(self) -> Tensor | None:
+        """(V,): which token types are kept this time, scaled; None: all."""
+        if not self.training or self.embedding_dropout == 0:
+            return None
+        keep = self.weight.new_empty(self.vocab_size).bernoulli_(1 - self.embedding_dropout)
+        return keep / (1 - self.embedding_dropout) if self.embedding_dropout < 1 else keep
 
     def vectors(self) -> Tensor:
         """(V, embedding_dim): the weight, normalised if there are frequencies."""

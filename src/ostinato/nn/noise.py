@@ -15,7 +15,12 @@ from ostinato.types import Ragged
 
 
 def draw_noise(
-    ragged: Ragged, sizes: tuple[int, ...], recurrent_dropout: float, zoneout: tuple[float, ...], training: bool
+    ragged: Ragged,
+    sizes: tuple[int, ...],
+    recurrent_dropout: float,
+    zoneout: tuple[float, ...],
+    training: bool,
+    like: Tensor,
 ) -> Noise | None:
     """The noise of one layer in one direction for one call, or None if there is none.
 
@@ -28,13 +33,14 @@ def draw_noise(
         zoneout: for each tensor of the state the probability that a value keeps that of the step before: drawn anew at
             every step while training, in evaluation the share of the old value, its expectation.
         training: whether the layer is.
+        like: has the dtype and device wanted.
     """
     mask = None
     if training and recurrent_dropout:
-        mask = draw_mask((ragged.num_rows, sizes[0]), recurrent_dropout, ragged.values)
+        mask = draw_mask((ragged.num_rows, sizes[0]), recurrent_dropout, like)
         mask = mask.index_select(0, ragged.sorted_indices)
     shares = tuple(
-        _draw_shares((ragged.values.shape[0], size), p, ragged.values, training) if p else None
+        _draw_shares((ragged.values.shape[0], size), p, like, training) if p else None
         for size, p in zip(sizes, zoneout, strict=True)
     )
     return Noise(mask, shares if any(zoneout) else ()) if mask is not None or any(zoneout) else None

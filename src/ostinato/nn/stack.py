@@ -20,6 +20,7 @@ from ostinato.nn.noise import draw_noise, drop_weights
 from ostinato.types import Counts, Ragged, State
 
 Sequences: TypeAlias = "Tensor | PackedSequence | Ragged"
+TokensT = TypeVar("TokensT", Tensor, Ragged)
 SequencesT = TypeVar("SequencesT", Tensor, PackedSequence, Ragged)
 
 
@@ -179,6 +180,38 @@ class RecurrentStack(nn.Module):
             return restore(output), final, [tuple(restore(part) for part in parts) for parts in every]
         return restore(output), final
 
+    def forward_tokens(
+        self, ids: TokensT, table: Tensor | None = None, hx: Tensor | State | None = None
+    ) -> tuple[TokensT, Tensor | State]:
+        """As ``forward`` on ``table[ids]``, a vector for each token, which need not be made.
+
+        Where the tokens are many and the table is small, its projection ``table W_ih^T`` is computed once, (V, G*H),
+        and gathered: V products in place of sum L, forward and backward.
+
+        Args:
+            ids: row numbers of the table, (L, N), (N, L) with ``batch_first``, or a Ragged of (sum L,).
+            table: (V, I), with ``requires_grad`` where it is learnt. None: one-hot, V = I.
+            hx: as ``forward``.
+
+        Returns:
+            the output, of the ids' own kind with ``output_size`` features, and the final state, as ``forward``.
+
+        Raises:
+            ShapeError: if the ids are no integers, or one is outside the table.
+        """
+        weight = next(iter(self._weights(0).values()))
+        table = torch.eye(self.input_size, dtype=weight.dtype, device=weight.device) if table is None else table
+        checks.check_features(table, self.input_size, "input_size", weight.dtype, weight.device)
+        ragged = ids if isinstance(ids, Ragged) else Ragged.from_padded(ids, None, self.batch_first)
+        checks.check_ids(ragged.values, len(table))
+        output, state, _ = self._run(ragged, hx, False, table)
+        final = state[0] if len(state) == 1 else state
+        if isinstance(ids, Ragged):
+            return output, final
+        num_rows, num_steps = ids.shape if self.batch_first else (ids.shape[1], ids.shape[0])
+        dense = output.values.view(num_steps, num_rows, self.output_size)
+        return dense.transpose(0, 1) if self.batch_first else dense, final
+
     def extra_repr(self) -> str:
         """The arguments that differ from their defaults, as torch.nn prints them."""
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -232,14 +265,14 @@ class RecurrentStack(nn.Module):
         return packed, restore
 
     def _run(
-        self, ragged: Ragged, hx: Tensor | State | None, all_states: bool
+        self, ragged: Ragged, hx: Tensor | State | None, all_states: bool, table: Tensor | None = None
     ) -> tuple[Ragged, State, list[tuple[Ragged, ...]]]:
         """The output, the final states (D*num_layers, N, H), and where asked the states of each layer at all steps."""
-        initial = self._initial_state(ragged, hx)
+        initial = self._initial_state(ragged, hx, ragged.values if table is None else table)
         finals: list[State] = []
         every: list[tuple[Ragged, ...]] = []
         for layer in range(self.num_layers):
-            output, ends, steps = self._run_layer(layer, ragged, initial, all_states)
+            output, ends, steps = self._run_layer(layer, ragged, initial, all_states, table if layer == 0 else None)
             finals.extend(ends)
             if all_states:
                 every.append(tuple(ragged.with_values(torch.cat(parts, 1)) for parts in zip(*steps, strict=True)))
@@ -250,23 +283,26 @@ class RecurrentStack(nn.Module):
         return ragged, tuple(part.index_select(1, ragged.unsorted_indices) for part in stacked), every
 
     def _run_layer(
-        self, layer: int, ragged: Ragged, initial: State, all_states: bool
+        self, layer: int, ragged: Ragged, initial: State, all_states: bool, table: Tensor | None
     ) -> tuple[Tensor, list[State], list[State]]:
         """One layer, with its draws; returns as ``dispatch.layer``."""
         indices = range(layer * self.num_directions, (layer + 1) * self.num_directions)
         states = [tuple(part[index] for part in initial) for index in indices]
         weights = [drop_weights(self._weights(index), self.weight_dropout, self.training) for index in indices]
         noise = [
-            draw_noise(ragged, self._state_sizes, self.recurrent_dropout, self.zoneout, self.training) for _ in indices
+            draw_noise(ragged, self._state_sizes, self.recurrent_dropout, self.zoneout, self.training, states[0][0])
+            for _ in indices
         ]
-        return dispatch.layer(self.backend, self.cell, ragged, states, weights, noise, all_states, self.precision)
+        return dispatch.layer(
+            self.backend, self.cell, ragged, states, weights, noise, all_states, self.precision, table
+        )
 
-    def _initial_state(self, ragged: Ragged, hx: Tensor | State | None) -> State:
-        """Initial states (D*num_layers, N, H) in the order of the packed rows."""
+    def _initial_state(self, ragged: Ragged, hx: Tensor | State | None, like: Tensor) -> State:
+        """Initial states (D*num_layers, N, H) in the order of the packed rows, in the dtype of `like`."""
         shapes = tuple((self.num_directions * self.num_layers, ragged.num_rows, size) for size in self._state_sizes)
         if hx is None:
-            return tuple(ragged.values.new_zeros(shape) for shape in shapes)
-        states = checks.check_state(hx, self.cell.state_names, shapes, ragged.values)
+            return tuple(like.new_zeros(shape) for shape in shapes)
+        states = checks.check_state(hx, self.cell.state_names, shapes, like)
         return tuple(part.index_select(1, ragged.sorted_indices) for part in states)
 
     def _weights(self, index: int) -> dict[str, Tensor]:
