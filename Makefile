@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types unit native-test format bench clean
+.PHONY: demo test lint types unit native-test native-race-test native-arm-test format bench clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -34,11 +34,21 @@ types: $(VENV)/.installed-dev
 unit: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
-# The core's own tests under AddressSanitizer and UBSan; they need a C++ compiler and CMake, no Python.
-native-test:
-	cmake -S native -B build/native-test -DOSTINATO_TESTS=ON -DOSTINATO_SANITIZE=ON -DCMAKE_BUILD_TYPE=None
-	cmake --build build/native-test --parallel 2
-	build/native-test/test_layer
+# The core's own tests under AddressSanitizer and UBSan, and under ThreadSanitizer; they need a C++ compiler and CMake, no
+# Python.
+native-test: native-test-address,undefined
+native-race-test: native-test-thread
+native-test-%:
+	cmake -S native -B build/native-$* -DOSTINATO_TESTS=ON -DOSTINATO_SANITIZE=$* -DCMAKE_BUILD_TYPE=None
+	cmake --build build/native-$* --parallel 2
+	build/native-$*/test_layer
+
+# The same tests compiled for 64-bit ARM (NEON), run in an emulator: needs g++-aarch64-linux-gnu and qemu-user-static.
+native-arm-test:
+	cmake -S native -B build/native-arm -DOSTINATO_TESTS=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	  -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_BUILD_TYPE=None
+	cmake --build build/native-arm --parallel 2
+	qemu-aarch64-static build/native-arm/test_layer
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

@@ -166,7 +166,7 @@ void project(GeneralWalk<T, Product>& walk, const ForwardBuffers<T>& b, const Ex
   for (int64_t k = 0; k < walk.rows && x.zoneout_h; ++k) {
     const T* share = x.zoneout_h + (walk.step.first + walk.row(k)) * b.size;
     for (int64_t j = 0; j < b.size; j += kLanes<T>)
-      store(walk.to[k] + j, keep(share, j, load(row[k].h_previous + j), load(static_cast<const T*>(walk.to[k]) + j)));
+      store(walk.to[k] + j, keep(share, j, row[k].h_previous, load(static_cast<const T*>(walk.to[k]) + j)));
   }
 }
 

@@ -62,11 +62,12 @@ OSTINATO_INLINE void add_to(T* at, Vector<T> v) {
   store(at, Vector<T>(load(static_cast<const T*>(at)) + v));
 }
 
+// `old` is read only where there is a share: under a projection it is shorter than the row.
 template <class T>
-OSTINATO_INLINE Vector<T> keep(const T* share, int64_t j, Vector<T> old, Vector<T> proposed) {
+OSTINATO_INLINE Vector<T> keep(const T* share, int64_t j, const T* old, Vector<T> proposed) {
   if (!share) return proposed;
   const Vector<T> kept = load(share + j);
-  return kept * old + (T(1) - kept) * proposed;
+  return kept * load(old + j) + (T(1) - kept) * proposed;
 }
 
 // Recurrent sums to their place: normalised and scaled, added to `gates`; GRU's last third to `memory`.
@@ -128,7 +129,7 @@ struct ElmanRow {
         h = tanh<T>(sum);
       }
       store(row.gates + j, h);
-      store(row.h + j, keep(row.zoneout_h, j, load(row.h_previous + j), h));
+      store(row.h + j, keep(row.zoneout_h, j, row.h_previous, h));
     }
   }
 
@@ -180,8 +181,8 @@ struct RowCell<T, CellKind::lstm> {
     const Moments<T> m = row.gain_c ? moments<T>(H, row.count, c_at) : Moments<T>{};
     for (int64_t j = 0; j < H; j += kLanes<T>) {
       const V c = c_at(j), seen = row.gain_c ? V((c - m.mean) * m.inverse_std * load(row.gain_c + j) + load(row.bias_c + j)) : c;
-      store(row.h + j, keep(row.zoneout_h, j, load(row.h_previous + j), V(load(gates + 3 * H + j) * tanh<T>(seen))));
-      if (row.zoneout_c) store(row.memory + j, keep(row.zoneout_c, j, load(row.memory_previous + j), c));
+      store(row.h + j, keep(row.zoneout_h, j, row.h_previous, V(load(gates + 3 * H + j) * tanh<T>(seen))));
+      if (row.zoneout_c) store(row.memory + j, keep(row.zoneout_c, j, row.memory_previous, c));
     }
   }
 
@@ -281,7 +282,7 @@ struct RowCell<T, CellKind::gru> {
     store(row.gates + j, r);
     store(row.gates + row.hidden + j, z);
     store(row.gates + 2 * row.hidden + j, n);
-    store(row.h + j, keep(row.zoneout_h, j, before, V(n + z * (before - n))));
+    store(row.h + j, keep(row.zoneout_h, j, row.h_previous, V(n + z * (before - n))));
   }
 
   // d_h becomes the part that reaches h before without a product.

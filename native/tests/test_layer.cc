@@ -6,6 +6,7 @@
 #include <random>
 
 #include "ostinato/layer.h"
+#include "ostinato/stream.h"
 
 using namespace ostinato;
 
@@ -47,6 +48,36 @@ struct Problem {
     fill(x, L * D * G * H, 1.0);
   }
 
+  // What may be added to the cell, for every direction: random, or such that it changes nothing.
+  void add_extras(bool neutral, bool norm, bool reset_before) {
+    std::mt19937 random(11);
+    auto fill = [&](std::vector<T>& v, int64_t n, double low, double high) {
+      std::uniform_real_distribution<double> uniform(low, high);
+      v.resize(n);
+      for (T& e : v) e = static_cast<T>(uniform(random));
+    };
+    fill(mask, D * N * P, neutral ? 1 : 0.5, neutral ? 1 : 1.5);
+    fill(zoneout_h, D * L * P, 0, neutral ? 0 : 1);
+    if (lstm()) fill(zoneout_c, D * L * H, 0, neutral ? 0 : 1);
+    if (lstm()) fill(peepholes, D * 3 * H, neutral ? 0 : -0.5, neutral ? 0 : 0.5);
+    if (norm) fill(gain, D * G * H, 0.5, 1.5);
+    if (norm && lstm()) fill(gain_c, D * H, 0.5, 1.5), fill(bias_c, D * H, -0.5, 0.5);
+    this->reset_before = reset_before;
+  }
+
+  Extras<T> extras() const {
+    auto data = [](const std::vector<T>& v) { return v.empty() ? nullptr : v.data(); };
+    Extras<T> x{};
+    x.count = H;
+    x.reset_before = reset_before;
+    x.hidden_mask = data(mask), x.zoneout_h = data(zoneout_h), x.zoneout_c = data(zoneout_c);
+    x.peepholes = data(peepholes), x.gain_hh = data(gain), x.gain_c = data(gain_c), x.bias_c = data(bias_c);
+    return x;
+  }
+
+  std::vector<T> mask, zoneout_h, zoneout_c, peepholes, gain, gain_c, bias_c;
+  bool reset_before = false;
+
   bool lstm() const { return kind == CellKind::lstm; }
   bool gru() const { return kind == CellKind::gru; }
   bool projects() const { return P != H; }
@@ -54,12 +85,12 @@ struct Problem {
 
 template <class T>
 struct Result {
-  std::vector<T> gates, output, memory, unprojected, h_n, c_n;
+  std::vector<T> gates, output, memory, unprojected, h_n, c_n, normalised, inverse_std;
 };
 
 template <class T>
 Result<T> run_core(const Problem<T>& p, int threads) {
-  Result<T> r{p.x, std::vector<T>(p.L * p.D * p.P), {}, {}, p.h0, {}};
+  Result<T> r{p.x, std::vector<T>(p.L * p.D * p.P), {}, {}, p.h0, {}, {}, {}};
   if (p.lstm() || p.gru()) r.memory.resize(p.D * p.L * p.H);
   if (p.projects()) r.unprojected.resize(p.D * p.L * p.H);
   if (p.lstm()) r.c_n = p.c0;
@@ -68,10 +99,15 @@ Result<T> run_core(const Problem<T>& p, int threads) {
   a.layout = {static_cast<int64_t>(p.sizes.size()), p.N, p.sizes.data(), p.offsets.data()};
   a.hidden = p.H, a.size = p.P, a.sum_l = p.L, a.num_directions = static_cast<int>(p.D), a.num_threads = threads;
   a.reverse = p.reverse;
+  a.extras = p.extras();
+  if (!p.gain.empty()) {
+    r.normalised.resize(p.D * p.L * p.G * p.H), r.inverse_std.resize(p.D * p.L);
+    a.extras.normalised = r.normalised.data(), a.extras.inverse_std = r.inverse_std.data();
+  }
   for (int d = 0; d < p.D; ++d) {
     a.weight_hh[d] = p.w[d].data();
     a.weight_hr[d] = p.projects() ? p.wr[d].data() : nullptr;
-    a.bias_hn[d] = p.gru() ? p.bn[d].data() : nullptr;
+    a.bias_hn[d] = p.gru() && !p.reset_before ? p.bn[d].data() : nullptr;
   }
   a.h_0 = p.h0.data(), a.c_0 = p.lstm() ? p.c0.data() : nullptr;
   a.gates = r.gates.data(), a.output = r.output.data(), a.h_n = r.h_n.data();
@@ -147,6 +183,14 @@ std::vector<double> gradient(const Problem<double>& p, const Result<double>& r, 
   a.d_gates = d_gates.data(), a.d_hidden_n = p.gru() ? d_n.data() : nullptr;
   a.d_projected = p.projects() ? d_p.data() : nullptr;
   a.h_previous = before.data();
+  a.extras = p.extras();
+  std::vector<double> d_vectors(p.D * p.N * (5 + p.G) * p.H), d_recurrent(r.normalised.size());
+  std::vector<double> normalised = r.normalised, inverse_std = r.inverse_std;
+  a.extras.d_vectors = d_vectors.data();
+  if (!p.gain.empty()) {
+    a.extras.normalised = normalised.data(), a.extras.inverse_std = inverse_std.data();
+    a.extras.d_recurrent = d_recurrent.data();
+  }
   run(a);
   return d_gates;
 }
@@ -186,6 +230,88 @@ void check(const Problem<T>& p, const std::string& where) {
   }
 }
 
+// What may be added: where it changes nothing, the plain cell's numbers; else gradients against differences.
+template <class T>
+void check_extras(Problem<T> p, const std::string& where) {
+  const std::vector<double> truth = run_plainly(p);
+  p.add_extras(true, false, false);
+  for (int threads : {1, 2, 5}) {
+    const Result<T> r = run_core(p, threads);
+    double worst = 0;
+    for (size_t i = 0; i < truth.size(); ++i) worst = std::fmax(worst, std::fabs(truth[i] - r.output[i]));
+    expect(worst < (sizeof(T) == 4 ? 2e-5 : 1e-12), "output with extras that change nothing", where);
+  }
+  if constexpr (sizeof(T) == 8) {
+    if (p.kind == CellKind::elman_relu) return;
+    for (bool norm : {false, true}) {
+      p.add_extras(false, norm, false);
+      check_gradient(p, where + (norm ? " layer norm" : " extras"));
+      p.gain.clear(), p.gain_c.clear(), p.bias_c.clear();
+    }
+    if (!p.gru()) return;
+    p.add_extras(false, false, true);
+    check_gradient(p, where + " reset before");
+  }
+}
+
+// A stream, a step at a time, against the layer: forward, dense, from zeros.
+template <class T>
+void check_stream(Problem<T> p, Precision precision, const std::string& where) {
+  std::fill(p.h0.begin(), p.h0.end(), T(0)), std::fill(p.c0.begin(), p.c0.end(), T(0));
+  const int64_t I = 16, steps = static_cast<int64_t>(p.sizes.size());
+  std::vector<T> weight_ih(p.G * p.H * I), x(steps * p.N * I);
+  std::mt19937 random(5);
+  std::normal_distribution<double> normal(0, 0.3);
+  for (T& e : weight_ih) e = static_cast<T>(normal(random));
+  for (T& e : x) e = static_cast<T>(normal(random));
+  for (int64_t at = 0; at < p.L; ++at)
+    for (int64_t g = 0; g < p.G * p.H; ++g) {
+      double sum = 0;
+      for (int64_t k = 0; k < I; ++k) sum += static_cast<double>(weight_ih[g * I + k]) * static_cast<double>(x[at * I + k]);
+      p.x[at * p.G * p.H + g] = static_cast<T>(sum);
+    }
+  StreamLayer<T> layer{};
+  layer.kind = p.kind, layer.inputs = I, layer.hidden = layer.count = p.H, layer.size = layer.outputs = p.P;
+  layer.weight_ih = weight_ih.data(), layer.weight_hh = p.w[0].data();
+  layer.weight_hr = p.projects() ? p.wr[0].data() : nullptr;
+  layer.bias_hn = p.gru() ? p.bn[0].data() : nullptr;
+  std::vector<T> found(p.L * p.P);
+  Stream<T> stream({layer}, {}, p.N, precision, 2);
+  stream.run(x.data(), 1, found.data());
+  stream.run(x.data() + p.N * I, steps - 1, found.data() + p.N * p.P);
+  const Result<T> r = run_core(p, 1);
+  double worst = 0;
+  for (size_t i = 0; i < found.size(); ++i) worst = std::fmax(worst, std::fabs(static_cast<double>(found[i] - r.output[i])));
+  expect(worst < (precision == Precision::int8 ? 0.1 : sizeof(T) == 4 ? 2e-5 : 1e-12), "stream", where);
+}
+
+template <class T>
+void check_text(const std::string& where) {
+  const int64_t V = 21, H = 32, N = 3, count = 40;
+  std::vector<T> table(V * 4 * H), weight_hh(4 * H * H), weight(V * H), bias(V);
+  std::mt19937 random(9);
+  std::normal_distribution<double> normal(0, 0.5);
+  for (auto* part : {&table, &weight_hh, &weight, &bias})
+    for (T& e : *part) e = static_cast<T>(normal(random));
+  StreamLayer<T> layer{};
+  layer.kind = CellKind::lstm, layer.inputs = 16, layer.hidden = layer.count = layer.size = layer.outputs = H;
+  layer.weight_hh = weight_hh.data();
+  StreamTokens<T> tokens;
+  tokens.vocab_size = V, tokens.table = table.data(), tokens.weight = weight.data(), tokens.bias = bias.data();
+  tokens.banned = {0, 1};
+  std::vector<double> uniforms(count * N);
+  std::uniform_real_distribution<double> uniform;
+  for (double& u : uniforms) u = uniform(random);
+  for (const Sampling& how : {Sampling{1, 0, 1, -1}, Sampling{0.7, 5, 0.9, 4}, Sampling{0, 0, 1, -1}}) {
+    std::vector<int64_t> ids = {3, 4, 5}, drawn(count * N, -1);
+    Stream<T> stream({layer}, tokens, N, Precision::full, 2);
+    const int64_t made = stream.draw(ids.data(), count, uniforms.data(), how, drawn.data());
+    bool good = made >= 1 && made <= count;
+    for (int64_t i = 0; i < count * N; ++i) good = good && drawn[i] > 1 && drawn[i] < V;
+    expect(good, "text", where);
+  }
+}
+
 template <class T>
 void check_all(const std::string& name) {
   const std::vector<std::vector<int64_t>> layouts = {{1}, {3, 3, 3, 3}, {13, 12, 12, 7, 7, 6, 1, 1}};
@@ -201,9 +327,15 @@ void check_all(const std::string& name) {
               const std::string where = name + " cell " + std::to_string(static_cast<int>(kind)) + " H " +
                                         std::to_string(H) + " P " + std::to_string(P) + " D " + std::to_string(D) +
                                         " bytes " + std::to_string(sizeof(T));
-              check(Problem<T>(kind, H, P, D, reverse, N, sizes), where);
+              const Problem<T> p(kind, H, P, D, reverse, N, sizes);
+              check(p, where);
+              if (H < 80 && !reverse) check_extras(p, where);
             }
+        const Problem<T> dense(kind, H, P, 1, false, 3, {3, 3, 3, 3});
+        check_stream(dense, Precision::full, name + " stream H " + std::to_string(H));
+        if (sizeof(T) == 4) check_stream(dense, Precision::int8, name + " int8 stream H " + std::to_string(H));
       }
+  check_text<T>(name);
 }
 
 }  // namespace
