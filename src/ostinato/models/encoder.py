@@ -59,6 +59,7 @@ class RecurrentEncoder(nn.Module):
                     weight_dropout=recipe.weight_dropout,
                     zoneout=_zoneout(recipe),
                     precision=recipe.precision,
+                    recompute=recipe.recompute and recipe.kind != "language_model",
                 )
             )
         self.layers = nn.ModuleList(layers)
@@ -77,6 +78,18 @@ class RecurrentEncoder(nn.Module):
         if self.training and (self.word_dropout.p or self.input_dropout.p):
             return self.run(self.embedding(ids), states)
         return self._run_layers(ids, states, self.embedding.table())
+
+    def zero_states(self, num_rows: int) -> list[State]:
+        """The state of each layer before the first step."""
+        like = self.embedding.weight
+        stacks = cast("list[RecurrentStack]", list(self.layers))
+        return [
+            tuple(
+                like.new_zeros(stack.num_directions * stack.num_layers, num_rows, size)
+                for size in stack.cell.state_sizes(stack.hidden_size, stack.proj_size)
+            )
+            for stack in stacks
+        ]
 
     def run(self, vectors: VectorsT, states: list[State] | None = None) -> tuple[VectorsT, list[State]]:
         """As `forward`, from the embedded tokens on."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.models.encoder import RecurrentEncoder
+from ostinato.nn import recompute_through_time
 from ostinato.recipe import ModelRecipe
 from ostinato.types import State
 
@@ -33,7 +35,7 @@ class LanguageModel(nn.Module):
         self.encoder = RecurrentEncoder(recipe, vocab_size, counts)
         self.dropout = nn.Dropout(recipe.head_dropout)
         size = self.encoder.output_size
-        self.tied = recipe.tie_embeddings
+        self.tied, self.recompute = recipe.tie_embeddings, recipe.recompute
         self.bridge = (
             nn.Linear(size, recipe.embedding_dim, bias=False)
             if self.tied and size != recipe.embedding_dim
@@ -55,7 +57,19 @@ class LanguageModel(nn.Module):
         return (weight @ self.bridge.weight if isinstance(self.bridge, nn.Linear) else weight), self.output.bias
 
     def nats(self, ids: Tensor, targets: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """Sum of -ln p(target) over a window, and the final states."""
+        """Sum of -ln p(target) over a window, and the final states.
+
+        With `recompute` the window's loss is summed up in stretches of sqrt(L) steps, whose activations are computed
+        again in the backward pass; each stretch then draws its own dropout masks.
+        """
+        if self.recompute and torch.is_grad_enabled():
+            begin = self.encoder.zero_states(ids.shape[1]) if states is None else states
+            return recompute_through_time(
+                lambda parts, before: self._nats(parts[0], parts[1], before), begin, [ids, targets]
+            )
+        return self._nats(ids, targets, states)
+
+    def _nats(self, ids: Tensor, targets: Tensor, states: list[State] | None) -> tuple[Tensor, list[State]]:
         logits, final = self(ids, states)
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum"), final
 

@@ -3,6 +3,7 @@
 from ostinato.nn.dropout import LockedDropout, WordDropout
 from ostinato.nn.embedding import Embedding
 from ostinato.nn.pooling import AttentionPooling, Pooling, pool_last, pool_max, pool_mean, pool_sum
+from ostinato.nn.recompute import recompute_through_time
 from ostinato.nn.recurrent import GRU, LSTM, RNN, build
 from ostinato.nn.stack import RecurrentStack
 from ostinato.nn.stream import Stream
@@ -23,4 +24,5 @@ __all__ = [
     "pool_max",
     "pool_mean",
     "pool_sum",
+    "recompute_through_time",
 ]

@@ -48,6 +48,7 @@ class RNN(RecurrentStack):
         weight_dropout: float = 0.0,
         zoneout: float | tuple[float, ...] = 0.0,
         precision: str = "full",
+        recompute: bool = False,
     ) -> None:
         check_flags(layer_norm=layer_norm)
         if nonlinearity not in ("tanh", "relu"):
@@ -68,6 +69,7 @@ class RNN(RecurrentStack):
             weight_dropout=weight_dropout,
             zoneout=zoneout,
             precision=precision,
+            recompute=recompute,
         )
         self.nonlinearity = nonlinearity
 
@@ -105,6 +107,7 @@ class LSTM(RecurrentStack):
         weight_dropout: float = 0.0,
         zoneout: float | tuple[float, ...] = 0.0,
         precision: str = "full",
+        recompute: bool = False,
     ) -> None:
         check_flags(peepholes=peepholes, layer_norm=layer_norm)
         super().__init__(
@@ -124,6 +127,7 @@ class LSTM(RecurrentStack):
             weight_dropout=weight_dropout,
             zoneout=zoneout,
             precision=precision,
+            recompute=recompute,
         )
 
 
@@ -159,6 +163,7 @@ class GRU(RecurrentStack):
         weight_dropout: float = 0.0,
         zoneout: float | tuple[float, ...] = 0.0,
         precision: str = "full",
+        recompute: bool = False,
     ) -> None:
         check_flags(reset_after=reset_after, layer_norm=layer_norm)
         super().__init__(
@@ -177,6 +182,7 @@ class GRU(RecurrentStack):
             weight_dropout=weight_dropout,
             zoneout=zoneout,
             precision=precision,
+            recompute=recompute,
         )
 
 
@@ -196,6 +202,7 @@ def build(
     weight_dropout: float = 0.0,
     zoneout: float | tuple[float, ...] = 0.0,
     precision: str = "full",
+    recompute: bool = False,
 ) -> RecurrentStack:
     """A stack of the registered cell called ``cell``; the arguments are those of ``RecurrentStack``.
 
@@ -222,4 +229,5 @@ def build(
         weight_dropout=weight_dropout,
         zoneout=zoneout,
         precision=precision,
+        recompute=recompute,
     )

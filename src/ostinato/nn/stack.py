@@ -17,6 +17,7 @@ from ostinato.errors import RecipeError, ShapeError
 from ostinato.kernels import dispatch
 from ostinato.nn import checks
 from ostinato.nn.noise import draw_noise, drop_weights
+from ostinato.nn.recompute import run_layer
 from ostinato.types import Counts, Ragged, State
 
 Sequences: TypeAlias = "Tensor | PackedSequence | Ragged"
@@ -51,6 +52,8 @@ class RecurrentStack(nn.Module):
         zoneout: probability in [0, 1] that a value of the state keeps that of the step before (Krueger et al. 2017);
             in evaluation the state is its expectation. One for all tensors of the state, or one each: (h, c).
         precision: ``full``, or ``bf16``: products in bfloat16, with sums, state and weights kept in float32.
+        recompute: keep only input, output and the states between stretches of sqrt(L) steps for the backward pass,
+            which then computes the activations again: less memory for a third more time (``ostinato.nn.recompute``).
 
     Raises:
         RecipeError: if the arguments describe no possible layer.
@@ -82,10 +85,11 @@ class RecurrentStack(nn.Module):
         weight_dropout: float = 0.0,
         zoneout: float | tuple[float, ...] = 0.0,
         precision: str = "full",
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         checks.check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        checks.check_flags(bias=bias, batch_first=batch_first, bidirectional=bidirectional)
+        checks.check_flags(bias=bias, batch_first=batch_first, bidirectional=bidirectional, recompute=recompute)
         checks.check_probability(dropout=dropout)
         checks.check_precision(precision)
         dispatch.check_name(backend)
@@ -100,6 +104,7 @@ class RecurrentStack(nn.Module):
         self.proj_size = proj_size
         self.backend = backend
         self.precision = precision
+        self.recompute = recompute
         checks.check_regularisers(self.cell, recurrent_dropout, weight_dropout)
         self.recurrent_dropout = float(recurrent_dropout)
         self.weight_dropout = float(weight_dropout)
@@ -217,7 +222,7 @@ class RecurrentStack(nn.Module):
         parts = [f"{self.input_size}, {self.hidden_size}"]
         defaults: dict[str, Any] = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
         defaults |= {"bidirectional": False, "backend": "auto", "recurrent_dropout": 0.0, "weight_dropout": 0.0}
-        defaults |= {"zoneout": (0.0,) * len(self.zoneout), "precision": "full"}
+        defaults |= {"zoneout": (0.0,) * len(self.zoneout), "precision": "full", "recompute": False}
         for name, default in defaults.items():
             value = getattr(self, name)
             if value != default:
@@ -293,9 +298,8 @@ class RecurrentStack(nn.Module):
             draw_noise(ragged, self._state_sizes, self.recurrent_dropout, self.zoneout, self.training, states[0][0])
             for _ in indices
         ]
-        return dispatch.layer(
-            self.backend, self.cell, ragged, states, weights, noise, all_states, self.precision, table
-        )
+        run = run_layer if self.recompute and torch.is_grad_enabled() else dispatch.layer
+        return run(self.backend, self.cell, ragged, states, weights, noise, all_states, self.precision, table)
 
     def _initial_state(self, ragged: Ragged, hx: Tensor | State | None, like: Tensor) -> State:
         """Initial states (D*num_layers, N, H) in the order of the packed rows, in the dtype of `like`."""

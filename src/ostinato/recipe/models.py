@@ -127,6 +127,11 @@ class ModelRecipe(Component):
     )
     head_dropout: Probability = Field(0.0, description="on what the head reads")
     backend: Literal["auto", "reference", "torch", "native", "triton"] = "auto"
+    recompute: bool = Field(
+        False,
+        description="keep no activations but at every sqrt(L)-th step, and compute them again in the backward pass: "
+        "memory as sqrt(L) (language model: of the window `training.bptt`) for about a third more time",
+    )
     precision: Literal["full", "bf16"] = Field(
         "full", description="bf16: products of the recurrent layers in bfloat16, sums, state and weights in float32"
     )
