@@ -62,6 +62,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/text_pipeline.py
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/streaming.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/ragged_layers.py
 	$(BIN)/python benchmarks/textbook_epoch.py
 

@@ -4,7 +4,8 @@
 
 Ragged lengths are uniform in L/4 … L (seed 0), torch.nn gets them packed. Every ratio is a median of pairs.
 `of GEMM` is the arithmetic of the layer (forward, and twice as much backward) over time, as a share of what a large
-float32 matrix product reaches in the same run. `bf16`: products in bfloat16, from 256 units on, against the same float32.
+float32 matrix product reaches in the same run. `bf16`: our products in bfloat16, from 256 units on,
+against torch's float32.
 """
 
 from __future__ import annotations

@@ -145,9 +145,11 @@ void backward(CellKind kind, const Sizes& sizes, const Arrays& weight_hh, const 
 
 // Every step allocates and frees the same large buffers. By default glibc gives such memory back to the system and asks
 // for it again, and each of its pages then costs a fault: up to a third of a small layer's time. Keep up to 256 MB.
-void keep_freed_memory() {
+// Not while `keep` is false: what outlives a stretch of steps then lies apart from its large buffers, which could not be
+// used again once small things stood between them.
+void keep_freed_memory(bool keep) {
 #if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest value it takes
+  mallopt(M_MMAP_THRESHOLD, keep ? 32 << 20 : 128 << 10);  // the largest value it takes, and its default
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   mallopt(M_TOP_PAD, 16 << 20);
 #endif
@@ -157,7 +159,8 @@ void keep_freed_memory() {
 
 NB_MODULE(_native, m) {
   m.doc() = "The native core of Ostinato. Use ostinato.kernels.native.";
-  keep_freed_memory();
+  keep_freed_memory(true);
+  m.def("keep_freed_memory", &keep_freed_memory, "keep"_a);
   m.attr("UNIT_MULTIPLE") = ostinato::kUnitMultiple;
   m.def("targets", [] {
     std::vector<std::tuple<std::string, bool>> found;

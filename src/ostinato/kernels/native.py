@@ -9,7 +9,8 @@ weights are sums over rows, whose order the number of threads may change.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
@@ -60,6 +61,23 @@ def target() -> str | None:
         except ValueError as error:
             raise BackendError(f"environment variable {TARGET_VARIABLE}: {error}.") from error
     return str(core.target())
+
+
+@contextmanager
+def large_buffers_apart() -> Iterator[None]:
+    """Take large buffers from the system one by one inside the ``with`` block, and give them back at once.
+
+    For a walk that leaves small things behind after every stretch: where they lie between freed buffers, no later buffer
+    fits there, and memory grows with every stretch. Costs a fault for every page of a buffer.
+    """
+    if core is None:
+        yield
+        return
+    core.keep_freed_memory(False)
+    try:
+        yield
+    finally:
+        core.keep_freed_memory(True)
 
 
 def threads_of() -> str | None:

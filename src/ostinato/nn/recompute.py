@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ostinato.cells import Cell, Weights
 from ostinato.errors import ShapeError
-from ostinato.kernels import dispatch
+from ostinato.kernels import dispatch, native
 from ostinato.kernels.noise import Noise
 from ostinato.types import Ragged, State
 
@@ -70,9 +70,10 @@ def recompute_through_time(
         return loss, *(part for state in after for part in state)
 
     losses = []
-    for start in range(0, length, size):
-        loss, *flat = _checkpoint(run, *(sequence[start : start + size] for sequence in sequences), *flat)
-        losses.append(loss)
+    with native.large_buffers_apart():
+        for start in range(0, length, size):
+            loss, *flat = _checkpoint(run, *(sequence[start : start + size] for sequence in sequences), *flat)
+            losses.append(loss)
     return torch.stack(losses).sum(), _split(flat, counts)
 
 
