@@ -3,9 +3,9 @@
     python benchmarks/memory.py [--lengths 1000,10000,100000,1000000] [--limit-gb 16] [--report FILE.md]
 
 LSTM 128, embedding 32, 80 characters, one row. `full`: backpropagation through all steps at once; `recompute`: the same
-gradients, activations computed again (`ostinato.nn.recompute_through_time`); `truncated`: windows of 256 steps, the
-state carried on. Each in a process of its own; the peak is that of the pass, above what the process held before. A full pass
-that would not fit in the limit is not started: its estimate is printed.
+gradients, activations computed again (`ostinato.nn.recompute_through_time`); `truncated`: windows of 256 steps,
+the state carried on. Each in a process of its own; the peak is that of the pass, above what the process held before. A
+full pass that would not fit in the limit is not started: its estimate is printed.
 """
 
 from __future__ import annotations

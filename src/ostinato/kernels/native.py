@@ -67,8 +67,8 @@ def target() -> str | None:
 def large_buffers_apart() -> Iterator[None]:
     """Take large buffers from the system one by one inside the ``with`` block, and give them back at once.
 
-    For a walk that leaves small things behind after every stretch: where they lie between freed buffers, no later buffer
-    fits there, and memory grows with every stretch. Costs a fault for every page of a buffer.
+    For a walk that leaves small things behind after every stretch: where they lie between freed buffers, no later
+    buffer fits there, and memory grows with every stretch. Costs a fault for every page of a buffer.
     """
     if core is None:
         yield

@@ -111,7 +111,18 @@ def load_recipe(source: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """YAML that `build_recipe` reads back to an equal recipe."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML that escapes the line breaks of Unicode, which a reader would take for a space."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = '"' if set(text) & set("\x85\u2028\u2029") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 class _Loader(yaml.SafeLoader):

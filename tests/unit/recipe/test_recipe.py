@@ -144,6 +144,11 @@ def test_what_is_written_reads_back_equal(mapping: dict[str, Any]) -> None:
     assert build_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
 
 
+@pytest.mark.parametrize("name", ["a\x85b", "\u2028", "a\u2029"])
+def test_line_breaks_of_unicode_survive(name: str) -> None:
+    assert yaml.safe_load(dump_recipe(build_recipe({"name": name})))["name"] == name
+
+
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("model:\n  hidden_size: 8\n", encoding="utf-8")
