@@ -1,6 +1,6 @@
 """One step at a time, batch 1, one core: ours against ONNX Runtime and torch's cells; and text, character by character.
 
-    python benchmarks/streaming.py [--rounds 5] [--sizes 64,128,256,512,1024] [--report FILE.md]
+    python benchmarks/streaming.py [--rounds 5] [--sizes 64,128,256,512,1024] [--run RUN] [--report FILE.md]
 
 An LSTM with as many inputs as units. First all three give the same numbers, then they are timed in turn; a ratio is a
 median of pairs. `loop`: the steps of a sequence inside the native loop; `step`: one call from Python a step, as the
@@ -23,7 +23,9 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+import ostinato
 import ostinato.nn
+from ostinato.data.dataset import prepare
 from ostinato.generation.stream import Sampling, TokenStream
 from ostinato.kernels import native
 from ostinato.kernels.native_layer import core
@@ -191,10 +193,23 @@ def measure_text(rounds: int) -> list[str]:
     return lines
 
 
+def measure_loss(folder: Path) -> list[str]:
+    """What int8 costs a trained language model, on its own validation text."""
+    run = ostinato.load(folder)
+    text = torch.from_numpy(np.asarray(prepare(run.recipe).validation).astype("int64"))[:50_000].unsqueeze(1)
+    lines = ["", "| trained model, validation text (the first 50,000 tokens) | nats a token |", "|---|---|"]
+    for precision in ("full", "int8"):
+        scores = TokenStream(run.model, 1, precision).read(text[:-1])
+        nats = torch.nn.functional.cross_entropy(scores[:, 0], text[1:, 0])
+        lines.append(f"| {run.recipe.name}, {precision} | {float(nats):.4f} |")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", default="64,128,256,512,1024")
+    parser.add_argument("--run", type=Path, help="a trained language model, to measure what int8 costs it")
     parser.add_argument("--report", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -205,6 +220,7 @@ def main() -> None:
         *measure_steps([int(size) for size in arguments.sizes.split(",")], arguments.rounds),
         "",
         *measure_text(arguments.rounds),
+        *(measure_loss(arguments.run) if arguments.run else []),
     ]
     print("\n".join(lines))
     if arguments.report:

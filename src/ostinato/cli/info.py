@@ -31,7 +31,9 @@ def info(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
     if found["native"]["target"]:
         sets = ", ".join(name if here else f"{name} (not here)" for name, here in found["native"]["targets"].items())
         stdout.print(
-            f"\nnative core: {found['native']['target']} of {sets}; runs in {found['native']['threads']}", markup=False
+            f"\nnative core: {found['native']['target']} of {sets}; "
+            f"bf16 products: {'yes' if found['native']['bf16'] else 'no'}; runs in {found['native']['threads']}",
+            markup=False,
         )
     stdout.print(f"\ncells: {', '.join(found['cells'])}\nrecipes: {', '.join(found['recipes'])}", markup=False)
 
@@ -55,7 +57,12 @@ def collect() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "data": os.environ.get("OSTINATO_DATA") or "OSTINATO_DATA is not set",
         "backends": dispatch.available(),
-        "native": {"target": native.target(), "targets": native.targets(), "threads": native.threads_of()},
+        "native": {
+            "target": native.target(),
+            "targets": native.targets(),
+            "bf16": native.has_bf16(),
+            "threads": native.threads_of(),
+        },
         "cells": cells.names(),
         "recipes": list(ready_recipes()),
     }

@@ -53,7 +53,8 @@ class RecurrentStack(nn.Module):
             in evaluation the state is its expectation. One for all tensors of the state, or one each: (h, c).
         precision: ``full``, or ``bf16``: products in bfloat16, with sums, state and weights kept in float32.
         recompute: keep only input, output and the states between stretches of sqrt(L) steps for the backward pass,
-            which then computes the activations again: less memory for a third more time (``ostinato.nn.recompute``).
+            which then computes the activations again: less memory for one more forward pass, in short stretches
+            (``ostinato.nn.recompute``).
 
     Raises:
         RecipeError: if the arguments describe no possible layer.

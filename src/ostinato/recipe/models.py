@@ -130,7 +130,7 @@ class ModelRecipe(Component):
     recompute: bool = Field(
         False,
         description="keep no activations but at every sqrt(L)-th step, and compute them again in the backward pass: "
-        "memory as sqrt(L) (language model: of the window `training.bptt`) for about a third more time",
+        "memory as sqrt(L) (language model: of the window `training.bptt`) for one more forward pass",
     )
     precision: Literal["full", "bf16"] = Field(
         "full", description="bf16: products of the recurrent layers in bfloat16, sums, state and weights in float32"
