@@ -59,7 +59,7 @@ class RecurrentEncoder(nn.Module):
                     weight_dropout=recipe.weight_dropout,
                     zoneout=_zoneout(recipe),
                     precision=recipe.precision,
-                    recompute=recipe.recompute and recipe.kind != "language_model",
+                    recompute=recipe.recompute,
                 )
             )
         self.layers = nn.ModuleList(layers)

@@ -32,7 +32,8 @@ class LanguageModel(nn.Module):
 
     def __init__(self, recipe: ModelRecipe, vocab_size: int, counts: Tensor | None = None) -> None:
         super().__init__()
-        self.encoder = RecurrentEncoder(recipe, vocab_size, counts)
+        # `nats` recomputes layers and head together; layers that did so by themselves would run once more
+        self.encoder = RecurrentEncoder(recipe.model_copy(update={"recompute": False}), vocab_size, counts)
         self.dropout = nn.Dropout(recipe.head_dropout)
         size = self.encoder.output_size
         self.tied, self.recompute = recipe.tie_embeddings, recipe.recompute

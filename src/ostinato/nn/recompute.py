@@ -9,7 +9,7 @@ et al., "Memory-Efficient Backpropagation Through Time", NeurIPS 2016.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from ostinato.cells import Cell, Weights
 from ostinato.errors import ShapeError
 from ostinato.kernels import dispatch, native
 from ostinato.kernels.noise import Noise
+from ostinato.nn.checks import check_positive
 from ostinato.types import Ragged, State
 
 StepFunction = Callable[[list[Tensor], list[State]], tuple[Tensor, list[State]]]
@@ -38,13 +39,14 @@ def recompute_through_time(
         function: (part of each sequence, states) -> (summed loss of the part, states after it).
         states: at the beginning.
         sequences: (L, ...) each, cut along their first axis; such as ids and targets.
-        num_steps: of a chunk; sqrt(L), rounded up, by default.
+        num_steps: of a chunk, >= 1; sqrt(L), rounded up, by default.
 
     Returns:
         the sum of all losses, and the final states.
 
     Raises:
         ShapeError: if there is no step, or the sequences differ in length.
+        RecipeError: if `num_steps` is no positive integer.
 
     Example:
         >>> layer = torch.nn.GRU(3, 4)
@@ -60,8 +62,10 @@ def recompute_through_time(
         raise ShapeError(
             f"`sequences` must have the same number of steps, at least one. Received: {[len(s) for s in sequences]}."
         )
+    if num_steps is not None:
+        check_positive(num_steps=num_steps)
     length = lengths.pop()
-    size = num_steps or _chunk(length)
+    size = _chunk(length) if num_steps is None else num_steps
     counts = [len(state) for state in states]
     flat = [part for state in states for part in state]
 
@@ -71,8 +75,9 @@ def recompute_through_time(
 
     losses = []
     with native.large_buffers_apart():
-        for start in range(0, length, size):
-            loss, *flat = _checkpoint(run, *(sequence[start : start + size] for sequence in sequences), *flat)
+        # one split, whose gradient is one concatenation; that of a slice is as long as the sequence, for every chunk
+        for parts in zip(*(torch.split(sequence, size) for sequence in sequences), strict=True):
+            loss, *flat = _checkpoint(run, *parts, *flat, draws=True)
             losses.append(loss)
     return torch.stack(losses).sum(), _split(flat, counts)
 
@@ -126,29 +131,29 @@ class _Chunks:
 
     def run(self, state: State) -> tuple[Tensor, State, list[Tensor]]:
         """Output, final state, and where asked each tensor of the state after every step."""
-        sizes = self._batch.batch_sizes
         pieces: list[list[Tensor]] = []
-        num_states = len(state)
-        size, offset = _chunk(len(sizes)), 0
-        for start in range(0, len(sizes), size) or [0]:
-            part = self._part(start, min(start + size, len(sizes)), offset)
-            offset += len(part.values)
+        num_states, offset = len(state), 0
+        for part in self._parts():
 
             def step(values: Tensor, *rest: Tensor, part: Ragged = part, at: int = offset) -> tuple[Tensor, ...]:
-                return self._step(part.with_values(values), at - len(values), rest, num_states)
+                return self._step(part.with_values(values), at, rest, num_states)
 
             found = _checkpoint(step, part.values, *state, *self._weights)
             state = tuple(found[1 : 1 + num_states])
             pieces.append([found[0], *found[1 + num_states :]])
+            offset += len(part.values)
         output, *every = (torch.cat(parts) for parts in zip(*pieces, strict=True))
         return output, state, every
 
-    def _part(self, start: int, stop: int, offset: int) -> Ragged:
-        """Steps from `start` to `stop` of every row."""
-        batch, sizes = self._batch, self._batch.batch_sizes[start:stop]
-        values = batch.values[offset : offset + int(sizes.sum())]
-        lengths = (batch.lengths - start).clamp(0, stop - start)
-        return Ragged(values, sizes, batch.sorted_indices, batch.unsorted_indices, lengths)
+    def _parts(self) -> Iterator[Ragged]:
+        """The chunks, of every row the same steps; one without a step where there is none."""
+        batch = self._batch
+        size = _chunk(len(batch.batch_sizes))
+        sizes = torch.split(batch.batch_sizes, size)
+        values = torch.split(batch.values, [int(each.sum()) for each in sizes])
+        for number, (own, counts) in enumerate(zip(values, sizes, strict=True)):
+            lengths = (batch.lengths - number * size).clamp(0, len(counts))
+            yield Ragged(own, counts, batch.sorted_indices, batch.unsorted_indices, lengths)
 
     def _step(self, part: Ragged, offset: int, rest: Sequence[Tensor], num_states: int) -> tuple[Tensor, ...]:
         noise = self._noise
@@ -172,10 +177,13 @@ def _turned(batch: Ragged, zoneout: tuple[Tensor | None, ...]) -> tuple[Tensor |
     return tuple(None if part is None else batch.with_values(part).reversed().values for part in zoneout)
 
 
-def _checkpoint(function: Callable[..., tuple[Tensor, ...]], *arguments: Tensor) -> tuple[Tensor, ...]:
+def _checkpoint(
+    function: Callable[..., tuple[Tensor, ...]], *arguments: Tensor, draws: bool = False
+) -> tuple[Tensor, ...]:
+    """`function(*arguments)`, run again in the backward pass; `draws`: it draws numbers, the same ones both times."""
     if not torch.is_grad_enabled():
         return function(*arguments)
-    found: Any = checkpoint(function, *arguments, use_reentrant=False)
+    found: Any = checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=draws)
     return tuple(found)
 
 

@@ -299,7 +299,8 @@ class RecurrentStack(nn.Module):
             draw_noise(ragged, self._state_sizes, self.recurrent_dropout, self.zoneout, self.training, states[0][0])
             for _ in indices
         ]
-        run = run_layer if self.recompute and torch.is_grad_enabled() else dispatch.layer
+        again = self.recompute and torch.is_grad_enabled() and not torch.compiler.is_exporting()
+        run = run_layer if again else dispatch.layer
         return run(self.backend, self.cell, ragged, states, weights, noise, all_states, self.precision, table)
 
     def _initial_state(self, ragged: Ragged, hx: Tensor | State | None, like: Tensor) -> State:

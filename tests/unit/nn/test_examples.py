@@ -17,6 +17,7 @@ MODULES = (
     "ostinato.nn.dropout",
     "ostinato.nn.embedding",
     "ostinato.nn.pooling",
+    "ostinato.nn.recompute",
     "ostinato.nn.recurrent",
     "ostinato.nn.stack",
 )

@@ -97,6 +97,18 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(
     assert _bytes(folder) == whole
 
 
+def test_a_window_as_long_as_the_text_trains_alike_with_recomputation(book: Path, tmp_path: Path) -> None:
+    def losses(name: str, recompute: bool) -> list[float]:
+        recipe = _language_model(book, epochs=2, bptt=1_000_000, batch_size=4)
+        network = recipe.model.model_copy(update={"recompute": recompute, "hidden_dropout": 0.0})
+        _, events = _bytes(train_recipe(recipe.model_copy(update={"model": network}), tmp_path / name, Observer()))
+        return [event["loss"] for event in events if event["kind"] == "step"]
+
+    plain = losses("plain", False)
+    assert len(plain) == 2
+    assert losses("recomputed", True) == pytest.approx(plain, rel=1e-5)
+
+
 def test_a_crash_between_checkpoints_goes_back_to_the_last_one(
     polarity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
