@@ -1,6 +1,6 @@
 """Memory and speed of one forward and backward pass through one sequence of a language model, by its length.
 
-    python benchmarks/memory.py [--lengths 1000,10000,100000,1000000] [--limit-gb 16] [--report FILE.md]
+    python benchmarks/memory.py [--lengths 1000,10000,30000,100000,300000,1000000] [--limit-gb 16] [--report FILE.md]
 
 LSTM 128, embedding 32, 80 characters, one row. `full`: backpropagation through all steps at once; `recompute`: the same
 gradients, activations computed again (`ostinato.nn.recompute_through_time`); `truncated`: windows of 256 steps,
@@ -70,7 +70,7 @@ def measure(way: str, length: int, limit_gb: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lengths", default="1000,10000,100000,1000000")
+    parser.add_argument("--lengths", default="1000,10000,30000,100000,300000,1000000")
     parser.add_argument("--limit-gb", type=float, default=16.0)
     parser.add_argument("--report", type=Path)
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)

@@ -149,7 +149,7 @@ void backward(CellKind kind, const Sizes& sizes, const Arrays& weight_hh, const 
 // used again once small things stood between them.
 void keep_freed_memory(bool keep) {
 #if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, keep ? 32 << 20 : 128 << 10);  // the largest value it takes, and its default
+  mallopt(M_MMAP_THRESHOLD, keep ? 32 << 20 : 16 << 10);  // 32 MB is the largest value it takes
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   mallopt(M_TOP_PAD, 16 << 20);
 #endif
