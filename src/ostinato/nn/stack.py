@@ -210,6 +210,7 @@ class RecurrentStack(nn.Module):
         checks.check_features(table, self.input_size, "input_size", weight.dtype, weight.device)
         ragged = ids if isinstance(ids, Ragged) else Ragged.from_padded(ids, None, self.batch_first)
         checks.check_ids(ragged.values, len(table))
+        ragged = ragged.with_values(ragged.values.long())
         output, state, _ = self._run(ragged, hx, False, table)
         final = state[0] if len(state) == 1 else state
         if isinstance(ids, Ragged):

@@ -25,7 +25,8 @@ class Stream:
 
     `precision="int8"` rounds weights to 8 bits, w ≈ s_r q with a scale for each row r of a matrix, |q| ≤ 127, and every
     vector that meets them likewise, with a scale of its own; sums and state stay float32. It reads a quarter of the
-    bytes, which is what bounds a layer larger than the caches. Loss of accuracy: docs/results.md.
+    bytes, which is what bounds a layer larger than the caches. Loss of accuracy: docs/results.md. A layer's own
+    `precision="bf16"` is not looked at: a native stream has full precision or int8.
 
     Args:
         layers: a stack, or stacks one upon the other; in one direction.

@@ -37,6 +37,12 @@ def test_values_and_gradients(name: str, backend: str, vocab_size: int) -> None:
         torch.testing.assert_close(found, wanted)
 
 
+def test_ids_of_any_integer_type() -> None:
+    layer, ids = nn.GRU(6, 7), torch.randint(0, 6, (9, 4))
+    for dtype in (torch.uint8, torch.int16, torch.int32):
+        assert torch.equal(layer.forward_tokens(ids.to(dtype))[0], layer.forward_tokens(ids)[0])
+
+
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_padded_ids_and_one_hot(batch_first: bool) -> None:
     torch.manual_seed(0)
