@@ -22,14 +22,27 @@ _ROWS = 64
 _WINDOW_STEPS = 256
 
 
-def target_loss(outputs: Tensor, targets: Tensor, target: TargetFeature, smoothing: float = 0.0) -> Tensor:
-    """Number: squared error · labels: binary cross-entropy · class: cross-entropy. `outputs` (N, num_outputs)."""
+def row_losses(outputs: Tensor, targets: Tensor, target: TargetFeature, smoothing: float = 0.0) -> Tensor:
+    """The loss of each row, (N,). Number: squared error · labels: mean binary cross-entropy · class: cross-entropy.
+
+    Args:
+        outputs: (N, num_outputs).
+        targets: (N,), labels (N, num_outputs).
+        target: says which.
+        smoothing: share of the truth that is spread over all classes.
+    """
     if target.kind == "number":
-        return F.mse_loss(outputs.squeeze(1), targets)
+        return F.mse_loss(outputs.squeeze(1), targets, reduction="none")
     if target.kind == "labels" or target.num_outputs == 1:
         wanted = targets if target.kind == "labels" else targets.to(outputs.dtype).unsqueeze(1)
-        return F.binary_cross_entropy_with_logits(outputs, wanted * (1 - smoothing) + smoothing / 2)
-    return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
+        smooth = wanted * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(outputs, smooth, reduction="none").mean(1)
+    return F.cross_entropy(outputs, targets, label_smoothing=smoothing, reduction="none")
+
+
+def target_loss(outputs: Tensor, targets: Tensor, target: TargetFeature, smoothing: float = 0.0) -> Tensor:
+    """The mean of `row_losses`."""
+    return row_losses(outputs, targets, target, smoothing).mean()
 
 
 def probabilities_of(outputs: Tensor, target: TargetFeature) -> Tensor:

@@ -50,7 +50,13 @@ class Classifier(nn.Module):
 
     def score(self, vectors: Ragged) -> Tensor:
         """The recurrent path alone, from embedded tokens: those of a text, or others near them."""
-        hidden, _ = self.encoder.run(vectors)
-        pooled: Tensor = self.dropout(self.pooling(hidden))  # (N, F)
-        logits: Tensor = self.output(self.hidden(pooled))
+        return self.scores(self.encoder.run(vectors)[0])
+
+    def scores(self, hidden: Ragged) -> Tensor:
+        """The recurrent path's head: the output of the last layer, (sum L, D*H), to (N, num_outputs)."""
+        return self.read(self.pooling(hidden))
+
+    def read(self, pooled: Tensor) -> Tensor:
+        """From what pooling made of each row, (N, F), to (N, num_outputs)."""
+        logits: Tensor = self.output(self.hidden(self.dropout(pooled)))
         return logits

@@ -49,8 +49,12 @@ class LanguageModel(nn.Module):
     def forward(self, ids: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """Logits (L, N, V) of the token that follows each of `ids` (L, N), and the final state of each layer."""
         hidden, final = self.encoder(ids, states)
+        return self.scores(hidden), final
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """The head: the output of the last layer, (..., D*H), to logits (..., V)."""
         logits: Tensor = self.output(self.dropout(self.bridge(hidden)))
-        return logits, final
+        return logits
 
     def head(self) -> tuple[Tensor, Tensor]:
         """One linear map from the stack's output to the scores: weight (V, P) and bias (V,)."""
