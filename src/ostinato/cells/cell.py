@@ -47,6 +47,12 @@ class Cell(ABC):
     supports_projection: ClassVar[bool] = False
     """Whether ``proj_size > 0`` (an output smaller than H) is defined for it."""
 
+    keeping_gate: ClassVar[str | None] = None
+    """The gate whose sigmoid is the share of the state that a step keeps, so that a positive bias remembers."""
+
+    writing_gate: ClassVar[str | None] = None
+    """The gate whose sigmoid is the share of new content let in, where that is not one minus the keeping gate's."""
+
     layer_norm: bool = False
     """Whether the input's and the state's sums are layer-normalised (``normalise``)."""
 

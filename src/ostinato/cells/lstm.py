@@ -56,6 +56,8 @@ class Lstm(Cell):
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     supports_projection: ClassVar[bool] = True
+    keeping_gate: ClassVar[str | None] = "f"
+    writing_gate: ClassVar[str | None] = "i"
 
     def __init__(self, peepholes: bool = False, layer_norm: bool = False) -> None:
         if peepholes and layer_norm:

@@ -8,8 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.data.vocabulary import PAD_ID
-from ostinato.errors import RecipeError
-from ostinato.nn import Embedding, LockedDropout, RecurrentStack, WordDropout, build
+from ostinato.nn import (
+    Embedding,
+    LockedDropout,
+    RecurrentStack,
+    WordDropout,
+    build,
+    chrono,
+    forget_bias,
+    recurrent_init,
+)
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged, State
 
@@ -64,9 +72,8 @@ class RecurrentEncoder(nn.Module):
             )
         self.layers = nn.ModuleList(layers)
         self.output_size = layers[-1].output_size
-        if recipe.forget_bias is not None:
-            for layer in layers:
-                _set_forget_bias(layer, recipe.forget_bias)
+        for layer in layers:
+            _initialise(layer, recipe)
 
     def forward(self, ids: IdsT, states: list[State] | None = None) -> tuple[IdsT, list[State]]:
         """The output of the last layer, and the final state of each layer, (D, N, H) a tensor.
@@ -117,17 +124,10 @@ def _zoneout(recipe: ModelRecipe) -> float | tuple[float, ...]:
     return given[0] if len(given) == 1 else given
 
 
-def _set_forget_bias(layer: RecurrentStack, value: float) -> None:
-    """The two biases of a gate add up: the input's gets the value, the hidden's zero (Jozefowicz et al. 2015)."""
-    if "f" not in layer.cell.gates:
-        raise RecipeError(
-            f"`model.forget_bias` needs a cell with a forget gate. Received: `model.cell` = {layer.cell.name}."
-        )
-    gate = layer.cell.gates.index("f")
-    rows = slice(gate * layer.hidden_size, (gate + 1) * layer.hidden_size)
-    with torch.no_grad():
-        for name, weight in layer.named_parameters():
-            if name.startswith("bias_ih"):
-                weight[rows] = value
-            elif name.startswith("bias_hh"):
-                weight[rows] = 0.0
+def _initialise(layer: RecurrentStack, recipe: ModelRecipe) -> None:
+    """What the recipe asks for beyond the cell's own initial weights; nothing asked leaves them bit for bit."""
+    recurrent_init(layer, recipe.recurrent_init)
+    if recipe.forget_bias is not None:
+        forget_bias(layer, recipe.forget_bias)
+    if recipe.chrono is not None:
+        chrono(layer, recipe.chrono)

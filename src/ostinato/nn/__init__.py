@@ -2,6 +2,7 @@
 
 from ostinato.nn.dropout import LockedDropout, WordDropout
 from ostinato.nn.embedding import Embedding
+from ostinato.nn.initialisation import chrono, forget_bias, recurrent_init
 from ostinato.nn.pooling import AttentionPooling, Pooling, pool_last, pool_max, pool_mean, pool_sum
 from ostinato.nn.recompute import recompute_through_time
 from ostinato.nn.recurrent import GRU, LSTM, RNN, build
@@ -20,9 +21,12 @@ __all__ = [
     "Stream",
     "WordDropout",
     "build",
+    "chrono",
+    "forget_bias",
     "pool_last",
     "pool_max",
     "pool_mean",
     "pool_sum",
     "recompute_through_time",
+    "recurrent_init",
 ]

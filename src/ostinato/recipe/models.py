@@ -113,7 +113,15 @@ class ModelRecipe(Component):
     ngram_dropout: Probability = Field(0.5, description="share of n-grams left out of the score")
     normalize_embeddings: bool = Field(False, description="mean 0 and variance 1 of each feature, by token frequency")
     tie_embeddings: bool = Field(False, description="language model: output weights are the embedding's")
-    forget_bias: float | None = Field(None, description="LSTM: initial forget-gate bias; none: torch's default")
+    recurrent_init: Literal["default", "orthogonal", "identity"] = Field(
+        "default", description="the state's weights: torch's default, or each gate's block orthogonal, or the identity"
+    )
+    forget_bias: float | None = Field(
+        None, description="LSTM, GRU: initial bias of the gate that keeps the state (f, z); none: torch's default"
+    )
+    chrono: Annotated[int, BeforeValidator(_no_bool), Field(ge=3)] | None = Field(
+        None, description="LSTM, GRU: gates start with time constants from 1 to this many steps; not with forget_bias"
+    )
     word_dropout: Probability = Field(0.0, description="share of positions whose embedding is zeroed")
     embedding_dropout: Probability = Field(0.0, description="share of token types whose embedding is zeroed")
     input_dropout: Probability = Field(0.0, description="locked: the same units of a row at every step")
@@ -141,6 +149,11 @@ class ModelRecipe(Component):
         if self.proj_size >= self.hidden_size:
             raise ValueError(
                 f"`model.proj_size` must be below hidden_size ({self.hidden_size}). Received: {self.proj_size}."
+            )
+        if self.chrono is not None and self.forget_bias is not None:
+            raise ValueError(
+                "`model.chrono` and `model.forget_bias` set the same biases: give one of them. "
+                f"Received: {self.chrono} and {self.forget_bias:g}."
             )
         if self.kind == "language_model" and self.bidirectional:
             raise ValueError(

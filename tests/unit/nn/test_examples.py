@@ -16,6 +16,7 @@ MODULES = (
     "ostinato.kernels.dispatch",
     "ostinato.nn.dropout",
     "ostinato.nn.embedding",
+    "ostinato.nn.initialisation",
     "ostinato.nn.pooling",
     "ostinato.nn.recompute",
     "ostinato.nn.recurrent",
