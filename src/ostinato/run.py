@@ -121,7 +121,7 @@ class Run:
             values = load_stream(reference, self.features, self.recipe, say)
             if len(values) < 2:
                 raise RunError(f"`{reference}` has {len(values)} tokens; a language model needs at least 2.")
-            return evaluate_stream(self.model, values, self.features, self.device)
+            return evaluate_stream(self.model, values, self.features, self.device, self.recipe.training.bptt)
         examples = load_examples(reference, self.features, self.recipe, say)
         return evaluate_examples(self.model, examples, self._target("evaluate"), self.device)
 
@@ -176,6 +176,7 @@ class Run:
             top_p=top_p,
             seed=seed,
             precision=precision,
+            forgets_every=bptt.forgets_every if (bptt := self.recipe.training.bptt) else None,
         )
         return self._pieces(tokens, begun=bool(prompt))
 

@@ -39,6 +39,10 @@ class Features:
     documents: bool = False
     """Language model: whether the data were separate documents, each closed by `<end>`."""
 
+    def begins(self, values: Ids) -> Offsets | None:
+        """Where in a text a document begins, whose first input is the `<end>` before it; none: it is one document."""
+        return np.flatnonzero(values == END_ID) if self.documents else None
+
     def save(self, path: Path) -> None:
         """Write JSON."""
         saved = {

@@ -9,12 +9,14 @@ from ostinato.recipe import Recipe, build_recipe
 
 _BOTH = {"classifier": "needs a target column", "language_model": "takes no target column"}
 
+_USUAL_WINDOW = 100
+
 _ONLY: dict[str, dict[str, tuple[str, ...]]] = {
     "classifier": {
         "model": ("pooling", "head_size", "ngrams"),
         "training": ("adversarial", "label_smoothing"),
     },
-    "language_model": {"model": ("tie_embeddings",), "training": ("bptt",)},
+    "language_model": {"model": ("tie_embeddings",)},
 }
 """Keys that mean something to one kind of model only."""
 
@@ -70,7 +72,25 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
     resolved["data"] |= {"input": data.input, "target": target, "format": source.format}
     resolved["features"]["input"] = text.model_dump()
     resolved["model"]["kind"] = kind
+    if recipe.training.bptt is None:
+        resolved["training"]["bptt"] = "full" if kind == "classifier" else _USUAL_WINDOW
+    elif kind == "classifier":
+        _check_streamed_classifier(recipe)
     return build_recipe(resolved), notes
+
+
+def _check_streamed_classifier(recipe: Recipe) -> None:
+    """A classifier that reads window by window never sees a row whole."""
+    bptt = recipe.training.bptt
+    if bptt is None or bptt.window is None:
+        return
+    needs_all = {"model.bidirectional": recipe.model.bidirectional, "training.adversarial": recipe.training.adversarial}
+    for key, value in needs_all.items():
+        if value:
+            raise RecipeError(
+                f"`{key}` needs whole rows, but `training.bptt` reads windows of {bptt.window}. Received: {value!r}.",
+                hint="set training.bptt=full",
+            )
 
 
 def _refuse_what_would_be_ignored(recipe: Recipe, kind: str) -> None:

@@ -35,7 +35,9 @@ def language_results(
         known: the metrics, if they were computed before.
     """
     features, validation = prepared.features, cast("Ids", prepared.validation)
-    scored = known or evaluate_stream(model, validation, features, device)
+    bptt = prepared.recipe.training.bptt
+    scored = known or evaluate_stream(model, validation, features, device, bptt)
+    forgets_every = None if bptt is None else bptt.forgets_every
     unit = (features.input.recipe.unit or "characters").removesuffix("s")
     bits = scored["nats_per_token"] / math.log(2)
     was_training = model.training
@@ -48,7 +50,8 @@ def language_results(
         "bits": bits,
         "guess_bits": unigram_bits(cast("Ids", prepared.train), validation, features.input.vocab_size),
         "samples": [
-            {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1)} for i, t in enumerate(_TEMPERATURES)
+            {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1, forgets_every)}
+            for i, t in enumerate(_TEMPERATURES)
         ],
         "passage": passage(model, validation, features, device),
     }
@@ -120,13 +123,22 @@ def _passage_start(values: Ids, features: Features, wanted: int) -> int:
     return start
 
 
-def _sample(model: LanguageModel, features: Features, temperature: float, seed: int) -> list[str]:
+def _sample(
+    model: LanguageModel, features: Features, temperature: float, seed: int, forgets_every: int | None
+) -> list[str]:
     """About 400 characters: one text, or as many documents as that takes."""
     left = _SAMPLE_TOKENS[features.input.recipe.unit or "characters"]
     start = encode_prompt(features, "")
     texts: list[str] = []
     while left > 0 and len(texts) < _MOST_DOCUMENTS:
-        drawn = generate_ids(model, start, max_new_tokens=left, temperature=temperature, seed=seed + len(texts))
+        drawn = generate_ids(
+            model,
+            start,
+            max_new_tokens=left,
+            temperature=temperature,
+            seed=seed + len(texts),
+            forgets_every=forgets_every,
+        )
         ids = list(drawn)
         left -= len(ids)
         texts.append(features.input.decode(cast("Ids", np.asarray(ids, dtype=np.int32))))

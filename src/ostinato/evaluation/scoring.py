@@ -13,10 +13,12 @@ from torch.nn import functional as F
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.sequences import Ids
-from ostinato.data.streams import Windows
+from ostinato.data.streams import Tapes, Window
 from ostinato.data.targets import TargetFeature
 from ostinato.evaluation import metrics
 from ostinato.models import Classifier, LanguageModel
+from ostinato.recipe import BpttRecipe
+from ostinato.types import State
 
 _ROWS = 64
 _WINDOW_STEPS = 256
@@ -88,20 +90,42 @@ def evaluate_examples(
 
 
 def evaluate_stream(
-    model: LanguageModel, values: Ids, features: Features, device: torch.device, num_streams: int = 1
+    model: LanguageModel,
+    values: Ids,
+    features: Features,
+    device: torch.device,
+    bptt: BpttRecipe | None = None,
+    num_streams: int = 1,
 ) -> metrics.Metrics:
-    """Loss and metrics of a language model on one long text, state carried throughout.
+    """Loss and metrics of a language model on one long text, its state as it was in training: carried throughout, and
+    zero at the beginning of each document; without `bptt.carry_state` zero at the beginning of each window, too.
 
     With `num_streams` > 1 the text is read in that many parts side by side: faster, but each begins without context.
     """
     was_training = model.training
     model.eval()
-    nats, count, states = 0.0, 0, None
+    tapes = Tapes.of_text(len(values), num_streams, features.begins(values))
+    forgets_every = None if bptt is None else bptt.forgets_every
+    steps = forgets_every or _WINDOW_STEPS
+    zeros = states = model.encoder.zero_states(tapes.num_streams)
+    nats, count = 0.0, 0
     with torch.inference_mode():
-        for inputs, targets in Windows(values, num_streams, _WINDOW_STEPS).epoch(0):
-            window, states = model.nats(inputs.to(device), targets.to(device), states)
-            nats += float(window)
-            count += targets.numel()
+        for start in range(0, tapes.length, steps):
+            window = tapes.window(start, start + steps)
+            part, finals = stream_nats(model, window, values, window.enter(states), device)
+            states = zeros if forgets_every else window.leave(states, finals)
+            nats += float(part)
+            count += window.num_steps
     model.train(was_training)
     characters = features.input.recipe.unit == "characters"
     return {"loss": nats / count, **metrics.language_model(nats, count, characters=characters)}
+
+
+def stream_nats(
+    model: LanguageModel, window: Window, values: Ids, states: list[State], device: torch.device
+) -> tuple[Tensor, list[State]]:
+    """Sum of -ln p of the value after each one of a window, and the states after its pieces."""
+    ids, targets = (
+        part.with_values(part.values.long()).to(device) for part in (window.take(values), window.take(values, 1))
+    )
+    return model.nats(ids, targets, states)

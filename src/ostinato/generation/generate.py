@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -29,8 +30,11 @@ def generate_chunks(
     top_p: float = 1.0,
     seed: int = 0,
     precision: str = "full",
+    forgets_every: int | None = None,
 ) -> Iterator[Ids]:
     """Sampled tokens, some at a time; ends early after `<end>`. `<pad>` and `<unk>` are never drawn.
+
+    A model trained without carried state (`BpttRecipe.forgets_every`) begins anew every so many tokens, as it did then.
 
     Raises `RecipeError` at once, before the first token, for options that describe no distribution, and `BackendError`
     for a precision that can't run.
@@ -38,7 +42,7 @@ def generate_chunks(
     if max_new_tokens < 1:
         raise RecipeError(f"`max_new_tokens` must be a positive integer. Received: {max_new_tokens}.")
     sampling = Sampling(temperature, top_k, top_p)
-    return _draw(TokenStream(model, precision=precision), prompt, max_new_tokens, sampling, seed)
+    return _draw(TokenStream(model, precision=precision), prompt, max_new_tokens, sampling, seed, forgets_every)
 
 
 def generate_ids(
@@ -50,38 +54,55 @@ def generate_ids(
     top_k: int | None = None,
     top_p: float = 1.0,
     seed: int = 0,
+    forgets_every: int | None = None,
 ) -> Iterator[int]:
     """As `generate_chunks`, one token at a time."""
     chunks = generate_chunks(
-        model, prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+        model,
+        prompt,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        forgets_every=forgets_every,
     )
     return (int(token) for chunk in chunks for token in chunk)
 
 
-def _draw(stream: TokenStream, prompt: Ids, count: int, sampling: Sampling, seed: int) -> Iterator[Ids]:
+def _draw(
+    stream: TokenStream, prompt: Ids, count: int, sampling: Sampling, seed: int, forgets_every: int | None
+) -> Iterator[Ids]:
     generator = torch.Generator().manual_seed(seed)
     ids = torch.from_numpy(prompt.astype("int64"))
-    stream.skip(ids[:-1].unsqueeze(1))
+    num_read = len(ids) - 1
+    stream.skip(ids[num_read - num_read % (forgets_every or len(ids)) : -1].unsqueeze(1))
     last, size = ids[-1:], 1
     while count > 0:
+        if forgets_every:
+            size = min(size, forgets_every - num_read % forgets_every)
+            if num_read % forgets_every == 0:
+                stream.reset()
         drawn = stream.draw(last, min(size, count), generator, sampling, END_ID)[:, 0]
         yield cast("Ids", drawn.numpy())
-        last, count, size = drawn[-1:], count - len(drawn), _CHUNK
+        last, count, size, num_read = drawn[-1:], count - len(drawn), _CHUNK, num_read + len(drawn)
         if int(last) == END_ID:
             return
 
 
 def encode_prompt(features: Features, prompt: str) -> Ids:
-    """The prompt as integers; an empty one begins a new line (or document).
+    """The prompt as integers; an empty one begins a new line.
+
+    Of a model of documents it begins with the `<end>` before a document, as each one did in training.
 
     Raises `RunError` naming the tokens of the prompt that the model never saw.
     """
+    if not prompt and features.documents:
+        return np.array([END_ID], dtype=np.int32)
     if not prompt:
-        start = END_ID if features.documents else None
-        if start is None:
-            newline = features.input.encode(pl.Series(["\n"])).values
-            start = int(newline[0]) if len(newline) and newline[0] != UNK_ID else int(features.input.vocab_size > 3) * 3
-        return cast("Ids", torch.tensor([start], dtype=torch.int32).numpy())
+        newline = features.input.encode(pl.Series(["\n"])).values
+        start = int(newline[0]) if len(newline) and newline[0] != UNK_ID else int(features.input.vocab_size > 3) * 3
+        return np.array([start], dtype=np.int32)
     unseen = features.input.unseen(prompt)
     if unseen:
         unit = {"characters": "character", "words": "word"}.get(features.input.recipe.unit or "", "token")
@@ -94,4 +115,4 @@ def encode_prompt(features: Features, prompt: str) -> Ids:
     ids = features.input.encode(pl.Series([prompt])).values
     if not len(ids):
         raise RunError(f"nothing is left of the prompt {prompt!r} after cleaning.")
-    return ids
+    return np.insert(ids, 0, END_ID) if features.documents else ids

@@ -67,6 +67,13 @@ class TokenStream:
         """Whether the native core runs it."""
         return self._core is not None
 
+    def reset(self) -> None:
+        """Every text begins anew, from zero states."""
+        self._states = None
+        if self._core is not None:
+            zeros = [tuple(torch.zeros_like(part) for part in state) for state in self._core.states()]
+            self._core.set_states(zeros)
+
     def read(self, ids: Tensor) -> Tensor:
         """Tokens (L, N) -> scores (L, N, V) of the token after each."""
         ids = ids.long()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast, overload
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,7 +11,7 @@ from torch.nn import functional as F
 from ostinato.models.encoder import RecurrentEncoder
 from ostinato.nn import recompute_through_time
 from ostinato.recipe import ModelRecipe
-from ostinato.types import State
+from ostinato.types import Ragged, State
 
 
 class LanguageModel(nn.Module):
@@ -61,22 +63,32 @@ class LanguageModel(nn.Module):
         weight = self.output.weight
         return (weight @ self.bridge.weight if isinstance(self.bridge, nn.Linear) else weight), self.output.bias
 
-    def nats(self, ids: Tensor, targets: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """Sum of -ln p(target) over a window, and the final states.
+    @overload
+    def nats(self, ids: Tensor, targets: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]: ...
+    @overload
+    def nats(self, ids: Ragged, targets: Ragged, states: list[State] | None = None) -> tuple[Tensor, list[State]]: ...
+    def nats(
+        self, ids: Tensor | Ragged, targets: Tensor | Ragged, states: list[State] | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """Sum of -ln p(target) over a window, (L, N) or rows of unequal length, and the final states.
 
-        With `recompute` the window's loss is summed up in stretches of sqrt(L) steps, whose activations are computed
-        again in the backward pass; each stretch then draws its own dropout masks.
+        With `recompute` a tensor's loss is summed up in stretches of sqrt(L) steps, whose activations are computed
+        again in the backward pass; each stretch then draws its own dropout masks. Of a Ragged, whoever cuts the window
+        up does so (`ostinato.training.bptt`).
         """
-        if self.recompute and torch.is_grad_enabled():
+        if self.recompute and torch.is_grad_enabled() and isinstance(ids, Tensor):
             begin = self.encoder.zero_states(ids.shape[1]) if states is None else states
             return recompute_through_time(
-                lambda parts, before: self._nats(parts[0], parts[1], before), begin, [ids, targets]
+                lambda parts, before: self._nats(parts[0], parts[1], before), begin, [ids, cast("Tensor", targets)]
             )
         return self._nats(ids, targets, states)
 
-    def _nats(self, ids: Tensor, targets: Tensor, states: list[State] | None) -> tuple[Tensor, list[State]]:
-        logits, final = self(ids, states)
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum"), final
+    def _nats(
+        self, ids: Tensor | Ragged, targets: Tensor | Ragged, states: list[State] | None
+    ) -> tuple[Tensor, list[State]]:
+        hidden, final = self.encoder(ids, states)
+        hidden, wanted = (each.values if isinstance(each, Ragged) else each.flatten(0, 1) for each in (hidden, targets))
+        return F.cross_entropy(self.scores(hidden), wanted, reduction="sum"), final
 
 
 def detach(states: list[State]) -> list[State]:

@@ -5,16 +5,24 @@ Whatever the kind, a row of length zero gives zeros.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from ostinato.errors import RecipeError, ShapeError
 from ostinato.nn.checks import check_positive
-from ostinato.types import Ragged
+from ostinato.types import Ragged, State
 
 KINDS = ("last", "mean", "max", "attention")
+_STATE: dict[str, Callable[[int], tuple[int, ...]]] = {
+    "last": lambda size: (size,),
+    "mean": lambda size: (size, 1),
+    "max": lambda size: (size, 1),
+    "attention": lambda size: (size, 1, 1),
+}
+"""Features of each tensor that a kind carries from piece to piece."""
 
 
 def pool_last(ragged: Ragged, bidirectional: bool = False) -> Tensor:
@@ -78,6 +86,21 @@ class AttentionPooling(nn.Module):
         total = pool_sum(ragged.with_values(weights))
         return ragged.with_values((weights / total[rows]).squeeze(-1))
 
+    def absorb(self, ragged: Ragged, before: list[Tensor]) -> list[Tensor]:
+        """Weighted sum (N, F), sum of weights (N, 1), both divided by exp of the largest score (N, 1) so far."""
+        scores = ragged.with_values(self.query(torch.tanh(self.key(ragged.values))))  # (sum L, 1)
+        weighted, total, largest = before
+        some = (ragged.lengths > 0).to(ragged.device).unsqueeze(-1)
+        found = pool_max(scores.with_values(scores.values.detach()))
+        now = torch.where(some & (total > 0), torch.maximum(found, largest), torch.where(some, found, largest))
+        weights = torch.exp(scores.values - now[_original_rows(ragged)])
+        fade = torch.exp(largest - now) * (total > 0)
+        return [
+            weighted * fade + pool_sum(ragged.with_values(weights * ragged.values)),
+            total * fade + pool_sum(ragged.with_values(weights)),
+            now,
+        ]
+
     def forward(self, ragged: Ragged) -> Tensor:
         """(sum L, F) -> (N, F)."""
         weights = self.scores(ragged).values.unsqueeze(-1)
@@ -129,6 +152,46 @@ class Pooling(nn.Module):
                 f"the values must have shape (sum L, {self.input_size}). Received: {tuple(ragged.values.shape)}."
             )
         return torch.cat([self._pool(kind, ragged) for kind in self.kinds], dim=-1)
+
+    def zero_state(self, num_rows: int) -> State:
+        """What `absorb` begins with: (1, N, …) tensors of zeros, so that it can be carried like a layer's state."""
+        like = next(self.parameters(), torch.zeros(()))
+        sizes = [size for kind in self.kinds for size in _STATE[kind](self.input_size)]
+        return tuple(like.new_zeros(1, num_rows, size) for size in sizes)
+
+    def absorb(self, ragged: Ragged, state: State) -> tuple[Tensor, State]:
+        """Pool rows of which more is still to come, with what came before: the result so far, and the state.
+
+        Rows read piece by piece, the state passed on, end with what `forward` makes of them whole.
+
+        Args:
+            ragged: (sum L, F), the next piece of each row; it may be empty.
+            state: of `zero_state`, or as returned.
+
+        Raises:
+            RecipeError: with two directions: the reverse one reads from the end.
+        """
+        if self.bidirectional:
+            raise RecipeError("a bidirectional layer's output can't be pooled piece by piece. Received: bidirectional.")
+        parts, after, pooled = list(state), list[Tensor](), list[Tensor]()
+        for kind in self.kinds:
+            own = [parts.pop(0)[0] for _ in _STATE[kind](self.input_size)]
+            own = self._absorb(kind, ragged, own)
+            after += own
+            pooled.append(own[0] / own[1].clamp(min=1e-30) if kind in ("mean", "attention") else own[0])
+        return torch.cat(pooled, dim=-1), tuple(part.unsqueeze(0) for part in after)
+
+    def _absorb(self, kind: str, ragged: Ragged, before: list[Tensor]) -> list[Tensor]:
+        some = (ragged.lengths > 0).to(ragged.device).unsqueeze(-1)
+        if kind == "last":
+            return [torch.where(some, pool_last(ragged), before[0])]
+        if kind == "mean":
+            return [before[0] + pool_sum(ragged), before[1] + ragged.lengths.to(before[1]).unsqueeze(-1)]
+        if kind == "max":
+            begun, found = before[1] > 0, pool_max(ragged)
+            largest = torch.where(begun & some, torch.maximum(before[0], found), torch.where(some, found, before[0]))
+            return [largest, before[1] + some.to(before[1])]
+        return cast("AttentionPooling", self.attention).absorb(ragged, before)
 
     def extra_repr(self) -> str:
         """The arguments."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from ostinato.kernels.noise import Noise
 from ostinato.nn.checks import check_positive
 from ostinato.types import Ragged, State
 
+ChunkT = TypeVar("ChunkT")
 StepFunction = Callable[[list[Tensor], list[State]], tuple[Tensor, list[State]]]
 
 
@@ -65,19 +66,29 @@ def recompute_through_time(
     if num_steps is not None:
         check_positive(num_steps=num_steps)
     length = lengths.pop()
-    size = _chunk(length) if num_steps is None else num_steps
+    size = chunk_steps(length) if num_steps is None else num_steps
+    # one split, whose gradient is one concatenation; that of a slice is as long as the sequence, for every chunk
+    chunks = list(zip(*(torch.split(sequence, size) for sequence in sequences), strict=True))
+    return recompute_chunks(lambda chunk, before: function(list(chunk), before), states, chunks)
+
+
+def recompute_chunks(
+    function: Callable[[ChunkT, list[State]], tuple[Tensor, list[State]]],
+    states: Sequence[State],
+    chunks: Sequence[ChunkT],
+) -> tuple[Tensor, list[State]]:
+    """As `recompute_through_time`, with the sequences cut up already, in whatever form `function` takes its part."""
     counts = [len(state) for state in states]
     flat = [part for state in states for part in state]
-
-    def run(*arguments: Tensor) -> tuple[Tensor, ...]:
-        loss, after = function(list(arguments[: len(sequences)]), _split(arguments[len(sequences) :], counts))
-        return loss, *(part for state in after for part in state)
-
     losses = []
     with native.large_buffers_apart():
-        # one split, whose gradient is one concatenation; that of a slice is as long as the sequence, for every chunk
-        for parts in zip(*(torch.split(sequence, size) for sequence in sequences), strict=True):
-            loss, *flat = _checkpoint(run, *parts, *flat, draws=True)
+        for chunk in chunks:
+
+            def run(*before: Tensor, chunk: ChunkT = chunk) -> tuple[Tensor, ...]:
+                loss, after = function(chunk, _split(before, counts))
+                return loss, *(part for state in after for part in state)
+
+            loss, *flat = _checkpoint(run, *flat, draws=True)
             losses.append(loss)
     return torch.stack(losses).sum(), _split(flat, counts)
 
@@ -148,7 +159,7 @@ class _Chunks:
     def _parts(self) -> Iterator[Ragged]:
         """The chunks, of every row the same steps; one without a step where there is none."""
         batch = self._batch
-        size = _chunk(len(batch.batch_sizes))
+        size = chunk_steps(len(batch.batch_sizes))
         sizes = torch.split(batch.batch_sizes, size)
         values = torch.split(batch.values, [int(each.sum()) for each in sizes])
         for number, (own, counts) in enumerate(zip(values, sizes, strict=True)):
@@ -168,8 +179,8 @@ class _Chunks:
         return output, *finals[0], *(every[0] if self._all_states else ())
 
 
-def _chunk(length: int) -> int:
-    """Steps of a chunk: sqrt(L), rounded up."""
+def chunk_steps(length: int) -> int:
+    """Steps of a chunk of a sequence of so many: sqrt(L), rounded up."""
     return max(1, math.isqrt(max(length - 1, 0)) + 1)
 
 

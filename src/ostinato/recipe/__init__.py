@@ -2,6 +2,7 @@
 
 from ostinato.recipe.load import apply_overrides, build_recipe, dump_recipe, load_recipe, read_recipe, ready_recipes
 from ostinato.recipe.models import (
+    BpttRecipe,
     DataRecipe,
     FeaturesRecipe,
     ModelRecipe,
@@ -12,6 +13,7 @@ from ostinato.recipe.models import (
 )
 
 __all__ = [
+    "BpttRecipe",
     "DataRecipe",
     "FeaturesRecipe",
     "ModelRecipe",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 
 def _no_bool(value: object) -> object:
@@ -162,6 +162,68 @@ class ModelRecipe(Component):
         return self
 
 
+class BpttRecipe(Component):
+    """Backpropagation through time, whole or truncated: a forward pass every k1 steps, gradients reaching back k2."""
+
+    window: PositiveInt | None = Field(None, description="k1, steps between updates; none: the whole sequence")
+    backprop: PositiveInt | None = Field(
+        None, description="k2, steps that gradients reach back, >= k1; none: k1; random: on average; adaptive: at most"
+    )
+    carry_state: bool = Field(True, description="each window begins in the state the one before left, else in zeros")
+    truncation: Literal["fixed", "random", "adaptive"] = Field(
+        "fixed", description="random: unbiased (ARTBP); adaptive: as far as gradients were found to matter"
+    )
+    max_bias: Annotated[float, BeforeValidator(_no_bool), Field(gt=0.0, lt=1.0)] = Field(
+        0.1, description="adaptive: share of the gradient that may be cut off"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> BpttRecipe:
+        if self.window is None:
+            changed = [name for name in type(self).model_fields if name in self.model_fields_set and name != "window"]
+            if any(getattr(self, name) != type(self).model_fields[name].default for name in changed):
+                raise ValueError(f"`training.bptt.window` must be set with {', '.join(changed)}. Received: none.")
+            return self
+        if self.backprop is not None and self.backprop < self.window:
+            raise ValueError(
+                f"`training.bptt.backprop` (k2) must be at least window (k1 = {self.window}): every step's loss is "
+                f"propagated back. Received: {self.backprop}."
+            )
+        if self.truncation != "fixed" and (self.backprop or 0) <= self.window:
+            raise ValueError(
+                f"`training.bptt.backprop` must be above window ({self.window}) with truncation: {self.truncation}. "
+                f"Received: {self.backprop}."
+            )
+        return self
+
+    @property
+    def reach(self) -> int | None:
+        """k2; None: all the way."""
+        return self.backprop or self.window
+
+    @property
+    def forgets_every(self) -> int | None:
+        """Steps after which state is zero again, in training and ever after; None: never."""
+        return None if self.carry_state else self.window
+
+
+def _bptt(value: object) -> object:
+    """`full` and a bare number of steps in place of the mapping."""
+    if value == "full":
+        return {"window": None}
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return value
+    if isinstance(value, str) or value < 1:
+        raise ValueError(f"must be full, a positive number of steps, or a mapping. Received: {value!r}.")
+    return {"window": value}
+
+
+def _bptt_written(value: BpttRecipe | None) -> object:
+    if value is None:
+        return None
+    return "full" if value.window is None else value.model_dump(mode="json")
+
+
 class TrainingRecipe(Component):
     """The optimisation. A budget is a number of epochs, of minutes, or both (whichever ends first)."""
 
@@ -170,7 +232,11 @@ class TrainingRecipe(Component):
         None, description="stop after this long; the schedule anneals over whichever budget is nearer its end"
     )
     batch_size: PositiveInt = Field(32, description="rows; for a language model: parallel streams")
-    bptt: PositiveInt = Field(100, description="language model: steps of a window, state carried between windows")
+    bptt: Annotated[BpttRecipe | None, BeforeValidator(_bptt), PlainSerializer(_bptt_written)] = Field(
+        None,
+        description="how far gradients go back: `full`, a number of steps, or a mapping of window, backprop, "
+        "carry_state and truncation; none: a language model's windows have 100 steps, a classifier reads whole rows",
+    )
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: Positive = 1e-3
     weight_decay: NonNegative = 0.0

@@ -119,7 +119,9 @@ def final_metrics(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
     """Validation metrics of the best weights; a language model reads the whole text in one stream."""
     if isinstance(trainer.model, LanguageModel):
         values: Any = prepared.validation
-        return evaluate_stream(trainer.model, values, prepared.features, trainer.device)
+        return evaluate_stream(
+            trainer.model, values, prepared.features, trainer.device, prepared.recipe.training.bptt
+        )
     return trainer.task.evaluate()
 
 

@@ -21,7 +21,6 @@ POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
         (None, "model", "pooling", ["max"]),
         (None, "training", "adversarial", 1.0),
         ("label", "model", "tie_embeddings", True),
-        ("label", "training", "bptt", 20),
     ],
 )
 def test_an_option_without_meaning_is_refused(target: str | None, section: str, key: str, value: Any) -> None:
