@@ -75,7 +75,7 @@ class TruncatedBPTT:
         _check(recipe, losses)
         self.recipe = recipe
         self._layout, self._step, self._zero_states = layout, step, zero_states
-        self._losses, self._recompute, self._seed = losses, recompute, seed
+        self._losses, self.recompute, self._seed = losses, recompute, seed
         first = layout(0)
         self.num_streams = first.num_streams
         self.num_batches, self._usual_losses = self._count_updates(first)
@@ -83,6 +83,16 @@ class TruncatedBPTT:
         self._carried = zero_states(self.num_streams)
         self._number = self._begin = 0
         self._tapes = first
+
+    @property
+    def length(self) -> int:
+        """Steps of the longest stream."""
+        return self._tapes.length
+
+    def try_steps(self, num_steps: int) -> Tensor:
+        """The loss of the first steps, and the graph behind it; random generators stay as they were."""
+        with torch.random.fork_rng():
+            return self._through(self._tapes.window(0, num_steps), self._zero_states(self.num_streams))[0]
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Span]:
         """The updates of an epoch; `start` > 0: from where the last one, or what was restored, ended."""
@@ -143,7 +153,7 @@ class TruncatedBPTT:
                 return self._through(chunk.window, states)
         if chunk.scale != 1.0:
             states = [tuple(_scaled(part, chunk.scale) for part in state) for state in states]
-        if self._recompute:
+        if self.recompute:
             steps = chunk_steps(chunk.window.stop - chunk.window.start)
             return recompute_chunks(self._through, states, chunk.window.split(steps))
         return self._through(chunk.window, states)
@@ -179,7 +189,7 @@ class TruncatedBPTT:
         step = max(1, (self.recipe.reach or 1) // _LAGS)
         begin = min(self._begin, max(0, self._tapes.length - (_LAGS + 1) * step))
         states, seen, loss = detach(self._carried), list[list[State]](), torch.zeros(())
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng():
             for lag in range(_LAGS + 1):
                 states = [tuple(part.requires_grad_() if part.is_leaf else part for part in state) for state in states]
                 seen.append(states)

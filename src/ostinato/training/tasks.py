@@ -21,6 +21,7 @@ from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, row_
 from ostinato.models import Classifier, LanguageModel
 from ostinato.recipe import BpttRecipe
 from ostinato.training.bptt import TruncatedBPTT
+from ostinato.training.memory import check_memory
 from ostinato.training.spans import Span
 from ostinato.types import Ragged, State
 
@@ -242,7 +243,18 @@ def adversarial_step(vectors: Ragged, epsilon: float) -> Tensor:
 
 
 def make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Task:
-    """The task of a prepared run; an n-gram score is told which training rows hold each n-gram."""
+    """The task of a prepared run; an n-gram score is told which training rows hold each n-gram.
+
+    Raises:
+        RecipeError: for a window whose activations don't fit into memory.
+    """
+    task = _make_task(model, prepared, device)
+    if isinstance(task, StreamedTask):
+        check_memory(task.training, device)
+    return task
+
+
+def _make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Task:
     if isinstance(model, LanguageModel):
         return LanguageModelTask(model, prepared, device)
     classifier, target = cast("Classifier", model), cast("TargetFeature", prepared.features.target)

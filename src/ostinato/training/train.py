@@ -46,10 +46,11 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     prepared = prepare(recipe, say=observer.note)
     torch.manual_seed(recipe.training.seed)
     model = build_model(prepared.recipe.model, prepared.features).to(device)
+    task = make_task(model, prepared, device)
     folder = out or _free_folder(recipe.name)
     _write_head(folder, prepared)
     observer.note(f"run: {folder}")
-    trainer = Trainer(prepared.recipe, model, make_task(model, prepared, device), folder, observer, device)
+    trainer = Trainer(prepared.recipe, model, task, folder, observer, device)
     return _run(trainer, prepared)
 
 
