@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import torch
@@ -23,6 +24,19 @@ from ostinato.types import Counts, Ragged, State
 Sequences: TypeAlias = "Tensor | PackedSequence | Ragged"
 TokensT = TypeVar("TokensT", Tensor, Ragged)
 SequencesT = TypeVar("SequencesT", Tensor, PackedSequence, Ragged)
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """One layer's work: its number, what it read ((sum L, I), or ids of a table), the states it began in, (D, N, H) in
+    the order of the packed rows, and its output, (sum L, D*H), before any dropout."""
+
+    stack: RecurrentStack
+    layer: int
+    input: Ragged
+    table: Tensor | None
+    initial: State
+    output: Tensor
 
 
 class RecurrentStack(nn.Module):
@@ -109,6 +123,8 @@ class RecurrentStack(nn.Module):
         checks.check_regularisers(self.cell, recurrent_dropout, weight_dropout)
         self.recurrent_dropout = float(recurrent_dropout)
         self.weight_dropout = float(weight_dropout)
+        self.listener: Callable[[LayerCall], None] | None = None
+        """Is told of each layer's call, with its output as autograd knows it."""
         self.zoneout = checks.check_zoneout(zoneout, self.cell.state_names)
         self._check_projection()
         if dropout > 0 and num_layers == 1:
@@ -279,7 +295,11 @@ class RecurrentStack(nn.Module):
         finals: list[State] = []
         every: list[tuple[Ragged, ...]] = []
         for layer in range(self.num_layers):
-            output, ends, steps = self._run_layer(layer, ragged, initial, all_states, table if layer == 0 else None)
+            read = table if layer == 0 else None
+            output, ends, steps = self._run_layer(layer, ragged, initial, all_states, read)
+            if self.listener is not None:
+                begins = tuple(part[self._of(layer)] for part in initial)
+                self.listener(LayerCall(self, layer, ragged, read, begins, output))
             finals.extend(ends)
             if all_states:
                 every.append(tuple(ragged.with_values(torch.cat(parts, 1)) for parts in zip(*steps, strict=True)))
@@ -293,7 +313,7 @@ class RecurrentStack(nn.Module):
         self, layer: int, ragged: Ragged, initial: State, all_states: bool, table: Tensor | None
     ) -> tuple[Tensor, list[State], list[State]]:
         """One layer, with its draws; returns as ``dispatch.layer``."""
-        indices = range(layer * self.num_directions, (layer + 1) * self.num_directions)
+        indices = range(self.num_layers * self.num_directions)[self._of(layer)]
         states = [tuple(part[index] for part in initial) for index in indices]
         weights = [drop_weights(self._weights(index), self.weight_dropout, self.training) for index in indices]
         noise = [
@@ -311,6 +331,14 @@ class RecurrentStack(nn.Module):
             return tuple(like.new_zeros(shape) for shape in shapes)
         states = checks.check_state(hx, self.cell.state_names, shapes, like)
         return tuple(part.index_select(1, ragged.sorted_indices) for part in states)
+
+    def _of(self, layer: int) -> slice:
+        """The places of a layer's directions in a state."""
+        return slice(layer * self.num_directions, (layer + 1) * self.num_directions)
+
+    def weights_of(self, layer: int, direction: int = 0) -> dict[str, Tensor]:
+        """The weights of one layer and direction by their names without a suffix."""
+        return self._weights(layer * self.num_directions + direction)
 
     def _weights(self, index: int) -> dict[str, Tensor]:
         """Weights of the layer and direction ``index = layer * D + direction`` by their names without a suffix."""

@@ -246,6 +246,9 @@ class TrainingRecipe(Component):
     clip: Literal["norm", "value", "none"] = "norm"
     max_norm: Positive = Field(1.0, description="clip: norm scales the whole gradient to it, value clamps each entry")
     label_smoothing: Probability = 0.0
+    vanishing_penalty: NonNegative = Field(
+        0.0, description="weight of Pascanu's Omega, which keeps the norm of gradients on their way back; slow"
+    )
     adversarial: NonNegative = Field(
         0.0, description="classifier: also train on embeddings moved this far (a row's norm) towards a higher loss"
     )
@@ -267,3 +270,14 @@ class Recipe(Component):
     features: FeaturesRecipe = FeaturesRecipe()
     model: ModelRecipe = ModelRecipe()
     training: TrainingRecipe = TrainingRecipe()
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        if self.training.vanishing_penalty:
+            for name in ("recurrent_dropout", "weight_dropout", "zoneout", "recompute"):
+                if getattr(self.model, name):
+                    raise ValueError(
+                        f"`training.vanishing_penalty` does not go with `model.{name}`. "
+                        f"Received: {getattr(self.model, name)!r}."
+                    )
+        return self

@@ -23,6 +23,7 @@ from ostinato.recipe import BpttRecipe
 from ostinato.training.bptt import TruncatedBPTT
 from ostinato.training.memory import check_memory
 from ostinato.training.spans import Span
+from ostinato.training.vanishing import listening, vanishing_penalty
 from ostinato.types import Ragged, State
 
 _EVALUATION_STREAMS = 32
@@ -219,6 +220,29 @@ class StreamedClassifierTask(StreamedTask):
         return evaluate_examples(self.model, self.validation, self.target, self.device)
 
 
+class PenalisedTask:
+    """Another task, and a penalty on gradients that vanish or explode on their way back (`training.vanishing`)."""
+
+    def __init__(self, task: Task, model: nn.Module, weight: float) -> None:
+        self._task, self._model, self._weight = task, model, weight
+        self.batches, self.evaluate = task.batches, task.evaluate
+        self.carried, self.restore = task.carried, task.restore
+
+    @property
+    def num_batches(self) -> int:
+        """Steps of one epoch."""
+        return self._task.num_batches
+
+    def backward(self, batch: object) -> tuple[float, int]:
+        """Gradients of the loss and of the weighted penalty; returns the loss alone."""
+        with listening(self._model) as calls:
+            found = self._task.backward(batch)
+        penalty = self._weight * vanishing_penalty(calls)
+        if penalty.requires_grad:
+            penalty.backward()  # type: ignore[no-untyped-call]
+        return found
+
+
 def bounded(recipe: BpttRecipe | None, tapes: Tapes) -> BpttRecipe:
     """The recipe, with a window as long as the streams where it is full."""
     if recipe is None or recipe.window is None:
@@ -251,7 +275,8 @@ def make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Tas
     task = _make_task(model, prepared, device)
     if isinstance(task, StreamedTask):
         check_memory(task.training, device)
-    return task
+    weight = prepared.recipe.training.vanishing_penalty
+    return PenalisedTask(task, model, weight) if weight else task
 
 
 def _make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Task:
