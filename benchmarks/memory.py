@@ -3,9 +3,10 @@
     python benchmarks/memory.py [--lengths 1000,10000,30000,100000,300000,1000000] [--limit-gb 16] [--report FILE.md]
 
 LSTM 128, embedding 32, 80 characters, one row. `full`: backpropagation through all steps at once; `recompute`: the same
-gradients, activations computed again (`ostinato.nn.recompute_through_time`); `truncated`: windows of 256 steps,
-the state carried on. Each in a process of its own; the peak is that of the pass, above what the process held before. A
-full pass that would not fit in the limit is not started: its estimate is printed.
+gradients, activations computed again; `truncated`: windows of 256 steps, the state carried on (its norm is that of the
+sum of the windows' mean gradients). All three are `ostinato.training.bptt.TruncatedBPTT`. Each in a process of its own;
+the peak is that of the pass, above what the process held before. A full pass that would not fit in the limit is not
+started: its estimate is printed.
 """
 
 from __future__ import annotations
@@ -24,27 +25,33 @@ WAYS = ("full", "recompute", "truncated")
 
 
 def run_one(way: str, length: int) -> dict[str, float]:
+    import numpy as np
     import torch
 
+    from ostinato.data.streams import Tapes
     from ostinato.models import LanguageModel
-    from ostinato.models.language_model import detach
-    from ostinato.recipe import ModelRecipe
+    from ostinato.recipe import BpttRecipe, ModelRecipe
+    from ostinato.training.bptt import TruncatedBPTT
 
     torch.manual_seed(0)
     recipe = ModelRecipe(
         kind="language_model", hidden_size=HIDDEN, embedding_dim=EMBEDDING, recompute=way == "recompute"
     )
     model = LanguageModel(recipe, VOCABULARY)
-    ids = torch.randint(0, VOCABULARY, (length + 1, 1))
+    ids = torch.randint(0, VOCABULARY, (length + 1,)).numpy()
 
-    def one_pass(ids: torch.Tensor) -> None:
+    def one_pass(ids: np.ndarray) -> None:
         model.zero_grad()
-        states, size = None, WINDOW if way == "truncated" else len(ids)
-        for start in range(0, len(ids) - 1, size):
-            window = ids[start : start + size + 1]
-            nats, states = model.nats(window[:-1], window[1:], states)
-            nats.backward()
-            states = detach(states)
+        tapes = Tapes.of_text(len(ids), 1)
+        training = TruncatedBPTT(
+            lambda _: tapes,
+            BpttRecipe(window=WINDOW if way == "truncated" else tapes.length),
+            lambda window, states: model.nats(window.take(ids), window.take(ids, 1), states),
+            model.encoder.zero_states,
+            recompute=model.recompute,
+        )
+        for span in training.batches(0):
+            training.backward(span)
 
     one_pass(ids[:600])  # code, buffers, gradients
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
