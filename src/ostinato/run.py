@@ -15,6 +15,7 @@ import torch
 from ostinato.data.dataset import Examples, Features, load_examples, load_stream, prepare
 from ostinato.data.sequences import Ids, Places
 from ostinato.data.targets import TargetFeature
+from ostinato.diagnostics import Certificate, verify_run
 from ostinato.errors import MissingLibraryError, RecipeError, RunError
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.report import write_report
@@ -124,6 +125,21 @@ class Run:
             return evaluate_stream(self.model, values, self.features, self.device, self.recipe.training.bptt)
         examples = load_examples(reference, self.features, self.recipe, say)
         return evaluate_examples(self.model, examples, self._target("evaluate"), self.device)
+
+    def verify(
+        self, data: str | Path | None = None, *, num_rows: int = 8, seed: int = 0, observer: Observer | None = None
+    ) -> Certificate:
+        """Whether the model gives the same numbers however it is run; see `diagnostics.verify_run` for arguments."""
+        return verify_run(
+            self.folder,
+            self.recipe,
+            self.features,
+            self.model,
+            data=None if data is None else str(data),
+            num_rows=num_rows,
+            seed=seed,
+            say=(observer or Observer()).note,
+        )
 
     def generate(
         self,

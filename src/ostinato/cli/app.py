@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ostinato import __version__
-from ostinato.cli import data, demo, evaluate, generate, info, predict, recipe, report, train
+from ostinato.cli import data, demo, evaluate, generate, info, predict, recipe, report, train, verify
 
 app = typer.Typer(
     name="ostinato",
@@ -40,6 +40,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("generate")(generate.generate)
+app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

@@ -104,12 +104,15 @@ def unregister(name: str) -> None:
 
 
 def available(
-    cell: Cell | None = None, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    cell: Cell | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    needs: frozenset[str] = frozenset(),
 ) -> dict[str, str | None]:
-    """For each backend None if it can run ``cell`` (an LSTM by default) there, else the reason why not."""
+    """For each backend None if it can run ``cell`` (an LSTM by default) there with the abilities, else why not."""
     wanted = cell or cells.get("lstm")
     where = torch.device(device)
-    return {name: backend.unavailable_reason(wanted, where, dtype) for name, backend in sorted(_BACKENDS.items())}
+    return {name: backend.reason(wanted, where, dtype, needs) for name, backend in sorted(_BACKENDS.items())}
 
 
 def choose(

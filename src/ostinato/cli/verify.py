@@ -1,0 +1,94 @@
+"""`ostinato verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ostinato.cli.console import note, print_json, print_text, stdout, table
+
+if TYPE_CHECKING:
+    from ostinato.diagnostics import Certificate, Comparison
+
+DTYPES = ("float32", "float64")
+"""The columns of the table."""
+
+
+def verify(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    data: Annotated[
+        str | None, typer.Option("--data", help="A file or catalogue name; default: the run's validation rows.")
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", min=2, help="Rows drawn from the data.")] = 8,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw, the cuts and the noise.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
+) -> None:
+    """Check that a model gives the same numbers however it is run: padded, in steps, in chunks, on every backend.
+
+    The table tells the largest differences, relative to the size of what is compared, and is kept in
+    RUN/certificate.json. Exit code 1 if one is beyond its tolerance.
+    """
+    from ostinato.run import load
+    from ostinato.training.progress import ConsoleObserver
+
+    certificate = load(run).verify(data, num_rows=rows, seed=seed, observer=ConsoleObserver())
+    if json:
+        print_json(certificate.to_dict())
+    else:
+        _print(certificate)
+    if not certificate.passed:
+        raise typer.Exit(1)
+
+
+def _print(certificate: Certificate) -> None:
+    lengths = ", ".join(str(length) for length in sorted(certificate.lengths))
+    note(f"{certificate.model}; rows of {lengths} steps")
+    print_text("largest differences of outputs, final state, gradients, relative to the size of each")
+    shown = table("")
+    for dtype in DTYPES:
+        shown.add_column(f"{dtype}, within {certificate.tolerances[dtype]:.1e}", no_wrap=True)
+    shown.add_column("", no_wrap=True)
+    for heading, lines in _sections(certificate).items():
+        shown.add_row(f"[bold]{heading}[/]")
+        for form, found in lines.items():
+            shown.add_row(form, *[_cell(found.get(dtype)) for dtype in DTYPES], _verdict(list(found.values())))
+    stdout.print(shown)
+    for line in dict.fromkeys(_remark(row) for row in certificate.rows if row.note and row.outputs is None):
+        print_text(line)
+    for row in certificate.failures:
+        print_text(f"FAILED: {row.form} on {row.backend} in {row.dtype}: {row.note}")
+    print_text(certificate.summary())
+
+
+def _sections(certificate: Certificate) -> dict[str, dict[str, dict[str, Comparison]]]:
+    """The rows by backend, form and dtype; bfloat16 apart, in the column of float32."""
+    sections: dict[str, dict[str, dict[str, Comparison]]] = {}
+    for row in certificate.rows:
+        if row.backend == "all" or (row.passed is None and row.outputs is None):
+            continue
+        apart = row.dtype not in DTYPES
+        heading = f"{row.backend}, {row.dtype} within {certificate.tolerances[row.dtype]:.1e}" if apart else row.backend
+        sections.setdefault(heading, {}).setdefault(row.form, {})[DTYPES[0] if apart else row.dtype] = row
+    return sections
+
+
+def _cell(row: Comparison | None) -> str:
+    if row is None or row.outputs is None:
+        return ""
+    return " ".join(f"{_figure(each):<7}" for each in (row.outputs, row.final_state, row.gradients))
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def _verdict(rows: list[Comparison]) -> str:
+    if any(row.passed is False for row in rows):
+        return "[red]FAILED[/]"
+    return "same" if any(row.passed for row in rows) else "baseline"
+
+
+def _remark(row: Comparison) -> str:
+    return f"{row.form}: {row.note}" if row.backend == "all" else f"{row.backend} in {row.dtype}: {row.note}"

@@ -1,0 +1,239 @@
+"""The ways to run one model over the same rows, which must all give the same numbers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato.generation.stream import TokenStream
+from ostinato.models import LanguageModel
+from ostinato.nn import RecurrentStack, Stream
+from ostinato.types import Ragged, State
+
+if TYPE_CHECKING:
+    from ostinato.diagnostics.equivalence_cases import Case
+
+Found: TypeAlias = "tuple[Tensor, list[State] | None]"
+"""Outputs, and the final state of each stack, (D*num_layers, N, H) a tensor; None where the form has none."""
+
+NUM_CHUNKS = 5
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to run a model.
+
+    Args:
+        name: what the table calls it.
+        run: from a case and what its lowest layer reads to outputs and final states.
+        undefined: why it is not defined for a model that also reads backwards; None: it is.
+        differentiable: whether it gives gradients.
+        embeds: whether it reads the case's vectors, so that they have a gradient.
+        bf16: whether products in bfloat16 happen in it, where the layers ask for them.
+    """
+
+    name: str
+    run: Callable[[Case, Ragged], Found]
+    undefined: str | None = None
+    differentiable: bool = True
+    embeds: bool = True
+    bf16: bool = True
+
+
+def through(
+    stacks: Sequence[RecurrentStack],
+    inputs: Ragged,
+    states: Sequence[State] | None = None,
+) -> tuple[Ragged, list[State]]:
+    """A Ragged through all stacks, the lowest first; `states` as returned, None: zeros."""
+    finals: list[State] = []
+    for number, stack in enumerate(stacks):
+        inputs, final = stack(inputs, None if states is None else _as_hx(states[number]))
+        finals.append(final if isinstance(final, tuple) else (final,))
+    return inputs, finals
+
+
+def _as_hx(state: State) -> Tensor | State:
+    return state if len(state) > 1 else state[0]
+
+
+def _dense_through(
+    stacks: Sequence[RecurrentStack], x: Tensor, states: Sequence[State] | None = None, lengths: Tensor | None = None
+) -> tuple[Tensor, list[State]]:
+    """(L, N, I) through all stacks, whichever axis they want first."""
+    finals: list[State] = []
+    for number, stack in enumerate(stacks):
+        hx = None if states is None else _as_hx(states[number])
+        x = x.transpose(0, 1) if stack.batch_first else x
+        x, final = stack(x, hx, lengths=lengths)
+        x = x.transpose(0, 1) if stack.batch_first else x
+        finals.append(final if isinstance(final, tuple) else (final,))
+    return x, finals
+
+
+def ragged(case: Case, vectors: Ragged) -> Found:
+    """Packed rows of unequal length: how everything in the library reads."""
+    hidden, finals = through(case.stacks, vectors)
+    return case.outputs(hidden, case.inputs), finals
+
+
+def padded(case: Case, vectors: Ragged) -> Found:
+    """(L, N, I) with `lengths`; behind a row's end stands NaN, which must never be read."""
+    x, lengths = vectors.to_padded(batch_first=False, padding_value=torch.nan)
+    x, finals = _dense_through(case.stacks, x, lengths=lengths)
+    return case.outputs(Ragged.from_padded(x, lengths, batch_first=False), case.inputs), finals
+
+
+def without_lengths(case: Case, vectors: Ragged) -> Found:
+    """(L, N, I) without `lengths`, noise behind each row's end: what comes later must not change what came before."""
+    x, lengths = _noisy(vectors, case.seed)
+    x, _ = _dense_through(case.stacks, x)
+    return case.outputs(Ragged.from_padded(x, lengths, batch_first=False), case.inputs), None
+
+
+def one_at_a_time(case: Case, vectors: Ragged) -> Found:
+    """Each row alone, (L, I), head included."""
+    outputs: list[Tensor] = []
+    finals: list[list[State]] = []
+    for row, x in zip(case.inputs.split_rows(), vectors.split_rows(), strict=True):
+        last: list[State] = []
+        for stack in case.stacks:
+            x, final = stack(x)
+            last.append(final if isinstance(final, tuple) else (final,))
+        finals.append(last)
+        outputs.append(case.outputs(Ragged.from_padded(x.unsqueeze(0)), Ragged.from_padded(row.unsqueeze(0))))
+    states = [
+        tuple(torch.stack(parts, dim=1) for parts in zip(*rows, strict=True)) for rows in zip(*finals, strict=True)
+    ]
+    return torch.cat(outputs), states
+
+
+def step_by_step(case: Case, vectors: Ragged) -> Found:
+    """One call a step on the rows that are alive, with the state of the call before."""
+    alive = vectors.batch_sizes.tolist()
+    states = _zeros(case, vectors)
+    outputs: list[Tensor] = []
+    finished: list[list[State]] = []  # of the rows that ended, the shortest first
+    for x in torch.split(vectors.values, alive):
+        finished.append([tuple(part[:, len(x) :] for part in state) for state in states])
+        states = [tuple(part[:, : len(x)] for part in state) for state in states]
+        y, states = _dense_through(case.stacks, x.unsqueeze(0), states)
+        outputs.append(y.squeeze(0))
+    ends = [*finished, states][::-1]
+    order = vectors.unsorted_indices
+    finals = [
+        tuple(torch.cat(parts, dim=1).index_select(1, order) for parts in zip(*each, strict=True))
+        for each in zip(*ends, strict=True)
+    ]
+    return case.outputs(vectors.with_values(torch.cat(outputs)), case.inputs), finals
+
+
+def chunked(case: Case, vectors: Ragged) -> Found:
+    """Ragged chunks cut at other places in each row, some of them empty, the state carried on from chunk to chunk."""
+    lengths = vectors.lengths
+    bounds = _bounds(lengths, case.seed)
+    flat, starts = vectors.row_major(), lengths.cumsum(0) - lengths
+    states: list[State] | None = None
+    pieces: list[list[Tensor]] = []
+    for first, last in itertools.pairwise(bounds):
+        hidden, states = through(case.stacks, Ragged.from_rows(flat, starts + first, last - first), states)
+        pieces.append(hidden.split_rows())
+    joined = torch.cat([piece for row in zip(*pieces, strict=True) for piece in row])
+    return case.outputs(Ragged.from_rows(joined, starts, lengths), case.inputs), states
+
+
+def streamed(case: Case, vectors: Ragged) -> Found:
+    """`nn.Stream`, all rows side by side; a row that has ended reads noise, its state was taken before."""
+    x, lengths = _noisy(vectors, case.seed)
+    stream = Stream(case.stacks, vectors.num_rows)
+    outputs: list[Tensor] = []
+    finals = [tuple(part.clone() for part in state) for state in stream.states]
+    for step in range(len(x)):
+        outputs.append(stream.step(x[step]).clone())
+        ended = (lengths == step + 1).nonzero().flatten()
+        if len(ended):
+            for kept, state in zip(finals, stream.states, strict=True):
+                for part, now in zip(kept, state, strict=True):
+                    part[ended] = now[ended]
+    hidden = Ragged.from_padded(torch.stack(outputs), lengths, batch_first=False)
+    return case.outputs(hidden, case.inputs), _by_stack(case, finals)
+
+
+def token_stream(case: Case, vectors: Ragged) -> Found:
+    """`TokenStream`, which generates text: ids in, scores out; it keeps its state to itself."""
+    ids, lengths = case.inputs.to_padded(batch_first=False)
+    scores = TokenStream(cast("LanguageModel", case.module), case.inputs.num_rows).read(ids.long())
+    return Ragged.from_padded(scores, lengths, batch_first=False).row_major(), None
+
+
+def token_ids(case: Case, vectors: Ragged) -> Found:
+    """The model called on token ids, as in training and prediction."""
+    return case.read_ids()
+
+
+_BACKWARDS = "a layer reads from the rows' ends, so that no output is there before all of the row is"
+RAGGED = Form("ragged", ragged)
+AGAIN = Form("ragged, once more", ragged)
+SAVED = Form("saved and loaded", ragged)
+_STACK_FORMS = (
+    Form("padded", padded),
+    Form("padded, no lengths", without_lengths, undefined="a layer reads the padding first"),
+    Form("one at a time", one_at_a_time),
+    Form("step by step", step_by_step, undefined=_BACKWARDS),
+    Form("chunked", chunked, undefined=_BACKWARDS),
+    Form("stream", streamed, undefined=_BACKWARDS, differentiable=False, bf16=False),
+)
+_TOKEN_STREAM = Form("token stream", token_stream, undefined=_BACKWARDS, differentiable=False, embeds=False, bf16=False)
+_TOKEN_IDS = Form("token ids", token_ids, embeds=False)
+
+
+def forms_of(case: Case) -> tuple[Form, ...]:
+    """All ways to run a model besides the plain one, in the table's order."""
+    own: tuple[Form, ...] = (_TOKEN_IDS,) if case.reads_ids else ()
+    return (*own, *_STACK_FORMS, *((_TOKEN_STREAM,) if isinstance(case.module, LanguageModel) else ()))
+
+
+def _noisy(vectors: Ragged, seed: int) -> tuple[Tensor, Tensor]:
+    """(L, N, I) with noise of three times the values' size behind each row's end, and the lengths."""
+    x, lengths = vectors.to_padded(batch_first=False)
+    over = torch.arange(len(x)).unsqueeze(1) >= lengths.unsqueeze(0)  # (L, N)
+    noise = torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).to(x)
+    size = 3 * vectors.values.detach().abs().mean()
+    return torch.where(over.unsqueeze(2).to(x.device), noise * size, x), lengths
+
+
+def _bounds(lengths: Tensor, seed: int) -> Tensor:
+    """(chunks + 1, N): where the chunks of each row begin and end; one falls inside every row of two steps or more."""
+    random = np.random.default_rng(seed)
+    cuts = [
+        np.sort([0, length, *random.integers(0, length + 1, NUM_CHUNKS - 2), random.integers(1, max(length, 2))])
+        if length
+        else np.zeros(NUM_CHUNKS + 1, dtype=np.int64)
+        for length in lengths.tolist()
+    ]
+    return torch.from_numpy(np.stack(cuts, axis=1))
+
+
+def _zeros(case: Case, vectors: Ragged) -> list[State]:
+    return [
+        tuple(
+            vectors.values.new_zeros(stack.num_directions * stack.num_layers, vectors.num_rows, size)
+            for size in stack.cell.state_sizes(stack.hidden_size, stack.proj_size)
+        )
+        for stack in case.stacks
+    ]
+
+
+def _by_stack(case: Case, layers: Sequence[State]) -> list[State]:
+    """From a state for each layer, (N, H) a tensor, to one for each stack."""
+    left, states = list(layers), []
+    for stack in case.stacks:
+        own, left = left[: stack.num_layers], left[stack.num_layers :]
+        states.append(tuple(torch.stack(parts) for parts in zip(*own, strict=True)))
+    return states
