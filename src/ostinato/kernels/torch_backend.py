@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import _VF, Tensor
 
-from ostinato.cells import Cell, Weights
+from ostinato.cells import Cell, Elman, Gru, Lstm, Weights
 from ostinato.kernels.reference import join_finished, no_outputs
 from ostinato.types import State
 
@@ -31,7 +31,7 @@ _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 def unavailable_reason(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
     """Why this backend can't run ``cell`` there, or None if it can."""
-    if cell.name not in _FUSED:
+    if cell.name not in _FUSED or type(cell) not in (Elman, Gru, Lstm):  # a subclass may step otherwise
         return f"torch has no fused layer for the cell `{cell.name}`"
     if device.type not in ("cpu", "cuda"):
         return f"it runs on cpu and cuda, not on {device.type}"
