@@ -35,7 +35,7 @@ from ostinato.types import Ragged
 HORIZON_SHARE = 0.99
 """The share of the gradient of W_hh that lies within the horizon."""
 
-_BYTES_AT_ONCE = 2**25
+_BYTES_AT_ONCE = 2**24
 _MOST_FIT_POINTS = 400
 
 
@@ -50,8 +50,9 @@ class LayerGradients:
             where none is left.
         low: 10 % quantile over the rows that are long enough, zeros among them.
         high: 90 % quantile of the same.
-        share: of the gradient of W_hh: ||C_k|| / sum_j ||C_j|| of each row, averaged over all rows; a short row has
-            nothing at long lags. Adds up to 1 over all lags, or to 0 if no gradient arrives.
+        share: of the gradient of W_hh: ||C_k|| / sum_j ||C_j|| of each row, averaged over the rows in which it is not
+            zero; a short row has nothing at long lags. A row's first step adds nothing, as it begins with h = 0. Adds
+            up to 1 over all lags, or to 0 if no gradient arrives.
         horizon_steps: the smallest lag up to which at least 99 % of the share lies; 0 if no gradient arrives.
         factor_per_step: by which the norm changes with each step back, from a robust line through its logarithm: 0.93
             shrinks to 1e-3 in 95 steps. None with fewer than three lags that at least half of the rows reach.
@@ -221,7 +222,8 @@ def _summary(found: RowGradients, max_lag: int | None) -> LayerGradients:
     rows = found.norms.rows_index().cpu()
     totals = torch.zeros(found.norms.num_rows, dtype=torch.float64).index_add(0, rows, contributions)
     shares = contributions / totals.masked_fill(totals == 0, 1.0)[rows]
-    share = np.array([float(part.sum()) for part in torch.split(shares, counts)]) / counts[0]
+    contributing = max(1, int((totals > 0).sum()))
+    share = np.array([float(part.sum()) for part in torch.split(shares, counts)]) / contributing
     by_lag = [part.numpy() for part in torch.split(found.states.values.norm(dim=1).cpu(), counts)]
     means = [_geometric_mean(part) for part in by_lag]
     bounds = [np.quantile(part, (0.1, 0.9)).tolist() for part in by_lag]
