@@ -15,7 +15,8 @@ import torch
 from ostinato.data.dataset import Examples, Features, load_examples, load_stream, prepare
 from ostinato.data.sequences import Ids, Places
 from ostinato.data.targets import TargetFeature
-from ostinato.diagnostics import Certificate, verify_run
+from ostinato.diagnostics import Certificate
+from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.errors import MissingLibraryError, RecipeError, RunError
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.report import write_report
@@ -129,7 +130,7 @@ class Run:
     def verify(
         self, data: str | Path | None = None, *, num_rows: int = 8, seed: int = 0, observer: Observer | None = None
     ) -> Certificate:
-        """Whether the model gives the same numbers however it is run; see `diagnostics.verify_run` for arguments."""
+        """Whether the model gives the same numbers however it is run; arguments as in `verify_run`."""
         return verify_run(
             self.folder,
             self.recipe,
@@ -279,13 +280,24 @@ def train(
     return _finish(train_recipe(build_recipe(mapping), Path(out) if out is not None else None, observer), observer)
 
 
-def resume(folder: str | Path, settings: Settings = (), observer: Observer | None = None) -> Run:
-    """Go on with an interrupted run; `settings` may raise its budget (`{"training.epochs": 20}`)."""
+def resume(
+    folder: str | Path,
+    settings: Settings = (),
+    observer: Observer | None = None,
+    *,
+    force_recipe: bool = False,
+    force_data: bool = False,
+) -> Run:
+    """Go on with an interrupted run; `settings` may raise its budget (`{"training.epochs": 20}`).
+
+    `force_recipe` lets them change more, `force_data` lets the data have changed; see `training.train.resume_run`.
+    """
     saved = read_recipe_of(Path(folder))
     changes = _pairs(settings)
     wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), changes)) if changes else None
     observer = observer or ConsoleObserver()
-    return _finish(resume_run(Path(folder), wanted, observer), observer)
+    path = resume_run(Path(folder), wanted, observer, force_recipe=force_recipe, force_data=force_data)
+    return _finish(path, observer)
 
 
 def _finish(folder: Path, observer: Observer) -> Run:

@@ -2,7 +2,6 @@
 
 from ostinato.diagnostics.equivalence import verify, verify_stack
 from ostinato.diagnostics.equivalence_certificate import Certificate, Comparison
-from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.gradients import LayerGradients, gradient_by_lag
 from ostinato.diagnostics.lyapunov import LayerDynamics, lyapunov_exponents
 from ostinato.diagnostics.spectra import JacobianSpectrum, WeightSpectrum, jacobian_spectrum, weight_spectra
@@ -22,7 +21,6 @@ __all__ = [
     "language_model_subject",
     "lyapunov_exponents",
     "verify",
-    "verify_run",
     "verify_stack",
     "weight_spectra",
 ]

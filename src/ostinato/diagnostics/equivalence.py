@@ -9,8 +9,8 @@ Tolerance. Rounding errors add up over T steps and K layers like a random walk, 
 much this model does is measured: the float32 baseline against the float64 one, a distance of :math:`\delta`. So
 
 .. math::
-    \tau_{32} = \max(16 \epsilon_{32} \sqrt{TK}, 10 \delta), \qquad
-    \tau_{64} = \max(10^{-12}, 10 \delta \epsilon_{64} / \epsilon_{32})
+    \tau_{32} = \max(16 \epsilon_{32} \sqrt{TK}, 20 \delta), \qquad
+    \tau_{64} = \max(10^{-12}, 20 \delta \epsilon_{64} / \epsilon_{32})
 
 and never more than 1 %: a model in which rounding alone does more than that fails, since its numbers depend on how it
 is run. Products in bfloat16 are compared with the full ones within :math:`\tau_{16} = \max(4 \epsilon_{16}, 2 \delta

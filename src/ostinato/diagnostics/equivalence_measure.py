@@ -108,7 +108,7 @@ def tolerance(dtype: torch.dtype, depth: int, distance: float) -> float:
     """
     rounding = 16 * _EPS[torch.float32] * math.sqrt(depth)
     floor = {torch.float32: rounding, torch.float64: 1e-12, torch.bfloat16: 4 * _EPS[torch.bfloat16]}[dtype]
-    factor = 2 if dtype == torch.bfloat16 else 10
+    factor = 2 if dtype == torch.bfloat16 else 20
     return min(max(floor, factor * distance * _EPS[dtype] / _EPS[torch.float32]), _LIMIT[dtype])
 
 
