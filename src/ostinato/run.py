@@ -15,11 +15,12 @@ import torch
 from ostinato.data.dataset import Examples, Features, load_examples, load_stream, prepare
 from ostinato.data.sequences import Ids, Places
 from ostinato.data.targets import TargetFeature
-from ostinato.diagnostics import Certificate
+from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
+from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import MissingLibraryError, RecipeError, RunError
 from ostinato.evaluation.metrics import Metrics
-from ostinato.evaluation.report import write_report
+from ostinato.evaluation.report import REPORT_FILE, write_report
 from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, predict_examples, probabilities_of
 from ostinato.generation.generate import encode_prompt, generate_chunks
 from ostinato.models import Classifier, LanguageModel, build_model
@@ -27,7 +28,15 @@ from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
 from ostinato.storage.files import read_json
 from ostinato.training.loop import MODEL_FILE
 from ostinato.training.progress import ConsoleObserver, Observer
-from ostinato.training.train import FEATURES_FILE, SUMMARY_FILE, read_recipe_of, resume_run, set_up, train_recipe
+from ostinato.training.train import (
+    FEATURES_FILE,
+    SUMMARY_FILE,
+    has_ended,
+    read_recipe_of,
+    resume_run,
+    set_up,
+    train_recipe,
+)
 from ostinato.training.weights import load_tensors, load_weights
 
 Settings = Mapping[str, Any] | Sequence[str]
@@ -126,6 +135,19 @@ class Run:
             return evaluate_stream(self.model, values, self.features, self.device, self.recipe.training.bptt)
         examples = load_examples(reference, self.features, self.recipe, say)
         return evaluate_examples(self.model, examples, self._target("evaluate"), self.device)
+
+    def diagnose(
+        self,
+        data: str | Path | None = None,
+        *,
+        num_rows: int = 64,
+        num_steps: int | None = None,
+        seed: int = 0,
+        observer: Observer | None = None,
+    ) -> Diagnosis:
+        """What the model can remember, and what to change; see `diagnostics.of_run.diagnose_run` for arguments."""
+        say = (observer or Observer()).note
+        return diagnose_run(self, data, num_rows=num_rows, num_steps=num_steps, seed=seed, say=say)
 
     def verify(
         self, data: str | Path | None = None, *, num_rows: int = 8, seed: int = 0, observer: Observer | None = None
@@ -296,6 +318,8 @@ def resume(
     changes = _pairs(settings)
     wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), changes)) if changes else None
     observer = observer or ConsoleObserver()
+    if not changes and not (Path(folder) / REPORT_FILE).is_file() and has_ended(Path(folder)):
+        return _finish(Path(folder), observer)
     path = resume_run(Path(folder), wanted, observer, force_recipe=force_recipe, force_data=force_data)
     return _finish(path, observer)
 

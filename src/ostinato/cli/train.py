@@ -21,11 +21,21 @@ def train(
     settings: Setting = None,
     out: Annotated[Path | None, typer.Option(help="The run directory; by default runs/NAME.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    force_recipe: Annotated[
+        bool, typer.Option("--force-recipe", help="With --resume: let --set change what the saved state still fits.")
+    ] = False,
+    force_data: Annotated[
+        bool, typer.Option("--force-data", help="With --resume: go on although the data has changed.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Train a model on a file, by a recipe, or both; or go on with an interrupted run."""
     if resume is not None and (data or recipe or input or target or out):
-        raise RecipeError("`--resume RUN` goes on with the run's own recipe; it takes only --set beside it.")
+        raise RecipeError(
+            "`--resume RUN` goes on with the run's own recipe; it takes only --set and --force-… beside it."
+        )
+    if resume is None and (force_recipe or force_data):
+        raise RecipeError("`--force-recipe` and `--force-data` go with `--resume RUN`.")
     if resume is None and not (data or recipe):
         raise RecipeError(
             "nothing to train on.",
@@ -37,7 +47,7 @@ def train(
     observer = ConsoleObserver(stderr)
     with saying_how_to_resume():
         if resume is not None:
-            run = runs.resume(resume, settings or [], observer)
+            run = runs.resume(resume, settings or [], observer, force_recipe=force_recipe, force_data=force_data)
         else:
             run = runs.train(
                 data, input=input, target=target, recipe=recipe, settings=settings or [], out=out, observer=observer

@@ -25,6 +25,7 @@ from ostinato.data.targets import TargetFeature, infer_target
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Recipe
+from ostinato.storage.files import write_atomically
 
 Say = Callable[[str], None]
 FORMAT = 1
@@ -43,15 +44,18 @@ class Features:
         """Where in a text a document begins, whose first input is the `<end>` before it; none: it is one document."""
         return np.flatnonzero(values == END_ID) if self.documents else None
 
-    def save(self, path: Path) -> None:
-        """Write JSON."""
-        saved = {
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
             "format": FORMAT,
             "input": self.input.to_dict(),
             "target": self.target.to_dict() if self.target else None,
             "documents": self.documents,
         }
-        path.write_text(json.dumps(saved, ensure_ascii=False), encoding="utf-8")
+
+    def save(self, path: Path) -> None:
+        """Write JSON."""
+        write_atomically(path, json.dumps(self.to_dict(), ensure_ascii=False).encode())
 
     @classmethod
     def load(cls, path: Path) -> Features:

@@ -243,8 +243,22 @@ class TrainingRecipe(Component):
     beta2: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.999
     schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="after the warm-up, down to zero")
     warmup_steps: Count = 0
-    clip: Literal["norm", "value", "none"] = "norm"
-    max_norm: Positive = Field(1.0, description="clip: norm scales the whole gradient to it, value clamps each entry")
+    clip: Literal["norm", "value", "group", "adaptive", "none"] = Field(
+        "norm", description="group: each part of the model by its own norm; adaptive: at a quantile of recent norms"
+    )
+    max_norm: Positive = Field(
+        1.0, description="clip: norm, group: a larger gradient is scaled down to it; value: clamps each entry"
+    )
+    clip_quantile: Annotated[float, BeforeValidator(_no_bool), Field(gt=0.0, le=1.0)] = Field(
+        0.9, description="clip: adaptive: norms above this quantile of the recent ones are scaled down to it"
+    )
+    clip_history: PositiveInt = Field(100, description="clip: adaptive: how many steps are recent")
+    on_divergence: Literal["stop", "rollback"] = Field(
+        "stop", description="loss or gradient not finite; rollback: on from the last checkpoint at a lower rate"
+    )
+    rollback_factor: Annotated[float, BeforeValidator(_no_bool), Field(gt=0.0, lt=1.0)] = Field(
+        0.5, description="on_divergence: rollback: what the learning rate is multiplied by"
+    )
     label_smoothing: Probability = 0.0
     vanishing_penalty: NonNegative = Field(
         0.0, description="weight of Pascanu's Omega, which keeps the norm of gradients on their way back; slow"
@@ -258,6 +272,8 @@ class TrainingRecipe(Component):
     patience: PositiveInt | None = Field(None, description="epochs without a better `monitor` before stopping")
     seed: Count = 0
     checkpoint_minutes: Positive = 5.0
+    checkpoint_steps: PositiveInt | None = Field(None, description="a checkpoint every so many steps, too")
+    keep_checkpoints: PositiveInt = Field(2, description="the last ones that are kept")
     num_threads: PositiveInt | None = Field(None, description="none: torch's own choice")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if there is one")
 

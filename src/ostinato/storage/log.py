@@ -28,14 +28,17 @@ class RunLog:
         if len(self._lines) >= _BUFFERED_LINES or kind != "step":
             self.flush()
 
-    def flush(self) -> None:
-        """Write what is buffered."""
-        if not self._lines:
+    def flush(self, durable: bool = False) -> None:
+        """Write what is buffered; `durable`: wait until the disk has all of it."""
+        if not self._lines and not (durable and self.path.exists()):
             return
-        content = "\n".join(self._lines) + "\n"
+        content = "".join(line + "\n" for line in self._lines)
         try:
             with self.path.open("a", encoding="utf-8") as out:
                 out.write(content)
+                if durable:
+                    out.flush()
+                    os.fsync(out.fileno())
         except OSError as error:
             raise disk_error(self.path, error) from error
         self._lines = []
@@ -53,11 +56,13 @@ class RunLog:
 
 
 def read_log(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The steps and the validations of a log. Raises `RunError` for a line that is no JSON."""
-    found: dict[str, list[dict[str, Any]]] = {"step": [], "validation": []}
+    """The steps and the validations of a log, without its notes and without a last line that a killed process left
+    unfinished. Raises `RunError` for a line that is no JSON."""
+    found: dict[str, list[dict[str, Any]]] = {"step": [], "validation": [], "note": []}
     if not path.exists():
         return [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # what stands behind the last line break is unfinished
+    for number, line in enumerate(lines, start=1):
         try:
             event = json.loads(line)
             found[event.pop("kind")].append(event)

@@ -1,9 +1,10 @@
 """Checkpoints: everything needed to go on exactly, written whole or not at all, the last ones kept.
 
 `checkpoint/step-0000001200/` holds `tensors.safetensors` (weights, optimiser, carried states, random generators),
-`state.json` (position, schedule, checksum of the tensors) and `best.safetensors` (the best weights so far).
-A checkpoint is written to a folder beside its place and renamed when it is complete, so a crash or a full disk leaves
-the previous one as it was.
+`state.json` (position, schedule), `best.safetensors` (the best weights so far, if there are any) and `manifest.json`,
+the checksums of the others. It is written to a folder beside its place, flushed to the disk and renamed when it is
+complete, so a crash or a full disk leaves the ones before as they were. A folder is never replaced: a second checkpoint
+of a step (after its validation, say) is `step-0000001200-1`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ostinato.errors import CheckpointError, RunError
-from ostinato.storage.files import disk_error
+from ostinato.storage.files import disk_error, sync_folder
 from ostinato.training.weights import load_tensors
 
 FOLDER = "checkpoint"
-_KEPT = 2
-_TENSORS, _STATE, _BEST = "tensors.safetensors", "state.json", "best.safetensors"
+_TENSORS, _STATE, _BEST, _MANIFEST = "tensors.safetensors", "state.json", "best.safetensors", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -46,49 +46,108 @@ class Checkpoint:
         return path if path.is_file() else None
 
 
-def write_checkpoint(run: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
-    """Write a checkpoint of a run. Raises `CheckpointError` where the disk refuses; older ones are then untouched."""
+def write_checkpoint(
+    run: Path,
+    step: int,
+    tensors: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    best: Path | None = None,
+    keep: int = 2,
+) -> Path:
+    """Write a checkpoint of a run. Raises `CheckpointError` where the disk refuses; older ones are then untouched.
+
+    Args:
+        run: the run directory.
+        step: steps done.
+        tensors: by name.
+        state: JSON-ready.
+        best: the file of the best weights so far.
+        keep: how many checkpoints stay, this one included.
+    """
     parent = run / FOLDER
-    target = parent / f"step-{step:010d}"
+    target = parent / _next_name(run, step)
     partial = parent / f".{target.name}.partial"
-    content = save({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()})
-    saved = {**state, "sha256": hashlib.sha256(content).hexdigest()}
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        for leftover in parent.glob(".*.partial"):
+            shutil.rmtree(leftover, ignore_errors=True)
         partial.mkdir(parents=True)
-        _write(partial / _TENSORS, content)
-        _write(partial / _STATE, json.dumps(saved, indent=1).encode())
-        if (run / "model.safetensors").is_file():
-            _link_or_copy(run / "model.safetensors", partial / _BEST)
-        shutil.rmtree(target, ignore_errors=True)
+        _write(partial / _TENSORS, save({name: t.detach().contiguous().cpu() for name, t in tensors.items()}))
+        _write(partial / _STATE, json.dumps(dict(state), indent=1).encode())
+        if best is not None:
+            _write(partial / _BEST, best.read_bytes())  # a hard link would be damaged together with its twins
+        sums = {file.name: _checksum(file) for file in sorted(partial.iterdir())}
+        _write(partial / _MANIFEST, json.dumps(sums, indent=1).encode())
+        sync_folder(partial)
         partial.rename(target)
-        _sync_folder(parent)
+        sync_folder(parent)
+        sync_folder(run)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise disk_error(target, error) from error
-    for old in _all(run)[:-_KEPT]:
+    for old in [folder for folder in _all(run) if folder != target][: -(keep - 1) or None]:
         shutil.rmtree(old, ignore_errors=True)
     return target
 
 
 def read_checkpoint(run: Path) -> Checkpoint:
-    """The newest checkpoint that is whole. Raises `RunError` if there is none."""
+    """The newest checkpoint that is whole; newer ones that are damaged are put aside as `damaged-…`.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
     skipped: list[str] = []
     for folder in reversed(_all(run)):
         try:
+            _check(folder)
             state = json.loads((folder / _STATE).read_text())
-            content = (folder / _TENSORS).read_bytes()
-            if hashlib.sha256(content).hexdigest() != state["sha256"]:
-                raise CheckpointError(f"`{folder}` is damaged: its checksum does not match.")
-            return Checkpoint(load_tensors(folder / _TENSORS), state, folder, tuple(skipped))
-        except (OSError, ValueError, KeyError, RunError) as error:
+            found = Checkpoint(load_tensors(folder / _TENSORS), state, folder, tuple(skipped))
+        except (OSError, ValueError, KeyError, TypeError, RunError) as error:
             skipped.append(f"{folder.name}: {error}")
+            continue
+        for newer in _all(run)[len(_all(run)) - len(skipped) :]:
+            newer.rename(_free(newer.with_name(f"damaged-{newer.name}")))
+        return found
     reasons = "; ".join(skipped)
-    raise CheckpointError(f"`{run}` has no checkpoint to resume from{': ' + reasons if reasons else ''}.")
+    raise CheckpointError(
+        f"`{run}` has no checkpoint to resume from{': ' + reasons if reasons else ''}.",
+        hint=None if skipped else "it stopped before its first step: remove it, and train anew",
+    )
+
+
+def _check(folder: Path) -> None:
+    """Raise `CheckpointError` unless every file is there and as it was written."""
+    if not (folder / _MANIFEST).is_file():
+        raise CheckpointError(f"`{_MANIFEST}` is missing.")
+    for name, expected in json.loads((folder / _MANIFEST).read_text()).items():
+        if not (folder / name).is_file():
+            raise CheckpointError(f"`{name}` is missing.")
+        if _checksum(folder / name) != expected:
+            raise CheckpointError(f"`{name}` is damaged: its checksum does not match.")
+
+
+def _free(path: Path) -> Path:
+    """The path, or with the first number behind it that is not taken."""
+    number = 0
+    while (free := path.with_name(path.name + (f"-{number}" if number else ""))).exists():
+        number += 1
+    return free
 
 
 def _all(run: Path) -> list[Path]:
-    return sorted((run / FOLDER).glob("step-*"))
+    """Those of a run, in the order in which they were written."""
+    return sorted((folder for folder in (run / FOLDER).glob("step-*") if _place(folder)), key=_place)
+
+
+def _place(folder: Path) -> tuple[int, ...]:
+    """The numbers in a name: the step and, of a second checkpoint there, which one it is; none in a foreign name."""
+    numbers = folder.name.split("-")[1:]
+    return tuple(map(int, numbers)) if all(map(str.isdigit, numbers)) else ()
+
+
+def _next_name(run: Path, step: int) -> str:
+    """A name behind those of the checkpoints that this step has: the newest is never removed, so a number is free."""
+    last = max((place for place in map(_place, _all(run)) if place[0] == step), default=None)
+    return f"step-{step:010d}" + (f"-{(last[1] if len(last) > 1 else 0) + 1}" if last else "")
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -98,17 +157,6 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(out.fileno())
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    """`model.safetensors` is only ever replaced, never written into, so a second name for it costs nothing."""
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,18 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import RunError
-from ostinato.recipe import Recipe, TrainingRecipe
+from ostinato.recipe import Recipe
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import RunLog
-from ostinato.training.checkpoint import Checkpoint, write_checkpoint
-from ostinato.training.clipping import clip_gradients
+from ostinato.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from ostinato.training.clipping import Clipper
+from ostinato.training.divergence import all_finite, divergence
 from ostinato.training.position import Position
 from ostinato.training.progress import Observer
+from ostinato.training.saved import make_optimizer, optimizer_tensors, random_tensors, restore_optimizer, restore_random
 from ostinato.training.schedule import learning_rate
 from ostinato.training.tasks import Task
 from ostinato.training.weights import save_tensors, weights_of
 
 MODEL_FILE = "model.safetensors"
+_MOST_ROLLBACKS = 5
 
 
 class Trainer:
@@ -48,7 +51,10 @@ class Trainer:
         self.recipe, self.training = recipe, recipe.training
         self.model, self.task, self.folder, self.observer, self.device = model, task, folder, observer, device
         self.optimizer = make_optimizer(model, recipe.training)
+        self.clipper = Clipper(model, recipe.training)
         self.position = Position()
+        self.notes: list[str] = []
+        """What `summary.json` will say of the data and of what was forced; saved with every checkpoint."""
         self.log = RunLog(folder / "log.jsonl")
         self._interrupted = False
         self._started = self._last_checkpoint = time.monotonic()
@@ -65,6 +71,8 @@ class Trainer:
         self._elapsed_before = self.position.elapsed_s
         self.model.train()
         self.observer.start(self.position.step, self.total_steps, self.recipe)
+        if self.position.step == 0:
+            self.checkpoint()  # so that there is one to go on from, whenever the run dies
         with self._signals():
             while not self.position.ended and not self._interrupted:
                 self._epoch()
@@ -73,40 +81,44 @@ class Trainer:
         return self.position
 
     @property
+    def machine(self) -> str:
+        """What the last bits of a result depend on."""
+        return f"torch {torch.__version__}, {torch.get_num_threads()} threads, {self.device.type}"
+
+    @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C (or SIGTERM) ended `run`."""
         return self._interrupted
 
     def _epoch(self) -> None:
         for batch in self.task.batches(self.position.epoch, self.position.batch):
-            self._step(batch)
+            if not self._step(batch):
+                return
             if self._interrupted or self._time_is_up():
                 break
-            if time.monotonic() - self._last_checkpoint > 60 * self.training.checkpoint_minutes:
+            if self._checkpoint_is_due():
                 self.checkpoint()
-        if self._interrupted:
+        if self._interrupted or not self._validate():
             return
-        self._validate()
         if not self._time_is_up():
             self.position.epoch += 1
             self.position.batch = 0
         self._decide_whether_to_go_on()
 
-    def _step(self, batch: object) -> None:
+    def _step(self, batch: object) -> bool:
+        """One update; False where it diverged and training went back to a checkpoint."""
         began = time.perf_counter()
         position = self.position
-        rate = learning_rate(self.training, position.step, self._progress())
+        rate = position.rate_factor * learning_rate(self.training, position.step, self._progress())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
         value, num_tokens = self.task.backward(batch)
-        norm, clipped = clip_gradients(self.model.parameters(), self.training)
-        if not math.isfinite(value) or not math.isfinite(norm):
-            raise RunError(
-                f"the loss is {value} and the gradient's norm {norm} at step {position.step + 1} "
-                f"(epoch {position.epoch + 1}): training has diverged. The last checkpoint is from before.",
-                hint="lower `training.learning_rate` or `training.max_norm`, or add `training.warmup_steps`",
-            )
+        clipped = self.clipper()
+        if not math.isfinite(value) or not math.isfinite(clipped.norm):
+            what = f"the loss is {value} and the gradient's norm {clipped.norm}"
+            self._go_back(divergence(what, position, self.model, self.task.where(batch)))
+            return False
         self.optimizer.step()
         position.step += 1
         position.batch += 1
@@ -115,18 +127,23 @@ class Trainer:
             "step": position.step,
             "epoch": position.epoch + 1,
             "loss": value,
-            "gradient_norm": norm,
-            "clipped": clipped,
+            **clipped.event(),
             "learning_rate": rate,
             "tokens_per_s": num_tokens / (time.perf_counter() - began),
             "elapsed_s": position.elapsed_s,
         }
         self.log.write("step", event)
         self.observer.step(event, self._progress())
+        return True
 
-    def _validate(self) -> None:
+    def _validate(self) -> bool:
+        """Score the validation data, and keep the weights if they are the best; False where training went back."""
         result = self.task.evaluate()
         position = self.position
+        if not math.isfinite(float(result["loss"])) or not all_finite(self.model):
+            what = f"the validation loss is {result['loss']} and not every weight is finite"
+            self._go_back(divergence(what, position, self.model, "all of the validation data"))
+            return False
         position.elapsed_s = self._elapsed()
         figure = float(result[self.training.monitor])
         sign = 1.0 if self.training.monitor == "loss" else -1.0
@@ -146,6 +163,25 @@ class Trainer:
         }
         self.log.write("validation", event)
         self.observer.validation(event)
+        return True
+
+    def _go_back(self, problem: RunError) -> None:
+        """After a divergence: to the last checkpoint, from where the learning rate is lower.
+
+        Raises `problem` if the recipe says stop, or this has happened too often.
+        """
+        if self.training.on_divergence == "stop":
+            raise problem
+        step, rollbacks = self.position.step, self.position.num_rollbacks + 1
+        factor = self.position.rate_factor * self.training.rollback_factor
+        if rollbacks > _MOST_ROLLBACKS:
+            raise RunError(f"after {_MOST_ROLLBACKS} rollbacks still: {problem.message}", hint=problem.hint)
+        self.restore(read_checkpoint(self.folder))
+        self.position.num_rollbacks, self.position.rate_factor = rollbacks, factor
+        text = f"went back from step {step} to {self.position.step}, learning rate times {factor:g}: {problem.message}"
+        self.log.write("note", {"step": self.position.step, "note": text})
+        self.observer.note(text)
+        self.checkpoint()
 
     def _decide_whether_to_go_on(self) -> None:
         position, patience = self.position, self.training.patience
@@ -168,20 +204,36 @@ class Trainer:
         steps = self.position.step / max(self.total_steps, 1)
         return max(steps, self._elapsed() / (60 * self.training.max_minutes)) if self.training.max_minutes else steps
 
+    def _checkpoint_is_due(self) -> bool:
+        every = self.training.checkpoint_steps
+        if every is not None and self.position.step % every == 0:
+            return True
+        return time.monotonic() - self._last_checkpoint > 60 * self.training.checkpoint_minutes
+
     def checkpoint(self) -> None:
-        """Write everything needed to go on exactly."""
-        self.log.flush()
+        """Write everything needed to go on exactly; nothing where the weights are not finite, which the next step or
+        validation will tell."""
+        if not all_finite(self.model):
+            return
+        self.log.flush(durable=True)
         tensors: dict[str, Tensor] = {f"model.{name}": tensor for name, tensor in weights_of(self.model).items()}
         tensors |= optimizer_tensors(self.model, self.optimizer)
         tensors |= {f"carried.{name}": tensor for name, tensor in self.task.carried().items()}
+        tensors |= {f"clip.{name}": tensor for name, tensor in self.clipper.tensors().items()}
         tensors |= random_tensors(self.device)
-        state: dict[str, Any] = {"position": dataclasses.asdict(self.position), "log_bytes": self.log.size}
-        write_checkpoint(self.folder, self.position.step, tensors, state)
+        state = {
+            "position": dataclasses.asdict(self.position),
+            "log_bytes": self.log.size,
+            "notes": self.notes,
+            "machine": self.machine,
+        }
+        best = None if self.position.best is None else self.folder / MODEL_FILE
+        write_checkpoint(self.folder, self.position.step, tensors, state, best, self.training.keep_checkpoints)
         self._last_checkpoint = time.monotonic()
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where a checkpoint was written."""
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "carried": {}, "random": {}}
+        parts: dict[str, dict[str, Tensor]] = {name: {} for name in ("model", "optimizer", "carried", "clip", "random")}
         for name, tensor in checkpoint.tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = tensor
@@ -190,11 +242,18 @@ class Trainer:
                 parameter.copy_(parts["model"][name])
         restore_optimizer(self.model, self.optimizer, parts["optimizer"])
         self.task.restore(parts["carried"])
+        self.clipper.restore(parts["clip"])
         restore_random(parts["random"], self.device)
-        self.position = Position(**checkpoint.state["position"])
-        self.log.cut(int(checkpoint.state["log_bytes"]))
-        if checkpoint.best is not None:
-            write_atomically(self.folder / MODEL_FILE, checkpoint.best.read_bytes())
+        self.position, self.notes = Position(**checkpoint.state["position"]), list(checkpoint.state["notes"])
+        size = int(checkpoint.state["log_bytes"])
+        if self.log.size < size:
+            self.observer.note(f"`{self.log.path}` is shorter than it was: it has lost its last lines")
+        self.log.cut(size)
+        model = self.folder / MODEL_FILE
+        if checkpoint.best is None:  # what is there is of a validation that is still to come
+            model.unlink(missing_ok=True)
+        elif not model.is_file() or model.read_bytes() != checkpoint.best.read_bytes():
+            write_atomically(model, checkpoint.best.read_bytes())
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -215,49 +274,3 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015; weight decay as an L2 penalty) or AdamW (Loshchilov & Hutter 2019; decoupled)."""
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    optimizer: torch.optim.Optimizer = kind(
-        model.parameters(),
-        lr=recipe.learning_rate,
-        betas=(0.9, recipe.beta2),
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-    return optimizer
-
-
-def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as tensors named `optimizer.PARAMETER.ENTRY`."""
-    found: dict[str, Tensor] = {}
-    for name, parameter in model.named_parameters():
-        for entry, value in optimizer.state.get(parameter, {}).items():
-            found[f"optimizer.{name}.{entry}"] = value
-    return found
-
-
-def restore_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`."""
-    parameters = dict(model.named_parameters())
-    for name, value in tensors.items():
-        parameter, _, entry = name.rpartition(".")
-        target = parameters[parameter]
-        optimizer.state[target][entry] = value.to(target.device) if value.dim() else value
-
-
-def random_tensors(device: torch.device) -> dict[str, Tensor]:
-    """The state of torch's random generators."""
-    states = {"random.cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["random.cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def restore_random(tensors: dict[str, Tensor], device: torch.device) -> None:
-    """The inverse of `random_tensors`."""
-    torch.set_rng_state(tensors["cpu"])
-    if device.type == "cuda" and "cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["cuda"], device)

@@ -19,3 +19,7 @@ class Position:
     epochs_without_gain: int = 0
     ended: str = ""
     """Why training is over; empty while it is not."""
+    num_rollbacks: int = 0
+    """How often training has diverged and gone back to a checkpoint."""
+    rate_factor: float = 1.0
+    """What the learning rate is multiplied by since."""

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.sequences import Ids
+from ostinato.data.sequences import Ids, Offsets
 from ostinato.data.streams import Tapes, Window
 from ostinato.data.targets import TargetFeature
 from ostinato.evaluation.metrics import Metrics
@@ -28,6 +28,7 @@ from ostinato.types import Ragged, State
 
 _EVALUATION_STREAMS = 32
 _COUNTED_ROWS = 512
+_NAMED_ROWS = 5
 
 
 class Task(Protocol):
@@ -49,6 +50,9 @@ class Task(Protocol):
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation data; `loss` among them."""
+
+    def where(self, batch: object) -> str:
+        """The data of a batch in words: the rows, or the place in a text."""
 
     def carried(self) -> dict[str, Tensor]:
         """State that lives from one batch to the next."""
@@ -98,6 +102,16 @@ class ClassifierTask:
             self._loss(self.model.ngrams(ids), targets).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()), len(ids.values)
 
+    def where(self, batch: object) -> str:
+        """The rows by file and line; those alone whose own loss is not finite, if there are some."""
+        rows = cast("Batch", batch)
+        with torch.no_grad():
+            losses = row_losses(
+                self.model(rows.inputs.to(self.device)), cast("Tensor", rows.targets).to(self.device), self.target
+            )
+        bad = rows.rows[(~torch.isfinite(losses)).cpu().numpy()]
+        return named_rows(self._train.examples, bad if len(bad) else rows.rows)
+
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return target_loss(outputs, targets, self.target, self.recipe.label_smoothing)
 
@@ -134,6 +148,10 @@ class StreamedTask(ABC):
     @abstractmethod
     def evaluate(self) -> Metrics:
         """Metrics on the validation data."""
+
+    @abstractmethod
+    def where(self, batch: object) -> str:
+        """The data of a batch in words."""
 
     def carried(self) -> dict[str, Tensor]:
         """The states in which the next window begins, and where it does."""
@@ -174,6 +192,14 @@ class LanguageModelTask(StreamedTask):
         return evaluate_stream(
             self.model, self.validation, self.features, self.device, self.recipe.bptt, _EVALUATION_STREAMS
         )
+
+    def where(self, batch: object) -> str:
+        """The tokens by their places in the training text, and how they begin."""
+        pieces = [chunk.window.pieces for chunk in cast("Span", batch).chunks]
+        begins, stops = pieces[0].offsets, pieces[-1].offsets + pieces[-1].lengths
+        shown = self.features.input.decode(self.values[begins[0] : begins[0] + 20])
+        more = f" and {len(begins) - 1} more streams" if len(begins) > 1 else ""
+        return f"tokens {begins[0]:,} to {stops[0]:,} of the training text ({shown!r} …){more}"
 
 
 class StreamedClassifierTask(StreamedTask):
@@ -219,6 +245,17 @@ class StreamedClassifierTask(StreamedTask):
         """Metrics on the validation rows."""
         return evaluate_examples(self.model, self.validation, self.target, self.device)
 
+    def where(self, batch: object) -> str:
+        """The rows that are read, by file and line."""
+        windows = [chunk.window.pieces.rows for chunk in cast("Span", batch).chunks]
+        return named_rows(self.examples, np.unique(np.concatenate(windows)))
+
+
+def named_rows(examples: Examples, rows: Offsets) -> str:
+    """The first rows by file and line, and how many there are."""
+    named = ", ".join(examples.location(int(row)) for row in rows[:_NAMED_ROWS])
+    return f"rows {named}" + (f" and {len(rows) - _NAMED_ROWS} more" if len(rows) > _NAMED_ROWS else "")
+
 
 class PenalisedTask:
     """Another task, and a penalty on gradients that vanish or explode on their way back (`training.vanishing`)."""
@@ -226,7 +263,7 @@ class PenalisedTask:
     def __init__(self, task: Task, model: nn.Module, weight: float) -> None:
         self._task, self._model, self._weight = task, model, weight
         self.batches, self.evaluate = task.batches, task.evaluate
-        self.carried, self.restore = task.carried, task.restore
+        self.carried, self.restore, self.where = task.carried, task.restore, task.where
 
     @property
     def num_batches(self) -> int:

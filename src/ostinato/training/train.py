@@ -9,15 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ostinato import __version__
-from ostinato.data.dataset import Examples, Prepared, prepare
+from ostinato.data.dataset import Examples, Features, Prepared, prepare
 from ostinato.errors import RecipeError, RunError
+from ostinato.evaluation.report import REPORT_FILE
 from ostinato.evaluation.scoring import evaluate_stream
 from ostinato.models import LanguageModel, build_model
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
-from ostinato.storage.files import read_json, write_atomically
+from ostinato.storage.files import read_json, remove_partials, sync_folder, write_atomically
 from ostinato.training.checkpoint import read_checkpoint
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
@@ -51,43 +53,78 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     _write_head(folder, prepared)
     observer.note(f"run: {folder}")
     trainer = Trainer(prepared.recipe, model, task, folder, observer, device)
+    trainer.notes = prepared.notes
     return _run(trainer, prepared)
 
 
-def resume_run(folder: Path, overrides: Recipe | None, observer: Observer) -> Path:
+def resume_run(
+    folder: Path, overrides: Recipe | None, observer: Observer, *, force_recipe: bool = False, force_data: bool = False
+) -> Path:
     """Go on with an interrupted run from its newest checkpoint, to the same weights as if it had never stopped.
+
+    A run that died between its last step and its summary gets the summary, without another step.
 
     Args:
         folder: the run directory.
-        overrides: the run's recipe with a larger budget (`epochs`, `max_minutes`, `patience`), to train longer.
+        overrides: the run's recipe with other keys of the budget (`epochs`, `max_minutes`, `patience`, …).
         observer: is told what happens.
+        force_recipe: other keys may differ, too, where what is saved still fits (`HARMLESS`).
+        force_data: the data may differ, as long as its features (vocabulary, classes) are the same.
+
+    Raises:
+        RunError: if the run has ended, or recipe or data differ.
+        CheckpointError: if no checkpoint is whole.
     """
     saved = read_recipe_of(folder)
     recipe = overrides or saved
-    check_resumable(saved, recipe)
+    changes = check_resumable(saved, recipe, force_recipe)
     checkpoint = read_checkpoint(folder)
     for problem in checkpoint.skipped:
         observer.note(f"a damaged checkpoint is passed over: {problem}")
-    if checkpoint.state["position"]["ended"] and recipe == saved:
+    ended = checkpoint.state["position"]["ended"] if recipe == saved else ""
+    if ended and _is_summed_up(folder, checkpoint.state["position"]["step"]):
         raise RunError(
-            f"`{folder}` has ended: {checkpoint.state['position']['ended']}.",
+            f"`{folder}` has ended: {ended}.",
             hint="train longer with, for example, --set training.epochs=" + str(2 * saved.training.epochs),
         )
     device = set_up(recipe)
+    remove_partials(folder)
     prepared = prepare(recipe, say=lambda _: None)
-    before = read_json(folder / DATA_FILE)
-    if describe_data(prepared) != before:
-        raise RunError(
-            f"the data of `{folder}` has changed since training began: {_difference(before, describe_data(prepared))}.",
-            hint="bring the old data back, or train anew",
-        )
+    changes += _check_data(folder, prepared, force_data)
     model = build_model(prepared.recipe.model, prepared.features).to(device)
     trainer = Trainer(prepared.recipe, model, make_task(model, prepared, device), folder, observer, device)
     trainer.restore(checkpoint)
-    trainer.position.ended = ""
+    trainer.position.ended = ended
+    if checkpoint.state["machine"] != trainer.machine:
+        observer.note(
+            f"computed so far with {checkpoint.state['machine']}, from here on with {trainer.machine}: the last bits "
+            "of the weights may be others than those of one run"
+        )
+    if not ended:  # what stands there from an end before is out of date
+        for name in (SUMMARY_FILE, REPORT_FILE):
+            (folder / name).unlink(missing_ok=True)
+    for change in changes:
+        text = f"resumed after step {trainer.position.step} although {change}"
+        trainer.notes.append(text)
+        observer.note(text)
+        trainer.log.write("note", {"step": trainer.position.step, "note": text})
     if recipe != saved:
         write_atomically(folder / RECIPE_FILE, dump_recipe(prepared.recipe).encode())
+    if changes:
+        write_atomically(folder / DATA_FILE, json.dumps(describe_data(prepared), indent=1).encode())
+        trainer.checkpoint()  # so that what was noted lasts
     return _run(trainer, prepared)
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether training of a run has ended and its summary is written; perhaps its report is not."""
+    position = read_checkpoint(folder).state["position"]
+    return bool(position["ended"]) and _is_summed_up(folder, position["step"])
+
+
+def _is_summed_up(folder: Path, step: int) -> bool:
+    path = folder / SUMMARY_FILE
+    return path.is_file() and read_json(path).get("steps") == step
 
 
 def _run(trainer: Trainer, prepared: Prepared) -> Path:
@@ -109,7 +146,8 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         "seconds": round(position.elapsed_s, 1),
         "num_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         "num_rejected": prepared.num_rejected,
-        "notes": prepared.notes,
+        "num_rollbacks": position.num_rollbacks,
+        "notes": trainer.notes,
         "validation": metrics,
     }
     write_atomically(folder / SUMMARY_FILE, json.dumps(summary, indent=1, ensure_ascii=False).encode())
@@ -120,9 +158,7 @@ def final_metrics(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
     """Validation metrics of the best weights; a language model reads the whole text in one stream."""
     if isinstance(trainer.model, LanguageModel):
         values: Any = prepared.validation
-        return evaluate_stream(
-            trainer.model, values, prepared.features, trainer.device, prepared.recipe.training.bptt
-        )
+        return evaluate_stream(trainer.model, values, prepared.features, trainer.device, prepared.recipe.training.bptt)
     return trainer.task.evaluate()
 
 
@@ -148,6 +184,11 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
         values = part.sequences.values if isinstance(part, Examples) else part
         rows = len(part) if isinstance(part, Examples) else 1
         found[name] = {"rows": rows, "tokens": len(values), "sha256": hashlib.sha256(values.tobytes()).hexdigest()}
+        if isinstance(part, Examples):
+            found[name]["rows_sha256"] = hashlib.sha256(part.sequences.offsets.tobytes()).hexdigest()
+            if part.targets is not None:
+                targets = np.ascontiguousarray(part.targets)
+                found[name]["targets_sha256"] = hashlib.sha256(targets.tobytes()).hexdigest()
     return found
 
 
@@ -172,24 +213,70 @@ def check_run_folder(folder: Path) -> None:
         raise RunError(f"no run directory `{folder}`.", hint=hint)
     missing = [name for name in (RECIPE_FILE, FEATURES_FILE) if not (folder / name).is_file()]
     if missing:
-        raise RunError(f"`{folder}` is no Ostinato run: {', '.join(missing)} missing.")
+        raise RunError(
+            f"`{folder}` is no Ostinato run: {', '.join(missing)} missing.",
+            hint="if its training was killed before its first step: remove it, and train anew",
+        )
 
 
-def check_resumable(saved: Recipe, wanted: Recipe) -> None:
-    """Raise `RunError` if the recipe differs from the saved one in anything but the budget."""
-    free = {"epochs", "max_minutes", "patience", "checkpoint_minutes", "num_threads"}
+FREE = {
+    *("epochs", "max_minutes", "patience", "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints"),
+    *("num_threads", "on_divergence"),
+}
+"""Keys of `training` that a resumed run may change: none of them is part of what was trained so far."""
+HARMLESS = {
+    *("learning_rate", "weight_decay", "schedule", "warmup_steps", "clip", "max_norm", "clip_quantile", "clip_history"),
+    *("label_smoothing", "vanishing_penalty", "monitor", "device"),
+}
+"""Keys of `training` that may be changed by force: everything saved still fits, only the rest of the run is another."""
 
-    def frozen(recipe: Recipe) -> dict[str, Any]:
-        dumped = recipe.model_dump(mode="json")
-        dumped["training"] = {k: v for k, v in dumped["training"].items() if k not in free}
-        return dumped
 
-    before, after = frozen(saved), frozen(wanted)
+def check_resumable(saved: Recipe, wanted: Recipe, force: bool = False) -> list[str]:
+    """What differs that needs force, in words. Raises `RunError` if it is not forced, or cannot be."""
+    before, after = saved.model_dump(mode="json"), wanted.model_dump(mode="json")
+    for each in (before, after):
+        each["training"] = {key: value for key, value in each["training"].items() if key not in FREE}
+    if before == after:
+        return []
+    difference = _difference(before, after)
+    for each in (before, after):
+        each["training"] = {key: value for key, value in each["training"].items() if key not in HARMLESS}
     if before != after:
         raise RunError(
             f"a run can't be resumed with another recipe: {_difference(before, after)}.",
-            hint=f"only {', '.join(sorted(free))} of `training` may change",
+            hint=f"only {', '.join(sorted(FREE))} of `training` may change, and with --force-recipe "
+            f"{', '.join(sorted(HARMLESS))}",
         )
+    if not force:
+        raise RunError(
+            f"a run can't be resumed with another recipe: {difference}.",
+            hint="what is saved would still fit: --force-recipe goes on all the same, and notes it",
+        )
+    return [difference]
+
+
+def _check_data(folder: Path, prepared: Prepared, force: bool) -> list[str]:
+    """As `check_resumable`, for the data."""
+    before, now = read_json(folder / DATA_FILE), describe_data(prepared)
+    saved, found = Features.load(folder / FEATURES_FILE).to_dict(), prepared.features.to_dict()
+    if (before, saved) == (now, found):
+        return []
+    difference = _difference(before, now) or "the same numbers stand for other tokens"
+    if not prepared.recipe.model.normalize_embeddings:  # how often a token was seen is part of nothing that was saved
+        for features in (saved, found):
+            features["input"]["vocabulary"].pop("counts")
+    if saved != found:
+        raise RunError(
+            f"the data of `{folder}` has changed since training began, and with it the vocabulary or the classes: "
+            f"{difference}.",
+            hint="bring the old data back, or train anew",
+        )
+    if not force:
+        raise RunError(
+            f"the data of `{folder}` has changed since training began: {difference}.",
+            hint="bring the old data back, train anew, or go on all the same: --force-data",
+        )
+    return [f"the data has changed: {difference}"]
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any], path: str = "") -> str:
@@ -206,6 +293,7 @@ def _difference(before: dict[str, Any], after: dict[str, Any], path: str = "") -
 
 def _write_head(folder: Path, prepared: Prepared) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    sync_folder(folder.absolute().parent)
     write_atomically(folder / RECIPE_FILE, dump_recipe(prepared.recipe).encode())
     prepared.features.save(folder / FEATURES_FILE)
     prepared.bad_rows.write(folder)

@@ -18,7 +18,9 @@ from ostinato.training.weights import load_tensors, save_tensors
 
 
 def _write(run: Path, step: int) -> Path:
-    return write_checkpoint(run, step, {"model.w": torch.full((3,), float(step))}, {"position": {"step": step}})
+    best = run / "model.safetensors"
+    tensors, state = {"model.w": torch.full((3,), float(step))}, {"position": {"step": step}}
+    return write_checkpoint(run, step, tensors, state, best if best.is_file() else None)
 
 
 def test_reads_back_the_newest(tmp_path: Path) -> None:
@@ -35,16 +37,52 @@ def test_keeps_the_last_two(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "checkpoint").iterdir()) == ["step-0000000002", "step-0000000003"]
 
 
-@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json"])
-def test_a_damaged_newest_one_is_passed_over_and_said(tmp_path: Path, name: str) -> None:
+FILES = ["tensors.safetensors", "state.json", "best.safetensors", "manifest.json"]
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_newest_one_is_passed_over_said_and_put_aside(tmp_path: Path, name: str, damage: str) -> None:
+    save_tensors(tmp_path / "model.safetensors", {"w": torch.ones(2)})
     _write(tmp_path, 1)
+    save_tensors(tmp_path / "model.safetensors", {"w": torch.zeros(2)})
     newest = _write(tmp_path, 2)
     content = bytearray((newest / name).read_bytes())
+    (newest / name).unlink()
     content[len(content) // 2] ^= 0xFF
-    (newest / name).write_bytes(content)
+    if damage != "remove":
+        (newest / name).write_bytes(content if damage == "flip" else content[: len(content) // 2])
     found = read_checkpoint(tmp_path)
     assert found.state["position"]["step"] == 1
     assert "step-0000000002" in found.skipped[0]
+    assert sorted(p.name for p in (tmp_path / "checkpoint").iterdir()) == [
+        "damaged-step-0000000002",
+        "step-0000000001",
+    ]
+    assert read_checkpoint(tmp_path).skipped == ()
+
+
+def test_a_second_checkpoint_of_a_step_is_the_newer(tmp_path: Path) -> None:
+    for value in (1.0, 2.0, 3.0):
+        write_checkpoint(tmp_path, 7, {"model.w": torch.full((1,), value)}, {"position": {"step": 7}}, keep=2)
+    assert read_checkpoint(tmp_path).tensors["model.w"].item() == 3.0
+    assert len(list((tmp_path / "checkpoint").iterdir())) == 2
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_as_many_are_kept_as_asked_for(tmp_path: Path, keep: int) -> None:
+    for step in range(5):
+        write_checkpoint(tmp_path, step, {"w": torch.zeros(1)}, {"position": {"step": step}}, keep=keep)
+    kept = sorted(p.name for p in (tmp_path / "checkpoint").iterdir())
+    assert kept == [f"step-{step:010d}" for step in range(5 - keep, 5)]
+
+
+def test_what_a_crash_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+    left = tmp_path / "checkpoint" / ".step-0000000009.partial"
+    left.mkdir(parents=True)
+    (left / "tensors.safetensors").write_bytes(b"half")
+    _write(tmp_path, 1)
+    assert [p.name for p in (tmp_path / "checkpoint").iterdir()] == ["step-0000000001"]
 
 
 def test_no_checkpoint_is_an_error(tmp_path: Path) -> None:

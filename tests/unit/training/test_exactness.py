@@ -129,9 +129,10 @@ def test_a_crash_between_checkpoints_goes_back_to_the_last_one(
 
 
 def _validate_and_checkpoint(validate: Any) -> Any:
-    def both(self: Trainer) -> None:
+    def both(self: Trainer) -> bool:
         self.checkpoint()
-        validate(self)
+        scored: bool = validate(self)
+        return scored
 
     return both
 

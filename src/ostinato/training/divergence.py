@@ -1,0 +1,34 @@
+"""What to say when the loss or a gradient is no longer a number."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ostinato.errors import RunError
+from ostinato.training.position import Position
+
+
+def all_finite(model: nn.Module) -> bool:
+    """Whether no weight is infinite or NaN."""
+    return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
+
+
+def divergence(what: str, position: Position, model: nn.Module, where: str) -> RunError:
+    """The error: what is not finite, at which step and epoch, on which data, and the first parameter it is seen in."""
+    return RunError(
+        f"{what} at step {position.step + 1} (epoch {position.epoch + 1}): training has diverged, on {where}"
+        f"{_first_parameter(model)}. The last checkpoint is from before.",
+        hint="lower `training.learning_rate` or `training.max_norm`, add `training.warmup_steps`, or let it go back by "
+        "itself: training.on_divergence=rollback",
+    )
+
+
+def _first_parameter(model: nn.Module) -> str:
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            return f"; the first parameter that is not finite is `{name}`"
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
+            return f"; the first parameter whose gradient is not finite is `{name}`"
+    return ""
