@@ -22,7 +22,7 @@ LAYERS = [
     {"generation"},
     {"evaluation"},
     {"training", "diagnostics"},
-    {"run"},
+    {"run", "longrange"},
     {"export", "serving"},
     {"cli"},
 ]

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from ostinato import __version__
-from ostinato.cli import data, demo, evaluate, generate, info, predict, recipe, report, train, verify
+from ostinato.cli import (
+    benchmark,
+    data,
+    demo,
+    diagnose,
+    evaluate,
+    generate,
+    info,
+    predict,
+    recipe,
+    report,
+    train,
+    verify,
+)
 
 app = typer.Typer(
     name="ostinato",
@@ -40,9 +53,11 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("generate")(generate.generate)
+app.command("diagnose")(diagnose.diagnose)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
+app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(data.app, name="data")
 app.add_typer(recipe.app, name="recipe")

@@ -1,0 +1,125 @@
+"""The small model that long-range tasks are put to: recurrent layers over ids or numbers, and a linear head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.errors import RecipeError
+from ostinato.longrange.task import Batch, Task
+from ostinato.nn import Pooling, build, chrono, forget_bias, recurrent_init
+from ostinato.types import Ragged
+
+if TYPE_CHECKING:
+    from ostinato.diagnostics import Subject
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Sizes and initial weights.
+
+    Args:
+        cell: any registered cell.
+        hidden_size: H, >= 1.
+        num_layers: >= 1.
+        bidirectional: only for tasks with one answer a sequence.
+        pooling: what the head reads of a whole sequence: `last`, `mean`, `max`, `attention`, side by side. A mean or
+            maximum over all steps shortens the way back to each of them: with it, adding is no test of memory.
+        recurrent_init: `default`, `orthogonal` or `identity`.
+        forget_bias: of the gate that keeps the state; not together with `chrono`.
+        chrono: the longest time constant that gates start with, in steps.
+    """
+
+    cell: str = "lstm"
+    hidden_size: int = 64
+    num_layers: int = 1
+    bidirectional: bool = False
+    pooling: tuple[str, ...] = ("last",)
+    recurrent_init: str = "default"
+    forget_bias: float | None = None
+    chrono: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.forget_bias is not None and self.chrono is not None:
+            raise RecipeError(
+                "`chrono` and `forget_bias` set the same biases: give one of them. "
+                f"Received: {self.chrono} and {self.forget_bias:g}."
+            )
+
+
+class SequenceModel(nn.Module):
+    """Recurrent layers, pooling where the whole sequence has one answer, and a linear head.
+
+    Ids are read one-hot. Draws, in this order, from torch's global generator: layers, their recurrent weights, head.
+
+    Args:
+        task: what is read and what is answered.
+        settings: sizes and initial weights.
+
+    Raises:
+        RecipeError: for settings that describe no model, or two directions where each step has an answer: the reverse
+            one would read what is asked for.
+
+    Shapes: (sum L,) ids or (sum L, I) floats to (N, outputs), or with an answer a step to (sum L, outputs).
+    """
+
+    def __init__(self, task: Task, settings: ModelSettings) -> None:
+        super().__init__()
+        if settings.bidirectional and task.per_step:
+            raise RecipeError(f"`bidirectional` must be False for the task {task.name}. Received: True.")
+        self.task = task
+        self.layers = build(
+            settings.cell,
+            task.num_inputs,
+            settings.hidden_size,
+            num_layers=settings.num_layers,
+            bidirectional=settings.bidirectional,
+        )
+        recurrent_init(self.layers, settings.recurrent_init)
+        if settings.forget_bias is not None:
+            forget_bias(self.layers, settings.forget_bias)
+        if settings.chrono is not None:
+            chrono(self.layers, settings.chrono)
+        width = self.layers.output_size
+        self.pooling = None if task.per_step else Pooling(settings.pooling, width, settings.bidirectional)
+        self.head = nn.Linear(width if self.pooling is None else self.pooling.output_size, task.num_outputs)
+
+    def forward(self, inputs: Ragged) -> Tensor:
+        """The answers of a batch."""
+        return self.answers(self.layers.forward_tokens(inputs)[0] if self.task.tokens else self.layers(inputs)[0])
+
+    def answers(self, output: Ragged) -> Tensor:
+        """The head on the output of the last layer, (sum L, D*H)."""
+        answers: Tensor = self.head(output.values if self.pooling is None else self.pooling(output))
+        return answers
+
+    def subject(self, batch: Batch) -> Subject:
+        """This model reading a batch, for `ostinato.diagnostics`: the loss of a row is its one, or its last step's."""
+        from ostinato.diagnostics import Subject
+
+        inputs = batch.inputs
+        if self.task.tokens:
+            inputs = inputs.with_values(F.one_hot(inputs.values, self.task.num_inputs).to(self.head.weight.dtype))
+
+        ends = batch.inputs.with_values(batch.targets).select_last() if self.task.per_step else batch.targets
+
+        def loss(output: Ragged) -> Tensor:
+            answers = self.answers(output)
+            if self.task.per_step:
+                answers = output.with_values(answers).select_last()
+            if self.task.metric == "mse":
+                return (answers.squeeze(-1) - ends).square()
+            return F.cross_entropy(answers, ends, reduction="none")
+
+        return Subject((self.layers,), inputs, loss, self.task.per_step)
+
+
+def make_model(task: Task, settings: ModelSettings, seed: int) -> SequenceModel:
+    """A fresh model, a function of the seed alone; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SequenceModel(task, settings)
