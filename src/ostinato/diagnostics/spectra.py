@@ -19,7 +19,7 @@ from torch.func import jacrev, vmap
 
 from ostinato.diagnostics.probe import LayerTrace, json_ready, traces
 from ostinato.diagnostics.subject import Subject
-from ostinato.errors import RecipeError
+from ostinato.errors import DataError, RecipeError
 
 SIGMOID_GATES = frozenset({"i", "f", "o", "r", "z"})
 """Blocks of ``weight_hh`` that end in a sigmoid, by the names of torch.nn's gates; others are taken for tanh."""
@@ -86,6 +86,9 @@ def weight_spectra(subject: Subject) -> list[WeightSpectrum]:
 
     Cells without ``weight_hh`` have none.
 
+    Raises:
+        DataError: if a weight is not finite.
+
     Example:
         >>> from ostinato import nn
         >>> from ostinato.types import Ragged
@@ -111,6 +114,7 @@ def jacobian_spectrum(subject: Subject, num_states: int = 8, seed: int = 0) -> l
 
     Raises:
         RecipeError: if `num_states` is below 1.
+        DataError: if no state of a layer is finite; single ones that are not are passed over.
     """
     if num_states < 1:
         raise RecipeError(f"`num_states` must be at least 1. Received: {num_states}.")
@@ -131,6 +135,8 @@ def step_jacobians(trace: LayerTrace, x_projected: Tensor, before: Tensor) -> Te
 def _blocks(trace: LayerTrace) -> list[WeightSpectrum]:
     if "weight_hh" not in trace.weights:
         return []
+    if not bool(trace.weights["weight_hh"].isfinite().all()):
+        raise DataError(f"`weight_hh` of {trace.layer} must be finite. Received: NaN or infinite entries.")
     gates = trace.cell.gates
     found = []
     for gate, block in zip(gates, trace.weights["weight_hh"].double().chunk(len(gates)), strict=True):
@@ -156,8 +162,10 @@ def _verdict(trace: LayerTrace, ratio: float) -> str:
 
 @torch.no_grad()
 def _jacobians(trace: LayerTrace, num_states: int, seed: int) -> JacobianSpectrum:
-    total = len(trace.states.values)
-    chosen = np.random.default_rng(seed).choice(total, size=min(num_states, total), replace=False)
+    finite = np.flatnonzero(trace.states.values.isfinite().all(1).cpu().numpy())
+    if not len(finite):
+        raise DataError(f"a state of {trace.layer} must be finite. Received: NaN or infinity at every step.")
+    chosen = np.random.default_rng(seed).choice(finite, size=min(num_states, len(finite)), replace=False)
     places = torch.from_numpy(np.sort(chosen)).to(trace.states.device)
     jacobians = step_jacobians(trace, trace.project(trace.inputs.values[places]), trace.states_before()[places])
     moduli = torch.linalg.eigvals(jacobians).abs().sort(dim=1, descending=True).values

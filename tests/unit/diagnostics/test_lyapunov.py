@@ -228,3 +228,16 @@ def test_the_jacobians_of_a_linear_recurrence_are_its_weights():
     assert (found.spectral_radius_low, found.spectral_radius_high, found.num_states) == pytest.approx((0.9, 0.9, 4))
     assert jacobian_spectrum(subject, num_states=99)[0].num_states == 10
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_spectra_of_what_is_not_finite():
+    overflowing = subject_of("elman_relu", torch.full((1, 1), 10.0), torch.ones(1, 100, 1))
+    (found,) = jacobian_spectrum(overflowing, 1000)
+    assert 30 < found.num_states < 45
+    assert found.eigenvalue_moduli == pytest.approx([10.0])
+    broken = subject_of("elman", torch.full((1, 1), math.nan), torch.ones(1, 5, 1))
+    with pytest.raises(DataError, match=r"`weight_hh` of layer 1 must be finite"):
+        weight_spectra(broken)
+    broken = subject_of("elman", torch.ones(1, 1), torch.full((1, 5, 1), math.nan))
+    with pytest.raises(DataError, match=r"a state of layer 1 must be finite. Received: NaN or infinity at every step"):
+        jacobian_spectrum(broken)
