@@ -1,25 +1,38 @@
 """What a model can remember, why, and what to do about it: on real data, without changing the model."""
 
+from ostinato.diagnostics.activations import GateUse, LayerActivations, layer_activations
+from ostinato.diagnostics.advice import Advice, advise
+from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
 from ostinato.diagnostics.equivalence import verify, verify_stack
 from ostinato.diagnostics.equivalence_certificate import Certificate, Comparison
 from ostinato.diagnostics.gradients import LayerGradients, gradient_by_lag
+from ostinato.diagnostics.horizon import Horizon, memory_horizon
 from ostinato.diagnostics.lyapunov import LayerDynamics, lyapunov_exponents
 from ostinato.diagnostics.spectra import JacobianSpectrum, WeightSpectrum, jacobian_spectrum, weight_spectra
 from ostinato.diagnostics.subject import Subject, classifier_subject, language_model_subject
 
 __all__ = [
+    "Advice",
     "Certificate",
     "Comparison",
+    "Diagnosis",
+    "GateUse",
+    "Horizon",
     "JacobianSpectrum",
+    "LayerActivations",
     "LayerDynamics",
     "LayerGradients",
     "Subject",
     "WeightSpectrum",
+    "advise",
     "classifier_subject",
+    "diagnose",
     "gradient_by_lag",
     "jacobian_spectrum",
     "language_model_subject",
+    "layer_activations",
     "lyapunov_exponents",
+    "memory_horizon",
     "verify",
     "verify_stack",
     "weight_spectra",

@@ -13,6 +13,7 @@ from ostinato.data.dataset import Features, Prepared
 from ostinato.errors import MissingLibraryError, RunError
 from ostinato.evaluation.report_classifier import classifier_results
 from ostinato.evaluation.report_data import Section, data_card
+from ostinato.evaluation.report_diagnosis import diagnosis_section
 from ostinato.evaluation.report_head import curves, model_table, run_facts, sentence
 from ostinato.evaluation.report_language import language_results
 from ostinato.models import Classifier, LanguageModel
@@ -70,6 +71,7 @@ def write_report(
         data=data_card(prepared, summary.get("notes", [])),
         curves=curves(steps, validations, recipe),
         results=_results(model, prepared, device, summary, steps),
+        diagnosis=diagnosis_section(folder, steps),
     )
     write_atomically(folder / REPORT_FILE, page.encode())
     return folder / REPORT_FILE

@@ -1,0 +1,61 @@
+"""From measurements to what to do: each advice with the numbers that led to it and a change to the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ostinato.diagnostics import rules_recurrence, rules_training
+
+if TYPE_CHECKING:
+    from ostinato.diagnostics.diagnosis import Diagnosis
+
+FINE = "fine"
+"""The kind of a note that nothing needs to be done about something."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to change, or with kind `fine` one that needs no change.
+
+    Args:
+        kind: what it is about, one word for one diagnosis: `vanishing`, `exploding`, `forget_gates_shut`,
+            `forget_bias`, `saturated`, `drift`, `window_too_short`, `window_too_long`, `clipping`, `truncation`,
+            `dead_units`, `cheaper_recurrence`, `fine`.
+        says: a sentence or two for a person.
+        evidence: the numbers that led to it.
+        change: options of `ostinato train` to try; None where there is nothing to change.
+    """
+
+    kind: str
+    says: str
+    evidence: tuple[str, ...]
+    change: str | None = None
+
+
+def advise(diagnosis: Diagnosis) -> list[Advice]:
+    """What to change, the most serious first; notes of kind `fine` come last.
+
+    First what keeps a model from remembering (a recurrence that vanishes, gates that are shut), then what training kept
+    from it (windows, truncation, clipping), then what could be had for less. Advice to save is left out where the
+    recurrence is sick or training's windows were too short: a model that could not learn to remember says nothing about
+    how much memory its data need. All numbers that decide stand in `ostinato.diagnostics.thresholds`.
+
+    Example:
+        >>> [advice.kind for advice in advise(diagnosis)]  # doctest: +SKIP
+        ['window_too_short', 'fine']
+    """
+    sick = _all(diagnosis, rules_recurrence.SICK)
+    held_back = _all(diagnosis, rules_training.HELD_BACK)
+    could_not = sick or any(advice.kind == "window_too_short" for advice in held_back)
+    saving = [] if could_not else _all(diagnosis, (*rules_recurrence.SAVING, *rules_training.SAVING))
+    found = [*sick, *held_back, *saving]
+    return [*found, *_all(diagnosis, () if sick else rules_training.FINE)]
+
+
+Rule = Callable[["Diagnosis"], "Iterator[tuple[str, str, tuple[str, ...], str | None]]"]
+
+
+def _all(diagnosis: Diagnosis, rules: tuple[Rule, ...]) -> list[Advice]:
+    return [Advice(*found) for rule in rules for found in rule(diagnosis)]

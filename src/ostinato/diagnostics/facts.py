@@ -1,0 +1,147 @@
+"""What a run says of how its model was trained, as far as a diagnosis needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ostinato.data.dataset import Examples
+from ostinato.diagnostics.thresholds import LATE_SHARE
+from ostinato.recipe import BpttRecipe, Recipe
+
+_CURVE_POINTS = 60
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """What the log says of clipping.
+
+    Args:
+        kind: `training.clip`.
+        max_norm: the threshold.
+        num_steps: steps in the log.
+        share: of the steps that were clipped.
+        late_share: of those in the last half of training.
+        typical_norm: median norm before clipping in the last half.
+        at: steps along training.
+        share_by_step: share clipped around each of `at`.
+        norm_by_step: median norm around each of `at`.
+    """
+
+    kind: str
+    max_norm: float
+    num_steps: int
+    share: float
+    late_share: float
+    typical_norm: float
+    at: list[int]
+    share_by_step: list[float]
+    norm_by_step: list[float]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the model was trained.
+
+    Args:
+        cell: `model.cell`.
+        hidden_size: `model.hidden_size`.
+        language_model: whether it predicts the next token.
+        window: k1 of `training.bptt`; None: whole rows.
+        reach: k2, steps that gradients go back; None: all the way.
+        carry_state: whether a window begins in the state that the one before left.
+        max_length: `features.input.max_length`.
+        truncate: `features.input.truncate`.
+        share_cut: of the rows diagnosed on that are `max_length` long; None for a language model.
+        unit: what a step is: `word`, `character`, `subword`.
+        clipping: None without a log.
+    """
+
+    cell: str
+    hidden_size: int
+    language_model: bool
+    window: int | None
+    reach: int | None
+    carry_state: bool
+    max_length: int | None
+    truncate: str
+    share_cut: float | None
+    unit: str
+    clipping: Clipping | None = field(default=None)
+
+    @property
+    def trained_steps(self) -> int | None:
+        """Steps after which what the model reads is longer than anything that a gradient has seen; None: unknown."""
+        return self.reach if self.reach is not None else self.max_length
+
+    @property
+    def forgets_every(self) -> int | None:
+        """Steps after which the state was zero again in training; None: never."""
+        return None if self.carry_state else self.window
+
+
+def training_facts(recipe: Recipe, steps: list[dict[str, Any]], examples: Examples | None) -> Training:
+    """Collect them.
+
+    Args:
+        recipe: resolved.
+        steps: of the log.
+        examples: the rows of a classifier.
+    """
+    window, reach, carry_state = reach_of(recipe.training.bptt)
+    text = recipe.features.input
+    cut = text.max_length
+    share = None if examples is None or cut is None else float((examples.sequences.lengths >= cut).mean())
+    return Training(
+        cell=recipe.model.cell,
+        hidden_size=recipe.model.hidden_size,
+        language_model=recipe.model.kind == "language_model",
+        window=window,
+        reach=reach,
+        carry_state=carry_state,
+        max_length=cut,
+        truncate=text.truncate,
+        share_cut=share,
+        unit=(text.unit or "words").removesuffix("s"),
+        clipping=clipping_facts(recipe.training.clip, recipe.training.max_norm, steps),
+    )
+
+
+def reach_of(bptt: BpttRecipe | Mapping[str, Any] | int | str | None) -> tuple[int | None, int | None, bool]:
+    """Window k1, reach k2 and `carry_state` out of `training.bptt` however it is written; None: the whole row.
+
+    Example:
+        >>> reach_of(64), reach_of("full"), reach_of({"window": 20, "backprop": 100, "carry_state": False})
+        ((64, 64, True), (None, None, True), (20, 100, False))
+    """
+    if bptt is None or isinstance(bptt, str):
+        return None, None, True
+    if isinstance(bptt, int):
+        return bptt, bptt, True
+    read = bptt.model_dump() if isinstance(bptt, BpttRecipe) else bptt
+    window = read.get("window")
+    return window, read.get("backprop") or window, bool(read.get("carry_state", True))
+
+
+def clipping_facts(kind: str, max_norm: float, steps: list[dict[str, Any]]) -> Clipping | None:
+    """Shares of clipped steps and typical norms; None without a step in the log."""
+    if not steps:
+        return None
+    clipped = np.array([bool(step["clipped"]) for step in steps])
+    norms = np.array([float(step["gradient_norm"]) for step in steps])
+    late = slice(int(len(steps) * (1 - LATE_SHARE)), None)
+    parts = np.array_split(np.arange(len(steps)), min(_CURVE_POINTS, len(steps)))
+    return Clipping(
+        kind=kind,
+        max_norm=max_norm,
+        num_steps=len(steps),
+        share=float(clipped.mean()),
+        late_share=float(clipped[late].mean()),
+        typical_norm=float(np.median(norms[late])),
+        at=[int(steps[int(part[len(part) // 2])]["step"]) for part in parts],
+        share_by_step=[float(clipped[part].mean()) for part in parts],
+        norm_by_step=[float(np.median(norms[part])) for part in parts],
+    )

@@ -1,0 +1,152 @@
+"""The diagnosis of a run: which data, how many rows, and what its recipe and log add."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from ostinato.data.arrays import Ids
+from ostinato.data.dataset import Examples, Features, load_examples, load_stream, prepare
+from ostinato.data.targets import TargetFeature
+from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
+from ostinato.diagnostics.facts import Training, training_facts
+from ostinato.diagnostics.subject import classifier_subject, language_model_subject
+from ostinato.diagnostics.unused import unused_context
+from ostinato.errors import DataError, RecipeError, RunError
+from ostinato.evaluation.report_diagnosis import DIAGNOSIS_FILE
+from ostinato.models import Classifier, LanguageModel
+from ostinato.recipe import Recipe
+from ostinato.storage.files import read_json, write_atomically
+from ostinato.storage.log import read_log
+from ostinato.training.train import DATA_FILE, describe_data
+
+NUM_ROWS = 64
+NUM_STEPS = 400
+CONTEXT_ROWS = 4
+"""The memory horizon is measured on so many times more rows: its noise falls with their root, and a loss is cheap."""
+
+_WINDOWS = 4
+_MOST_STEPS = 1600
+
+
+class OpenRun(Protocol):
+    """What a diagnosis needs of a run: `ostinato.Run` is one."""
+
+    folder: Path
+    recipe: Recipe
+    features: Features
+    model: Classifier | LanguageModel
+
+
+def diagnose_run(
+    run: OpenRun,
+    data: str | Path | None = None,
+    *,
+    num_rows: int = NUM_ROWS,
+    num_steps: int | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> Diagnosis:
+    """Diagnose a trained run on real data, also written to its `diagnosis.json`; nothing else of it changes.
+
+    Args:
+        run: opened by `ostinato.load`.
+        data: a file or catalogue name, read as the run's own data were; default: its validation data.
+        num_rows: rows to measure gradients, gates and states on, >= 1; the memory horizon takes four times as many.
+        num_steps: steps of a row, >= 2. Language models: default 400, or four of training's windows where that is more,
+            at most 1600; where training did not carry the state, at most its window. Of a classifier's rows the
+            last so many, default 1600.
+        seed: of the choice of rows.
+        say: is told what is read.
+
+    Raises:
+        RecipeError: if `num_rows` or `num_steps` is out of range.
+        DataError: for data that can't be used.
+        RunError: if the run is damaged, or its data have changed and no other are named.
+
+    Example:
+        >>> diagnosis = diagnose_run(ostinato.load("runs/island"))  # doctest: +SKIP
+        >>> [advice.change for advice in diagnosis.advice]  # doctest: +SKIP
+        ['--set training.bptt=128']
+    """
+    for name, value, least in (("num_rows", num_rows, 1), ("num_steps", num_steps, 2)):
+        if value is not None and value < least:
+            raise RecipeError(f"`{name}` must be at least {least}. Received: {value}.")
+    model, features, recipe = run.model.eval(), run.features, run.recipe
+    steps, _ = read_log(run.folder / "log.jsonl")
+    validation = _validation(run, say) if data is None else None
+    if isinstance(model, LanguageModel):
+        values = load_stream(str(data), features, recipe, say) if validation is None else cast("Ids", validation)
+        facts = training_facts(recipe, steps, None)
+        found = _language_model(model, values, facts, num_rows, num_steps, seed, documents=features.documents)
+    else:
+        rows = load_examples(str(data), features, recipe, say) if validation is None else cast("Examples", validation)
+        facts = training_facts(recipe, steps, rows)
+        found = _classifier(model, rows, cast("TargetFeature", features.target), facts, num_rows, num_steps, seed)
+    content = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(run.folder / DIAGNOSIS_FILE, content.encode())
+    return found
+
+
+def _language_model(
+    model: LanguageModel,
+    values: Ids,
+    facts: Training,
+    num_rows: int,
+    num_steps: int | None,
+    seed: int,
+    *,
+    documents: bool,
+) -> Diagnosis:
+    if len(values) < 3:
+        raise DataError(f"a diagnosis needs at least 3 tokens of text. Received: {len(values)}.")
+    if num_steps is None:
+        num_steps = min(max(NUM_STEPS, _WINDOWS * (facts.reach or 0)), _MOST_STEPS)
+    num_steps = min(num_steps, facts.forgets_every or num_steps, len(values) - 1)
+    subject, context = (
+        language_model_subject(model, values, rows, num_steps, seed, documents=documents)
+        for rows in (num_rows, CONTEXT_ROWS * num_rows)
+    )
+    lags = min(NUM_STEPS, (len(values) - 2) // 2)
+    unused = unused_context(model, values, lags, restart=facts.forgets_every)
+    return diagnose(subject, context=context, training=facts, unused=unused, seed=seed)
+
+
+def _classifier(
+    model: Classifier,
+    examples: Examples,
+    target: TargetFeature,
+    facts: Training,
+    num_rows: int,
+    num_steps: int | None,
+    seed: int,
+) -> Diagnosis:
+    if examples.targets is None:
+        raise DataError("the rows have no target to compute a loss with.")
+    subject, context = (
+        classifier_subject(model, examples, target, rows, seed).last(num_steps or _MOST_STEPS)
+        for rows in (num_rows, CONTEXT_ROWS * num_rows)
+    )
+    return diagnose(subject, context=context, training=facts, seed=seed)
+
+
+def _validation(run: OpenRun, say: Callable[[str], None]) -> Examples | Ids:
+    """The validation part, encoded anew as training had it."""
+    prepared = prepare(run.recipe, say)
+    path = run.folder / DATA_FILE
+    if path.is_file() and not _agrees(read_json(path), describe_data(prepared)):
+        raise RunError(
+            f"the data of `{run.folder}` has changed since training began, so its validation rows are not known.",
+            hint="name a file with --data",
+        )
+    return prepared.validation
+
+
+def _agrees(saved: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether everything that was noted is still so; runs of earlier versions noted less."""
+    return all(
+        _agrees(value, now.get(key, {})) if isinstance(value, dict) else now.get(key) == value
+        for key, value in saved.items()
+    )

@@ -1,0 +1,193 @@
+"""Rules about the recurrence itself; each yields (kind, says, evidence, change) or nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+from ostinato.diagnostics import thresholds as at
+from ostinato.diagnostics.activations import LayerActivations
+from ostinato.diagnostics.gradients import LayerGradients
+from ostinato.diagnostics.lyapunov import LayerDynamics
+
+if TYPE_CHECKING:
+    from ostinato.diagnostics.diagnosis import Diagnosis
+
+Found: TypeAlias = tuple[str, str, tuple[str, ...], "str | None"]
+_NORM_CLIPPING = "--set training.clip=norm --set training.max_norm=1"
+
+
+def vanishing(diagnosis: Diagnosis) -> Iterator[Found]:
+    """Every layer forgets within a step or two; shut gates are named where they are the cause."""
+    dynamics = diagnosis.dynamics
+    if not dynamics or not all(_vanishes(each) for each in dynamics) or diagnosis.num_steps < 2:
+        return
+    evidence = tuple(_exponent(each) for each in dynamics)
+    evidence += tuple(_factor(each) for each in diagnosis.gradients if each.factor_per_step is not None)
+    gated = [each for each in diagnosis.activations if each.time_constants is not None]
+    if gated and all(_slowest(each) < at.SHUT_STEPS for each in gated):
+        yield (
+            "forget_gates_shut",
+            "The gates that should keep the state are shut: each step wipes out what the ones before it left. "
+            "Start them open.",
+            (*(_constants(each) for each in gated), *evidence),
+            "--set model.forget_bias=1",
+        )
+        return
+    spectra = tuple(
+        f"{each.layer}: spectral radius of its weights {each.spectral_radius:.3g}"
+        for each in diagnosis.spectra
+        if each.block == "whole"
+    )
+    yield (
+        "vanishing",
+        "The recurrence forgets almost everything within a few steps, and gradients vanish on their way back: nothing "
+        "further away can be learnt. Start from a recurrence that keeps lengths, or use gates.",
+        evidence + spectra,
+        "--set model.cell=lstm --set model.forget_bias=1" if not gated else "--set model.recurrent_init=orthogonal",
+    )
+
+
+def exploding(diagnosis: Diagnosis) -> Iterator[Found]:
+    """Small changes of the state grow from step to step."""
+    worst = [
+        each
+        for each in diagnosis.dynamics
+        if each.regime == "exploding" and each.exponents_nats_per_step[0] > at.EXPLODING_NATS_PER_STEP
+    ]
+    if not worst and math.isfinite(diagnosis.horizon.full_loss):
+        return
+    evidence = tuple(_exponent(each) for each in worst)
+    names = {each.layer for each in worst}
+    evidence += tuple(
+        _factor(each) for each in diagnosis.gradients if each.layer in names and each.factor_per_step is not None
+    )
+    evidence += tuple(
+        f"{each.layer}: spectral radius of its weights {each.spectral_radius:.3g}"
+        for each in diagnosis.spectra
+        if each.layer in names and each.block == "whole"
+    )
+    if not math.isfinite(diagnosis.horizon.full_loss):
+        evidence += (f"loss on the whole rows: {diagnosis.horizon.full_loss}",)
+    yield (
+        "exploding",
+        "The recurrence amplifies: a tiny change of the state grows until it fills it, so that what the model does far "
+        "ahead hangs on noise, and gradients explode on their way back. Start smaller, and clip.",
+        evidence,
+        f"--set model.recurrent_init=orthogonal {_NORM_CLIPPING}",
+    )
+
+
+def forget_bias(diagnosis: Diagnosis) -> Iterator[Found]:
+    """Gates far quicker than the distance to bridge: what is used (a trained model), or the rows (a fresh one)."""
+    if diagnosis.reads_every_step or next(vanishing(diagnosis), None) is not None:
+        return
+    gated = [each for each in diagnosis.activations if each.time_constants is not None]
+    if not gated:
+        return
+    slowest = max(_slowest(each) for each in gated)
+    trained = diagnosis.training is not None
+    wanted = diagnosis.horizon.steps if trained else float(diagnosis.num_steps)
+    if wanted is None or wanted < at.FORGET_BIAS_RATIO * slowest:
+        return
+    what = "the memory horizon" if trained else "the rows"
+    yield (
+        "forget_bias",
+        f"The keeping gates are too quick for {what}: what a unit holds is gone after a few steps, so that longer "
+        "memory must go around them. A higher initial bias (or one spread over the distances, `model.chrono`) "
+        "starts them slower.",
+        (*(_constants(each) for each in gated), f"{what}: {wanted:.0f} steps"),
+        f"--set model.chrono={max(3, round(wanted))}",
+    )
+
+
+def saturated(diagnosis: Diagnosis) -> Iterator[Found]:
+    """A plain recurrence whose tanh is flat nearly everywhere."""
+    for layer in diagnosis.activations:
+        for gate in layer.gates:
+            if layer.time_constants is None and gate.kind == "tanh" and gate.saturated > at.SATURATED_SHARE:
+                yield (
+                    "saturated",
+                    f"The units of {layer.layer} are nearly always at the ends of their range, where they let no "
+                    "gradient through. Smaller initial weights, or normalised sums, keep them off.",
+                    (f"{layer.layer}: {gate.saturated:.0%} of its values beyond ±0.95",),
+                    "--set model.cell=elman_layer_norm",
+                )
+
+
+def dead_units(diagnosis: Diagnosis) -> Iterator[Found]:
+    """Units that never move: a smaller layer does the same."""
+    worst = max(diagnosis.activations, key=lambda each: each.dead_share)
+    if worst.dead_share <= at.DEAD_SHARE or (diagnosis.training is None and worst.dead_share == 1.0):
+        return
+    alive = [round(each.num_units * (1 - each.dead_share)) for each in diagnosis.activations]
+    yield (
+        "dead_units",
+        f"Many units of {worst.layer} give out the same number at every step: a smaller layer would do the same.",
+        tuple(f"{each.layer}: {len(each.dead_units)} of {each.num_units} units dead" for each in diagnosis.activations),
+        f"--set model.hidden_size={max(1, *alive)}",
+    )
+
+
+def cheaper(diagnosis: Diagnosis) -> Iterator[Found]:
+    """A trained model that hardly needs its recurrence."""
+    training, horizon = diagnosis.training, diagnosis.horizon
+    if training is None or not math.isfinite(horizon.full_loss):
+        return
+    plain, light = training.cell.startswith("elman"), training.cell.startswith(("gru", "elman"))
+    lasts = max((each.time_constant_steps or math.inf for each in diagnosis.dynamics), default=math.inf)
+    if diagnosis.reads_every_step:
+        if light or horizon.steps is None or horizon.steps < at.LOCAL_RATIO * lasts:
+            return
+        yield (
+            "cheaper_recurrence",
+            "The head, which reads every step, does the remembering; the recurrence only mixes neighbouring steps. A "
+            "cheaper or smaller one is worth a try.",
+            (f"memory horizon: {horizon.steps:.0f} steps", *(_exponent(each) for each in diagnosis.dynamics)),
+            "--set model.cell=gru",
+        )
+    elif horizon.steps is None or (horizon.high or math.inf) <= at.SHORT_MEMORY_STEPS:
+        found = "no gain from memory beyond noise" if horizon.steps is None else f"{horizon.steps:.1f} steps"
+        change = f"--set model.hidden_size={max(1, training.hidden_size // 2)}" if plain else "--set model.cell=elman"
+        yield (
+            "cheaper_recurrence",
+            "The model looks back a few steps at most: a plain or smaller recurrence, and shorter windows, would "
+            "likely do as well.",
+            (f"memory horizon: {found}", f"gain from memory: {horizon.gain:.4f} ± {horizon.gain_error:.4f}"),
+            change,
+        )
+
+
+SICK = (vanishing, exploding, forget_bias, saturated)
+SAVING = (dead_units, cheaper)
+
+
+def _vanishes(dynamics: LayerDynamics) -> bool:
+    constant = dynamics.time_constant_steps
+    return dynamics.regime == "vanishing" and constant is not None and constant < at.VANISHING_STEPS
+
+
+def _slowest(layer: LayerActivations) -> float:
+    """The 95 % quantile of the time constants."""
+    slowest = (layer.time_constants or [None])[-1]
+    return math.inf if slowest is None else slowest
+
+
+def _constants(layer: LayerActivations) -> str:
+    middle, slowest = (layer.time_constants or [None] * 5)[2], (layer.time_constants or [None])[-1]
+    written = ["without end" if value is None else f"{value:.2g} steps" for value in (middle, slowest)]
+    return f"{layer.layer}: gate {layer.keeping_gate} lasts {written[0]} (median unit), {written[1]} (the slowest 5 %)"
+
+
+def _exponent(dynamics: LayerDynamics) -> str:
+    largest, lasts = dynamics.exponents_nats_per_step[0], dynamics.time_constant_steps
+    tail = "" if lasts is None else f": a change falls to 1/e in {lasts:.3g} steps"
+    return (
+        f"{dynamics.layer}: largest Lyapunov exponent {largest:+.3g} nats a step ({dynamics.low:+.3g} to "
+        f"{dynamics.high:+.3g}){tail}"
+    )
+
+
+def _factor(gradients: LayerGradients) -> str:
+    return f"{gradients.layer}: a gradient is multiplied by {gradients.factor_per_step:.3g} with each step back"
