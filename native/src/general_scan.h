@@ -346,13 +346,13 @@ double exponentials(T* values, int64_t count, T factor) {
   int64_t k = 0;
   Vector<T> sums{};
   for (; k + kLanes<T> <= count; k += kLanes<T>) {
-    const Vector<T> e = exp((load(static_cast<const T*>(values) + k) - most) * factor);
+    const Vector<T> e = exp<T>((load(static_cast<const T*>(values) + k) - most) * factor);
     store(values + k, e);
     sums += e;
   }
   sum = static_cast<double>(total<T>(sums));
   for (; k < count; ++k) {
-    const Vector<T> e = exp(broadcast<T>((values[k] - most) * factor));
+    const Vector<T> e = exp<T>(broadcast<T>((values[k] - most) * factor));
     values[k] = e[0];
     sum += static_cast<double>(e[0]);
   }

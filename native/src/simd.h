@@ -66,8 +66,13 @@ OSTINATO_INLINE Vector<T> broadcast(T x) {
   return x - Vector<T>{};
 }
 
-// exp(x) = 2^n exp(r), n = round(x / ln 2). Relative error below 2e-7 and 3e-16. NaN stays NaN.
-OSTINATO_INLINE Vector<float> exp(Vector<float> x) {
+// exp(x) = (1 + p r) s with s = 2^n, n = round(x / ln 2). NaN stays NaN.
+template <class T>
+struct Exponential {
+  Vector<T> p, r, s;
+};
+
+OSTINATO_INLINE Exponential<float> exponential(Vector<float> x) {
   using V = Vector<float>;
   using I = VectorOf<float>::integers;
   const V low = broadcast(-87.0f), high = broadcast(88.0f);
@@ -77,16 +82,16 @@ OSTINATO_INLINE Vector<float> exp(Vector<float> x) {
   const V shifted = x * 1.44269504f + magic;
   const V n = shifted - magic;
   const V r = x - n * 0.693145752f - n * 1.42860677e-6f;
-  V p = r * 1.388888889e-3f + 8.333333333e-3f;
-  p = p * r + 4.166666667e-2f;
-  p = p * r + 1.666666667e-1f;
+  // (exp(r) - 1) / r, fitted at Chebyshev nodes: relative error below 3e-8
+  V p = r * 1.394123973e-3f + 8.369239346e-3f;
+  p = p * r + 4.166635131e-2f;
+  p = p * r + 1.666650443e-1f;
   p = p * r + 0.5f;
   p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  return p * reinterpret_cast<V>((reinterpret_cast<I>(shifted) + (127 - 0x4B400000)) << 23);
+  return {p, r, reinterpret_cast<V>((reinterpret_cast<I>(shifted) + (127 - 0x4B400000)) << 23)};
 }
 
-OSTINATO_INLINE Vector<double> exp(Vector<double> x) {
+OSTINATO_INLINE Exponential<double> exponential(Vector<double> x) {
   using V = Vector<double>;
   using I = VectorOf<double>::integers;
   const V low = broadcast(-708.0), high = broadcast(709.0);
@@ -108,8 +113,14 @@ OSTINATO_INLINE Vector<double> exp(Vector<double> x) {
   p = p * r + 1.0 / 6.0;
   p = p * r + 0.5;
   p = p * r + 1.0;
-  p = p * r + 1.0;
-  return p * reinterpret_cast<V>((reinterpret_cast<I>(shifted) + (1023 - 0x4338000000000000LL)) << 52);
+  return {p, r, reinterpret_cast<V>((reinterpret_cast<I>(shifted) + (1023 - 0x4338000000000000LL)) << 52)};
+}
+
+// Relative error below 2e-7 and 3e-16.
+template <class T>
+OSTINATO_INLINE Vector<T> exp(Vector<T> x) {
+  const Exponential<T> e = exponential(x);
+  return (e.p * e.r + T(1)) * e.s;
 }
 
 OSTINATO_INLINE Vector<double> reciprocal(Vector<double> x) { return 1.0 / x; }
@@ -125,12 +136,19 @@ OSTINATO_INLINE Vector<float> reciprocal(Vector<float> x) {
 
 template <class T>
 OSTINATO_INLINE Vector<T> sigmoid(Vector<T> x) {
-  return reciprocal(T(1) + exp(-x));
+  return reciprocal(T(1) + exp<T>(-x));
 }
 
+// By t = exp(-2 |x|) - 1, whose digits near zero are all there: tanh(|x|) = -t / (2 + t).
 template <class T>
 OSTINATO_INLINE Vector<T> tanh(Vector<T> x) {
-  return T(1) - T(2) * reciprocal(T(1) + exp(x + x));
+  using I = typename VectorOf<T>::integers;
+  const I sign = reinterpret_cast<I>(x) & reinterpret_cast<I>(broadcast(T(-0.0)));
+  const Vector<T> size = reinterpret_cast<Vector<T>>(reinterpret_cast<I>(x) ^ sign);
+  const Exponential<T> e = exponential(Vector<T>(T(-2) * size));
+  const Vector<T> t = e.p * e.r * e.s + (e.s - T(1));
+  const Vector<T> y = -t * reciprocal(T(2) + t);
+  return reinterpret_cast<Vector<T>>(reinterpret_cast<I>(y) | sign);
 }
 
 }  // namespace ostinato::OSTINATO_TARGET

@@ -236,3 +236,20 @@ def test_without_the_core_everything_else_runs_and_says_why():
     )
     found = python(code)
     assert found.stdout.strip() == "['torch'] its compiled part is not installed", found.stderr
+
+
+@pytest.mark.parametrize("target", RUNNABLE, indirect=True)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 4e-7), (torch.float64, 1e-15)])
+def test_small_signals_keep_their_digits(target, dtype, tolerance):
+    """tanh has a relative error of some roundings at every size, so that a weak signal survives many layers."""
+    layer = nn.build("elman", 1, 1, bias=False, backend="native").to(dtype)
+    with torch.no_grad():
+        layer.weight_ih_l0.fill_(1.0)
+        layer.weight_hh_l0.zero_()
+    sizes = torch.logspace(-30, 1, 20_001, dtype=torch.float64).to(dtype)
+    values = torch.cat([sizes, -sizes, torch.zeros(1, dtype=dtype)])
+    output, _ = layer(Ragged.from_offsets(values.unsqueeze(1), torch.arange(len(values) + 1)))
+    truth = torch.tanh(values.double())
+    found = torch.cat(output.split_rows()).squeeze(1).double()
+    assert found[-1] == 0
+    assert ((found - truth) / truth)[:-1].abs().max() < tolerance
