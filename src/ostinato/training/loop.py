@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,8 @@ class Trainer:
         self.position = Position()
         self.notes: list[str] = []
         """What `summary.json` will say of the data and of what was forced; saved with every checkpoint."""
+        self.origin: dict[str, Any] = {}
+        """The recipe and a description of the data; saved with every checkpoint."""
         self.log = RunLog(folder / "log.jsonl")
         self._interrupted = False
         self._started = self._last_checkpoint = time.monotonic()
@@ -140,7 +143,7 @@ class Trainer:
         result = self.task.evaluate()
         position = self.position
         if not math.isfinite(float(result["loss"])) or not all_finite(self.model):
-            what = f"the validation loss is {result['loss']} and not every weight is finite"
+            what = f"the validation loss is {result['loss']}"
             self._go_back(divergence(what, position, self.model, "all of the validation data"))
             return False
         position.elapsed_s = self._elapsed()
@@ -221,6 +224,7 @@ class Trainer:
         tensors |= {f"clip.{name}": tensor for name, tensor in self.clipper.tensors().items()}
         tensors |= random_tensors(self.device)
         state = {
+            **self.origin,
             "position": dataclasses.asdict(self.position),
             "log_bytes": self.log.size,
             "notes": self.notes,
@@ -229,6 +233,10 @@ class Trainer:
         best = None if self.position.best is None else self.folder / MODEL_FILE
         write_checkpoint(self.folder, self.position.step, tensors, state, best, self.training.keep_checkpoints)
         self._last_checkpoint = time.monotonic()
+
+    def forget_best(self) -> None:
+        """The next validation is the best so far: figures before it are of other data, or of another kind."""
+        self.position.best, self.position.best_epoch, self.position.epochs_without_gain = None, -1, 0
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where a checkpoint was written."""

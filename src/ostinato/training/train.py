@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ostinato.storage.files import read_json, remove_partials, sync_folder, writ
 from ostinato.training.checkpoint import read_checkpoint
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
+from ostinato.training.resume import data_changes, recipe_changes
 from ostinato.training.tasks import make_task
 from ostinato.training.weights import load_tensors, load_weights
 
@@ -53,7 +55,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     _write_head(folder, prepared)
     observer.note(f"run: {folder}")
     trainer = Trainer(prepared.recipe, model, task, folder, observer, device)
-    trainer.notes = prepared.notes
+    trainer.notes, trainer.origin = prepared.notes, _origin(prepared)
     return _run(trainer, prepared)
 
 
@@ -68,8 +70,9 @@ def resume_run(
         folder: the run directory.
         overrides: the run's recipe with other keys of the budget (`epochs`, `max_minutes`, `patience`, …).
         observer: is told what happens.
-        force_recipe: other keys may differ, too, where what is saved still fits (`HARMLESS`).
-        force_data: the data may differ, as long as its features (vocabulary, classes) are the same.
+        force_recipe: other keys may differ, too, where what is saved still fits (`resume.HARMLESS`).
+        force_data: the data may differ, as long as its features (vocabulary, classes) are the same; the epoch begins
+            anew.
 
     Raises:
         RunError: if the run has ended, or recipe or data differ.
@@ -77,11 +80,12 @@ def resume_run(
     """
     saved = read_recipe_of(folder)
     recipe = overrides or saved
-    changes = check_resumable(saved, recipe, force_recipe)
     checkpoint = read_checkpoint(folder)
+    before = build_recipe(checkpoint.state["recipe"])
+    changes = recipe_changes(before, recipe, force_recipe)
     for problem in checkpoint.skipped:
         observer.note(f"a damaged checkpoint is passed over: {problem}")
-    ended = checkpoint.state["position"]["ended"] if recipe == saved else ""
+    ended = checkpoint.state["position"]["ended"] if recipe == before else ""
     if ended and _is_summed_up(folder, checkpoint.state["position"]["step"]):
         raise RunError(
             f"`{folder}` has ended: {ended}.",
@@ -90,11 +94,17 @@ def resume_run(
     device = set_up(recipe)
     remove_partials(folder)
     prepared = prepare(recipe, say=lambda _: None)
-    changes += _check_data(folder, prepared, force_data)
+    other_data = _data_changes(folder, checkpoint.state["data"], prepared, force_data)
+    changes += other_data
     model = build_model(prepared.recipe.model, prepared.features).to(device)
     trainer = Trainer(prepared.recipe, model, make_task(model, prepared, device), folder, observer, device)
+    trainer.origin = _origin(prepared)
     trainer.restore(checkpoint)
     trainer.position.ended = ended
+    if other_data:
+        trainer.position.batch = 0  # which batches were left of the epoch depends on the number of rows
+    if recipe.training.monitor != before.training.monitor or _part(checkpoint.state) != _part(trainer.origin):
+        trainer.forget_best()
     if checkpoint.state["machine"] != trainer.machine:
         observer.note(
             f"computed so far with {checkpoint.state['machine']}, from here on with {trainer.machine}: the last bits "
@@ -111,9 +121,23 @@ def resume_run(
     if recipe != saved:
         write_atomically(folder / RECIPE_FILE, dump_recipe(prepared.recipe).encode())
     if changes:
-        write_atomically(folder / DATA_FILE, json.dumps(describe_data(prepared), indent=1).encode())
+        write_atomically(folder / DATA_FILE, json.dumps(trainer.origin["data"], indent=1).encode())
         trainer.checkpoint()  # so that what was noted lasts
     return _run(trainer, prepared)
+
+
+def _origin(prepared: Prepared) -> dict[str, Any]:
+    """What every checkpoint says of where it comes from."""
+    return {"recipe": prepared.recipe.model_dump(mode="json"), "data": describe_data(prepared)}
+
+
+def _part(origin: Mapping[str, Any]) -> object:
+    return origin["data"]["validation"]
+
+
+def _data_changes(folder: Path, before: Mapping[str, Any], prepared: Prepared, force: bool) -> list[str]:
+    saved, counts = Features.load(folder / FEATURES_FILE), prepared.recipe.model.normalize_embeddings
+    return data_changes(before, describe_data(prepared), saved, prepared.features, counts=counts, force=force)
 
 
 def has_ended(folder: Path) -> bool:
@@ -217,78 +241,6 @@ def check_run_folder(folder: Path) -> None:
             f"`{folder}` is no Ostinato run: {', '.join(missing)} missing.",
             hint="if its training was killed before its first step: remove it, and train anew",
         )
-
-
-FREE = {
-    *("epochs", "max_minutes", "patience", "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints"),
-    *("num_threads", "on_divergence"),
-}
-"""Keys of `training` that a resumed run may change: none of them is part of what was trained so far."""
-HARMLESS = {
-    *("learning_rate", "weight_decay", "schedule", "warmup_steps", "clip", "max_norm", "clip_quantile", "clip_history"),
-    *("label_smoothing", "vanishing_penalty", "monitor", "device"),
-}
-"""Keys of `training` that may be changed by force: everything saved still fits, only the rest of the run is another."""
-
-
-def check_resumable(saved: Recipe, wanted: Recipe, force: bool = False) -> list[str]:
-    """What differs that needs force, in words. Raises `RunError` if it is not forced, or cannot be."""
-    before, after = saved.model_dump(mode="json"), wanted.model_dump(mode="json")
-    for each in (before, after):
-        each["training"] = {key: value for key, value in each["training"].items() if key not in FREE}
-    if before == after:
-        return []
-    difference = _difference(before, after)
-    for each in (before, after):
-        each["training"] = {key: value for key, value in each["training"].items() if key not in HARMLESS}
-    if before != after:
-        raise RunError(
-            f"a run can't be resumed with another recipe: {_difference(before, after)}.",
-            hint=f"only {', '.join(sorted(FREE))} of `training` may change, and with --force-recipe "
-            f"{', '.join(sorted(HARMLESS))}",
-        )
-    if not force:
-        raise RunError(
-            f"a run can't be resumed with another recipe: {difference}.",
-            hint="what is saved would still fit: --force-recipe goes on all the same, and notes it",
-        )
-    return [difference]
-
-
-def _check_data(folder: Path, prepared: Prepared, force: bool) -> list[str]:
-    """As `check_resumable`, for the data."""
-    before, now = read_json(folder / DATA_FILE), describe_data(prepared)
-    saved, found = Features.load(folder / FEATURES_FILE).to_dict(), prepared.features.to_dict()
-    if (before, saved) == (now, found):
-        return []
-    difference = _difference(before, now) or "the same numbers stand for other tokens"
-    if not prepared.recipe.model.normalize_embeddings:  # how often a token was seen is part of nothing that was saved
-        for features in (saved, found):
-            features["input"]["vocabulary"].pop("counts")
-    if saved != found:
-        raise RunError(
-            f"the data of `{folder}` has changed since training began, and with it the vocabulary or the classes: "
-            f"{difference}.",
-            hint="bring the old data back, or train anew",
-        )
-    if not force:
-        raise RunError(
-            f"the data of `{folder}` has changed since training began: {difference}.",
-            hint="bring the old data back, train anew, or go on all the same: --force-data",
-        )
-    return [f"the data has changed: {difference}"]
-
-
-def _difference(before: dict[str, Any], after: dict[str, Any], path: str = "") -> str:
-    found: list[str] = []
-    for key in sorted({*before, *after}):
-        old, new = before.get(key), after.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            inner = _difference(old, new, f"{path}{key}.")
-            found.extend([inner] if inner else [])
-        elif old != new:
-            found.append(f"{path}{key} was {old!r}, is {new!r}")
-    return ", ".join(found)
 
 
 def _write_head(folder: Path, prepared: Prepared) -> None:

@@ -1,0 +1,115 @@
+"""Whether a run may go on with another recipe, or on other data: what differs, and what force can do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ostinato.data.dataset import Features
+from ostinato.errors import RunError
+from ostinato.recipe import Recipe
+
+FREE = {
+    *("epochs", "max_minutes", "patience", "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints"),
+    *("num_threads", "on_divergence"),
+}
+"""Keys of `training` that a resumed run may change: none of them is part of what was trained so far."""
+PLACES = {"train", "validation", "test"}
+"""Keys of `data` that may change: what the files hold is compared, not where they are."""
+HARMLESS = {
+    *("learning_rate", "weight_decay", "beta2", "schedule", "warmup_steps", "clip", "max_norm", "clip_quantile"),
+    *("clip_history", "label_smoothing", "vanishing_penalty", "adversarial", "rollback_factor", "monitor", "device"),
+}
+"""Keys of `training` that may be changed by force: everything saved still fits, only the rest of the run is another.
+
+Not among them: what decides which batch comes next (`batch_size`, `bptt`, `seed`), whose state is saved (`optimizer`),
+and every other key of the recipe.
+"""
+
+
+def recipe_changes(before: Recipe, wanted: Recipe, force: bool) -> list[str]:
+    """What differs that needed force, in words.
+
+    Args:
+        before: the recipe that the checkpoint was written under.
+        wanted: the one to go on with.
+        force: whether `HARMLESS` keys may differ; `FREE` ones and `PLACES` always may.
+
+    Raises:
+        RunError: if a key differs that may not; it names each, with both values.
+    """
+    old, new = before.model_dump(mode="json"), wanted.model_dump(mode="json")
+    refused = _difference(_without(old, FREE | HARMLESS), _without(new, FREE | HARMLESS))
+    if refused:
+        raise RunError(
+            f"a run can't be resumed with another recipe: {refused}.",
+            hint=f"only {', '.join(sorted(FREE))} of `training` may change, with --force-recipe also "
+            f"{', '.join(sorted(HARMLESS))}",
+        )
+    forced = _difference(_without(old, FREE), _without(new, FREE))
+    if forced and not force:
+        raise RunError(
+            f"a run can't be resumed with another recipe: {forced}.",
+            hint="what is saved would still fit: --force-recipe goes on all the same, and notes it",
+        )
+    return [forced] if forced else []
+
+
+def data_changes(
+    before: Mapping[str, Any], now: Mapping[str, Any], saved: Features, found: Features, *, counts: bool, force: bool
+) -> list[str]:
+    """As `recipe_changes`, for the data.
+
+    Args:
+        before: what the checkpoint says of the data, `describe_data`.
+        now: what is there now.
+        saved: the run's features.
+        found: those that the data gives now.
+        counts: whether the model depends on how often each token was seen.
+        force: whether rows may differ; the features (vocabulary, classes) never may.
+
+    Raises:
+        RunError: if the data differs, and may not; it says in what.
+    """
+    old, new = saved.to_dict(), found.to_dict()
+    if before == now and old == new:
+        return []
+    difference = _difference(before, now) or "the same numbers stand for other tokens"
+    if not counts:
+        for features in (old, new):
+            features["input"]["vocabulary"].pop("counts")
+    if old != new:
+        raise RunError(
+            "the data of the run has changed since training began, and with it the vocabulary or the classes: "
+            f"{difference}.",
+            hint="bring the old data back, or train anew",
+        )
+    if not force:
+        raise RunError(
+            f"the data of the run has changed since training began: {difference}.",
+            hint="bring the old data back, train anew, or go on all the same: --force-data",
+        )
+    return [f"the data has changed: {difference}"]
+
+
+def _without(dumped: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
+    training = {key: value for key, value in dumped["training"].items() if key not in keys}
+    return {**dumped, "data": {k: v for k, v in dumped["data"].items() if k not in PLACES}, "training": training}
+
+
+def _difference(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> str:
+    found: list[str] = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            inner = _difference(old, new, f"{path}{key}.")
+            found.extend([inner] if inner else [])
+        elif old != new:
+            found.append(f"{path}{key} was {_short(old)}, is {_short(new)}")
+    return ", ".join(found)
+
+
+def _short(value: object) -> str:
+    """Of a checksum its beginning."""
+    text = repr(value)
+    return text if len(text) < 64 else f"{text[:8]}…'"
