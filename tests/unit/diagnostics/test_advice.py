@@ -220,3 +220,13 @@ def test_an_unused_lag_must_stand_out() -> None:
     assert found.stands_out(8, 0.05, 8.0) is None
     assert found.stands_out(8, 0.005, 30.0) is None
     assert found.stands_out(40, 0.005, 8.0) is None
+
+
+def test_the_echo_of_a_shorter_dependence_is_no_reason_for_longer_windows() -> None:
+    gain = [0.001] * 60
+    gain[19], gain[39] = 0.05, 0.04
+    found = UnusedContext(gain, usual=0.001, spread=0.001, loss=1.0, num_tokens=1000)
+    assert found.stands_out(32, 0.005, 8.0) is None
+    assert found.stands_out(8, 0.005, 8.0) == 20
+    gain[19] = 0.03  # less than what is to be had at 40 itself
+    assert found.stands_out(32, 0.005, 8.0) == 40

@@ -49,6 +49,7 @@ def test_nothing_of_the_model_changes() -> None:
     assert all(weight.grad is None and weight.requires_grad for weight in stack.parameters())
     assert all(torch.equal(weight, before[name]) for name, weight in stack.state_dict().items())
     assert diagnose(_subject(stack)).to_dict() == first.to_dict()
+    assert diagnose(_subject(stack.eval())).to_dict() == first.to_dict()  # dropout was off
 
 
 def test_whether_the_head_reads_every_step() -> None:
@@ -60,6 +61,11 @@ def test_whether_the_head_reads_every_step() -> None:
         return torch.stack([row.mean() for row in output.split_rows()])
 
     assert diagnose(replace(subject, loss=mean)).reads_every_step
+
+    def ends(output: Ragged) -> torch.Tensor:
+        return (output.select_first() + output.select_last()).sum(1)
+
+    assert not diagnose(replace(subject, loss=ends)).reads_every_step
 
 
 def test_rows_without_a_step_are_refused() -> None:
