@@ -29,6 +29,7 @@ from ostinato.storage.files import write_atomically
 
 Say = Callable[[str], None]
 FORMAT = 1
+_NAMED_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,11 @@ class Examples:
         """`file:line` of an example."""
         file, line = self.places.location(int(self.rows[index]))
         return f"{file}:{line}"
+
+    def named(self, rows: Offsets) -> str:
+        """The first of some examples by file and line, and how many there are more."""
+        shown = ", ".join(self.location(int(row)) for row in rows[:_NAMED_ROWS])
+        return f"rows {shown}" + (f" and {len(rows) - _NAMED_ROWS} more" if len(rows) > _NAMED_ROWS else "")
 
     def preview(self, index: int) -> str:
         """How the text of an example began."""
