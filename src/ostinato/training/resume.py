@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ostinato.data.dataset import Features
+from ostinato.data.dataset import Features, Prepared, load_examples, load_stream
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe
 
@@ -56,7 +57,7 @@ def recipe_changes(before: Recipe, wanted: Recipe, force: bool) -> list[str]:
 
 
 def data_changes(
-    before: Mapping[str, Any], now: Mapping[str, Any], saved: Features, found: Features, *, counts: bool, force: bool
+    before: Mapping[str, Any], now: Mapping[str, Any], saved: Features, found: Features, force: bool
 ) -> list[str]:
     """As `recipe_changes`, for the data.
 
@@ -65,31 +66,38 @@ def data_changes(
         now: what is there now.
         saved: the run's features.
         found: those that the data gives now.
-        counts: whether the model depends on how often each token was seen.
-        force: whether rows may differ; the features (vocabulary, classes) never may.
+        force: whether the data may differ; `with_features` then reads it as the run would.
 
     Raises:
         RunError: if the data differs, and may not; it says in what.
     """
-    old, new = saved.to_dict(), found.to_dict()
-    if before == now and old == new:
+    if before == now and saved.to_dict() == found.to_dict():
         return []
     difference = _difference(before, now) or "the same numbers stand for other tokens"
-    if not counts:
-        for features in (old, new):
-            features["input"]["vocabulary"].pop("counts")
-    if old != new:
-        raise RunError(
-            "the data of the run has changed since training began, and with it the vocabulary or the classes: "
-            f"{difference}.",
-            hint="bring the old data back, or train anew",
-        )
     if not force:
         raise RunError(
             f"the data of the run has changed since training began: {difference}.",
             hint="bring the old data back, train anew, or go on all the same: --force-data",
         )
     return [f"the data has changed: {difference}"]
+
+
+def with_features(prepared: Prepared, features: Features) -> Prepared:
+    """The data read anew with a run's own features: its vocabulary, in which new words are unknown, and its classes.
+
+    Raises:
+        RunError: where validation is a share of the rows, which would be another one.
+        DataError: for a class that the run does not know.
+    """
+    recipe, validation = prepared.recipe, prepared.recipe.data.validation
+    if isinstance(validation, float):
+        raise RunError(
+            "the data of the run has changed since training began, and with it the rows that it is validated on.",
+            hint="bring the old data back, or train anew; with a file of its own as data.validation, rows may be added",
+        )
+    read: Callable[..., Any] = load_stream if recipe.model.kind == "language_model" else load_examples
+    train, held_out = (read(str(place), features, recipe) for place in (recipe.data.train, validation))
+    return dataclasses.replace(prepared, features=features, train=train, validation=held_out)
 
 
 def _without(dumped: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from ostinato.storage.files import read_json, remove_partials, sync_folder, writ
 from ostinato.training.checkpoint import read_checkpoint
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
-from ostinato.training.resume import data_changes, recipe_changes
+from ostinato.training.resume import data_changes, recipe_changes, with_features
 from ostinato.training.tasks import make_task
 from ostinato.training.weights import load_tensors, load_weights
 
@@ -71,8 +71,8 @@ def resume_run(
         overrides: the run's recipe with other keys of the budget (`epochs`, `max_minutes`, `patience`, …).
         observer: is told what happens.
         force_recipe: other keys may differ, too, where what is saved still fits (`resume.HARMLESS`).
-        force_data: the data may differ, as long as its features (vocabulary, classes) are the same; the epoch begins
-            anew.
+        force_data: the data may differ, where validation is a file of its own: it is read with the run's vocabulary
+            and classes, and the epoch begins anew.
 
     Raises:
         RunError: if the run has ended, or recipe or data differ.
@@ -94,7 +94,12 @@ def resume_run(
     device = set_up(recipe)
     remove_partials(folder)
     prepared = prepare(recipe, say=lambda _: None)
-    other_data = _data_changes(folder, checkpoint.state["data"], prepared, force_data)
+    features = Features.load(folder / FEATURES_FILE)
+    other_data = data_changes(
+        checkpoint.state["data"], describe_data(prepared), features, prepared.features, force_data
+    )
+    if other_data:
+        prepared = with_features(prepared, features)
     changes += other_data
     model = build_model(prepared.recipe.model, prepared.features).to(device)
     trainer = Trainer(prepared.recipe, model, make_task(model, prepared, device), folder, observer, device)
@@ -133,11 +138,6 @@ def _origin(prepared: Prepared) -> dict[str, Any]:
 
 def _part(origin: Mapping[str, Any]) -> object:
     return origin["data"]["validation"]
-
-
-def _data_changes(folder: Path, before: Mapping[str, Any], prepared: Prepared, force: bool) -> list[str]:
-    saved, counts = Features.load(folder / FEATURES_FILE), prepared.recipe.model.normalize_embeddings
-    return data_changes(before, describe_data(prepared), saved, prepared.features, counts=counts, force=force)
 
 
 def has_ended(folder: Path) -> bool:
