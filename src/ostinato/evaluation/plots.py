@@ -63,20 +63,33 @@ def validation_metric(steps: Floats, series: Sequence[tuple[str, Floats]], unit:
     return plot.svg
 
 
-def gradient_norm(steps: Floats, norms: Floats, smooth: Floats, max_norm: float | None) -> Markup:
-    """The gradient's norm before clipping, by step, on a logarithmic scale."""
+def gradient_norm(steps: Floats, norms: Floats, smooth: Floats, thresholds: Floats | None) -> Markup:
+    """The gradient's norm before clipping, and what it was clipped to, by step, on a logarithmic scale."""
     with drawing("gradient", "Gradient norm before clipping, by step") as plot:
         axes = plot.axes
         positive = np.maximum(norms, 1e-12)
         at, values = thin(steps, positive)
         axes.plot(at, values, color=BLUE, alpha=0.25, linewidth=0.7)
         axes.plot(*sample(steps, np.maximum(smooth, 1e-12)), color=BLUE, label="norm (smoothed)")
-        if max_norm is not None:
-            axes.axhline(max_norm, color=ORANGE, linestyle="--", linewidth=1, label=f"clipped above {max_norm:g}")
+        if thresholds is not None:
+            same = float(thresholds.min()) == float(thresholds.max())
+            label = f"clipped above {thresholds[0]:g}" if same else "clipped above"
+            at, values = (steps[[0, -1]], thresholds[[0, -1]]) if same else sample(steps, thresholds)
+            axes.plot(at, values, color=ORANGE, linestyle="--", linewidth=1, label=label)
         axes.set_yscale("log")
         log_ticks(axes.yaxis, axes.get_ylim())
         label_steps(axes, "gradient norm")
         axes.legend()
+    return plot.svg
+
+
+def share_clipped(steps: Floats, share: Floats) -> Markup:
+    """The share of steps around each at which the gradient was clipped."""
+    with drawing("clipped", "Share of steps whose gradient was clipped, by step") as plot:
+        plot.axes.plot(*sample(steps, share), color=ORANGE)
+        plot.axes.set_ylim(0, 1)
+        plot.axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        label_steps(plot.axes, "share clipped")
     return plot.svg
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,7 @@ def curves(steps: list[Section], validations: list[Section], recipe: Recipe) -> 
     raw = column["loss"] * scale
     training = recipe.training
     norms = column["gradient_norm"]
+    clipped = np.asarray([bool(s["clipped"]) for s in steps], dtype=np.float64)
     metrics = [
         (shown, np.asarray([v[key] for v in validations], dtype=np.float64))
         for key, shown in (("accuracy", "accuracy"), ("f1", "F1"), ("auc", "AUC"), ("r2", "R²"))
@@ -132,15 +134,28 @@ def curves(steps: list[Section], validations: list[Section], recipe: Recipe) -> 
         "loss": plots.loss(column["step"], raw, smoothed(raw), (at, scored), best, unit),
         "metric": plots.validation_metric(at, metrics, "validation") if metrics else None,
         "metric_names": [name for name, _ in metrics],
-        "gradient": plots.gradient_norm(
-            column["step"], norms, smoothed(norms), training.max_norm if training.clip == "norm" else None
-        ),
+        "gradient": plots.gradient_norm(column["step"], norms, smoothed(norms), _thresholds(steps, recipe)),
         "clip": training.clip,
-        "share_clipped": float(np.mean([bool(s["clipped"]) for s in steps])),
+        "share_clipped": float(clipped.mean()),
+        "clipped": plots.share_clipped(column["step"], smoothed(clipped)) if clipped.any() else None,
+        "clipped_groups": _group_shares(steps),
         "rate": plots.learning_rate(column["step"], np.asarray([s["learning_rate"] for s in steps], dtype=np.float64)),
         "smoothing": training.label_smoothing,
         "validations": _validation_rows(validations, scale, best),
     }
+
+
+def _thresholds(steps: list[Section], recipe: Recipe) -> Floats | None:
+    """What the whole gradient's norm was compared with at each step; None where something else was compared."""
+    if recipe.training.clip not in ("norm", "adaptive") or not all("clip_threshold" in s for s in steps):
+        return None
+    return np.asarray([s["clip_threshold"] for s in steps], dtype=np.float64)
+
+
+def _group_shares(steps: list[Section]) -> list[tuple[str, float]]:
+    """The share of steps at which each group was clipped, of those that ever were."""
+    counts = Counter(name for step in steps for name in step.get("clipped_groups", ()))
+    return [(name, count / len(steps)) for name, count in counts.most_common()]
 
 
 def _validation_rows(validations: list[Section], scale: float, best: int | None) -> list[Section]:

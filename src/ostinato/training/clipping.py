@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,13 +17,15 @@ from ostinato.recipe import TrainingRecipe
 class Clipped:
     """What clipping did to a gradient.
 
-    norm: of all parameters together, before; threshold: what was allowed, in the units of `clip`, None where nothing
-    was compared; groups: the names of what was scaled down, empty where nothing was.
+    norm: of all parameters together, before; threshold: what was allowed, in the units of `clip`, None where nothing was
+    compared; groups: the names of what was scaled down, empty where nothing was; norms: with `clip: group`, that of each
+    group.
     """
 
     norm: float
     threshold: float | None = None
-    groups: tuple[str, ...] = field(default=())
+    groups: tuple[str, ...] = ()
+    norms: Mapping[str, float] = field(default_factory=dict)
 
     def event(self) -> dict[str, object]:
         """For the log."""
@@ -32,6 +34,8 @@ class Clipped:
             found["clip_threshold"] = self.threshold
         if self.groups and self.groups != ("all",):
             found["clipped_groups"] = list(self.groups)
+        if self.norms:
+            found["group_norms"] = dict(self.norms)
         return found
 
 
@@ -67,18 +71,19 @@ class Clipper:
             torch.nn.utils.clip_grad_value_(parameters, limit)
             return Clipped(norm, limit, ("all",) if largest > limit else ())
         if kind == "group":
-            return Clipped(norm, limit, tuple(name for name in self._groups if self._clip_group(name, limit)))
+            norms = {name: self._clip_group(name, limit) for name in self._groups}
+            return Clipped(norm, limit, tuple(name for name, own in norms.items() if own > limit), norms)
         if kind == "adaptive":
             self.history.append(norm)
             limit = float(np.quantile(np.asarray(self.history), self._recipe.clip_quantile))
         torch.nn.utils.clip_grads_with_norm_(parameters, limit, total)
         return Clipped(norm, limit, ("all",) if norm > limit else ())
 
-    def _clip_group(self, name: str, limit: float) -> bool:
+    def _clip_group(self, name: str, limit: float) -> float:
         own = [p for p in self._groups[name] if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in own if p.grad is not None])
         torch.nn.utils.clip_grads_with_norm_(own, limit, norm)
-        return float(norm) > limit
+        return float(norm)
 
     def tensors(self) -> dict[str, Tensor]:
         """The history, to be saved."""

@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from ostinato.evaluation import report_head
 from ostinato.recipe import TrainingRecipe, build_recipe
+from ostinato.storage.log import read_log
 from ostinato.training.clipping import Clipper, parameter_groups
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
@@ -65,6 +67,7 @@ def test_by_group_each_part_by_its_own_norm() -> None:
     flat = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]).tolist()
     assert flat == pytest.approx([0.6, 0.8, 0.5, 1.0])
     assert found.event()["clipped_groups"] == ["embedding", "head"]
+    assert found.event()["group_norms"] == pytest.approx({"embedding": 5.0, "layer 1": 0.5, "head": 20.0})
 
 
 def test_adaptive_clips_to_a_quantile_of_the_recent_norms() -> None:
@@ -117,3 +120,8 @@ def test_every_step_of_a_run_tells_what_was_clipped(clip: str, polarity: Path, t
     named = {name for event in steps for name in event.get("clipped_groups", ())}
     assert named <= {"embedding", "layer 1", "head"}
     assert bool(named) == (clip == "group")
+    curves = report_head.curves(*read_log(folder / "log.jsonl"), recipe)
+    assert curves is not None
+    assert (curves["clipped"] is not None) == (clip != "none")
+    assert {name for name, _ in curves["clipped_groups"]} == named
+    assert ("clipped above" in curves["gradient"]) == (clip in ("norm", "adaptive"))
