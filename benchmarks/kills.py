@@ -89,11 +89,12 @@ def main() -> None:
         place = Path(temporary)
         text = place / "island.txt"
         text.write_text(find("mysterious-island", "train").read_text(encoding="utf-8")[: options.characters])
-        began = time.monotonic()
-        whole = ostinato(*begin(place / "whole", text, options.epochs))
-        seconds = time.monotonic() - began
-        if whole.code:
-            raise SystemExit(whole.words)
+        for name in ("cold", "whole"):  # the second is timed: files are read from memory from then on
+            began = time.monotonic()
+            whole = ostinato(*begin(place / name, text, options.epochs))
+            seconds = time.monotonic() - began
+            if whole.code:
+                raise SystemExit(whole.words)
         expected = result(place / "whole")
         report = kill_runs(place, text, expected, seconds, options)
     sys.stdout.write(report)

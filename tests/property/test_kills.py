@@ -36,7 +36,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "language_model": {
         "model": {"embedding_dim": 8, "hidden_size": 8, "num_layers": 2, "hidden_dropout": 0.1, "tie_embeddings": True},
         "training": {
-            "epochs": 2, "batch_size": 8, "bptt": {"window": 40, "backprop": 60}, "schedule": "linear", "clip": "group",
+            "epochs": 2, "batch_size": 8, "bptt": {"window": 50, "backprop": 80}, "schedule": "linear", "clip": "group",
             "checkpoint_steps": 4,
         },
     },
@@ -75,7 +75,7 @@ def _recipe(job: str, folder: Path, polarity: Path) -> dict[str, Any]:
     job_recipe = JOBS[job]
     if job == "language_model":
         text = folder / "text.txt"
-        text.write_text("".join(polarity.read_text().splitlines()[:60]))
+        text.write_text("".join(polarity.read_text().splitlines()[:40]))
         data: dict[str, Any] = {"train": str(text)}
     else:
         rows = folder / "rows.csv"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ostinato.errors import DataError
+from ostinato.storage.files import write_atomically
 
 _LISTED = 20
 _KEPT_CHARACTERS = 200
@@ -62,7 +63,7 @@ class BadRows:
         """The rows set aside as `rejected.jsonl` in `folder`, if there are any."""
         if self.rows:
             lines = (json.dumps(row.__dict__, ensure_ascii=False) + "\n" for row in self.in_order())
-            (folder / "rejected.jsonl").write_text("".join(lines), encoding="utf-8")
+            write_atomically(folder / "rejected.jsonl", "".join(lines).encode())
 
 
 def counted(count: int, noun: str) -> str:

@@ -17,9 +17,9 @@ from ostinato.recipe import TrainingRecipe
 class Clipped:
     """What clipping did to a gradient.
 
-    norm: of all parameters together, before; threshold: what was allowed, in the units of `clip`, None where nothing was
-    compared; groups: the names of what was scaled down, empty where nothing was; norms: with `clip: group`, that of each
-    group.
+    norm: of all parameters together, before; threshold: what was allowed, in the units of `clip`, None where nothing
+    was compared; groups: the names of what was scaled down, empty where nothing was; norms: with `clip: group`, that of
+    each group.
     """
 
     norm: float
