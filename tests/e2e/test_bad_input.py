@@ -271,9 +271,8 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path, book: Path) -> None:
     assert process.returncode == 130, err
     assert "interrupted; go on with: ostinato train --resume run" in err
     assert "Traceback" not in err
-    steps = json.loads(next((tmp_path / "run/checkpoint").iterdir()).joinpath("state.json").read_text())["position"][
-        "step"
-    ]
+    newest = max((tmp_path / "run/checkpoint").iterdir())
+    steps = json.loads((newest / "state.json").read_text())["position"]["step"]
     done = subprocess.run(
         [*command, "--resume", "run", "--set", "training.max_minutes=0.001"],
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
