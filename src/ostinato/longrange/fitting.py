@@ -49,7 +49,8 @@ class Training:
         batch_size: rows.
         learning_rate: of Adam, after the warm-up.
         beta2: of Adam.
-        schedule: `constant`, `linear` or `cosine` over whichever budget is nearer its end.
+        schedule: `constant`, `linear` or `cosine` over whichever budget is nearer its end; with a curriculum, over
+            what is left of it when the whole length is reached.
         warmup_steps: of the rate.
         max_norm: the gradient is scaled down to it.
         max_minutes: budget, in minutes of processor time, validation included.
@@ -141,9 +142,12 @@ def fit(
     current = length if training.curriculum is None else min(training.curriculum.first, length)
     recent: float | None = None
     passed = 0
-    while not _spent(outcome, training):
+    begun = 0.0
+    while (spent := _spent(outcome, training)) < 1.0:
+        if current < length:
+            begun = spent
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, outcome.steps, _progress(outcome, training))
+            group["lr"] = learning_rate(recipe, outcome.steps, (spent - begun) / (1.0 - begun))
         batch = model.task.batch(current, training.batch_size, outcome.steps, seed, shortest=training.shortest)
         figure = _step(model, batch, optimizer, training.max_norm)
         if math.isnan(figure):
@@ -204,14 +208,10 @@ def _good(task: Task, recent: float, curriculum: Curriculum) -> bool:
     return recent < curriculum.reached if task.metric == "mse" else recent >= curriculum.reached
 
 
-def _progress(outcome: Outcome, training: Training) -> float:
+def _spent(outcome: Outcome, training: Training) -> float:
     """The share of the budget that is spent, by the one nearer its end."""
     steps = outcome.steps / training.max_steps if training.max_steps else 0.0
-    return min(1.0, max(steps, outcome.cpu_s / (60.0 * training.max_minutes)))
-
-
-def _spent(outcome: Outcome, training: Training) -> bool:
-    return _progress(outcome, training) >= 1.0
+    return max(steps, outcome.cpu_s / (60.0 * training.max_minutes))
 
 
 def _check(task: Task, length: int, test_length: int | None, training: Training) -> None:

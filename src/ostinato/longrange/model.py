@@ -32,6 +32,10 @@ class ModelSettings:
         recurrent_init: `default`, `orthogonal` or `identity`.
         forget_bias: of the gate that keeps the state; not together with `chrono`.
         chrono: the longest time constant that gates start with, in steps.
+        stride: above 1, another layer of the same cell reads every so many steps of these layers, so that its way
+            through time is that much shorter: a hierarchy of time scales (El Hihi and Bengio, NIPS 1995), here as in
+            the pyramid of Chan et al. 2016, arXiv:1508.01211. Only for tasks with one answer a sequence.
+        upper_size: units of that layer; none: `hidden_size`.
     """
 
     cell: str = "lstm"
@@ -42,8 +46,12 @@ class ModelSettings:
     recurrent_init: str = "default"
     forget_bias: float | None = None
     chrono: int | None = None
+    stride: int = 1
+    upper_size: int | None = None
 
     def __post_init__(self) -> None:
+        if self.stride < 1:
+            raise RecipeError(f"`stride` must be a positive integer. Received: {self.stride}.")
         if self.forget_bias is not None and self.chrono is not None:
             raise RecipeError(
                 "`chrono` and `forget_bias` set the same biases: give one of them. "
@@ -71,6 +79,8 @@ class SequenceModel(nn.Module):
         super().__init__()
         if settings.bidirectional and task.per_step:
             raise RecipeError(f"`bidirectional` must be False for the task {task.name}. Received: True.")
+        if settings.stride > 1 and task.per_step:
+            raise RecipeError(f"`stride` must be 1 for the task {task.name}. Received: {settings.stride}.")
         self.task = task
         self.layers = build(
             settings.cell,
@@ -79,12 +89,18 @@ class SequenceModel(nn.Module):
             num_layers=settings.num_layers,
             bidirectional=settings.bidirectional,
         )
-        recurrent_init(self.layers, settings.recurrent_init)
-        if settings.forget_bias is not None:
-            forget_bias(self.layers, settings.forget_bias)
-        if settings.chrono is not None:
-            chrono(self.layers, settings.chrono)
-        width = self.layers.output_size
+        self.stride, self.upper = settings.stride, None
+        if settings.stride > 1:
+            size = settings.upper_size or settings.hidden_size
+            self.upper = build(settings.cell, self.layers.output_size, size, bidirectional=settings.bidirectional)
+        stacks = [self.layers] if self.upper is None else [self.layers, self.upper]
+        for stack in stacks:
+            recurrent_init(stack, settings.recurrent_init)
+            if settings.forget_bias is not None:
+                forget_bias(stack, settings.forget_bias)
+            if settings.chrono is not None:
+                chrono(stack, settings.chrono)
+        width = stacks[-1].output_size
         self.pooling = None if task.per_step else Pooling(settings.pooling, width, settings.bidirectional)
         self.head = nn.Linear(width if self.pooling is None else self.pooling.output_size, task.num_outputs)
 
@@ -93,7 +109,9 @@ class SequenceModel(nn.Module):
         return self.answers(self.layers.forward_tokens(inputs)[0] if self.task.tokens else self.layers(inputs)[0])
 
     def answers(self, output: Ragged) -> Tensor:
-        """The head on the output of the last layer, (sum L, D*H)."""
+        """What stands on the output of the layers, (sum L, D*H): the strided layer, if there is one, and the head."""
+        if self.upper is not None:
+            output, _ = self.upper(strided(output, self.stride, self.layers.bidirectional))
         answers: Tensor = self.head(output.values if self.pooling is None else self.pooling(output))
         return answers
 
@@ -116,6 +134,27 @@ class SequenceModel(nn.Module):
             return F.cross_entropy(answers, ends, reduction="none")
 
         return Subject((self.layers,), inputs, loss, self.task.per_step)
+
+
+def strided(output: Ragged, stride: int, bidirectional: bool) -> Ragged:
+    """The state after each group of `stride` steps, the last group of a row being what is left of it.
+
+    Forward features are taken at a group's last step, those of the reverse direction (the second half) at its first,
+    where each has read all of the group.
+    """
+    counts = (output.lengths + stride - 1) // stride
+    rows = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    groups = torch.arange(len(rows)) - (counts.cumsum(0) - counts)[rows]
+    begins = output.lengths.cumsum(0) - output.lengths
+    first = begins[rows] + groups * stride
+    last = torch.minimum(first + stride, (begins + output.lengths)[rows]) - 1
+    values = output.row_major()
+    if bidirectional:
+        ahead, back = values.chunk(2, dim=1)
+        picked = torch.cat([ahead[last.to(values.device)], back[first.to(values.device)]], dim=1)
+    else:
+        picked = values[last.to(values.device)]
+    return Ragged.from_rows(picked, counts.cumsum(0) - counts, counts)
 
 
 def make_model(task: Task, settings: ModelSettings, seed: int) -> SequenceModel:
