@@ -135,7 +135,8 @@ def kill_runs(
         f"# Kills survived\n\n{survived} of {killed} kills survived, in {runs} runs of {steps} steps "
         f"({seconds:.0f} s each from start to report; a checkpoint every 20 steps), seed {options.seed}. "
         f"{early} times nothing was there yet to resume from.\n\n"
-        f"`python benchmarks/kills.py --kills {options.kills} --seed {options.seed} --epochs {options.epochs}` · "
+        f"`python benchmarks/kills.py --kills {options.kills} --seed {options.seed} --epochs {options.epochs} "
+        f"--characters {options.characters}` · "
         f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores\n"
     )
 
