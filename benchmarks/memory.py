@@ -4,9 +4,9 @@
 
 LSTM 128, embedding 32, 80 characters, one row. `full`: backpropagation through all steps at once; `recompute`: the same
 gradients, activations computed again; `truncated`: windows of 256 steps, the state carried on (its norm is that of the
-sum of the windows' mean gradients). All three are `ostinato.training.bptt.TruncatedBPTT`. Each in a process of its own;
-the peak is that of the pass, above what the process held before. A full pass that would not fit in the limit is not
-started: its estimate is printed.
+sum of the windows' mean gradients); `end`: the same windows with one loss, at the end of the sequence. All are
+`ostinato.training.bptt.TruncatedBPTT`. Each in a process of its own; the peak is that of the pass, above what the
+process held before. A full pass that would not fit in the limit is not started: its estimate is printed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ import time
 from pathlib import Path
 
 WINDOW, HIDDEN, EMBEDDING, VOCABULARY = 256, 128, 32, 80
-WAYS = ("full", "recompute", "truncated")
+WAYS = ("full", "recompute", "truncated", "end")
 
 
 def run_one(way: str, length: int) -> dict[str, float]:
     import numpy as np
     import torch
+    from torch.nn import functional as F
 
     from ostinato.data.streams import Tapes
     from ostinato.models import LanguageModel
@@ -40,14 +41,24 @@ def run_one(way: str, length: int) -> dict[str, float]:
     model = LanguageModel(recipe, VOCABULARY)
     ids = torch.randint(0, VOCABULARY, (length + 1,)).numpy()
 
+    def every(window, states):
+        return model.nats(window.take(ids), window.take(ids, 1), states)
+
+    def last(window, states):
+        hidden, states = model.encoder(window.take(ids), states)
+        ended = torch.from_numpy(window.pieces.ends)
+        target = window.take(ids, 1).select_last()[ended]
+        return F.cross_entropy(model.scores(hidden.select_last()[ended]), target, reduction="sum"), states
+
     def one_pass(ids: np.ndarray) -> None:
         model.zero_grad()
         tapes = Tapes.of_text(len(ids), 1)
         training = TruncatedBPTT(
             lambda _: tapes,
-            BpttRecipe(window=WINDOW if way == "truncated" else tapes.length),
-            lambda window, states: model.nats(window.take(ids), window.take(ids, 1), states),
+            BpttRecipe(window=WINDOW if way in ("truncated", "end") else tapes.length),
+            last if way == "end" else every,
             model.encoder.zero_states,
+            "end" if way == "end" else "step",
             recompute=model.recompute,
         )
         for span in training.batches(0):

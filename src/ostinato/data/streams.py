@@ -163,15 +163,17 @@ class Tapes:
         return cls(pieces, num_streams)
 
     @classmethod
-    def of_rows(cls, offsets: Offsets, order: Offsets, num_streams: int) -> Tapes:
+    def of_rows(cls, offsets: Offsets, order: Offsets, num_streams: int, horizon: int = 0) -> Tapes:
         """Whole sequences one after the other, in some order, on streams of about equal length.
 
         Args:
             offsets: sequence i is `values[offsets[i] : offsets[i + 1]]`.
             order: the sequences, each once.
             num_streams: N.
+            horizon: steps at the end of each sequence that are left out, since they have no value so far ahead:
+                `take(values, shift=horizon)` then stays within the sequence.
         """
-        lengths = offsets[order + 1] - offsets[order]
+        lengths = np.maximum(offsets[order + 1] - offsets[order] - horizon, 0)
         ends = lengths.cumsum()
         total = int(ends[-1]) if len(ends) else 0
         streams = np.minimum((ends - lengths) * num_streams // max(total, 1), num_streams - 1)

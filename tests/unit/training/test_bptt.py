@@ -57,6 +57,11 @@ class Toy(nn.Module):
             states[1],
         ]
 
+    def forecast(self, window: Window, states: list[State]) -> tuple[Tensor, list[State]]:
+        output, after = self.run(window, states)
+        error = self.head(output.values)[:, :3] - window.take(self.values, 2).values
+        return error.square().sum(), [after, states[1]]
+
     def classify(self, window: Window, states: list[State]) -> tuple[Tensor, list[State]]:
         output, after = self.run(window, states)
         pooled, carried = self.pooling.absorb(output, states[1])
@@ -162,6 +167,21 @@ def test_gradients_reach_back_exactly_k2(window: int, backprop: int) -> None:
                 loss = loss + F.cross_entropy(toy.head(output[0]), tag)
         (loss / (stop - counted)).backward()  # type: ignore[no-untyped-call]
         torch.testing.assert_close(found, _gradients(toy), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("window", [3, 5])
+def test_a_forecast_two_steps_ahead_stays_within_its_sequence(window: int) -> None:
+    toy = Toy("gru")
+    layout = Tapes.of_rows(OFFSETS, ORDER, 2, horizon=2)
+    training = TruncatedBPTT(lambda _: layout, BpttRecipe(window=window), toy.forecast, toy.zeros)
+    found = sum(training.backward(span)[0] * _num_steps(span) for span in training.batches(0))
+    expected = 0.0
+    for row, length in enumerate(LENGTHS):
+        if length > 2:
+            values = torch.from_numpy(toy.values[OFFSETS[row] : OFFSETS[row + 1]]).unsqueeze(1)
+            output, _ = toy.layer(values[:-2])
+            expected += float((toy.head(output)[..., :3] - values[2:]).square().sum().detach())
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_without_carried_state_every_window_begins_in_zeros() -> None:
