@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ostinato.cli.console import note, print_json, stdout, table
+from ostinato.cli.console import note, print_json, table
 from ostinato.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def memory(
 ) -> None:
     """How far back each cell remembers: solved or not, time to solve, and the diagnosis, for tasks of known answer."""
     import torch
+    from rich.console import Console
 
     from ostinato.longrange.benchmark import HEADINGS, cells_of, markdown
     from ostinato.storage.files import write_atomically
@@ -85,7 +86,7 @@ def memory(
         shown = table(*HEADINGS)
         for trial in trials:
             shown.add_row(*cells_of(trial))
-        stdout.print(shown, width=_WIDTH)
+        Console(highlight=False, soft_wrap=True, width=_WIDTH).print(shown)
     if out is not None:
         note(f"written to {out}")
 
