@@ -52,7 +52,10 @@ def test_unknown_keys(mapping: dict[str, Any], message: str, hint: str) -> None:
         ({"training": {"learning_rate": float("inf")}}, "`training.learning_rate` must be a finite number."),
         ({"training": {"warmup_steps": -1}}, "`training.warmup_steps` must be greater than or equal to 0."),
         ({"training": {"label_smoothing": 1.0}}, "`training.label_smoothing` must be less than 1.0. Received: 1.0."),
-        ({"training": {"clip": None}}, "`training.clip` must be one of 'norm', 'value' or 'none'. Received: None."),
+        (
+            {"training": {"clip": None}},
+            "`training.clip` must be one of 'norm', 'value', 'group', 'adaptive' or 'none'. Received: None.",
+        ),
         ({"training": {"device": "tpu"}}, "`training.device` must be a text that matches"),
         ({"model": {"bidirectional": "maybe"}}, "`model.bidirectional` must be true or false. Received: 'maybe'."),
         ({"model": {"pooling": "last"}}, "`model.pooling` must be a list. Received: 'last'."),
