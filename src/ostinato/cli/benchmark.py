@@ -57,10 +57,6 @@ def memory(
 ) -> None:
     """How far back each cell remembers: solved or not, time to solve, and the diagnosis, for tasks of known answer."""
     import torch
-    from rich.console import Console
-
-    from ostinato.longrange.benchmark import HEADINGS, cells_of, markdown
-    from ostinato.storage.files import write_atomically
 
     torch.set_num_threads(1)
     if preset is not None:
@@ -73,6 +69,16 @@ def memory(
     else:
         description, running = _grid(tasks, cells, lengths, minutes, hidden_size, recurrent_init, chrono, seed)
     note(description)
+    _show(description, running, json, out)
+
+
+def _show(description: str, running: Iterator[Trial], json: bool, out: Path | None) -> None:
+    """Run the trials; print and write what they give."""
+    from rich.console import Console
+
+    from ostinato.longrange.benchmark import HEADINGS, cells_of, markdown
+    from ostinato.storage.files import write_atomically
+
     trials: list[Trial] = []
     if out is not None:  # a place that can't be written is found out now, not after the first trial
         write_atomically(out, markdown(trials, description).encode())

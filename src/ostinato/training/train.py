@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ostinato.evaluation.scoring import evaluate_stream
 from ostinato.models import LanguageModel, build_model
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
 from ostinato.storage.files import read_json, remove_partials, sync_folder, write_atomically
-from ostinato.training.checkpoint import read_checkpoint
+from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
 from ostinato.training.resume import data_changes, recipe_changes, with_features
@@ -93,13 +93,7 @@ def resume_run(
         )
     device = set_up(recipe)
     remove_partials(folder)
-    prepared = prepare(recipe, say=lambda _: None)
-    features = Features.load(folder / FEATURES_FILE)
-    other_data = data_changes(
-        checkpoint.state["data"], describe_data(prepared), features, prepared.features, force_data
-    )
-    if other_data:
-        prepared = with_features(prepared, features)
+    prepared, other_data = _prepare_again(folder, recipe, checkpoint, force_data)
     changes += other_data
     model = build_model(prepared.recipe.model, prepared.features).to(device)
     trainer = Trainer(prepared.recipe, model, make_task(model, prepared, device), folder, observer, device)
@@ -118,17 +112,30 @@ def resume_run(
     if not ended:  # what stands there from an end before is out of date
         for name in (SUMMARY_FILE, REPORT_FILE):
             (folder / name).unlink(missing_ok=True)
-    for change in changes:
-        text = f"resumed after step {trainer.position.step} although {change}"
-        trainer.notes.append(text)
-        observer.note(text)
-        trainer.log.write("note", {"step": trainer.position.step, "note": text})
     if recipe != saved:
         write_atomically(folder / RECIPE_FILE, dump_recipe(prepared.recipe).encode())
     if changes:
-        write_atomically(folder / DATA_FILE, json.dumps(trainer.origin["data"], indent=1).encode())
-        trainer.checkpoint()  # so that what was noted lasts
+        _note_changes(trainer, changes)
     return _run(trainer, prepared)
+
+
+def _prepare_again(folder: Path, recipe: Recipe, checkpoint: Checkpoint, force: bool) -> tuple[Prepared, list[str]]:
+    """The data, with the run's own features where it has changed, and what has changed in words."""
+    prepared = prepare(recipe, say=lambda _: None)
+    features = Features.load(folder / FEATURES_FILE)
+    changes = data_changes(checkpoint.state["data"], describe_data(prepared), features, prepared.features, force)
+    return (with_features(prepared, features) if changes else prepared), changes
+
+
+def _note_changes(trainer: Trainer, changes: Sequence[str]) -> None:
+    """Tell, log and save what was forced."""
+    for change in changes:
+        text = f"resumed after step {trainer.position.step} although {change}"
+        trainer.notes.append(text)
+        trainer.observer.note(text)
+        trainer.log.write("note", {"step": trainer.position.step, "note": text})
+    write_atomically(trainer.folder / DATA_FILE, json.dumps(trainer.origin["data"], indent=1).encode())
+    trainer.checkpoint()  # so that what was noted lasts
 
 
 def _origin(prepared: Prepared) -> dict[str, Any]:
