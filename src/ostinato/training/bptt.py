@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
@@ -149,8 +150,8 @@ class TruncatedBPTT:
 
     def _run(self, chunk: Chunk, states: list[State]) -> tuple[Tensor, list[State]]:
         if not chunk.learns:
-            with torch.no_grad():
-                return self._through(chunk.window, states)
+            with torch.no_grad():  # through a copy, so that the span, which holds them all, keeps none of its indices
+                return self._through(replace(chunk.window), states)
         if chunk.scale != 1.0:
             states = [tuple(_scaled(part, chunk.scale) for part in state) for state in states]
         if self.recompute:
