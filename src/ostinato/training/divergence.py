@@ -31,4 +31,8 @@ def _first_parameter(model: nn.Module) -> str:
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
             return f"; the first parameter whose gradient is not finite is `{name}`"
-    return ""
+    sizes = {name: float(p.grad.abs().max()) for name, p in model.named_parameters() if p.grad is not None}
+    if not sizes:
+        return ""
+    name = max(sizes, key=lambda each: sizes[each])  # finite entries whose squares add up to infinity
+    return f"; the largest gradient is that of `{name}`, {sizes[name]:.3g}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.training.test_streamed_tasks import _StopAt
+from tests.unit.training.test_exactness import _StopAt
 
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe, build_recipe
@@ -143,3 +143,9 @@ def test_a_validation_that_is_not_finite_is_a_divergence_too(
     with pytest.raises(RunError, match=r"the validation loss is nan at step .*, on all of the validation data"):
         train_recipe(_recipe(polarity), tmp_path / "run", Observer())
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_gradient_whose_norm_overflows_names_the_largest(polarity: Path, tmp_path: Path) -> None:
+    recipe = _recipe(polarity, learning_rate=1e30, clip="none")
+    with pytest.raises(RunError, match=r"norm inf at step .*; the largest gradient is that of `[\w.]+`, [\d.]+e\+\d\d"):
+        train_recipe(recipe, tmp_path / "run", Observer())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.training.test_streamed_tasks import _StopAt
+from tests.unit.training.test_exactness import _StopAt
 
 import ostinato
 from ostinato.errors import CheckpointError, RunError

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.unit.training.test_exactness import _StopAt
 
 import ostinato
 from ostinato.data.dataset import prepare
@@ -83,15 +82,6 @@ def test_each_row_is_scored_once_an_epoch_as_evaluation_scores_it(polarity: Path
     assert count == len(task.examples)
     task.validation = task.examples
     assert total / count == pytest.approx(float(task.evaluate()["loss"]), rel=1e-5)
-
-
-class _StopAt(Observer):
-    def __init__(self, step: int) -> None:
-        self.at = step
-
-    def step(self, event: dict[str, Any], progress: float) -> None:
-        if event["step"] == self.at:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("kind", ["classifier", "documents"])
