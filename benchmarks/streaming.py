@@ -25,7 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import ostinato
 import ostinato.nn
-from ostinato.data.dataset import prepare
+from ostinato.data.prepare import prepare
 from ostinato.generation.stream import Sampling, TokenStream
 from ostinato.kernels import native
 from ostinato.kernels.native_layer import core

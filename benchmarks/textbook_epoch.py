@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ostinato.data.catalog import resolve_path
-from ostinato.data.dataset import prepare
+from ostinato.data.prepare import prepare
 from ostinato.kernels import dispatch
 from ostinato.models import build_model
 from ostinato.recipe import load_recipe

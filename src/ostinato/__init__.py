@@ -16,12 +16,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ostinato import nn
+    from ostinato.evaluation.prediction import Prediction
     from ostinato.recipe import Recipe
-    from ostinato.run import Prediction, Run, load, resume, train
+    from ostinato.run import Run, load, resume, train
     from ostinato.types import Ragged
 
 _HOMES = {
-    "Prediction": "ostinato.run",
+    "Prediction": "ostinato.evaluation.prediction",
     "Ragged": "ostinato.types",
     "Recipe": "ostinato.recipe",
     "Run": "ostinato.run",

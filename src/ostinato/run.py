@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import polars as pl
 import torch
+from torch import nn
 
-from ostinato.data.dataset import Examples, Features, load_examples, load_stream, prepare
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.prepare import load_examples, load_stream, prepare
 from ostinato.data.sequences import Ids, Places
-from ostinato.data.targets import TargetFeature
+from ostinato.data.sequences import Sequences as Rows
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import MissingLibraryError, RecipeError, RunError
+from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.metrics import Metrics
+from ostinato.evaluation.prediction import Prediction
 from ostinato.evaluation.report import REPORT_FILE, write_report
-from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, predict_examples, probabilities_of
+from ostinato.evaluation.scoring import evaluate_stream
 from ostinato.generation.generate import encode_prompt, generate_chunks
-from ostinato.models import Classifier, LanguageModel, build_model
+from ostinato.models import LanguageModel, build_model
 from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
 from ostinato.storage.files import read_json
 from ostinato.training.loop import MODEL_FILE
@@ -43,24 +46,6 @@ Settings = Mapping[str, Any] | Sequence[str]
 """Recipe keys to set: by name, or as the command line's `key=value`."""
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one text.
-
-    `label`: the likeliest class; `labels`: those at 0.5 or more (several-label models); `value`: a number (regression);
-    `probabilities`: each class or label by name.
-    """
-
-    label: str | None = None
-    labels: tuple[str, ...] | None = None
-    value: float | None = None
-    probabilities: Mapping[str, float] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """What there is, by name."""
-        return {key: value for key, value in self.__dict__.items() if value is not None}
-
-
 class Run:
     """A run directory with its model in memory.
 
@@ -73,7 +58,7 @@ class Run:
     """
 
     def __init__(
-        self, folder: Path, recipe: Recipe, features: Features, model: Classifier | LanguageModel, device: torch.device
+        self, folder: Path, recipe: Recipe, features: Features, model: nn.Module, device: torch.device
     ) -> None:
         self.folder, self.recipe, self.features, self.model, self.device = folder, recipe, features, model, device
 
@@ -95,27 +80,44 @@ class Run:
         """
         return write_report(self.folder, self.recipe, self.features, self.model, prepare(self.recipe), self.device)
 
-    def predict(self, texts: Sequence[str] | str) -> list[Prediction]:
-        """A prediction for each text, in their order.
+    def predict(self, rows: Sequence[Any] | str) -> list[Prediction]:
+        """A prediction for each row, in their order.
+
+        Args:
+            rows: cells of the input column as its reader gives them (texts, lists of numbers or words, paths of media
+                files), or mappings from column to cell where the model reads several columns.
 
         Raises:
-            RunError: for a language model, or a text of which cleaning leaves nothing.
+            RunError: for a language model, or a row that can't be used.
+
+        Example:
+            >>> load("runs/imdb").predict(["great film :)"])[0].label
+            '1'
         """
-        target = self._target("predict")
-        rows = [texts] if isinstance(texts, str) else list(texts)
-        if not rows:
+        kind = self.recipe.model.kind
+        if isinstance(self.model, LanguageModel):
+            raise self._no_rows("predict")
+        given = [rows] if isinstance(rows, str) else list(rows)
+        if not given:
             return []
-        sequences = self.features.input.encode(pl.Series("text", rows, dtype=pl.String))
-        empty = np.flatnonzero(sequences.lengths == 0)
-        if len(empty):
-            raise RunError(
-                f"nothing is left of text {int(empty[0]) + 1}, {rows[int(empty[0])][:60]!r}, after cleaning."
-            )
-        examples = Examples(sequences, None, Places(), np.arange(len(rows)))
-        outputs = predict_examples(cast("Classifier", self.model), examples, self.device)
-        if target.kind == "number":
-            return [Prediction(value=float(x) * target.std + target.mean) for x in outputs.squeeze(1)]
-        return [_prediction(row, target) for row in probabilities_of(outputs, target).tolist()]
+        return category_of(kind).predict(self.model, self._examples_of(given), self.features, self.device)
+
+    def _examples_of(self, rows: Sequence[Any]) -> Examples:
+        """Rows given by hand, encoded as a file's would be."""
+        name = str(self.recipe.data.input)
+        columns = {name: self.features.input, **self.features.extra}
+        encoded: dict[str, Rows] = {}
+        for column, feature in columns.items():
+            cells = [row[column] if isinstance(row, Mapping) else row for row in rows]
+            draft = feature.draft(pl.Series(column, cells))
+            empty = np.flatnonzero(draft.lengths == 0).tolist()
+            problems = {**dict.fromkeys(empty, "nothing is left of it after cleaning"), **draft.problems}
+            if problems:
+                first = min(problems)
+                raise RunError(f"row {first + 1}, {str(cells[first])[:60]!r}, can't be used: {problems[first]}.")
+            encoded[column] = cast("Rows", draft.content)
+        extra = {column: encoded[column] for column in self.features.extra}
+        return Examples(encoded[name], None, Places(), np.arange(len(rows)), extra)
 
     def evaluate(self, data: str | Path | None = None, observer: Observer | None = None) -> Metrics:
         """Metrics on a file (by default the recipe's `data.test`), scored as validation was.
@@ -134,7 +136,7 @@ class Run:
                 raise RunError(f"`{reference}` has {len(values)} tokens; a language model needs at least 2.")
             return evaluate_stream(self.model, values, self.features, self.device, self.recipe.training.bptt)
         examples = load_examples(reference, self.features, self.recipe, say)
-        return evaluate_examples(self.model, examples, self._target("evaluate"), self.device)
+        return category_of(self.recipe.model.kind).evaluate(self.model, examples, self.features, self.device)
 
     def diagnose(
         self,
@@ -220,24 +222,22 @@ class Run:
         return self._pieces(tokens, begun=bool(prompt))
 
     def _pieces(self, chunks: Iterator[Ids], begun: bool) -> Iterator[str]:
-        between = " " if self.features.input.recipe.unit == "words" else ""
+        between = " " if self.features.text.recipe.unit == "words" else ""
         ids: list[int] = []
         for chunk in chunks:
             ids.extend(int(token) for token in chunk)
-            text = self.features.input.decode(np.asarray(ids, dtype=np.int32))
+            text = self.features.text.decode(np.asarray(ids, dtype=np.int32))
             if text.endswith("\ufffd"):  # a byte-level subword may end within a character: wait for the rest of it
                 continue
             yield between + text if begun and text else text
             begun = begun or bool(text)
             ids.clear()
 
-    def _target(self, verb: str) -> TargetFeature:
-        if self.features.target is None or not isinstance(self.model, Classifier):
-            raise RunError(
-                f"`{self.folder}` is a language model: it has no target to {verb}.",
-                hint=f"write text with it: ostinato generate {self.folder}",
-            )
-        return self.features.target
+    def _no_rows(self, verb: str) -> RunError:
+        return RunError(
+            f"`{self.folder}` is a language model: it has no target to {verb}.",
+            hint=f"write text with it: ostinato generate {self.folder}",
+        )
 
 
 def load(folder: str | Path) -> Run:
@@ -346,10 +346,3 @@ def name_of(reference: str) -> str:
     if not name:
         raise RecipeError(f"can't name a run after {reference!r}.", hint="set `name` in the recipe, or --out DIR")
     return name
-
-
-def _prediction(probabilities: list[float], target: TargetFeature) -> Prediction:
-    by_name = dict(zip(target.classes, probabilities, strict=True))
-    if target.kind == "labels":
-        return Prediction(labels=tuple(n for n, p in by_name.items() if p >= 0.5), probabilities=by_name)
-    return Prediction(label=max(by_name, key=lambda name: by_name[name]), probabilities=by_name)

@@ -12,7 +12,7 @@ from ostinato.cli.console import format_figure, print_json, print_text
 from ostinato.errors import DataError
 
 if TYPE_CHECKING:
-    from ostinato.run import Prediction
+    from ostinato.evaluation.prediction import Prediction
 
 
 def predict(

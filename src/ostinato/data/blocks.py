@@ -1,4 +1,4 @@
-"""A block: some rows of a file or folder as a table of text columns, each row with the place it came from."""
+"""A block: some rows of a file or folder as a table, each row with the place it came from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from ostinato.data.arrays import Mask, Offsets
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows. `frame`: text columns; `lines`: the 1-based line (Parquet: row) each row begins on."""
+    """Some rows. `frame`: columns of text, or of lists (words, numbers, frames).
+
+    `lines`: the 1-based line (Parquet: row) each row begins on.
+    """
 
     frame: pl.DataFrame
     files: tuple[str, ...]

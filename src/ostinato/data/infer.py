@@ -1,90 +1,186 @@
-"""What a recipe leaves open is read off the data: the column, the unit, the kind of model; each with its reason."""
+"""What a recipe leaves open is read off the data: columns, kinds, units, the category; each with its reason."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from ostinato.data.features import FITTED
+from ostinato.data.kinds import kind_of
 from ostinato.data.sources import Source
 from ostinato.data.text import resolve_text
 from ostinato.errors import RecipeError
-from ostinato.recipe import Recipe, build_recipe
-
-_BOTH = {"classifier": "needs a target column", "language_model": "takes no target column"}
+from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
 
 _USUAL_WINDOW = 100
+_STREAMED = ("classifier", "language_model")
+"""Categories that can be read window by window."""
+_NO_TARGET = ("language_model", "next_step", "forecaster")
+_SEQUENCE_TARGETS = {"tags": "tagger", "notes": "tagger", "series": "tagger", "text": "seq2seq", "tokens": "seq2seq"}
 
 _ONLY: dict[str, dict[str, tuple[str, ...]]] = {
-    "classifier": {
-        "model": ("pooling", "head_size", "ngrams"),
-        "training": ("adversarial", "label_smoothing"),
+    "model": {
+        "pooling": ("classifier",),
+        "head_size": ("classifier", "tagger"),
+        "ngrams": ("classifier",),
+        "tie_embeddings": ("language_model", "seq2seq", "conditional"),
+        "tagger": ("tagger",),
+        "decoder": ("seq2seq", "conditional"),
+        "next_step": ("next_step",),
+        "forecast": ("forecaster",),
     },
-    "language_model": {"model": ("tie_embeddings",)},
+    "training": {
+        "adversarial": ("classifier",),
+        "label_smoothing": ("classifier", "tagger", "seq2seq", "conditional"),
+    },
 }
-"""Keys that mean something to one kind of model only."""
+"""Keys that mean something to some categories only."""
 
 
 def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
-    """`recipe` with its columns, text unit and model kind settled, and what was inferred in words.
+    """`recipe` with its columns, kinds of features and category settled, and what was inferred in words.
 
     Raises `RecipeError` where the recipe contradicts itself and `DataError` where a column is missing.
     """
     notes: list[str] = []
-    data = recipe.data
-    columns = source.columns()
+    recipe = _columns(recipe, source, notes)
+    recipe = _kinds(recipe, source, notes)
+    recipe = _category(recipe, notes)
+    _refuse_what_would_be_ignored(recipe)
+    recipe = _units(recipe, source, notes)
+    _check(recipe, source)
+    if recipe.training.bptt is None:
+        full = recipe.model.kind != "language_model"
+        return _with(recipe, "training", bptt="full" if full else _USUAL_WINDOW), notes
+    _check_windows(recipe)
+    return recipe, notes
+
+
+def _with(recipe: Recipe, section: str, **values: Any) -> Recipe:
+    mapping = recipe.model_dump()
+    mapping[section] |= values
+    return build_recipe(mapping)
+
+
+def _columns(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """Which columns are read."""
+    data, columns = recipe.data, source.columns()
     target = data.target
-    if target is None and source.format == "folder" and "label" in columns and recipe.model.kind != "language_model":
-        target = "label"
-        notes.append("target: label (the folder has one subfolder a class)")
-    if data.input is None:
-        if source.format not in ("text", "folder"):
-            raise RecipeError(
-                f"`data.input` is not set. Columns of `{source.path}`: {', '.join(columns)}.",
-                hint="name the column that holds the sequence: --input text",
-            )
-        data = data.model_copy(update={"input": "text"})
-    source.require(*(name for name in (data.input, target, data.group) if name))
-    kind = recipe.model.kind
+    if target is None and source.usual_target in columns and recipe.model.kind not in _NO_TARGET:
+        target = source.usual_target
+        reason = "the folder has one subfolder a class" if source.format == "folder" else f"usual of {source.format}"
+        notes.append(f"target: {target} ({reason})")
+    used = data.input or (source.usual_input if source.usual_input in columns else None)
+    if used is None:
+        raise RecipeError(
+            f"`data.input` is not set. Columns of `{source.path}`: {', '.join(columns)}.",
+            hint="name the column that holds the sequence: --input text",
+        )
+    source.require(*(name for name in (used, target, data.group, *data.extra, *recipe.features.extra) if name))
+    return _with(recipe, "data", input=used, target=target, format=source.format)
+
+
+def _kinds(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """Which kind of feature reads each column, where the recipe says nothing of it."""
+    data, features = recipe.data, recipe.features
+    resolved: dict[str, Any] = features.model_dump()
+    if features.input == TextRecipe() and (found := kind_of(source, str(data.input))):
+        resolved["input"] = {"kind": found[0]}
+        notes.append(f"input: {data.input} as {found[0]} ({found[1]})")
+    for name in data.extra:
+        if name not in features.extra:
+            kind, reason = kind_of(source, name) or ("category", "its cells are names")
+            resolved["extra"][name] = {"kind": kind}
+            notes.append(f"extra: {name} as {kind} ({reason})")
+    for name, component in features.extra.items():
+        if component == TextRecipe() and (found := kind_of(source, name)):
+            resolved["extra"][name] = {"kind": found[0]}
+    if data.target and features.target == TargetRecipe():
+        found = (known, f"a {source.format} file says so") if (known := source.kind_of(data.target)) else None
+        if found and found[0] in _SEQUENCE_TARGETS:
+            resolved["target"] = {"kind": found[0]}
+            notes.append(f"target: {data.target} as {found[0]} ({found[1]})")
+    return recipe if resolved == features.model_dump() else _with(recipe, "features", **resolved)
+
+
+def _category(recipe: Recipe, notes: list[str]) -> Recipe:
+    """Which category of sequence modelling it is."""
+    target = recipe.data.target
+    kind: str = recipe.model.kind
     if kind == "auto":
-        kind = "classifier" if target else "language_model"
-        reason = f"there is a target column, {target}" if target else "there is no target column"
+        kind, reason = _category_of(recipe)
         notes.append(f"model: {kind} ({reason})")
-    if (kind == "classifier") != (target is not None):
-        raise RecipeError(f"`model.kind: {kind}` {_BOTH[kind]}. Received: `data.target` = {target!r}.")
-    _refuse_what_would_be_ignored(recipe, kind)
-    text = recipe.features.input
-    if text.unit is None:
-        unit = "words" if kind == "classifier" else "characters"
-        text = resolve_text(text, unit)
-        notes.append(f"input: {data.input} as {unit} (the default of a {kind.replace('_', ' ')})")
-    else:
-        text = resolve_text(text, text.unit)
-    if kind == "language_model" and text.max_length is not None:
+    if (kind in _NO_TARGET) != (target is None):
+        needs = "takes no target column" if kind in _NO_TARGET else "needs a target column"
+        raise RecipeError(f"`model.kind: {kind}` {needs}. Received: `data.target` = {target!r}.")
+    return _with(recipe, "model", kind=kind)
+
+
+def _category_of(recipe: Recipe) -> tuple[str, str]:
+    features, target = recipe.features, recipe.data.target
+    if target is None:
+        of_kind = {"notes": "next_step", "series": "forecaster"}
+        kind = of_kind.get(features.input.kind, "language_model")
+        return kind, "there is no target column"
+    if isinstance(features.target, TargetRecipe):
+        return "classifier", f"there is a target column, {target}"
+    fixed = features.input.kind in FITTED and not FITTED[features.input.kind].ragged
+    if fixed:
+        return "conditional", f"{recipe.data.input} is one value a row, {target} a sequence"
+    kind = _SEQUENCE_TARGETS[features.target.kind]
+    return kind, f"{target} holds {'a label for each step' if kind == 'tagger' else 'a sequence of its own'}"
+
+
+def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """How text is cut into tokens."""
+    features, kind = recipe.features, recipe.model.kind
+    resolved: dict[str, Any] = {}
+    usual = "words" if kind in ("classifier", "tagger") else "characters"
+    if isinstance(features.input, TextRecipe):
+        unit = features.input.unit or usual
+        if features.input.unit is None:
+            notes.append(f"input: {recipe.data.input} as {unit} (the default of a {kind.replace('_', ' ')})")
+        resolved["input"] = resolve_text(features.input, unit).model_dump()
+    if isinstance(features.target, TextRecipe):
+        unit = features.target.unit or usual
+        if features.target.unit is None:
+            notes.append(f"target: {recipe.data.target} as {unit} (the default of a {kind.replace('_', ' ')})")
+        resolved["target"] = resolve_text(features.target, unit).model_dump()
+    extra = {
+        name: (resolve_text(one, one.unit or "words") if isinstance(one, TextRecipe) else one).model_dump()
+        for name, one in features.extra.items()
+    }
+    return _with(recipe, "features", **resolved, extra=extra)
+
+
+def _check(recipe: Recipe, source: Source) -> None:
+    data, kind, text = recipe.data, recipe.model.kind, recipe.features.input
+    if kind == "language_model" and not isinstance(text, TextRecipe):
+        raise RecipeError(f"a language model reads text. Received: `features.input.kind` = {text.kind!r}.")
+    if isinstance(text, TextRecipe) and kind == "language_model" and text.max_length is not None:
         raise RecipeError("`features.input.max_length` has no meaning for a language model: it reads one long text.")
-    if data.group is not None and (kind == "language_model" or isinstance(data.validation, str)):
+    if data.group is not None and (kind == "language_model" or (isinstance(data.validation, str) and not data.fold)):
         raise RecipeError(
             "`data.group` has no meaning here: it says how a classifier's rows are split, and none are.",
             hint="leave it out, or let `data.validation` be a share of the rows",
         )
-    if source.format == "text" and text.emoticons == "append":
+    if isinstance(text, TextRecipe) and source.format == "text" and text.emoticons == "append":
         raise RecipeError(
             "`features.input.emoticons: append` has no meaning for one long text: it has no rows to append to.",
             hint="in_place keeps them where they stand",
         )
-    resolved = recipe.model_dump()
-    resolved["data"] |= {"input": data.input, "target": target, "format": source.format}
-    resolved["features"]["input"] = text.model_dump()
-    resolved["model"]["kind"] = kind
-    if recipe.training.bptt is None:
-        resolved["training"]["bptt"] = "full" if kind == "classifier" else _USUAL_WINDOW
-    elif kind == "classifier":
-        _check_streamed_classifier(recipe)
-    return build_recipe(resolved), notes
 
 
-def _check_streamed_classifier(recipe: Recipe) -> None:
-    """A classifier that reads window by window never sees a row whole."""
-    bptt = recipe.training.bptt
-    if bptt is None or bptt.window is None:
+def _check_windows(recipe: Recipe) -> None:
+    """What reads window by window never sees a row whole."""
+    bptt, kind = recipe.training.bptt, recipe.model.kind
+    if bptt is None or bptt.window is None or kind == "language_model":
         return
-    needs_all = {"model.bidirectional": recipe.model.bidirectional, "training.adversarial": recipe.training.adversarial}
+    needs_all: dict[str, object] = {
+        "model.bidirectional": recipe.model.bidirectional,
+        "training.adversarial": recipe.training.adversarial,
+    }
+    if kind not in _STREAMED:
+        needs_all["model.kind"] = kind
     for key, value in needs_all.items():
         if value:
             raise RecipeError(
@@ -93,14 +189,14 @@ def _check_streamed_classifier(recipe: Recipe) -> None:
             )
 
 
-def _refuse_what_would_be_ignored(recipe: Recipe, kind: str) -> None:
-    for owner, sections in _ONLY.items():
-        for section, keys in sections.items():
-            component = getattr(recipe, section)
-            for key in keys if owner != kind else ():
-                value = getattr(component, key)
-                if value != type(component).model_fields[key].default:
-                    raise RecipeError(
-                        f"`{section}.{key}` has no meaning for a {kind.replace('_', ' ')}. Received: {value!r}.",
-                        hint=f"only a {owner.replace('_', ' ')} uses it",
-                    )
+def _refuse_what_would_be_ignored(recipe: Recipe) -> None:
+    kind = recipe.model.kind
+    for section, keys in _ONLY.items():
+        component = getattr(recipe, section)
+        for key, owners in keys.items():
+            value = getattr(component, key)
+            if kind not in owners and value != type(component).model_fields[key].default:
+                raise RecipeError(
+                    f"`{section}.{key}` has no meaning for a {kind.replace('_', ' ')}. Received: {value!r}.",
+                    hint=f"only a {' or '.join(owners).replace('_', ' ')} uses it",
+                )

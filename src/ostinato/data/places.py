@@ -21,14 +21,14 @@ class Places:
         self._previews: list[pl.Series] = []
         self._joined: tuple[Offsets, Offsets, pl.Series] | None = None
 
-    def add(self, block: Block, texts: pl.Series) -> None:
-        """The rows of a block, whose input column is `texts`."""
+    def add(self, block: Block, cells: pl.Series) -> None:
+        """The rows of a block, whose input column is `cells`."""
         first = len(self._files)
         self._files.extend(block.files)
-        step = np.arange(len(texts)) if len(block.files) > 1 else np.zeros(len(texts))
+        step = np.arange(len(cells)) if len(block.files) > 1 else np.zeros(len(cells))
         self._file_of.append(first + step.astype(np.int64))
         self._lines.append(block.lines)
-        self._previews.append(texts.str.slice(0, _PREVIEW_CHARACTERS).rename("text"))
+        self._previews.append(preview_of(cells).rename("text"))
         self._joined = None
 
     def __len__(self) -> int:
@@ -50,3 +50,17 @@ class Places:
     def preview(self, row: int) -> str:
         """How the row's text began."""
         return str(self._all()[2][row])
+
+
+def preview_of(cells: pl.Series) -> pl.Series:
+    """How each cell begins, as text: words of a list with spaces between, numbers as they are written."""
+    if cells.dtype == pl.List(pl.String):
+        cells = cells.list.head(_PREVIEW_CHARACTERS).list.join(" ")
+    elif cells.dtype.is_nested():
+        texts = [None if cell is None else str(_head(cell))[:_PREVIEW_CHARACTERS] for cell in cells]
+        return pl.Series(cells.name, texts, dtype=pl.String)
+    return cells.cast(pl.String).str.slice(0, _PREVIEW_CHARACTERS)
+
+
+def _head(cell: object) -> object:
+    return cell.head(20).to_list() if isinstance(cell, pl.Series) else cell

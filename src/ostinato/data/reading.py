@@ -1,9 +1,10 @@
-"""One pass over a source: each block checked and cut into tokens, what is good kept, what is not named."""
+"""One pass over a source: each block checked and decoded, what is good kept, what is not named."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -11,85 +12,133 @@ import polars as pl
 from ostinato.data.arrays import Mask
 from ostinato.data.blocks import Block
 from ostinato.data.features import Draft
-from ostinato.data.places import Places
+from ostinato.data.places import Places, preview_of
 from ostinato.data.sources import Source
 from ostinato.data.targets import is_number
+from ostinato.errors import DataError
 from ostinato.recipe import Recipe
+
+Drafts = Mapping[str, Draft]
+"""A block's drafts by column."""
+
+
+class Drafter(Protocol):
+    """A feature, or what is building one."""
+
+    def draft(self, cells: pl.Series) -> Draft:
+        """Cells, decoded."""
 
 
 @dataclass
 class Reading:
-    """What is kept of each block, beside its tokens.
+    """What is kept of each block, beside its drafts.
 
-    `places`: where the good rows stood; `cells`: their targets; `groups`: their values of the column `group`, if one is
-    named; `num_characters`: of all texts read.
+    drafters: what decodes the column of each sequence or further input, by column; cells_of: a column of plain cells
+    that are kept as they are (a target that is one value a row); group: a column that is kept for splitting; where:
+    rows to take, as SQL. `places`: where the good rows stood; `cells`: the plain cells; `groups`: values of `group`;
+    `num_characters`: of all texts read.
     """
 
     source: Source
     recipe: Recipe
+    drafters: Mapping[str, Drafter]
+    cells_of: str | None = None
     group: str | None = None
+    where: str | None = None
     places: Places = field(default_factory=Places)
     cells: list[pl.Series] = field(default_factory=list)
     groups: list[pl.Series] = field(default_factory=list)
     num_characters: int = 0
 
-    def drafts(self, draft: Callable[[pl.Series], Draft], *, with_target: bool) -> Iterator[tuple[Draft, Mask]]:
-        """Each block cut into tokens, with the rows to keep; bad rows are recorded, and neither cut nor kept.
-
-        Args:
-            draft: cuts a column of texts into tokens.
-            with_target: read the target column too.
-        """
-        data = self.recipe.data
-        text_name = str(data.input)
-        target_name = data.target if with_target else None
-        names = list(dict.fromkeys(name for name in (text_name, target_name, self.group) if name))
-        for block in self.source.blocks(names):
-            block = block.keep(self._usable(block, text_name, target_name))
+    def drafts(self) -> Iterator[tuple[Drafts, Mask]]:
+        """Each block decoded, with the rows to keep; bad rows are recorded, and not kept."""
+        input_name = str(self.recipe.data.input)
+        names = list(dict.fromkeys(name for name in (*self.drafters, self.cells_of, self.group) if name))
+        for block in self._blocks(names):
+            block = block.keep(self._usable(block))
             if not len(block):
                 continue
-            texts = block.frame[text_name]
-            piece = draft(texts)
-            keep = piece.lengths > 0
-            if self.source.format != "text":  # a block of one long text may well hold no token
-                self._reject(block, ~keep, "nothing is left of the text after cleaning", texts)
-            self.num_characters += int(texts.str.len_chars().sum())
+            drafts = {name: drafter.draft(block.frame[name]) for name, drafter in self.drafters.items()}
+            keep = self._good(block, drafts)
+            cells = block.frame[input_name]
+            if cells.dtype == pl.String:
+                self.num_characters += int(cells.str.len_chars().sum())
             kept = block.keep(keep)
-            self.places.add(kept, kept.frame[text_name])
-            if target_name:
-                self.cells.append(kept.frame[target_name].rename("target"))
+            self.places.add(kept, kept.frame[input_name])
+            if self.cells_of:
+                self.cells.append(kept.frame[self.cells_of].rename("target"))
             if self.group:
                 self.groups.append(kept.frame[self.group].rename("group"))
-            yield piece, keep
+            yield drafts, keep
 
     def all_cells(self) -> pl.Series:
-        """The targets of all rows kept."""
+        """The plain cells of all rows kept."""
         return pl.concat(self.cells) if self.cells else pl.Series("target", [], dtype=pl.String)
 
-    def _usable(self, block: Block, text_name: str, target_name: str | None) -> Mask:
-        """Which rows can be used; the others are recorded with the first reason that holds."""
-        texts, limit = block.frame[text_name], self.recipe.data.max_characters
-        problems: list[tuple[pl.Series, str, str | None]] = [
-            (texts.is_null(), f"no value in column `{text_name}`", None),
-            (texts.str.contains("\0", literal=True), "holds a NUL character", None),
-        ]
-        if self.source.format != "text":
-            hint = "to allow longer rows: --set data.max_characters=N"
-            problems.append((texts.str.len_chars() > limit, f"more than {limit:,} characters", hint))
-        if target_name:
-            cells = block.frame[target_name]
-            problems.append((cells.is_null(), f"no value in column `{target_name}`", None))
+    def _blocks(self, names: list[str]) -> Iterator[Block]:
+        """The blocks, of rows for which `where` holds."""
+        if self.where is None:
+            yield from self.source.blocks(names)
+            return
+        columns = self.source.columns()
+        for block in self.source.blocks(columns):
+            try:
+                chosen = block.frame.select(pl.sql_expr(self.where).cast(pl.Boolean).fill_null(False)).to_series()
+            except pl.exceptions.PolarsError as error:
+                raise DataError(
+                    f"`where` can't be worked out on `{self.source.path}`: {str(error).splitlines()[0]}. "
+                    f"Received: {self.where!r}.",
+                    hint=f"columns: {', '.join(columns)}; texts stand in single quotes, numbers need a CAST",
+                ) from error
+            block = block.keep(chosen.to_numpy())
+            yield Block(block.frame.select(names), block.files, block.lines)
+
+    def _good(self, block: Block, drafts: Drafts) -> Mask:
+        """Which rows every column could be decoded of; the others are recorded."""
+        good = np.ones(len(block), dtype=np.bool_)
+        for name, draft in drafts.items():
+            for note in draft.notes:
+                self.source.note(note)
+            for row, problem in draft.problems.items():
+                if good[row]:
+                    self._reject(block, np.arange(len(block)) == row, problem, name)
+                    good[row] = False
+            empty = good & (draft.lengths == 0)
+            if self.source.format != "text":  # a block of one long text may well hold no token
+                text = block.frame[name].dtype == pl.String
+                reason = "nothing is left of the text after cleaning" if text else f"`{name}` is empty"
+                self._reject(block, empty, reason, name)
+            good &= ~empty
+        return good
+
+    def _usable(self, block: Block) -> Mask:
+        """Which rows have a value in every column; the others are recorded with the first reason that holds."""
+        limit = self.recipe.data.max_characters
+        problems: list[tuple[pl.Series, str, str | None]] = []
+        for name in self.drafters:
+            cells = block.frame[name]
+            problems.append((cells.is_null(), f"no value in column `{name}`", None))
+            if cells.dtype == pl.String:
+                problems.append((cells.str.contains("\0", literal=True), "holds a NUL character", None))
+            if cells.dtype == pl.String and self.source.format != "text":
+                hint = "to allow longer rows: --set data.max_characters=N"
+                problems.append((cells.str.len_chars() > limit, f"more than {limit:,} characters", hint))
+        if self.cells_of:
+            cells = block.frame[self.cells_of]
+            problems.append((cells.is_null(), f"no value in column `{self.cells_of}`", None))
             if self.recipe.features.target.kind == "number":
                 wrong = cells.filter(~is_number(cells)).drop_nulls().unique(maintain_order=True)
                 problems += [(cells == value, f"not a number: {value!r}", None) for value in wrong]
         good = np.ones(len(block), dtype=np.bool_)
         for where, reason, remedy in problems:
             bad = good & where.fill_null(False).to_numpy()
-            self._reject(block, bad, reason, texts, remedy)
+            self._reject(block, bad, reason, str(self.recipe.data.input), remedy)
             good &= ~bad
         return good
 
-    def _reject(self, block: Block, bad: Mask, reason: str, texts: pl.Series, hint: str | None = None) -> None:
-        for row in np.flatnonzero(bad).tolist():
-            file, line = block.location(row)
-            self.source.bad_rows.add(file, line, reason, texts[row] or "", hint)
+    def _reject(self, block: Block, bad: Mask, reason: str, column: str, hint: str | None = None) -> None:
+        if bad.any():
+            shown = preview_of(block.frame[column])
+            for row in np.flatnonzero(bad).tolist():
+                file, line = block.location(row)
+                self.source.bad_rows.add(file, line, reason, shown[row] or "", hint)

@@ -1,4 +1,4 @@
-"""Encoded rows: all integers in one array, and where each row begins. Large data spills to a file that is mapped."""
+"""Encoded rows: all values in one array, and where each row begins. Large data spills to a file that is mapped."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ import numpy as np
 
 from ostinato.data.arrays import Array, Ids, Offsets
 from ostinato.data.places import Places
+from ostinato.errors import DataError
 
 __all__ = ["Array", "Ids", "Offsets", "Places", "Sequences", "Spool"]
 
 SPILL_BYTES = 1 << 30
-_STEP_TOKENS = 1 << 23
+_STEP_BYTES = 1 << 25
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Ragged rows of integers: row `i` is `values[offsets[i] : offsets[i + 1]]`."""
+    """Ragged rows: row `i` is `values[offsets[i] : offsets[i + 1]]`, (L, ...): integers, or a frame a step."""
 
-    values: Ids
+    values: Array
     offsets: Offsets
 
     @classmethod
-    def from_lengths(cls, values: Ids, lengths: Offsets) -> Sequences:
+    def from_lengths(cls, values: Array, lengths: Offsets) -> Sequences:
         """Rows one after the other, given their lengths."""
         return cls(values, np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)]))
 
@@ -38,16 +39,16 @@ class Sequences:
         """Tokens in each row."""
         return np.diff(self.offsets)
 
-    def row(self, index: int) -> Ids:
-        """The integers of one row."""
+    def row(self, index: int) -> Array:
+        """The values of one row."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
     def take(self, rows: Offsets) -> Sequences:
-        """The rows `rows`, copied in that order, some millions of tokens at a time; much spills to a file."""
+        """The rows `rows`, copied in that order, some megabytes at a time; much spills to a file."""
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         spool = Spool()
-        steps = np.cumsum(lengths) // _STEP_TOKENS
+        steps = np.cumsum(lengths) // steps_of(self.values)
         cuts = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(rows)]
         for first, last in itertools.pairwise(cuts):
             some = lengths[first:last]
@@ -73,44 +74,58 @@ def _within(lengths: Offsets) -> Offsets:
     return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
 
 
+def steps_of(values: Array) -> int:
+    """How many values make some megabytes: what is worked on at a time."""
+    return max(1, _STEP_BYTES // max(1, values[:1].nbytes))
+
+
 class Spool:
-    """Collects integers; beyond `SPILL_BYTES` they go to an unnamed temporary file that is mapped into memory."""
+    """Collects values; beyond `SPILL_BYTES` they go to an unnamed temporary file that is mapped into memory."""
 
     def __init__(self) -> None:
-        self._parts: list[Ids] = []
+        self._parts: list[Array] = []
         self._bytes = 0
         self._file: IO[bytes] | None = None
+        self._like: Array = np.empty(0, dtype=np.int32)
 
-    def add(self, values: Ids) -> None:
-        """Append `values`."""
+    def add(self, values: Array) -> None:
+        """Append `values`, (n, ...): all of one type, with the same axes after the first."""
+        if len(self._like) and len(values) and values.shape[1:] != self._like.shape[1:]:
+            raise DataError(
+                f"every row must have values of one shape. Received: {self._like.shape[1:]}, then {values.shape[1:]}."
+            )
         self._parts.append(values)
         self._bytes += values.nbytes
-        if self._bytes > SPILL_BYTES:
+        if len(values) or not len(self._like):
+            self._like = values[:1]
+        if self._bytes > SPILL_BYTES and not values.dtype.hasobject:
             self._spill()
 
-    def finish(self, table: Ids | None = None) -> Ids:
+    def finish(self, table: Ids | None = None) -> Array:
         """Everything added, in order; with `table`, each integer replaced by `table[integer]`. Ends the adding."""
+        shape = (-1, *self._like.shape[1:])
         if self._file is not None:
             self._spill()
             with self._file as file:  # the mapping holds the file open
                 file.flush()
-                self._parts = [np.memmap(file, dtype=np.int32, mode="r+")]
+                mapped: Array = np.memmap(file, dtype=self._like.dtype, mode="r+")
+                self._parts = [mapped.reshape(shape)]
             self._file = None
-        values = (
-            self._parts[0] if len(self._parts) == 1 else np.concatenate([np.empty(0, dtype=np.int32), *self._parts])
-        )
+        parts = [part for part in self._parts if len(part)] or [self._like[:0]]
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         self._parts = [values]
         if table is None:
             return values
         if not isinstance(values, np.memmap):
             return table[values]
-        for start in range(0, len(values), _STEP_TOKENS):
-            values[start : start + _STEP_TOKENS] = table[values[start : start + _STEP_TOKENS]]
+        step = steps_of(values)
+        for start in range(0, len(values), step):
+            values[start : start + step] = table[values[start : start + step]]
         return values
 
     def _spill(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it is mapped)
         for part in self._parts:
-            self._file.write(part.tobytes())
+            self._file.write(np.ascontiguousarray(part).tobytes())
         self._parts, self._bytes = [], 0

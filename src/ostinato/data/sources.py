@@ -37,7 +37,15 @@ _SUFFIXES = {
 
 
 def open_source(path: Path, bad_rows: BadRows, *, format: str = "auto", encoding: str = "auto") -> Source:
-    """The reader for `path`. Raises `DataError` if it does not exist or its format is not known."""
+    """The reader for `path`; `FILE#PART` reads one table of a file that holds several.
+
+    Raises:
+        DataError: if it does not exist or its format is not known.
+    """
+    part: str | None = None
+    if not path.exists() and "#" in str(path):
+        name, _, part = str(path).partition("#")
+        path = Path(name)
     if not path.exists():
         raise DataError(f"no such file or folder: `{path}`.", hint=_nearest_file(path))
     if format == "auto":
@@ -46,7 +54,9 @@ def open_source(path: Path, bad_rows: BadRows, *, format: str = "auto", encoding
         raise DataError(f"`{path}` is {'a folder' if path.is_dir() else 'a file'}; `data.format` says {format}.")
     if format == "parquet" and path.suffix.lower() in COMPRESSED:
         raise DataError(f"`{path}` is a compressed Parquet file; Parquet compresses inside.", hint="unpack it first")
-    return _SOURCES[format](path, bad_rows, encoding)
+    if format not in _SOURCES:
+        raise DataError(f"no reader for the format {format}. There are: {', '.join(_SOURCES)}.")
+    return _SOURCES[format](path, bad_rows, encoding, part=part)
 
 
 def detect_format(path: Path) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Offsets
-from ostinato.errors import DataError
+from ostinato.errors import DataError, RecipeError
 
 
 def split_rows(count: int, fraction: float, seed: int, groups: pl.Series | None = None) -> tuple[Offsets, Offsets]:
@@ -38,6 +38,34 @@ def split_rows(count: int, fraction: float, seed: int, groups: pl.Series | None 
     order = random.permutation(count).astype(np.int64)
     is_held_out = (place[group_of] >= first_held_out)[order]
     return order[~is_held_out], order[is_held_out]
+
+
+def split_fold(
+    count: int, fold: int, num_folds: int, seed: int, groups: pl.Series | None = None
+) -> tuple[Offsets, Offsets]:
+    """Row numbers of the training and the validation part of one of `num_folds` parts, which are the same for every
+    `fold` of one seed: each row is held out exactly once. Groups as in `split_rows`, dealt out the largest first.
+
+    Raises:
+        RecipeError: if there is no such fold.
+        DataError: if there are fewer rows or groups than folds.
+    """
+    if num_folds < 2 or fold > num_folds:
+        raise RecipeError(
+            f"`data.fold` must be [fold, number of folds], the first at most the second, which is at least 2. "
+            f"Received: [{fold}, {num_folds}]."
+        )
+    group_of, sizes = _numbered(groups) if groups is not None else (np.arange(count), np.ones(count, dtype=np.int64))
+    if len(sizes) < num_folds:
+        raise DataError(f"{len(sizes)} rows or groups can't be held out in {num_folds} folds.")
+    shuffled = np.random.default_rng(seed).permutation(len(sizes))
+    fold_of = np.empty(len(sizes), dtype=np.int64)
+    filled = np.zeros(num_folds, dtype=np.int64)
+    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")].tolist():
+        fold_of[group] = int(filled.argmin())
+        filled[fold_of[group]] += sizes[group]
+    held_out = fold_of[group_of] == fold - 1
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def _numbered(groups: pl.Series) -> tuple[Offsets, Offsets]:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.data.arrays import Ids, Offsets
-from ostinato.data.dataset import Examples, Features, load_examples, load_stream, prepare
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.features import TextFeature
+from ostinato.data.prepare import load_examples, load_stream, prepare
 from ostinato.diagnostics.equivalence import verify
 from ostinato.diagnostics.equivalence_cases import Rebuild
 from ostinato.diagnostics.equivalence_certificate import Certificate
@@ -36,7 +38,7 @@ def verify_run(
     folder: Path,
     recipe: Recipe,
     features: Features,
-    model: Classifier | LanguageModel,
+    model: nn.Module,
     *,
     data: str | None = None,
     num_rows: int = 8,
@@ -65,11 +67,13 @@ def verify_run(
     """
     if num_rows < 2:
         raise RecipeError(f"`num_rows` must be at least 2, so that lengths differ. Received: {num_rows}.")
-    device = model.encoder.embedding.weight.device
+    if not isinstance(model, Classifier | LanguageModel) or not isinstance(features.input, TextFeature):
+        raise RunError(f"only classifiers of text and language models can be verified. `{folder}` is another model.")
+    device = model.encoder.device
     random = np.random.default_rng(seed)
     if isinstance(model, LanguageModel):
         values = cast("Ids", _validation(folder, recipe)) if data is None else load_stream(data, features, recipe, say)
-        inputs, targets = _cut_text(values, num_rows, random, features.input.vocab_size)
+        inputs, targets = _cut_text(values, num_rows, random, features.text.vocab_size)
 
         def loss(outputs: Tensor) -> Tensor:
             return F.cross_entropy(outputs, targets.to(outputs.device), reduction="sum")
@@ -80,9 +84,7 @@ def verify_run(
             else load_examples(data, features, recipe, say)
         )
         inputs, wanted = _cut_rows(examples, num_rows, random)
-        if features.target is None:
-            raise RunError(f"`{folder}` is a classifier without a target.")
-        target = features.target
+        target = features.row_target
 
         def loss(outputs: Tensor) -> Tensor:
             truth = wanted.to(outputs) if wanted.is_floating_point() else wanted.to(outputs.device)

@@ -92,7 +92,7 @@ def training_facts(recipe: Recipe, steps: list[dict[str, Any]], examples: Exampl
         examples: the rows of a classifier.
     """
     window, reach, carry_state = reach_of(recipe.training.bptt)
-    text = recipe.features.input
+    text = recipe.features.text
     cut = text.max_length
     share = None if examples is None or cut is None else float((examples.sequences.lengths >= cut).mean())
     return Training(

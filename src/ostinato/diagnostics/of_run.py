@@ -7,8 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from torch import nn
+
 from ostinato.data.arrays import Ids
-from ostinato.data.dataset import Examples, Features, load_examples, load_stream, prepare
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.features import TextFeature
+from ostinato.data.prepare import load_examples, load_stream, prepare
 from ostinato.data.targets import TargetFeature
 from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
 from ostinato.diagnostics.facts import Training, training_facts
@@ -37,7 +41,7 @@ class OpenRun(Protocol):
     folder: Path
     recipe: Recipe
     features: Features
-    model: Classifier | LanguageModel
+    model: nn.Module
 
 
 def diagnose_run(
@@ -75,6 +79,8 @@ def diagnose_run(
         if value is not None and value < least:
             raise RecipeError(f"`{name}` must be at least {least}. Received: {value}.")
     model, features, recipe = run.model.eval(), run.features, run.recipe
+    if not isinstance(model, Classifier | LanguageModel) or not isinstance(features.input, TextFeature):
+        raise RunError(f"only classifiers of text and language models can be diagnosed: not `{run.folder}`.")
     steps, _ = read_log(run.folder / "log.jsonl")
     validation = _validation(run, say) if data is None else None
     if isinstance(model, LanguageModel):
@@ -84,7 +90,7 @@ def diagnose_run(
     else:
         rows = load_examples(str(data), features, recipe, say) if validation is None else cast("Examples", validation)
         facts = training_facts(recipe, steps, rows)
-        found = _classifier(model, rows, cast("TargetFeature", features.target), facts, num_rows, num_steps, seed)
+        found = _classifier(model, rows, features.row_target, facts, num_rows, num_steps, seed)
     content = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(run.folder / DIAGNOSIS_FILE, content.encode())
     return found

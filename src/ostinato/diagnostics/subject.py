@@ -76,7 +76,7 @@ def language_model_subject(
         begins = np.flatnonzero(values == END_ID)
         last = np.searchsorted(begins, ends - 1, side="right") - 1
         starts = np.where(last >= 0, np.maximum(starts, begins[last]), starts) if len(begins) else starts
-    device = model.encoder.embedding.weight.device
+    device = model.encoder.device
     ids = Ragged.from_rows(values.astype(np.int64), starts, ends - starts).to(device)
     targets = torch.from_numpy(values[ends].astype(np.int64)).to(device)
     with torch.no_grad():
@@ -95,8 +95,8 @@ def classifier_subject(
     random = np.random.default_rng(seed)
     rows = np.sort(random.choice(len(examples), size=min(num_rows, len(examples)), replace=False))
     batch = BucketedBatches(examples, len(rows)).batch(rows)
-    device = model.encoder.embedding.weight.device
-    targets = cast("Tensor", batch.targets).to(device)
+    device = model.encoder.device
+    targets = batch.row_targets.to(device)
     with torch.no_grad():
         inputs = model.encoder.embedding(batch.inputs.to(device))
 

@@ -130,7 +130,7 @@ def _probabilities(
     num_kinds: int,
 ) -> tuple[Tensor, float]:
     """(L - first, S, K) on the CPU, of the kinds of the targets from number `first` on, and their mean loss."""
-    device = model.encoder.embedding.weight.device
+    device = model.encoder.device
     ids = torch.from_numpy(text).to(device)
     of_kind = torch.from_numpy(kinds).to(device)
     window = max(1, _MOST_SCORES // (ids.shape[1] * len(kinds)))

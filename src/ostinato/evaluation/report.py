@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch import nn
 
 from ostinato.data.dataset import Features, Prepared
 from ostinato.errors import MissingLibraryError, RunError
-from ostinato.evaluation.report_classifier import classifier_results
+from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.report_data import Section, data_card
 from ostinato.evaluation.report_diagnosis import diagnosis_section
 from ostinato.evaluation.report_head import curves, model_table, run_facts, sentence
 from ostinato.evaluation.report_language import language_results
-from ostinato.models import Classifier, LanguageModel
+from ostinato.models import LanguageModel
 from ostinato.recipe import Recipe, dump_recipe
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import read_log
@@ -32,7 +33,7 @@ def write_report(
     folder: Path,
     recipe: Recipe,
     features: Features,
-    model: Classifier | LanguageModel,
+    model: nn.Module,
     prepared: Prepared,
     device: torch.device,
 ) -> Path:
@@ -98,13 +99,14 @@ def _environment() -> jinja2.Environment:
 
 
 def _results(
-    model: Classifier | LanguageModel, prepared: Prepared, device: torch.device, summary: Section, steps: list[Section]
+    model: nn.Module, prepared: Prepared, device: torch.device, summary: Section, steps: list[Section]
 ) -> Section:
-    if isinstance(model, Classifier):
-        return classifier_results(model, prepared, device)
+    if not isinstance(model, LanguageModel):
+        return category_of(prepared.recipe.model.kind).results(model, prepared, device)
     # The summary's figures are of other weights if training went on after it was written.
     current = bool(summary) and (not steps or steps[-1]["step"] == summary.get("steps"))
-    return language_results(model, prepared, device, summary.get("validation") if current else None)
+    found = language_results(model, prepared, device, summary.get("validation") if current else None)
+    return {**found, "template": "language.html.jinja"}
 
 
 def _read_summary(folder: Path) -> Section:

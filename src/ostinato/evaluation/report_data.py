@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.data.arrays import Ids
-from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features import TextFeature
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END, END_ID, SPECIAL, UNK_ID
@@ -41,15 +41,17 @@ def data_card(prepared: Prepared, notes: list[str]) -> Section:
         "num_rejected": prepared.num_rejected,
         "rejected": prepared.bad_rows.rows[:_MOST_REJECTED],
         "lengths": None,
-        "vocabulary": _vocabulary(prepared),
+        "unit": prepared.features.input.step_noun + "s",
+        "vocabulary": _vocabulary(prepared) if isinstance(prepared.features.input, TextFeature) else None,
     }
     if lengths is not None and len(lengths):
-        card["lengths"] = _length_facts(lengths, prepared.recipe.features.input.max_length)
+        limit = getattr(prepared.recipe.features.input, "max_length", None)
+        card["lengths"] = _length_facts(lengths, limit)
         card["lengths"]["plot"] = plots.lengths(
             lengths.astype(np.float64),
             card["lengths"]["median"],
             card["lengths"]["high"],
-            str(prepared.features.input.recipe.unit),
+            card["unit"],
         )
     return card
 
@@ -97,7 +99,7 @@ def _counts(prepared: Prepared) -> list[Section]:
 
 def _class_balance(prepared: Prepared) -> Section | None:
     target = prepared.features.target
-    if target is None or target.kind == "number":
+    if not isinstance(target, TargetFeature) or target.kind == "number":
         return None
     train, validation = cast("Examples", prepared.train), cast("Examples", prepared.validation)
     counts = [_per_class(part, target) for part in (train, validation)]
@@ -127,7 +129,7 @@ def _per_class(part: Examples, target: TargetFeature) -> Integers:
 
 def _number_balance(prepared: Prepared) -> list[Section] | None:
     target = prepared.features.target
-    if target is None or target.kind != "number":
+    if not isinstance(target, TargetFeature) or target.kind != "number":
         return None
     rows = []
     for name, part in (("training", prepared.train), ("validation", prepared.validation)):
@@ -169,8 +171,7 @@ def _length_facts(lengths: Integers, limit: int | None) -> Section:
 def _vocabulary(prepared: Prepared) -> Section:
     from ostinato.evaluation import plots
 
-    features: Features = prepared.features
-    feature = features.input
+    feature = prepared.features.text
     counts = feature.vocabulary.counts.copy()
     total = max(int(counts.sum()), 1)
     counts[: len(SPECIAL)] = 0

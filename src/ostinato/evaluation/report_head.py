@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ostinato.data.dataset import Features
+from ostinato.data.features import TextFeature
+from ostinato.data.targets import TargetFeature
 from ostinato.evaluation.report_data import Section
 from ostinato.recipe import Recipe
 
@@ -32,15 +34,15 @@ _PROVENANCE = (("machine", "machine"), ("ostinato", "Ostinato"), ("torch", "PyTo
 def sentence(recipe: Recipe, features: Features) -> Section:
     """What was learnt, in parts that the page puts into one sentence."""
     target = features.target
-    unit = (recipe.features.input.unit or "words").removesuffix("s")
-    classes = list(target.classes) if target else []
+    classes = list(target.classes) if isinstance(target, TargetFeature) else []
     return {
         "kind": target.kind if target else "language_model",
         "input": recipe.data.input or "text",
         "target": recipe.data.target,
         "classes": classes[:_MOST_NAMED],
         "num_classes": len(classes),
-        "unit": unit,
+        "unit": features.input.step_noun,
+        "category": recipe.model.kind,
         "network": network_name(recipe),
         "data": recipe.data.train,
     }
@@ -89,20 +91,28 @@ def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section
     shape = recipe.model
     direction = ", both directions" if shape.bidirectional else ""
     projected = f", projected to {shape.proj_size:,}" if shape.proj_size else ""
-    rows = [("embedding", f"{features.input.vocab_size:,} tokens × {shape.embedding_dim:,}", "encoder.embedding")]
+    rows: list[tuple[str, str, str]] = []
+    if isinstance(features.input, TextFeature):
+        size = f"{features.text.vocab_size:,} tokens × {shape.embedding_dim:,}"
+        rows.append(("embedding", size, "encoder.embedding"))
+    elif "encoder.embedding" in sizes:
+        rows.append(("input", features.input.kind, "encoder.embedding"))
     for layer in range(shape.num_layers):
         about = f"{shape.cell}, {shape.hidden_size:,} units{projected}{direction}"
-        rows.append((f"recurrent layer {layer + 1}", about, f"encoder.layers.{layer}"))
-    if features.target is not None:
+        if f"encoder.layers.{layer}" in sizes:
+            rows.append((f"recurrent layer {layer + 1}", about, f"encoder.layers.{layer}"))
+    if shape.kind not in ("classifier", "language_model"):
+        rows += [(name, about, name) for name, about in getattr(model, "parts", {}).items()]
+    elif features.target is not None:
         rows.append(("pooling over time", " + ".join(shape.pooling), "pooling"))
         if shape.head_size:
             rows.append(("hidden layer", f"{shape.head_size:,} units, ReLU", "hidden"))
-        rows.append(("output", f"{features.target.num_outputs:,}", "output"))
+        rows.append(("output", f"{features.row_target.num_outputs:,}", "output"))
     else:
         if "bridge" in sizes:
             rows.append(("bridge", f"to {shape.embedding_dim:,}, so that weights can be tied", "bridge"))
         tied = ", weights tied to the embedding's" if shape.tie_embeddings else ""
-        rows.append(("output", f"{features.input.vocab_size:,} tokens{tied}", "output"))
+        rows.append(("output", f"{features.text.vocab_size:,} tokens{tied}", "output"))
     total = sum(sizes.values())
     listed = [{"name": name, "about": about, "parameters": sizes.pop(key, 0)} for name, about, key in rows]
     listed += [{"name": key, "about": "", "parameters": size} for key, size in sizes.items()]
@@ -176,8 +186,7 @@ def _validation_rows(validations: list[Section], scale: float, best: int | None)
 def loss_unit(recipe: Recipe) -> tuple[float, str]:
     """What a loss of the log is multiplied by to be shown, and the unit it then has."""
     if recipe.model.kind == "language_model":
-        unit = (recipe.features.input.unit or "characters").removesuffix("s")
-        return 1 / math.log(2), f"bits per {unit}"
+        return 1 / math.log(2), f"bits per {(recipe.features.text.unit or 'characters').removesuffix('s')}"
     return 1.0, "standardised squared error" if recipe.features.target.kind == "number" else "nats"
 
 

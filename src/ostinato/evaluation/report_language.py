@@ -38,7 +38,7 @@ def language_results(
     bptt = prepared.recipe.training.bptt
     scored = known or evaluate_stream(model, validation, features, device, bptt)
     forgets_every = None if bptt is None else bptt.forgets_every
-    unit = (features.input.recipe.unit or "characters").removesuffix("s")
+    unit = (features.text.recipe.unit or "characters").removesuffix("s")
     bits = scored["nats_per_token"] / math.log(2)
     was_training = model.training
     model.eval()
@@ -48,7 +48,7 @@ def language_results(
         "documents": features.documents,
         "metrics": scored,
         "bits": bits,
-        "guess_bits": unigram_bits(cast("Ids", prepared.train), validation, features.input.vocab_size),
+        "guess_bits": unigram_bits(cast("Ids", prepared.train), validation, features.text.vocab_size),
         "samples": [
             {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1, forgets_every)}
             for i, t in enumerate(_TEMPERATURES)
@@ -73,7 +73,7 @@ def passage(model: LanguageModel, values: Ids, features: Features, device: torch
     """
     from ostinato.evaluation import plots
 
-    feature = features.input
+    feature = features.text
     wanted = _PASSAGE_TOKENS[feature.recipe.unit or "characters"]
     start = _passage_start(values, features, wanted)
     begin = max(0, start - _CONTEXT_TOKENS)
@@ -111,7 +111,7 @@ def _column(
 def _passage_start(values: Ids, features: Features, wanted: int) -> int:
     """A third into the text, moved on to the start of a document, paragraph or line if one is near; at least 1."""
     start = max(1, min(len(values) // 3, len(values) - wanted))
-    tokens = features.input.vocabulary.tokens
+    tokens = features.text.vocabulary.tokens
     newline = tokens.index("\n") if "\n" in tokens else END_ID
     window: Any = values[start - 1 : start + _SEARCHED_TOKENS]
     line, document = window == newline, window == END_ID
@@ -127,7 +127,7 @@ def _sample(
     model: LanguageModel, features: Features, temperature: float, seed: int, forgets_every: int | None
 ) -> list[str]:
     """About 400 characters: one text, or as many documents as that takes."""
-    left = _SAMPLE_TOKENS[features.input.recipe.unit or "characters"]
+    left = _SAMPLE_TOKENS[features.text.recipe.unit or "characters"]
     start = encode_prompt(features, "")
     texts: list[str] = []
     while left > 0 and len(texts) < _MOST_DOCUMENTS:
@@ -141,5 +141,5 @@ def _sample(
         )
         ids = list(drawn)
         left -= len(ids)
-        texts.append(features.input.decode(cast("Ids", np.asarray(ids, dtype=np.int32))))
+        texts.append(features.text.decode(cast("Ids", np.asarray(ids, dtype=np.int32))))
     return texts

@@ -66,7 +66,8 @@ def predict_examples(model: Classifier, examples: Examples, device: torch.device
     rows: list[NDArray[np.int64]] = []
     with torch.inference_mode():
         for batch in batches.epoch(0):
-            outputs.append(model(batch.inputs.to(device)).float().cpu())
+            batch = batch.to(device)
+            outputs.append(model(batch.inputs, batch.extra).float().cpu())
             rows.append(batch.rows)
     model.train(was_training)
     order = torch.from_numpy(np.argsort(np.concatenate(rows)))
@@ -117,7 +118,7 @@ def evaluate_stream(
             nats += float(part)
             count += window.num_steps
     model.train(was_training)
-    characters = features.input.recipe.unit == "characters"
+    characters = features.text.recipe.unit == "characters"
     return {"loss": nats / count, **metrics.language_model(nats, count, characters=characters)}
 
 

@@ -101,11 +101,11 @@ def encode_prompt(features: Features, prompt: str) -> Ids:
         return np.array([END_ID], dtype=np.int32)
     if not prompt:
         newline = features.input.encode(pl.Series(["\n"])).values
-        start = int(newline[0]) if len(newline) and newline[0] != UNK_ID else int(features.input.vocab_size > 3) * 3
+        start = int(newline[0]) if len(newline) and newline[0] != UNK_ID else int(features.text.vocab_size > 3) * 3
         return np.array([start], dtype=np.int32)
-    unseen = features.input.unseen(prompt)
+    unseen = features.text.unseen(prompt)
     if unseen:
-        unit = {"characters": "character", "words": "word"}.get(features.input.recipe.unit or "", "token")
+        unit = {"characters": "character", "words": "word"}.get(features.text.recipe.unit or "", "token")
         shown = ", ".join(repr(token) for token in unseen[:10]) + (", …" if len(unseen) > 10 else "")
         verb = f"a {unit}" if len(unseen) == 1 else f"{len(unseen)} {unit}s"
         raise RunError(

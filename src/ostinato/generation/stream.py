@@ -57,7 +57,7 @@ class TokenStream:
         self._states: list[State] | None = None
         with torch.no_grad():
             weight, bias = model.head()
-            tokens = Tokens(model.encoder.embedding.vectors(), weight, bias, BANNED)
+            tokens = Tokens(model.encoder.token_embedding.vectors(), weight, bias, BANNED)
             self._core = core_stream(
                 cast("list[RecurrentStack]", list(model.encoder.layers)), num_rows, precision, tokens
             )

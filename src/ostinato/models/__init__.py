@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
 import torch
+from torch import Tensor, nn
 
+from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
-from ostinato.errors import RecipeError
+from ostinato.data.features import TextFeature
+from ostinato.models.beside import BesideInputs
 from ostinato.models.classifier import Classifier
+from ostinato.models.inputs import input_layer
 from ostinato.models.language_model import LanguageModel
-from ostinato.recipe import ModelRecipe
+from ostinato.recipe import ModelRecipe, TrainingRecipe
 
-__all__ = ["Classifier", "LanguageModel", "build_model"]
+__all__ = ["BUILDERS", "Classifier", "LanguageModel", "RowModel", "build_model"]
 
 
-def build_model(recipe: ModelRecipe, features: Features) -> Classifier | LanguageModel:
+@runtime_checkable
+class RowModel(Protocol):
+    """A model of independent rows that knows its own loss: all that training needs of a category."""
+
+    def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
+        """The mean loss of a batch, with gradients; nats a token (or a row, a frame), or squared error."""
+
+
+def _classifier(recipe: ModelRecipe, features: Features) -> nn.Module:
+    feature, beside = features.input, BesideInputs(recipe, features.extra) if features.extra else None
+    outputs = features.row_target.num_outputs
+    if isinstance(feature, TextFeature):
+        counts = torch.from_numpy(feature.counts)
+        return Classifier(recipe, feature.vocab_size, outputs, counts, beside=beside)
+    return Classifier(recipe, 0, outputs, inputs=input_layer(feature, recipe), beside=beside)
+
+
+def _language_model(recipe: ModelRecipe, features: Features) -> nn.Module:
+    return LanguageModel(recipe, features.text.vocab_size, torch.from_numpy(features.text.counts))
+
+
+BUILDERS: dict[str, Callable[[ModelRecipe, Features], nn.Module]] = {
+    "classifier": _classifier,
+    "language_model": _language_model,
+}
+"""By `model.kind`."""
+
+
+def build_model(recipe: ModelRecipe, features: Features) -> nn.Module:
     """The model of a resolved recipe, with fresh weights from torch's random generator."""
-    counts = torch.from_numpy(features.input.vocabulary.counts)
-    if recipe.kind == "language_model":
-        return LanguageModel(recipe, features.input.vocab_size, counts)
-    if features.target is None:
-        raise RecipeError("a classifier needs a target feature; this run has none.")
-    return Classifier(recipe, features.input.vocab_size, features.target.num_outputs, counts)
+    return BUILDERS[recipe.kind](recipe, features)

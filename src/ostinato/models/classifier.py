@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from ostinato.models.beside import NO_EXTRA, BesideInputs, Extra
 from ostinato.models.encoder import RecurrentEncoder
 from ostinato.models.ngrams import NgramScore
 from ostinato.nn import Pooling
@@ -22,6 +24,8 @@ class Classifier(nn.Module):
         vocab_size: V.
         num_outputs: 1 for two classes (the logit of the second) or a number, else one a class or label.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
+        inputs: the layer that reads the values, if they are no ids of a vocabulary (`models.inputs`).
+        beside: what reads further columns, whose vectors the head gets beside the pooled one.
 
     Example:
         >>> model = Classifier(ModelRecipe(hidden_size=8), vocab_size=50, num_outputs=1)
@@ -29,12 +33,22 @@ class Classifier(nn.Module):
         torch.Size([2, 1])
     """
 
-    def __init__(self, recipe: ModelRecipe, vocab_size: int, num_outputs: int, counts: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        recipe: ModelRecipe,
+        vocab_size: int,
+        num_outputs: int,
+        counts: Tensor | None = None,
+        *,
+        inputs: nn.Module | None = None,
+        beside: BesideInputs | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = RecurrentEncoder(recipe, vocab_size, counts)
+        self.encoder = RecurrentEncoder(recipe, vocab_size, counts, inputs=inputs)
         self.pooling = Pooling(recipe.pooling, self.encoder.output_size, recipe.bidirectional)
+        self.beside = beside
         self.dropout = nn.Dropout(recipe.head_dropout)
-        size = self.pooling.output_size
+        size = self.pooling.output_size + (beside.output_size if beside else 0)
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs)
         self.ngrams = (
@@ -43,20 +57,22 @@ class Classifier(nn.Module):
             else None
         )
 
-    def forward(self, ids: Ragged) -> Tensor:
+    def forward(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """Logits (N, num_outputs), or standardised numbers, in the original order of the rows."""
-        recurrent = self.score(self.encoder.embedding(ids))
+        recurrent = self.score(self.encoder.embedding(ids), extra)
         return recurrent if self.ngrams is None else (recurrent + self.ngrams(ids)) / 2
 
-    def score(self, vectors: Ragged) -> Tensor:
+    def score(self, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """The recurrent path alone, from embedded tokens: those of a text, or others near them."""
-        return self.scores(self.encoder.run(vectors)[0])
+        return self.scores(self.encoder.run(vectors)[0], extra)
 
-    def scores(self, hidden: Ragged) -> Tensor:
+    def scores(self, hidden: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """The recurrent path's head: the output of the last layer, (sum L, D*H), to (N, num_outputs)."""
-        return self.read(self.pooling(hidden))
+        return self.read(self.pooling(hidden), extra)
 
-    def read(self, pooled: Tensor) -> Tensor:
+    def read(self, pooled: Tensor, extra: Extra = NO_EXTRA) -> Tensor:
         """From what pooling made of each row, (N, F), to (N, num_outputs)."""
+        if self.beside is not None:
+            pooled = torch.cat([pooled, self.beside(extra)], dim=1)
         logits: Tensor = self.output(self.hidden(self.dropout(pooled)))
         return logits

@@ -1,4 +1,4 @@
-"""Embedding and recurrent stack with their dropouts: what every model that reads tokens has in common."""
+"""Input layer and recurrent stack with their dropouts: what every model that reads a sequence has in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from ostinato.data.vocabulary import PAD_ID
+from ostinato.errors import RecipeError
+from ostinato.models.inputs import embed_ids, width_of
 from ostinato.nn import (
     Embedding,
     LockedDropout,
@@ -26,7 +27,7 @@ VectorsT = TypeVar("VectorsT", Tensor, Ragged)
 
 
 class RecurrentEncoder(nn.Module):
-    """Ids to the hidden states of the last layer.
+    """Ids, or values of another form, to the hidden states of the last layer.
 
     embedding → word dropout → locked input dropout → [recurrent layer → locked hidden dropout] × num_layers; dropout of
     the state and its weights and zoneout act within the layers.
@@ -35,21 +36,21 @@ class RecurrentEncoder(nn.Module):
         recipe: sizes, cell and dropouts.
         vocab_size: V.
         counts: (V,), how often training data held each token; needed to normalise embeddings.
+        inputs: the layer that reads the values, if they are no ids of a vocabulary (`models.inputs`).
 
     Shapes: ids (L, N) in a tensor or (sum L,) in a Ragged; output (L, N, D*H) or a Ragged of (sum L, D*H).
     """
 
-    def __init__(self, recipe: ModelRecipe, vocab_size: int, counts: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        recipe: ModelRecipe,
+        vocab_size: int = 0,
+        counts: Tensor | None = None,
+        *,
+        inputs: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.embedding = Embedding(
-            vocab_size,
-            recipe.embedding_dim,
-            padding_idx=PAD_ID,
-            embedding_dropout=recipe.embedding_dropout,
-            frequencies=counts if recipe.normalize_embeddings else None,
-        )
-        with torch.no_grad():
-            self.embedding.weight.mul_(recipe.embedding_std)
+        self.embedding = inputs if inputs is not None else embed_ids(vocab_size, recipe, counts)
         self.word_dropout = WordDropout(recipe.word_dropout)
         self.input_dropout = LockedDropout(recipe.input_dropout, batch_first=False)
         self.hidden_dropout = LockedDropout(recipe.hidden_dropout, batch_first=False)
@@ -58,7 +59,7 @@ class RecurrentEncoder(nn.Module):
             layers.append(
                 build(
                     recipe.cell,
-                    layers[-1].output_size if layers else recipe.embedding_dim,
+                    layers[-1].output_size if layers else width_of(self.embedding),
                     recipe.hidden_size,
                     bidirectional=recipe.bidirectional,
                     proj_size=recipe.proj_size,
@@ -82,13 +83,27 @@ class RecurrentEncoder(nn.Module):
             ids: tokens, a tensor (L, N) or a Ragged.
             states: the initial state of each layer, as returned; none: zeros.
         """
-        if self.training and (self.word_dropout.p or self.input_dropout.p):
+        if not isinstance(self.embedding, Embedding) or (
+            self.training and (self.word_dropout.p or self.input_dropout.p)
+        ):
             return self.run(self.embedding(ids), states)
         return self._run_layers(ids, states, self.embedding.table())
 
+    @property
+    def token_embedding(self) -> Embedding:
+        """The input layer, which must embed ids. Raises `RecipeError` where it reads values of another form."""
+        if not isinstance(self.embedding, Embedding):
+            raise RecipeError(f"this needs an embedding of tokens. Received: {type(self.embedding).__name__}.")
+        return self.embedding
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.layers.parameters()).device
+
     def zero_states(self, num_rows: int) -> list[State]:
         """The state of each layer before the first step."""
-        like = self.embedding.weight
+        like = next(self.layers.parameters())
         stacks = cast("list[RecurrentStack]", list(self.layers))
         return [
             tuple(

@@ -46,7 +46,7 @@ class LanguageModel(nn.Module):
         )
         self.output = nn.Linear(recipe.embedding_dim if self.tied else size, vocab_size)
         if self.tied:
-            self.output.weight = self.encoder.embedding.weight
+            self.output.weight = self.encoder.token_embedding.weight
 
     def forward(self, ids: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """Logits (L, N, V) of the token that follows each of `ids` (L, N), and the final state of each layer."""

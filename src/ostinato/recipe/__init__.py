@@ -1,22 +1,22 @@
-"""The configuration: frozen models (`models`), and reading, overriding, validating and writing them (`load`)."""
+"""The configuration: frozen models (`models` and its parts), and reading, overriding, validating, writing (`load`)."""
 
+from ostinato.recipe.base import Component
+from ostinato.recipe.data import DataRecipe
+from ostinato.recipe.features import FeaturesRecipe, InputRecipe, OutputRecipe, TargetRecipe, TextRecipe
 from ostinato.recipe.load import apply_overrides, build_recipe, dump_recipe, load_recipe, read_recipe, ready_recipes
-from ostinato.recipe.models import (
-    BpttRecipe,
-    DataRecipe,
-    FeaturesRecipe,
-    ModelRecipe,
-    Recipe,
-    TargetRecipe,
-    TextRecipe,
-    TrainingRecipe,
-)
+from ostinato.recipe.model import ModelRecipe
+from ostinato.recipe.models import Recipe
+from ostinato.recipe.training import LOWER_IS_BETTER, BpttRecipe, TrainingRecipe
 
 __all__ = [
+    "LOWER_IS_BETTER",
     "BpttRecipe",
+    "Component",
     "DataRecipe",
     "FeaturesRecipe",
+    "InputRecipe",
     "ModelRecipe",
+    "OutputRecipe",
     "Recipe",
     "TargetRecipe",
     "TextRecipe",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import types
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -95,10 +94,14 @@ def build_recipe(mapping: Mapping[str, Any]) -> Recipe:
     except ValidationError as error:
         items: dict[str, list[dict[str, Any]]] = {}
         for item in error.errors():
-            place = (
-                item["loc"] if item["type"] == "extra_forbidden" else tuple(p for p in item["loc"] if not _member(p))
-            )
-            items.setdefault(".".join(part for part in place if isinstance(part, str)), []).append(dict(item))
+            place = item["loc"]
+            at = _kind_at(place)
+            found = dict(item) | {"of_kind": None if at is None else place[at]}
+            if at is not None:
+                place = place[:at] + place[at + 1 :]
+            if item["type"] != "extra_forbidden":
+                place = tuple(part for part in place if not _member(part))
+            items.setdefault(".".join(part for part in place if isinstance(part, str)), []).append(found)
         problems = [_explain(path, found) for path, found in items.items()]
         hints = [hint for _, hint in problems if hint]
         raise RecipeError("\n".join(text for text, _ in problems), hint="; ".join(hints) or None) from error
@@ -145,12 +148,15 @@ def _explain(path: str, items: list[dict[str, Any]]) -> tuple[str, str | None]:
     """The mistake at one place, and a hint. Where several types are possible there is an item for each."""
     location, kind, received = path.split("."), items[0]["type"], items[0]["input"]
     if kind == "extra_forbidden":
-        keys = list(_model_at(location[:-1]).model_fields)
+        keys = list(_model_at(location[:-1], items[0]["of_kind"]).model_fields)
         near = difflib.get_close_matches(location[-1], keys, n=1)
         return (
             f"unknown key `{path}` in the recipe.",
             f"did you mean {near[0]}?" if near else f"keys: {', '.join(keys)}",
         )
+    if kind == "union_tag_invalid":
+        context = items[0]["ctx"]
+        return f"`{path}.kind` must be one of {context['expected_tags']}. Received: {context['tag']!r}.", None
     if kind == "invalid_key":
         return f"a key of a recipe must be a text. Received: {received!r}.", None
     if kind == "value_error":
@@ -179,10 +185,26 @@ def _expected(item: dict[str, Any]) -> str:
     return str(item["msg"][0].lower() + item["msg"][1:])
 
 
-def _model_at(location: list[str]) -> type[BaseModel]:
+def _kind_at(place: tuple[int | str, ...]) -> int | None:
+    """Where in a path pydantic names the kind that a feature turned out to be: `features.input.text.unit`."""
+    at = 3 if place[1:2] == ("extra",) else 2
+    return at if place[:1] == ("features",) and len(place) > at else None
+
+
+def _model_at(location: list[str], kind: str | None) -> type[BaseModel]:
+    """The component at a path; `kind` says which where there are several."""
     model: type[BaseModel] = Recipe
     for part in location:
-        annotation = model.model_fields[part].annotation
-        candidates = (annotation, *get_args(annotation)) if isinstance(annotation, types.UnionType) else (annotation,)
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+        found = _components(model.model_fields[part].annotation) if part in model.model_fields else []
+        if len(found) > 1:
+            named = [one for one in found if kind in get_args(one.model_fields["kind"].annotation)]
+            found = named or found
+        model = found[0] if found else model
     return model
+
+
+def _components(annotation: Any) -> list[type[BaseModel]]:
+    """The components that a field may hold, however they are wrapped."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in _components(part)]

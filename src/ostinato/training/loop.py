@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import RunError
-from ostinato.recipe import Recipe
+from ostinato.recipe import LOWER_IS_BETTER, Recipe
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import RunLog
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -148,7 +148,7 @@ class Trainer:
             return False
         position.elapsed_s = self._elapsed()
         figure = float(result[self.training.monitor])
-        sign = 1.0 if self.training.monitor == "loss" else -1.0
+        sign = 1.0 if self.training.monitor in LOWER_IS_BETTER else -1.0
         better = position.best is None or sign * figure < sign * position.best
         if better:
             position.best, position.best_epoch, position.epochs_without_gain = figure, position.epoch, 0

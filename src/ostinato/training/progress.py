@@ -57,7 +57,7 @@ class ConsoleObserver(Observer):
         """Show the bar, if this is a terminal."""
         self._epochs = 0 if recipe.training.max_minutes else recipe.training.epochs
         if recipe.model.kind == "language_model":
-            self._unit = str(recipe.features.input.unit).removesuffix("s")
+            self._unit = str(recipe.features.text.unit).removesuffix("s")
         if step:
             self.note(f"going on after step {step:,}")
         if not self.console.is_terminal:

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ostinato.data.dataset import Features, Prepared, load_examples, load_stream
+from ostinato.data.dataset import Features, Prepared
+from ostinato.data.prepare import load_examples, load_stream
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe
 

@@ -14,7 +14,6 @@ from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.sequences import Ids
 from ostinato.data.streams import Tapes, Window
-from ostinato.data.targets import TargetFeature
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, row_losses, stream_nats
 from ostinato.models import Classifier, LanguageModel
@@ -96,7 +95,7 @@ class LanguageModelTask(StreamedTask):
         """The tokens by their places in the training text, and how they begin."""
         pieces = [chunk.window.pieces for chunk in cast("Span", batch).chunks]
         begins, stops = pieces[0].offsets, pieces[-1].offsets + pieces[-1].lengths
-        shown = self.features.input.decode(self.values[begins[0] : begins[0] + 20])
+        shown = self.features.text.decode(self.values[begins[0] : begins[0] + 20])
         more = f" and {len(begins) - 1} more streams" if len(begins) > 1 else ""
         return f"tokens {begins[0]:,} to {stops[0]:,} of the training text ({shown!r} …){more}"
 
@@ -106,7 +105,7 @@ class StreamedClassifierTask(StreamedTask):
 
     def __init__(self, model: Classifier, prepared: Prepared, device: torch.device) -> None:
         self.model, self.device, self.recipe = model, device, prepared.recipe.training
-        self.target = cast("TargetFeature", prepared.features.target)
+        self.target = prepared.features.row_target
         self.validation = cast("Examples", prepared.validation)
         self.examples = cast("Examples", prepared.train)
         self._whole = BucketedBatches(self.examples, self.recipe.batch_size)
@@ -126,16 +125,17 @@ class StreamedClassifierTask(StreamedTask):
 
     def _step(self, window: Window, states: list[State]) -> tuple[Tensor, list[State]]:
         ids = window.take(self.examples.sequences.values)
+        values = ids.values if ids.values.is_floating_point() else ids.values.long()
         *layers, pooled = states
-        hidden, after = self.model.encoder(ids.with_values(ids.values.long()).to(self.device), layers)
+        hidden, after = self.model.encoder(ids.with_values(values).to(self.device), layers)
         features, pooled = self.model.pooling.absorb(hidden, pooled)
         ended = np.flatnonzero(window.pieces.ends)
-        outputs = self.model.read(features[torch.from_numpy(ended).to(self.device)])
-        batch = self._whole.batch(window.pieces.rows[ended])
-        targets = cast("Tensor", batch.targets).to(self.device)
+        batch = self._whole.batch(window.pieces.rows[ended]).to(self.device)
+        outputs = self.model.read(features[torch.from_numpy(ended).to(self.device)], batch.extra)
+        targets = batch.row_targets
         losses = row_losses(outputs, targets, self.target, self.recipe.label_smoothing).sum()
         if self.model.ngrams is not None and torch.is_grad_enabled():
-            scores = self.model.ngrams(batch.inputs.to(self.device))
+            scores = self.model.ngrams(batch.inputs)
             own = row_losses(scores, targets, self.target, self.recipe.label_smoothing).sum()
             losses = losses + own - own.detach()  # its gradient, and not its value: each path has a loss of its own
         return losses, [*after, pooled]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol, cast
 
 import torch
@@ -12,9 +13,10 @@ from torch.nn import functional as F
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.targets import TargetFeature
+from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.scoring import evaluate_examples, row_losses, target_loss
-from ostinato.models import Classifier, LanguageModel
+from ostinato.models import Classifier, LanguageModel, RowModel
 from ostinato.training.memory import check_memory
 from ostinato.training.streamed import LanguageModelTask, StreamedClassifierTask, StreamedTask
 from ostinato.training.vanishing import listening, vanishing_penalty
@@ -59,7 +61,7 @@ class ClassifierTask:
     def __init__(self, model: Classifier, prepared: Prepared, device: torch.device) -> None:
         self.model, self.device = model, device
         self.recipe = prepared.recipe.training
-        self.target = cast("TargetFeature", prepared.features.target)
+        self.target = prepared.features.row_target
         self.validation = cast("Examples", prepared.validation)
         self._train = BucketedBatches(
             cast("Examples", prepared.train), self.recipe.batch_size, shuffle=True, seed=self.recipe.seed
@@ -77,18 +79,19 @@ class ClassifierTask:
     def backward(self, batch: object) -> tuple[float, int]:
         """Gradients of the mean over rows; with `adversarial`, of the mean over moved rows too; of n-grams apart."""
         rows = cast("Batch", batch)
-        ids = rows.inputs.to(self.device)
-        targets = cast("Tensor", rows.targets).to(self.device)
+        rows = rows.to(self.device)
+        ids, targets, extra = rows.inputs, rows.row_targets, rows.extra
         vectors = self.model.encoder.embedding(ids)
         adversarial = self.recipe.adversarial > 0
         if adversarial:
             vectors.values.retain_grad()
-        loss = self._loss(self.model.score(vectors), targets)
+        loss = self._loss(self.model.score(vectors, extra), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         if adversarial:
             moved = adversarial_step(vectors, self.recipe.adversarial)
             vectors = self.model.encoder.embedding(ids)
-            moved_loss = self._loss(self.model.score(vectors.with_values(vectors.values + moved)), targets)
+            vectors = vectors.with_values(vectors.values + moved)
+            moved_loss = self._loss(self.model.score(vectors, extra), targets)
             moved_loss.backward()  # type: ignore[no-untyped-call]
         if self.model.ngrams is not None:
             self._loss(self.model.ngrams(ids), targets).backward()  # type: ignore[no-untyped-call]
@@ -96,11 +99,9 @@ class ClassifierTask:
 
     def where(self, batch: object) -> str:
         """The rows by file and line; those alone whose own loss is not finite, if there are some."""
-        rows = cast("Batch", batch)
+        rows = cast("Batch", batch).to(self.device)
         with torch.no_grad():
-            losses = row_losses(
-                self.model(rows.inputs.to(self.device)), cast("Tensor", rows.targets).to(self.device), self.target
-            )
+            losses = row_losses(self.model(rows.inputs, rows.extra), rows.row_targets, self.target)
         bad = rows.rows[(~torch.isfinite(losses)).cpu().numpy()]
         return self._train.examples.named(bad if len(bad) else rows.rows)
 
@@ -117,6 +118,56 @@ class ClassifierTask:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Nothing to restore."""
+
+
+class RowsTask:
+    """Any category whose rows are independent and whose model knows its loss: bucketed batches, one step each."""
+
+    def __init__(self, model: nn.Module, prepared: Prepared, device: torch.device) -> None:
+        self.model, self.device, self.prepared = model, device, prepared
+        self.recipe = prepared.recipe.training
+        self._train = BucketedBatches(
+            cast("Examples", prepared.train), self.recipe.batch_size, shuffle=True, seed=self.recipe.seed
+        )
+
+    @property
+    def num_batches(self) -> int:
+        """Steps of one epoch."""
+        return len(self._train)
+
+    def batches(self, epoch: int, start: int) -> Iterator[object]:
+        """Bucketed batches of an epoch, each with the number of its step."""
+        first = epoch * self.num_batches + start
+        for number, batch in enumerate(self._train.epoch(epoch, start)):
+            yield replace(batch, step=first + number)
+
+    def backward(self, batch: object) -> tuple[float, int]:
+        """Gradients of the model's own mean loss."""
+        rows = cast("Batch", batch).to(self.device)
+        loss = cast("RowModel", self.model).loss(rows, self.recipe)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach()), max(len(rows.inputs.values), _num_values(rows))
+
+    def where(self, batch: object) -> str:
+        """The rows by file and line."""
+        return self._train.examples.named(cast("Batch", batch).rows)
+
+    def evaluate(self) -> Metrics:
+        """Metrics on the validation rows."""
+        prepared = self.prepared
+        evaluate = category_of(prepared.recipe.model.kind).evaluate
+        return evaluate(self.model, cast("Examples", prepared.validation), prepared.features, self.device)
+
+    def carried(self) -> dict[str, Tensor]:
+        """Rows are independent: nothing is carried."""
+        return {}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Nothing to restore."""
+
+
+def _num_values(batch: Batch) -> int:
+    return len(batch.targets.values) if isinstance(batch.targets, Ragged) else 0
 
 
 class PenalisedTask:
@@ -174,11 +225,13 @@ def make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Tas
 def _make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Task:
     if isinstance(model, LanguageModel):
         return LanguageModelTask(model, prepared, device)
-    classifier, target = cast("Classifier", model), cast("TargetFeature", prepared.features.target)
+    if not isinstance(model, Classifier):
+        return RowsTask(model, prepared, device)
+    classifier, target = model, prepared.features.row_target
     if classifier.ngrams is not None:
         batches = BucketedBatches(cast("Examples", prepared.train), _COUNTED_ROWS).epoch(0)
         classifier.ngrams.fit(
-            (batch.inputs.to(device), membership(cast("Tensor", batch.targets), target).to(device)) for batch in batches
+            (batch.inputs.to(device), membership(batch.row_targets, target).to(device)) for batch in batches
         )
     bptt = prepared.recipe.training.bptt
     whole = bptt is None or bptt.window is None

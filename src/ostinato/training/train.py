@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from ostinato import __version__
-from ostinato.data.dataset import Examples, Features, Prepared, prepare
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.prepare import prepare
 from ostinato.errors import RecipeError, RunError
 from ostinato.evaluation.report import REPORT_FILE
 from ostinato.evaluation.scoring import evaluate_stream

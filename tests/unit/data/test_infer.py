@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ostinato.data.dataset import prepare
+from ostinato.data.prepare import prepare
 from ostinato.errors import RecipeError
 from ostinato.recipe import build_recipe
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ostinato.data import rawfile
-from ostinato.data.dataset import Examples, Prepared, load_examples, load_stream, prepare
+from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.prepare import load_examples, load_stream, prepare
 from ostinato.data.rejects import BadRows
 from ostinato.data.split import split_rows
 from ostinato.data.vocabulary import END_ID

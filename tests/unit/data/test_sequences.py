@@ -44,12 +44,12 @@ def test_truncate(rows: list[list[int]], most: int | None, cut: str) -> None:
 @given(ROWS.filter(bool), st.data(), st.sampled_from([1, 3, 1 << 23]))
 def test_take(rows: list[list[int]], data: st.DataObject, step: int) -> None:
     chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=12))
-    before = module._STEP_TOKENS
-    module._STEP_TOKENS = step
+    before = module._STEP_BYTES
+    module._STEP_BYTES = 4 * step
     try:
         taken = _sequences(rows).take(np.asarray(chosen, dtype=np.int64))
     finally:
-        module._STEP_TOKENS = before
+        module._STEP_BYTES = before
     assert _rows(taken) == [rows[i] for i in chosen]
     assert taken.values.dtype == np.int32
     assert taken.lengths.tolist() == [len(rows[i]) for i in chosen]

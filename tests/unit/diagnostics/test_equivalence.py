@@ -330,7 +330,7 @@ def test_a_pooling_that_mixes_rows_fails_one_at_a_time(monkeypatch: pytest.Monke
     recipe = ModelRecipe.model_validate({"kind": "classifier", "embedding_dim": 4, "hidden_size": 5})
     model = Classifier(recipe, 12, 2)
     read = Classifier.read
-    monkeypatch.setattr(Classifier, "read", lambda self, pooled: read(self, pooled - pooled.mean(0)))
+    monkeypatch.setattr(Classifier, "read", lambda self, pooled, extra: read(self, pooled - pooled.mean(0), extra))
     assert _forms(verify(model, _ids())) == {"one at a time"}
 
 

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ostinato.data.dataset import Prepared, prepare
+from ostinato.data.dataset import Prepared
+
+from ostinato.data.prepare import prepare
 from ostinato.recipe import build_recipe
 from ostinato.run import Run, load
 from ostinato.training.progress import Observer

@@ -12,7 +12,7 @@ import torch
 from tests.unit.training.test_exactness import _StopAt
 
 import ostinato
-from ostinato.data.dataset import prepare
+from ostinato.data.prepare import prepare
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
 from ostinato.evaluation.scoring import evaluate_stream

@@ -1,4 +1,4 @@
-"""What every reader is: a path as blocks of text columns."""
+"""What every reader is: a path as blocks of columns."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
+
+import polars as pl
 
 from ostinato.data.ahead import read_ahead
 from ostinato.data.blocks import Block
@@ -30,6 +32,23 @@ class Source:
     found_encoding: str | None = field(default=None, init=False)
     _columns: list[str] | None = field(default=None, init=False, repr=False)
     format: ClassVar[str] = ""
+    usual_input: ClassVar[str | None] = None
+    """The column that is read where a recipe names none."""
+    usual_target: ClassVar[str | None] = None
+    """The column that is predicted where a recipe names none."""
+    part: str | None = None
+    """What of the file is read, where it holds several tables: `train` of `music.npz#train`."""
+
+    def kind_of(self, column: str) -> str | None:
+        """The kind of feature (`features.*.kind`) that a column is by the format alone; None: its cells must say."""
+        return None
+
+    def sample(self, columns: Sequence[str]) -> pl.DataFrame:
+        """The first block, to see what columns hold; its bad rows are not recorded."""
+        other = type(self)(self.path, BadRows("skip"), self.encoding, part=self.part)
+        for block in other.blocks(columns):
+            return block.frame
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
 
     def columns(self) -> list[str]:
         """The names of the columns there are. Raises `DataError` if the file can't be read."""
@@ -41,7 +60,7 @@ class Source:
         raise NotImplementedError
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """The rows, in order, with `columns` as text, read ahead in the background.
+        """The rows, in order, with `columns` as text or lists, read ahead in the background.
 
         Bad rows go to `bad_rows`, not into a block.
 

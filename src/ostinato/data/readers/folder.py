@@ -21,6 +21,8 @@ class FolderSource(Source):
     """One row a .txt file: column `text`, and `label`, the subfolder's name, where there are subfolders."""
 
     format = "folder"
+    usual_input = "text"
+    usual_target = "label"
 
     def _classes(self) -> list[Path]:
         """The subfolders that hold text files."""

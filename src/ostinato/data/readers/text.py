@@ -24,6 +24,7 @@ class TextSource(Source):
     """
 
     format = "text"
+    usual_input = "text"
 
     def _read_columns(self) -> list[str]:
         return ["text"]

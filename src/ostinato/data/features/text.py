@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import polars as pl
 from tokenizers import Tokenizer
 
 from ostinato.data.arrays import Ids, Mask, Offsets
+from ostinato.data.features.base import Draft, Feature, FeatureBuilder, TrainingPart
 from ostinato.data.sequences import Sequences, Spool
 from ostinato.data.text import TextPipeline, codepoints
 from ostinato.data.vocabulary import (
@@ -26,7 +26,7 @@ from ostinato.errors import DataError
 from ostinato.recipe import TextRecipe
 
 
-class TextFeature:
+class TextFeature(Feature):
     """Text to sequences of integers and back, with a fixed vocabulary.
 
     Args:
@@ -34,6 +34,8 @@ class TextFeature:
         vocabulary: tokens in order of their integers.
         tokenizer: for subwords, the trained tokenizer.
     """
+
+    form = "ids"
 
     def __init__(self, recipe: TextRecipe, vocabulary: Vocabulary, tokenizer: Tokenizer | None = None) -> None:
         self.recipe = recipe
@@ -45,6 +47,21 @@ class TextFeature:
     def vocab_size(self) -> int:
         """Number of integers, special tokens included."""
         return len(self.vocabulary)
+
+    @property
+    def step_noun(self) -> str:
+        """A word, a character, or a subword."""
+        return (self.recipe.unit or "words").removesuffix("s")
+
+    @property
+    def counts(self) -> Offsets:
+        """How often training data held each token."""
+        return self.vocabulary.counts
+
+    def draft(self, cells: pl.Series) -> Draft:
+        """Cells cut into tokens; none is beyond reading."""
+        sequences = self.encode(cells)
+        return Draft(sequences.lengths, sequences)
 
     def encode(self, column: pl.Series) -> Sequences:
         """Each row as integers, cut to `max_length` as the recipe says."""
@@ -91,36 +108,7 @@ class TextFeature:
         return cls(TextRecipe.model_validate(saved["recipe"]), Vocabulary.from_dict(saved["vocabulary"]), tokenizer)
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A block cut into tokens but not yet encoded for good: provisional integers, or (subwords) the cleaned text."""
-
-    lengths: Offsets
-    content: Sequences | pl.Series
-
-
-@dataclass(frozen=True)
-class TrainingPart:
-    """Which of what was read is training data and may shape the vocabulary: some rows, or the first share of a text."""
-
-    rows: Offsets | None = None
-    share: float = 1.0
-
-    def values(self, sequences: Sequences) -> Ids:
-        """The integers of the training part."""
-        if self.rows is not None:
-            return sequences.take(self.rows).values
-        return sequences.values[: int(len(sequences.values) * self.share)]
-
-    def texts(self, texts: pl.Series) -> list[str]:
-        """The cleaned text of the training part."""
-        if self.rows is not None:
-            return list(texts.gather(pl.Series(self.rows)))
-        joined = "".join(texts.to_list())
-        return [joined[: int(len(joined) * self.share)]]
-
-
-class TextFeatureBuilder:
+class TextFeatureBuilder(FeatureBuilder):
     """Reads and splits text once: `draft` a block, `add` the rows of it that are good, then `finish`."""
 
     def __init__(self, recipe: TextRecipe) -> None:

@@ -1,0 +1,58 @@
+"""Features by kind: each turns a column into sequences and is saved with the run. A new kind is a file and a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ostinato.data.features.base import (
+    Draft,
+    Feature,
+    FeatureBuilder,
+    FittedBuilder,
+    FittedFeature,
+    TrainingPart,
+)
+from ostinato.data.features.category import CategoryFeature
+from ostinato.data.features.numbers import NumbersFeature
+from ostinato.data.features.text import TextFeature, TextFeatureBuilder
+from ostinato.errors import RecipeError
+from ostinato.recipe import Component, TextRecipe
+
+__all__ = [
+    "FITTED",
+    "Draft",
+    "Feature",
+    "FeatureBuilder",
+    "FittedBuilder",
+    "FittedFeature",
+    "TextFeature",
+    "TextFeatureBuilder",
+    "TrainingPart",
+    "load_feature",
+    "make_builder",
+]
+
+FITTED: dict[str, type[FittedFeature]] = {
+    "category": CategoryFeature,
+    "numbers": NumbersFeature,
+}
+"""Every kind but text, by name."""
+
+
+def make_builder(recipe: Component) -> FeatureBuilder:
+    """What reads a column as a resolved recipe says."""
+    if isinstance(recipe, TextRecipe):
+        return TextFeatureBuilder(recipe)
+    return FittedBuilder(_fitted(str(getattr(recipe, "kind", ""))), recipe)
+
+
+def load_feature(saved: dict[str, Any]) -> Feature:
+    """The inverse of `Feature.to_dict`."""
+    kind = saved["recipe"].get("kind", "text")
+    return TextFeature.from_dict(saved) if kind == "text" else _fitted(kind).from_dict(saved)
+
+
+def _fitted(kind: str) -> type[FittedFeature]:
+    if kind not in FITTED:
+        raise RecipeError(f"no feature reads the kind {kind!r}. There are: text, {', '.join(FITTED)}.")
+    return FITTED[kind]

@@ -1,0 +1,179 @@
+"""What every feature is: a column becomes sequences, fitted on training rows, saved with the run, unchanged after."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+
+from ostinato.data.arrays import Array, Mask, Offsets
+from ostinato.data.sequences import Sequences, Spool, steps_of
+from ostinato.errors import DataError
+from ostinato.recipe import Component
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A block of cells, decoded but not yet encoded for good.
+
+    lengths: (N,) steps of each row, 0 where nothing is left of it; content: the rows themselves (text that waits for
+    its tokenizer is still text); problems: why a row can't be used, by its number in the block; notes: what a user
+    should be told once, such as that sounds were resampled.
+    """
+
+    lengths: Offsets
+    content: Sequences | pl.Series
+    problems: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingPart:
+    """Which of what was read is training data and may shape a feature: some rows, or the first share of a text."""
+
+    rows: Offsets | None = None
+    share: float = 1.0
+
+    def values(self, sequences: Sequences) -> Array:
+        """The values of the training part."""
+        if self.rows is not None:
+            return sequences.take(self.rows).values
+        return sequences.values[: int(len(sequences.values) * self.share)]
+
+    def texts(self, texts: pl.Series) -> list[str]:
+        """The cleaned text of the training part."""
+        if self.rows is not None:
+            return list(texts.gather(pl.Series(self.rows)))
+        joined = "".join(texts.to_list())
+        return [joined[: int(len(joined) * self.share)]]
+
+
+class Feature(ABC):
+    """A column's fitted encoding. Rows are `Sequences`, whose values are (sum L, ...): one value or frame a step.
+
+    `form` says what a value is, and so which layer reads it (`models.inputs`): "ids" (integers below `vocab_size`),
+    "vectors" (C numbers), "words" (a word and its characters, integers), "pictures" ((C, H, W) numbers).
+    A feature that is no sequence (`ragged` false) has exactly one value a row.
+    """
+
+    form: ClassVar[str]
+    ragged: ClassVar[bool] = True
+    recipe: Any
+    """The component it was made from; its `kind` names the feature."""
+
+    @property
+    def kind(self) -> str:
+        """Of the feature, as recipes spell it."""
+        return str(self.recipe.kind)
+
+    @property
+    def step_noun(self) -> str:
+        """What one value is called."""
+        return "step" if self.ragged else "value"
+
+    @property
+    def value_shape(self) -> tuple[int, ...]:
+        """The shape of one value: () for ids, (C,) for vectors, (C, H, W) for pictures."""
+        return ()
+
+    @abstractmethod
+    def draft(self, cells: pl.Series) -> Draft:
+        """Cells of new data, encoded for good, and what is wrong with those that can't be."""
+
+    def encode(self, cells: pl.Series) -> Sequences:
+        """Cells of new data. Raises `DataError` for the first that can't be encoded."""
+        draft = self.draft(cells)
+        for row, problem in draft.problems.items():
+            raise DataError(f"row {row + 1} can't be used: {problem}.")
+        return draft.content if isinstance(draft.content, Sequences) else self.encode(draft.content)
+
+    def decode(self, values: Array) -> Any:
+        """The values of one row as a user knows them."""
+        return values.tolist()
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """What `features.json` holds; `recipe` with its `kind` among it."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+
+
+class FeatureBuilder(ABC):
+    """Reads and decodes a column once: `draft` a block, `add` its rows that are good, then `finish`."""
+
+    @abstractmethod
+    def draft(self, cells: pl.Series) -> Draft:
+        """A block of cells, decoded."""
+
+    @abstractmethod
+    def add(self, draft: Draft, keep: Mask) -> None:
+        """Take the rows of `draft` where `keep` is true."""
+
+    @abstractmethod
+    def finish(self, part: TrainingPart) -> tuple[Feature, Sequences]:
+        """The feature, fitted on `part`, and all rows added, encoded for good."""
+
+
+class FittedFeature(Feature):
+    """A feature whose cells are decoded without knowing other rows (`read`), and then, perhaps, scaled or numbered by
+    what training rows were like (`fit`, `transform`). Most kinds are of this sort: write these, `to_dict` and `form`.
+    """
+
+    @classmethod
+    @abstractmethod
+    def read(cls, recipe: Any, cells: pl.Series) -> Draft:
+        """Cells as raw values, and why some can't be read."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, recipe: Any, values: Array) -> Self:
+        """The feature for these raw values of training rows, (sum L, ...). Raises `DataError` if there's none."""
+
+    def transform(self, values: Array) -> Array:
+        """Raw values as the model reads them, each on its own (what depends on a whole row belongs into `read`)."""
+        return values
+
+    def draft(self, cells: pl.Series) -> Draft:
+        """Cells of new data, encoded for good."""
+        raw = self.read(self.recipe, cells)
+        if not isinstance(raw.content, Sequences):
+            raise TypeError("`read` must return Sequences")
+        values = self.transform(raw.content.values)
+        return Draft(raw.lengths, Sequences(values, raw.content.offsets), raw.problems, raw.notes)
+
+
+class FittedBuilder(FeatureBuilder):
+    """The builder of any `FittedFeature`; raw values beyond a gigabyte wait in a mapped file."""
+
+    def __init__(self, feature: type[FittedFeature], recipe: Component) -> None:
+        self._feature, self._recipe = feature, recipe
+        self._spool = Spool()
+        self._lengths: list[Offsets] = []
+
+    def draft(self, cells: pl.Series) -> Draft:
+        """A block of cells as raw values."""
+        return self._feature.read(self._recipe, cells)
+
+    def add(self, draft: Draft, keep: Mask) -> None:
+        """Take the good rows."""
+        if not isinstance(draft.content, Sequences):
+            raise TypeError("`read` must return Sequences")
+        rows = draft.content if keep.all() else draft.content.take(np.flatnonzero(keep))
+        self._spool.add(rows.values)
+        self._lengths.append(rows.lengths)
+
+    def finish(self, part: TrainingPart) -> tuple[Feature, Sequences]:
+        """Fit on the training part, transform everything."""
+        raw = Sequences.from_lengths(self._spool.finish(), np.concatenate(self._lengths))
+        feature = self._feature.fit(self._recipe, part.values(raw))
+        spool, step = Spool(), steps_of(raw.values)
+        for start in range(0, max(len(raw.values), 1), step):
+            spool.add(feature.transform(raw.values[start : start + step]))
+        return feature, Sequences(spool.finish(), raw.offsets)

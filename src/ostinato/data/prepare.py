@@ -1,0 +1,263 @@
+"""From a recipe to encoded training and validation data: read once, infer what was not said, split, encode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import polars as pl
+
+from ostinato.data.arrays import Array, Ids, Offsets
+from ostinato.data.catalog import resolve_path
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
+from ostinato.data.infer import infer_recipe
+from ostinato.data.places import Places
+from ostinato.data.reading import Reading
+from ostinato.data.rejects import BadRows, counted
+from ostinato.data.sequences import Sequences, Spool
+from ostinato.data.sources import Source, open_source
+from ostinato.data.split import split_fold, split_rows
+from ostinato.data.targets import TargetFeature, infer_target
+from ostinato.data.vocabulary import END_ID
+from ostinato.errors import DataError, RecipeError
+from ostinato.recipe import Component, Recipe, TargetRecipe
+
+Say = Callable[[str], None]
+
+
+def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+    """Read, infer, split and encode the data of a recipe.
+
+    Args:
+        recipe: may leave columns, kinds and units open; the returned recipe leaves nothing open.
+        say: called with each note a user should see, as it comes up.
+
+    Raises:
+        RecipeError: for a recipe that contradicts itself or the data.
+        DataError: for data that can't be used; with `on_bad_row: stop` also for any bad row, all of a file listed.
+    """
+    if recipe.data.train is None:
+        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
+    bad_rows = BadRows(recipe.data.on_bad_row)
+    source = _open(recipe.data.train, recipe, bad_rows, say)
+    recipe, notes = infer_recipe(recipe, source)
+    for note in notes:
+        say(note)
+    builders = _builders(recipe)
+    plain = recipe.data.target if isinstance(recipe.features.target, TargetRecipe) else None
+    reading = Reading(source, recipe, builders, plain, recipe.data.group, recipe.data.where)
+    for drafts, keep in reading.drafts():
+        for name, builder in builders.items():
+            builder.add(drafts[name], keep)
+    _announce(source, notes, say)
+    bad_rows.settle()
+    if len(reading.places) == 0:
+        raise DataError(f"`{source.path}` holds no usable row.", hint=_rejected_hint(bad_rows))
+    if recipe.model.kind == "language_model":
+        prepared = _prepare_language_model(recipe, reading, builders[str(recipe.data.input)], notes, say)
+    else:
+        prepared = _prepare_rows(recipe, reading, builders, notes, say)
+    num_rejected = bad_rows.settle()
+    if num_rejected:
+        say(f"set aside in rejected.jsonl: {counted(num_rejected, 'row')}")
+    return prepared
+
+
+def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
+    """Rows of another file, encoded as the run's training data was. Targets are read if the run has a target."""
+    bad_rows = BadRows(recipe.data.on_bad_row)
+    where = recipe.data.test_where if reference == recipe.data.test else None
+    examples = _read_examples(reference, features, recipe, bad_rows, say, "data", where)
+    num_rejected = bad_rows.settle()
+    if num_rejected:
+        say(f"left out, since they can't be used: {counted(num_rejected, 'row')}")
+    return examples
+
+
+def load_stream(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Ids:
+    """The integers of another text, for a language model."""
+    bad_rows = BadRows(recipe.data.on_bad_row)
+    examples = _read_examples(reference, Features(features.input), recipe, bad_rows, say, "data")
+    num_rejected = bad_rows.settle()
+    if num_rejected:
+        say(f"left out, since they can't be used: {counted(num_rejected, 'row')}")
+    return join_documents(examples.sequences, features.documents)
+
+
+def join_documents(sequences: Sequences, documents: bool) -> Ids:
+    """All rows one after the other, with `<end>` after each where they are separate documents."""
+    if not documents:
+        return sequences.values
+    return np.insert(sequences.values, sequences.offsets[1:], END_ID)
+
+
+def _builders(recipe: Recipe) -> dict[str, FeatureBuilder]:
+    """What reads each column whose cells are more than a target's plain value."""
+    wanted: list[tuple[str, Component]] = [(str(recipe.data.input), recipe.features.input)]
+    wanted += recipe.features.extra.items()
+    if recipe.data.target is not None and not isinstance(recipe.features.target, TargetRecipe):
+        wanted.append((recipe.data.target, recipe.features.target))
+    names = [name for name, _ in wanted]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise RecipeError(f"column `{doubled[0]}` can't be both: input, extra and target must differ.")
+    return {name: make_builder(component) for name, component in wanted}
+
+
+def _open(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source:
+    path = resolve_path(reference, say)
+    data = recipe.data
+    same = data.format == "auto" or reference == data.train
+    return open_source(path, bad_rows, format=data.format if same else "auto", encoding=data.encoding)
+
+
+def _rejected_hint(bad_rows: BadRows) -> str | None:
+    return f"{len(bad_rows.rows):,} rows were set aside; the first: {bad_rows.in_order()[0]}" if bad_rows.rows else None
+
+
+def _announce(source: Source, notes: list[str], say: Say) -> None:
+    for note in source.notes[:3]:
+        say(note)
+    notes.extend(source.notes)
+
+
+def _split(recipe: Recipe, reading: Reading) -> tuple[Offsets, Offsets | None]:
+    """The rows for training and those held out; none held out where validation is a file of its own."""
+    data, count = recipe.data, len(reading.places)
+    groups = pl.concat(reading.groups) if reading.groups else None
+    if data.fold is not None:
+        return split_fold(count, *data.fold, data.split_seed, groups)
+    if isinstance(data.validation, float):
+        return split_rows(count, data.validation, data.split_seed, groups)
+    return np.arange(count), None
+
+
+def _prepare_rows(
+    recipe: Recipe, reading: Reading, builders: Mapping[str, FeatureBuilder], notes: list[str], say: Say
+) -> Prepared:
+    """Rows that are independent of each other: every category but a language model's running text."""
+    recipe = _with_target_kind(recipe, reading, notes, say)
+    training, held_out = _split(recipe, reading)
+    target_recipe, name = recipe.features.target, recipe.data.target
+    part = TrainingPart(rows=training if held_out is not None else None)
+    plain: TargetFeature | None = None
+    cells = reading.all_cells()
+    if name is not None and isinstance(target_recipe, TargetRecipe):
+        plain = TargetFeature.fit(cells.gather(pl.Series(training)), target_recipe, name)
+    fitted: dict[str, Feature] = {}
+    encoded: dict[str, Sequences] = {}
+    for column, builder in builders.items():
+        fitted[column], encoded[column] = builder.finish(part)
+    of_input = str(recipe.data.input)
+    extra = {column: fitted[column] for column in recipe.features.extra}
+    features = Features(fitted[of_input], plain or fitted.get(str(name)), extra=extra)
+
+    def take(rows: Offsets, where: str) -> Examples:
+        targets: Array | Sequences | None = encoded[str(name)].take(rows) if str(name) in encoded else None
+        if plain is not None:
+            targets = plain.encode(cells.gather(pl.Series(rows)), _Subset(reading.places, rows), where)
+        others = {column: encoded[column].take(rows) for column in extra}
+        return Examples(encoded[of_input].take(rows), targets, reading.places, rows, others)
+
+    train = take(training, "training data")
+    if held_out is not None:
+        validation = take(held_out, "validation part (a random share of the rows; too few rows of that class?)")
+    else:
+        validation = _read_examples(
+            str(recipe.data.validation),
+            features,
+            recipe,
+            reading.source.bad_rows,
+            say,
+            "validation data",
+            recipe.data.validation_where,
+        )
+    return Prepared(recipe, features, train, validation, notes, reading.source.bad_rows, reading.num_characters)
+
+
+def _prepare_language_model(
+    recipe: Recipe, reading: Reading, builder: FeatureBuilder, notes: list[str], say: Say
+) -> Prepared:
+    documents = reading.source.format != "text"
+    fraction = recipe.data.validation
+    share = 1.0 - fraction if isinstance(fraction, float) else 1.0
+    feature, sequences = builder.finish(TrainingPart(share=share))
+    features = Features(feature, None, documents)
+    stream = join_documents(sequences, documents)
+    if isinstance(fraction, float):
+        cut = int(len(sequences.values) * share)  # where the vocabulary's part ends, too
+        if documents:
+            cut += int(np.searchsorted(sequences.offsets[1:], cut, side="right"))
+        train, validation = stream[:cut], stream[cut:]
+    else:
+        bad_rows, where = reading.source.bad_rows, recipe.data.validation_where
+        held_out = _read_examples(fraction, features, recipe, bad_rows, say, "validation data", where)
+        train, validation = stream, join_documents(held_out.sequences, documents)
+    for name, ids in (("training", train), ("validation", validation)):
+        if len(ids) < 2:
+            raise DataError(f"the {name} text has {len(ids)} tokens; a language model needs at least 2.")
+    return Prepared(recipe, features, train, validation, notes, reading.source.bad_rows, reading.num_characters)
+
+
+class _Subset(Places):
+    """Places of some rows only, for messages about a part of the data."""
+
+    def __init__(self, places: Places, rows: Offsets) -> None:
+        super().__init__()
+        self._of, self._rows = places, rows
+
+    def location(self, row: int) -> tuple[str, int]:
+        return self._of.location(int(self._rows[row]))
+
+
+def _read_examples(
+    reference: str,
+    features: Features,
+    recipe: Recipe,
+    bad_rows: BadRows,
+    say: Say,
+    where: str,
+    chosen: str | None = None,
+) -> Examples:
+    """Rows of a file, encoded by fitted features. `where` names the data in messages, `chosen` is SQL."""
+    source = _open(reference, recipe, bad_rows, say)
+    target, name = features.target, str(recipe.data.target)
+    columns: dict[str, Feature] = {str(recipe.data.input): features.input, **features.extra}
+    if isinstance(target, Feature):
+        columns[name] = target
+    reading = Reading(source, recipe, columns, name if isinstance(target, TargetFeature) else None, None, chosen)
+    spools = {column: Spool() for column in columns}
+    lengths: dict[str, list[Offsets]] = {column: [] for column in columns}
+    for drafts, keep in reading.drafts():
+        for column, draft in drafts.items():
+            if not isinstance(draft.content, Sequences):
+                raise TypeError("a fitted feature must encode for good")
+            kept = draft.content if keep.all() else draft.content.take(np.flatnonzero(keep))
+            spools[column].add(kept.values)
+            lengths[column].append(kept.lengths)
+    _announce(source, [], say)
+    if not len(reading.places):
+        bad_rows.settle()
+        raise DataError(f"`{source.path}` holds no usable row.", hint=_rejected_hint(bad_rows))
+    found = {
+        column: Sequences.from_lengths(spools[column].finish(), np.concatenate(lengths[column])) for column in columns
+    }
+    targets: Array | Sequences | None = found[name] if isinstance(target, Feature) else None
+    if isinstance(target, TargetFeature):
+        targets = target.encode(reading.all_cells(), reading.places, where)
+    extra = {column: found[column] for column in features.extra}
+    rows = np.arange(len(reading.places))
+    return Examples(found[str(recipe.data.input)], targets, reading.places, rows, extra)
+
+
+def _with_target_kind(recipe: Recipe, reading: Reading, notes: list[str], say: Say) -> Recipe:
+    """What one value a row is, read off all of the training cells."""
+    features = recipe.features
+    if recipe.data.target is None or not isinstance(features.target, TargetRecipe) or features.target.kind != "auto":
+        return recipe
+    kind, reason = infer_target(reading.all_cells(), recipe.data.target)
+    notes.append(f"target: {kind} ({reason})")
+    say(notes[-1])
+    target = features.target.model_copy(update={"kind": kind})
+    return recipe.model_copy(update={"features": features.model_copy(update={"target": target})})

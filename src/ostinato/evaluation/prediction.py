@@ -1,0 +1,32 @@
+"""What a model says of one row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one row; only what its category has to say is there.
+
+    `label`: the likeliest class; `labels`: those at 0.5 or more (several-label models); `value`: a number (regression);
+    `probabilities`: each class or label by name; `tags`: a label for each step; `text`: a sequence that was written;
+    `candidates`: further sequences, each with its score (log-probability, normalised as the recipe says); `values`:
+    numbers at each step, or of the future; `details`: anything else, by name (quantiles, attention).
+    """
+
+    label: str | None = None
+    labels: tuple[str, ...] | None = None
+    value: float | None = None
+    probabilities: Mapping[str, float] | None = None
+    tags: tuple[str, ...] | None = None
+    text: str | None = None
+    candidates: tuple[tuple[str, float], ...] | None = None
+    values: tuple[Any, ...] | None = None
+    details: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What there is, by name."""
+        return {key: value for key, value in self.__dict__.items() if value is not None}

@@ -1,0 +1,75 @@
+"""What reads a feature's values: ids are embedded, vectors taken as they are; one layer a *form* of feature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.data.features import Feature
+from ostinato.data.vocabulary import PAD_ID
+from ostinato.errors import RecipeError
+from ostinato.nn import Embedding
+from ostinato.recipe import ModelRecipe
+from ostinato.types import Ragged
+
+ValuesT = TypeVar("ValuesT", Tensor, Ragged)
+
+
+def embed_ids(vocab_size: int, recipe: ModelRecipe, counts: Tensor | None = None) -> Embedding:
+    """The embedding of a vocabulary, from N(0, embedding_std); `counts` (V,) normalise it if the recipe says so."""
+    embedding = Embedding(
+        vocab_size,
+        recipe.embedding_dim,
+        padding_idx=PAD_ID,
+        embedding_dropout=recipe.embedding_dropout,
+        frequencies=counts if recipe.normalize_embeddings else None,
+    )
+    with torch.no_grad():
+        embedding.weight.mul_(recipe.embedding_std)
+    return embedding
+
+
+class Vectors(nn.Module):
+    """Values that are vectors already: (sum L, C) as float, unchanged.
+
+    Args:
+        num_channels: C.
+    """
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.embedding_dim = num_channels
+
+    def forward(self, values: ValuesT) -> ValuesT:
+        """The same values as floats."""
+        if isinstance(values, Tensor):
+            return values.to(torch.get_default_dtype())
+        return values.with_values(values.values.to(torch.get_default_dtype()))
+
+
+def _ids(feature: Any, recipe: ModelRecipe) -> nn.Module:
+    return embed_ids(feature.vocab_size, recipe, torch.from_numpy(feature.counts))
+
+
+def _vectors(feature: Any, recipe: ModelRecipe) -> nn.Module:
+    return Vectors(feature.value_shape[0])
+
+
+INPUT_LAYERS: dict[str, Callable[[Any, ModelRecipe], nn.Module]] = {"ids": _ids, "vectors": _vectors}
+"""By `Feature.form`: what makes the layer from a feature and the model's recipe. Each layer turns a Ragged of values
+into a Ragged of (sum L, `embedding_dim`)."""
+
+
+def input_layer(feature: Feature, recipe: ModelRecipe) -> nn.Module:
+    """The layer that reads a feature's values."""
+    if feature.form not in INPUT_LAYERS:
+        raise RecipeError(f"no layer reads values of the form {feature.form!r} (kind {feature.kind}).")
+    return INPUT_LAYERS[feature.form](feature, recipe)
+
+
+def width_of(layer: nn.Module) -> int:
+    """Numbers that an input layer makes of one value."""
+    return cast("int", layer.embedding_dim)

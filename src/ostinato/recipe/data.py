@@ -1,0 +1,60 @@
+"""Where rows come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ostinato.recipe.base import Component, Count, PositiveInt
+
+Format = Literal[
+    "auto",
+    "csv",
+    "tsv",
+    "jsonl",
+    "parquet",
+    "text",
+    "folder",
+    "conll",
+    "conllu",
+    "fasta",
+    "fastq",
+    "parallel",
+    "media",
+    "pianoroll",
+    "idx",
+    "ucr",
+    "ts",
+]
+
+
+class DataRecipe(Component):
+    """Where rows come from, which columns matter, and what happens to rows that can't be read."""
+
+    train: str | None = Field(
+        None, description="a file, a folder (one subfolder a class), or catalogue name, `imdb:train`"
+    )
+    validation: Annotated[float, Field(gt=0.0, lt=1.0)] | str = Field(
+        0.1, description="share of the training rows (last share of a text), or a file or catalogue name"
+    )
+    test: str | None = Field(None, description="what `ostinato evaluate RUN` scores when no file is given")
+    format: Format = Field("auto", description="auto: by the name of the file")
+    encoding: Literal["auto", "utf-8", "latin-1"] = Field(
+        "auto", description="auto: UTF-8 (with or without BOM) or Latin-1"
+    )
+    input: str | None = Field(None, description="the column that holds the sequence")
+    extra: tuple[str, ...] = Field((), description="further columns that are read beside the input")
+    target: str | None = Field(None, description="the column to predict; none for a language model")
+    on_bad_row: Literal["stop", "skip"] = Field("stop", description="skip: set bad rows aside in rejected.jsonl")
+    max_characters: PositiveInt = Field(1_000_000, description="a longer row is a bad row; a text file has no limit")
+    group: str | None = Field(
+        None, description="a column: rows that share its value are never split between training and validation"
+    )
+    where: str | None = Field(None, description="which rows of `train` are taken, as SQL: `speaker <> 'theo'`")
+    validation_where: str | None = Field(None, description="which rows of the validation file are taken, as SQL")
+    test_where: str | None = Field(None, description="which rows of `test` are taken, as SQL")
+    fold: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="[3, 10]: validation is the third of ten parts of the rows, in place of the share"
+    )
+    split_seed: Count = Field(1, description="seed of the train/validation split")

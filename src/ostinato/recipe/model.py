@@ -1,0 +1,115 @@
+"""The network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ostinato.recipe.base import Component, Count, Positive, PositiveInt, Probability, no_bool
+
+Pooling = Literal["last", "mean", "max", "attention"]
+Kind = Literal["auto", "classifier", "language_model", "tagger", "seq2seq", "conditional", "next_step", "forecaster"]
+
+
+class TaggerRecipe(Component):
+    """An output for each step (`model.kind: tagger`)."""
+
+    output: Literal["softmax", "crf", "ctc"] = Field(
+        "softmax", description="crf: a score of the whole sequence of tags; ctc: labels shorter than the input"
+    )
+
+
+class DecoderRecipe(Component):
+    """What writes a sequence (`model.kind: seq2seq, conditional`)."""
+
+
+class NextStepRecipe(Component):
+    """The distribution of the next frame (`model.kind: next_step`)."""
+
+
+class ForecastRecipe(Component):
+    """The future of time series (`model.kind: forecaster`)."""
+
+
+class FramesRecipe(Component):
+    """A small convolution over each frame of a video, or a picture."""
+
+
+class ModelRecipe(Component):
+    """The network: embedding, recurrent stack, head."""
+
+    kind: Kind = "auto"
+    cell: str = Field(
+        "lstm",
+        description="any registered cell: elman, elman_layer_norm, elman_relu, gru, gru_layer_norm, gru_reset_before, "
+        "lstm, lstm_layer_norm, lstm_peephole",
+    )
+    embedding_dim: PositiveInt = 64
+    embedding_std: Positive = Field(0.1, description="embeddings start from N(0, embedding_std)")
+    hidden_size: PositiveInt = 128
+    num_layers: PositiveInt = 1
+    bidirectional: bool = False
+    proj_size: Count = Field(0, description="cells with a projection (LSTM); 0: none")
+    pooling: tuple[Pooling, ...] = Field(("last",), min_length=1, description="classifier: concatenated in this order")
+    head_size: Count = Field(0, description="classifier: units of a ReLU layer before the output")
+    ngrams: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=4)] = Field(
+        0, description="classifier: a linear score of n-grams up to this length beside the recurrent path; 0: none"
+    )
+    ngram_buckets: PositiveInt = Field(1 << 20, description="weights that hashed n-grams share")
+    ngram_dropout: Probability = Field(0.5, description="share of n-grams left out of the score")
+    normalize_embeddings: bool = Field(False, description="mean 0 and variance 1 of each feature, by token frequency")
+    tie_embeddings: bool = Field(False, description="language model: output weights are the embedding's")
+    recurrent_init: Literal["default", "orthogonal", "identity"] = Field(
+        "default", description="the state's weights: torch's default, or each gate's block orthogonal, or the identity"
+    )
+    forget_bias: float | None = Field(
+        None, description="LSTM, GRU: initial bias of the gate that keeps the state (f, z); none: torch's default"
+    )
+    chrono: Annotated[int, BeforeValidator(no_bool), Field(ge=3)] | None = Field(
+        None, description="LSTM, GRU: gates start with time constants from 1 to this many steps; not with forget_bias"
+    )
+    word_dropout: Probability = Field(0.0, description="share of positions whose embedding is zeroed")
+    embedding_dropout: Probability = Field(0.0, description="share of token types whose embedding is zeroed")
+    input_dropout: Probability = Field(0.0, description="locked: the same units of a row at every step")
+    hidden_dropout: Probability = Field(0.0, description="locked: on the output of every layer")
+    recurrent_dropout: Probability = Field(
+        0.0, description="on the state where it meets its weights: the same units of a row at every step"
+    )
+    weight_dropout: Probability = Field(0.0, description="share of the state's weights left out of a whole batch")
+    zoneout: tuple[Probability, ...] = Field(
+        (), max_length=2, description="share of state values kept from the step before: one for all, or [h, c] (LSTM)"
+    )
+    head_dropout: Probability = Field(0.0, description="on what the head reads")
+    backend: Literal["auto", "reference", "torch", "native", "triton"] = "auto"
+    recompute: bool = Field(
+        False,
+        description="keep no activations but at every sqrt(L)-th step, and compute them again in the backward pass: "
+        "memory as sqrt(L) (language model: of the window `training.bptt`) for one more forward pass",
+    )
+    precision: Literal["full", "bf16"] = Field(
+        "full", description="bf16: products of the recurrent layers in bfloat16, sums, state and weights in float32"
+    )
+
+    tagger: TaggerRecipe = TaggerRecipe()
+    decoder: DecoderRecipe = DecoderRecipe()
+    next_step: NextStepRecipe = NextStepRecipe()
+    forecast: ForecastRecipe = ForecastRecipe()
+    frames: FramesRecipe = FramesRecipe()
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelRecipe:
+        if self.proj_size >= self.hidden_size:
+            raise ValueError(
+                f"`model.proj_size` must be below hidden_size ({self.hidden_size}). Received: {self.proj_size}."
+            )
+        if self.chrono is not None and self.forget_bias is not None:
+            raise ValueError(
+                "`model.chrono` and `model.forget_bias` set the same biases: give one of them. "
+                f"Received: {self.chrono} and {self.forget_bias:g}."
+            )
+        if self.kind == "language_model" and self.bidirectional:
+            raise ValueError(
+                "`model.bidirectional` must be false for a language model: it would read what it predicts."
+            )
+        return self
