@@ -9,6 +9,7 @@ import bz2
 import gzip
 import itertools
 import lzma
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,8 +28,13 @@ _BOM = b"\xef\xbb\xbf"
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "ZIP", b"PAR1": "Parquet"}
 
 
-def open_binary(path: Path) -> IO[bytes]:
-    """The bytes of `path`, decompressed by its suffix. Raises `DataError` where it can't be opened."""
+def open_binary(path: Path, part: str | None = None) -> IO[bytes]:
+    """The bytes of `path`, decompressed by its suffix; of a ZIP file those of its member `part`.
+
+    Raises `DataError` where it can't be opened, or has no such member.
+    """
+    if path.suffix.lower() == ".zip":
+        return _open_member(path, part)
     opener = _OPENERS.get(path.suffix.lower())
     try:
         return cast("IO[bytes]", opener(path)) if opener else path.open("rb")
@@ -36,13 +42,28 @@ def open_binary(path: Path) -> IO[bytes]:
         raise DataError(f"can't open `{path}`: {error.strerror or error}.") from error
 
 
-def read_pieces(path: Path) -> Iterator[bytes]:
-    """The bytes of `path`, BLOCK_BYTES at a time. Raises `DataError` where reading fails."""
-    with open_binary(path) as stream:
+def _open_member(path: Path, part: str | None) -> IO[bytes]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"can't open `{path}`: {str(error).rstrip('.')}.") from error
+    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    if part not in names:
+        what = f"has no member `{part}`" if part else "is an archive"
+        raise DataError(f"`{path}` {what}. It holds: {', '.join(names[:10])}.", hint=f"name one: {path}#{names[0]}")
+    return archive.open(part)
+
+
+def read_pieces(path: Path, part: str | None = None) -> Iterator[bytes]:
+    """The bytes of `path`, BLOCK_BYTES at a time; of a ZIP file those of its member `part`.
+
+    Raises `DataError` where reading fails.
+    """
+    with open_binary(path, part) as stream:
         while True:
             try:
                 piece = stream.read(BLOCK_BYTES)
-            except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
                 damaged = path.suffix.lower() in COMPRESSED
                 raise DataError(
                     f"can't read `{path}`: {str(error).rstrip('.') or type(error).__name__}.",
@@ -53,18 +74,19 @@ def read_pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def read_utf8(path: Path, encoding: str, found: Callable[[str], None]) -> Iterator[bytes]:
+def read_utf8(path: Path, encoding: str, found: Callable[[str], None], part: str | None = None) -> Iterator[bytes]:
     """The bytes of a text file as UTF-8, without BOM; pieces end anywhere, a NUL or invalid byte stays where it is.
 
     Args:
         path: a file, compressed or not.
         encoding: "auto", "utf-8" or "latin-1".
         found: is told the encoding before the first piece: "UTF-8", "UTF-8 with BOM" or "Latin-1".
+        part: the member of a ZIP file.
 
     Raises:
         DataError: for an empty or unreadable file, and for one that is no text (UTF-16, binary).
     """
-    stream = read_pieces(path)
+    stream = read_pieces(path, part)
     head: list[bytes] = []
     num_bytes = 0
     while num_bytes < DETECT_BYTES and (piece := next(stream, b"")):

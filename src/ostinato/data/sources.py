@@ -49,7 +49,7 @@ def open_source(path: Path, bad_rows: BadRows, *, format: str = "auto", encoding
     if not path.exists():
         raise DataError(f"no such file or folder: `{path}`.", hint=_nearest_file(path))
     if format == "auto":
-        format = detect_format(path)
+        format = detect_format(Path(part) if part and path.suffix.lower() == ".zip" else path)
     if (format == "folder") != path.is_dir():
         raise DataError(f"`{path}` is {'a folder' if path.is_dir() else 'a file'}; `data.format` says {format}.")
     if format == "parquet" and path.suffix.lower() in COMPRESSED:

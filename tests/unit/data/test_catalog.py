@@ -149,7 +149,21 @@ def test_references(imdb: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_every_entry_says_where_it_is_from(name: str) -> None:
     entry = CATALOG[name]
     assert entry.name == name
-    assert all([entry.title, entry.description, entry.licence, entry.citation, entry.url.startswith("https://")])
-    algorithm, _, digest = entry.checksum.partition(":")
-    assert len(digest) == 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size
-    assert (entry.unpack is None) == (entry.packaged is not None)
+    assert all([entry.title, entry.description, entry.licence, entry.citation, entry.url.startswith("http")])
+    assert bool(entry.checksum) == bool(entry.unpack or entry.packaged)
+    if entry.checksum:
+        algorithm, _, digest = entry.checksum.partition(":")
+        assert len(digest) == 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size
+    assert not (entry.unpack and entry.packaged)
+
+
+def test_a_set_that_nobody_can_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OSTINATO_DATA", str(tmp_path))
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(DataError, match="`jsb` is not on this machine, and can't be downloaded") as caught:
+        find("jsb", "train")
+    assert caught.value.hint is not None
+    assert "let OSTINATO_DATA name the folder that holds poly_music/JSB_Chorales.npz" in caught.value.hint
+    (tmp_path / "poly_music").mkdir()
+    (tmp_path / "poly_music" / "JSB_Chorales.npz").write_bytes(b"")
+    assert find("jsb", "validation") == tmp_path / "poly_music" / "JSB_Chorales.npz#valid"

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import pytest
 from tests.unit.data.helpers import read, read_same
 
 from ostinato.data import rawfile
+from ostinato.data.rawfile import open_binary
+from ostinato.data.rejects import BadRows
+from ostinato.data.sources import open_source
 from ostinato.errors import DataError
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -115,3 +119,19 @@ def test_a_file_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match=r"can't open `.*a.csv`: Permission denied."):
         read(tmp_path / "a.csv")
+
+
+def test_a_member_of_a_zip_file(tmp_path: Path) -> None:
+    path = tmp_path / "both.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inner/a.csv", "text,label\ngood,1\nbad,0\n")
+        archive.writestr("b.txt", "xyz")
+    source = open_source(tmp_path / "both.zip#inner/a.csv", BadRows())
+    assert source.format == "csv"
+    assert [block.frame.to_dict(as_series=False) for block in source.blocks(["text", "label"])] == [
+        {"text": ["good", "bad"], "label": ["1", "0"]}
+    ]
+    with pytest.raises(DataError, match=r"has no member `c.txt`. It holds: inner/a.csv, b.txt"):
+        open_binary(path, "c.txt")
+    with pytest.raises(DataError, match=r"is an archive\. It holds"):
+        open_binary(path)

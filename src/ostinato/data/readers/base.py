@@ -91,7 +91,7 @@ class Source:
 
     def _bytes(self) -> Iterator[bytes]:
         """The file as UTF-8."""
-        return read_utf8(self.path, self.encoding, self._found)
+        return read_utf8(self.path, self.encoding, self._found, self.part)
 
     def _found(self, encoding: str) -> None:
         self.found_encoding = encoding
