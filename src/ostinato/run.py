@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from torch import nn
 
-from ostinato.data.dataset import Examples, Features
-from ostinato.data.prepare import load_examples, load_stream, prepare
-from ostinato.data.sequences import Ids, Places
-from ostinato.data.sequences import Sequences as Rows
+from ostinato.data.dataset import Features
+from ostinato.data.prepare import examples_of, load_examples, load_stream, prepare
+from ostinato.data.sequences import Ids
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
@@ -100,24 +98,27 @@ class Run:
         given = [rows] if isinstance(rows, str) else list(rows)
         if not given:
             return []
-        return category_of(kind).predict(self.model, self._examples_of(given), self.features, self.device)
+        return category_of(kind).predict(
+            self.model, examples_of(given, self.features, self.recipe), self.features, self.device
+        )
 
-    def _examples_of(self, rows: Sequence[Any]) -> Examples:
-        """Rows given by hand, encoded as a file's would be."""
-        name = str(self.recipe.data.input)
-        columns = {name: self.features.input, **self.features.extra}
-        encoded: dict[str, Rows] = {}
-        for column, feature in columns.items():
-            cells = [row[column] if isinstance(row, Mapping) else row for row in rows]
-            draft = feature.draft(pl.Series(column, cells))
-            empty = np.flatnonzero(draft.lengths == 0).tolist()
-            problems = {**dict.fromkeys(empty, "nothing is left of it after cleaning"), **draft.problems}
-            if problems:
-                first = min(problems)
-                raise RunError(f"row {first + 1}, {str(cells[first])[:60]!r}, can't be used: {problems[first]}.")
-            encoded[column] = cast("Rows", draft.content)
-        extra = {column: encoded[column] for column in self.features.extra}
-        return Examples(encoded[name], None, Places(), np.arange(len(rows)), extra)
+    def predict_file(self, data: str | Path, observer: Observer | None = None) -> list[tuple[str, str, Prediction]]:
+        """A prediction for each row of a file or folder: (file and line, how the row begins, prediction).
+
+        Args:
+            data: a path or a name of the catalogue, with the columns the model reads; a target column is not needed.
+            observer: is told what happens.
+
+        Raises:
+            RunError: for a language model.
+            DataError: for a file that can't be used.
+        """
+        if isinstance(self.model, LanguageModel):
+            raise self._no_rows("predict")
+        without_target = Features(self.features.input, extra=self.features.extra)
+        examples = load_examples(str(data), without_target, self.recipe, (observer or Observer()).note)
+        found = category_of(self.recipe.model.kind).predict(self.model, examples, self.features, self.device)
+        return [(examples.location(row), examples.preview(row), one) for row, one in enumerate(found)]
 
     def evaluate(self, data: str | Path | None = None, observer: Observer | None = None) -> Metrics:
         """Metrics on a file (by default the recipe's `data.test`), scored as validation was.

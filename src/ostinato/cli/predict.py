@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json as json_module
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,28 +18,67 @@ if TYPE_CHECKING:
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    texts: Annotated[list[str] | None, typer.Argument(help="The texts; none: a text a line from stdin.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text.")] = False,
+    rows: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Texts, paths of media files, JSON lists; several columns: JSON objects. None: from stdin."
+        ),
+    ] = None,
+    file: Annotated[str | None, typer.Option("--file", help="Predict every row of a file or folder.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
 ) -> None:
-    """Predict the target of texts."""
-    given = texts or [line.rstrip("\n") for line in sys.stdin if line.strip()]
+    """Predict the target of rows: given here, a row a line on stdin, or in a file."""
+    from ostinato.run import load
+    from ostinato.training.progress import ConsoleObserver
+
+    if file is not None:
+        for place, preview, prediction in load(run).predict_file(file, ConsoleObserver()):
+            _show({"place": place, "input": preview}, place, prediction, json)
+        return
+    given = rows or [line.rstrip("\n") for line in sys.stdin if line.strip()]
     if not given:
         raise DataError(
-            "no text to predict.", hint='ostinato predict RUN "A film I will not forget :)", or a text a line on stdin'
+            "no text to predict.",
+            hint='ostinato predict RUN "A film I will not forget :)", a text a line on stdin, or --file FILE',
         )
-    from ostinato.run import load
+    opened = load(run)
+    cells = [_parsed(row) for row in given] if opened.features.extra else given
+    for text, prediction in zip(given, opened.predict(cells), strict=True):
+        _show({"text": text}, None, prediction, json)
 
-    for text, prediction in zip(given, load(run).predict(given), strict=True):
-        if json:
-            print_json({"text": text, **prediction.to_dict()})
-        else:
-            print_text(_in_words(prediction))
+
+def _parsed(row: str) -> Any:
+    try:
+        return json_module.loads(row)
+    except json_module.JSONDecodeError:
+        return row
+
+
+def _show(named: dict[str, Any], place: str | None, prediction: Prediction, as_json: bool) -> None:
+    if as_json:
+        print_json({**named, **prediction.to_dict()})
+    else:
+        print_text((f"{place}\t" if place else "") + _in_words(prediction))
 
 
 def _in_words(prediction: Prediction) -> str:
+    if prediction.text is not None:
+        return prediction.text
+    if prediction.tags is not None:
+        return " ".join(prediction.tags)
     if prediction.value is not None:
         return format_figure(prediction.value)
+    if prediction.values is not None:
+        return " ".join(_value(value) for value in prediction.values)
     probabilities = prediction.probabilities or {}
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])[:5]
     said = prediction.label if prediction.label is not None else ", ".join(prediction.labels or ()) or "(none)"
     return f"{said}\t" + "  ".join(f"{name} {p:.1%}" for name, p in ranked)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return format_figure(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(part) for part in value) + "]"
+    return str(value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ import polars as pl
 from ostinato.data.arrays import Array, Ids, Offsets
 from ostinato.data.catalog import resolve_path
 from ostinato.data.dataset import Examples, Features, Prepared
-from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
+from ostinato.data.features import Draft, Feature, FeatureBuilder, TrainingPart, make_builder
 from ostinato.data.infer import infer_recipe
 from ostinato.data.places import Places
 from ostinato.data.reading import Reading
@@ -20,7 +21,7 @@ from ostinato.data.sources import Source, open_source
 from ostinato.data.split import split_fold, split_rows
 from ostinato.data.targets import TargetFeature, infer_target
 from ostinato.data.vocabulary import END_ID
-from ostinato.errors import DataError, RecipeError
+from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Component, Recipe, TargetRecipe
 
 Say = Callable[[str], None]
@@ -73,6 +74,51 @@ def load_examples(reference: str, features: Features, recipe: Recipe, say: Say =
     if num_rejected:
         say(f"left out, since they can't be used: {counted(num_rejected, 'row')}")
     return examples
+
+
+def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Examples:
+    """Rows given by hand, encoded as a file's would be.
+
+    Args:
+        rows: cells of the input column, or mappings from column to cell where a model reads several.
+        features: of the run.
+        recipe: of the run.
+
+    Raises:
+        RunError: for a row that lacks a column, or can't be used.
+    """
+    name = str(recipe.data.input)
+    columns = {name: features.input, **features.extra}
+    encoded: dict[str, Sequences] = {}
+    for column, feature in columns.items():
+        cells = [_cell(row, column, list(columns)) for row in rows]
+        draft = feature.draft(pl.Series(column, cells))
+        empty = np.flatnonzero(draft.lengths == 0).tolist()
+        problems = {**dict.fromkeys(empty, "nothing is left of it after cleaning"), **draft.problems}
+        if problems:
+            first = min(problems)
+            raise RunError(f"row {first + 1}, {str(cells[first])[:60]!r}, can't be used: {problems[first]}.")
+        encoded[column] = _final(draft)
+    extra = {column: encoded[column] for column in features.extra}
+    return Examples(encoded[name], None, Places(), np.arange(len(rows)), extra)
+
+
+def _cell(row: Any, column: str, columns: list[str]) -> Any:
+    if isinstance(row, Mapping):
+        if column in row:
+            return row[column]
+        raise RunError(f"a row has no value for `{column}`. Received: {', '.join(map(str, row)) or 'nothing'}.")
+    if len(columns) > 1:
+        raise RunError(
+            f"this model reads several columns: {', '.join(columns)}.", hint="give each row as a mapping by column"
+        )
+    return row
+
+
+def _final(draft: Draft) -> Sequences:
+    if not isinstance(draft.content, Sequences):
+        raise TypeError("a fitted feature must encode for good")
+    return draft.content
 
 
 def load_stream(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Ids:
@@ -231,9 +277,8 @@ def _read_examples(
     lengths: dict[str, list[Offsets]] = {column: [] for column in columns}
     for drafts, keep in reading.drafts():
         for column, draft in drafts.items():
-            if not isinstance(draft.content, Sequences):
-                raise TypeError("a fitted feature must encode for good")
-            kept = draft.content if keep.all() else draft.content.take(np.flatnonzero(keep))
+            content = _final(draft)
+            kept = content if keep.all() else content.take(np.flatnonzero(keep))
             spools[column].add(kept.values)
             lengths[column].append(kept.lengths)
     _announce(source, [], say)
