@@ -73,14 +73,14 @@ def describe(
         return
     encoding = f" · {found['encoding']}" if found["encoding"] else ""
     stdout.print(f"{found['path']}: {found['format']}{encoding} · {found['rows']:,} rows", markup=False)
-    columns = table("column", "values", "distinct", "characters: mean", "longest", "for example")
+    columns = table("column", "values", "distinct", "mean length", "longest", "for example")
     for column in found["columns"]:
         columns.add_row(
             column["name"],
             f"{column['values']:,}",
             column["distinct"],
             f"{column['mean_characters']:,.0f}",
-            f"{column['longest']:,}",
+            f"{column['longest']:,} {column['of']}",
             column["example"],
         )
     stdout.print(columns)

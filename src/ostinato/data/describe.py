@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from ostinato.data.catalog import resolve_path
+from ostinato.data.places import preview_of
 from ostinato.data.rejects import BadRows
 from ostinato.data.sources import open_source
 
@@ -26,11 +27,18 @@ class _Column:
     characters: int = 0
     longest: int = 0
     example: str = ""
+    noun: str = "characters"
     seen: set[str] = field(default_factory=set)
 
     def add(self, cells: pl.Series) -> None:
         there = cells.drop_nulls()
-        lengths = there.str.len_chars()
+        if there.dtype.is_nested():
+            self.noun = "values"
+            lengths = there.list.len()
+            there = preview_of(there)
+        else:
+            there = there.cast(pl.String)
+            lengths = there.str.len_chars()
         self.values += len(there)
         self.characters += int(lengths.sum())
         longest = lengths.max()
@@ -48,6 +56,7 @@ class _Column:
             "distinct": f"over {_MOST_DISTINCT:,}" if many else f"{len(self.seen):,}",
             "mean_characters": self.characters / self.values if self.values else 0.0,
             "longest": self.longest,
+            "of": self.noun,
             "example": self.example,
         }
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ostinato.errors import RecipeError, RunError, ShapeError
 from ostinato.models import Classifier, LanguageModel
-from ostinato.nn import RecurrentStack
+from ostinato.nn import Embedding, RecurrentStack
 from ostinato.training.weights import load_tensors, load_weights, save_tensors, weights_of
 from ostinato.types import Ragged, State
 
@@ -44,6 +44,8 @@ class Case:
         self, module: nn.Module, inputs: Ragged, dtype: torch.dtype, loss: Loss | None = None, seed: int = 0
     ) -> None:
         self.module = deepcopy(module).to(dtype).eval()
+        if inputs.values.is_floating_point():
+            inputs = inputs.with_values(inputs.values.to(dtype))
         self.inputs, self.dtype, self.seed, self._loss = inputs, dtype, seed, loss
         self.wants_bf16 = any(stack.precision == "bf16" for stack in self.stacks)
         self.run_on("reference")
@@ -116,7 +118,7 @@ class Case:
 
 
 class _EncoderCase(Case):
-    """A model that embeds token ids."""
+    """A model that embeds token ids, or reads values by another layer."""
 
     reads_ids = True
 
@@ -172,7 +174,7 @@ def make_case(module: nn.Module, inputs: Ragged, dtype: torch.dtype, loss: Loss 
     """
     if inputs.max_length == 0:
         raise ShapeError(f"`inputs` must hold at least one step. Received: {inputs.num_rows} empty rows.")
-    wants_ids = isinstance(module, Classifier | LanguageModel)
+    wants_ids = isinstance(module, Classifier | LanguageModel) and isinstance(module.encoder.embedding, Embedding)
     if wants_ids == inputs.values.is_floating_point():
         raise ShapeError(
             f"`inputs` of a {type(module).__name__} must be {'token ids, (sum L,)' if wants_ids else 'vectors'}. "

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from ostinato.data.arrays import Ids, Offsets
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.features import TextFeature
 from ostinato.data.prepare import load_examples, load_stream, prepare
 from ostinato.diagnostics.equivalence import verify
 from ostinato.diagnostics.equivalence_cases import Rebuild
@@ -67,8 +66,10 @@ def verify_run(
     """
     if num_rows < 2:
         raise RecipeError(f"`num_rows` must be at least 2, so that lengths differ. Received: {num_rows}.")
-    if not isinstance(model, Classifier | LanguageModel) or not isinstance(features.input, TextFeature):
-        raise RunError(f"only classifiers of text and language models can be verified. `{folder}` is another model.")
+    if not isinstance(model, Classifier | LanguageModel) or features.extra:
+        raise RunError(
+            f"only language models, and classifiers that read one column, can be verified. `{folder}` is another model."
+        )
     device = model.encoder.device
     random = np.random.default_rng(seed)
     if isinstance(model, LanguageModel):

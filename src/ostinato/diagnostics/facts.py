@@ -56,7 +56,7 @@ class Training:
         max_length: `features.input.max_length`.
         truncate: `features.input.truncate`.
         share_cut: of the rows diagnosed on that are `max_length` long; None for a language model.
-        unit: what a step is: `word`, `character`, `subword`.
+        unit: what a step is: `word`, `character`, `frame`.
         clipping: None without a log.
     """
 
@@ -83,17 +83,19 @@ class Training:
         return None if self.carry_state else self.window
 
 
-def training_facts(recipe: Recipe, steps: list[dict[str, Any]], examples: Examples | None) -> Training:
+def training_facts(
+    recipe: Recipe, steps: list[dict[str, Any]], examples: Examples | None, unit: str = "step"
+) -> Training:
     """Collect them.
 
     Args:
         recipe: resolved.
         steps: of the log.
         examples: the rows of a classifier.
+        unit: what a step is called.
     """
     window, reach, carry_state = reach_of(recipe.training.bptt)
-    text = recipe.features.text
-    cut = text.max_length
+    cut: int | None = getattr(recipe.features.input, "max_length", None)
     share = None if examples is None or cut is None else float((examples.sequences.lengths >= cut).mean())
     return Training(
         cell=recipe.model.cell,
@@ -103,9 +105,9 @@ def training_facts(recipe: Recipe, steps: list[dict[str, Any]], examples: Exampl
         reach=reach,
         carry_state=carry_state,
         max_length=cut,
-        truncate=text.truncate,
+        truncate=getattr(recipe.features.input, "truncate", "tail"),
         share_cut=share,
-        unit=(text.unit or "words").removesuffix("s"),
+        unit=unit,
         clipping=clipping_facts(recipe.training.clip, recipe.training.max_norm, steps),
     )
 

@@ -11,7 +11,6 @@ from torch import nn
 
 from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.features import TextFeature
 from ostinato.data.prepare import load_examples, load_stream, prepare
 from ostinato.data.targets import TargetFeature
 from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
@@ -79,17 +78,21 @@ def diagnose_run(
         if value is not None and value < least:
             raise RecipeError(f"`{name}` must be at least {least}. Received: {value}.")
     model, features, recipe = run.model.eval(), run.features, run.recipe
-    if not isinstance(model, Classifier | LanguageModel) or not isinstance(features.input, TextFeature):
-        raise RunError(f"only classifiers of text and language models can be diagnosed: not `{run.folder}`.")
+    if not isinstance(model, Classifier | LanguageModel):
+        raise RunError(
+            f"only classifiers and language models can be diagnosed. `{run.folder}` is a "
+            f"{recipe.model.kind.replace('_', ' ')}."
+        )
+    unit = features.input.step_noun
     steps, _ = read_log(run.folder / "log.jsonl")
     validation = _validation(run, say) if data is None else None
     if isinstance(model, LanguageModel):
         values = load_stream(str(data), features, recipe, say) if validation is None else cast("Ids", validation)
-        facts = training_facts(recipe, steps, None)
+        facts = training_facts(recipe, steps, None, unit)
         found = _language_model(model, values, facts, num_rows, num_steps, seed, documents=features.documents)
     else:
         rows = load_examples(str(data), features, recipe, say) if validation is None else cast("Examples", validation)
-        facts = training_facts(recipe, steps, rows)
+        facts = training_facts(recipe, steps, rows, unit)
         found = _classifier(model, rows, features.row_target, facts, num_rows, num_steps, seed)
     content = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(run.folder / DIAGNOSIS_FILE, content.encode())

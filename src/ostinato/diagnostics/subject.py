@@ -94,14 +94,12 @@ def classifier_subject(
     """A random sample of rows (seeded), and the loss of each; of the recurrent path alone, without n-grams."""
     random = np.random.default_rng(seed)
     rows = np.sort(random.choice(len(examples), size=min(num_rows, len(examples)), replace=False))
-    batch = BucketedBatches(examples, len(rows)).batch(rows)
-    device = model.encoder.device
-    targets = batch.row_targets.to(device)
+    batch = BucketedBatches(examples, len(rows)).batch(rows).to(model.encoder.device)
     with torch.no_grad():
-        inputs = model.encoder.embedding(batch.inputs.to(device))
+        inputs = model.encoder.embedding(batch.inputs)
 
     def loss(output: Ragged) -> Tensor:
-        return row_losses(model.scores(output), targets, target)
+        return row_losses(model.scores(output, batch.extra), batch.row_targets, target)
 
     return Subject(_stacks(model), inputs, loss, per_step=False)
 

@@ -33,7 +33,7 @@ def embed_ids(vocab_size: int, recipe: ModelRecipe, counts: Tensor | None = None
 
 
 class Vectors(nn.Module):
-    """Values that are vectors already: (sum L, C) as float, unchanged.
+    """Values that are vectors already: (sum L, C), integers as floats, else unchanged.
 
     Args:
         num_channels: C.
@@ -45,9 +45,9 @@ class Vectors(nn.Module):
 
     def forward(self, values: ValuesT) -> ValuesT:
         """The same values as floats."""
-        if isinstance(values, Tensor):
-            return values.to(torch.get_default_dtype())
-        return values.with_values(values.values.to(torch.get_default_dtype()))
+        flat = values if isinstance(values, Tensor) else values.values
+        flat = flat if flat.is_floating_point() else flat.to(torch.get_default_dtype())
+        return flat if isinstance(values, Tensor) else values.with_values(flat)
 
 
 def _ids(feature: Any, recipe: ModelRecipe) -> nn.Module:

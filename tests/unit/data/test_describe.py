@@ -18,8 +18,24 @@ def test_a_table(tmp_path: Path) -> None:
     assert said == [f"{path}: not UTF-8, read as Latin-1"]
     assert (found["format"], found["encoding"], found["rows"]) == ("csv", "Latin-1", 3)
     assert found["columns"] == [
-        {"name": "text", "values": 2, "distinct": "2", "mean_characters": 6.0, "longest": 9, "example": "café noir"},
-        {"name": "label", "values": 3, "distinct": "2", "mean_characters": 1.0, "longest": 1, "example": "1"},
+        {
+            "name": "text",
+            "values": 2,
+            "distinct": "2",
+            "mean_characters": 6.0,
+            "longest": 9,
+            "of": "characters",
+            "example": "café noir",
+        },
+        {
+            "name": "label",
+            "values": 3,
+            "distinct": "2",
+            "mean_characters": 1.0,
+            "longest": 1,
+            "of": "characters",
+            "example": "1",
+        },
     ]
     assert found["bad_rows"] == [f"{path}:5: has 1 field, the header has 2"]
 
