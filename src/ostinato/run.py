@@ -272,6 +272,7 @@ def train(
     *,
     input: str | None = None,
     target: str | None = None,
+    extra: Sequence[str] = (),
     recipe: Recipe | str | Path | None = None,
     settings: Settings = (),
     out: str | Path | None = None,
@@ -282,7 +283,8 @@ def train(
     Args:
         data: a file, folder or catalogue name; sets `data.train`.
         input: the column that holds the sequence.
-        target: the column to predict; none: a language model.
+        target: the column to predict; none: a language model, or what the format's usual target is.
+        extra: further columns to read beside the input.
         recipe: a recipe, its file, or the name of a ready one.
         settings: recipe keys to set, `{"model.hidden_size": 64}` or `["model.hidden_size=64"]`.
         out: the run directory; by default `runs/NAME`.
@@ -293,7 +295,12 @@ def train(
         KeyboardInterrupt: after Ctrl-C, with the run directory, once a checkpoint is written.
     """
     mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
-    given = {"data.train": data and str(data), "data.input": input, "data.target": target}
+    given = {
+        "data.train": data and str(data),
+        "data.input": input,
+        "data.target": target,
+        "data.extra": list(extra) or None,
+    }
     mapping = apply_overrides(mapping, _pairs({key: value for key, value in given.items() if value is not None}))
     mapping = apply_overrides(mapping, _pairs(settings))
     section = mapping.get("data")

@@ -16,7 +16,10 @@ Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
 def train(
     data: Annotated[str | None, typer.Argument(help="A file, a folder, or a name of the catalogue (imdb).")] = None,
     input: Annotated[str | None, typer.Option(help="The column that holds the sequence.")] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict; none: a language model.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The column to predict; none: a language model, or the format's usual one.")
+    ] = None,
+    extra: Annotated[list[str] | None, typer.Option(help="A further column to read; may be given again.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe file, or the name of a ready one.")] = None,
     settings: Setting = None,
     out: Annotated[Path | None, typer.Option(help="The run directory; by default runs/NAME.")] = None,
@@ -30,7 +33,7 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Train a model on a file, by a recipe, or both; or go on with an interrupted run."""
-    if resume is not None and (data or recipe or input or target or out):
+    if resume is not None and (data or recipe or input or target or extra or out):
         raise RecipeError(
             "`--resume RUN` goes on with the run's own recipe; it takes only --set and --force-… beside it."
         )
@@ -50,7 +53,14 @@ def train(
             run = runs.resume(resume, settings or [], observer, force_recipe=force_recipe, force_data=force_data)
         else:
             run = runs.train(
-                data, input=input, target=target, recipe=recipe, settings=settings or [], out=out, observer=observer
+                data,
+                input=input,
+                target=target,
+                extra=extra or (),
+                recipe=recipe,
+                settings=settings or [],
+                out=out,
+                observer=observer,
             )
     summary = run.summary
     if json:
