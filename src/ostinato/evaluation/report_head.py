@@ -38,6 +38,7 @@ def sentence(recipe: Recipe, features: Features) -> Section:
     return {
         "kind": target.kind if target else "language_model",
         "input": recipe.data.input or "text",
+        "extra": list(features.extra),
         "target": recipe.data.target,
         "classes": classes[:_MOST_NAMED],
         "num_classes": len(classes),
@@ -105,6 +106,8 @@ def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section
         rows += [(name, about, name) for name, about in getattr(model, "parts", {}).items()]
     elif features.target is not None:
         rows.append(("pooling over time", " + ".join(shape.pooling), "pooling"))
+        if features.extra:
+            rows.append(("further columns", ", ".join(features.extra), "beside"))
         if shape.head_size:
             rows.append(("hidden layer", f"{shape.head_size:,} units, ReLU", "hidden"))
         rows.append(("output", f"{features.row_target.num_outputs:,}", "output"))
