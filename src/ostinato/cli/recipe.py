@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,8 @@ def show(
         ready = table("recipe", "trains")
         for name in ready_recipes():
             loaded = load_recipe(name)
-            ready.add_row(name, f"{loaded.model.cell} on {loaded.data.train}")
+            kind = loaded.model.kind.replace("_", " ")
+            ready.add_row(name, f"{kind}, {loaded.model.cell} on {loaded.data.train}")
         stdout.print(ready)
         return
     path = Path(recipe)
@@ -52,10 +54,13 @@ def init(
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     out: Annotated[Path | None, typer.Option(help="The file to write; by default stdout.")] = None,
 ) -> None:
-    """Begin a recipe: every key with its default and what it means."""
+    """Begin a recipe: every key that means something to this data, with its default and what it means."""
     given = {"data.train": data, "data.input": input, "data.target": target}
     mapping: dict[str, Any] = apply_overrides({}, [f"{k}={v}" for k, v in given.items() if v is not None])
-    text = _commented(build_recipe(mapping), 0)
+    from ostinato.data.prepare import inferred
+
+    recipe = inferred(build_recipe(mapping))
+    text = _commented(recipe, 0, recipe.model.kind)
     if out is None:
         print_text(text, end="")
         return
@@ -66,14 +71,22 @@ def init(
     note(f"wrote {out}; train with: ostinato train --recipe {out}")
 
 
-def _commented(component: BaseModel, depth: int) -> str:
-    """YAML of a component, each key followed by its description."""
+def _commented(component: BaseModel, depth: int, kind: str, section: str = "") -> str:
+    """YAML of a component, each key that means something to the category followed by its description."""
+    from ostinato.data.infer import means_something
+
     lines: list[str] = []
     indent = "  " * depth
     for name, field in type(component).model_fields.items():
         value = getattr(component, name)
+        if not means_something(section, name, kind):
+            continue
         if isinstance(value, BaseModel):
-            lines.append(f"{indent}{name}:\n{_commented(value, depth + 1)}".rstrip("\n"))
+            inner = _commented(value, depth + 1, kind, name)
+            lines.append(f"{indent}{name}:\n{inner}".rstrip("\n") if inner.strip() else f"{indent}{name}: {{}}")
+            continue
+        if isinstance(value, dict):
+            lines.append(f"{indent}{name}: {json.dumps({k: v.model_dump(mode='json') for k, v in value.items()})}")
             continue
         comment = f"  # {field.description}" if field.description else ""
         lines.append(f"{indent}{name}: {_scalar(value)}{comment}")

@@ -55,6 +55,12 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
     return recipe, notes
 
 
+def means_something(section: str, key: str, kind: str) -> bool:
+    """Whether a key of `model` or `training` has a meaning for a category (for any, while it is open: `auto`)."""
+    owners = _ONLY.get(section, {}).get(key)
+    return owners is None or kind == "auto" or kind in owners
+
+
 def _with(recipe: Recipe, section: str, **values: Any) -> Recipe:
     mapping = recipe.model_dump()
     mapping[section] |= values

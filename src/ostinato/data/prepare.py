@@ -65,6 +65,18 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     return prepared
 
 
+def inferred(recipe: Recipe) -> Recipe:
+    """The recipe with its columns, kinds and category settled from the head of its data; nothing is trained on.
+
+    Raises:
+        RecipeError: for a recipe that contradicts itself or the data.
+        DataError: for data that can't be read.
+    """
+    if recipe.data.train is None:
+        return recipe
+    return infer_recipe(recipe, _open(recipe.data.train, recipe, BadRows("skip"), lambda _: None))[0]
+
+
 def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
     """Rows of another file, encoded as the run's training data was. Targets are read if the run has a target."""
     bad_rows = BadRows(recipe.data.on_bad_row)
