@@ -119,7 +119,7 @@ def test_nothing_left_after_cleaning(cli: Cli, tmp_path: Path, rows: list[str], 
     path = _write(tmp_path, [*rows, json.dumps({"text": "<br /> ...", "label": "pos"})])
     result = cli("train", path, "--input", "text", "--target", "label", "--out", "run2", *TINY)
     _refused(result, "rows.jsonl:41: nothing is left of the text after cleaning", "data.on_bad_row=skip")
-    _refused(cli("predict", "run", "..."), "nothing is left of text 1, '...', after cleaning")
+    _refused(cli("predict", "run", "..."), "row 1, '...', can't be used: nothing is left of it after cleaning")
 
 
 def test_a_row_of_two_million_characters(cli: Cli, tmp_path: Path, rows: list[str]) -> None:

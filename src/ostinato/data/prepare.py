@@ -106,7 +106,8 @@ def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Exam
         cells = [_cell(row, column, list(columns)) for row in rows]
         draft = feature.draft(pl.Series(column, cells))
         empty = np.flatnonzero(draft.lengths == 0).tolist()
-        problems = {**dict.fromkeys(empty, "nothing is left of it after cleaning"), **draft.problems}
+        reason = "nothing is left of it after cleaning" if feature.kind == "text" else "it is empty"
+        problems = {**dict.fromkeys(empty, reason), **draft.problems}
         if problems:
             first = min(problems)
             raise RunError(f"row {first + 1}, {str(cells[first])[:60]!r}, can't be used: {problems[first]}.")
