@@ -8,6 +8,8 @@ from pathlib import Path
 from ostinato.data.rawfile import COMPRESSED
 from ostinato.data.readers import (
     DelimitedSource,
+    FastaSource,
+    FastqSource,
     FolderSource,
     JsonLinesSource,
     ParquetSource,
@@ -15,6 +17,7 @@ from ostinato.data.readers import (
     TabSource,
     TextSource,
 )
+from ostinato.data.readers.fasta import FASTA_SUFFIXES, FASTQ_SUFFIXES
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
 
@@ -22,7 +25,7 @@ __all__ = ["Source", "detect_format", "open_source"]
 
 _SOURCES: dict[str, type[Source]] = {
     cls.format: cls for cls in (DelimitedSource, TabSource, JsonLinesSource, ParquetSource, TextSource, FolderSource)
-}
+} | {cls.format: cls for cls in (FastaSource, FastqSource)}
 _SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -33,7 +36,11 @@ _SUFFIXES = {
     ".txt": "text",
     ".text": "text",
     ".md": "text",
+    **dict.fromkeys(FASTA_SUFFIXES, "fasta"),
+    **dict.fromkeys(FASTQ_SUFFIXES, "fastq"),
 }
+_FILE_OR_FOLDER = ("fasta", "fastq")
+"""Formats whose files may stand in a folder, one a class."""
 
 
 def open_source(path: Path, bad_rows: BadRows, *, format: str = "auto", encoding: str = "auto") -> Source:
@@ -50,7 +57,7 @@ def open_source(path: Path, bad_rows: BadRows, *, format: str = "auto", encoding
         raise DataError(f"no such file or folder: `{path}`.", hint=_nearest_file(path))
     if format == "auto":
         format = detect_format(Path(part) if part and path.suffix.lower() == ".zip" else path)
-    if (format == "folder") != path.is_dir():
+    if format not in _FILE_OR_FOLDER and (format == "folder") != path.is_dir():
         raise DataError(f"`{path}` is {'a folder' if path.is_dir() else 'a file'}; `data.format` says {format}.")
     if format == "parquet" and path.suffix.lower() in COMPRESSED:
         raise DataError(f"`{path}` is a compressed Parquet file; Parquet compresses inside.", hint="unpack it first")
@@ -62,7 +69,7 @@ def open_source(path: Path, bad_rows: BadRows, *, format: str = "auto", encoding
 def detect_format(path: Path) -> str:
     """The format by suffix (`.gz`, `.bz2`, `.xz` looked through). Raises `DataError` if it is not known."""
     if path.is_dir():
-        return "folder"
+        return _format_of_folder(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
@@ -73,6 +80,17 @@ def detect_format(path: Path) -> str:
             hint="name it: --set data.format=text",
         )
     return _SUFFIXES[suffixes[-1]]
+
+
+def _format_of_folder(path: Path) -> str:
+    """By the files in it: one of those that may stand in a folder, else texts."""
+    suffixes = {
+        Path(file.name.removesuffix(file.suffix)).suffix if file.suffix in COMPRESSED else file.suffix
+        for file in path.iterdir()
+        if file.is_file()
+    }
+    known = {_SUFFIXES.get(suffix.lower()) for suffix in suffixes}
+    return next((format for format in _FILE_OR_FOLDER if format in known), "folder")
 
 
 def _nearest_file(path: Path) -> str | None:

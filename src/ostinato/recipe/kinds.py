@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from ostinato.recipe.base import Component, PositiveInt
 
@@ -56,15 +58,42 @@ class NotesRecipe(Component):
 
 
 class DnaRecipe(Component):
-    """Nucleotides."""
+    """Nucleotides: overlapping k-mers."""
 
     kind: Literal["dna"] = "dna"
+    k: Annotated[PositiveInt, Field(le=8)] = Field(1, description="letters of a step; above 4 only as ids")
+    encoding: Literal["shares", "one_hot", "ids"] = Field(
+        "shares",
+        description="shares: 4^k numbers, R is half A, half G; one_hot: the same, but zeros where a letter is "
+        "ambiguous; ids: an embedding, <unk> where one is",
+    )
+    reverse_complement: bool = Field(False, description="the other strand beside, in its own direction; not with ids")
+
+    @model_validator(mode="after")
+    def _check(self) -> DnaRecipe:
+        if self.encoding != "ids" and self.k > 4:
+            raise ValueError(f"`k` must be at most 4 unless `encoding` is ids. Received: {self.k}.")
+        if self.encoding == "ids" and self.reverse_complement:
+            raise ValueError("`reverse_complement` has no meaning where `encoding` is ids. Received: true.")
+        return self
 
 
 class ProteinRecipe(Component):
     """Amino acids."""
 
     kind: Literal["protein"] = "protein"
+    encoding: Literal["ids", "shares"] = Field(
+        "ids", description="ids: an embedding of 20 and X; shares: 20 numbers, B is half D, half N"
+    )
+    scales: bool = Field(
+        False, description="shares: hydropathy, volume, charge, preference for helix and strand beside them"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> ProteinRecipe:
+        if self.scales and self.encoding == "ids":
+            raise ValueError("`scales` has no meaning where `encoding` is ids. Received: true.")
+        return self
 
 
 class CategoryRecipe(Component):

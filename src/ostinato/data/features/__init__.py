@@ -13,7 +13,9 @@ from ostinato.data.features.base import (
     TrainingPart,
 )
 from ostinato.data.features.category import CategoryFeature
+from ostinato.data.features.dna import DnaFeature
 from ostinato.data.features.numbers import NumbersFeature
+from ostinato.data.features.protein import ProteinFeature
 from ostinato.data.features.text import TextFeature, TextFeatureBuilder
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, TextRecipe
@@ -34,6 +36,8 @@ __all__ = [
 
 FITTED: dict[str, type[FittedFeature]] = {
     "category": CategoryFeature,
+    "dna": DnaFeature,
+    "protein": ProteinFeature,
     "numbers": NumbersFeature,
 }
 """Every kind but text, by name."""

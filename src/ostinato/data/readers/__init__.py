@@ -2,6 +2,7 @@
 
 from ostinato.data.readers.base import Source
 from ostinato.data.readers.delimited import DelimitedSource, TabSource
+from ostinato.data.readers.fasta import FastaSource, FastqSource
 from ostinato.data.readers.folder import FolderSource
 from ostinato.data.readers.jsonl import JsonLinesSource
 from ostinato.data.readers.parquet import ParquetSource
@@ -9,6 +10,8 @@ from ostinato.data.readers.text import TextSource
 
 __all__ = [
     "DelimitedSource",
+    "FastaSource",
+    "FastqSource",
     "FolderSource",
     "JsonLinesSource",
     "ParquetSource",

@@ -1,0 +1,164 @@
+"""Nucleotides: overlapping k-mers as integers, or as vectors in which a doubtful letter is shares of what it may be."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ostinato.data.arrays import Array, Ids, Offsets
+from ostinato.data.features.base import Draft, FittedFeature
+from ostinato.data.features.letters import codes_of, illegal
+from ostinato.data.sequences import Sequences
+from ostinato.data.vocabulary import SPECIAL, UNK_ID
+from ostinato.recipe.kinds import DnaRecipe
+
+BASES = "ACGT"
+IUPAC = {
+    "A": "A",
+    "C": "C",
+    "G": "G",
+    "T": "T",
+    "R": "AG",
+    "Y": "CT",
+    "S": "CG",
+    "W": "AT",
+    "K": "GT",
+    "M": "AC",
+    "B": "CGT",
+    "D": "AGT",
+    "H": "ACT",
+    "V": "ACG",
+    "N": "ACGT",
+}
+"""What each letter may stand for (NC-IUB 1984, Nucleic Acids Research 13:3021-3030, 1985)."""
+_LETTERS = "".join(IUPAC)
+_FRACTIONS = np.asarray([[(b in may) / len(may) for b in BASES] for may in IUPAC.values()], dtype=np.float32)
+_COMPLEMENT = np.asarray(
+    [
+        [set(other) for other in IUPAC.values()].index({BASES[3 - BASES.index(b)] for b in may})
+        for may in IUPAC.values()
+    ],
+    dtype=np.uint8,
+)
+
+
+class DnaFeature(FittedFeature):
+    """A row of L letters becomes L - k + 1 overlapping k-mers, one a step. Case is folded, U read as T.
+
+    `encoding: shares`: the outer product of the letters' shares, 4^k numbers that sum to 1; R (A or G) is
+    (½, 0, ½, 0). `one_hot`: the same, but a k-mer with a letter other than A, C, G, T is zero everywhere. `ids`: one
+    integer a k-mer, and such a one is `<unk>`. `reverse_complement`: the other strand, read in its own direction,
+    stands beside: 2·4^k numbers a step.
+
+    Args:
+        recipe: of the feature.
+        counts: (V,) how often training rows held each integer (ids).
+    """
+
+    def __init__(self, recipe: DnaRecipe, counts: Array) -> None:
+        self.recipe, self.counts = recipe, counts
+        self.form = "ids" if recipe.encoding == "ids" else "vectors"  # type: ignore[misc]
+
+    @property
+    def step_noun(self) -> str:
+        """Nucleotides, or k-mers."""
+        return "nucleotide" if self.recipe.k == 1 else f"{self.recipe.k}-mer"
+
+    @property
+    def vocab_size(self) -> int:
+        """4^k and the special tokens."""
+        return int(len(SPECIAL) + 4**self.recipe.k)
+
+    @property
+    def value_shape(self) -> tuple[int, ...]:
+        """() for ids, (4^k,) or with the other strand (2·4^k,) for vectors."""
+        return () if self.form == "ids" else (4**self.recipe.k * (1 + self.recipe.reverse_complement),)
+
+    @classmethod
+    def read(cls, recipe: DnaRecipe, cells: pl.Series) -> Draft:
+        """Windows of k letter codes, (sum L, k) or (sum L, 2k), uint8."""
+        letters = cells.cast(pl.String).str.strip_chars().str.to_uppercase().str.replace_all("U", "T", literal=True)
+        codes, lengths = codes_of(letters, _LETTERS)
+        rows = Sequences.from_lengths(codes, lengths)
+        problems = illegal(rows, letters, "no nucleotide", f"nucleotides are {_LETTERS} and U")
+        kept = np.maximum(lengths - recipe.k + 1, 0)
+        for row in np.flatnonzero((kept == 0) & (lengths > 0)).tolist():
+            problems.setdefault(row, f"has {lengths[row]} letters, fewer than k = {recipe.k}")
+        kept[list(problems)] = 0
+        starts = np.repeat(rows.offsets[:-1], kept) + _within(kept)
+        windows = codes[starts[:, None] + np.arange(recipe.k)]
+        if recipe.reverse_complement:
+            mirrored = np.repeat(rows.offsets[1:] - recipe.k, kept) - _within(kept)
+            other = _COMPLEMENT[codes[mirrored[:, None] + np.arange(recipe.k)[::-1]]]
+            windows = np.concatenate([windows, other], axis=1)
+        return Draft(kept, Sequences.from_lengths(windows, kept), problems)
+
+    @classmethod
+    def fit(cls, recipe: DnaRecipe, values: Array) -> DnaFeature:
+        """Counts of k-mers in training rows; vectors need none."""
+        size = len(SPECIAL) + 4**recipe.k
+        if recipe.encoding != "ids":
+            return cls(recipe, np.zeros(0, dtype=np.int64))
+        return cls(recipe, np.bincount(_ids(values), minlength=size))
+
+    def transform(self, values: Array) -> Array:
+        """int32 (n,), or float32 (n, C)."""
+        if self.form == "ids":
+            return _ids(values)
+        k = self.recipe.k
+        strands = [values[:, :k], values[:, k:]] if self.recipe.reverse_complement else [values]
+        return np.concatenate([self._vectors(strand) for strand in strands], axis=1)
+
+    def _vectors(self, windows: Array) -> Array:
+        table = self._shares
+        found = table[windows[:, 0]]
+        for place in range(1, windows.shape[1]):
+            found = (found[:, :, None] * table[windows[:, place]][:, None, :]).reshape(len(found), -1)
+        return found
+
+    @cached_property
+    def _shares(self) -> Array:
+        shares = _FRACTIONS.copy()
+        if self.recipe.encoding == "one_hot":
+            shares[len(BASES) :] = 0.0
+        return shares
+
+    def decode(self, values: Array) -> str:
+        """The letters of one row; `?` where it can't be told."""
+        if self.form == "ids":
+            kmers = [_kmer(int(value) - len(SPECIAL), self.recipe.k) for value in values]
+        else:
+            size = 4**self.recipe.k
+            kmers = [_kmer(int(np.argmax(v[:size])) if v.max() > 0.5 else -1, self.recipe.k) for v in values]
+        return "".join(kmer[0] for kmer in kmers[:-1]) + kmers[-1] if kmers else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts of the integers."""
+        return {"recipe": self.recipe.model_dump(mode="json"), "counts": self.counts.tolist()}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> DnaFeature:
+        """The inverse of `to_dict`."""
+        return cls(DnaRecipe.model_validate(saved["recipe"]), np.asarray(saved["counts"], dtype=np.int64))
+
+
+def _ids(windows: Array) -> Ids:
+    """Integers of windows of letter codes."""
+    k = windows.shape[1]
+    places = windows.astype(np.int64) @ (4 ** np.arange(k - 1, -1, -1))
+    clear = (windows < len(BASES)).all(axis=1)
+    return np.where(clear, places + len(SPECIAL), UNK_ID).astype(np.int32)
+
+
+def _kmer(number: int, k: int) -> str:
+    if number < 0:
+        return "?" * k
+    return "".join(BASES[number // 4**place % 4] for place in range(k - 1, -1, -1))
+
+
+def _within(lengths: Offsets) -> Offsets:
+    ends = np.cumsum(lengths)
+    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
