@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
-from ostinato.data.features import TextFeature
+from ostinato.data.features import Feature, TextFeature
+from ostinato.errors import RecipeError
 from ostinato.models.beside import BesideInputs
 from ostinato.models.classifier import Classifier
 from ostinato.models.inputs import input_layer
 from ostinato.models.language_model import LanguageModel
+from ostinato.models.seq2seq import Seq2Seq
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 
-__all__ = ["BUILDERS", "Classifier", "LanguageModel", "RowModel", "build_model"]
+__all__ = ["BUILDERS", "Classifier", "LanguageModel", "RowModel", "Seq2Seq", "build_model", "ids_target"]
 
 
 @runtime_checkable
@@ -41,9 +43,28 @@ def _language_model(recipe: ModelRecipe, features: Features) -> nn.Module:
     return LanguageModel(recipe, features.text.vocab_size, torch.from_numpy(features.text.counts))
 
 
+def _seq2seq(recipe: ModelRecipe, features: Features) -> nn.Module:
+    target = ids_target(features, recipe)
+    counts = torch.from_numpy(target.counts)
+    return Seq2Seq(recipe, input_layer(features.input, recipe), target.vocab_size, counts)
+
+
+def ids_target(features: Features, recipe: ModelRecipe) -> Any:
+    """The target's feature, which must be a sequence of ids of a vocabulary. Raises `RecipeError` if it is not."""
+    target = features.target
+    if not isinstance(target, Feature) or target.form != "ids":
+        kind = target.kind if target is not None else "none"
+        raise RecipeError(
+            f"`features.target.kind` must be a sequence of tokens for a {recipe.kind}. Received: {kind!r}.",
+            hint="--set features.target.kind=text",
+        )
+    return target
+
+
 BUILDERS: dict[str, Callable[[ModelRecipe, Features], nn.Module]] = {
     "classifier": _classifier,
     "language_model": _language_model,
+    "seq2seq": _seq2seq,
 }
 """By `model.kind`."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ostinato.recipe.base import Component, Count, Positive, PositiveInt, Probability, no_bool
+from ostinato.recipe.base import Component, Count, NonNegative, Positive, PositiveInt, Probability, no_bool
 
 Pooling = Literal["last", "mean", "max", "attention"]
 Kind = Literal["auto", "classifier", "language_model", "tagger", "seq2seq", "conditional", "next_step", "forecaster"]
@@ -21,7 +21,31 @@ class TaggerRecipe(Component):
 
 
 class DecoderRecipe(Component):
-    """What writes a sequence (`model.kind: seq2seq, conditional`)."""
+    """What writes a sequence (`model.kind: seq2seq, conditional`). Its cell is `model.cell`."""
+
+    attention: Literal["none", "bahdanau", "luong"] = Field(
+        "luong", description="seq2seq: what it reads of the source at each step; bahdanau: additive"
+    )
+    score: Literal["dot", "general", "concat"] = Field("general", description="attention: luong: how two states match")
+    attention_size: Count = Field(0, description="units of an additive score; 0: the decoder's hidden_size")
+    input_feeding: bool = Field(
+        False, description="each step reads what attention made of the one before; slow: trained step by step"
+    )
+    bridge: Literal["linear", "sum", "copy"] = Field(
+        "linear", description="encoder's final states to the first ones; sum, copy (side by side): of both directions"
+    )
+    num_layers: PositiveInt | None = Field(None, description="none: as many as the encoder")
+    hidden_size: PositiveInt | None = Field(None, description="none: model.hidden_size")
+    embedding_dim: PositiveInt | None = Field(None, description="none: model.embedding_dim")
+    scheduled_sampling: Probability = Field(
+        0.0, description="in training, share of inputs that are the model's own last words in place of the true ones"
+    )
+    scheduled_sampling_steps: PositiveInt = Field(10_000, description="steps until that share is reached, linearly")
+    beam_size: PositiveInt = Field(5, description="sequences kept while writing; 1: greedy")
+    length_penalty: NonNegative = Field(
+        0.6, description="exponent a of ((5 + length) / 6)^a, which log-probabilities are divided by"
+    )
+    max_new_tokens: PositiveInt = Field(100, description="longest sequence written")
 
 
 class NextStepRecipe(Component):
