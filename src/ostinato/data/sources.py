@@ -12,12 +12,16 @@ from ostinato.data.readers import (
     FastqSource,
     FolderSource,
     JsonLinesSource,
+    MidiSource,
     ParquetSource,
+    PianoRollSource,
     Source,
     TabSource,
     TextSource,
 )
 from ostinato.data.readers.fasta import FASTA_SUFFIXES, FASTQ_SUFFIXES
+from ostinato.data.readers.parallel import PairsSource, ParallelSource, is_parallel
+from ostinato.data.readers.pianoroll import MIDI_SUFFIXES
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
 
@@ -25,7 +29,8 @@ __all__ = ["Source", "detect_format", "open_source"]
 
 _SOURCES: dict[str, type[Source]] = {
     cls.format: cls for cls in (DelimitedSource, TabSource, JsonLinesSource, ParquetSource, TextSource, FolderSource)
-} | {cls.format: cls for cls in (FastaSource, FastqSource)}
+} | {cls.format: cls for cls in (FastaSource, FastqSource, PianoRollSource, MidiSource)}
+_SOURCES |= {cls.format: cls for cls in (ParallelSource, PairsSource)}
 _SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -36,15 +41,21 @@ _SUFFIXES = {
     ".txt": "text",
     ".text": "text",
     ".md": "text",
+    ".npz": "pianoroll",
+    **dict.fromkeys(MIDI_SUFFIXES, "midi"),
     **dict.fromkeys(FASTA_SUFFIXES, "fasta"),
     **dict.fromkeys(FASTQ_SUFFIXES, "fastq"),
 }
-_FILE_OR_FOLDER = ("fasta", "fastq")
+_FILE_OR_FOLDER = ("fasta", "fastq", "midi")
 """Formats whose files may stand in a folder, one a class."""
 
 
-def open_source(path: Path, bad_rows: BadRows, *, format: str = "auto", encoding: str = "auto") -> Source:
+def open_source(
+    path: Path, bad_rows: BadRows, *, format: str = "auto", encoding: str = "auto", header: tuple[str, ...] = ()
+) -> Source:
     """The reader for `path`; `FILE#PART` reads one table of a file that holds several.
+
+    `header` names the columns of a CSV or TSV file that has none.
 
     Raises:
         DataError: if it does not exist or its format is not known.
@@ -63,7 +74,9 @@ def open_source(path: Path, bad_rows: BadRows, *, format: str = "auto", encoding
         raise DataError(f"`{path}` is a compressed Parquet file; Parquet compresses inside.", hint="unpack it first")
     if format not in _SOURCES:
         raise DataError(f"no reader for the format {format}. There are: {', '.join(_SOURCES)}.")
-    return _SOURCES[format](path, bad_rows, encoding, part=part)
+    if header and format not in ("csv", "tsv"):
+        raise DataError(f"`data.header` has no meaning for the format {format}. Received: {', '.join(header)}.")
+    return _SOURCES[format](path, bad_rows, encoding, part=part, header=header)
 
 
 def detect_format(path: Path) -> str:
@@ -74,6 +87,8 @@ def detect_format(path: Path) -> str:
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     if not suffixes or suffixes[-1] not in _SUFFIXES:
+        if is_parallel(path):
+            return "parallel"
         raise DataError(
             f"can't tell the format of `{path}` from its name. "
             f"Known: {', '.join(_SUFFIXES)} (also with .gz, .bz2, .xz).",

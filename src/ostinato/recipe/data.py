@@ -21,8 +21,10 @@ Format = Literal[
     "fasta",
     "fastq",
     "parallel",
+    "pairs",
     "media",
     "pianoroll",
+    "midi",
     "idx",
     "ucr",
     "ts",
@@ -43,6 +45,7 @@ class DataRecipe(Component):
     encoding: Literal["auto", "utf-8", "latin-1"] = Field(
         "auto", description="auto: UTF-8 (with or without BOM) or Latin-1"
     )
+    header: tuple[str, ...] = Field((), description="names of the columns of a CSV or TSV file that has no header")
     input: str | None = Field(None, description="the column that holds the sequence")
     extra: tuple[str, ...] = Field((), description="further columns that are read beside the input")
     target: str | None = Field(None, description="the column to predict; none for a language model")
@@ -56,5 +59,8 @@ class DataRecipe(Component):
     test_where: str | None = Field(None, description="which rows of `test` are taken, as SQL")
     fold: tuple[PositiveInt, PositiveInt] | None = Field(
         None, description="[3, 10]: validation is the third of ten parts of the rows, in place of the share"
+    )
+    distinct: bool = Field(
+        False, description="rows equal in `input` to an earlier one are left out, before anything is split"
     )
     split_seed: Count = Field(1, description="seed of the train/validation split")
