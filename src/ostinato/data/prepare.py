@@ -11,6 +11,7 @@ import polars as pl
 from ostinato.data.arrays import Array, Ids, Offsets
 from ostinato.data.catalog import resolve_path
 from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.distinct import Distinct
 from ostinato.data.features import Draft, Feature, FeatureBuilder, TrainingPart, make_builder
 from ostinato.data.infer import infer_recipe
 from ostinato.data.places import Places
@@ -48,9 +49,14 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     builders = _builders(recipe)
     plain = recipe.data.target if isinstance(recipe.features.target, TargetRecipe) else None
     reading = Reading(source, recipe, builders, plain, recipe.data.group, recipe.data.where)
+    if recipe.data.distinct:
+        reading.distinct = Distinct(str(recipe.data.input), recipe.data.target)
     for drafts, keep in reading.drafts():
         for name, builder in builders.items():
             builder.add(drafts[name], keep)
+    for note in reading.distinct.notes() if reading.distinct else ():
+        say(note)
+        notes.append(note)
     _announce(source, notes, say)
     bad_rows.settle()
     if len(reading.places) == 0:
@@ -168,7 +174,8 @@ def _open(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source
     path = resolve_path(reference, say)
     data = recipe.data
     same = data.format == "auto" or reference == data.train
-    return open_source(path, bad_rows, format=data.format if same else "auto", encoding=data.encoding)
+    format = data.format if same else "auto"
+    return open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header)
 
 
 def _rejected_hint(bad_rows: BadRows) -> str | None:

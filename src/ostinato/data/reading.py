@@ -11,6 +11,7 @@ import polars as pl
 
 from ostinato.data.arrays import Mask
 from ostinato.data.blocks import Block
+from ostinato.data.distinct import Distinct
 from ostinato.data.features import Draft
 from ostinato.data.places import Places, preview_of
 from ostinato.data.sources import Source
@@ -35,8 +36,8 @@ class Reading:
 
     drafters: what decodes the column of each sequence or further input, by column; cells_of: a column of plain cells
     that are kept as they are (a target that is one value a row); group: a column that is kept for splitting; where:
-    rows to take, as SQL. `places`: where the good rows stood; `cells`: the plain cells; `groups`: values of `group`;
-    `num_characters`: of all texts read.
+    rows to take, as SQL; distinct: what leaves rows out that it has seen. `places`: where the good rows stood; `cells`:
+    the plain cells; `groups`: values of `group`; `num_characters`: of all texts read.
     """
 
     source: Source
@@ -45,6 +46,7 @@ class Reading:
     cells_of: str | None = None
     group: str | None = None
     where: str | None = None
+    distinct: Distinct | None = None
     places: Places = field(default_factory=Places)
     cells: list[pl.Series] = field(default_factory=list)
     groups: list[pl.Series] = field(default_factory=list)
@@ -60,6 +62,8 @@ class Reading:
                 continue
             drafts = {name: drafter.draft(block.frame[name]) for name, drafter in self.drafters.items()}
             keep = self._good(block, drafts)
+            if self.distinct is not None:
+                keep = self.distinct.keep(block, keep)
             cells = block.frame[input_name]
             if cells.dtype == pl.String:
                 self.num_characters += int(cells.str.len_chars().sum())

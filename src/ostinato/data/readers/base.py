@@ -38,6 +38,8 @@ class Source:
     """The column that is predicted where a recipe names none."""
     part: str | None = None
     """What of the file is read, where it holds several tables: `train` of `music.npz#train`."""
+    header: tuple[str, ...] = ()
+    """Names of columns, where the file names none."""
 
     def kind_of(self, column: str) -> str | None:
         """The kind of feature (`features.*.kind`) that a column is by the format alone; None: its cells must say."""
@@ -45,7 +47,7 @@ class Source:
 
     def sample(self, columns: Sequence[str]) -> pl.DataFrame:
         """The first block, to see what columns hold; its bad rows are not recorded."""
-        other = type(self)(self.path, BadRows("skip"), self.encoding, part=self.part)
+        other = type(self)(self.path, BadRows("skip"), self.encoding, part=self.part, header=self.header)
         for block in other.blocks(columns):
             return block.frame
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))

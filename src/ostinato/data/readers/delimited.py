@@ -1,4 +1,4 @@
-"""CSV and TSV (RFC 4180: quotes, doubled quotes, newlines inside quotes); the first row is the header."""
+"""CSV and TSV (RFC 4180: quotes, doubled quotes, newlines inside quotes); a header, or the recipe names the columns."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class DelimitedSource(Source):
     separator = ","
 
     def _read_columns(self) -> list[str]:
+        if self.header:
+            return list(self.header)
         for records in self._records(self._ends, glance=True):
             filled = records.keep(_filled(records))
             if len(filled):
@@ -40,7 +42,7 @@ class DelimitedSource(Source):
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """Which records are good is settled here; polars parses those, and where it doesn't agree, each is split."""
-        names: list[str] = []
+        names = list(self.header)
         for records in self._records(self._ends):
             records = records.keep(_filled(records))
             if not names and len(records):
