@@ -6,25 +6,33 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.recipe.base import Component, PositiveInt
+from ostinato.recipe.base import Component, Count, PositiveInt
 
 
 class TokensRecipe(Component):
     """Lists of words that somebody has split (CoNLL): each word an integer."""
 
     kind: Literal["tokens"] = "tokens"
-    case: Literal["fold", "keep"] = "fold"
-    digits: Literal["keep", "zero"] = "keep"
-    min_frequency: PositiveInt = 1
-    max_size: PositiveInt | None = None
-    characters: bool = False
-    max_word_length: PositiveInt = 24
+    case: Literal["fold", "keep"] = Field(
+        "fold", description="fold: `The` and `the` are one word (characters see both)"
+    )
+    digits: Literal["keep", "zero"] = Field("keep", description="zero: every digit of a word is read as 0")
+    min_frequency: PositiveInt = Field(1, description="rarer words become <unk>")
+    max_size: PositiveInt | None = Field(None, description="words kept, the most frequent first")
+    characters: bool = Field(False, description="the model reads the characters of each word, too (`model.characters`)")
+    max_word_length: Annotated[int, Field(ge=2)] = Field(
+        24, description="characters: a longer word keeps its first and last ones, half each"
+    )
 
 
 class TagsRecipe(Component):
     """A label for each step (target only)."""
 
     kind: Literal["tags"] = "tags"
+    split: Literal["blanks", "characters"] | None = Field(
+        None, description="how a cell that is text holds tags: words, or single letters; none: as the input is cut"
+    )
+    ignore: tuple[str, ...] = Field((), description="tags that are neither learnt nor scored, such as `-` for unknown")
 
 
 class SeriesRecipe(Component):
@@ -52,9 +60,23 @@ class ImageRecipe(Component):
 
 
 class NotesRecipe(Component):
-    """Frames of notes that sound at the same time."""
+    """Frames of notes that sound at the same time: a piano roll, lists of MIDI pitches, or a MIDI file."""
 
     kind: Literal["notes"] = "notes"
+    lowest: Count = Field(21, le=127, description="the lowest MIDI pitch there may be; 21: a piano's first key")
+    highest: Count = Field(108, le=127, description="the highest MIDI pitch there may be; 108: a piano's last key")
+    frames_per_beat: PositiveInt = Field(
+        4, le=480, description="frames a quarter note has: the grid MIDI files are read on and music is written on"
+    )
+    transpose: Count = Field(
+        0, le=24, description="next_step: each training piece is moved by up to so many semitones, anew at every step"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> NotesRecipe:
+        if self.highest < self.lowest:
+            raise ValueError(f"`highest` must be at least `lowest` ({self.lowest}). Received: {self.highest}.")
+        return self
 
 
 class DnaRecipe(Component):

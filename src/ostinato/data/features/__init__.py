@@ -14,6 +14,7 @@ from ostinato.data.features.base import (
 )
 from ostinato.data.features.category import CategoryFeature
 from ostinato.data.features.dna import DnaFeature
+from ostinato.data.features.notes import NotesFeature
 from ostinato.data.features.numbers import NumbersFeature
 from ostinato.data.features.protein import ProteinFeature
 from ostinato.data.features.text import TextFeature, TextFeatureBuilder
@@ -39,6 +40,7 @@ FITTED: dict[str, type[FittedFeature]] = {
     "dna": DnaFeature,
     "protein": ProteinFeature,
     "numbers": NumbersFeature,
+    "notes": NotesFeature,
 }
 """Every kind but text, by name."""
 

@@ -6,6 +6,7 @@ from ostinato.data.readers.fasta import FastaSource, FastqSource
 from ostinato.data.readers.folder import FolderSource
 from ostinato.data.readers.jsonl import JsonLinesSource
 from ostinato.data.readers.parquet import ParquetSource
+from ostinato.data.readers.pianoroll import MidiSource, PianoRollSource
 from ostinato.data.readers.text import TextSource
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "FastqSource",
     "FolderSource",
     "JsonLinesSource",
+    "MidiSource",
     "ParquetSource",
+    "PianoRollSource",
     "Source",
     "TabSource",
     "TextSource",
