@@ -90,6 +90,11 @@ class DnaRecipe(Component):
         "ambiguous; ids: an embedding, <unk> where one is",
     )
     reverse_complement: bool = Field(False, description="the other strand beside, in its own direction; not with ids")
+    positions: Annotated[Count, Field(le=64)] = Field(
+        0,
+        description="that many numbers more a step, which say where in its row it stands: for windows cut around a "
+        "site; not with ids",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> DnaRecipe:
@@ -97,6 +102,10 @@ class DnaRecipe(Component):
             raise ValueError(f"`k` must be at most 4 unless `encoding` is ids. Received: {self.k}.")
         if self.encoding == "ids" and self.reverse_complement:
             raise ValueError("`reverse_complement` has no meaning where `encoding` is ids. Received: true.")
+        if self.encoding == "ids" and self.positions:
+            raise ValueError(f"`positions` has no meaning where `encoding` is ids. Received: {self.positions}.")
+        if self.positions == 1:
+            raise ValueError("`positions` must be 0, or at least 2. Received: 1.")
         return self
 
 

@@ -35,6 +35,7 @@ IUPAC = {
 }
 """What each letter may stand for (NC-IUB 1984, Nucleic Acids Research 13:3021-3030, 1985)."""
 _LETTERS = "".join(IUPAC)
+_LAST_PLACE = 255
 _FRACTIONS = np.asarray([[(b in may) / len(may) for b in BASES] for may in IUPAC.values()], dtype=np.float32)
 _COMPLEMENT = np.asarray(
     [
@@ -52,6 +53,10 @@ class DnaFeature(FittedFeature):
     (½, 0, ½, 0). `one_hot`: the same, but a k-mer with a letter other than A, C, G, T is zero everywhere. `ids`: one
     integer a k-mer, and such a one is `<unk>`. `reverse_complement`: the other strand, read in its own direction,
     stands beside: 2·4^k numbers a step.
+
+    `positions: n` puts beside each step where in its row it stands, u from 0 to 1, as n bumps
+    `exp(-(u - c_j)² (n - 1)² / 2)` whose centres c_j go evenly from 0 to 1: a window that was cut around a site has
+    its sites at the same place in every row, and a network need not count steps to know it.
 
     Args:
         recipe: of the feature.
@@ -74,12 +79,13 @@ class DnaFeature(FittedFeature):
 
     @property
     def value_shape(self) -> tuple[int, ...]:
-        """() for ids, (4^k,) or with the other strand (2·4^k,) for vectors."""
-        return () if self.form == "ids" else (4**self.recipe.k * (1 + self.recipe.reverse_complement),)
+        """() for ids, else (C,): 4^k, twice that with the other strand, and `positions`."""
+        recipe = self.recipe
+        return () if self.form == "ids" else (4**recipe.k * (1 + recipe.reverse_complement) + recipe.positions,)
 
     @classmethod
     def read(cls, recipe: DnaRecipe, cells: pl.Series) -> Draft:
-        """Windows of k letter codes, (sum L, k) or (sum L, 2k), uint8."""
+        """Windows of k letter codes, then those of the other strand, then the place in its row (0 to 255), uint8."""
         letters = cells.cast(pl.String).str.strip_chars().str.to_uppercase().str.replace_all("U", "T", literal=True)
         codes, lengths = codes_of(letters, _LETTERS)
         rows = Sequences.from_lengths(codes, lengths)
@@ -94,6 +100,9 @@ class DnaFeature(FittedFeature):
             mirrored = np.repeat(rows.offsets[1:] - recipe.k, kept) - _within(kept)
             other = _COMPLEMENT[codes[mirrored[:, None] + np.arange(recipe.k)[::-1]]]
             windows = np.concatenate([windows, other], axis=1)
+        if recipe.positions:
+            places = np.rint(_within(kept) * (_LAST_PLACE / np.maximum(np.repeat(kept, kept) - 1, 1)))
+            windows = np.concatenate([windows, places.astype(np.uint8)[:, None]], axis=1)
         return Draft(kept, Sequences.from_lengths(windows, kept), problems)
 
     @classmethod
@@ -109,8 +118,11 @@ class DnaFeature(FittedFeature):
         if self.form == "ids":
             return _ids(values)
         k = self.recipe.k
-        strands = [values[:, :k], values[:, k:]] if self.recipe.reverse_complement else [values]
-        return np.concatenate([self._vectors(strand) for strand in strands], axis=1)
+        strands = [values[:, :k], values[:, k : 2 * k]] if self.recipe.reverse_complement else [values[:, :k]]
+        parts = [self._vectors(strand) for strand in strands]
+        if self.recipe.positions:
+            parts.append(_bumps(self.recipe.positions)[values[:, -1]])
+        return np.concatenate(parts, axis=1)
 
     def _vectors(self, windows: Array) -> Array:
         table = self._shares
@@ -132,7 +144,7 @@ class DnaFeature(FittedFeature):
             kmers = [_kmer(int(value) - len(SPECIAL), self.recipe.k) for value in values]
         else:
             size = 4**self.recipe.k
-            kmers = [_kmer(int(np.argmax(v[:size])) if v.max() > 0.5 else -1, self.recipe.k) for v in values]
+            kmers = [_kmer(int(np.argmax(v[:size])) if v[:size].max() > 0.5 else -1, self.recipe.k) for v in values]
         return "".join(kmer[0] for kmer in kmers[:-1]) + kmers[-1] if kmers else ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,6 +155,12 @@ class DnaFeature(FittedFeature):
     def from_dict(cls, saved: dict[str, Any]) -> DnaFeature:
         """The inverse of `to_dict`."""
         return cls(DnaRecipe.model_validate(saved["recipe"]), np.asarray(saved["counts"], dtype=np.int64))
+
+
+def _bumps(count: int) -> Array:
+    """(256, count): for each place in a row its distance from evenly spaced centres, as bumps."""
+    distance = np.arange(_LAST_PLACE + 1)[:, None] / _LAST_PLACE - np.linspace(0.0, 1.0, count)
+    return np.exp(-((distance * (count - 1)) ** 2) / 2).astype(np.float32)
 
 
 def _ids(windows: Array) -> Ids:
