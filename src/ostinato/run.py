@@ -301,8 +301,9 @@ def train(
         "data.target": target,
         "data.extra": list(extra) or None,
     }
-    mapping = apply_overrides(mapping, _pairs({key: value for key, value in given.items() if value is not None}))
-    mapping = apply_overrides(mapping, _pairs(settings))
+    named = settings_pairs({key: value for key, value in given.items() if value is not None})
+    mapping = apply_overrides(mapping, named)
+    mapping = apply_overrides(mapping, settings_pairs(settings))
     section = mapping.get("data")
     if "name" not in mapping and isinstance(section, dict) and section.get("train"):
         mapping["name"] = name_of(str(section["train"]))
@@ -323,7 +324,7 @@ def resume(
     `force_recipe` lets them change more, `force_data` lets the data have changed; see `training.train.resume_run`.
     """
     saved = read_recipe_of(Path(folder))
-    changes = _pairs(settings)
+    changes = settings_pairs(settings)
     wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), changes)) if changes else None
     observer = observer or ConsoleObserver()
     if not changes and not (Path(folder) / REPORT_FILE).is_file() and has_ended(Path(folder)):
@@ -342,7 +343,8 @@ def _finish(folder: Path, observer: Observer) -> Run:
     return run
 
 
-def _pairs(settings: Settings) -> list[str]:
+def settings_pairs(settings: Settings) -> list[str]:
+    """Settings as `key=value`."""
     if isinstance(settings, Mapping):
         return [f"{key}={json.dumps(value)}" for key, value in settings.items()]
     return list(settings)

@@ -23,7 +23,7 @@ LAYERS = [
     {"evaluation"},
     {"training", "diagnostics"},
     {"run", "longrange"},
-    {"export", "serving"},
+    {"crossvalidation", "export", "serving"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -9,6 +9,7 @@ import typer
 from ostinato import __version__
 from ostinato.cli import (
     benchmark,
+    crossvalidate,
     data,
     demo,
     diagnose,
@@ -50,6 +51,7 @@ def options(
 
 
 app.command("train")(train.train)
+app.command("crossvalidate")(crossvalidate.crossvalidate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("generate")(generate.generate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     if recipe.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
     bad_rows = BadRows(recipe.data.on_bad_row)
-    source = _open(recipe.data.train, recipe, bad_rows, say)
+    source = open_data(recipe.data.train, recipe, bad_rows, say)
     recipe, notes = infer_recipe(recipe, source)
     for note in notes:
         say(note)
@@ -80,7 +81,7 @@ def inferred(recipe: Recipe) -> Recipe:
     """
     if recipe.data.train is None:
         return recipe
-    return infer_recipe(recipe, _open(recipe.data.train, recipe, BadRows("skip"), lambda _: None))[0]
+    return infer_recipe(recipe, open_data(recipe.data.train, recipe, BadRows("skip"), lambda _: None))[0]
 
 
 def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
@@ -170,12 +171,18 @@ def _builders(recipe: Recipe) -> dict[str, FeatureBuilder]:
     return {name: make_builder(component) for name, component in wanted}
 
 
-def _open(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source:
+def open_data(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source:
+    """The reader of a file, folder or catalogue name, as the recipe says how to read it."""
     path = resolve_path(reference, say)
     data = recipe.data
-    same = data.format == "auto" or reference == data.train
+    same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
     format = data.format if same else "auto"
     return open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header)
+
+
+def _kin(reference: str) -> str:
+    """What files of one format share: their suffix, or the name of their data set."""
+    return Path(reference).suffix or reference.partition(":")[0]
 
 
 def _rejected_hint(bad_rows: BadRows) -> str | None:
@@ -287,7 +294,7 @@ def _read_examples(
     chosen: str | None = None,
 ) -> Examples:
     """Rows of a file, encoded by fitted features. `where` names the data in messages, `chosen` is SQL."""
-    source = _open(reference, recipe, bad_rows, say)
+    source = open_data(reference, recipe, bad_rows, say)
     target, name = features.target, str(recipe.data.target)
     columns: dict[str, Feature] = {str(recipe.data.input): features.input, **features.extra}
     if isinstance(target, Feature):

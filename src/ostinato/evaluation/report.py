@@ -59,7 +59,7 @@ def write_report(
         >>> write_report(run.folder, run.recipe, run.features, run.model, prepare(run.recipe), run.device)
         PosixPath('runs/imdb/report.html')
     """
-    environment = _environment()
+    environment = page_environment()
     summary = _read_summary(folder)
     steps, validations = read_log(folder / "log.jsonl")
     page = environment.get_template("report.html.jinja").render(
@@ -78,7 +78,8 @@ def write_report(
     return folder / REPORT_FILE
 
 
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
+    """Templates and their filters. Raises `MissingLibraryError` where the extra `report` is not installed."""
     try:
         import jinja2
         import matplotlib  # noqa: F401 (the plots need it: better to say so now than halfway)

@@ -131,6 +131,9 @@ class TrainingRecipe(Component):
         0.0, description="classifier: also train on embeddings moved this far (a row's norm) towards a higher loss"
     )
     monitor: Monitor = Field("loss", description="the validation figure that picks the best epoch")
+    keep: Literal["best", "last"] = Field(
+        "best", description="whose weights the run keeps: of the best epoch by `monitor`, or of the last one"
+    )
     patience: PositiveInt | None = Field(None, description="epochs without a better `monitor` before stopping")
     seed: Count = 0
     checkpoint_minutes: Positive = 5.0

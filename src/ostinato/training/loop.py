@@ -139,7 +139,7 @@ class Trainer:
         return True
 
     def _validate(self) -> bool:
-        """Score the validation data, and keep the weights if they are the best; False where training went back."""
+        """Score the validation data, and keep the weights that `training.keep` says; False where training went back."""
         result = self.task.evaluate()
         position = self.position
         if not math.isfinite(float(result["loss"])) or not all_finite(self.model):
@@ -151,10 +151,12 @@ class Trainer:
         sign = 1.0 if self.training.monitor in LOWER_IS_BETTER else -1.0
         better = position.best is None or sign * figure < sign * position.best
         if better:
-            position.best, position.best_epoch, position.epochs_without_gain = figure, position.epoch, 0
-            save_tensors(self.folder / MODEL_FILE, weights_of(self.model))
+            position.best, position.epochs_without_gain = figure, 0
         else:
             position.epochs_without_gain += 1
+        if better or self.training.keep == "last":
+            position.best_epoch = position.epoch
+            save_tensors(self.folder / MODEL_FILE, weights_of(self.model))
         brief = {key: value for key, value in result.items() if isinstance(value, (int, float))}
         event = {
             "step": position.step,

@@ -1,0 +1,175 @@
+"""Cross-validation: a run a fold, and one page of what they scored together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ostinato.data.dataset import Examples
+from ostinato.data.prepare import inferred, open_data, prepare
+from ostinato.data.rejects import BadRows
+from ostinato.errors import DataError, MissingLibraryError, RecipeError, RunError
+from ostinato.evaluation.categories import category_of
+from ostinato.evaluation.crossvalidated import Fold, fold_of, summarise, write_page
+from ostinato.recipe import Recipe, apply_overrides, build_recipe, dump_recipe, read_recipe
+from ostinato.run import Settings, load, name_of, settings_pairs
+from ostinato.storage.files import write_atomically
+from ostinato.training.progress import ConsoleObserver, Observer
+from ostinato.training.train import has_ended, resume_run, train_recipe
+
+RESULT_FILE, PAGE_FILE, PREDICTIONS_FILE = "crossvalidation.json", "crossvalidation.html", "predictions.jsonl"
+_RECIPE_FILE = "crossvalidation.yaml"
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a cross-validation found.
+
+    folder: with a run a fold (`fold-01`, …), `crossvalidation.json`, `crossvalidation.html` and `predictions.jsonl`;
+    results: the content of `crossvalidation.json`: `metrics` (name → mean, sd, folds), `folds`, `pooled`.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+
+
+def crossvalidate(
+    recipe: Recipe | str | Path,
+    *,
+    num_folds: int = 10,
+    group: str | None = None,
+    leave_one_out: str | None = None,
+    settings: Settings = (),
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> CrossValidation:
+    """Train a run a fold, each scored on the rows it never saw, and put their scores together.
+
+    Every row of `data.train` is held out exactly once; `data.validation` and `data.test` are not looked at. Where
+    `training.keep` is `best`, a fold's epoch is chosen on the rows that score it, which flatters a little: `keep: last`
+    does not. A folder that an interruption left behind is gone on with.
+
+    Args:
+        recipe: a recipe, its file, or the name of a ready one.
+        num_folds: k, 2 to the number of rows or groups; default 10.
+        group: a column: rows that share its value are held out together.
+        leave_one_out: a column: a fold for each of its values, in place of `num_folds` and `group`.
+        settings: recipe keys to set, as in `ostinato.train`.
+        out: the folder; by default `runs/NAME-crossvalidation`.
+        observer: is told what happens; by default a progress display on stderr.
+
+    Raises:
+        RecipeError: for a recipe that has no rows to hold out, or arguments that contradict each other.
+        RunError: if the folder holds something else.
+        DataError: for data that can't be used.
+
+    Example:
+        >>> found = crossvalidate("dna-splice", num_folds=10)
+        >>> found.results["metrics"]["accuracy"]["mean"]
+        0.95...
+    """
+    observer = observer or ConsoleObserver()
+    planned, values = _plan(recipe, settings, num_folds, group, leave_one_out, observer)
+    folder = Path(out) if out is not None else Path("runs") / f"{planned.name}-crossvalidation"
+    count = len(set(values.values())) if leave_one_out else num_folds
+    _claim(folder, planned, count)
+    folds = [_fold(folder, planned, number, count, values, observer) for number in range(1, count + 1)]
+    results = summarise(planned, folds, leave_one_out)
+    write_atomically(folder / RESULT_FILE, json.dumps(results, indent=1, ensure_ascii=False).encode())
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for fold in folds for row in fold.predictions)
+    write_atomically(folder / PREDICTIONS_FILE, "".join(lines).encode())
+    try:
+        write_page(folder / PAGE_FILE, results)
+    except MissingLibraryError as error:
+        observer.note(f"no page: {error}")
+    return CrossValidation(folder, results)
+
+
+def _plan(
+    recipe: Recipe | str | Path,
+    settings: Settings,
+    num_folds: int,
+    group: str | None,
+    leave_one_out: str | None,
+    observer: Observer,
+) -> tuple[Recipe, dict[tuple[str, int], str]]:
+    """The recipe of all folds, and for leave-one-out the value of each row by its place."""
+    if group is not None and leave_one_out is not None:
+        raise RecipeError("`group` and `leave_one_out` both say which rows belong together: give one of them.")
+    if num_folds < 2:
+        raise RecipeError(f"`num_folds` must be at least 2. Received: {num_folds}.")
+    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe)
+    mapping = apply_overrides(mapping, settings_pairs(settings))
+    if group or leave_one_out:
+        mapping = apply_overrides(mapping, [f"data.group={json.dumps(group or leave_one_out)}"])
+    mapping = apply_overrides(mapping, ["data.fold=null"])
+    built = build_recipe(mapping)
+    if built.data.train is None:
+        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
+    if "name" not in mapping:
+        built = build_recipe({**mapping, "name": name_of(built.data.train)})
+    settled = inferred(apply_fold(built, 1, max(num_folds, 2)))
+    if settled.model.kind == "language_model":
+        raise RecipeError("a language model reads one text: it has no rows to hold out.")
+    return built, _values_of(built, leave_one_out, observer) if leave_one_out else {}
+
+
+def apply_fold(recipe: Recipe, number: int, count: int) -> Recipe:
+    """The recipe with one of `count` parts held out."""
+    return build_recipe(apply_overrides(recipe.model_dump(mode="json"), [f"data.fold=[{number}, {count}]"]))
+
+
+def _values_of(recipe: Recipe, column: str, observer: Observer) -> dict[tuple[str, int], str]:
+    """The value of a column by file and line, of the rows that the recipe takes."""
+    where = recipe.data.where
+    source = open_data(str(recipe.data.train), recipe, BadRows("skip"), observer.note)
+    source.require(column)
+    found: dict[tuple[str, int], str] = {}
+    for block in source.blocks(source.columns() if where else [column]):
+        if where:
+            chosen = block.frame.select(pl.sql_expr(where).cast(pl.Boolean).fill_null(False)).to_series()
+            block = block.keep(chosen.to_numpy())
+        for row, value in enumerate(block.frame[column].to_list()):
+            if value is not None:
+                found[block.location(row)] = str(value)
+    distinct = len(set(found.values()))
+    if distinct < 2:
+        raise DataError(f"leaving one value of `{column}` out needs two. Received: {distinct}.")
+    return found
+
+
+def _claim(folder: Path, recipe: Recipe, count: int) -> None:
+    """Take the folder, or go on in it where it holds this very cross-validation."""
+    described = f"# {count} folds\n{dump_recipe(recipe)}".encode()
+    path = folder / _RECIPE_FILE
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not path.is_file() or path.read_bytes() != described:
+            raise RunError(f"`{folder}` is there already.", hint="name another with --out")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, described)
+
+
+def _fold(
+    folder: Path, recipe: Recipe, number: int, count: int, values: dict[tuple[str, int], str], observer: Observer
+) -> Fold:
+    """Train one fold, or take it up where it stands, and score it."""
+    place = folder / f"fold-{number:02d}"
+    observer.note(f"fold {number} of {count}")
+    if not (place / "checkpoint").is_dir():
+        train_recipe(apply_fold(recipe, number, count), place, observer)
+    elif not has_ended(place):
+        resume_run(place, None, observer)
+    run = load(place)
+    examples = prepare(run.recipe).validation
+    if not isinstance(examples, Examples):
+        raise RunError(f"`{place}` has no rows to score.")
+    category = category_of(run.recipe.model.kind)
+    predictions = category.predict(run.model, examples, run.features, run.device)
+    held_out = {values.get(examples.places.location(int(row)), "") for row in examples.rows} if values else set()
+    name = ", ".join(sorted(held_out)) if held_out else str(number)
+    return fold_of(name, run.summary, examples, predictions, run.features)
