@@ -22,16 +22,22 @@ Results = Callable[[nn.Module, Prepared, torch.device], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Category:
-    """evaluate: metrics on examples, `loss` among them; predict: one `Prediction` a row, in order; results: the facts
-    of the report's section, `template` (a file of `templates/`) among them."""
+    """evaluate: metrics on examples, `loss` among them; monitor: the same, quickly, after each epoch; predict: one
+    `Prediction` a row, in order; results: the facts of the report's section, `template` (a file of `templates/`) among
+    them."""
 
     evaluate: Evaluate
+    monitor: Evaluate
     predict: Predict
     results: Results
 
 
-MODULES: dict[str, str] = {"classifier": "ostinato.evaluation.classifying"}
-"""By `model.kind`: the module that holds `evaluate`, `predict` and `results`."""
+MODULES: dict[str, str] = {
+    "classifier": "ostinato.evaluation.classifying",
+    "next_step": "ostinato.evaluation.frames",
+    "seq2seq": "ostinato.evaluation.transcription",
+}
+"""By `model.kind`: the module that holds `evaluate`, `predict`, `results`, and `monitor` where evaluating takes long."""
 
 
 def category_of(kind: str) -> Category:
@@ -39,4 +45,5 @@ def category_of(kind: str) -> Category:
     if kind not in MODULES:
         raise RunError(f"a {kind.replace('_', ' ')} has no rows to predict.")
     module = import_module(MODULES[kind])
-    return Category(module.evaluate, module.predict, module.results)
+    monitor = getattr(module, "monitor", module.evaluate)
+    return Category(module.evaluate, monitor, module.predict, module.results)

@@ -16,10 +16,11 @@ from ostinato.models.beside import BesideInputs
 from ostinato.models.classifier import Classifier
 from ostinato.models.inputs import input_layer
 from ostinato.models.language_model import LanguageModel
+from ostinato.models.next_step import NextStep, build_next_step
 from ostinato.models.seq2seq import Seq2Seq
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 
-__all__ = ["BUILDERS", "Classifier", "LanguageModel", "RowModel", "Seq2Seq", "build_model", "ids_target"]
+__all__ = ["BUILDERS", "Classifier", "LanguageModel", "NextStep", "RowModel", "Seq2Seq", "build_model", "ids_target"]
 
 
 @runtime_checkable
@@ -45,6 +46,10 @@ def _language_model(recipe: ModelRecipe, features: Features) -> nn.Module:
 
 def _seq2seq(recipe: ModelRecipe, features: Features) -> nn.Module:
     target = ids_target(features, recipe)
+    if features.extra:
+        raise RecipeError(
+            f"`data.extra` has no meaning for a seq2seq: it reads one column. Received: {', '.join(features.extra)}."
+        )
     counts = torch.from_numpy(target.counts)
     return Seq2Seq(recipe, input_layer(features.input, recipe), target.vocab_size, counts)
 
@@ -64,6 +69,7 @@ def ids_target(features: Features, recipe: ModelRecipe) -> Any:
 BUILDERS: dict[str, Callable[[ModelRecipe, Features], nn.Module]] = {
     "classifier": _classifier,
     "language_model": _language_model,
+    "next_step": build_next_step,
     "seq2seq": _seq2seq,
 }
 """By `model.kind`."""

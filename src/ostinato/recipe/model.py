@@ -18,6 +18,17 @@ class TaggerRecipe(Component):
     output: Literal["softmax", "crf", "ctc"] = Field(
         "softmax", description="crf: a score of the whole sequence of tags; ctc: labels shorter than the input"
     )
+    delay: Count = Field(0, description="the answer for step t is given at step t + delay (not if bidirectional)")
+    beam_size: PositiveInt = Field(1, description="ctc: prefixes kept while decoding; 1: the likeliest path")
+
+
+class CharactersRecipe(Component):
+    """What reads the characters of each word, beside the word's own vector: a recurrent layer in both directions."""
+
+    cell: str = Field("lstm", description="any registered cell")
+    embedding_dim: PositiveInt = Field(32, description="of a character")
+    hidden_size: PositiveInt = Field(48, description="in each direction; a word gets two vectors of this size")
+    dropout: Probability = Field(0.0, description="on the vectors of characters, the same units throughout a word")
 
 
 class DecoderRecipe(Component):
@@ -50,6 +61,17 @@ class DecoderRecipe(Component):
 
 class NextStepRecipe(Component):
     """The distribution of the next frame (`model.kind: next_step`)."""
+
+    output: Literal["independent", "nade", "autoregressive"] = Field(
+        "independent",
+        description="the notes of a frame: independent of each other; nade: each given those below it; autoregressive: "
+        "a list, note after note, by a small recurrence",
+    )
+    output_size: PositiveInt = Field(128, description="nade, autoregressive: units that know the notes below")
+    output_dropout: Probability = Field(0.0, description="nade, autoregressive: on those units")
+    cut_frames: PositiveInt | None = Field(
+        None, description="longer rows are cut to at most so many frames for training, the state lost at each cut"
+    )
 
 
 class ForecastRecipe(Component):
@@ -115,6 +137,10 @@ class ModelRecipe(Component):
         "full", description="bf16: products of the recurrent layers in bfloat16, sums, state and weights in float32"
     )
 
+    unknown_words: NonNegative = Field(
+        0.0, description="tagger: while training, a word seen c times is read as <unk> with probability a / (a + c)"
+    )
+    characters: CharactersRecipe = CharactersRecipe()
     tagger: TaggerRecipe = TaggerRecipe()
     decoder: DecoderRecipe = DecoderRecipe()
     next_step: NextStepRecipe = NextStepRecipe()
@@ -132,8 +158,7 @@ class ModelRecipe(Component):
                 "`model.chrono` and `model.forget_bias` set the same biases: give one of them. "
                 f"Received: {self.chrono} and {self.forget_bias:g}."
             )
-        if self.kind == "language_model" and self.bidirectional:
-            raise ValueError(
-                "`model.bidirectional` must be false for a language model: it would read what it predicts."
-            )
+        if self.kind in ("language_model", "next_step") and self.bidirectional:
+            what = "a language model" if self.kind == "language_model" else "next_step"
+            raise ValueError(f"`model.bidirectional` must be false for {what}: it would read what it predicts.")
         return self

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.data.batching import Batch, BucketedBatches
+from ostinato.data.cutting import cut_rows
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.targets import TargetFeature
 from ostinato.evaluation.categories import category_of
@@ -126,9 +127,11 @@ class RowsTask:
     def __init__(self, model: nn.Module, prepared: Prepared, device: torch.device) -> None:
         self.model, self.device, self.prepared = model, device, prepared
         self.recipe = prepared.recipe.training
-        self._train = BucketedBatches(
-            cast("Examples", prepared.train), self.recipe.batch_size, shuffle=True, seed=self.recipe.seed
-        )
+        examples = cast("Examples", prepared.train)
+        cut = prepared.recipe.model.next_step.cut_frames
+        if cut is not None:
+            examples = cut_rows(examples, cut)
+        self._train = BucketedBatches(examples, self.recipe.batch_size, shuffle=True, seed=self.recipe.seed)
 
     @property
     def num_batches(self) -> int:
@@ -155,8 +158,8 @@ class RowsTask:
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows."""
         prepared = self.prepared
-        evaluate = category_of(prepared.recipe.model.kind).evaluate
-        return evaluate(self.model, cast("Examples", prepared.validation), prepared.features, self.device)
+        monitor = category_of(prepared.recipe.model.kind).monitor
+        return monitor(self.model, cast("Examples", prepared.validation), prepared.features, self.device)
 
     def carried(self) -> dict[str, Tensor]:
         """Rows are independent: nothing is carried."""

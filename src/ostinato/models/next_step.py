@@ -1,0 +1,122 @@
+"""Many-to-many synchronised: each frame of a sequence from those before it, all frames of a row at once."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ostinato.data.batching import Batch
+from ostinato.data.dataset import Features
+from ostinato.data.features.notes import NotesFeature
+from ostinato.errors import RecipeError
+from ostinato.models.encoder import RecurrentEncoder
+from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
+from ostinato.models.inputs import Vectors
+from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.types import Ragged
+
+_ABOUT = {
+    "independent": "{notes} notes, independent of each other",
+    "nade": "NADE: {notes} notes, each given those below it, {size} units",
+    "autoregressive": "{notes} notes, one after the other, GRU of {size} units",
+}
+
+
+class NextStep(nn.Module):
+    """previous frame (before the first: zeros) → recurrent stack → distribution of the frame (`frame_outputs`).
+
+    p(v_1 … v_T) = ∏_t p(v_t | h_t), h_t = RNN(v_{t-1}, h_{t-1}), v_0 = 0. The loss is -ln p in nats a frame: the sum
+    over all frames of all rows divided by their number, as the field reports it, not a mean of means of pieces.
+
+    Args:
+        recipe: the model's part of a recipe; `next_step` says which distribution.
+        num_notes: C, numbers a frame has.
+        transpose: in training each row is moved by up to so many places up or down, >= 0.
+
+    Example:
+        >>> model = NextStep(ModelRecipe(hidden_size=8), num_notes=5)
+        >>> frames = Ragged.from_rows(torch.tensor([[0, 1, 0, 0, 1], [0, 1, 0, 0, 0]]), starts=[0], lengths=[2])
+        >>> model.nats(frames).shape
+        torch.Size([2])
+    """
+
+    def __init__(self, recipe: ModelRecipe, num_notes: int, transpose: int = 0) -> None:
+        super().__init__()
+        self.num_notes, self.transpose = num_notes, transpose
+        self.encoder = RecurrentEncoder(recipe, inputs=Vectors(num_notes))
+        self.dropout = nn.Dropout(recipe.head_dropout)
+        self.output = _output(recipe, self.encoder.output_size, num_notes)
+        about = _ABOUT[recipe.next_step.output].format(notes=num_notes, size=recipe.next_step.output_size)
+        self.parts = {"output": about}
+
+    def forward(self, frames: Ragged) -> Ragged:
+        """(sum L, C) to (sum L, H): at each step what is known of its frame from the frames before it."""
+        read = previous_frames(frames, next(self.parameters()).dtype)
+        hidden = cast("Ragged", self.encoder(read)[0])
+        return hidden.with_values(self.dropout(hidden.values))
+
+    def nats(self, frames: Ragged) -> Tensor:
+        """-ln p of each frame, (sum L,), packed as the frames are."""
+        return self.output.nats(self(frames).values, frames.values)
+
+    def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
+        """Mean nats a frame; in training of pieces moved by a few semitones, drawn from (seed, step)."""
+        frames = batch.inputs
+        if self.training and self.transpose:
+            draws = np.random.default_rng([training.seed, batch.step]).random(frames.num_rows)
+            frames = transposed(frames, self.transpose, torch.from_numpy(draws))
+        return self.nats(frames).mean()
+
+
+def previous_frames(frames: Ragged, dtype: torch.dtype) -> Ragged:
+    """At every step the frame before it, zeros at the first, as floating-point numbers."""
+    first = int(frames.batch_sizes[0]) if len(frames.batch_sizes) else 0
+    before = frames.values.index_select(0, frames.previous_index()).to(dtype)
+    before[:first] = 0
+    return frames.with_values(before)
+
+
+def transposed(frames: Ragged, most: int, draws: Tensor) -> Ragged:
+    """Each row moved by a whole number of places, up to `most` either way, of those that push no note over the edge.
+
+    Args:
+        frames: (sum L, C).
+        most: >= 0.
+        draws: (N,) of [0, 1), which of the possible moves of a row is taken.
+    """
+    values, rows = frames.values, frames.rows_index()
+    num_notes = values.shape[1]
+    used = torch.zeros(frames.num_rows, num_notes, dtype=torch.int64, device=values.device)
+    used = used.index_add(0, rows, (values != 0).long()) > 0
+    down = torch.where(used.any(1), used.int().argmax(1), num_notes).clamp(max=most)
+    up = torch.where(used.any(1), used.flip(1).int().argmax(1), num_notes).clamp(max=most)
+    picked = draws.to(values.device)[frames.sorted_indices]
+    moves = (picked * (down + up + 1)).floor().long() - down  # (N,), in the order of the packed rows
+    place = torch.arange(num_notes, device=values.device) - moves[rows].unsqueeze(1)
+    moved = values.gather(1, place.remainder(num_notes))  # what wraps around is silent
+    return frames.with_values(moved)
+
+
+def build_next_step(recipe: ModelRecipe, features: Features) -> NextStep:
+    """The model of a resolved recipe.
+
+    Raises:
+        RecipeError: where the input is not of a kind whose next frame has a distribution here.
+    """
+    feature = features.input
+    if not isinstance(feature, NotesFeature):
+        raise RecipeError(f"`model.kind: next_step` predicts frames of notes. Received: an input of {feature.kind}.")
+    if features.extra:
+        raise RecipeError(f"`data.extra` has no meaning for next_step. Received: {', '.join(features.extra)}.")
+    return NextStep(recipe, feature.value_shape[0], feature.recipe.transpose)
+
+
+def _output(recipe: ModelRecipe, input_size: int, num_notes: int) -> FrameOutput:
+    shape = recipe.next_step
+    if shape.output == "independent":
+        return IndependentNotes(input_size, num_notes)
+    kind = cast("type[Nade | NoteByNote]", {"nade": Nade, "autoregressive": NoteByNote}[shape.output])
+    return kind(input_size, num_notes, shape.output_size, shape.output_dropout)

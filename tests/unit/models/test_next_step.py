@@ -1,0 +1,193 @@
+"""Frames of notes predicted from those before them: exact distributions, causality, rows alone and in company."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ostinato.data.batching import Batch
+from ostinato.data.cutting import cut_rows
+from ostinato.data.dataset import Examples
+from ostinato.data.places import Places
+from ostinato.data.sequences import Sequences
+from ostinato.errors import DataError, RecipeError
+from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
+from ostinato.models.next_step import NextStep, transposed
+from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.types import Ragged
+
+OUTPUTS = ("independent", "nade", "autoregressive")
+ROWS = [[[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], [[0, 0, 0, 1]], [[0, 1, 0, 0], [0, 1, 1, 0]]]
+
+
+def _ragged(rows: list[list[list[int]]]) -> Ragged:
+    flat = torch.tensor([frame for row in rows for frame in row], dtype=torch.uint8)
+    lengths = torch.tensor([len(row) for row in rows])
+    return Ragged.from_rows(flat, lengths.cumsum(0) - lengths, lengths)
+
+
+def _model(output: str, num_notes: int = 4, transpose: int = 0, **more: float) -> NextStep:
+    torch.manual_seed(0)
+    recipe = {"output": output, "output_size": 6, **more}
+    model = NextStep(ModelRecipe(hidden_size=5, next_step=recipe), num_notes, transpose)
+    return model.double().eval()
+
+
+def _output(name: str, num_notes: int) -> FrameOutput:
+    torch.manual_seed(1)
+    outputs: dict[str, FrameOutput] = {
+        "independent": IndependentNotes(3, num_notes),
+        "nade": Nade(3, num_notes, 6),
+        "autoregressive": NoteByNote(3, num_notes, 6),
+    }
+    output = outputs[name]
+    for parameter in output.parameters():
+        torch.nn.init.normal_(parameter)
+    return output.double().eval()
+
+
+def _all_frames(num_notes: int) -> Tensor:
+    return torch.tensor(list(itertools.product([0, 1], repeat=num_notes)), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("num_notes", [1, 2, 7])
+def test_the_probabilities_of_all_frames_sum_to_one(name: str, num_notes: int) -> None:
+    frames = _all_frames(num_notes)
+    hidden = torch.randn(1, 3, dtype=torch.float64).expand(len(frames), 3)
+    nats = _output(name, num_notes).nats(hidden, frames)
+    assert nats.shape == (2**num_notes,)
+    assert (-nats).exp().sum().item() == pytest.approx(1.0, abs=1e-12)
+    assert nats.std().item() > 0.01
+
+
+def test_nade_is_its_equations_note_by_note() -> None:
+    output = _output("nade", 5)
+    assert isinstance(output, Nade)
+    frames, hidden = _all_frames(5), torch.randn(32, 3, dtype=torch.float64)
+    expected = []
+    for frame, h in zip(frames, hidden, strict=True):
+        bias, summed, nats = output.bias(h), output.start(h), torch.zeros((), dtype=torch.float64)
+        for i, value in enumerate(frame.tolist()):
+            p = (bias[i] + output.logits.weight[i] @ summed.sigmoid()).sigmoid()
+            nats = nats - (p if value else 1 - p).log()
+            summed = summed + value * output.read.weight[i]
+        expected.append(nats)
+    torch.testing.assert_close(output.nats(hidden, frames), torch.stack(expected))
+
+
+def test_note_by_note_is_its_equations() -> None:
+    output = _output("autoregressive", 4)
+    assert isinstance(output, NoteByNote)
+    frames, hidden = _all_frames(4), torch.randn(16, 3, dtype=torch.float64)
+    expected = []
+    for frame, h in zip(frames, hidden, strict=True):
+        state, last, nats = output.start(h).tanh(), -1, torch.zeros((), dtype=torch.float64)
+        for note in [*frame.nonzero()[:, 0].tolist(), 4]:
+            logits = (output.logits(state) + output.bias(h))[last + 1 :]
+            nats = nats - logits.log_softmax(0)[note - last - 1]
+            if note < 4:
+                state = output.notes(output.read(torch.tensor([[note]])), state.view(1, 1, -1))[0].view(-1)
+                last = note
+        expected.append(nats)
+    torch.testing.assert_close(output.nats(hidden, frames), torch.stack(expected))
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_what_is_drawn_has_its_probability(name: str) -> None:
+    output, frames = _output(name, 3), _all_frames(3)
+    hidden = torch.randn(1, 3, dtype=torch.float64)
+    drawn = output.draw(hidden.expand(20_000, 3), torch.Generator().manual_seed(0))
+    counts = torch.bincount((drawn.long() * torch.tensor([4, 2, 1])).sum(1), minlength=8) / 20_000
+    shares = (-output.nats(hidden.expand(8, 3), frames)).exp()
+    torch.testing.assert_close(counts.double(), shares, atol=0.02, rtol=0.0)
+    greedy = output.draw(hidden, temperature=0.0)
+    assert torch.equal(greedy, output.draw(hidden, temperature=0.0))
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_row_has_the_same_nats_alone_and_in_company(output: str) -> None:
+    model = _model(output)
+    frames = _ragged(ROWS)
+    together = frames.with_values(model.nats(frames)).split_rows()
+    for row, nats in zip(ROWS, together, strict=True):
+        torch.testing.assert_close(model.nats(_ragged([row])), nats)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_frame_depends_on_those_before_it_only(output: str) -> None:
+    model = _model(output)
+    base = [[1, 0, 1, 0], [0, 1, 0, 0], [1, 1, 0, 1], [0, 0, 1, 0]]
+    changed = [*base[:2], [0, 0, 1, 0], base[3]]
+    before, after = model.nats(_ragged([base])), model.nats(_ragged([changed]))
+    torch.testing.assert_close(before[:2], after[:2], rtol=0, atol=0)
+    assert before[2] != after[2]
+    assert before[3] != after[3]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_the_loss_is_the_mean_over_frames_and_reaches_every_weight(output: str) -> None:
+    model = _model(output).train()
+    frames = _ragged(ROWS)
+    loss = model.loss(Batch(frames, None, np.arange(3)), TrainingRecipe())
+    assert loss.item() == pytest.approx(model.nats(frames).sum().item() / 6)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert all(bool(p.grad is not None and (p.grad != 0).any()) for p in model.parameters())
+
+
+def test_transposition_moves_whole_rows_and_loses_no_note() -> None:
+    rows = [[[0, 0, 1, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0, 0]], [[1, 0, 0, 0, 0, 0, 1]], [[0, 0, 0, 0, 0, 0, 0]]]
+    frames = _ragged(rows)
+    seen = set()
+    for draw in (0.0, 0.3, 0.5, 0.7, 0.999):
+        first, second, silent = transposed(frames, 2, torch.full((3,), draw)).split_rows()
+        seen.add(tuple(first[0].tolist()))
+        assert int(first[1].sum()) == 0
+        assert second.tolist() == rows[1]  # there is no room
+        assert int(silent.sum()) == 0
+    assert seen == {tuple(int(i in (2 + k, 4 + k)) for i in range(7)) for k in (-2, -1, 0, 1, 2)}
+
+
+def test_transposition_is_drawn_from_seed_and_step_in_training_only() -> None:
+    model = _model("independent", num_notes=9, transpose=3)
+    frames = _ragged([[[0, 0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 0, 0]]])
+
+    def loss(step: int, seed: int = 0) -> float:
+        return model.loss(Batch(frames, None, np.arange(1), step=step), TrainingRecipe(seed=seed)).item()
+
+    assert len({loss(step) for step in range(5)}) == 1
+    model.train()
+    assert loss(3) == loss(3)
+    assert len({loss(step) for step in range(8)}) > 2
+    assert len({loss(0, seed) for seed in range(8)}) > 2
+
+
+def test_rows_are_cut_into_equal_parts_that_hold_everything() -> None:
+    sequences = Sequences.from_lengths(np.arange(16), np.array([10, 0, 3, 3]))
+    cut = cut_rows(Examples(sequences, None, Places(), np.array([5, 6, 7, 8])), 4)
+    assert cut.sequences.lengths.tolist() == [3, 3, 4, 0, 3, 3]
+    assert cut.sequences.values.tolist() == list(range(16))
+    assert cut.rows.tolist() == [5, 5, 5, 6, 7, 8]
+    with pytest.raises(DataError, match="targets"):
+        cut_rows(Examples(sequences, np.zeros(4), Places(), np.arange(4)), 4)
+
+
+def test_it_never_reads_what_it_predicts() -> None:
+    with pytest.raises(ValueError, match=r"`model\.bidirectional` must be false for next_step"):
+        ModelRecipe(kind="next_step", bidirectional=True)
+
+
+def test_only_notes_have_a_next_frame_here(tmp_path: Path) -> None:
+    from ostinato.data.dataset import Features
+    from ostinato.data.features.numbers import NumbersFeature
+    from ostinato.models.next_step import build_next_step
+    from ostinato.recipe.kinds import NumbersRecipe
+
+    features = Features(NumbersFeature(NumbersRecipe(), np.zeros(1), np.ones(1)))
+    with pytest.raises(RecipeError, match=r"predicts frames of notes\. Received: an input of numbers"):
+        build_next_step(ModelRecipe(kind="next_step"), features)
