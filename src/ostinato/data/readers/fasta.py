@@ -211,7 +211,7 @@ class FastqSource(FastaSource):
         return line_ends(raw)[3::4]
 
     def _entry(self, records: Records, index: int, file: _File, bad_rows: BadRows) -> Entry | None:
-        line, lines = int(records.lines[index]), records[index].decode("utf-8").splitlines()
+        line, lines = int(records.lines[index]), records[index].decode("utf-8").replace("\r", "").split("\n")
         if not any(text.strip() for text in lines):
             return None
         problem = None
