@@ -36,6 +36,7 @@ MODULES: dict[str, str] = {
     "classifier": "ostinato.evaluation.classifying",
     "next_step": "ostinato.evaluation.frames",
     "seq2seq": "ostinato.evaluation.transcription",
+    "tagger": "ostinato.evaluation.tagging",
 }
 """By `model.kind`: the module that holds `evaluate`, `predict`, `results`, and `monitor` where evaluating takes long."""
 

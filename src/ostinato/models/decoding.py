@@ -118,9 +118,9 @@ class Decoder(nn.Module):
         fed_back = (memory_size if self.additive else read_size) if self.feeds_back else 0
         if fed_size + fed_back:
             beside = _Beside(embed_ids(vocab_size, own, counts), fed_size + fed_back)
-            self.layers = RecurrentEncoder(own, inputs=beside)
+            self.stack = RecurrentEncoder(own, inputs=beside)
         else:
-            self.layers = RecurrentEncoder(own, vocab_size, counts)
+            self.stack = RecurrentEncoder(own, vocab_size, counts)
         self._fed_back_size = fed_back
         self.attention: Attention | None = None
         self.read: nn.Module = nn.Identity()
@@ -139,12 +139,12 @@ class Decoder(nn.Module):
     @property
     def embedding(self) -> Embedding:
         """The vectors of the tokens it reads."""
-        inputs = self.layers.embedding
+        inputs = self.stack.embedding
         return inputs.tokens if isinstance(inputs, _Beside) else cast("Embedding", inputs)
 
     def zero_states(self, num_rows: int) -> list[State]:
         """A first state of zeros: of each layer a tuple of (1, N, H), as `RecurrentEncoder.zero_states`."""
-        return self.layers.zero_states(num_rows)
+        return self.stack.zero_states(num_rows)
 
     def loss(
         self,
@@ -207,6 +207,7 @@ class Decoder(nn.Module):
 
     def step(self, ids: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
         """The last token of each sequence, (R,), to logits (R, V) of the next, and where it stands then."""
+        ids = ids.to(writing.layers[0][0].device)
         memory, context, weights = writing.memory, None, None
         fed_back = writing.fed_back
         if self.feeds_back and self.additive and memory is not None:
@@ -215,9 +216,9 @@ class Decoder(nn.Module):
         beside = [part for part in (writing.fed, fed_back) if part is not None]
         if beside:
             vectors = torch.cat([self.embedding(ids), *beside], dim=1)
-            hidden, layers = self.layers.run(vectors.unsqueeze(0), writing.layers)
+            hidden, layers = self.stack.run(vectors.unsqueeze(0), writing.layers)
         else:
-            hidden, layers = self.layers(ids.unsqueeze(0), writing.layers)
+            hidden, layers = self.stack(ids.unsqueeze(0), writing.layers)
         hidden = hidden.squeeze(0)
         if self.attention is not None and memory is not None:
             if context is None or weights is None:
@@ -242,11 +243,11 @@ class Decoder(nn.Module):
     def _run(self, inputs: Ragged, states: list[State], fed: Tensor | None) -> Ragged:
         """The last layer's output for whole targets, in one call of each layer."""
         if fed is None:
-            return cast("Ragged", self.layers(inputs, states)[0])
+            return cast("Ragged", self.stack(inputs, states)[0])
         vectors = self.embedding(inputs)
         rows = inputs.sorted_indices[inputs.rows_index()]
         joined = torch.cat([vectors.values, fed.index_select(0, rows)], dim=1)
-        return self.layers.run(inputs.with_values(joined), states)[0]
+        return self.stack.run(inputs.with_values(joined), states)[0]
 
     def _scores_step_by_step(
         self, inputs: Ragged, states: list[State], memory: Memory, fed: Tensor | None
