@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from ostinato.data.aligned import check_characters, check_tagger
 from ostinato.data.features import FITTED
 from ostinato.data.kinds import kind_of
 from ostinato.data.sources import Source
 from ostinato.data.text import resolve_text
+from ostinato.data.written import is_written, resolve_written, unit_of
 from ostinato.errors import RecipeError
-from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
+from ostinato.recipe import Component, Recipe, TargetRecipe, TextRecipe, build_recipe
+from ostinato.recipe.kinds import TagsRecipe
 
 _USUAL_WINDOW = 100
 _STREAMED = ("classifier", "language_model")
 """Categories that can be read window by window."""
+_WRITERS = ("auto", "seq2seq", "conditional")
+"""Categories whose target may be text."""
 _NO_TARGET = ("language_model", "next_step", "forecaster")
 _SEQUENCE_TARGETS = {"tags": "tagger", "notes": "tagger", "series": "tagger", "text": "seq2seq", "tokens": "seq2seq"}
 
@@ -24,6 +29,7 @@ _ONLY: dict[str, dict[str, tuple[str, ...]]] = {
         "ngrams": ("classifier",),
         "tie_embeddings": ("language_model", "seq2seq", "conditional"),
         "tagger": ("tagger",),
+        "unknown_words": ("tagger",),
         "decoder": ("seq2seq", "conditional"),
         "next_step": ("next_step",),
         "forecast": ("forecaster",),
@@ -89,23 +95,32 @@ def _kinds(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     """Which kind of feature reads each column, where the recipe says nothing of it."""
     data, features = recipe.data, recipe.features
     resolved: dict[str, Any] = features.model_dump()
-    if features.input == TextRecipe() and (found := kind_of(source, str(data.input))):
+    if features.input == TextRecipe() and (found := _as_input(kind_of(source, str(data.input)), features.target)):
         resolved["input"] = {"kind": found[0]}
         notes.append(f"input: {data.input} as {found[0]} ({found[1]})")
     for name in data.extra:
         if name not in features.extra:
-            kind, reason = kind_of(source, name) or ("category", "its cells are names")
+            kind, reason = _as_input(kind_of(source, name)) or ("category", "its cells are names")
             resolved["extra"][name] = {"kind": kind}
             notes.append(f"extra: {name} as {kind} ({reason})")
     for name, component in features.extra.items():
-        if component == TextRecipe() and (found := kind_of(source, name)):
+        if component == TextRecipe() and (found := _as_input(kind_of(source, name))):
             resolved["extra"][name] = {"kind": found[0]}
     if data.target and features.target == TargetRecipe():
         found = (known, f"a {source.format} file says so") if (known := source.kind_of(data.target)) else None
+        if found is None and recipe.model.kind in _WRITERS and (why := is_written(source, data.target)):
+            found = ("text", why)
         if found and found[0] in _SEQUENCE_TARGETS:
             resolved["target"] = {"kind": found[0]}
             notes.append(f"target: {data.target} as {found[0]} ({found[1]})")
     return recipe if resolved == features.model_dump() else _with(recipe, "features", **resolved)
+
+
+def _as_input(found: tuple[str, str] | None, target: Component | None = None) -> tuple[str, str] | None:
+    """A kind and its reason, for a column that is read: tags are tokens there, and so is a text with a tag a word."""
+    if found is None and isinstance(target, TagsRecipe) and target.split != "characters":
+        return "tokens", "the target has a tag for each word"
+    return ("tokens", found[1]) if found is not None and found[0] == "tags" else found
 
 
 def _category(recipe: Recipe, notes: list[str]) -> Recipe:
@@ -142,15 +157,21 @@ def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     resolved: dict[str, Any] = {}
     usual = "words" if kind in ("classifier", "tagger") else "characters"
     if isinstance(features.input, TextRecipe):
-        unit = features.input.unit or usual
+        unit, reason = features.input.unit or usual, f"the default of a {kind.replace('_', ' ')}"
+        if kind == "seq2seq" and features.input.unit is None:
+            unit, reason = unit_of(source, str(recipe.data.input))
         if features.input.unit is None:
-            notes.append(f"input: {recipe.data.input} as {unit} (the default of a {kind.replace('_', ' ')})")
+            notes.append(f"input: {recipe.data.input} as {unit} ({reason})")
         resolved["input"] = resolve_text(features.input, unit).model_dump()
     if isinstance(features.target, TextRecipe):
         unit = features.target.unit or usual
         if features.target.unit is None:
-            notes.append(f"target: {recipe.data.target} as {unit} (the default of a {kind.replace('_', ' ')})")
-        resolved["target"] = resolve_text(features.target, unit).model_dump()
+            unit, reason = unit_of(source, str(recipe.data.target))
+            notes.append(f"target: {recipe.data.target} as {unit} ({reason})")
+        resolved["target"] = resolve_written(features.target, unit).model_dump()
+    if isinstance(features.target, TagsRecipe) and features.target.split is None:
+        letters = resolved.get("input", {}).get("unit") == "characters" or features.input.kind in ("dna", "protein")
+        resolved["target"] = {**features.target.model_dump(), "split": "characters" if letters else "blanks"}
     extra = {
         name: (resolve_text(one, one.unit or "words") if isinstance(one, TextRecipe) else one).model_dump()
         for name, one in features.extra.items()
@@ -160,6 +181,10 @@ def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
 
 def _check(recipe: Recipe, source: Source) -> None:
     data, kind, text = recipe.data, recipe.model.kind, recipe.features.input
+    check_characters(recipe)
+    _check_jitter(recipe)
+    if kind == "tagger":
+        check_tagger(recipe)
     if kind == "language_model" and not isinstance(text, TextRecipe):
         raise RecipeError(f"a language model reads text. Received: `features.input.kind` = {text.kind!r}.")
     if isinstance(text, TextRecipe) and kind == "language_model" and text.max_length is not None:
@@ -174,6 +199,18 @@ def _check(recipe: Recipe, source: Source) -> None:
             "`features.input.emoticons: append` has no meaning for one long text: it has no rows to append to.",
             hint="in_place keeps them where they stand",
         )
+
+
+def _check_jitter(recipe: Recipe) -> None:
+    """Noise is for inputs that are numbers."""
+    form = FITTED[recipe.features.input.kind].form if recipe.features.input.kind in FITTED else "ids"
+    for key in ("input_noise", "input_scale"):
+        if getattr(recipe.model, key) and form != "vectors":
+            raise RecipeError(
+                f"`model.{key}` has no meaning for an input of kind {recipe.features.input.kind}. "
+                f"Received: {getattr(recipe.model, key)!r}.",
+                hint="only inputs that are numbers take it: series, audio, shares of letters",
+            )
 
 
 def _check_windows(recipe: Recipe) -> None:

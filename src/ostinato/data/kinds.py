@@ -18,7 +18,7 @@ MEDIA = {
 }
 """Suffixes of media files by the kind that reads them."""
 _LOOKED_AT = 200
-_NUMBERS = re.compile(r"^\s*\[\s*(\[|-?\d)")
+_NUMBERS = re.compile(r"^\s*\[\s*(\[|-?\d|NaN|null)")
 _NUCLEOTIDES = re.compile(r"^[ACGTUNacgtun]{20,}$")
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ostinato.data.rawfile import COMPRESSED
 from ostinato.data.readers import (
+    ConllSource,
+    ConlluSource,
     DelimitedSource,
     FastaSource,
     FastqSource,
@@ -19,6 +21,7 @@ from ostinato.data.readers import (
     TabSource,
     TextSource,
 )
+from ostinato.data.readers.archives import TsSource, UcrSource, is_ucr
 from ostinato.data.readers.fasta import FASTA_SUFFIXES, FASTQ_SUFFIXES
 from ostinato.data.readers.parallel import PairsSource, ParallelSource, is_parallel
 from ostinato.data.readers.pianoroll import MIDI_SUFFIXES
@@ -29,8 +32,8 @@ __all__ = ["Source", "detect_format", "open_source"]
 
 _SOURCES: dict[str, type[Source]] = {
     cls.format: cls for cls in (DelimitedSource, TabSource, JsonLinesSource, ParquetSource, TextSource, FolderSource)
-} | {cls.format: cls for cls in (FastaSource, FastqSource, PianoRollSource, MidiSource)}
-_SOURCES |= {cls.format: cls for cls in (ParallelSource, PairsSource)}
+} | {cls.format: cls for cls in (ConllSource, ConlluSource, FastaSource, FastqSource, PianoRollSource, MidiSource)}
+_SOURCES |= {cls.format: cls for cls in (ParallelSource, PairsSource, UcrSource, TsSource)}
 _SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -41,6 +44,9 @@ _SUFFIXES = {
     ".txt": "text",
     ".text": "text",
     ".md": "text",
+    ".ts": "ts",
+    **dict.fromkeys((".conll", ".iob", ".iob2", ".bio"), "conll"),
+    **dict.fromkeys((".conllu", ".conllup"), "conllu"),
     ".npz": "pianoroll",
     **dict.fromkeys(MIDI_SUFFIXES, "midi"),
     **dict.fromkeys(FASTA_SUFFIXES, "fasta"),
@@ -83,6 +89,8 @@ def detect_format(path: Path) -> str:
     """The format by suffix (`.gz`, `.bz2`, `.xz` looked through). Raises `DataError` if it is not known."""
     if path.is_dir():
         return _format_of_folder(path)
+    if is_ucr(path):
+        return "ucr"
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()

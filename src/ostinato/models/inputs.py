@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from ostinato.data.features import Feature
 from ostinato.data.vocabulary import PAD_ID
 from ostinato.errors import RecipeError
+from ostinato.models.words import Words
 from ostinato.nn import Embedding
+from ostinato.nn.jitter import Jitter
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged
 
@@ -37,28 +39,35 @@ class Vectors(nn.Module):
 
     Args:
         num_channels: C.
+        noise: added in training; as `scale` see `nn.jitter.Jitter`.
+        scale: of a row's factor in training.
     """
 
-    def __init__(self, num_channels: int) -> None:
+    def __init__(self, num_channels: int, noise: float = 0.0, scale: float = 0.0) -> None:
         super().__init__()
         self.embedding_dim = num_channels
+        self.jitter = Jitter(noise, scale)
 
     def forward(self, values: ValuesT) -> ValuesT:
         """The same values as floats."""
         flat = values if isinstance(values, Tensor) else values.values
         flat = flat if flat.is_floating_point() else flat.to(torch.get_default_dtype())
-        return flat if isinstance(values, Tensor) else values.with_values(flat)
+        return cast("ValuesT", self.jitter(flat if isinstance(values, Tensor) else values.with_values(flat)))
 
 
-def _ids(feature: Any, recipe: ModelRecipe) -> nn.Module:
+def _ids(feature: Any, recipe: ModelRecipe) -> Embedding:
     return embed_ids(feature.vocab_size, recipe, torch.from_numpy(feature.counts))
 
 
 def _vectors(feature: Any, recipe: ModelRecipe) -> nn.Module:
-    return Vectors(feature.value_shape[0])
+    return Vectors(feature.value_shape[0], recipe.input_noise, recipe.input_scale)
 
 
-INPUT_LAYERS: dict[str, Callable[[Any, ModelRecipe], nn.Module]] = {"ids": _ids, "vectors": _vectors}
+def _words(feature: Any, recipe: ModelRecipe) -> nn.Module:
+    return Words(_ids(feature, recipe), len(feature.characters), recipe.characters, recipe.backend)
+
+
+INPUT_LAYERS: dict[str, Callable[[Any, ModelRecipe], nn.Module]] = {"ids": _ids, "vectors": _vectors, "words": _words}
 """By `Feature.form`: what makes the layer from a feature and the model's recipe. Each layer turns a Ragged of values
 into a Ragged of (sum L, `embedding_dim`)."""
 

@@ -33,12 +33,23 @@ class TagsRecipe(Component):
         None, description="how a cell that is text holds tags: words, or single letters; none: as the input is cut"
     )
     ignore: tuple[str, ...] = Field((), description="tags that are neither learnt nor scored, such as `-` for unknown")
+    unseen: Literal["bad_row", "wrong"] = Field(
+        "bad_row", description="a tag of another file that training never showed; wrong: every answer counts as wrong"
+    )
 
 
 class SeriesRecipe(Component):
     """Numbers at every step: one channel or several."""
 
     kind: Literal["series"] = "series"
+    normalize: Literal["none", "global", "row"] = Field(
+        "global", description="each channel to mean 0 and variance 1: over the training rows, or over each row alone"
+    )
+    missing: Literal["stop", "mask", "interpolate"] = Field(
+        "stop",
+        description="NaN, null: a bad row, or a further 0/1 channel that tells, or a line between its neighbours",
+    )
+    deltas: bool = Field(False, description="the difference from the step before, as further channels")
 
 
 class AudioRecipe(Component):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from ostinato.recipe.base import Component, Count, NonNegative, Positive, PositiveInt, Probability, no_bool
+from ostinato.recipe.forecast import ForecastRecipe
 
 Pooling = Literal["last", "mean", "max", "attention"]
 Kind = Literal["auto", "classifier", "language_model", "tagger", "seq2seq", "conditional", "next_step", "forecaster"]
@@ -74,10 +75,6 @@ class NextStepRecipe(Component):
     )
 
 
-class ForecastRecipe(Component):
-    """The future of time series (`model.kind: forecaster`)."""
-
-
 class FramesRecipe(Component):
     """A small convolution over each frame of a video, or a picture."""
 
@@ -118,6 +115,8 @@ class ModelRecipe(Component):
     word_dropout: Probability = Field(0.0, description="share of positions whose embedding is zeroed")
     embedding_dropout: Probability = Field(0.0, description="share of token types whose embedding is zeroed")
     input_dropout: Probability = Field(0.0, description="locked: the same units of a row at every step")
+    input_noise: NonNegative = Field(0.0, description="in training: added to every number read, times N(0, 1)")
+    input_scale: NonNegative = Field(0.0, description="in training: a row's numbers times exp(input_scale N(0, 1))")
     hidden_dropout: Probability = Field(0.0, description="locked: on the output of every layer")
     recurrent_dropout: Probability = Field(
         0.0, description="on the state where it meets its weights: the same units of a row at every step"

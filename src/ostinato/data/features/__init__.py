@@ -17,7 +17,10 @@ from ostinato.data.features.dna import DnaFeature
 from ostinato.data.features.notes import NotesFeature
 from ostinato.data.features.numbers import NumbersFeature
 from ostinato.data.features.protein import ProteinFeature
+from ostinato.data.features.series import SeriesFeature
+from ostinato.data.features.tags import TagsFeature
 from ostinato.data.features.text import TextFeature, TextFeatureBuilder
+from ostinato.data.features.tokens import TokensFeature
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, TextRecipe
 
@@ -28,8 +31,10 @@ __all__ = [
     "FeatureBuilder",
     "FittedBuilder",
     "FittedFeature",
+    "TagsFeature",
     "TextFeature",
     "TextFeatureBuilder",
+    "TokensFeature",
     "TrainingPart",
     "load_feature",
     "make_builder",
@@ -40,7 +45,10 @@ FITTED: dict[str, type[FittedFeature]] = {
     "dna": DnaFeature,
     "protein": ProteinFeature,
     "numbers": NumbersFeature,
+    "tokens": TokensFeature,
+    "tags": TagsFeature,
     "notes": NotesFeature,
+    "series": SeriesFeature,
 }
 """Every kind but text, by name."""
 

@@ -156,10 +156,22 @@ class FittedBuilder(FeatureBuilder):
         self._feature, self._recipe = feature, recipe
         self._spool = Spool()
         self._lengths: list[Offsets] = []
+        self._shape: tuple[int, ...] | None = None
 
     def draft(self, cells: pl.Series) -> Draft:
-        """A block of cells as raw values."""
-        return self._feature.read(self._recipe, cells)
+        """A block of cells as raw values; all blocks must have values of one shape."""
+        draft = self._feature.read(self._recipe, cells)
+        if not isinstance(draft.content, Sequences):
+            raise TypeError("`read` must return Sequences")
+        shape = draft.content.values.shape[1:]
+        if self._shape is None and len(draft.content.values):
+            self._shape = shape
+        if self._shape is None or shape == self._shape:
+            return draft
+        problem = f"has values of shape {shape}, rows before it of {self._shape}"
+        lengths = np.zeros(len(cells), dtype=np.int64)
+        empty = Sequences.from_lengths(np.zeros((0, *self._shape), dtype=draft.content.values.dtype), lengths)
+        return Draft(lengths, empty, {**dict.fromkeys(range(len(cells)), problem), **draft.problems}, draft.notes)
 
     def add(self, draft: Draft, keep: Mask) -> None:
         """Take the good rows."""

@@ -1,0 +1,199 @@
+"""Time series: numbers at every step, one channel or several."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ostinato.data.arrays import Array
+from ostinato.data.features.base import Draft, FittedFeature
+from ostinato.data.sequences import Sequences
+from ostinato.errors import DataError
+from ostinato.recipe.kinds import SeriesRecipe
+
+
+class SeriesFeature(FittedFeature):
+    """Lists of numbers, or of frames of C numbers, to (sum L, D) float32.
+
+    The channels of a step are, in this order: the C values; with `deltas` their differences from the step before
+    (0 at the first); with `missing: mask` C numbers that are 1 where a value is missing (the value itself is then 0).
+    `normalize`: `global` makes x into (x - mean) / std of its channel over the training rows' steps; `row` over the
+    row's own steps; a channel that never changes becomes 0.
+
+    Args:
+        recipe: of the feature.
+        mean: (C or 2C,) of the training rows.
+        std: as `mean`.
+    """
+
+    form = "vectors"
+
+    def __init__(self, recipe: SeriesRecipe, mean: Array, std: Array) -> None:
+        self.recipe, self.mean, self.std = recipe, mean, std
+
+    @property
+    def num_channels(self) -> int:
+        """C, as measured."""
+        return len(self.mean) // 2 if self.recipe.deltas else len(self.mean)
+
+    @property
+    def value_shape(self) -> tuple[int, ...]:
+        """(D,)."""
+        return (len(self.mean) + (self.num_channels if self.recipe.missing == "mask" else 0),)
+
+    @classmethod
+    def read(cls, recipe: SeriesRecipe, cells: pl.Series) -> Draft:
+        """Lists, or JSON text of lists; all rows must have as many channels as most of the block's."""
+        return read_series(recipe, cells, None)
+
+    def draft(self, cells: pl.Series) -> Draft:
+        """Cells of new data; rows of another number of channels than training's are problems."""
+        raw = read_series(self.recipe, cells, self.num_channels)
+        content = raw.content
+        if not isinstance(content, Sequences):
+            raise TypeError("`read_series` must return Sequences")
+        return Draft(raw.lengths, Sequences(self.transform(content.values), content.offsets), raw.problems, raw.notes)
+
+    @classmethod
+    def fit(cls, recipe: SeriesRecipe, values: Array) -> SeriesFeature:
+        """Mean and standard deviation of each channel of the training rows, where they are known."""
+        if not len(values):
+            raise DataError("there is no value to fit a series to.")
+        if recipe.normalize != "global":
+            return cls(recipe, np.zeros(values.shape[1]), np.ones(values.shape[1]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a channel without a single value: handled below
+            mean, std = np.nanmean(values, axis=0, dtype=np.float64), np.nanstd(values, axis=0, dtype=np.float64)
+        known = np.isfinite(mean) & (std > 0)
+        return cls(recipe, np.where(known, mean, 0.0), np.where(known, std, np.inf))
+
+    def transform(self, values: Array) -> Array:
+        """(sum L, D) float32."""
+        scaled = ((values - self.mean) / self.std).astype(np.float32)
+        if self.recipe.missing != "mask":
+            return scaled
+        missing = np.isnan(values[:, : self.num_channels]).astype(np.float32)
+        return np.concatenate([np.nan_to_num(scaled, nan=0.0), missing], axis=1)
+
+    def decode(self, values: Array) -> Any:
+        """The numbers of a row on their own scale, a list a step where there are several channels."""
+        count = self.num_channels
+        std = np.where(np.isinf(self.std[:count]), 0.0, self.std[:count])
+        found = np.asarray(values, dtype=np.float64)[:, :count] * std + self.mean[:count]
+        return found[:, 0].tolist() if count == 1 else found.tolist()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Mean and standard deviation."""
+        std = [None if np.isinf(s) else float(s) for s in self.std]
+        return {"recipe": self.recipe.model_dump(mode="json"), "mean": self.mean.tolist(), "std": std}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> SeriesFeature:
+        """The inverse of `to_dict`."""
+        std = np.asarray([np.inf if s is None else s for s in saved["std"]], dtype=np.float64)
+        return cls(SeriesRecipe.model_validate(saved["recipe"]), np.asarray(saved["mean"], dtype=np.float64), std)
+
+
+def read_series(recipe: SeriesRecipe, cells: pl.Series, num_channels: int | None) -> Draft:
+    """Cells as (sum L, C or 2C) float32, NaN where a value is missing and `missing` is `mask`.
+
+    Args:
+        recipe: of the feature.
+        cells: lists of numbers, lists of frames, or JSON text of either.
+        num_channels: C; none: that of most rows.
+    """
+    problems: dict[int, str] = {}
+    rows: list[Array | None] = []
+    for number, cell in enumerate(cells.to_list()):
+        row = _frames(cell)
+        if isinstance(row, str):
+            problems[number] = row
+        rows.append(None if isinstance(row, str) else row)
+    if num_channels is None:
+        widths = [row.shape[1] for row in rows if row is not None]
+        num_channels = max(set(widths), key=widths.count) if widths else 1
+    values: list[Array] = []
+    for number, given in enumerate(rows):
+        problem = None if given is None else _problem(given, num_channels, recipe)
+        if problem is not None:
+            problems[number] = problem
+        usable = given is not None and problem is None
+        values.append(_prepared(given if given is not None and usable else np.zeros((0, num_channels)), recipe))
+    lengths = np.asarray([len(row) for row in values], dtype=np.int64)
+    width = num_channels * (2 if recipe.deltas else 1)
+    joined = np.concatenate([*values, np.zeros((0, width))]).astype(np.float32)
+    return Draft(lengths, Sequences.from_lengths(joined, lengths), problems)
+
+
+def _frames(cell: Any) -> Array | str:
+    """(L, C), or why not."""
+    if isinstance(cell, str):
+        try:
+            cell = json.loads(cell)
+        except json.JSONDecodeError:
+            return f"not a list of numbers: {cell[:60]!r}"
+    if not isinstance(cell, list | tuple | np.ndarray):
+        return f"not a list of numbers: {str(cell)[:60]!r}"
+    try:
+        found = np.asarray(cell, dtype=np.float64)
+    except (ValueError, TypeError):
+        nested = [len(frame) for frame in cell if isinstance(frame, list)]
+        if len(nested) == len(cell) and len(set(nested)) > 1:
+            return f"its steps have different numbers of channels: {min(nested)} to {max(nested)}"
+        return f"not a list of numbers: {str(cell)[:60]!r}"
+    if found.ndim == 1:
+        return found[:, None]
+    if found.ndim != 2:
+        return f"a series is a list of numbers, or of frames of numbers; this is nested {found.ndim} deep"
+    return found
+
+
+def _problem(row: Array, num_channels: int, recipe: SeriesRecipe) -> str | None:
+    """Why a row can't be used."""
+    if len(row) and row.shape[1] != num_channels:
+        return f"has {_channels(row.shape[1])}, other rows have {num_channels}"
+    infinite = np.argwhere(np.isinf(row))
+    if len(infinite):
+        return f"step {infinite[0, 0] + 1}{_in_channel(infinite[0, 1], num_channels)} is infinite"
+    missing = np.argwhere(np.isnan(row))
+    if len(missing) == row.size and row.size:
+        return "all of its values are missing"
+    if len(missing) and recipe.missing == "stop":
+        where = f"step {missing[0, 0] + 1}{_in_channel(missing[0, 1], num_channels)}"
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        return f"{where} is missing{more}; `missing: mask` or `interpolate` says what to do with gaps"
+    if recipe.missing == "interpolate" and np.isnan(row).all(axis=0).any():
+        return f"all values{_in_channel(int(np.isnan(row).all(axis=0).argmax()), num_channels)} are missing"
+    return None
+
+
+def _channels(count: int) -> str:
+    return f"{count} channel{'s' if count != 1 else ''}"
+
+
+def _in_channel(channel: int, num_channels: int) -> str:
+    return f" of channel {channel + 1}" if num_channels > 1 else ""
+
+
+def _prepared(row: Array, recipe: SeriesRecipe) -> Array:
+    """What depends on the row alone: gaps, its own scale, differences."""
+    if recipe.missing == "interpolate" and np.isnan(row).any():
+        row = np.stack([_interpolated(channel) for channel in row.T], axis=1)
+    if recipe.normalize == "row" and len(row):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a channel whose values are all missing stays so
+            std = np.nanstd(row, axis=0)
+            row = (row - np.nanmean(row, axis=0)) / np.where(std > 0, std, np.inf)
+    if not recipe.deltas:
+        return row
+    return np.concatenate([row, np.diff(row, axis=0, prepend=row[:1])], axis=1)
+
+
+def _interpolated(channel: Array) -> Array:
+    """Straight lines between known values, the nearest one before the first and after the last."""
+    known = np.flatnonzero(~np.isnan(channel))
+    return np.interp(np.arange(len(channel)), known, channel[known])

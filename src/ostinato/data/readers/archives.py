@@ -1,0 +1,212 @@
+"""The archives of time series: UCR (`_TRAIN.tsv`) and sktime/aeon (`.ts`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ostinato.data.arrays import Array
+from ostinato.data.blocks import Block
+from ostinato.data.readers.base import Source
+from ostinato.errors import DataError
+
+_UCR_NAME = re.compile(r"_(TRAIN|TEST)\.(tsv|csv|txt)$", re.IGNORECASE)
+_WHOLE = re.compile(r"^[+-]?\d+(\.0*)?(e[+-]?0*)?$", re.IGNORECASE)
+_MISSING = ("", "?", "nan")
+
+
+def is_ucr(path: Path) -> bool:
+    """Whether a file is named as those of the UCR archive are: `ECG200_TRAIN.tsv`, `ECG200_TEST.tsv.xz`."""
+    return _UCR_NAME.search(path.name.removesuffix(".xz").removesuffix(".gz").removesuffix(".bz2")) is not None
+
+
+class UcrSource(Source):
+    """The UCR archive: no header, a line a series, its class first, then its values between tabs (or commas).
+
+    NaN (or nothing) at the end of a line says that the series is shorter; elsewhere a value is missing, which
+    `features.input.missing` decides about. Columns: `series`, `label`.
+    """
+
+    format = "ucr"
+    usual_input = "series"
+    usual_target = "label"
+
+    def kind_of(self, column: str) -> str | None:
+        """`series` is one."""
+        return "series" if column == "series" else None
+
+    def _read_columns(self) -> list[str]:
+        return ["series", "label"]
+
+    def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        for records in self._records():
+            series: list[list[float]] = []
+            labels: list[str] = []
+            lines: list[int] = []
+            for index in range(len(records)):
+                text = records[index].decode("utf-8").strip("\r\n ")
+                if not text:
+                    continue
+                fields = re.split(r"\t|,", text) if "\t" in text or "," in text else text.split()
+                row = self._row(fields[1:], int(records.lines[index]), records.text(index))
+                if row is not None:
+                    series.append(row)
+                    labels.append(_label(fields[0]))
+                    lines.append(int(records.lines[index]))
+            if lines:
+                frame = pl.DataFrame(
+                    {
+                        "series": pl.Series(series, dtype=pl.List(pl.Float64)),
+                        "label": pl.Series(labels, dtype=pl.String),
+                    }
+                )
+                yield Block(frame.select(columns), (str(self.path),), np.asarray(lines, dtype=np.int64))
+
+    def _row(self, fields: list[str], line: int, excerpt: str) -> list[float] | None:
+        try:
+            values = _numbers(fields)
+        except _NoNumberError as error:
+            hint = "if the file is a table with a header: --set data.format=tsv" if line == 1 else None
+            self.bad_rows.add(str(self.path), line, f"not a number: {str(error)!r}", excerpt, hint)
+            return None
+        values = values[: _length(values[:, None])]
+        if not len(values):
+            self.bad_rows.add(str(self.path), line, "holds no value after its class", excerpt)
+            return None
+        return [float(value) for value in values]
+
+
+@dataclass
+class TsSource(Source):
+    """sktime's and aeon's `.ts`: a header of `@` lines, then a line a case: its dimensions between colons, the values
+    of each between commas, its class (or number) last where the header says so. Missing: `?` or `NaN`.
+
+    Columns: `series` (frames of one number a dimension, or plain numbers where there is one), and `label`.
+    """
+
+    format = "ts"
+    usual_input = "series"
+    usual_target = "label"
+    _header: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+
+    def kind_of(self, column: str) -> str | None:
+        """`series` is one."""
+        return "series" if column == "series" else None
+
+    def _read_columns(self) -> list[str]:
+        for records in self._records(glance=True):
+            for index in range(len(records)):
+                if self._is_header(records[index].decode("utf-8").strip()):
+                    return ["series", "label"] if self._labelled else ["series"]
+        raise DataError(f"`{self.path}` has no line `@data`: it is no .ts file.")
+
+    @property
+    def _labelled(self) -> bool:
+        return any(self._header.get(key, "false").split()[:1] == ["true"] for key in ("classlabel", "targetlabel"))
+
+    def _is_header(self, line: str) -> bool:
+        """Take up a line of the header; true for the last one."""
+        if line.lower().startswith("@data"):
+            if self._header.get("timestamps", "false").startswith("true"):
+                raise DataError(
+                    f"`{self.path}` has a time stamp beside each value (`@timeStamps true`), which is not read.",
+                    hint="write it as a table, a row a step: --set data.session=… --set data.time=…",
+                )
+            return True
+        if line.startswith("@"):
+            key, _, value = line[1:].partition(" ")
+            self._header[key.lower()] = value.strip().lower()
+        elif line and not line.startswith("#"):
+            raise DataError(f"`{self.path}` has data before its line `@data`: it is no .ts file.")
+        return False
+
+    def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        in_data = False
+        for records in self._records():
+            rows: list[tuple[Array, str, int]] = []
+            for index in range(len(records)):
+                text = records[index].decode("utf-8").strip()
+                if not in_data:
+                    in_data = self._is_header(text)
+                elif text and not text.startswith("#"):
+                    row = self._row(text, int(records.lines[index]))
+                    if row is not None:
+                        rows.append((*row, int(records.lines[index])))
+            if rows:
+                yield self._block(rows, columns)
+
+    def _block(self, rows: list[tuple[Array, str, int]], columns: Sequence[str]) -> Block:
+        flat = all(values.shape[1] == 1 for values, _, _ in rows)
+        cells = [values[:, 0].tolist() if flat else values.tolist() for values, _, _ in rows]
+        kind = pl.List(pl.Float64) if flat else pl.List(pl.List(pl.Float64))
+        frame = pl.DataFrame(
+            {
+                "series": pl.Series(cells, dtype=kind),
+                "label": pl.Series([label for _, label, _ in rows], dtype=pl.String),
+            }
+        )
+        lines = np.asarray([line for _, _, line in rows], dtype=np.int64)
+        return Block(frame.select(columns), (str(self.path),), lines)
+
+    def _row(self, text: str, line: int) -> tuple[Array, str] | None:
+        """Frames (L, C) and the label; None for a bad row, which is recorded."""
+        parts = text.split(":")
+        label = parts.pop().strip() if self._labelled else ""
+        problem, dimensions = "", []
+        try:
+            dimensions = [_numbers(part.split(",")) for part in parts]
+        except _NoNumberError as error:
+            problem = f"not a number: {str(error)!r}"
+        wanted = self._header.get("dimensions", self._header.get("dimension", ""))
+        lengths = [len(values) for values in dimensions]
+        if not problem and wanted.isdecimal() and len(dimensions) != int(wanted):
+            problem = f"has {len(dimensions)} dimensions, the header says {wanted}"
+        if not problem and len(set(lengths)) > 1:
+            problem = f"its dimensions have different numbers of steps: {lengths[:12]}"
+        values = np.stack(dimensions, axis=1) if not problem and dimensions else np.zeros((0, 1))
+        values = values[: _length(values)]
+        if not problem and not len(values):
+            problem = "holds no value"
+        if problem:
+            self.bad_rows.add(str(self.path), line, problem, text)
+            return None
+        return values, label
+
+
+class _NoNumberError(ValueError):
+    """A field that is neither a number nor missing."""
+
+
+def _numbers(fields: list[str]) -> Array:
+    """Numbers, NaN where one is missing."""
+    try:
+        return np.asarray(fields, dtype=np.float64)
+    except ValueError:
+        pass
+    found = np.full(len(fields), np.nan)
+    for number, text in enumerate(fields):
+        text = text.strip()
+        if text.lower() in _MISSING:
+            continue
+        try:
+            found[number] = float(text)
+        except ValueError:
+            raise _NoNumberError(text[:40]) from None
+    return found
+
+
+def _length(values: Array) -> int:
+    """Steps up to the last one at which something was measured."""
+    there = np.flatnonzero(~np.isnan(values).all(axis=1))
+    return int(there[-1]) + 1 if len(there) else 0
+
+
+def _label(text: str) -> str:
+    """`1` for `1.0000000e+00`, as the archive's oldest files write classes."""
+    text = text.strip()
+    return str(int(float(text))) if _WHOLE.match(text) else text
