@@ -182,6 +182,9 @@ def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
 def _check(recipe: Recipe, source: Source) -> None:
     data, kind, text = recipe.data, recipe.model.kind, recipe.features.input
     check_characters(recipe)
+    if kind == "tagger":
+        check_tagger(recipe)
+    check_characters(recipe)
     _check_jitter(recipe)
     if kind == "tagger":
         check_tagger(recipe)

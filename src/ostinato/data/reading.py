@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
+from ostinato.data.aligned import misfits
 from ostinato.data.arrays import Mask
 from ostinato.data.blocks import Block
 from ostinato.data.distinct import Distinct
@@ -113,6 +114,10 @@ class Reading:
                 reason = "nothing is left of the text after cleaning" if text else f"`{name}` is empty"
                 self._reject(block, empty, reason, name)
             good &= ~empty
+        for row, (problem, name) in misfits(self.recipe, drafts).items():
+            if good[row]:
+                self._reject(block, np.arange(len(block)) == row, problem, name)
+                good[row] = False
         return good
 
     def _usable(self, block: Block) -> Mask:

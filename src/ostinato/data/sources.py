@@ -44,6 +44,8 @@ _SUFFIXES = {
     ".txt": "text",
     ".text": "text",
     ".md": "text",
+    **dict.fromkeys((".conll", ".iob", ".iob2", ".bio"), "conll"),
+    **dict.fromkeys((".conllu", ".conllup"), "conllu"),
     ".ts": "ts",
     **dict.fromkeys((".conll", ".iob", ".iob2", ".bio"), "conll"),
     **dict.fromkeys((".conllu", ".conllup"), "conllu"),

@@ -18,9 +18,20 @@ from ostinato.models.inputs import input_layer
 from ostinato.models.language_model import LanguageModel
 from ostinato.models.next_step import NextStep, build_next_step
 from ostinato.models.seq2seq import Seq2Seq
+from ostinato.models.tagger import Tagger, build_tagger
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 
-__all__ = ["BUILDERS", "Classifier", "LanguageModel", "NextStep", "RowModel", "Seq2Seq", "build_model", "ids_target"]
+__all__ = [
+    "BUILDERS",
+    "Classifier",
+    "LanguageModel",
+    "NextStep",
+    "RowModel",
+    "Seq2Seq",
+    "Tagger",
+    "build_model",
+    "ids_target",
+]
 
 
 @runtime_checkable
@@ -71,6 +82,7 @@ BUILDERS: dict[str, Callable[[ModelRecipe, Features], nn.Module]] = {
     "language_model": _language_model,
     "next_step": build_next_step,
     "seq2seq": _seq2seq,
+    "tagger": build_tagger,
 }
 """By `model.kind`."""
 

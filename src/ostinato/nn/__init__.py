@@ -1,5 +1,6 @@
 """Layers. ``RNN``, ``LSTM`` and ``GRU`` stand in for those of ``torch.nn``; the rest works on ``Ragged`` batches."""
 
+from ostinato.nn.crf import LinearChainCRF
 from ostinato.nn.dropout import LockedDropout, WordDropout
 from ostinato.nn.embedding import Embedding
 from ostinato.nn.initialisation import chrono, forget_bias, recurrent_init
@@ -15,6 +16,7 @@ __all__ = [
     "RNN",
     "AttentionPooling",
     "Embedding",
+    "LinearChainCRF",
     "LockedDropout",
     "Pooling",
     "RecurrentStack",

@@ -1,0 +1,83 @@
+"""Spans of words (chunks, names) written as tags a word: B-NP I-NP O …; scored as the program conlleval does."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+_TAG = re.compile(r"^([BIES])-(.+)$")
+_OUTSIDE = "O"
+
+
+class Span(NamedTuple):
+    """Words `start` to `end` (not included) are a span of a type."""
+
+    type: str
+    start: int
+    end: int
+
+
+def are_span_tags(names: Iterable[str]) -> bool:
+    """Whether tags look like spans: all are O or begin with B-, I-, E- or S-, and one at least with B- or I-."""
+    kinds = {match[1] if (match := _TAG.match(name)) else name for name in names}
+    return kinds <= {*"BIES", _OUTSIDE} and bool(kinds & set("BI"))
+
+
+def spans_of(tags: Sequence[str]) -> list[Span]:
+    """The spans of a sentence, in order.
+
+    As conlleval has it, any sequence of tags is one of spans: an I- that follows O, or another type, begins a span as a
+    B- would (so IOB1, IOB2 and IOBES files are all read), and a span ends where its type changes.
+
+    Source: E. Tjong Kim Sang, conlleval.pl (CoNLL-2000 shared task), `startOfChunk` and `endOfChunk`; S- as in its
+    later versions.
+
+    Example:
+        >>> spans_of(["B-NP", "I-NP", "B-NP", "O", "I-PP"])
+        [Span(type='NP', start=0, end=2), Span(type='NP', start=2, end=3), Span(type='PP', start=4, end=5)]
+    """
+    found: list[Span] = []
+    begun, before, before_type = 0, _OUTSIDE, ""
+    for place, tag in enumerate([*tags, _OUTSIDE]):
+        match = _TAG.match(tag)
+        kind, type = (match[1], match[2]) if match else (_OUTSIDE, "")
+        if before != _OUTSIDE and (kind in "OBS" or before in "ES" or type != before_type):
+            found.append(Span(before_type, begun, place))
+        if kind != _OUTSIDE and (kind in "BS" or before in "OES" or type != before_type):
+            begun = place
+        before, before_type = kind, type
+    return found
+
+
+def span_scores(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Precision, recall and F1 of spans over all sentences, and of each type; right are start, end and type together.
+
+    Returns `precision`, `recall`, `f1`, `num_spans`, and `per_span`: rows of name, precision, recall, f1, support.
+    """
+    right: Counter[str] = Counter()
+    said: Counter[str] = Counter()
+    there: Counter[str] = Counter()
+    for tags, guesses in zip(truth, predicted, strict=True):
+        wanted, found = spans_of(tags), spans_of(guesses)
+        there.update(span.type for span in wanted)
+        said.update(span.type for span in found)
+        right.update(span.type for span in set(wanted) & set(found))
+    rows = [
+        {"name": type, **_figures(right[type], said[type], there[type]), "support": there[type]}
+        for type in sorted({*there, *said})
+    ]
+    return {
+        **_figures(right.total(), said.total(), there.total()),
+        "num_spans": there.total(),
+        "per_span": rows,
+    }
+
+
+def _figures(right: int, said: int, there: int) -> dict[str, float]:
+    return {
+        "precision": right / said if said else 0.0,
+        "recall": right / there if there else 0.0,
+        "f1": 2 * right / (said + there) if said + there else 0.0,
+    }
