@@ -63,9 +63,12 @@ class DnaFeature(FittedFeature):
         counts: (V,) how often training rows held each integer (ids).
     """
 
+    form = "vectors"
+
     def __init__(self, recipe: DnaRecipe, counts: Array) -> None:
         self.recipe, self.counts = recipe, counts
-        self.form = "ids" if recipe.encoding == "ids" else "vectors"  # type: ignore[misc]
+        if recipe.encoding == "ids":
+            self.form = "ids"  # type: ignore[misc]
 
     @property
     def step_noun(self) -> str:

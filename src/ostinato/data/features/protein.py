@@ -138,9 +138,12 @@ class ProteinFeature(FittedFeature):
         counts: (V,) how often training rows held each integer.
     """
 
+    form = "ids"
+
     def __init__(self, recipe: ProteinRecipe, counts: Array) -> None:
         self.recipe, self.counts = recipe, counts
-        self.form = "ids" if recipe.encoding == "ids" else "vectors"  # type: ignore[misc]
+        if recipe.encoding != "ids":
+            self.form = "vectors"  # type: ignore[misc]
         self._vectors = _table(recipe.scales)
 
     @property
