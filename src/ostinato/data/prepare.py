@@ -19,6 +19,8 @@ from ostinato.data.places import Places
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences, Spool
+from ostinato.data.series import load_windows, prepare_series, windows_of
+from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.sources import Source, open_source
 from ostinato.data.split import split_fold, split_rows
 from ostinato.data.targets import TargetFeature, infer_target
@@ -42,6 +44,8 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     """
     if recipe.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
+    if recipe.model.kind == "forecaster":
+        return prepare_series(recipe, say)
     bad_rows = BadRows(recipe.data.on_bad_row)
     source = open_data(recipe.data.train, recipe, bad_rows, say)
     recipe, notes = infer_recipe(recipe, source)
@@ -86,6 +90,8 @@ def inferred(recipe: Recipe) -> Recipe:
 
 def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
     """Rows of another file, encoded as the run's training data was. Targets are read if the run has a target."""
+    if isinstance(features.input, ForecastFeature):
+        return load_windows(reference, features.input, recipe, say)
     bad_rows = BadRows(recipe.data.on_bad_row)
     where = recipe.data.test_where if reference == recipe.data.test else None
     examples = _read_examples(reference, features, recipe, bad_rows, say, "data", where)
@@ -106,6 +112,8 @@ def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Exam
     Raises:
         RunError: for a row that lacks a column, or can't be used.
     """
+    if isinstance(features.input, ForecastFeature):
+        return windows_of(rows, features.input)
     name = str(recipe.data.input)
     columns = {name: features.input, **features.extra}
     encoded: dict[str, Sequences] = {}
@@ -177,7 +185,7 @@ def open_data(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> So
     data = recipe.data
     same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
     format = data.format if same else "auto"
-    return open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header)
+    return open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=data.names)
 
 
 def _kin(reference: str) -> str:

@@ -140,10 +140,6 @@ class ModelRecipe(Component):
         0.0, description="tagger: while training, a word seen c times is read as <unk> with probability a / (a + c)"
     )
     characters: CharactersRecipe = CharactersRecipe()
-    unknown_words: NonNegative = Field(
-        0.0, description="tagger: a word seen c times is read as <unk> with probability a / (a + c) while training; 0: never"
-    )
-    characters: CharactersRecipe = CharactersRecipe()
     tagger: TaggerRecipe = TaggerRecipe()
     decoder: DecoderRecipe = DecoderRecipe()
     next_step: NextStepRecipe = NextStepRecipe()

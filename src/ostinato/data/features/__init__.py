@@ -21,6 +21,7 @@ from ostinato.data.features.series import SeriesFeature
 from ostinato.data.features.tags import TagsFeature
 from ostinato.data.features.text import TextFeature, TextFeatureBuilder
 from ostinato.data.features.tokens import TokensFeature
+from ostinato.data.series_feature import ForecastFeature
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, TextRecipe
 
@@ -63,6 +64,8 @@ def make_builder(recipe: Component) -> FeatureBuilder:
 def load_feature(saved: dict[str, Any]) -> Feature:
     """The inverse of `Feature.to_dict`."""
     kind = saved["recipe"].get("kind", "text")
+    if kind == "forecast":
+        return ForecastFeature.from_dict(saved)
     return TextFeature.from_dict(saved) if kind == "text" else _fitted(kind).from_dict(saved)
 
 

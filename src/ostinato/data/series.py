@@ -1,0 +1,312 @@
+"""Time series for a forecaster: from files to scaled windows, in training and ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ostinato.data.arrays import Array, Offsets
+from ostinato.data.catalog import resolve_path
+from ostinato.data.dataset import Features, Prepared
+from ostinato.data.rejects import BadRows
+from ostinato.data.series_clean import fill_missing, make_regular
+from ostinato.data.series_columns import settle_columns
+from ostinato.data.series_feature import ForecastFeature
+from ostinato.data.series_read import read_table
+from ostinato.data.series_table import RawSeries, RawTable
+from ostinato.data.series_windows import Windows, borders, cut_windows, first_origin, least_context
+from ostinato.data.sources import Source, open_source
+from ostinato.errors import DataError, RecipeError, RunError
+from ostinato.recipe import Recipe, build_recipe
+from ostinato.recipe.forecast import ForecastRecipe
+
+Say = Callable[[str], None]
+Masks = list[NDArray[np.bool_]]
+
+
+def prepare_series(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+    """Read, split in time, scale by the training part, and cut windows.
+
+    Args:
+        recipe: of a forecaster; may leave columns open.
+        say: called with each note a user should see.
+
+    Raises:
+        RecipeError: for a recipe that contradicts itself or the data.
+        DataError: for data that can't be used.
+    """
+    if recipe.data.train is None:
+        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=series.csv")
+    notes: list[str] = []
+    bad_rows = BadRows(recipe.data.on_bad_row)
+    source = _open(recipe, recipe.data.train, bad_rows, say)
+    recipe = _settled(recipe, source, notes)
+    forecast = recipe.model.forecast
+    table, masks = _clean(source, forecast)
+    notes += source.notes + table.notes
+    share = recipe.data.validation if isinstance(recipe.data.validation, float) else 0.0
+    ends = [_borders(one, forecast, share, recipe) for one in table.series]
+    kept = [number for number, one in enumerate(table.series) if _is_long(one, ends[number], table, forecast, bad_rows)]
+    bad_rows.settle()
+    if not kept:
+        raise DataError(f"`{source.path}` holds no series that is long enough.")
+    table.series = [table.series[number] for number in kept]
+    masks, ends = [masks[number] for number in kept], [ends[number] for number in kept]
+    feature = ForecastFeature.fit(forecast, table, masks, [each[0] for each in ends])
+    notes += _said(table, ends, feature)
+    for note in notes:
+        say(note)
+    train = _part(feature, table, masks, [(0, each[0]) for each in ends], 1)
+    if isinstance(recipe.data.validation, str):
+        validation = load_windows(recipe.data.validation, feature, recipe, say)
+    else:
+        validation = _part(feature, table, masks, [(each[0], each[1]) for each in ends], forecast.stride)
+    return Prepared(recipe, Features(feature), train, validation, notes, bad_rows, 0)
+
+
+def held_back_windows(feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
+    """The windows of the third part of the training file, as `split` cuts it. Raises `RunError` if there is none."""
+    forecast = recipe.model.forecast
+    if not isinstance(forecast.split, tuple) or len(forecast.split) < 3:
+        raise RunError(
+            "no data to evaluate on: the recipe names no test data, and `model.forecast.split` has no third part.",
+            hint="name a file",
+        )
+    table, masks = _read(str(recipe.data.train), feature, recipe, say)
+    ends = [borders(len(one), forecast, 0.0) for one in table.series]
+    return _part(feature, table, masks, [(each[1], each[2]) for each in ends], forecast.stride)
+
+
+def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
+    """The windows of another file, scaled as the run's training data was.
+
+    Where the recipe says that `data.test` continues the training data, its series are joined to those of their name,
+    and only what is in the file is forecast.
+
+    Raises:
+        DataError: for a file that can't be used, or a series of it that is shorter than the horizon.
+    """
+    forecast = recipe.model.forecast
+    table, masks = _read(reference, feature, recipe, say)
+    if forecast.test_continues and reference == recipe.data.test:
+        before, masks_before = _read(str(recipe.data.train), feature, recipe, lambda _: None)
+        return _part(feature, *_joined(before, masks_before, table, masks), forecast.stride)
+    for one in table.series:
+        needed = least_context(forecast) + forecast.horizon
+        if len(one) < needed:
+            raise _too_short(one, table, forecast, len(one), needed)
+    return _part(feature, table, masks, [(0, len(one)) for one in table.series], forecast.stride)
+
+
+def future_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
+    """One window a series of a file: what comes after its end.
+
+    Covariates that are known in advance (`model.forecast.future`) stand in the file's last rows, where the channels
+    are empty.
+    """
+    table, masks = _read(reference, feature, recipe, say, to_forecast=True)
+    return windows_after(table, masks, feature)
+
+
+def windows_of(rows: Sequence[Any], feature: ForecastFeature) -> Windows:
+    """One window a series given by hand: a list of numbers, or of lists of as many numbers as there are channels.
+
+    Raises:
+        RunError: for a series of another shape, one that is too short, or a model that needs covariates.
+    """
+    forecast, width = feature.recipe, feature.layout.num_channels
+    if feature.layout.num_past or feature.layout.num_known:
+        raise RunError("this model reads time stamps or covariates beside its channels: give it a file.")
+    series: list[RawSeries] = []
+    for number, row in enumerate(rows):
+        try:
+            values = np.asarray(row, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise RunError(f"series {number + 1} must be a list of numbers. Received: {str(row)[:60]!r}.") from error
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or values.shape[1] != width:
+            raise RunError(f"series {number + 1} must have {width} numbers a step. Received: shape {values.shape}.")
+        size = len(values)
+        there = np.ones(size, dtype=np.bool_)
+        series.append(RawSeries(str(number + 1), values, np.zeros((size, 0)), None, np.arange(size) + 1, there))
+    table = RawTable("input", series)
+    return windows_after(table, fill_missing(table, forecast), feature)
+
+
+def windows_after(table: RawTable, masks: Masks, feature: ForecastFeature) -> Windows:
+    """One window a series, whose targets are the steps after its end, of which nothing but covariates is known."""
+    forecast, horizon = feature.recipe, feature.recipe.horizon
+    extended: list[RawSeries] = []
+    for number, one in enumerate(table.series):
+        if len(one) < least_context(forecast):
+            raise _too_short(one, table, forecast, len(one), least_context(forecast))
+        extended.append(_extended(one, table, feature))
+        masks[number] = np.concatenate([masks[number], np.zeros((horizon, masks[number].shape[1]), np.bool_)])
+    longer = replace(table, series=extended)
+    parts = [(len(one) - horizon, len(one)) for one in extended]
+    return _part(feature, longer, masks, parts, horizon)
+
+
+def _extended(one: RawSeries, table: RawTable, feature: ForecastFeature) -> RawSeries:
+    horizon, num_future = feature.recipe.horizon, len(feature.recipe.future)
+    ahead = table.ahead.get(one.name)
+    if num_future and (ahead is None or len(ahead) < horizon):
+        raise DataError(
+            f"series {one.name!r} of `{table.path}` must end with {horizon} rows that hold "
+            f"{', '.join(feature.recipe.future)} of the future, the channels empty. "
+            f"Received: {0 if ahead is None else len(ahead)}."
+        )
+    beside = np.zeros((horizon, one.beside.shape[1]))
+    if ahead is not None and num_future:
+        beside[:, -num_future:] = ahead[:horizon, -num_future:]
+    stamps: Offsets | None = None
+    if one.stamps is not None and feature.frequency is not None:
+        stamps = np.concatenate([one.stamps, feature.frequency.after(int(one.stamps[-1]), horizon)])
+    return RawSeries(
+        one.name,
+        np.concatenate([one.values, np.repeat(one.values[-1:], horizon, axis=0)]),
+        np.concatenate([one.beside, beside]),
+        stamps,
+        np.concatenate([one.lines, np.zeros(horizon, dtype=np.int64)]),
+        np.concatenate([one.there, np.zeros(horizon, dtype=np.bool_)]),
+    )
+
+
+def _open(recipe: Recipe, reference: str, bad_rows: BadRows, say: Say) -> Source:
+    data, same = recipe.data, reference == recipe.data.train
+    path = resolve_path(reference, say)
+    return open_source(
+        path, bad_rows, format=data.format if same else "auto", encoding=data.encoding, header=data.header
+    )
+
+
+def _settled(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """The recipe with nothing left open."""
+    forecast, data = recipe.model.forecast, recipe.data
+    if data.target is not None:
+        raise RecipeError(
+            f"`data.target` has no meaning for a forecaster: it predicts its own channels. Received: {data.target}.",
+            hint="--set model.forecast.channels=[COLUMN]",
+        )
+    for key in ("group", "where", "validation_where", "test_where", "fold"):
+        if getattr(data, key) is not None:
+            raise RecipeError(f"`data.{key}` has no meaning for a forecaster. Received: {getattr(data, key)!r}.")
+    if data.input is not None and not forecast.channels:
+        forecast = forecast.model_copy(update={"channels": (data.input,)})
+    forecast = settle_columns(forecast, source, notes)
+    mapping = recipe.model_dump()
+    mapping["model"]["forecast"] = forecast.model_dump()
+    mapping["data"] |= {"format": source.format}
+    mapping["features"]["input"] = {"kind": "series"}
+    if recipe.training.bptt is None:
+        mapping["training"]["bptt"] = "full"
+    return build_recipe(mapping)
+
+
+def _clean(source: Source, forecast: ForecastRecipe, *, to_forecast: bool = False) -> tuple[RawTable, Masks]:
+    table = read_table(source, forecast)
+    if to_forecast:
+        table.set_future_aside()
+    make_regular(table, forecast)
+    return table, fill_missing(table, forecast)
+
+
+def _read(
+    reference: str, feature: ForecastFeature, recipe: Recipe, say: Say, *, to_forecast: bool = False
+) -> tuple[RawTable, Masks]:
+    """Another file, read as the training file was."""
+    bad_rows = BadRows(recipe.data.on_bad_row)
+    source = _open(recipe, reference, bad_rows, say)
+    table, masks = _clean(source, feature.recipe, to_forecast=to_forecast)
+    bad_rows.settle()
+    for note in source.notes + table.notes:
+        say(note)
+    return table, masks
+
+
+def _borders(one: RawSeries, forecast: ForecastRecipe, share: float, recipe: Recipe) -> list[int]:
+    if isinstance(recipe.data.validation, str):
+        return [len(one)]
+    ends = borders(len(one), forecast, share)
+    if ends[-1] > len(one):
+        raise DataError(
+            f"`model.forecast.split` needs {ends[-1]:,} steps; series {one.name!r} has {len(one):,}.",
+            hint="give shares, such as [0.7, 0.1, 0.2]",
+        )
+    return ends
+
+
+def _is_long(one: RawSeries, ends: list[int], table: RawTable, forecast: ForecastRecipe, bad_rows: BadRows) -> bool:
+    """Whether every part holds a window; if not, the series is a bad row."""
+    needed = least_context(forecast) + forecast.horizon
+    lengths = [ends[0], *np.diff(ends).tolist()]
+    for number, (name, length) in enumerate(zip(("training", "validation", "test"), lengths, strict=False)):
+        least = needed if number == 0 else forecast.horizon
+        if length < least:
+            problem = _too_short(one, table, forecast, length, least, f"the {name} part of ")
+            bad_rows.add(table.path, int(one.lines[0]), problem.message.rstrip("."), hint=problem.hint)
+            return False
+    return True
+
+
+def _too_short(
+    one: RawSeries, table: RawTable, forecast: ForecastRecipe, length: int, needed: int, part: str = ""
+) -> DataError:
+    return DataError(
+        f"{part}series {one.name!r} has {length:,} steps; a horizon of {forecast.horizon} needs {needed:,}.",
+        hint="--set model.forecast.horizon=… (or segment, or the split)",
+    )
+
+
+def _joined(
+    before: RawTable, masks_before: Masks, table: RawTable, masks: Masks
+) -> tuple[RawTable, Masks, list[tuple[int, int]]]:
+    """Each series of `table` after the one of its name, and which steps of the result are its own."""
+    place = {one.name: number for number, one in enumerate(before.series)}
+    found: list[RawSeries] = []
+    joined: Masks = []
+    parts: list[tuple[int, int]] = []
+    for number, one in enumerate(table.series):
+        if one.name not in place:
+            raise DataError(f"series {one.name!r} of `{table.path}` does not stand in `{before.path}`.")
+        first = before.series[place[one.name]]
+        if first.stamps is not None and one.stamps is not None and one.stamps[0] <= first.stamps[-1]:
+            raise DataError(f"series {one.name!r} of `{table.path}` begins before it ends in `{before.path}`.")
+        found.append(first.joined(one))
+        joined.append(np.concatenate([masks_before[place[one.name]], masks[number]]))
+        parts.append((len(first), len(first) + len(one)))
+    return replace(table, series=found), joined, parts
+
+
+def _part(
+    feature: ForecastFeature, table: RawTable, masks: Masks, parts: list[tuple[int, int]], stride: int
+) -> Windows:
+    """The windows whose targets lie within `parts` of each series; what comes before is only read."""
+    forecast = feature.recipe
+    series: list[tuple[Array, int]] = []
+    chosen: list[RawSeries] = []
+    for one, mask, (first, last) in zip(table.series, masks, parts, strict=True):
+        start = max(0, first - forecast.lookback)
+        cut = one.take(slice(start, last))
+        chosen.append(cut)
+        series.append((feature.encode_series(cut, mask[start:last], one), first - start))
+    facts = feature.facts(chosen, table)
+    return cut_windows(series, forecast, feature.layout, facts, stride)
+
+
+def _said(table: RawTable, ends: list[list[int]], feature: ForecastFeature) -> list[str]:
+    steps = [sum(one[0] for one in ends), sum(one[-1] for one in ends), sum(len(one) for one in table.series)]
+    notes = [f"{len(table.series):,} series, {steps[2]:,} steps, {steps[0]:,} of them for training"]
+    if table.frequency is not None:
+        notes.append(f"a step is {table.frequency}; the season has {feature.seasons[0]} steps")
+    if steps[2] > steps[1]:
+        notes.append(f"the last {steps[2] - steps[1]:,} steps are not used (`model.forecast.split`)")
+    lookback = feature.recipe.lookback
+    short = sum(first_origin(one[0], 0, feature.recipe) < lookback for one in ends)
+    if short:
+        notes.append(f"{short:,} series are shorter than lookback + horizon: their windows read what there is")
+    return notes

@@ -1,0 +1,119 @@
+"""Forecasting: which columns of a table are series, how windows are cut, how the future is put together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ostinato.recipe.base import Component, NonNegative, PositiveInt
+
+Level = Annotated[float, Field(gt=0.0, lt=1.0)]
+Calendar = Literal["minute", "hour", "weekday", "day", "month", "yearday"]
+POINT_OUTPUTS = ("mse", "mae", "huber")
+
+
+class ForecastRecipe(Component):
+    """The future of time series (`model.kind: forecaster`): data, windows, network, output."""
+
+    layout: Literal["auto", "table", "rows"] = Field(
+        "auto", description="table: a row a time step; rows: a row a series, its values side by side; auto: table"
+    )
+    time: str | None = Field(None, description="column of time stamps; none: found by name or content, if there is one")
+    series: str | None = Field(None, description="column that says which series a row belongs to; rows: its name")
+    channels: tuple[str, ...] = Field((), description="columns to forecast; none: all that hold numbers")
+    past: tuple[str, ...] = Field((), description="columns that help, known up to the present only")
+    future: tuple[str, ...] = Field((), description="columns that help, known in advance (prices, holidays)")
+    calendar: tuple[Calendar, ...] = Field(
+        (), description="of the time stamps, as points on a circle; known in advance"
+    )
+    sort: bool = Field(False, description="rows may stand in any order in time; else that is an error")
+    on_gap: Literal["stop", "fill", "mask"] = Field(
+        "stop", description="steps that are not there; fill: on a straight line; mask: marked, not scored"
+    )
+    missing: Literal["stop", "mask", "interpolate"] = Field(
+        "stop", description="empty, NaN or infinite values; mask: marked, not scored; interpolate: on a straight line"
+    )
+    time_delta: bool = Field(False, description="steps may be of any length, which the model is told at each")
+    lookback: PositiveInt = Field(96, description="steps that a forecast is made from")
+    horizon: PositiveInt = Field(24, description="steps that are forecast")
+    split: Literal["last"] | Annotated[tuple[float, ...], Field(min_length=2, max_length=3)] | None = Field(
+        None,
+        description="[8640, 2880, 2880]: steps for training, validation, test in order of time, or shares of all; "
+        "last: the last `horizon` of each series validate; none: the share `data.validation`",
+    )
+    test_continues: bool = Field(False, description="`data.test` goes on where the series of `data.train` end")
+    windows_per_epoch: PositiveInt | None = Field(None, description="that many, drawn anew each epoch; none: all")
+    stride: PositiveInt = Field(1, description="steps from one window to the next where forecasts are scored")
+    scaling: Literal["series", "global", "none"] = Field(
+        "series", description="mean 0, deviation 1 in the training part: of each series, or of each column"
+    )
+    seasonality: tuple[PositiveInt, ...] = Field(
+        (), description="steps of a season, for the naive forecasts and MASE (the first); none: by the frequency"
+    )
+    strategy: Literal["direct", "autoregressive", "segment"] = Field(
+        "direct", description="all steps at once; each from the one before; segments of steps, each at once (SegRNN)"
+    )
+    segment: PositiveInt = Field(24, description="segment: steps of one; divides lookback and horizon")
+    channel_independent: bool = Field(False, description="each channel is a series of its own to the network")
+    instance_norm: Literal["none", "last", "revin", "scale"] = Field(
+        "last",
+        description="of each window, undone in its forecast; last: minus the last value; revin: mean 0, deviation 1, "
+        "then a learnt scale and shift; scale: divided by 1 + mean |x|",
+    )
+    output: Literal["mse", "mae", "huber", "quantiles", "gaussian", "student_t", "negative_binomial"] = Field(
+        "mse", description="a number, by its loss; or quantiles, or a distribution"
+    )
+    quantiles: tuple[Level, ...] = Field((0.1, 0.25, 0.5, 0.75, 0.9), min_length=1, description="levels, rising")
+    num_samples: PositiveInt = Field(100, description="autoregressive distributions: paths drawn for quantiles")
+    time_decay: NonNegative = Field(
+        0.0, description="mae, mse, huber: step h of the horizon weighs h^-a in the loss; 0: all the same"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> ForecastRecipe:
+        if self.strategy == "segment":
+            for name, value in (("lookback", self.lookback), ("horizon", self.horizon)):
+                if value % self.segment:
+                    raise ValueError(
+                        f"`model.forecast.{name}` must be a multiple of segment ({self.segment}). Received: {value}."
+                    )
+        if self.strategy == "autoregressive" and self.past:
+            raise ValueError(
+                "`model.forecast.past` does not go with strategy: autoregressive: after the present these columns are "
+                f"not known. Received: {', '.join(self.past)}."
+            )
+        if list(self.quantiles) != sorted(set(self.quantiles)) or 0.5 not in self.quantiles:
+            raise ValueError(
+                f"`model.forecast.quantiles` must rise, with 0.5 among them. Received: {list(self.quantiles)}."
+            )
+        as_they_are = self.scaling == "none" and self.instance_norm in ("none", "scale")
+        if self.output == "negative_binomial" and not as_they_are:
+            raise ValueError(
+                "`model.forecast.output: negative_binomial` is of counts as they are: it needs scaling: none and "
+                f"instance_norm: none or scale. Received: {self.scaling}, {self.instance_norm}."
+            )
+        if self.time_delta and self.on_gap != "stop":
+            raise ValueError(
+                "`model.forecast.time_delta` takes steps of any length: no gap is filled. "
+                f"Received: on_gap: {self.on_gap}."
+            )
+        if self.time_decay and self.output not in POINT_OUTPUTS:
+            raise ValueError(
+                f"`model.forecast.time_decay` goes with output: {', '.join(POINT_OUTPUTS)}. Received: {self.output}."
+            )
+        return self._check_columns()
+
+    def _check_columns(self) -> ForecastRecipe:
+        named = [name for name in (self.time, self.series, *self.channels, *self.past, *self.future) if name]
+        doubled = sorted({name for name in named if named.count(name) > 1})
+        if doubled:
+            raise ValueError(f"`model.forecast` names the column {doubled[0]} twice.")
+        if self.layout == "rows" and (self.time or self.past or self.future or self.calendar or self.time_delta):
+            raise ValueError(
+                "`model.forecast.layout: rows` has no column for time stamps or covariates. Received: "
+                f"{self.time or self.past or self.future or self.calendar or 'time_delta'}."
+            )
+        if isinstance(self.split, tuple) and any(part <= 0 for part in self.split):
+            raise ValueError(f"`model.forecast.split` must be positive. Received: {list(self.split)}.")
+        return self
