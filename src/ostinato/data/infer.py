@@ -12,10 +12,10 @@ from ostinato.data.text import resolve_text
 from ostinato.data.written import is_written, resolve_written, unit_of
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, Recipe, TargetRecipe, TextRecipe, build_recipe
-from ostinato.recipe.kinds import TagsRecipe
+from ostinato.recipe.kinds import NotesRecipe, TagsRecipe
 
 _USUAL_WINDOW = 100
-_STREAMED = ("classifier", "language_model")
+_STREAMED = ("classifier", "language_model", "tagger", "next_step")
 """Categories that can be read window by window."""
 _WRITERS = ("auto", "seq2seq", "conditional")
 """Categories whose target may be text."""
@@ -181,9 +181,11 @@ def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
 
 def _check(recipe: Recipe, source: Source) -> None:
     data, kind, text = recipe.data, recipe.model.kind, recipe.features.input
-    check_characters(recipe)
-    if kind == "tagger":
-        check_tagger(recipe)
+    if isinstance(text, NotesRecipe) and text.transpose and kind != "next_step":
+        raise RecipeError(
+            f"`features.input.transpose` has no meaning for a {kind.replace('_', ' ')}. Received: {text.transpose}.",
+            hint="only next_step moves the pieces it is trained on",
+        )
     check_characters(recipe)
     _check_jitter(recipe)
     if kind == "tagger":

@@ -1,0 +1,168 @@
+"""Music written by a model of frames, and a run of one from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.data.test_music import save_rolls
+from typer.testing import CliRunner
+
+import ostinato
+from ostinato.cli.app import app
+from ostinato.data.features.notes import NotesFeature
+from ostinato.data.midi import read_midi, write_midi
+from ostinato.errors import DataError, RecipeError, RunError
+from ostinato.generation.music import compose, roll_text
+from ostinato.models import NextStep
+from ostinato.models.next_step import previous_frames
+from ostinato.recipe import ModelRecipe
+from ostinato.recipe.kinds import NotesRecipe
+from ostinato.training.progress import Observer
+from ostinato.types import Ragged
+
+FEATURE = NotesFeature(NotesRecipe(lowest=60, highest=67))
+
+
+def _model(output: str = "independent") -> NextStep:
+    torch.manual_seed(0)
+    return NextStep(ModelRecipe(hidden_size=6, next_step={"output": output, "output_size": 4}), 8)
+
+
+@pytest.mark.parametrize("output", ["independent", "nade", "autoregressive"])
+def test_the_same_seed_writes_the_same_music_within_the_range(output: str) -> None:
+    model = _model(output)
+    torch.nn.init.zeros_(next(p for n, p in model.named_parameters() if n.endswith("bias") and "output" in n))
+    frames = compose(model, FEATURE, num_frames=20, seed=3)
+    assert frames == compose(model, FEATURE, num_frames=20, seed=3)
+    assert frames != compose(model, FEATURE, num_frames=20, seed=4)
+    assert len(frames) == 20
+    assert {pitch for frame in frames for pitch in frame} <= set(range(60, 68))
+    assert compose(model, FEATURE, num_frames=5, seed=1, temperature=0) == compose(
+        model, FEATURE, num_frames=5, seed=2, temperature=0
+    )
+
+
+def test_each_frame_is_drawn_as_the_whole_sequence_says() -> None:
+    model = _model().eval()
+    torch.nn.init.zeros_(model.output.logits.bias)  # type: ignore[arg-type, union-attr]
+    prompt = [[60, 64], [62]]
+    frames = compose(model, FEATURE, prompt=prompt, num_frames=6, temperature=0)
+    assert frames[:2] == prompt
+    roll = torch.from_numpy(FEATURE.draft(_cells(frames)).content.values)  # type: ignore[union-attr, arg-type]
+    whole = Ragged.from_rows(roll, [0], [8])
+    assert previous_frames(whole, torch.float32).values[0].sum() == 0
+    with torch.no_grad():
+        expected = model.output.draw(model(whole).values, temperature=0.0)
+    assert torch.equal(expected[2:], roll[2:])
+
+
+def _cells(frames: list[list[int]]) -> object:
+    import polars as pl
+
+    return pl.Series([frames])
+
+
+def test_what_is_no_music_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"`num_frames` must be a positive integer\. Received: 0"):
+        compose(_model(), FEATURE, num_frames=0)
+    with pytest.raises(RecipeError, match="`temperature` must not be negative"):
+        compose(_model(), FEATURE, temperature=-1.0)
+    with pytest.raises(RunError, match="the prompt can't be used: frame 1 holds the pitch 59"):
+        compose(_model(), FEATURE, prompt=[[59]])
+    with pytest.raises(DataError, match="can't open"):
+        FEATURE.encode(_cells(str(tmp_path / "no.mid")))  # type: ignore[arg-type]
+
+
+def test_a_roll_as_text() -> None:
+    assert roll_text([[60, 62], [60], []]) == "  D4 │█··\n C♯4 │···\n  C4 │██·"
+    assert roll_text([[], []]) == "(silence)"
+    assert [len(line) for line in roll_text([[60]] * 70).split("\n\n")] == [6 + 64, 6 + 6]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> ostinato.Run:
+    folder = tmp_path_factory.mktemp("music")
+    random = np.random.default_rng(0)
+    pieces = [[[60 + (k + i) % 5, 67] for i in range(int(random.integers(4, 12)))] for k in range(12)]
+    save_rolls(folder / "music.npz", train=pieces, valid=pieces[:3])
+    settings = {
+        "data.validation": f"{folder / 'music.npz'}#valid",
+        "features.input.transpose": 2,
+        "model.hidden_size": 8,
+        "model.next_step.cut_frames": 6,
+        "training.epochs": 3,
+        "training.batch_size": 4,
+        "training.learning_rate": 0.03,
+        "training.num_threads": 1,
+    }
+    data = f"{folder / 'music.npz'}#train"
+    return ostinato.train(
+        data, settings={"features.input.kind": "notes", **settings}, out=folder / "run", observer=Observer()
+    )
+
+
+def test_a_run_trains_reports_evaluates_and_predicts(run: ostinato.Run) -> None:
+    assert run.recipe.model.kind == "next_step"
+    assert run.summary["validation"]["loss"] < 88 * np.log(2) / 4
+    valid = str(run.recipe.data.validation)
+    assert run.evaluate(valid)["loss"] == pytest.approx(run.summary["validation"]["loss"], rel=1e-6)
+    (prediction,) = run.predict([[[60, 67], [61, 67]]])
+    assert prediction.values is not None
+    assert prediction.details is not None
+    assert len(prediction.values) == 2
+    assert prediction.details["nats_per_frame"] > 0
+    page = (run.folder / "report.html").read_text()
+    assert "A typical piece" in page
+    assert "Predicts each frame of <code>notes</code> from those before it." in page
+
+
+def test_a_prediction_is_the_same_alone_and_in_company(run: ostinato.Run) -> None:
+    pieces = [[[60, 67], [61, 67], [62]], [[64]], [[], [60]]]
+    together = run.predict(pieces)
+    for piece, prediction in zip(pieces, together, strict=True):
+        (alone,) = run.predict([piece])
+        assert alone.values == prediction.values
+        assert alone.details is not None
+        assert prediction.details is not None
+        assert alone.details["nats_per_frame"] == pytest.approx(prediction.details["nats_per_frame"], rel=1e-5)
+
+
+def test_generate_writes_midi_and_shows_the_roll(run: ostinato.Run, tmp_path: Path) -> None:
+    write_midi([[60, 67], [61]], tmp_path / "begin.mid", 4)
+    arguments = [
+        "generate",
+        str(run.folder),
+        "--max-new-tokens",
+        "5",
+        "--out",
+        str(tmp_path / "new.mid"),
+        "--seed",
+        "2",
+    ]
+    shown = CliRunner().invoke(app, [*arguments, "--prompt", str(tmp_path / "begin.mid")])
+    assert shown.exit_code == 0, shown.output
+    assert " C4 │█" in shown.output
+    frames = read_midi(tmp_path / "new.mid", 4)
+    assert frames[:2] == [[60, 67], [61]]
+    answer = CliRunner().invoke(app, [*arguments, "--json", "--prompt", "[[60, 67], [61]]"])
+    assert json.loads(answer.stdout)["frames"][: len(frames)] == frames
+
+
+def test_what_means_nothing_to_music_is_refused(run: ostinato.Run, tmp_path: Path) -> None:
+    for arguments, problem in {
+        ("--top-k", "3"): "`--top-k` has no meaning",
+        ("--prompt", "[[60"): "the prompt is no JSON list",
+        ("--out", str(tmp_path / "no" / "x.mid")): "there is no folder",
+    }.items():
+        result = CliRunner().invoke(app, ["generate", str(run.folder), *arguments])
+        assert result.exit_code != 0
+        assert problem in str(result.exception)
+    with pytest.raises(RecipeError, match=r"`features\.input\.transpose` has no meaning"):
+        ostinato.train(
+            str(run.recipe.data.train),
+            settings={"features.input": {"kind": "notes", "transpose": 2}, "model.kind": "language_model"},
+        )
