@@ -8,15 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from ostinato.data.media import MEDIA
 from ostinato.data.sources import Source
 
-MEDIA = {
-    "audio": (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
-    "video": (".mp4", ".avi", ".mov", ".mkv", ".webm"),
-    "notes": (".mid", ".midi"),
-    "image": (".png", ".jpg", ".jpeg", ".bmp"),
-}
-"""Suffixes of media files by the kind that reads them."""
 _LOOKED_AT = 200
 _NUMBERS = re.compile(r"^\s*\[\s*(\[|-?\d|NaN|null)")
 _NUCLEOTIDES = re.compile(r"^[ACGTUNacgtun]{20,}$")

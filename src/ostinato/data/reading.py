@@ -14,6 +14,7 @@ from ostinato.data.arrays import Mask
 from ostinato.data.blocks import Block
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Draft
+from ostinato.data.media import located
 from ostinato.data.places import Places, preview_of
 from ostinato.data.sources import Source
 from ostinato.data.targets import is_number
@@ -26,6 +27,10 @@ Drafts = Mapping[str, Draft]
 
 class Drafter(Protocol):
     """A feature, or what is building one."""
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether cells name files."""
 
     def draft(self, cells: pl.Series) -> Draft:
         """Cells, decoded."""
@@ -61,7 +66,7 @@ class Reading:
             block = block.keep(self._usable(block))
             if not len(block):
                 continue
-            drafts = {name: drafter.draft(block.frame[name]) for name, drafter in self.drafters.items()}
+            drafts = {name: drafter.draft(_cells(block, name, drafter)) for name, drafter in self.drafters.items()}
             keep = self._good(block, drafts)
             if self.distinct is not None:
                 keep = self.distinct.keep(block, keep)
@@ -151,3 +156,8 @@ class Reading:
             for row in np.flatnonzero(bad).tolist():
                 file, line = block.location(row)
                 self.source.bad_rows.add(file, line, reason, shown[row] or "", hint)
+
+
+def _cells(block: Block, name: str, drafter: Drafter) -> pl.Series:
+    """A column; where its cells name files, from where the table stands."""
+    return located(block, block.frame[name]) if drafter.reads_files else block.frame[name]

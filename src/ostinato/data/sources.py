@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from ostinato.data.media import is_archive, kind_of_file
 from ostinato.data.rawfile import COMPRESSED
 from ostinato.data.readers import (
     ConllSource,
@@ -23,6 +24,7 @@ from ostinato.data.readers import (
 )
 from ostinato.data.readers.archives import TsSource, UcrSource, is_ucr
 from ostinato.data.readers.fasta import FASTA_SUFFIXES, FASTQ_SUFFIXES
+from ostinato.data.readers.media import MediaSource, holds_media
 from ostinato.data.readers.parallel import PairsSource, ParallelSource, is_parallel
 from ostinato.data.readers.pianoroll import MIDI_SUFFIXES
 from ostinato.data.rejects import BadRows
@@ -33,7 +35,7 @@ __all__ = ["Source", "detect_format", "open_source"]
 _SOURCES: dict[str, type[Source]] = {
     cls.format: cls for cls in (DelimitedSource, TabSource, JsonLinesSource, ParquetSource, TextSource, FolderSource)
 } | {cls.format: cls for cls in (ConllSource, ConlluSource, FastaSource, FastqSource, PianoRollSource, MidiSource)}
-_SOURCES |= {cls.format: cls for cls in (ParallelSource, PairsSource, UcrSource, TsSource)}
+_SOURCES |= {cls.format: cls for cls in (ParallelSource, PairsSource, UcrSource, TsSource, MediaSource)}
 _SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -44,8 +46,6 @@ _SUFFIXES = {
     ".txt": "text",
     ".text": "text",
     ".md": "text",
-    **dict.fromkeys((".conll", ".iob", ".iob2", ".bio"), "conll"),
-    **dict.fromkeys((".conllu", ".conllup"), "conllu"),
     ".ts": "ts",
     **dict.fromkeys((".conll", ".iob", ".iob2", ".bio"), "conll"),
     **dict.fromkeys((".conllu", ".conllup"), "conllu"),
@@ -54,16 +54,22 @@ _SUFFIXES = {
     **dict.fromkeys(FASTA_SUFFIXES, "fasta"),
     **dict.fromkeys(FASTQ_SUFFIXES, "fastq"),
 }
-_FILE_OR_FOLDER = ("fasta", "fastq", "midi")
+_FILE_OR_FOLDER = ("fasta", "fastq", "midi", "media")
 """Formats whose files may stand in a folder, one a class."""
 
 
 def open_source(
-    path: Path, bad_rows: BadRows, *, format: str = "auto", encoding: str = "auto", header: tuple[str, ...] = ()
+    path: Path,
+    bad_rows: BadRows,
+    *,
+    format: str = "auto",
+    encoding: str = "auto",
+    header: tuple[str, ...] = (),
+    names: tuple[str, ...] = (),
 ) -> Source:
     """The reader for `path`; `FILE#PART` reads one table of a file that holds several.
 
-    `header` names the columns of a CSV or TSV file that has none.
+    `header` names the columns of a CSV or TSV file that has none, `names` the parts of media files' names.
 
     Raises:
         DataError: if it does not exist or its format is not known.
@@ -84,7 +90,9 @@ def open_source(
         raise DataError(f"no reader for the format {format}. There are: {', '.join(_SOURCES)}.")
     if header and format not in ("csv", "tsv"):
         raise DataError(f"`data.header` has no meaning for the format {format}. Received: {', '.join(header)}.")
-    return _SOURCES[format](path, bad_rows, encoding, part=part, header=header)
+    if names and format != "media":
+        raise DataError(f"`data.names` has no meaning for the format {format}. Received: {', '.join(names)}.")
+    return _SOURCES[format](path, bad_rows, encoding, part=part, header=header, names=names)
 
 
 def detect_format(path: Path) -> str:
@@ -93,6 +101,8 @@ def detect_format(path: Path) -> str:
         return _format_of_folder(path)
     if is_ucr(path):
         return "ucr"
+    if is_archive(path) or kind_of_file(path.name) not in (None, "notes"):
+        return "media"
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
@@ -115,7 +125,8 @@ def _format_of_folder(path: Path) -> str:
         if file.is_file()
     }
     known = {_SUFFIXES.get(suffix.lower()) for suffix in suffixes}
-    return next((format for format in _FILE_OR_FOLDER if format in known), "folder")
+    usual = "media" if holds_media(path) else "folder"
+    return next((format for format in _FILE_OR_FOLDER if format in known), usual)
 
 
 def _nearest_file(path: Path) -> str | None:

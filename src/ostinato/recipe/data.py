@@ -46,6 +46,9 @@ class DataRecipe(Component):
         "auto", description="auto: UTF-8 (with or without BOM) or Latin-1"
     )
     header: tuple[str, ...] = Field((), description="names of the columns of a CSV or TSV file that has no header")
+    names: tuple[str, ...] = Field(
+        (), description="columns of what stands between `_` in the names of media files, in order"
+    )
     input: str | None = Field(None, description="the column that holds the sequence")
     extra: tuple[str, ...] = Field((), description="further columns that are read beside the input")
     target: str | None = Field(None, description="the column to predict; none for a language model")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.recipe.base import Component, Count, PositiveInt
+from ostinato.recipe.base import Component, Count, NonNegative, Positive, PositiveInt
 
 
 class TokensRecipe(Component):
@@ -56,6 +56,31 @@ class AudioRecipe(Component):
     """Sound files: frames of log-mel energies, cepstra, or raw samples."""
 
     kind: Literal["audio"] = "audio"
+    representation: Literal["log_mel", "mfcc", "raw"] = "log_mel"
+    sample_rate: PositiveInt = Field(16_000, description="Hz; sounds of another rate are resampled, and that is said")
+    frame_ms: Positive = 25.0
+    hop_ms: Positive = Field(10.0, description="from one frame to the next")
+    num_mels: PositiveInt = Field(40, description="log_mel, mfcc: filters")
+    num_cepstra: PositiveInt = Field(13, description="mfcc: numbers kept, at most num_mels")
+    mel_scale: Literal["htk", "slaney"] = "htk"
+    lowest_hz: NonNegative = Field(20.0, description="where the lowest filter begins")
+    highest_hz: Positive | None = Field(None, description="where the highest filter ends; none: half the rate")
+    deltas: Count = Field(0, le=2, description="1: slopes over time as further numbers; 2: their slopes, too")
+    normalize: Literal["none", "global", "row"] = Field(
+        "global", description="each number to mean 0 and variance 1: over the training rows, or over each row alone"
+    )
+    max_seconds: Positive | None = Field(None, description="of a longer sound the beginning is taken")
+
+    @model_validator(mode="after")
+    def _check(self) -> AudioRecipe:
+        if self.num_cepstra > self.num_mels:
+            raise ValueError(f"`num_cepstra` must be at most num_mels ({self.num_mels}). Received: {self.num_cepstra}.")
+        if not self.lowest_hz < (self.highest_hz or self.sample_rate / 2) <= self.sample_rate / 2:
+            raise ValueError(
+                f"`lowest_hz` and `highest_hz` must be in order, up to half of sample_rate ({self.sample_rate}). "
+                f"Received: {self.lowest_hz:g} and {self.highest_hz}."
+            )
+        return self
 
 
 class VideoRecipe(Component):

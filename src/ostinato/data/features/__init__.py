@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ostinato.data.features.audio import AudioFeature
 from ostinato.data.features.base import (
     Draft,
     Feature,
@@ -50,6 +51,7 @@ FITTED: dict[str, type[FittedFeature]] = {
     "tags": TagsFeature,
     "notes": NotesFeature,
     "series": SeriesFeature,
+    "audio": AudioFeature,
 }
 """Every kind but text, by name."""
 

@@ -64,6 +64,8 @@ class Feature(ABC):
     ragged: ClassVar[bool] = True
     recipe: Any
     """The component it was made from; its `kind` names the feature."""
+    reads_files: bool = False
+    """Whether its cells name files, which may stand beside the table that names them."""
 
     @property
     def kind(self) -> str:
@@ -107,6 +109,11 @@ class Feature(ABC):
 
 class FeatureBuilder(ABC):
     """Reads and decodes a column once: `draft` a block, `add` its rows that are good, then `finish`."""
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether cells name files."""
+        return False
 
     @abstractmethod
     def draft(self, cells: pl.Series) -> Draft:
@@ -157,6 +164,11 @@ class FittedBuilder(FeatureBuilder):
         self._spool = Spool()
         self._lengths: list[Offsets] = []
         self._shape: tuple[int, ...] | None = None
+
+    @property
+    def reads_files(self) -> bool:
+        """As the feature says."""
+        return self._feature.reads_files
 
     def draft(self, cells: pl.Series) -> Draft:
         """A block of cells as raw values; all blocks must have values of one shape."""

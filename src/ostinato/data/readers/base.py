@@ -40,6 +40,8 @@ class Source:
     """What of the file is read, where it holds several tables: `train` of `music.npz#train`."""
     header: tuple[str, ...] = ()
     """Names of columns, where the file names none."""
+    names: tuple[str, ...] = ()
+    """What the parts of a media file's name are called."""
 
     def kind_of(self, column: str) -> str | None:
         """The kind of feature (`features.*.kind`) that a column is by the format alone; None: its cells must say."""
@@ -47,7 +49,9 @@ class Source:
 
     def sample(self, columns: Sequence[str]) -> pl.DataFrame:
         """The first block, to see what columns hold; its bad rows are not recorded."""
-        other = type(self)(self.path, BadRows("skip"), self.encoding, part=self.part, header=self.header)
+        other = type(self)(
+            self.path, BadRows("skip"), self.encoding, part=self.part, header=self.header, names=self.names
+        )
         for block in other.blocks(columns):
             return block.frame
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
