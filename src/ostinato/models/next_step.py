@@ -16,7 +16,7 @@ from ostinato.models.encoder import RecurrentEncoder
 from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
 from ostinato.models.inputs import Vectors
 from ostinato.recipe import ModelRecipe, TrainingRecipe
-from ostinato.types import Ragged
+from ostinato.types import Ragged, State
 
 _ABOUT = {
     "independent": "{notes} notes, independent of each other",
@@ -61,6 +61,12 @@ class NextStep(nn.Module):
     def nats(self, frames: Ragged) -> Tensor:
         """-ln p of each frame, (sum L,), packed as the frames are."""
         return self.output.nats(self(frames).values, frames.values)
+
+    def window_nats(self, before: Ragged, frames: Ragged, states: list[State]) -> tuple[Tensor, list[State]]:
+        """The summed nats of pieces of rows, given the frame before each, that go on from `states` (D, N, H), and the
+        states after them."""
+        hidden, after = self.encoder(before, states)
+        return self.output.nats(self.dropout(hidden.values), frames.values).sum(), after
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """Mean nats a frame; in training of pieces moved by a few semitones, drawn from (seed, step)."""

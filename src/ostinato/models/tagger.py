@@ -22,7 +22,7 @@ from ostinato.models.words import UnknownWords
 from ostinato.nn import LinearChainCRF
 from ostinato.nn.ctc import ctc_nats
 from ostinato.recipe import ModelRecipe, TrainingRecipe
-from ostinato.types import Ragged
+from ostinato.types import Ragged, State
 
 
 class Tagger(nn.Module):
@@ -103,6 +103,17 @@ class Tagger(nn.Module):
             return self.crf(outputs, targets).sum(), known
         wanted = wanted.long().clamp(min=-1)
         return F.cross_entropy(flat, wanted, ignore_index=-1, label_smoothing=smoothing, reduction="sum"), known
+
+    def window_nats(
+        self, inputs: Ragged, targets: Ragged, states: list[State], smoothing: float = 0.0
+    ) -> tuple[Tensor, list[State]]:
+        """The summed loss of pieces of rows that go on from `states` (D, N, H), and the states after them.
+
+        Only where each step is scored by itself: not for crf or ctc, nor with a delay.
+        """
+        hidden, after = self.encoder(self.unknown(inputs), states)
+        outputs = hidden.with_values(self.output(self.hidden(self.dropout(hidden.values))))
+        return self.nats(outputs, targets, smoothing)[0], after
 
     @torch.no_grad()
     def decode(self, outputs: Ragged) -> Ragged:

@@ -13,13 +13,18 @@ from torch.nn import functional as F
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.cutting import cut_rows
 from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.series_windows import WindowedBatches, Windows
 from ostinato.data.targets import TargetFeature
 from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.scoring import evaluate_examples, row_losses, target_loss
 from ostinato.models import Classifier, LanguageModel, RowModel
+from ostinato.models.next_step import NextStep
+from ostinato.models.tagger import Tagger
+from ostinato.recipe import Recipe
 from ostinato.training.memory import check_memory
 from ostinato.training.streamed import LanguageModelTask, StreamedClassifierTask, StreamedTask
+from ostinato.training.streamed_steps import StreamedStepsTask
 from ostinato.training.vanishing import listening, vanishing_penalty
 from ostinato.types import Ragged
 
@@ -131,7 +136,7 @@ class RowsTask:
         cut = prepared.recipe.model.next_step.cut_frames
         if cut is not None:
             examples = cut_rows(examples, cut)
-        self._train = BucketedBatches(examples, self.recipe.batch_size, shuffle=True, seed=self.recipe.seed)
+        self._train = _batches(examples, prepared.recipe)
 
     @property
     def num_batches(self) -> int:
@@ -167,6 +172,14 @@ class RowsTask:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Nothing to restore."""
+
+
+def _batches(examples: Examples, recipe: Recipe) -> BucketedBatches | WindowedBatches:
+    training = recipe.training
+    if isinstance(examples, Windows):
+        drawn = recipe.model.forecast.windows_per_epoch
+        return WindowedBatches(examples, training.batch_size, True, training.seed, drawn)
+    return BucketedBatches(examples, training.batch_size, shuffle=True, seed=training.seed)
 
 
 def _num_values(batch: Batch) -> int:
@@ -228,6 +241,10 @@ def make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Tas
 def _make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Task:
     if isinstance(model, LanguageModel):
         return LanguageModelTask(model, prepared, device)
+    bptt = prepared.recipe.training.bptt
+    whole = bptt is None or bptt.window is None
+    if isinstance(model, Tagger | NextStep) and not whole:
+        return StreamedStepsTask(model, prepared, device)
     if not isinstance(model, Classifier):
         return RowsTask(model, prepared, device)
     classifier, target = model, prepared.features.row_target
@@ -236,8 +253,6 @@ def _make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Ta
         classifier.ngrams.fit(
             (batch.inputs.to(device), membership(batch.row_targets, target).to(device)) for batch in batches
         )
-    bptt = prepared.recipe.training.bptt
-    whole = bptt is None or bptt.window is None
     return (
         ClassifierTask(classifier, prepared, device) if whole else StreamedClassifierTask(classifier, prepared, device)
     )
