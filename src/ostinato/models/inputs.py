@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ostinato.data.features import Feature
 from ostinato.data.vocabulary import PAD_ID
 from ostinato.errors import RecipeError
+from ostinato.models.frames import Pictures
 from ostinato.models.words import Words
 from ostinato.nn import Embedding
 from ostinato.nn.jitter import Jitter
@@ -67,7 +68,16 @@ def _words(feature: Any, recipe: ModelRecipe) -> nn.Module:
     return Words(_ids(feature, recipe), len(feature.characters), recipe.characters, recipe.backend)
 
 
-INPUT_LAYERS: dict[str, Callable[[Any, ModelRecipe], nn.Module]] = {"ids": _ids, "vectors": _vectors, "words": _words}
+def _pictures(feature: Any, recipe: ModelRecipe) -> nn.Module:
+    return Pictures(feature.value_shape, recipe.frames)
+
+
+INPUT_LAYERS: dict[str, Callable[[Any, ModelRecipe], nn.Module]] = {
+    "ids": _ids,
+    "vectors": _vectors,
+    "words": _words,
+    "pictures": _pictures,
+}
 """By `Feature.form`: what makes the layer from a feature and the model's recipe. Each layer turns a Ragged of values
 into a Ragged of (sum L, `embedding_dim`)."""
 

@@ -76,7 +76,21 @@ class NextStepRecipe(Component):
 
 
 class FramesRecipe(Component):
-    """A small convolution over each frame of a video, or a picture."""
+    """What makes a vector of each frame of a video, or of a picture: a small convolution, trained with the rest."""
+
+    channels: tuple[PositiveInt, ...] = Field(
+        (16, 32), min_length=1, description="of each convolution; after each of them height and width are halved"
+    )
+    kernel: PositiveInt = Field(3, description="pixels a convolution sees in each direction: an odd number")
+    pooling: Literal["max", "mean"] = Field("max", description="what is kept of four pixels where they are halved")
+    output_size: PositiveInt = Field(64, description="numbers in the vector of a picture")
+    dropout: Probability = Field(0.0, description="before the vector is made")
+
+    @model_validator(mode="after")
+    def _check(self) -> FramesRecipe:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"`model.frames.kernel` must be an odd number. Received: {self.kernel}.")
+        return self
 
 
 class ModelRecipe(Component):
