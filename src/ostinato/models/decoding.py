@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.data.vocabulary import END_ID
+from ostinato.errors import RecipeError
 from ostinato.models.encoder import RecurrentEncoder
 from ostinato.models.inputs import embed_ids
 from ostinato.nn import Embedding
@@ -17,6 +18,8 @@ from ostinato.nn.attention import Attention, Memory, pack_like
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged, State
 
+NEVER_WRITTEN = 2
+"""`<pad>` and `<unk>`."""
 TensorT = TypeVar("TensorT", Tensor, Ragged)
 
 
@@ -78,7 +81,7 @@ class Decoder(nn.Module):
         fed_size: F, features of a vector that each step reads beside the last token; 0: none.
 
     Raises:
-        RecipeError: for sizes that don't fit.
+        RecipeError: for sizes that don't fit, and for a beam that is wider than the vocabulary.
 
     Example:
         >>> decoder = Decoder(ModelRecipe(hidden_size=8), vocab_size=10)
@@ -101,6 +104,11 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         options = recipe.decoder
+        if options.beam_size > vocab_size - NEVER_WRITTEN:
+            raise RecipeError(
+                f"`model.decoder.beam_size` must be at most {vocab_size - NEVER_WRITTEN}, the tokens that can be "
+                f"written: a beam wider than the vocabulary holds nothing more. Received: {options.beam_size}."
+            )
         own = recipe.model_copy(
             update={
                 "bidirectional": False,
