@@ -15,7 +15,7 @@ from ostinato.data.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
 
-_UCR_NAME = re.compile(r"_(TRAIN|TEST)\.(tsv|csv|txt)$", re.IGNORECASE)
+_UCR_NAME = re.compile(r"_(TRAIN|TEST)\.(tsv|txt)$")
 _WHOLE = re.compile(r"^[+-]?\d+(\.0*)?(e[+-]?0*)?$", re.IGNORECASE)
 _MISSING = ("", "?", "nan")
 
