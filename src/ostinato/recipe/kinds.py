@@ -73,7 +73,7 @@ class AudioRecipe(Component):
 
     @model_validator(mode="after")
     def _check(self) -> AudioRecipe:
-        if self.num_cepstra > self.num_mels:
+        if self.representation == "mfcc" and self.num_cepstra > self.num_mels:
             raise ValueError(f"`num_cepstra` must be at most num_mels ({self.num_mels}). Received: {self.num_cepstra}.")
         if not self.lowest_hz < (self.highest_hz or self.sample_rate / 2) <= self.sample_rate / 2:
             raise ValueError(
