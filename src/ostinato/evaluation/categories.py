@@ -34,6 +34,7 @@ class Category:
 
 MODULES: dict[str, str] = {
     "classifier": "ostinato.evaluation.classifying",
+    "forecaster": "ostinato.evaluation.forecasting",
     "next_step": "ostinato.evaluation.frames",
     "seq2seq": "ostinato.evaluation.transcription",
     "tagger": "ostinato.evaluation.tagging",

@@ -14,6 +14,7 @@ from ostinato.data.features import Feature, TextFeature
 from ostinato.errors import RecipeError
 from ostinato.models.beside import BesideInputs
 from ostinato.models.classifier import Classifier
+from ostinato.models.forecaster import Forecaster, build_forecaster
 from ostinato.models.inputs import input_layer
 from ostinato.models.language_model import LanguageModel
 from ostinato.models.next_step import NextStep, build_next_step
@@ -24,6 +25,7 @@ from ostinato.recipe import ModelRecipe, TrainingRecipe
 __all__ = [
     "BUILDERS",
     "Classifier",
+    "Forecaster",
     "LanguageModel",
     "NextStep",
     "RowModel",
@@ -79,6 +81,7 @@ def ids_target(features: Features, recipe: ModelRecipe) -> Any:
 
 BUILDERS: dict[str, Callable[[ModelRecipe, Features], nn.Module]] = {
     "classifier": _classifier,
+    "forecaster": build_forecaster,
     "language_model": _language_model,
     "next_step": build_next_step,
     "seq2seq": _seq2seq,
