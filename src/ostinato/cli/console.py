@@ -67,7 +67,10 @@ METRIC_NAMES = {
     "num_examples": "examples",
     "num_tokens": "tokens",
     "accuracy": "accuracy",
+    "accuracy_unknown": "accuracy of unknown words",
     "cell_accuracy": "accuracy of single labels",
+    "precision": "precision of spans",
+    "recall": "recall of spans",
     "f1": "macro F1",
     "micro_f1": "micro F1",
     "auc": "AUC",
@@ -92,12 +95,15 @@ def print_metrics(metrics: dict[str, Any]) -> None:
     shown = table("metric", "value")
     for key, name in METRIC_NAMES.items():
         if key in metrics:
-            shown.add_row(name, format_figure(metrics[key]))
+            spans = key == "f1" and "per_span" in metrics
+            shown.add_row("F1 of spans" if spans else name, format_figure(metrics[key]))
     stdout.print(shown)
-    if "per_class" in metrics:
+    for noun in ("span", "class"):
+        if f"per_{noun}" not in metrics:
+            continue
         stdout.print()
-        classes = table("class", "precision", "recall", "F1", "examples")
-        for row in metrics["per_class"]:
+        classes = table(noun, "precision", "recall", "F1", "examples")
+        for row in metrics[f"per_{noun}"]:
             figures = [format_figure(row[key]) for key in ("precision", "recall", "f1")]
             classes.add_row(row["name"], *figures, f"{row['support']:,}")
         stdout.print(classes)

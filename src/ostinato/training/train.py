@@ -16,6 +16,7 @@ import torch
 from ostinato import __version__
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.prepare import prepare
+from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.evaluation.report import REPORT_FILE
 from ostinato.evaluation.scoring import evaluate_stream
@@ -219,7 +220,8 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
         if isinstance(part, Examples):
             found[name]["rows_sha256"] = hashlib.sha256(part.sequences.offsets.tobytes()).hexdigest()
             if part.targets is not None:
-                targets = np.ascontiguousarray(part.targets)
+                whole = part.targets.values if isinstance(part.targets, Sequences) else part.targets
+                targets = np.ascontiguousarray(whole)
                 found[name]["targets_sha256"] = hashlib.sha256(targets.tobytes()).hexdigest()
     return found
 
