@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ostinato.data.arranging import arrangement_of
 from ostinato.data.arrays import Array, Ids, Offsets
 from ostinato.data.catalog import resolve_path
 from ostinato.data.dataset import Examples, Features, Prepared
@@ -185,7 +186,10 @@ def open_data(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> So
     data = recipe.data
     same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
     format = data.format if same else "auto"
-    return open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=data.names)
+    source = open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=data.names)
+    if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
+        source.arrangement = arrangement_of(data.input, data.session, data.time, source.columns())
+    return source
 
 
 def _kin(reference: str) -> str:
@@ -207,10 +211,15 @@ def _split(recipe: Recipe, reading: Reading) -> tuple[Offsets, Offsets | None]:
     """The rows for training and those held out; none held out where validation is a file of its own."""
     data, count = recipe.data, len(reading.places)
     groups = pl.concat(reading.groups) if reading.groups else None
+    if data.stratify and recipe.features.target.kind != "class":
+        raise RecipeError(
+            f"`data.stratify` needs a target of classes. Received: a target of kind {recipe.features.target.kind}."
+        )
+    strata = reading.all_cells() if data.stratify else None
     if data.fold is not None:
-        return split_fold(count, *data.fold, data.split_seed, groups)
+        return split_fold(count, *data.fold, data.split_seed, groups, strata)
     if isinstance(data.validation, float):
-        return split_rows(count, data.validation, data.split_seed, groups)
+        return split_rows(count, data.validation, data.split_seed, groups, strata)
     return np.arange(count), None
 
 

@@ -16,6 +16,7 @@ Format = Literal[
     "parquet",
     "text",
     "folder",
+    "lines",
     "conll",
     "conllu",
     "fasta",
@@ -49,7 +50,13 @@ class DataRecipe(Component):
     names: tuple[str, ...] = Field(
         (), description="columns of what stands between `_` in the names of media files, in order"
     )
-    input: str | None = Field(None, description="the column that holds the sequence")
+    input: str | None = Field(
+        None, description="the column that holds the sequence; of a wide or long table: `first:last`, or `a,b,c`"
+    )
+    session: str | None = Field(
+        None, description="long tables: the column whose value all rows (steps) of one series share"
+    )
+    time: str | None = Field(None, description="long tables: the column that orders the rows of a session")
     extra: tuple[str, ...] = Field((), description="further columns that are read beside the input")
     target: str | None = Field(None, description="the column to predict; none for a language model")
     on_bad_row: Literal["stop", "skip"] = Field("stop", description="skip: set bad rows aside in rejected.jsonl")
@@ -57,6 +64,7 @@ class DataRecipe(Component):
     group: str | None = Field(
         None, description="a column: rows that share its value are never split between training and validation"
     )
+    stratify: bool = Field(False, description="the validation share is drawn from each class of the target alike")
     where: str | None = Field(None, description="which rows of `train` are taken, as SQL: `speaker <> 'theo'`")
     validation_where: str | None = Field(None, description="which rows of the validation file are taken, as SQL")
     test_where: str | None = Field(None, description="which rows of `test` are taken, as SQL")

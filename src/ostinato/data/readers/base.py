@@ -11,6 +11,7 @@ from typing import ClassVar
 import polars as pl
 
 from ostinato.data.ahead import read_ahead
+from ostinato.data.arranging import Arrangement
 from ostinato.data.blocks import Block
 from ostinato.data.rawfile import read_utf8
 from ostinato.data.records import Find, Records, cut_records, line_ends, readable
@@ -42,6 +43,8 @@ class Source:
     """Names of columns, where the file names none."""
     names: tuple[str, ...] = ()
     """What the parts of a media file's name are called."""
+    arrangement: Arrangement | None = None
+    """How a column is made of several columns or rows."""
 
     def kind_of(self, column: str) -> str | None:
         """The kind of feature (`features.*.kind`) that a column is by the format alone; None: its cells must say."""
@@ -52,6 +55,7 @@ class Source:
         other = type(self)(
             self.path, BadRows("skip"), self.encoding, part=self.part, header=self.header, names=self.names
         )
+        other.arrangement = self.arrangement
         for block in other.blocks(columns):
             return block.frame
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
@@ -60,7 +64,7 @@ class Source:
         """The names of the columns there are. Raises `DataError` if the file can't be read."""
         if self._columns is None:
             self._columns = self._read_columns()
-        return list(self._columns)
+        return list(self._columns) if self.arrangement is None else self.arrangement.columns(self._columns)
 
     def _read_columns(self) -> list[str]:
         raise NotImplementedError
@@ -74,7 +78,11 @@ class Source:
             DataError: if a column is missing or the file can't be read.
         """
         self.require(*columns)
-        return read_ahead(self._read_blocks(columns))
+        if self.arrangement is None:
+            return read_ahead(self._read_blocks(columns))
+        there = list(self._columns or ())
+        blocks = read_ahead(self._read_blocks(self.arrangement.needed(columns, there)))
+        return self.arrangement.blocks(blocks, columns, there, self.bad_rows, self.note)
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         raise NotImplementedError
