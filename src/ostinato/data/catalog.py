@@ -61,13 +61,29 @@ def find(name: str, split: str, say: Callable[[str], None] = lambda _: None) -> 
         raise DataError(f"data set `{name}` has no split `{split}`. Splits: {', '.join(entry.splits)}.")
     here = locate(entry, split)
     if here is not None:
-        return here
+        return _converted(entry, split, here, say)
     say(f"downloading {entry.title} from {entry.url}")
     download(entry)
     here = locate(entry, split)
     if here is None:
         raise DataError(f"the download of `{name}` holds no split `{split}`.")
-    return here
+    return _converted(entry, split, here, say)
+
+
+def _converted(entry: DataSet, split: str, path: Path, say: Callable[[str], None]) -> Path:
+    """What is read of a split's file: itself, or what it is converted to, which appears whole or not at all."""
+    if entry.convert is None:
+        return path
+    folder = cache_folder() / f"{entry.name}-{split}"
+    if not folder.exists():
+        say(f"writing {entry.title} out into {folder}")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".convert-") as temporary:
+            whole = Path(temporary) / "whole"
+            whole.mkdir()
+            entry.convert(path, whole)
+            whole.rename(folder)
+    return folder / entry.converted
 
 
 def lookup(name: str) -> DataSet:

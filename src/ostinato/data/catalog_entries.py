@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ostinato.data.converting import fight_clips
 from ostinato.data.unpacking import unpack_imdb, unpack_nothing
 
 
@@ -21,6 +22,8 @@ class DataSet:
         unpack: turns the downloaded file into the first name of each split in a folder; none, and not packaged: to be
             fetched by hand.
         packaged: the file in this package that holds it.
+        convert: writes a split's file out in a form that a reader knows; once, into the cache.
+        converted: the file that `convert` makes in its folder, which is then read.
     """
 
     name: str
@@ -33,6 +36,8 @@ class DataSet:
     checksum: str = ""
     unpack: Callable[[Path, Path], None] | None = None
     packaged: str | None = None
+    convert: Callable[[Path, Path], None] | None = None
+    converted: str = ""
 
 
 CATALOG: dict[str, DataSet] = {
@@ -262,6 +267,8 @@ CATALOG: dict[str, DataSet] = {
             licence="MIT; the clips are from YouTube",
             citation="Akti, Tataroglu, Ekenel: Vision-based Fight Detection from Surveillance Cameras. IPTA 2019.",
             splits={"train": ("surv_fight_video/frames_20x64x64_gray.npz",)},
+            convert=fight_clips,
+            converted="clips.csv",
             url="https://github.com/seymanurakti/fight-detection-surv-dataset",
         ),
         DataSet(

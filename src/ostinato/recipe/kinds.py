@@ -84,9 +84,25 @@ class AudioRecipe(Component):
 
 
 class VideoRecipe(Component):
-    """Clips: a sequence of frames."""
+    """Clips, files or folders of frames: a sequence of pictures."""
 
     kind: Literal["video"] = "video"
+    size: tuple[PositiveInt, PositiveInt] = Field((64, 64), description="height and width frames are squeezed to")
+    colour: Literal["grey", "rgb"] = Field("grey", description="one channel, or three")
+    num_frames: PositiveInt | None = Field(
+        None, description="so many frames, evenly from the first to the last; none: all, or as `fps` says"
+    )
+    fps: Positive | None = Field(None, description="so many frames a second; not with num_frames")
+    difference: bool = Field(False, description="how each pixel changed since the frame before, as further channels")
+
+    @model_validator(mode="after")
+    def _check(self) -> VideoRecipe:
+        if self.fps is not None and self.num_frames is not None:
+            raise ValueError(
+                f"`fps` and `num_frames` both say which frames are taken: give one. "
+                f"Received: {self.fps:g} and {self.num_frames}."
+            )
+        return self
 
 
 class ImageRecipe(Component):

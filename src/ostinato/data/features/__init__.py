@@ -22,6 +22,7 @@ from ostinato.data.features.series import SeriesFeature
 from ostinato.data.features.tags import TagsFeature
 from ostinato.data.features.text import TextFeature, TextFeatureBuilder
 from ostinato.data.features.tokens import TokensFeature
+from ostinato.data.features.video import VideoFeature
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, TextRecipe
@@ -52,6 +53,7 @@ FITTED: dict[str, type[FittedFeature]] = {
     "notes": NotesFeature,
     "series": SeriesFeature,
     "audio": AudioFeature,
+    "video": VideoFeature,
 }
 """Every kind but text, by name."""
 
