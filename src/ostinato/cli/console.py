@@ -66,6 +66,7 @@ def table(*headings: str) -> Table:
 METRIC_NAMES = {
     "num_examples": "examples",
     "num_tokens": "tokens",
+    "num_frames": "frames",
     "accuracy": "accuracy",
     "accuracy_unknown": "accuracy of unknown words",
     "cell_accuracy": "accuracy of single labels",
@@ -84,6 +85,7 @@ METRIC_NAMES = {
     "rmse": "root mean squared error",
     "r2": "R²",
     "nats_per_token": "nats per token",
+    "nats_per_frame": "nats per frame",
     "bits_per_character": "bits per character",
     "bits_per_token": "bits per token",
     "perplexity": "perplexity",

@@ -44,7 +44,9 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
         hits += int((there & said).sum())
         wrong += int((there != said).sum())
     accuracy = hits / (hits + wrong) if hits + wrong else 1.0
-    return {"loss": nats / max(frames, 1), "accuracy": accuracy, "num_frames": frames, "num_examples": len(examples)}
+    mean = nats / max(frames, 1)
+    counts = {"num_frames": frames, "num_examples": len(examples)}
+    return {"loss": mean, "nats_per_frame": mean, "accuracy": accuracy, **counts}
 
 
 def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
