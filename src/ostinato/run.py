@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ostinato.data.dataset import Features
+from ostinato.data.dataset import Examples, Features
 from ostinato.data.prepare import examples_of, load_examples, load_stream, prepare
 from ostinato.data.sequences import Ids
+from ostinato.data.series import future_windows, held_back_windows
+from ostinato.data.series_feature import ForecastFeature
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
@@ -103,7 +105,8 @@ class Run:
         )
 
     def predict_file(self, data: str | Path, observer: Observer | None = None) -> list[tuple[str, str, Prediction]]:
-        """A prediction for each row of a file or folder: (file and line, how the row begins, prediction).
+        """A prediction for each row of a file or folder: (file and line, how the row begins, prediction). A forecaster
+        forecasts what comes after the end of each series of the file.
 
         Args:
             data: a path or a name of the catalogue, with the columns the model reads; a target column is not needed.
@@ -116,18 +119,26 @@ class Run:
         if isinstance(self.model, LanguageModel):
             raise self._no_rows("predict")
         without_target = Features(self.features.input, extra=self.features.extra)
-        examples = load_examples(str(data), without_target, self.recipe, (observer or Observer()).note)
+        say = (observer or Observer()).note
+        if isinstance(self.features.input, ForecastFeature):
+            examples: Examples = future_windows(str(data), self.features.input, self.recipe, say)
+        else:
+            examples = load_examples(str(data), without_target, self.recipe, say)
         found = category_of(self.recipe.model.kind).predict(self.model, examples, self.features, self.device)
         return [(examples.location(row), examples.preview(row), one) for row, one in enumerate(found)]
 
     def evaluate(self, data: str | Path | None = None, observer: Observer | None = None) -> Metrics:
-        """Metrics on a file (by default the recipe's `data.test`), scored as validation was.
+        """Metrics on a file (by default the recipe's `data.test`, or a forecaster's third part of its training file),
+        scored as validation was.
 
         Raises:
             RunError: if no file is named and the recipe has no test data.
             DataError: for a file that can't be used.
         """
         reference = str(data) if data is not None else self.recipe.data.test
+        if reference is None and isinstance(self.features.input, ForecastFeature):
+            held_back = held_back_windows(self.features.input, self.recipe, (observer or Observer()).note)
+            return category_of(self.recipe.model.kind).evaluate(self.model, held_back, self.features, self.device)
         if reference is None:
             raise RunError("no data to evaluate on.", hint=f"name a file: ostinato evaluate {self.folder} test.jsonl")
         say = (observer or Observer()).note

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ostinato.cli.console import format_figure, print_json, print_text
+from ostinato.cli.forecasts import forecast_lines
 from ostinato.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ def predict(
             help="Texts, paths of media files, JSON lists; several columns: JSON objects. None: from stdin."
         ),
     ] = None,
-    file: Annotated[str | None, typer.Option("--file", help="Predict every row of a file or folder.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", help="Predict every row of a file or folder; a forecaster: what comes after it."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
 ) -> None:
     """Predict the target of rows: given here, a row a line on stdin, or in a file."""
@@ -32,7 +36,13 @@ def predict(
     from ostinato.training.progress import ConsoleObserver
 
     if file is not None:
-        for place, preview, prediction in load(run).predict_file(file, ConsoleObserver()):
+        opened = load(run)
+        found = opened.predict_file(file, ConsoleObserver())
+        if opened.recipe.model.kind == "forecaster" and not json:
+            for line in forecast_lines([prediction for _, _, prediction in found]):
+                print_text(line)
+            return
+        for place, preview, prediction in found:
             _show({"place": place, "input": preview}, place, prediction, json)
         return
     given = rows or [line.rstrip("\n") for line in sys.stdin if line.strip()]

@@ -290,10 +290,9 @@ def _part(
     series: list[tuple[Array, int]] = []
     chosen: list[RawSeries] = []
     for one, mask, (first, last) in zip(table.series, masks, parts, strict=True):
-        start = max(0, first - forecast.lookback)
-        cut = one.take(slice(start, last))
+        cut = one.take(slice(0, last))
         chosen.append(cut)
-        series.append((feature.encode_series(cut, mask[start:last], one), first - start))
+        series.append((feature.encode_series(cut, mask[:last], one), first))
     facts = feature.facts(chosen, table)
     return cut_windows(series, forecast, feature.layout, facts, stride)
 

@@ -43,8 +43,9 @@ class Windows(Examples):
         return replace(self, starts=self.starts[rows], origins=self.origins[rows], rows=self.rows[rows])
 
     def location(self, index: int) -> str:
-        """`file:line` of the first step that is forecast."""
-        return f"{self.facts.path}:{self.facts.lines[min(int(self.origins[index]), len(self.facts.lines) - 1)]}"
+        """`file:line` of the first step that is forecast; of the last one before it, where that step is in no file."""
+        lines = self.facts.lines[: int(self.origins[index]) + 1]
+        return f"{self.facts.path}:{lines[np.flatnonzero(lines)[-1]]}"
 
     def preview(self, index: int) -> str:
         """The series' name."""

@@ -17,6 +17,7 @@ from ostinato.evaluation.scores_series import SeriesScores
 
 Floats = NDArray[np.floating[Any]]
 _ROWS = 256
+_MOST_PAST = 1000
 
 
 def naive_scores(windows: Windows, season: int) -> SeriesScores:
@@ -64,7 +65,8 @@ def exponential_smoothing(
 ) -> tuple[Offsets, Floats]:
     """Holt-Winters with an additive, damped trend and an additive season, fitted anew for each window and channel.
 
-    By statsmodels' `ExponentialSmoothing`, on all values of the series before the window's forecast.
+    By statsmodels' `ExponentialSmoothing`, on the last 1,000 values of the series before the window's forecast, or as
+    many as there are.
 
     Args:
         windows: of series.
@@ -92,7 +94,8 @@ def exponential_smoothing(
         if time.monotonic() - began > max_seconds:
             break
         begin = int(windows.sequences.offsets[windows.rows[row]])
-        past = windows.sequences.values[begin : windows.origins[row], : windows.layout.num_channels]
+        origin = int(windows.origins[row])
+        past = windows.sequences.values[max(begin, origin - _MOST_PAST) : origin, : windows.layout.num_channels]
         seasonal = season > 1 and len(past) >= 2 * season
         if len(past) < 10:
             continue

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features import TextFeature
+from ostinato.data.series_windows import Windows
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END, END_ID, SPECIAL, UNK_ID
 
@@ -146,6 +147,9 @@ def true_numbers(examples: Examples, target: TargetFeature) -> NDArray[np.float6
 
 def _lengths(prepared: Prepared) -> Integers | None:
     """Tokens in each row or document, all data together; None for one running text."""
+    if isinstance(prepared.train, Windows):
+        series = cast("Windows", prepared.validation).sequences.lengths
+        return series if len(series) > 1 else None
     if isinstance(prepared.train, Examples):
         return np.concatenate(
             [prepared.train.sequences.lengths, cast("Examples", prepared.validation).sequences.lengths]

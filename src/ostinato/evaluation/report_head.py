@@ -190,6 +190,9 @@ def loss_unit(recipe: Recipe) -> tuple[float, str]:
     """What a loss of the log is multiplied by to be shown, and the unit it then has."""
     if recipe.model.kind == "language_model":
         return 1 / math.log(2), f"bits per {(recipe.features.text.unit or 'characters').removesuffix('s')}"
+    if recipe.model.kind == "forecaster":
+        units = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's loss", "quantiles": "pinball loss"}
+        return 1.0, units.get(recipe.model.forecast.output, "nats")
     return 1.0, "standardised squared error" if recipe.features.target.kind == "number" else "nats"
 
 

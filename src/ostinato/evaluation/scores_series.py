@@ -35,6 +35,7 @@ class SeriesScores:
     squared: Floats = field(default_factory=lambda: np.zeros(0))
     absolute: Floats = field(default_factory=lambda: np.zeros(0))
     count: Floats = field(default_factory=lambda: np.zeros(0))
+    windows: list[Floats] = field(default_factory=list)
     _own_squared: float = 0.0
     _smape: float = 0.0
     _mase: float = 0.0
@@ -72,6 +73,7 @@ class SeriesScores:
         self.count += there.sum((0, 2))
         own_error = np.abs(own[0].astype(np.float64) - own[1]) * there
         self._own_squared += float((own_error**2).sum())
+        self.windows.append(error.sum((1, 2)) / np.maximum(there.sum((1, 2)), 1.0))
         size = np.abs(own[0]) + np.abs(own[1])
         smape = 200 * own_error / np.where(size > 0, size, 1.0)
         steps = there.sum(1)  # (N, C)
@@ -107,6 +109,10 @@ class SeriesScores:
             found["width"] = self._width / count
             found["crps"] = 2 * self._pinball / count
         return found
+
+    def by_window(self) -> Floats:
+        """(N,) mean absolute error of each window, in the order they were added."""
+        return np.concatenate(self.windows) if self.windows else np.zeros(0)
 
     def by_step(self) -> list[Floats]:
         """(H,) mean squared and mean absolute error of each step."""
