@@ -23,7 +23,7 @@ LAYERS = [
     {"evaluation"},
     {"training", "diagnostics"},
     {"run", "longrange"},
-    {"crossvalidation", "export", "serving"},
+    {"comparison", "crossvalidation", "export", "serving"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

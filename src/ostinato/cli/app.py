@@ -9,6 +9,7 @@ import typer
 from ostinato import __version__
 from ostinato.cli import (
     benchmark,
+    compare,
     crossvalidate,
     data,
     demo,
@@ -52,6 +53,7 @@ def options(
 
 app.command("train")(train.train)
 app.command("crossvalidate")(crossvalidate.crossvalidate)
+app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("generate")(generate.generate)

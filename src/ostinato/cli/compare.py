@@ -1,0 +1,84 @@
+"""`ostinato compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+import yaml
+
+from ostinato.cli.console import format_figure, note, print_json, print_text, stderr, stdout, table
+from ostinato.cli.train import Setting
+from ostinato.errors import RecipeError
+
+
+def compare(
+    recipe: Annotated[str, typer.Option(help="A recipe file, or the name of a ready one.")],
+    cells: Annotated[str, typer.Option(help="Names of cells, commas between: rnn,gru,lstm.")] = "",
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=V1,V2", help="Values that a key of the recipe takes; may be given again."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each model.")] = 3,
+    match: Annotated[str, typer.Option(help="What is made equal: parameters, time, or none.")] = "parameters",
+    minutes: Annotated[float | None, typer.Option(help="With --match time: minutes of each run.")] = None,
+    settings: Setting = None,
+    out: Annotated[Path | None, typer.Option(help="The folder; by default runs/NAME-comparison.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Train several models on the same data, some seeds each, and write one page of quality and cost.
+
+    After an interruption the same command goes on.
+    """
+    if match not in ("parameters", "time", "none"):
+        raise RecipeError(f"`--match` must be parameters, time or none. Received: {match!r}.")
+    from ostinato.comparison import compare as run_all
+    from ostinato.training.progress import ConsoleObserver
+
+    found = run_all(
+        recipe,
+        cells=[name.strip() for name in cells.split(",") if name.strip()],
+        vary=dict(_varied(each) for each in vary or []),
+        num_seeds=seeds,
+        match=cast("Literal['parameters', 'time', 'none']", match),
+        minutes=minutes,
+        settings=settings or [],
+        out=out,
+        observer=ConsoleObserver(stderr),
+    )
+    if json:
+        print_json({"folder": str(found.folder), **found.results})
+        return
+    _print(found.results)
+    note(f"page: {found.folder / 'comparison.html'}")
+
+
+def _varied(text: str) -> tuple[str, list[Any]]:
+    key, equals, values = text.partition("=")
+    found = yaml.safe_load(f"[{values}]") if equals else []
+    if not key.strip() or not found:
+        raise RecipeError(
+            f"`--vary` needs key=value,value. Received: {text!r}.", hint="--vary model.hidden_size=64,128"
+        )
+    return key.strip(), cast("list[Any]", found)
+
+
+def _print(results: dict[str, Any]) -> None:
+    metric = results["metric"].replace("_", " ")
+    shown = table("model", "hidden", "parameters", metric, "± sd", "clearly behind", "CPU s", "MB", "MFLOP a step")
+    for row in results["variants"]:
+        behind = {None: "–", True: "yes", False: "no"}[row["clear"]]
+        shown.add_row(
+            row["name"],
+            f"{row['hidden_size']:,}",
+            f"{row['num_parameters']:,}",
+            format_figure(row["mean"]),
+            "–" if row["sd"] is None else format_figure(row["sd"]),
+            behind,
+            f"{row['cpu_s']:,.0f}",
+            f"{row['peak_bytes'] / 1e6:,.0f}",
+            f"{row['flops_per_step'] / 1e6:.2f}",
+        )
+    stdout.print(shown)
+    print_text(results["sentence"])

@@ -1,0 +1,139 @@
+"""Train several models on the same data, some seeds each, and say which does best at what cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.comparison.child import run_child
+from ostinato.comparison.plan import Match, Variant, Vary, plan
+from ostinato.errors import MissingLibraryError, RecipeError
+from ostinato.evaluation.compared import Contender, Scored, summarise, write_page
+from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
+from ostinato.run import Settings, settings_pairs
+from ostinato.storage.files import read_json, write_atomically
+from ostinato.training.progress import ConsoleObserver, Observer
+from ostinato.training.train import DATA_FILE, SUMMARY_FILE
+
+RESULT_FILE, PAGE_FILE = "comparison.json", "comparison.html"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    folder: with a run a variant and seed, `comparison.json` and `comparison.html`; results: the content of
+    `comparison.json`: `sentence`, and `variants`, best first, each with `mean`, `sd`, costs and `runs`.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+
+
+def compare(
+    recipe: Recipe | str | Path,
+    *,
+    cells: Sequence[str] = (),
+    vary: Vary | None = None,
+    num_seeds: int = 3,
+    match: Match = "parameters",
+    minutes: float | None = None,
+    settings: Settings = (),
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Comparison:
+    """Train each variant with each seed in a process of its own, and put together quality, time, memory and FLOPs.
+
+    Every run is chosen and compared on the validation data by `training.monitor`; `data.test` is not looked at. The
+    split of the data is the same for all seeds. A folder that an interruption left behind is gone on with.
+
+    Args:
+        recipe: a recipe, its file, or the name of a ready one.
+        cells: names of cells (`rnn` is `elman`); none: the recipe's own.
+        vary: recipe keys, each with the values it takes: `{"model.embedding_dim": [8, 16]}`.
+        num_seeds: runs of each variant, `training.seed` = 0, 1, …; at least 1, default 3.
+        match: `parameters`: hidden sizes that bring each to the first one's number of parameters; `time`: each trains
+            for `minutes`; `none`: as they are.
+        minutes: of each run, for `time`; default: the recipe's `training.max_minutes`.
+        settings: recipe keys to set, as in `ostinato.train`.
+        out: the folder; by default `runs/NAME-comparison`.
+        observer: is told what happens; by default a progress display on stderr.
+
+    Raises:
+        RecipeError: for a recipe or arguments that can't be used.
+        DataError: for data that can't be used.
+        RunError: if a run fails, or the folder holds another comparison.
+
+    Example:
+        >>> found = compare("music-jsb", cells=["rnn", "gru", "lstm"])  # doctest: +SKIP
+        >>> found.results["variants"][0]["name"]  # doctest: +SKIP
+        'lstm'
+    """
+    observer = observer or ConsoleObserver()
+    base = _base(recipe, settings, match, minutes)
+    if num_seeds < 1:
+        raise RecipeError(f"`num_seeds` must be at least 1. Received: {num_seeds}.")
+    folder = Path(out) if out is not None else Path("runs") / f"{base.name}-comparison"
+    variants = plan(base, cells, vary or {}, match, observer)
+    contenders = [_contender(variant, folder, num_seeds, observer) for variant in variants]
+    results = summarise(base.name, base.training.monitor, match, contenders)
+    write_atomically(folder / RESULT_FILE, json.dumps(results, indent=1, ensure_ascii=False).encode())
+    try:
+        write_page(folder / PAGE_FILE, results)
+    except MissingLibraryError as error:
+        observer.note(f"no page: {error}")
+    return Comparison(folder, results)
+
+
+def _base(recipe: Recipe | str | Path, settings: Settings, match: Match, minutes: float | None) -> Recipe:
+    """What all variants have in common."""
+    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe)
+    base = build_recipe(apply_overrides(mapping, settings_pairs(settings)))
+    if base.data.train is None:
+        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
+    if match != "time":
+        if minutes is not None:
+            raise RecipeError(f"`minutes` goes with match: time. Received: {minutes:g}, with match: {match}.")
+        return base
+    budget = minutes if minutes is not None else base.training.max_minutes
+    if budget is None or budget <= 0:
+        raise RecipeError(f"match: time needs a positive number of minutes. Received: {budget}.", hint="--minutes 5")
+    changes = [f"training.max_minutes={budget}", "training.epochs=1000000", "training.patience=null"]
+    return build_recipe(apply_overrides(base.model_dump(mode="json"), changes))
+
+
+def _contender(variant: Variant, folder: Path, num_seeds: int, observer: Observer) -> Contender:
+    scored: list[Scored] = []
+    for seed in range(num_seeds):
+        place = folder / _file_name(variant.name) / f"seed-{seed}"
+        observer.note(f"{variant.name}, seed {seed} ({variant.num_parameters:,} parameters)")
+        changed = apply_overrides(variant.recipe.model_dump(mode="json"), [f"training.seed={seed}"])
+        cost = run_child(build_recipe(changed), place)
+        summary, data = read_json(place / SUMMARY_FILE), read_json(place / DATA_FILE)
+        metric = variant.recipe.training.monitor
+        if metric not in summary["validation"]:
+            raise RecipeError(f"`training.monitor`: the runs have no {metric}.")
+        one = Scored(
+            seed=seed,
+            quality=float(summary["validation"][metric]),
+            epochs=float(summary["epochs"]),
+            best_epoch=int(summary["best_epoch"]),
+            seconds=float(summary["seconds"]),
+            cpu_s=cost.cpu_s,
+            peak_bytes=cost.peak_bytes,
+            steps=round(float(summary["epochs"]) * int(data["train"]["tokens"])),
+            metrics={key: value for key, value in summary["validation"].items() if isinstance(value, int | float)},
+        )
+        observer.note(f"  {metric} {one.quality:.4g} in {one.seconds:,.0f} s")
+        scored.append(one)
+    shape = variant.recipe.model
+    return Contender(
+        variant.name, shape.cell, shape.hidden_size, variant.num_parameters, variant.flops_per_step, tuple(scored)
+    )
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_.=" else "_" for c in name)

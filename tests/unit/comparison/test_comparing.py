@@ -1,0 +1,174 @@
+"""Several models on the same data: sizes that match, what is clear, and a real comparison from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import Cli
+from torch import nn
+
+import ostinato
+from ostinato.comparison import compare
+from ostinato.comparison.plan import count_parameters, flops_per_step, plan
+from ostinato.errors import RecipeError, RunError
+from ostinato.evaluation.compared import Contender, Scored, is_clear, sentence, summarise
+from ostinato.nn import Embedding
+from ostinato.recipe import Recipe, build_recipe
+from ostinato.training.progress import Observer
+
+
+def _recipe(folder: Path, **model: Any) -> Recipe:
+    path = folder / "text.txt"
+    path.write_text("the cat sat on the mat and the dog sat on the log. " * 60)
+    return build_recipe(
+        {
+            "name": "tiny",
+            "data": {"train": str(path)},
+            "model": {"embedding_dim": 5, "hidden_size": 24, **model},
+            "training": {"epochs": 2, "bptt": 20, "batch_size": 4, "num_threads": 1, "learning_rate": 0.01},
+        }
+    )
+
+
+def test_hidden_sizes_bring_every_cell_to_the_parameters_of_the_first(tmp_path: Path) -> None:
+    variants = plan(_recipe(tmp_path), ["lstm", "gru", "rnn"], {}, "parameters", Observer())
+    assert [variant.name for variant in variants] == ["lstm", "gru", "elman"]
+    first = variants[0]
+    assert first.recipe.model.hidden_size == 24
+    for variant in variants[1:]:
+        assert abs(variant.num_parameters - first.num_parameters) < 0.05 * first.num_parameters
+    sizes = [variant.recipe.model.hidden_size for variant in variants]
+    assert sizes[0] < sizes[1] < sizes[2]
+    same = plan(_recipe(tmp_path), ["lstm", "gru"], {}, "none", Observer())
+    assert [variant.recipe.model.hidden_size for variant in same] == [24, 24]
+
+
+def test_values_of_any_key_are_varied_with_every_cell(tmp_path: Path) -> None:
+    vary = {"model.embedding_dim": [4, 8], "model.tie_embeddings": [True]}
+    variants = plan(_recipe(tmp_path), ["gru", "lstm"], vary, "none", Observer())
+    assert [variant.name for variant in variants] == [
+        "gru embedding_dim=4 tie_embeddings=True",
+        "lstm embedding_dim=4 tie_embeddings=True",
+        "gru embedding_dim=8 tie_embeddings=True",
+        "lstm embedding_dim=8 tie_embeddings=True",
+    ]
+    assert [variant.recipe.model.embedding_dim for variant in variants] == [4, 4, 8, 8]
+
+
+def test_a_cell_without_a_keeping_gate_goes_without_its_bias(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class _Noting(Observer):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    variants = plan(_recipe(tmp_path, forget_bias=1.0), ["lstm", "elman"], {}, "none", _Noting())
+    assert [variant.recipe.model.forget_bias for variant in variants] == [1.0, None]
+    assert "elman has no gate that keeps the state: without model.forget_bias" in said
+
+
+def test_flops_are_those_of_the_matrices_that_a_step_meets() -> None:
+    table = Embedding(50, 4)
+    model = nn.ModuleDict({"embedding": table, "output": nn.Linear(4, 50)})
+    assert flops_per_step(model) == 2 * 200
+    model["output"].weight = table.weight  # tied: the table is multiplied with as the output
+    assert flops_per_step(model) == 2 * 200
+    assert count_parameters(model) == 200 + 50
+    layer = ostinato.nn.LSTM(3, 5)
+    assert flops_per_step(layer) == 2 * 4 * 5 * (3 + 5)
+
+
+def _contender(name: str, qualities: list[float], cpu_s: float = 10.0) -> Contender:
+    runs = tuple(Scored(seed, quality, 2.0, 1, 5.0, cpu_s, 10**8, 1000, {}) for seed, quality in enumerate(qualities))
+    return Contender(name, "gru", 8, 100, 200, runs)
+
+
+def test_only_what_the_seeds_bear_out_is_called_clear() -> None:
+    good, near, far = (
+        _contender("a", [1.0, 1.1, 0.9]),
+        _contender("b", [1.1, 1.2, 1.0]),
+        _contender("c", [2.0, 2.1, 1.9]),
+    )
+    assert is_clear(good, near) is False
+    assert is_clear(good, far) is True
+    assert is_clear(_contender("d", [1.0]), far) is None
+    said = sentence("loss", "parameters", [good, near, far])
+    assert said == (
+        "At equal numbers of parameters, a has the best loss (1 ± 0.1); b (1.1 ± 0.1) lies within the spread of the "
+        "seeds; c (2 ± 0.1) is clearly behind."
+    )
+    results = summarise("x", "accuracy", "time", [good, near, far])
+    assert [row["name"] for row in results["variants"]] == ["c", "b", "a"]
+    assert results["variants"][0]["training_flops"] == 3 * 200 * 1000
+    assert results["variants"][2]["behind"] == pytest.approx(1.0)
+    single = sentence("loss", "none", [_contender("a", [1.0]), _contender("b", [2.0])])
+    assert single.endswith("of one seed each, so that nothing is known of the spread.")
+
+
+def test_a_comparison_runs_is_written_and_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = _recipe(tmp_path)
+    found = compare(recipe, cells=["elman", "gru"], num_seeds=1, out=tmp_path / "out", observer=Observer())
+    rows = found.results["variants"]
+    assert {row["name"] for row in rows} == {"elman", "gru"}
+    for row in rows:
+        assert row["peak_bytes"] > 50 << 20
+        assert row["cpu_s"] > row["runs"][0]["seconds"] * 0.5
+        assert row["runs"][0]["steps"] == 2 * int(0.9 * 51 * 60)
+    run = ostinato.load(tmp_path / "out" / "gru" / "seed-0")
+    assert run.summary["validation"]["loss"] == next(row["mean"] for row in rows if row["name"] == "gru")
+    assert "compared" in (tmp_path / "out" / "comparison.html").read_text()
+    monkeypatch.setattr("ostinato.comparison.child._measured", _never)
+    again = compare(recipe, cells=["elman", "gru"], num_seeds=1, out=tmp_path / "out", observer=Observer())
+    assert again.results == found.results
+    other = recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": 3})})
+    with pytest.raises(RunError, match="holds a run of another recipe"):
+        compare(other, cells=["elman", "gru"], num_seeds=1, out=tmp_path / "out", observer=Observer())
+
+
+def _never(*_: object) -> None:
+    raise AssertionError("a run that has ended was run again")
+
+
+def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
+    recipe = _recipe(tmp_path)
+    training = recipe.training.model_copy(update={"learning_rate": 1e30, "clip": "none"})
+    with pytest.raises(RunError, match="a run of the comparison failed"):
+        compare(
+            recipe.model_copy(update={"training": training}),
+            cells=["elman", "gru"],
+            num_seeds=1,
+            out=tmp_path / "out",
+            observer=Observer(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda r: compare(r, cells=["gru"]), "a comparison needs at least two models"),
+        (lambda r: compare(r, cells=["gru", "gruu"]), "no cell is called `gruu`"),
+        (lambda r: compare(r, cells=["gru", "lstm"], num_seeds=0), "`num_seeds` must be at least 1"),
+        (lambda r: compare(r, cells=["gru", "lstm"], match="time"), "needs a positive number of minutes"),
+        (lambda r: compare(r, cells=["gru", "lstm"], minutes=3), "`minutes` goes with match: time"),
+    ],
+)
+def test_what_can_not_be_compared(call: Callable[[Recipe], object], said: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=said):
+        call(_recipe(tmp_path))
+
+
+def test_from_the_command_line(cli: Cli, tmp_path: Path) -> None:
+    from ostinato.recipe import dump_recipe
+
+    (tmp_path / "r.yaml").write_text(dump_recipe(_recipe(tmp_path)))
+    made = cli("compare", "--recipe", "r.yaml", "--vary", "model.embedding_dim=3,6", "--seeds", 1, "--json")
+    assert made.code == 0, made.err
+    names = [row["name"] for row in json.loads(made.out)["variants"]]
+    assert sorted(names) == ["embedding_dim=3", "embedding_dim=6"]
+    assert (tmp_path / "runs" / "tiny-comparison" / "comparison.html").is_file()
+    assert "`--match` must be parameters" in cli("compare", "--recipe", "r.yaml", "--match", "size").err
+    assert "`--vary` needs key=value,value" in cli("compare", "--recipe", "r.yaml", "--vary", "model.cell").err
