@@ -93,7 +93,9 @@ class VideoRecipe(Component):
         None, description="so many frames, evenly from the first to the last; none: all, or as `fps` says"
     )
     fps: Positive | None = Field(None, description="so many frames a second; not with num_frames")
-    difference: bool = Field(False, description="how each pixel changed since the frame before, as further channels")
+    motion: Literal["none", "beside", "only"] = Field(
+        "none", description="how much each pixel changed since the frame before: beside the pixels, or in their place"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> VideoRecipe:
@@ -109,6 +111,10 @@ class ImageRecipe(Component):
     """One picture a row: no sequence."""
 
     kind: Literal["image"] = "image"
+    size: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="height and width that pictures are squeezed to; none: all must have one size"
+    )
+    colour: Literal["keep", "grey", "rgb"] = Field("keep", description="grey: one channel; rgb: three; keep: as it is")
 
 
 class NotesRecipe(Component):

@@ -21,7 +21,7 @@ from ostinato.errors import DataError, MissingLibraryError
 from ostinato.recipe.kinds import VideoRecipe
 
 _MOST_THREADS = 8
-_GREY_LEVEL = 128
+_GAIN = 4
 _CHANNELS = {"grey": ("gray", 1), "rgb": ("rgb24", 3)}
 
 
@@ -31,7 +31,8 @@ class VideoFeature(FittedFeature):
     FFmpeg (through the library av) decodes a file in any of its formats; a folder is a clip whose frames are its
     pictures, by name (numbers by value: 2 before 10). Frames are squeezed to `size` by averaging areas. `num_frames`
     takes so many, evenly from the first to the last (all of a clip that has fewer); `fps` one every 1/fps seconds; none
-    of them takes all. `difference` adds, a channel each, `128 + (x_t - x_{t-1}) / 2`; 128 at the first frame taken.
+    of them takes all. `motion` is `min(255, 4 |x_t - x_{t-1}|)` of each channel, beside the pixels or in their
+    place; the first frame taken has none, and with `only` is left out.
 
     Args:
         recipe: of the feature.
@@ -50,7 +51,7 @@ class VideoFeature(FittedFeature):
 
     @property
     def value_shape(self) -> tuple[int, ...]:
-        """(C, H, W); twice the channels with `difference`."""
+        """(C, H, W); twice the channels with motion beside the pixels."""
         return _shape(self.recipe)
 
     @classmethod
@@ -86,7 +87,7 @@ class VideoFeature(FittedFeature):
 
 
 def _shape(recipe: VideoRecipe) -> tuple[int, int, int]:
-    return (_CHANNELS[recipe.colour][1] * (1 + recipe.difference), *recipe.size)
+    return (_CHANNELS[recipe.colour][1] * (2 if recipe.motion == "beside" else 1), *recipe.size)
 
 
 def _library() -> Any:
@@ -119,10 +120,15 @@ def read_clip(recipe: VideoRecipe, cell: str) -> Array:
     if not frames:
         raise DataError("holds no frame")
     clip = np.stack(frames)  # (L, C, H, W)
-    if recipe.difference:
-        change = np.diff(clip.astype(np.int16), axis=0, prepend=clip[:1].astype(np.int16))
-        clip = np.concatenate([clip, (_GREY_LEVEL + change // 2).clip(0, 255).astype(np.uint8)], axis=1)
-    return clip
+    if recipe.motion == "none":
+        return clip
+    change = np.abs(np.diff(clip.astype(np.int16), axis=0, prepend=clip[:1].astype(np.int16)))
+    motion: Array = np.minimum(_GAIN * change, 255).astype(np.uint8)
+    if recipe.motion == "beside":
+        return np.concatenate([clip, motion], axis=1)
+    if len(motion) < 2:
+        raise DataError("has one frame only: no motion")
+    return motion[1:]
 
 
 def _frame_files(folder: Path) -> list[Path]:
