@@ -304,7 +304,12 @@ CATALOG: dict[str, DataSet] = {
             description="9,712 + 1,080 + 364 proteins, H, E or C for each residue",
             licence="AFL-3.0",
             citation="Klausen et al.: NetSurfP-2.0. Proteins 2019; Dallago et al.: FLIP. NeurIPS 2021.",
-            splits={"train": ("protein_ss/flip_secondary_structure_splits.zip",)},
+            splits={
+                "train": (
+                    "protein_ss/flip_secondary_structure_splits.zip"
+                    "#splits/sequences.fasta+splits/sampled.fasta+splits/mask.fasta",
+                )
+            },
             url="https://github.com/J-SNACKKB/FLIP",
         ),
     )

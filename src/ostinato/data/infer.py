@@ -199,11 +199,24 @@ def _check(recipe: Recipe, source: Source) -> None:
             "`data.group` has no meaning here: it says how a classifier's rows are split, and none are.",
             hint="leave it out, or let `data.validation` be a share of the rows",
         )
+    if data.stratify:
+        _check_stratified(recipe)
     if isinstance(text, TextRecipe) and source.format == "text" and text.emoticons == "append":
         raise RecipeError(
             "`features.input.emoticons: append` has no meaning for one long text: it has no rows to append to.",
             hint="in_place keeps them where they stand",
         )
+
+
+def _check_stratified(recipe: Recipe) -> None:
+    """A share of each class needs classes, and a share."""
+    if recipe.features.target.kind not in ("auto", "class"):
+        raise RecipeError(
+            "`data.stratify` draws the validation share from each class, so the target must be one of several classes. "
+            f"Received: `features.target.kind` = {recipe.features.target.kind!r}."
+        )
+    if isinstance(recipe.data.validation, str) and not recipe.data.fold:
+        raise RecipeError("`data.stratify` has no meaning where validation is a file of its own. Received: true.")
 
 
 def _check_jitter(recipe: Recipe) -> None:

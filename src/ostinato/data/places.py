@@ -56,6 +56,9 @@ def preview_of(cells: pl.Series) -> pl.Series:
     """How each cell begins, as text: words of a list with spaces between, numbers as they are written."""
     if cells.dtype == pl.List(pl.String):
         cells = cells.list.head(_PREVIEW_CHARACTERS).list.join(" ")
+    elif isinstance(cells.dtype, pl.Array):
+        size = " × ".join(map(str, cells.dtype.shape))
+        return pl.Series(cells.name, [f"{size} numbers"], dtype=pl.String).new_from_index(0, len(cells))
     elif cells.dtype.is_nested():
         texts = [None if cell is None else str(_head(cell))[:_PREVIEW_CHARACTERS] for cell in cells]
         return pl.Series(cells.name, texts, dtype=pl.String)

@@ -119,7 +119,8 @@ def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Exam
     columns = {name: features.input, **features.extra}
     encoded: dict[str, Sequences] = {}
     for column, feature in columns.items():
-        cells = [_cell(row, column, list(columns)) for row in rows]
+        found = [_cell(row, column, list(columns)) for row in rows]
+        cells = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in found]
         draft = feature.draft(pl.Series(column, cells))
         empty = np.flatnonzero(draft.lengths == 0).tolist()
         reason = "nothing is left of it after cleaning" if feature.kind == "text" else "it is empty"

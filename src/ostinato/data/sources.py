@@ -24,6 +24,8 @@ from ostinato.data.readers import (
 )
 from ostinato.data.readers.archives import TsSource, UcrSource, is_ucr
 from ostinato.data.readers.fasta import FASTA_SUFFIXES, FASTQ_SUFFIXES
+from ostinato.data.readers.idx import IdxSource, is_idx
+from ostinato.data.readers.lines import LinesSource
 from ostinato.data.readers.media import MediaSource, holds_media
 from ostinato.data.readers.parallel import PairsSource, ParallelSource, is_parallel
 from ostinato.data.readers.pianoroll import MIDI_SUFFIXES
@@ -35,7 +37,9 @@ __all__ = ["Source", "detect_format", "open_source"]
 _SOURCES: dict[str, type[Source]] = {
     cls.format: cls for cls in (DelimitedSource, TabSource, JsonLinesSource, ParquetSource, TextSource, FolderSource)
 } | {cls.format: cls for cls in (ConllSource, ConlluSource, FastaSource, FastqSource, PianoRollSource, MidiSource)}
-_SOURCES |= {cls.format: cls for cls in (ParallelSource, PairsSource, UcrSource, TsSource, MediaSource)}
+_SOURCES |= {
+    cls.format: cls for cls in (ParallelSource, PairsSource, UcrSource, TsSource, MediaSource, LinesSource, IdxSource)
+}
 _SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -54,7 +58,7 @@ _SUFFIXES = {
     **dict.fromkeys(FASTA_SUFFIXES, "fasta"),
     **dict.fromkeys(FASTQ_SUFFIXES, "fastq"),
 }
-_FILE_OR_FOLDER = ("fasta", "fastq", "midi", "media")
+_FILE_OR_FOLDER = ("fasta", "fastq", "midi", "media", "lines")
 """Formats whose files may stand in a folder, one a class."""
 
 
@@ -99,6 +103,8 @@ def detect_format(path: Path) -> str:
     """The format by suffix (`.gz`, `.bz2`, `.xz` looked through). Raises `DataError` if it is not known."""
     if path.is_dir():
         return _format_of_folder(path)
+    if is_idx(path):
+        return "idx"
     if is_ucr(path):
         return "ucr"
     if is_archive(path) or kind_of_file(path.name) not in (None, "notes"):

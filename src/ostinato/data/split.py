@@ -9,11 +9,16 @@ from ostinato.data.arrays import Offsets
 from ostinato.errors import DataError, RecipeError
 
 
-def split_rows(count: int, fraction: float, seed: int, groups: pl.Series | None = None) -> tuple[Offsets, Offsets]:
+def split_rows(
+    count: int, fraction: float, seed: int, groups: pl.Series | None = None, strata: pl.Series | None = None
+) -> tuple[Offsets, Offsets]:
     """Row numbers of the training and the validation part: a seeded shuffle, the last `fraction` of it held out.
 
     With `groups` (a value a row) whole groups are shuffled and held out until they make up `fraction` of the rows: rows
     that share a value never stand on both sides. A row without a value is a group of its own.
+
+    With `strata` (a class a row) the share is drawn from each class alike: of a class of R rows, `fraction` R rounded,
+    whole groups until they make up as many. A group whose rows are of several classes counts as the first row's.
     """
     held_out = round(count * fraction)
     if held_out == 0 or held_out == count:
@@ -22,6 +27,8 @@ def split_rows(count: int, fraction: float, seed: int, groups: pl.Series | None 
             hint="give more rows, or a validation file: --set data.validation=validation.csv",
         )
     random = np.random.default_rng(seed)
+    if strata is not None:
+        return _split_alike(random, fraction, strata, groups)
     if groups is None:
         order = random.permutation(count).astype(np.int64)
         return order[: count - held_out], order[count - held_out :]
@@ -40,11 +47,47 @@ def split_rows(count: int, fraction: float, seed: int, groups: pl.Series | None 
     return order[~is_held_out], order[is_held_out]
 
 
+def _split_alike(
+    random: np.random.Generator, fraction: float, strata: pl.Series, groups: pl.Series | None
+) -> tuple[Offsets, Offsets]:
+    """As `split_rows`, class by class."""
+    count = len(strata)
+    order = random.permutation(count).astype(np.int64)
+    group_of, sizes = _numbered(groups) if groups is not None else (np.arange(count), np.ones(count, dtype=np.int64))
+    class_of = _class_of_groups(strata, group_of, len(sizes))
+    shuffled = random.permutation(len(sizes))
+    held_out = np.zeros(len(sizes), dtype=np.bool_)
+    for one in np.unique(class_of).tolist():
+        own = shuffled[class_of[shuffled] == one]
+        before = np.cumsum(sizes[own]) - sizes[own]
+        held_out[own] = before < round(float(sizes[own].sum()) * fraction)
+    if not held_out.any() or held_out.all():
+        raise DataError(
+            f"no class has enough rows to hold a share of {fraction} of it out.",
+            hint="set data.stratify=false, or a larger share: --set data.validation=0.3",
+        )
+    is_held_out = held_out[group_of][order]
+    return order[~is_held_out], order[is_held_out]
+
+
+def _class_of_groups(strata: pl.Series, group_of: Offsets, num_groups: int) -> Offsets:
+    """The class of each group's first row, as a number."""
+    _, first = np.unique(group_of, return_index=True)
+    codes = strata.cast(pl.String).fill_null("").rank("dense").to_numpy().astype(np.int64)
+    return codes[first[:num_groups]]
+
+
 def split_fold(
-    count: int, fold: int, num_folds: int, seed: int, groups: pl.Series | None = None
+    count: int,
+    fold: int,
+    num_folds: int,
+    seed: int,
+    groups: pl.Series | None = None,
+    strata: pl.Series | None = None,
 ) -> tuple[Offsets, Offsets]:
     """Row numbers of the training and the validation part of one of `num_folds` parts, which are the same for every
-    `fold` of one seed: each row is held out exactly once. Groups as in `split_rows`, dealt out the largest first.
+    `fold` of one seed: each row is held out exactly once. Groups as in `split_rows`, dealt out the largest first;
+    with `strata` those of one size class by class, so that each fold gets its share of every class.
 
     Raises:
         RecipeError: if there is no such fold.
@@ -61,7 +104,8 @@ def split_fold(
     shuffled = np.random.default_rng(seed).permutation(len(sizes))
     fold_of = np.empty(len(sizes), dtype=np.int64)
     filled = np.zeros(num_folds, dtype=np.int64)
-    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")].tolist():
+    ranks = np.zeros(len(sizes), dtype=np.int64) if strata is None else _class_of_groups(strata, group_of, len(sizes))
+    for group in shuffled[np.lexsort((ranks[shuffled], -sizes[shuffled]))].tolist():
         fold_of[group] = int(filled.argmin())
         filled[fold_of[group]] += sizes[group]
     held_out = fold_of[group_of] == fold - 1

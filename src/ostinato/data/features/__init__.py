@@ -15,6 +15,7 @@ from ostinato.data.features.base import (
 )
 from ostinato.data.features.category import CategoryFeature
 from ostinato.data.features.dna import DnaFeature
+from ostinato.data.features.image import ImageFeature
 from ostinato.data.features.notes import NotesFeature
 from ostinato.data.features.numbers import NumbersFeature
 from ostinato.data.features.protein import ProteinFeature
@@ -51,6 +52,7 @@ FITTED: dict[str, type[FittedFeature]] = {
     "tokens": TokensFeature,
     "tags": TagsFeature,
     "notes": NotesFeature,
+    "image": ImageFeature,
     "series": SeriesFeature,
     "audio": AudioFeature,
     "video": VideoFeature,
