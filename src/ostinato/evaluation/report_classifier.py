@@ -17,6 +17,7 @@ from ostinato.models import Classifier
 
 Floats = NDArray[np.floating[Any]]
 _MOST_WRONG = 15
+_DRAWN_CHANNELS = 24
 _MATRIX_CLASSES = 12
 _MOST_MIXUPS = 12
 
@@ -159,7 +160,17 @@ def _regression(outputs: Floats, train: Examples, examples: Examples, target: Ta
 
 
 def _where(examples: Examples, index: int) -> Section:
-    return {"location": examples.location(index), "text": examples.preview(index)}
+    return {"location": examples.location(index), "text": examples.preview(index), "drawing": _drawing(examples, index)}
+
+
+def _drawing(examples: Examples, index: int) -> str | None:
+    """A row of few numbers a step as lines; nothing for other rows."""
+    values = examples.sequences.row(index)
+    if values.ndim != 2 or values.shape[1] > _DRAWN_CHANNELS or not len(values) or values.dtype.kind != "f":
+        return None
+    from ostinato.evaluation.sparkline import sparkline
+
+    return sparkline(values)
 
 
 _CLASS_ROWS = (
