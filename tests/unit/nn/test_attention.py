@@ -41,6 +41,7 @@ def test_context_and_weights_are_those_of_the_equation(score: str) -> None:
         for time in range(2):
             if not len(steps):
                 assert not context[row, time].any()
+                assert not weights[row, time].any()
                 continue
             scores = torch.stack([_score(attention, queries[row, time], step) for step in steps])
             torch.testing.assert_close(weights[row, time, : len(steps)], scores.softmax(0))
