@@ -10,7 +10,7 @@ import torch
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
 from ostinato.models.decoding import Decoder, sampled_share, shifted
-from ostinato.models.inputs import embed_ids
+from ostinato.models.inputs import Vectors, embed_ids
 from ostinato.models.seq2seq import Seq2Seq
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged
@@ -130,3 +130,9 @@ def test_bridges_that_do_not_fit() -> None:
 def test_a_linear_bridge_joins_stacks_of_any_depth() -> None:
     model = _model({"num_layers": 3, "hidden_size": 6}, num_layers=2)
     assert [part.shape for state in model.read(_rows([2, 3], 20))[1] for part in state] == [(1, 2, 6)] * 6
+
+
+def test_the_source_may_be_vectors() -> None:
+    model = Seq2Seq(_recipe({}), Vectors(3), V)
+    frames = Ragged.from_rows(torch.randn(5, 3), [0, 2], [2, 3])
+    assert model.nats(frames, _rows([1, 2], V)).lengths.tolist() == [2, 3]
