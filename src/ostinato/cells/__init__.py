@@ -6,6 +6,7 @@
 from ostinato.cells.cell import LAYER_NORM_EPS, Cell, Weights, get, names, register
 from ostinato.cells.elman import Elman
 from ostinato.cells.gru import Gru
+from ostinato.cells.jordan import Jordan
 from ostinato.cells.lstm import Lstm
 
-__all__ = ["LAYER_NORM_EPS", "Cell", "Elman", "Gru", "Lstm", "Weights", "get", "names", "register"]
+__all__ = ["LAYER_NORM_EPS", "Cell", "Elman", "Gru", "Jordan", "Lstm", "Weights", "get", "names", "register"]

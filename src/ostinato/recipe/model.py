@@ -100,7 +100,7 @@ class ModelRecipe(Component):
     cell: str = Field(
         "lstm",
         description="any registered cell: elman, elman_layer_norm, elman_relu, gru, gru_layer_norm, gru_reset_before, "
-        "lstm, lstm_layer_norm, lstm_peephole",
+        "jordan, lstm, lstm_layer_norm, lstm_peephole, output_recurrent",
     )
     embedding_dim: PositiveInt = 64
     embedding_std: Positive = Field(0.1, description="embeddings start from N(0, embedding_std)")

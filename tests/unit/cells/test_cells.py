@@ -48,7 +48,7 @@ EXTRA = {
 }
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", [name for name in cells.names() if name not in ("jordan", "output_recurrent")])
 def test_shapes_and_initial_values(name):
     cell = cells.get(name)
     rows = len(cell.gates) * 25
@@ -70,6 +70,29 @@ def test_extra_weights_stand_after_the_projection(name):
     assert names == ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", *EXTRA[name]]
 
 
+def test_shapes_of_output_recurrence():
+    shapes = {"weight_ih": (25, 3), "weight_hh": (25, 25), "bias_ih": (25,), "bias_hh": (25,), "weight_hr": (25, 25)}
+    assert cells.get("jordan").parameter_shapes(3, 25) == shapes | {"bias_hr": (25,)}
+    assert cells.get("output_recurrent").parameter_shapes(3, 25) == shapes
+    narrow = {"weight_ih": (25, 3), "weight_hh": (25, 2), "bias_ih": (25,), "bias_hh": (25,), "weight_hr": (2, 25)}
+    assert cells.get("jordan").parameter_shapes(3, 25, 2) == narrow | {"bias_hr": (2,)}
+    back = {"weight_hh": (2, 2), "bias_hh": (2,)}
+    assert cells.get("output_recurrent").parameter_shapes(3, 25, 2) == narrow | back
+    assert list(cells.get("jordan").parameter_shapes(3, 25, bias=False)) == ["weight_ih", "weight_hh", "weight_hr"]
+
+
+def test_what_comes_back_is_the_output_and_nothing_else():
+    """With the output's weights at zero nothing of the past is left: what a hidden recurrence would still know."""
+    for name in ("jordan", "output_recurrent"):
+        cell = cells.get(name)
+        weights = random_weights(cell, 3, 8, proj_size=2)
+        weights["weight_hr"].zero_()
+        x, state = torch.randn(4, 3, dtype=torch.float64), (torch.zeros(4, 2, dtype=torch.float64),)
+        first = cell.step(cell.project(x, weights), state, weights)
+        again = cell.step(cell.project(torch.randn_like(x), weights), state, weights)
+        torch.testing.assert_close(first, again)
+
+
 def test_projection():
     cell = cells.get("lstm")
     weights = random_weights(cell, 3, 8, proj_size=2)
@@ -86,7 +109,7 @@ def test_projection():
 
 
 def test_gate_names_are_in_torch_order():
-    gates = {"elman": ("h",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o")}
+    gates = {"elman": ("h",), "jordan": ("h",), "output": ("h",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o")}
     assert {name: cells.get(name).gates for name in cells.names()} == {
         name: gates[name.split("_")[0]] for name in cells.names()
     }
@@ -94,8 +117,8 @@ def test_gate_names_are_in_torch_order():
 
 def test_the_registered_cells():
     assert cells.names() == [
-        "elman", "elman_layer_norm", "elman_relu", "gru", "gru_layer_norm", "gru_reset_before", "lstm",
-        "lstm_layer_norm", "lstm_peephole",
+        "elman", "elman_layer_norm", "elman_relu", "gru", "gru_layer_norm", "gru_reset_before", "jordan",
+        "lstm", "lstm_layer_norm", "lstm_peephole", "output_recurrent",
     ]  # fmt: skip
     assert cells.Elman(relu=True, layer_norm=True).name == "elman_relu_layer_norm"
 

@@ -100,6 +100,16 @@ def project(h, w):
     return w["weight_hr"] @ h if "weight_hr" in w else h
 
 
+def jordan(x, y, w, mask):
+    hidden = np.tanh(w["weight_ih"] @ x + zero(w, "bias_ih") + w["weight_hh"] @ (y * mask) + zero(w, "bias_hh"))
+    return (np.tanh(w["weight_hr"] @ hidden + zero(w, "bias_hr")),)
+
+
+def output_recurrent(x, y, w, mask):
+    hidden = np.tanh(w["weight_ih"] @ x + zero(w, "bias_ih"))
+    return (np.tanh(w["weight_hr"] @ hidden + w["weight_hh"] @ (y * mask) + zero(w, "bias_hh")),)
+
+
 STEPS = {
     "elman": elman,
     "elman_layer_norm": elman_layer_norm,
@@ -107,12 +117,14 @@ STEPS = {
     "gru": gru_of(plain_sums),
     "gru_layer_norm": gru_of(normalised_sums),
     "gru_reset_before": gru_reset_before,
+    "jordan": jordan,
     "lstm": lstm,
     "lstm_layer_norm": lstm_layer_norm,
     "lstm_peephole": lstm_peephole,
+    "output_recurrent": output_recurrent,
 }
 CASES = [(name, {"bias": bias}) for name in STEPS for bias in (True, False)]
-CASES += [(name, {"proj_size": 2}) for name in STEPS if name.startswith("lstm")]
+CASES += [(name, {"proj_size": 2}) for name in STEPS if cells.get(name).supports_projection]
 
 
 def problem(name: str, options: dict):
