@@ -6,6 +6,7 @@ from typing import Any
 
 from ostinato.data.aligned import check_characters, check_tagger
 from ostinato.data.features import FITTED
+from ostinato.data.fixed import check_conditional, check_frames, is_fixed
 from ostinato.data.kinds import kind_of
 from ostinato.data.sources import Source
 from ostinato.data.text import resolve_text
@@ -144,8 +145,7 @@ def _category_of(recipe: Recipe) -> tuple[str, str]:
         return kind, "there is no target column"
     if isinstance(features.target, TargetRecipe):
         return "classifier", f"there is a target column, {target}"
-    fixed = features.input.kind in FITTED and not FITTED[features.input.kind].ragged
-    if fixed:
+    if is_fixed(features.input):
         return "conditional", f"{recipe.data.input} is one value a row, {target} a sequence"
     kind = _SEQUENCE_TARGETS[features.target.kind]
     return kind, f"{target} holds {'a label for each step' if kind == 'tagger' else 'a sequence of its own'}"
@@ -187,6 +187,8 @@ def _check(recipe: Recipe, source: Source) -> None:
             hint="only next_step moves the pieces it is trained on",
         )
     check_characters(recipe)
+    check_conditional(recipe)
+    check_frames(recipe)
     _check_jitter(recipe)
     if kind == "tagger":
         check_tagger(recipe)

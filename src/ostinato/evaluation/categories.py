@@ -35,6 +35,7 @@ class Category:
 MODULES: dict[str, str] = {
     "classifier": "ostinato.evaluation.classifying",
     "forecaster": "ostinato.evaluation.forecasting",
+    "conditional": "ostinato.evaluation.conditional",
     "next_step": "ostinato.evaluation.frames",
     "seq2seq": "ostinato.evaluation.transcription",
     "tagger": "ostinato.evaluation.tagging",

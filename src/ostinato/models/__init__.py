@@ -14,6 +14,7 @@ from ostinato.data.features import Feature, TextFeature
 from ostinato.errors import RecipeError
 from ostinato.models.beside import BesideInputs
 from ostinato.models.classifier import Classifier
+from ostinato.models.conditional import Conditional
 from ostinato.models.forecaster import Forecaster, build_forecaster
 from ostinato.models.inputs import input_layer
 from ostinato.models.language_model import LanguageModel
@@ -25,6 +26,7 @@ from ostinato.recipe import ModelRecipe, TrainingRecipe
 __all__ = [
     "BUILDERS",
     "Classifier",
+    "Conditional",
     "Forecaster",
     "LanguageModel",
     "NextStep",
@@ -67,6 +69,13 @@ def _seq2seq(recipe: ModelRecipe, features: Features) -> nn.Module:
     return Seq2Seq(recipe, input_layer(features.input, recipe), target.vocab_size, counts)
 
 
+def _conditional(recipe: ModelRecipe, features: Features) -> nn.Module:
+    target = ids_target(features, recipe)
+    beside = BesideInputs(recipe, features.extra) if features.extra else None
+    counts = torch.from_numpy(target.counts)
+    return Conditional(recipe, input_layer(features.input, recipe), target.vocab_size, counts, beside=beside)
+
+
 def ids_target(features: Features, recipe: ModelRecipe) -> Any:
     """The target's feature, which must be a sequence of ids of a vocabulary. Raises `RecipeError` if it is not."""
     target = features.target
@@ -81,6 +90,7 @@ def ids_target(features: Features, recipe: ModelRecipe) -> Any:
 
 BUILDERS: dict[str, Callable[[ModelRecipe, Features], nn.Module]] = {
     "classifier": _classifier,
+    "conditional": _conditional,
     "forecaster": build_forecaster,
     "language_model": _language_model,
     "next_step": build_next_step,

@@ -46,6 +46,9 @@ class DecoderRecipe(Component):
     bridge: Literal["linear", "sum", "copy"] = Field(
         "linear", description="encoder's final states to the first ones; sum, copy (side by side): of both directions"
     )
+    condition: Literal["state", "input", "both"] = Field(
+        "both", description="conditional: what is given sets the first state, is read at every step, or both"
+    )
     num_layers: PositiveInt | None = Field(None, description="none: as many as the encoder")
     hidden_size: PositiveInt | None = Field(None, description="none: model.hidden_size")
     embedding_dim: PositiveInt | None = Field(None, description="none: model.embedding_dim")

@@ -1,0 +1,151 @@
+"""Evaluating, predicting and reporting of models that write a sequence for one value: one to many."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from ostinato.data.arrays import Offsets
+from ostinato.data.batching import BucketedBatches
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.features import Feature
+from ostinato.data.sequences import Sequences
+from ostinato.evaluation.alignment import edit_distance
+from ostinato.evaluation.metrics import Metrics
+from ostinato.evaluation.prediction import Prediction
+from ostinato.evaluation.transcription import Transcript, scores_of, text_of
+from ostinato.generation.beam import Written, beam_search
+from ostinato.generation.conditional import refuse_unknown
+from ostinato.models import Conditional
+
+_ROWS = 256
+_MONITORED = 2_000
+_MOST_TARGETS = 1.5
+
+
+def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+    """Loss, perplexity and, where there is one right sequence for what is given, error rates of beam search.
+
+    What is given is said to have one right sequence if there are at most 1.5 different ones for each different value on
+    average; where one value has many (the names of a language), what is written can't be right or wrong. Perplexity:
+    e to the loss, which is nats a token, `<end>` counted. Error rates as of `evaluation.transcription`, a row each.
+    """
+    conditional = cast("Conditional", model)
+    return _scored(conditional, examples, features, device, conditional.options.beam_size, None)
+
+
+def monitor(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+    """As `evaluate`, quickly, for every epoch: greedy, and of at most 2,000 rows, evenly spaced; the loss of all."""
+    return _scored(cast("Conditional", model), examples, features, device, 1, _MONITORED)
+
+
+def _scored(
+    model: Conditional, examples: Examples, features: Features, device: torch.device, beam_size: int, most: int | None
+) -> Metrics:
+    loss = mean_nats(model, examples, device)
+    metrics: Metrics = {"loss": loss, "perplexity": math.exp(min(loss, 700.0)), "num_examples": len(examples)}
+    if has_one_answer(examples):
+        metrics |= scores_of(transcribe(model, examples, device, beam_size, most), features)
+    return metrics
+
+
+def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
+    """What beam search writes for each row, and the other sequences it kept, each with its normalised ln p.
+
+    Raises:
+        RunError: for a row with a name that training never showed.
+    """
+    conditional, target = cast("Conditional", model), cast("Feature", features.target)
+    refuse_unknown(examples, features, "input")
+    found = write(conditional, examples, np.arange(len(examples)), device, conditional.options.beam_size)
+    return [
+        Prediction(
+            text=text_of(sequences[0].ids, target),
+            candidates=tuple((text_of(one.ids, target), round(one.score, 6)) for one in sequences),
+        )
+        for sequences in found
+    ]
+
+
+def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
+    """The report's section."""
+    from ostinato.evaluation.report_conditional import conditional_results
+
+    return conditional_results(cast("Conditional", model), prepared, device)
+
+
+def has_one_answer(examples: Examples) -> bool:
+    """Whether rows that are given the same have the same target, nearly always."""
+    targets = cast("Sequences", examples.targets)
+    given = [condition_of(examples, row) for row in range(len(examples))]
+    pairs = {(one, targets.row(row).tobytes()) for row, one in enumerate(given)}
+    return len(pairs) <= _MOST_TARGETS * len(set(given))
+
+
+def condition_of(examples: Examples, row: int) -> bytes:
+    """All that is given of a row; equal for rows that are given the same."""
+    parts = (examples.sequences, *examples.extra.values())
+    return b"|".join(np.ascontiguousarray(part.row(row)).tobytes() for part in parts)
+
+
+def transcribe(
+    model: Conditional, examples: Examples, device: torch.device, beam_size: int, most: int | None = None
+) -> list[Transcript]:
+    """What the model writes for each row beside what is right; of at most so many rows, evenly spaced."""
+    count = len(examples)
+    rows = np.arange(count) if most is None or count <= most else np.linspace(0, count - 1, most).astype(np.int64)
+    targets = cast("Sequences", examples.targets)
+    found: list[Transcript] = []
+    for row, sequences in zip(rows.tolist(), write(model, examples, rows, device, beam_size), strict=True):
+        right = tuple(targets.row(row).tolist())
+        found.append(Transcript(row, tuple(sequences), (right,), right, edit_distance(right, sequences[0].ids)))
+    return found
+
+
+def write(
+    model: Conditional, examples: Examples, rows: Offsets, device: torch.device, beam_size: int
+) -> list[list[Written]]:
+    """Beam search for some rows, in their order."""
+    options, was_training = model.options, model.training
+    model.eval()
+    found: list[list[Written]] = [[] for _ in rows]
+    with torch.inference_mode():
+        for batch in BucketedBatches(examples.take(rows), _ROWS).epoch(0):
+            here = batch.to(device)
+            written = beam_search(
+                model.decoder,
+                model.begin(here.inputs, here.extra),
+                beam_size=beam_size,
+                length_penalty=options.length_penalty,
+                max_new_tokens=options.max_new_tokens,
+            )
+            for row, sequences in zip(batch.rows.tolist(), written, strict=True):
+                found[row] = sequences
+    model.train(was_training)
+    return found
+
+
+def mean_nats(model: Conditional, examples: Examples, device: torch.device) -> float:
+    """-ln p a token of the targets, `<end>` counted, without label smoothing."""
+    total, count = nats_of_rows(model, examples, device)
+    return float(total.sum() / max(count.sum(), 1))
+
+
+def nats_of_rows(
+    model: Conditional, examples: Examples, device: torch.device
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """-ln p of each row's target, (N,), and its tokens, `<end>` counted, (N,)."""
+    was_training = model.training
+    model.eval()
+    totals = np.zeros(len(examples))
+    with torch.inference_mode():
+        for batch in BucketedBatches(examples, _ROWS).epoch(0):
+            here = batch.to(device)
+            nats = model.nats(here.inputs, here.sequence_targets, here.extra)
+            totals[batch.rows] = [float(row.double().sum()) for row in nats.split_rows()]
+    model.train(was_training)
+    return totals, cast("Sequences", examples.targets).lengths + 1
