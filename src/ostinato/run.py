@@ -20,6 +20,7 @@ from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import MissingLibraryError, RecipeError, RunError
+from ostinato.evaluation.baselines import BASELINES_FILE, Baselines, compare_with_baselines, has_contest
 from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.prediction import Prediction
@@ -162,6 +163,25 @@ class Run:
         """What the model can remember, and what to change; see `diagnostics.of_run.diagnose_run` for arguments."""
         say = (observer or Observer()).note
         return diagnose_run(self, data, num_rows=num_rows, num_steps=num_steps, seed=seed, say=say)
+
+    def baselines(self, budget_s: float = 120.0, *, observer: Observer | None = None) -> Baselines:
+        """What simple methods reach on the run's own data, and whether recurrence is worth it; see
+        `evaluation.baselines.compare_with_baselines`. Writes `baselines.json`, which the report shows.
+
+        Args:
+            budget_s: seconds for all of them together, >= 0.
+            observer: is told what happens.
+
+        Raises:
+            RunError: for a category without rivals, or no number of seconds.
+            DataError: if the data it was trained on is gone.
+        """
+        if not budget_s >= 0:
+            raise RunError(f"`budget_s` must be a number of seconds, 0 or more. Received: {budget_s!r}.")
+        say = (observer or Observer()).note
+        found = compare_with_baselines(self.model, prepare(self.recipe), self.device, self.summary, budget_s, say)
+        found.save(self.folder)
+        return found
 
     def verify(
         self, data: str | Path | None = None, *, num_rows: int = 8, seed: int = 0, observer: Observer | None = None
@@ -345,13 +365,23 @@ def resume(
 
 
 def _finish(folder: Path, observer: Observer) -> Run:
-    """Open a run and write its report; where the report's libraries are missing, say so and go on."""
+    """Open a run, compare it with simple rivals and write its report; where a library is missing, say so and go on."""
     run = load(folder)
+    _try_rivals(run)
     try:
         run.report()
     except MissingLibraryError as error:
         observer.note(f"no report: {error}")
     return run
+
+
+def _try_rivals(run: Run) -> None:
+    """Within a small budget: what the recipe gives, and never more than training took."""
+    budget = min(run.recipe.training.baselines_seconds, float(run.summary.get("seconds", 0.0)))
+    path = run.folder / BASELINES_FILE
+    known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")
+    if budget > 0 and has_contest(run.recipe.model.kind) and not known:
+        run.baselines(budget)
 
 
 def settings_pairs(settings: Settings) -> list[str]:

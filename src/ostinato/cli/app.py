@@ -8,6 +8,7 @@ import typer
 
 from ostinato import __version__
 from ostinato.cli import (
+    baselines,
     benchmark,
     compare,
     crossvalidate,
@@ -54,6 +55,7 @@ def options(
 app.command("train")(train.train)
 app.command("crossvalidate")(crossvalidate.crossvalidate)
 app.command("compare")(compare.compare)
+app.command("baselines")(baselines.baselines)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("generate")(generate.generate)

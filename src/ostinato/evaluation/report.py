@@ -13,6 +13,7 @@ from torch import nn
 from ostinato.data.dataset import Features, Prepared
 from ostinato.errors import MissingLibraryError, RunError
 from ostinato.evaluation.categories import category_of
+from ostinato.evaluation.report_baselines import baselines_section
 from ostinato.evaluation.report_data import Section, data_card
 from ostinato.evaluation.report_diagnosis import diagnosis_section
 from ostinato.evaluation.report_head import curves, model_table, run_facts, sentence
@@ -73,6 +74,7 @@ def write_report(
         curves=curves(steps, validations, recipe),
         results=_results(model, prepared, device, summary, steps),
         diagnosis=diagnosis_section(folder, steps),
+        baselines=baselines_section(folder, steps),
     )
     write_atomically(folder / REPORT_FILE, page.encode())
     return folder / REPORT_FILE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import numpy as np
@@ -103,23 +104,34 @@ def evaluate_stream(
 
     With `num_streams` > 1 the text is read in that many parts side by side: faster, but each begins without context.
     """
+    found = list(window_nats(model, values, features, device, bptt, num_streams))
+    nats, count = sum(nats for nats, _ in found), sum(count for _, count in found)
+    characters = features.text.recipe.unit == "characters"
+    return {"loss": nats / count, **metrics.language_model(nats, count, characters=characters)}
+
+
+def window_nats(
+    model: LanguageModel,
+    values: Ids,
+    features: Features,
+    device: torch.device,
+    bptt: BpttRecipe | None = None,
+    num_streams: int = 1,
+) -> Iterator[tuple[float, int]]:
+    """As `evaluate_stream`, window by window: the sum of -ln p(token), and how many tokens were predicted."""
     was_training = model.training
     model.eval()
     tapes = Tapes.of_text(len(values), num_streams, features.begins(values))
     forgets_every = None if bptt is None else bptt.forgets_every
     steps = forgets_every or _WINDOW_STEPS
     zeros = states = model.encoder.zero_states(tapes.num_streams)
-    nats, count = 0.0, 0
-    with torch.inference_mode():
-        for start in range(0, tapes.length, steps):
+    for start in range(0, tapes.length, steps):
+        with torch.inference_mode():
             window = tapes.window(start, start + steps)
             part, finals = stream_nats(model, window, values, window.enter(states), device)
             states = zeros if forgets_every else window.leave(states, finals)
-            nats += float(part)
-            count += window.num_steps
+        yield float(part), window.num_steps
     model.train(was_training)
-    characters = features.text.recipe.unit == "characters"
-    return {"loss": nats / count, **metrics.language_model(nats, count, characters=characters)}
 
 
 def stream_nats(

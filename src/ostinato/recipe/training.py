@@ -139,5 +139,9 @@ class TrainingRecipe(Component):
     checkpoint_minutes: Positive = 5.0
     checkpoint_steps: PositiveInt | None = Field(None, description="a checkpoint every so many steps, too")
     keep_checkpoints: PositiveInt = Field(2, description="the last ones that are kept")
+    baselines_seconds: NonNegative = Field(
+        20.0,
+        description="for simple rivals, once training has ended, and never more than training took; 0: none",
+    )
     num_threads: PositiveInt | None = Field(None, description="none: torch's own choice")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if there is one")

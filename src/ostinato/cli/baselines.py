@@ -1,0 +1,62 @@
+"""`ostinato baselines`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ostinato.cli.console import note, print_json, print_text, stdout, table
+
+if TYPE_CHECKING:
+    from ostinato.run import Run
+
+
+def baselines(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    budget: Annotated[
+        float, typer.Option("--budget", metavar="SECONDS", min=0.0, help="For all simple methods together.")
+    ] = 120.0,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Ask whether recurrence is worth it: train simple methods on the run's own data, and compare.
+
+    Quality on the validation data, training time, size and latency, side by side, and one sentence. The model stays as
+    it is. Written are RUN/baselines.json and, anew, RUN/report.html.
+    """
+    from ostinato.run import load
+    from ostinato.training.progress import ConsoleObserver
+
+    opened = load(run)
+    found = opened.baselines(budget, observer=ConsoleObserver()).to_dict()
+    if json:
+        print_json(found)
+    else:
+        _print(found)
+    _report(opened)
+
+
+def _print(found: dict[str, Any]) -> None:
+    from ostinato.evaluation.report_baselines import table_of
+
+    shown = table_of(found)
+    made = table("method", *shown["columns"], "this model better by", "training", "size", shown["question"])
+    for row in shown["rows"]:
+        cells = [*row["values"], row["gap"] or "–", row["seconds"], row["size"], row["latency"]]
+        made.add_row(row["name"], *cells, style="bold" if row["own"] else None)
+    stdout.print(made)
+    for reason in found["passed_over"]:
+        note(f"not tried: {reason}")
+    stdout.print()
+    print_text(found["conclusion"])
+
+
+def _report(run: Run) -> None:
+    """Write the report anew; where its libraries or the run's data are missing, say so: the figures are there."""
+    from ostinato.errors import DataError, MissingLibraryError
+
+    try:
+        note(f"with the rest: {run.report()}")
+    except (DataError, MissingLibraryError) as error:
+        note(f"no report: {error}")

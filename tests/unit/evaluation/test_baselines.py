@@ -1,0 +1,243 @@
+"""The simple rivals: right by hand, honest about noise, and side by side with a trained run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ostinato.data.prepare import prepare
+from ostinato.data.sequences import Sequences
+from ostinato.errors import RunError
+from ostinato.evaluation.baselines import measuring
+from ostinato.evaluation.baselines.conclusion import conclude
+from ostinato.evaluation.baselines.counting import NgramCounts, resampled
+from ostinato.evaluation.baselines.frames import _before
+from ostinato.evaluation.baselines.measuring import Entry
+from ostinato.evaluation.baselines.nearest import NearestWarped
+from ostinato.evaluation.baselines.paired import Gap, paired_gap
+from ostinato.evaluation.baselines.text import KneserNey
+from ostinato.recipe import build_recipe
+from ostinato.run import load
+from ostinato.training.progress import Observer
+from ostinato.training.train import train_recipe
+
+if TYPE_CHECKING:
+    from tests.unit.evaluation.conftest import Trained
+
+
+def _rows(*rows: list[int]) -> Sequences:
+    return Sequences.from_lengths(np.asarray([x for row in rows for x in row], dtype=np.int32), np.asarray([len(row) for row in rows]))
+
+
+def test_ngrams_are_counted_and_those_of_one_row_alone_left_out() -> None:
+    counts = NgramCounts(order=2)
+    found = counts.fit(_rows([1, 2, 1, 2], [1, 2], [], [2, 3])).toarray()
+    assert counts.num_columns == 4  # 1, 2, 3, and "1 2"; "2 1" and "2 3" stand in one row each
+    assert found.tolist() == [[2, 2, 0, 2], [1, 1, 0, 1], [0, 0, 0, 0], [0, 1, 1, 0]]
+    assert counts.transform(_rows([3, 1, 2, 9], [7])).toarray().tolist() == [[1, 1, 1, 1], [0, 0, 0, 0]]
+
+
+def test_ngrams_do_not_reach_across_rows() -> None:
+    counts = NgramCounts(order=3, min_rows=1)
+    counts.fit(_rows([1, 2], [3, 4]))
+    assert [len(keys) for keys in counts.keys] == [4, 2, 0]
+
+
+class _Text:
+    """As much of a text's features as an n-gram model reads."""
+
+    class text:  # noqa: N801
+        vocab_size = 5
+
+        class recipe:  # noqa: N801
+            unit = "words"
+
+
+def _kneser_ney(tokens: list[int]) -> KneserNey:
+    rival = KneserNey()
+    rival.fit(np.asarray(tokens, dtype=np.int32), _Text())  # type: ignore[arg-type]
+    return rival
+
+
+@pytest.mark.parametrize("context", [[], [1], [4, 2], [1, 2, 3], [3, 3, 3]])
+def test_kneser_ney_gives_probabilities_that_sum_to_one(context: list[int]) -> None:
+    random = np.random.default_rng(1)
+    rival = _kneser_ney([1 + int(x) for x in random.integers(0, 4, 400) * random.integers(0, 2, 400)])
+    chances = [np.exp(-rival._nats(np.asarray([*context, word]), rival._kept)[-1]) for word in range(5)]
+    assert sum(chances) == pytest.approx(1.0, abs=1e-12)
+    assert min(chances) > 0
+
+
+def test_kneser_ney_learns_a_pattern_and_prefers_the_order_that_helps() -> None:
+    rival = _kneser_ney([1, 2, 3, 4] * 100)
+    assert float(rival.answer(np.asarray([1, 2, 3, 4, 1, 2, 3, 4])).mean()) < 0.1
+    assert rival._order >= 2
+    assert float(rival.answer(np.asarray([1, 3, 1, 3])).mean()) > 1.0
+
+
+def test_a_warped_row_is_nearest_to_what_it_was_made_of() -> None:
+    steps = np.linspace(0, 6.28, 40)
+    rows = np.stack([np.sin(steps), np.sin(2 * steps), np.cos(steps)])[:, :, None]
+    rival = NearestWarped()
+    rival._steps, rival._rows, rival._targets = 40, rows, np.asarray([0, 1, 2])
+    late = np.roll(rows[1], 3, axis=0)
+    assert rival._nearest(late[None]).tolist() == [1]
+    straight = ((rows - rows[0]) ** 2).sum(axis=(1, 2))
+    warped = rival._distances(rows[0])
+    assert warped[0] == 0
+    assert (warped <= straight + 1e-12).all()
+
+
+def test_rows_are_stretched_to_one_length() -> None:
+    rows = Sequences.from_lengths(np.asarray([[0.0], [1.0], [5.0]]), np.asarray([2, 1]))
+    assert resampled(rows, 3)[:, :, 0].tolist() == [[0.0, 0.5, 1.0], [5.0, 5.0, 5.0]]
+
+
+def test_the_frame_before_the_first_is_silence() -> None:
+    rows = Sequences.from_lengths(np.asarray([[1, 0], [0, 1], [1, 1], [0, 0]]), np.asarray([3, 1]))
+    assert _before(rows).tolist() == [[False, False], [True, False], [False, True], [False, False]]
+
+
+def test_a_gap_within_noise_is_called_noise_and_a_clear_one_is_not() -> None:
+    random = np.random.default_rng(3)
+    first = random.random(200)
+    same = paired_gap(first, first + random.normal(0, 0.1, 200), lower_is_better=False)
+    assert same.verdict == "noise"
+    assert paired_gap(first, first - 0.01, lower_is_better=False).verdict == "better"
+    assert paired_gap(first, first - 0.01, lower_is_better=True).verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    ("gap", "says"),
+    [
+        (Gap(-0.02, -0.03, -0.01), "the recurrent model's 87.3 % took 20 min and 5.5 MB: recurrence is not worth it"),
+        (Gap(0.02, 0.01, 0.03), "recurrence is better here, for 100 times the training time"),
+        (Gap(0.0, -0.01, 0.01), "within noise, so that recurrence is not shown to be worth it"),
+    ],
+)
+def test_the_sentence_says_what_was_found(gap: Gap, says: str) -> None:
+    own = Entry("this model", "", {"accuracy": 0.873}, 1200.0, 5_500_000, 1.0, 10)
+    rival = Entry("NB-SVM", "", {"accuracy": 0.897}, 12.0, 3_000_000, 1.0, 10, gap=gap)
+    weak = Entry("most frequent", "", {"accuracy": 0.5}, 0.0, 16, 1.0, 10, gap=Gap(0.4, 0.3, 0.5))
+    found = conclude("accuracy", False, own, [weak, rival], 2000, "rows")
+    assert says in found
+    assert "89.7 % accuracy in 12 s and 3.0 MB" in found
+    assert "paired over 2,000 rows" in found
+
+
+@pytest.mark.parametrize("kind", ["two", "four", "labels", "number", "characters", "words", "documents"])
+def test_every_kind_of_run_has_rivals(trained: Callable[[str], Trained], kind: str) -> None:
+    run, prepared = trained(kind)
+    found = measuring.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
+    assert len(found.rivals) >= 2
+    assert found.figure in found.own.metrics
+    for rival in found.rivals:
+        assert rival.num_bytes > 0
+        assert rival.latency_ms > 0
+        assert np.isfinite(rival.metrics[found.figure])
+    json.dumps(found.to_dict(), allow_nan=False)
+    if kind in ("characters", "words", "documents"):
+        bits = {rival.name: rival.metrics[found.figure] for rival in found.rivals}
+        assert bits["n-grams with back-off"] < bits["frequencies alone"]
+
+
+def test_the_model_s_own_figures_are_those_of_its_evaluation(trained: Callable[[str], Trained]) -> None:
+    for kind, figure in (("four", "accuracy"), ("characters", "bits_per_character"), ("number", "rmse")):
+        run, prepared = trained(kind)
+        found = measuring.compare_with_baselines(run.model, prepared, run.device, run.summary, 0.0, lambda _: None)
+        assert found.own.metrics[figure] == pytest.approx(run.summary["validation"][figure], rel=1e-5)
+
+
+def test_what_the_budget_does_not_reach_is_named(trained: Callable[[str], Trained]) -> None:
+    run, prepared = trained("two")
+    found = measuring.compare_with_baselines(run.model, prepared, run.device, run.summary, 0.0, lambda _: None)
+    assert [rival.name for rival in found.rivals] == ["most frequent"]
+    assert "NB-SVM: the budget was spent" in found.passed_over
+
+
+def test_without_scikit_learn_its_rivals_are_passed_over(
+    trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
+    run, prepared = trained("two")
+    found = measuring.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
+    assert any("pip install 'ostinato[baselines]'" in reason for reason in found.passed_over)
+
+
+def test_a_rival_is_a_class_and_a_line(trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "ostinato.evaluation.baselines.classes:MostFrequent"
+    monkeypatch.setitem(measuring.RIVALS, "classifier", [line])
+    run, prepared = trained("two")
+    found = measuring.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
+    assert [rival.name for rival in found.rivals] == ["most frequent"]
+    monkeypatch.setitem(measuring.CONTESTS, "classifier", line)
+    monkeypatch.delitem(measuring.CONTESTS, "classifier")
+    with pytest.raises(RunError, match="no baselines yet for a classifier"):
+        measuring.compare_with_baselines(run.model, prepared, run.device, run.summary, 1.0, lambda _: None)
+
+
+def _train(frame: pl.DataFrame, path: Path, **recipe: Any) -> Any:
+    frame.write_parquet(path / "rows.parquet")
+    data = {"train": str(path / "rows.parquet"), "validation": 0.4, "input": "x", "target": "y"}
+    model = {"hidden_size": 4, "embedding_dim": 4, **recipe.pop("model", {})}
+    training = {"epochs": 1, "num_threads": 1}
+    train_recipe(build_recipe({"data": data, "model": model, "training": training, **recipe}), path / "run", Observer())
+    run = load(path / "run")
+    prepared = prepare(run.recipe)
+    return measuring.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
+
+
+def test_series_have_neighbours_and_statistics(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = [(np.sin(np.arange(12 + i % 3) * (1 + i % 2)) + random.normal(0, 0.05, 12 + i % 3)).tolist() for i in range(60)]
+    found = _train(pl.DataFrame({"x": x, "y": ["slow" if i % 2 == 0 else "fast" for i in range(60)]}), tmp_path)
+    accuracy = {rival.name: rival.metrics["accuracy"] for rival in found.rivals}
+    assert accuracy["1-nearest neighbour, Euclidean"] > 0.9
+    assert accuracy["1-nearest neighbour, warped (DTW)"] > 0.9
+    assert accuracy["linear on summary statistics"] > 0.9
+    assert accuracy["most frequent"] < 0.7
+
+
+def test_tags_are_looked_up(tmp_path: Path) -> None:
+    words = [["the", "dog", "runs"], ["a", "cat", "sleeps"], ["the", "cat", "runs"], ["a", "dog", "sleeps"]] * 10
+    tags = [["DET", "NOUN", "VERB"]] * 40
+    features = {"target": {"kind": "tags"}}
+    found = _train(pl.DataFrame({"x": words, "y": tags}), tmp_path, features=features, model={"kind": "tagger"})
+    accuracy = {rival.name: rival.metrics["accuracy"] for rival in found.rivals}
+    assert accuracy["most frequent tag of each token"] == 1.0
+    assert accuracy["logistic regression on a window"] > 0.9
+    assert accuracy["most frequent tag"] == pytest.approx(1 / 3)
+
+
+def test_pairs_are_copied_and_looked_up(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = ["".join("abcd"[i] for i in random.integers(0, 4, 2 + n % 4)) for n in range(80)]
+    y = [text.translate(str.maketrans("abcd", "bcda")) for text in x]
+    features = {"input": {"unit": "characters"}, "target": {"kind": "text", "unit": "characters"}}
+    found = _train(pl.DataFrame({"x": x, "y": y}), tmp_path, features=features, model={"kind": "seq2seq"})
+    rates = {rival.name: rival.metrics["token_error_rate"] for rival in found.rivals}
+    assert rates["token by token"] == 0.0
+    assert rates["copy"] > 0.5
+    assert rates["most frequent answer"] > 0.5
+
+
+def test_the_command_writes_the_file_and_the_report(
+    trained: Callable[[str], Trained], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = trained("two").run.folder
+    shown = cli("baselines", folder, "--budget", 30)
+    assert shown.code == 0, shown.err
+    assert "NB-SVM" in shown.out
+    assert "recurren" in shown.out
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Is recurrence worth it here?" in page
+    assert json.loads(cli("baselines", folder, "--budget", 0, "--json").out)["figure"] == "accuracy"
+    (folder / "baselines.json").write_text("{}", encoding="utf-8")
+    assert "ostinato baselines" in cli("report", folder).err
+    (folder / "baselines.json").unlink()
