@@ -40,7 +40,8 @@ class Forecaster(nn.Module):
     The loss is the mean over the values of the horizon that are there, on the scale the model reads: squared, absolute
     or Huber's error, pinball loss, or nats (`models.distributions`).
 
-    With `channel_independent` each channel is a row of its own, all by the same weights.
+    With `residual` the network forecasts the difference from the season before. With `channel_independent` each channel
+    is a row of its own, all by the same weights.
 
     Args:
         recipe: the model's part of a recipe; `recipe.forecast` says how.
@@ -77,6 +78,9 @@ class Forecaster(nn.Module):
         led = None if future is None else (self._by_row(future) - shift.loc.unsqueeze(1)) / shift.scale.unsqueeze(1)
         raw = self.strategy(history, led)  # (R, H, C', P)
         parameters = self.output.parameters(raw)
+        if self.recipe.residual:
+            before = self._season_before(history)
+            parameters = self.output.shifted(parameters, before, torch.ones_like(before))
         scaled = self.output.shifted(parameters, shift.loc.unsqueeze(1), shift.scale.unsqueeze(1))
         return self._by_window(scaled, inputs.num_rows)
 
@@ -144,6 +148,13 @@ class Forecaster(nn.Module):
         num_known = layout.num_known
         split = beside.shape[1] - num_known
         return History(past, beside[:, :split], beside[:, split:], lengths, ahead), shift
+
+    def _season_before(self, history: History) -> Tensor:
+        """(R, H, C'): the last season of each row again and again; of a row that is shorter, its first value."""
+        ends, season = history.starts + history.lengths, self.recipe.residual
+        steps = torch.arange(self.recipe.horizon) % season - season
+        places = torch.maximum(ends.unsqueeze(1) + steps, history.starts.unsqueeze(1))  # (R, H)
+        return history.past[places.to(history.past.device), : self.strategy.num_channels]
 
     def _by_row(self, values: Tensor) -> Tensor:
         """(N, H, C) as the rows that are forecast, (R, H, C')."""

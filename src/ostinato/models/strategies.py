@@ -97,7 +97,7 @@ class Direct(Strategy):
 
 class Autoregressive(Strategy):
     """Each step reads the value before it and what is known of the step itself: in training the true value (teacher
-    forcing), else the model's own.
+    forcing), else the model's own. A true value that is missing is the last one before it.
     """
 
     def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: Output) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.recipe.base import Component, NonNegative, PositiveInt
+from ostinato.recipe.base import Component, Count, NonNegative, PositiveInt
 
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
 Calendar = Literal["minute", "hour", "weekday", "day", "month", "yearday"]
@@ -61,6 +61,9 @@ class ForecastRecipe(Component):
         description="of each window, undone in its forecast; last: minus the last value; revin: mean 0, deviation 1, "
         "then a learnt scale and shift; scale: divided by 1 + mean |x|",
     )
+    residual: Count = Field(
+        0, description="steps of a season: the network forecasts the difference from the season before; 0: none"
+    )
     output: Literal["mse", "mae", "huber", "quantiles", "gaussian", "student_t", "negative_binomial"] = Field(
         "mse", description="a number, by its loss; or quantiles, or a distribution"
     )
@@ -87,11 +90,17 @@ class ForecastRecipe(Component):
             raise ValueError(
                 f"`model.forecast.quantiles` must rise, with 0.5 among them. Received: {list(self.quantiles)}."
             )
-        as_they_are = self.scaling == "none" and self.instance_norm in ("none", "scale")
+        as_they_are = self.scaling == "none" and self.instance_norm in ("none", "scale") and not self.residual
         if self.output == "negative_binomial" and not as_they_are:
             raise ValueError(
-                "`model.forecast.output: negative_binomial` is of counts as they are: it needs scaling: none and "
-                f"instance_norm: none or scale. Received: {self.scaling}, {self.instance_norm}."
+                "`model.forecast.output: negative_binomial` is of counts as they are: it needs scaling: none, "
+                f"residual: 0 and instance_norm: none or scale. "
+                f"Received: {self.scaling}, {self.residual}, {self.instance_norm}."
+            )
+        if self.residual > self.lookback or (self.residual and self.strategy == "autoregressive"):
+            raise ValueError(
+                f"`model.forecast.residual` must be at most lookback ({self.lookback}), and does not go with strategy: "
+                f"autoregressive. Received: {self.residual}."
             )
         if self.time_delta and self.on_gap != "stop":
             raise ValueError(
