@@ -166,3 +166,10 @@ def test_what_means_nothing_to_music_is_refused(run: ostinato.Run, tmp_path: Pat
             str(run.recipe.data.train),
             settings={"features.input": {"kind": "notes", "transpose": 2}, "model.kind": "language_model"},
         )
+
+
+def test_a_resumed_run_is_transposed_as_if_it_had_never_stopped(run: ostinato.Run, tmp_path: Path) -> None:
+    again = run.recipe.model_copy(update={"training": run.recipe.training.model_copy(update={"epochs": 1})})
+    ostinato.train(recipe=again, out=tmp_path / "again", observer=Observer())
+    resumed = ostinato.resume(tmp_path / "again", {"training.epochs": 3}, Observer())
+    assert resumed.summary["validation"] == run.summary["validation"]
