@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.console import print_json, print_text
+from ostinato.cli.drawing import refuse_conditions
 from ostinato.errors import RecipeError
 
 
 def generate(
-    run: Annotated[Path, typer.Argument(help="The run directory of a language model or a model of music.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="The run directory of a language model, a model of music, or one that writes for a value."),
+    ],
     prompt: Annotated[
         str, typer.Option(help="How the text begins; music: a MIDI file, or a JSON list of lists of pitches.")
     ] = "",
@@ -27,12 +31,36 @@ def generate(
     out: Annotated[
         Path | None, typer.Option(help="Music: the MIDI file to write; else generated-SEED.mid in the run directory.")
     ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(help="What a conditional model writes for; of several columns: --condition COLUMN=VALUE, each."),
+    ] = None,
+    num: Annotated[
+        int | None, typer.Option("--num", "-n", min=1, help="conditional: texts to draw, by default 10.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print prompt and text as JSON.")] = False,
 ) -> None:
     """Write new text."""
     from ostinato.run import load
 
     opened = load(run)
+    if opened.recipe.model.kind == "conditional":
+        from ostinato.cli.drawing import DRAWN, write_drawn
+
+        _refuse(prompt=bool(prompt), precision=precision != "full", out=out is not None)
+        write_drawn(
+            opened,
+            condition or (),
+            num=DRAWN if num is None else num,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            json=json,
+        )
+        return
+    refuse_conditions(opened.recipe.model.kind, condition or (), num)
     if opened.recipe.model.kind == "next_step":
         from ostinato.cli.music import refuse, write_music
 
@@ -65,3 +93,10 @@ def generate(
     for piece in pieces:
         print_text(piece, end="")
     print_text("")
+
+
+def _refuse(**given: bool) -> None:
+    """Raise `RecipeError` for an option that was given and means nothing to a conditional model."""
+    for name, there in given.items():
+        if there:
+            raise RecipeError(f"`--{name}` has no meaning for a conditional model: leave it out.")

@@ -1,0 +1,83 @@
+"""`ostinato generate` for a model that writes a sequence for what is given: texts drawn for it."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from ostinato.cli.console import print_json, print_text
+from ostinato.errors import RecipeError, RunError
+
+if TYPE_CHECKING:
+    from ostinato.run import Run
+
+DRAWN = 10
+"""Texts, where nobody says how many."""
+
+
+def write_drawn(
+    run: Run,
+    condition: Sequence[str],
+    *,
+    num: int,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float,
+    seed: int,
+    json: bool,
+) -> None:
+    """Draw texts for what is given and print them, one a line."""
+    from ostinato.generation.conditional import draw
+    from ostinato.models import Conditional
+
+    given = _given(condition, (str(run.recipe.data.input), *run.features.extra), run)
+    texts = draw(
+        cast("Conditional", run.model),
+        run.features,
+        run.recipe,
+        given,
+        num=num,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
+    if json:
+        print_json({"condition": given, "texts": texts, "seed": seed})
+        return
+    for text in texts:
+        print_text(text)
+
+
+def refuse_conditions(kind: str, condition: Sequence[str], num: int | None) -> None:
+    """Raise `RecipeError` for options that were given and mean nothing to a model that is given no value."""
+    for name, there in (("--condition", bool(condition)), ("-n", num is not None)):
+        if there:
+            raise RecipeError(f"`{name}` has no meaning for a {kind.replace('_', ' ')}: it writes for no given value.")
+
+
+def _given(condition: Sequence[str], columns: Sequence[str], run: Run) -> Any:
+    """One cell, or a mapping of them by column."""
+    example = " ".join(f"--condition {name}=…" for name in columns) if len(columns) > 1 else "--condition …"
+    if len(columns) == 1 and len(condition) == 1:
+        return _cell(condition[0].removeprefix(f"{columns[0]}="))
+    named = dict(part.split("=", 1) for part in condition if "=" in part)
+    if len(named) != len(condition) or sorted(named) != sorted(columns):
+        raise RunError(
+            f"`{run.folder}` writes for a given {', '.join(columns)}. Received: {', '.join(condition) or 'nothing'}.",
+            hint=f"ostinato generate {run.folder} {example}",
+        )
+    return {name: _cell(value) for name, value in named.items()}
+
+
+def _cell(value: str) -> Any:
+    """Text, or a JSON list: numbers, pixels."""
+    if not value.lstrip().startswith("["):
+        return value
+    try:
+        return json_module.loads(value)
+    except json_module.JSONDecodeError:
+        return value
