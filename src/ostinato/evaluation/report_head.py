@@ -94,8 +94,8 @@ def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section
     projected = f", projected to {shape.proj_size:,}" if shape.proj_size else ""
     rows: list[tuple[str, str, str]] = []
     if isinstance(features.input, TextFeature):
-        size = f"{features.text.vocab_size:,} tokens × {shape.embedding_dim:,}"
-        rows.append(("embedding", size, "encoder.embedding"))
+        size = "one-hot" if shape.embedding == "one_hot" else f"× {shape.embedding_dim:,}"
+        rows.append(("embedding", f"{features.text.vocab_size:,} tokens {size}", "encoder.embedding"))
     elif "encoder.embedding" in sizes:
         rows.append(("input", features.input.kind, "encoder.embedding"))
     for layer in range(shape.num_layers):

@@ -13,16 +13,27 @@ from ostinato.data.vocabulary import PAD_ID
 from ostinato.errors import RecipeError
 from ostinato.models.frames import Pictures
 from ostinato.models.words import Words
-from ostinato.nn import Embedding
+from ostinato.nn import Embedding, OneHot
 from ostinato.nn.jitter import Jitter
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged
 
 ValuesT = TypeVar("ValuesT", Tensor, Ragged)
+_LARGEST_ONE_HOT = 4096
 
 
 def embed_ids(vocab_size: int, recipe: ModelRecipe, counts: Tensor | None = None) -> Embedding:
-    """The embedding of a vocabulary, from N(0, embedding_std); `counts` (V,) normalise it if the recipe says so."""
+    """The embedding of a vocabulary, from N(0, embedding_std); `counts` (V,) normalise it if the recipe says so.
+
+    Raises `RecipeError` for `embedding: one_hot` of a vocabulary so large that its unit matrix makes no sense.
+    """
+    if recipe.embedding == "one_hot":
+        if vocab_size > _LARGEST_ONE_HOT:
+            raise RecipeError(
+                f"`model.embedding: one_hot` takes up to {_LARGEST_ONE_HOT:,} tokens. Received: {vocab_size:,}.",
+                hint="--set model.embedding=learned",
+            )
+        return OneHot(vocab_size, recipe.embedding_dropout)
     embedding = Embedding(
         vocab_size,
         recipe.embedding_dim,

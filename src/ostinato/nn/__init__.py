@@ -2,7 +2,7 @@
 
 from ostinato.nn.crf import LinearChainCRF
 from ostinato.nn.dropout import LockedDropout, WordDropout
-from ostinato.nn.embedding import Embedding
+from ostinato.nn.embedding import Embedding, OneHot
 from ostinato.nn.initialisation import chrono, forget_bias, recurrent_init
 from ostinato.nn.pooling import AttentionPooling, Pooling, pool_last, pool_max, pool_mean, pool_sum
 from ostinato.nn.recompute import recompute_through_time
@@ -18,6 +18,7 @@ __all__ = [
     "Embedding",
     "LinearChainCRF",
     "LockedDropout",
+    "OneHot",
     "Pooling",
     "RecurrentStack",
     "Stream",

@@ -132,3 +132,27 @@ class Embedding(nn.Module):
         if self.padding_idx != 0:
             text += f", padding_idx={self.padding_idx}"
         return text + (f", embedding_dropout={self.embedding_dropout}" if self.embedding_dropout else "")
+
+
+class OneHot(Embedding):
+    """Each id as the row of a unit matrix, (V,): nothing is learnt, and a layer above has a weight for each token.
+
+    A layer that reads it as a table (`RecurrentStack.forward_tokens`) gathers its own weights: no product is computed.
+
+    Args:
+        vocab_size: V, >= 1.
+        embedding_dropout: as `Embedding`.
+
+    Example:
+        >>> OneHot(3)(torch.tensor([2, 0])).tolist()
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+
+    def __init__(self, vocab_size: int, embedding_dropout: float = 0.0) -> None:
+        super().__init__(vocab_size, vocab_size, padding_idx=None, embedding_dropout=embedding_dropout)
+        size, kind = self.weight.shape[0], self.weight.dtype
+        del self.weight
+        self.register_buffer("weight", torch.eye(size, dtype=kind), persistent=False)
+
+    def reset_parameters(self) -> None:
+        """Nothing is drawn."""

@@ -106,6 +106,9 @@ class ModelRecipe(Component):
         "jordan, lstm, lstm_layer_norm, lstm_peephole, output_recurrent",
     )
     embedding_dim: PositiveInt = 64
+    embedding: Literal["learned", "one_hot"] = Field(
+        "learned", description="one_hot: a token is a unit vector; embedding_dim and embedding_std then say nothing"
+    )
     embedding_std: Positive = Field(0.1, description="embeddings start from N(0, embedding_std)")
     hidden_size: PositiveInt = 128
     num_layers: PositiveInt = 1
@@ -169,6 +172,9 @@ class ModelRecipe(Component):
             raise ValueError(
                 f"`model.proj_size` must be below hidden_size ({self.hidden_size}). Received: {self.proj_size}."
             )
+        for name in ("normalize_embeddings", "tie_embeddings"):
+            if self.embedding == "one_hot" and getattr(self, name):
+                raise ValueError(f"`model.{name}` needs learned embeddings. Received: embedding: one_hot.")
         if self.chrono is not None and self.forget_bias is not None:
             raise ValueError(
                 "`model.chrono` and `model.forget_bias` set the same biases: give one of them. "

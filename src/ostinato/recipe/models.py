@@ -26,6 +26,8 @@ class Recipe(Component):
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
+        if self.training.adversarial and self.model.embedding == "one_hot":
+            raise ValueError("`training.adversarial` needs learned embeddings. Received: model.embedding: one_hot.")
         if self.training.vanishing_penalty:
             for name in ("recurrent_dropout", "weight_dropout", "zoneout", "recompute"):
                 if getattr(self.model, name):

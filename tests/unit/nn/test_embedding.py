@@ -69,3 +69,17 @@ def test_repr():
     assert repr(nn.Embedding(9, 4)) == "Embedding(9, 4)"
     text = "Embedding(9, 4, padding_idx=None, embedding_dropout=0.1)"
     assert repr(nn.Embedding(9, 4, padding_idx=None, embedding_dropout=0.1)) == text
+
+
+def test_one_hot_is_the_unit_matrix_and_learns_nothing() -> None:
+    layer = nn.OneHot(4)
+    assert list(layer.parameters()) == []
+    assert list(layer.state_dict()) == []
+    assert layer(torch.tensor([[3, 0]])).tolist() == [[[0, 0, 0, 1], [1, 0, 0, 0]]]
+    assert torch.equal(layer.table(), torch.eye(4))
+
+
+def test_a_layer_reads_one_hot_tokens_as_its_own_weights() -> None:
+    layer, ids = nn.build("gru", 5, 3), torch.tensor([[1], [4], [0]])
+    read, dense = layer.forward_tokens(ids, nn.OneHot(5).table())[0], layer(torch.eye(5)[ids])[0]
+    torch.testing.assert_close(read, dense)
