@@ -12,7 +12,7 @@ from ostinato.data.arrays import Array, Offsets
 from ostinato.data.features.base import Draft, Feature
 from ostinato.data.series_table import RawSeries, RawTable, SeriesFacts, StepLayout
 from ostinato.data.time import Frequency, calendar_features
-from ostinato.errors import RunError
+from ostinato.errors import DataError, RunError
 from ostinato.recipe.forecast import ForecastRecipe
 
 Floats = NDArray[np.float64]
@@ -78,9 +78,12 @@ class ForecastFeature(Feature):
         """Scales of the first `ends[i]` steps of each series."""
         seasons = recipe.seasonality or ((table.frequency.season,) if table.frequency else (1,))
         parts = [(one.values[:end], mask[:end]) for one, mask, end in zip(table.series, masks, ends, strict=True)]
-        scales = {one.name: scale_of(*part, seasons[0]) for one, part in zip(table.series, parts, strict=True)}
+        log = recipe.transform == "log"
+        scales = {
+            one.name: scale_of(*part, seasons[0], log, one.name) for one, part in zip(table.series, parts, strict=True)
+        }
         everything = np.concatenate([values for values, _ in parts]), np.concatenate([mask for _, mask in parts])
-        default = scale_of(*everything, seasons[0])
+        default = scale_of(*everything, seasons[0], log, "all")
         covariates = np.concatenate([one.beside[:end] for one, end in zip(table.series, ends, strict=True)])
         deviation = covariates.std(axis=0)
         beside = np.stack([covariates.mean(axis=0), np.where(deviation > 0, deviation, 1.0)])
@@ -90,7 +93,8 @@ class ForecastFeature(Feature):
         """(3, C): mean, deviation and mean seasonal difference; of a series never seen, its own."""
         if self.recipe.scaling == "series" or series.name not in self.scales:
             own = self.scales.get(series.name)
-            own = scale_of(series.values, np.isfinite(series.values), self.seasons[0]) if own is None else own
+            there, log = np.isfinite(series.values), self.recipe.transform == "log"
+            own = scale_of(series.values, there, self.seasons[0], log, series.name) if own is None else own
         else:
             own = self.scales[series.name]
         shift = {"series": own[:2], "global": self.default[:2], "none": np.stack([0 * own[0], 0 * own[0] + 1])}
@@ -102,7 +106,8 @@ class ForecastFeature(Feature):
         recipe, layout = self.recipe, self.layout
         beside = (series.beside - self.beside[0]) / self.beside[1]
         num_past = len(recipe.past)
-        columns: list[Array] = [(series.values - mean) / deviation]
+        values = transformed(series.values, recipe.transform == "log", series.name)
+        columns: list[Array] = [(values - mean) / deviation]
         if layout.masked:
             columns.append(mask.astype(np.float64))
         columns += [beside[:, :num_past], beside[:, num_past:]]
@@ -132,6 +137,7 @@ class ForecastFeature(Feature):
             lines=np.concatenate([one.lines for one in series]),
             path=table.path,
             seasons=self.seasons,
+            log=self.recipe.transform == "log",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -155,17 +161,30 @@ class ForecastFeature(Feature):
         return cls(recipe, scales, default, beside.reshape(2, -1), frequency, tuple(saved["seasons"]))
 
 
-def scale_of(values: Floats, mask: NDArray[np.bool_], season: int) -> Floats:
+def transformed(values: Floats, log: bool, name: str) -> Floats:
+    """Their logarithms, or the values as they are. Raises `DataError` for logarithms of what is not above zero."""
+    if not log:
+        return values
+    if not bool((values > 0).all()):
+        raise DataError(
+            f"series {name!r} holds {np.nanmin(values):g}; `model.forecast.transform: log` needs values above zero."
+        )
+    return np.asarray(np.log(values), dtype=np.float64)
+
+
+def scale_of(values: Floats, mask: NDArray[np.bool_], season: int, log: bool = False, name: str = "") -> Floats:
     """(3, C): mean and deviation (1 for what never changes) of the values there are, and mean |x_t - x_(t - season)|.
 
     A series that is shorter than a season, or repeats itself exactly, has a seasonal difference of 1: MASE is then an
-    error in units of the series.
+    error in units of the series. With `log` mean and deviation are of the logarithms.
     """
-    seen = np.where(mask, values, np.nan)
-    mean, deviation = np.nanmean(seen, axis=0), np.nanstd(seen, axis=0)
+    there = mask.sum(axis=0)
+    seen = np.where(mask, transformed(values, log, name), 0.0)
+    count = np.maximum(there, 1)
+    mean = seen.sum(axis=0) / count
+    deviation = np.sqrt((np.where(mask, seen - mean, 0.0) ** 2).sum(axis=0) / count)
     season = season if len(values) > season else 1
-    steps = np.abs(seen[season:] - seen[:-season])
-    good = np.isfinite(steps).any(axis=0) if len(steps) else np.zeros(values.shape[1], dtype=np.bool_)
-    naive = np.ones(values.shape[1])
-    naive[good] = np.nanmean(steps[:, good], axis=0)
+    both = mask[season:] & mask[:-season]
+    steps = np.where(both, np.abs(values[season:] - values[:-season]), 0.0)
+    naive = steps.sum(axis=0) / np.maximum(both.sum(axis=0), 1)
     return np.stack([mean, np.where(deviation > 0, deviation, 1.0), np.where(naive > 0, naive, 1.0)])

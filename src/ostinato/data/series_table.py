@@ -109,7 +109,8 @@ class SeriesFacts:
 
     names: of each series; mean, std: (S, C), what values were scaled by; naive: (S, C), mean |x_t - x_(t-m)| of its
     training part in its own units, m the season (what MASE divides by); stamps: (sum L,) or none; unit: of the stamps;
-    lines: (sum L,); frequency: the step in words; season: m.
+    lines: (sum L,); seasons: their steps, the first one m; log: whether values are
+    logarithms before they are scaled.
     """
 
     names: list[str]
@@ -121,3 +122,4 @@ class SeriesFacts:
     lines: Offsets
     path: str
     seasons: tuple[int, ...]
+    log: bool = False

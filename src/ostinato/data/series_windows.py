@@ -67,7 +67,7 @@ class Windows(Examples):
         shape = (len(rows), *(1,) * (values.ndim - 2), -1)
         series = self.rows[rows]
         found: Array = values * self.facts.std[series].reshape(shape) + self.facts.mean[series].reshape(shape)
-        return found
+        return np.exp(found) if self.facts.log else found
 
 
 @dataclass(frozen=True)

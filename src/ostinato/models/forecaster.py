@@ -40,7 +40,8 @@ class Forecaster(nn.Module):
     The loss is the mean over the values of the horizon that are there, on the scale the model reads: squared, absolute
     or Huber's error, pinball loss, or nats (`models.distributions`).
 
-    With `residual` the network forecasts the difference from the season before. With `channel_independent` each channel
+    With `residual` the network forecasts the difference from a mixture of the last seasons (a day, a week), whose
+    weights it gives, too. With `channel_independent` each channel
     is a row of its own, all by the same weights.
 
     Args:
@@ -62,7 +63,11 @@ class Forecaster(nn.Module):
         strategy = STRATEGIES[self.recipe.strategy](recipe, layout, self.output)
         self.encoder = strategy.encoder  # named here, too, as that of every other model
         self.strategy = strategy
+        if self.recipe.residual:
+            self.mixture = nn.Linear(self.encoder.output_size, len(self.recipe.residual))
         self.parts = {"norm": self.recipe.instance_norm, "strategy": _PARTS[self.recipe.strategy]}
+        if self.recipe.residual:
+            self.parts["mixture"] = f"of the last seasons of {', '.join(map(str, self.recipe.residual))} steps"
         weights = torch.arange(1, self.recipe.horizon + 1, dtype=torch.get_default_dtype()) ** -self.recipe.time_decay
         self._weights = weights / weights.mean()
 
@@ -76,10 +81,10 @@ class Forecaster(nn.Module):
         """
         history, shift = self._history(inputs, known)
         led = None if future is None else (self._by_row(future) - shift.loc.unsqueeze(1)) / shift.scale.unsqueeze(1)
-        raw = self.strategy(history, led)  # (R, H, C', P)
+        raw, state = self.strategy(history, led)  # (R, H, C', P), (R, S)
         parameters = self.output.parameters(raw)
         if self.recipe.residual:
-            before = self._season_before(history)
+            before = self._seasons_before(history, state)
             parameters = self.output.shifted(parameters, before, torch.ones_like(before))
         scaled = self.output.shifted(parameters, shift.loc.unsqueeze(1), shift.scale.unsqueeze(1))
         return self._by_window(scaled, inputs.num_rows)
@@ -149,12 +154,15 @@ class Forecaster(nn.Module):
         split = beside.shape[1] - num_known
         return History(past, beside[:, :split], beside[:, split:], lengths, ahead), shift
 
-    def _season_before(self, history: History) -> Tensor:
-        """(R, H, C'): the last season of each row again and again; of a row that is shorter, its first value."""
-        ends, season = history.starts + history.lengths, self.recipe.residual
-        steps = torch.arange(self.recipe.horizon) % season - season
-        places = torch.maximum(ends.unsqueeze(1) + steps, history.starts.unsqueeze(1))  # (R, H)
-        return history.past[places.to(history.past.device), : self.strategy.num_channels]
+    def _seasons_before(self, history: History, state: Tensor) -> Tensor:
+        """(R, H, C'): the last seasons of each row again and again, mixed as the state says; of a row that is shorter,
+        its first value."""
+        ends, seasons = history.starts + history.lengths, torch.tensor(self.recipe.residual).unsqueeze(1)
+        steps = torch.arange(self.recipe.horizon) % seasons - seasons  # (K, H)
+        places = torch.maximum(ends[:, None, None] + steps, history.starts[:, None, None])  # (R, K, H)
+        last = history.past[places.to(history.past.device), : self.strategy.num_channels]  # (R, K, H, C')
+        weights: Tensor = self.mixture(state).softmax(1)
+        return (last * weights[:, :, None, None]).sum(1)
 
     def _by_row(self, values: Tensor) -> Tensor:
         """(N, H, C) as the rows that are forecast, (R, H, C')."""

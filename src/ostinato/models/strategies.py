@@ -42,7 +42,7 @@ class History:
 
 
 class Strategy(nn.Module):
-    """Turns a `History` into raw outputs (R, H, C', P).
+    """Turns a `History` into raw outputs (R, H, C', P) and the final state (R, D*H) of the last layer.
 
     Args:
         recipe: of the model.
@@ -84,7 +84,7 @@ class Direct(Strategy):
             self.context = nn.Linear(self.encoder.output_size, recipe.hidden_size, bias=False)
             self.adjust = nn.Linear(recipe.hidden_size, self.size, bias=False)
 
-    def forward(self, history: History, led: Tensor | None = None) -> Tensor:
+    def forward(self, history: History, led: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raw outputs (R, H, C', P); `led` is not read."""
         inputs = history.ragged(torch.cat([history.past, history.beside, history.known], 1))
         _, states = self.encoder(inputs)
@@ -92,7 +92,7 @@ class Direct(Strategy):
         raw = self.head(state).view(-1, self.forecast.horizon, self.size)
         if history.ahead is not None:
             raw = raw + self.adjust(torch.relu(self.known(history.ahead) + self.context(state).unsqueeze(1)))
-        return self._shaped(raw)
+        return self._shaped(raw), state
 
 
 class Autoregressive(Strategy):
@@ -108,18 +108,19 @@ class Autoregressive(Strategy):
         self.encoder = RecurrentEncoder(recipe, inputs=Vectors(self.num_past + layout.num_known))
         self.head = nn.Linear(self.encoder.output_size, self.size)
 
-    def forward(self, history: History, led: Tensor | None = None) -> Tensor:
+    def forward(self, history: History, led: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raw outputs (R, H, C', P), led along `led` (R, H, C') where given."""
         if led is None:
-            return self._alone(history, None)[0]
+            return self._alone(history, None)[0], history.past.new_zeros(len(history.lengths), 0)
         first, states = self._read(history)
+        state = states[-1][0].squeeze(0)
         if self.forecast.horizon == 1:
-            return first.unsqueeze(1)
+            return first.unsqueeze(1), state
         steps = led[:, :-1].transpose(0, 1)  # (H - 1, R, C')
         ahead = None if history.ahead is None else history.ahead[:, 1:].transpose(0, 1)
         hidden, _ = self.encoder(self._inputs(steps, ahead), states)
         raw = self.head(self.dropout(hidden)).transpose(0, 1)
-        return torch.cat([first.unsqueeze(1), self._shaped(raw)], 1)
+        return torch.cat([first.unsqueeze(1), self._shaped(raw)], 1), state
 
     def draw(self, history: History, generator: torch.Generator) -> Tensor:
         """One path (R, H, C')."""
@@ -201,7 +202,7 @@ class Segment(Strategy):
             self.known = nn.Linear(self.length * self.num_known, size)
         self.head = nn.Linear(self.encoder.output_size, self.length * self.size)
 
-    def forward(self, history: History, led: Tensor | None = None) -> Tensor:
+    def forward(self, history: History, led: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raw outputs (R, H, C', P); `led` is not read."""
         steps = torch.cat([history.past, history.beside, history.known], 1)
         starts, lengths = history.starts // self.length, history.lengths // self.length
@@ -211,7 +212,7 @@ class Segment(Strategy):
         repeated = [tuple(part.repeat_interleave(count, 1) for part in state) for state in states]
         hidden, _ = self.encoder.run(self._places(history, num_rows).unsqueeze(0), repeated)
         raw = self.head(self.dropout(hidden.squeeze(0)))  # (R * M, w * C' P)
-        return self._shaped(raw.view(num_rows, count * self.length, self.size))
+        return self._shaped(raw.view(num_rows, count * self.length, self.size)), states[-1][0].squeeze(0)
 
     def _places(self, history: History, num_rows: int) -> Tensor:
         """(R * M, size): what tells the segments of the future apart."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.recipe.base import Component, Count, NonNegative, PositiveInt
+from ostinato.recipe.base import Component, NonNegative, PositiveInt
 
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
 Calendar = Literal["minute", "hour", "weekday", "day", "month", "yearday"]
@@ -48,6 +48,9 @@ class ForecastRecipe(Component):
     scaling: Literal["series", "global", "none"] = Field(
         "series", description="mean 0, deviation 1 in the training part: of each series, or of each column"
     )
+    transform: Literal["none", "log"] = Field(
+        "none", description="log: of values above zero, before they are scaled: errors count by their ratio"
+    )
     seasonality: tuple[PositiveInt, ...] = Field(
         (), description="steps of a season, for the naive forecasts and MASE (the first); none: by the frequency"
     )
@@ -61,8 +64,8 @@ class ForecastRecipe(Component):
         description="of each window, undone in its forecast; last: minus the last value; revin: mean 0, deviation 1, "
         "then a learnt scale and shift; scale: divided by 1 + mean |x|",
     )
-    residual: Count = Field(
-        0, description="steps of a season: the network forecasts the difference from the season before; 0: none"
+    residual: tuple[PositiveInt, ...] = Field(
+        (), description="steps of seasons: the network forecasts the difference from a mixture of the last ones"
     )
     output: Literal["mse", "mae", "huber", "quantiles", "gaussian", "student_t", "negative_binomial"] = Field(
         "mse", description="a number, by its loss; or quantiles, or a distribution"
@@ -90,17 +93,22 @@ class ForecastRecipe(Component):
             raise ValueError(
                 f"`model.forecast.quantiles` must rise, with 0.5 among them. Received: {list(self.quantiles)}."
             )
-        as_they_are = self.scaling == "none" and self.instance_norm in ("none", "scale") and not self.residual
+        changed = self.scaling != "none" or self.transform != "none" or bool(self.residual)
+        as_they_are = not changed and self.instance_norm in ("none", "scale")
         if self.output == "negative_binomial" and not as_they_are:
             raise ValueError(
                 "`model.forecast.output: negative_binomial` is of counts as they are: it needs scaling: none, "
-                f"residual: 0 and instance_norm: none or scale. "
-                f"Received: {self.scaling}, {self.residual}, {self.instance_norm}."
+                f"transform: none, no residual, and instance_norm: none or scale. "
+                f"Received: {self.scaling}, {self.transform}, {list(self.residual)}, {self.instance_norm}."
             )
-        if self.residual > self.lookback or (self.residual and self.strategy == "autoregressive"):
+        if any(season > self.lookback for season in self.residual):
             raise ValueError(
-                f"`model.forecast.residual` must be at most lookback ({self.lookback}), and does not go with strategy: "
-                f"autoregressive. Received: {self.residual}."
+                f"`model.forecast.residual` must be at most lookback ({self.lookback}). "
+                f"Received: {list(self.residual)}."
+            )
+        if self.residual and self.strategy == "autoregressive":
+            raise ValueError(
+                f"`model.forecast.residual` does not go with strategy: autoregressive. Received: {list(self.residual)}."
             )
         if self.time_delta and self.on_gap != "stop":
             raise ValueError(

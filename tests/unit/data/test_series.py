@@ -227,6 +227,19 @@ def test_series_given_by_hand(tmp_path: Path) -> None:
         examples_of([[[1.0, 2.0]]], prepared.features, prepared.recipe)
 
 
+def test_logarithms_are_undone_in_the_series_own_units(tmp_path: Path) -> None:
+    path = _wide(tmp_path / "t.csv", [(HOURS[i], 2.0**i) for i in range(20)], "date,a")
+    _, validation, feature = _parts(_recipe(path, split="last", transform="log", seasonality=[1]))
+    batch = validation.batch(np.array([0]))
+    own = validation.original(batch.sequence_targets.row_major().numpy()[None], np.array([0]))
+    np.testing.assert_allclose(own[0, :, 0], 2.0 ** np.arange(17, 20), rtol=1e-4)
+    np.testing.assert_allclose(feature.scales["t"][0, 0], np.log(2) * 8)
+    np.testing.assert_allclose(feature.scales["t"][2, 0], (2.0**16 - 1) / 16)
+    zero = _wide(tmp_path / "u.csv", [(HOURS[i], i) for i in range(20)], "date,a")
+    with pytest.raises(DataError, match=r"series 'u' holds 0; .*log` needs values above zero"):
+        prepare(_recipe(zero, split="last", transform="log"))
+
+
 def test_recipes_that_contradict_themselves(tmp_path: Path) -> None:
     path = _wide(tmp_path / "t.csv", _rows(40))
     with pytest.raises(RecipeError, match=r"`data.target` has no meaning for a forecaster"):

@@ -152,11 +152,12 @@ def test_a_direct_forecast_learns_a_line() -> None:
 
 @pytest.mark.parametrize("strategy", ["direct", "segment"])
 def test_a_residual_forecast_starts_from_the_season_before(strategy: str) -> None:
-    model = _model(strategy=strategy, channel_independent=True, residual=5, output="gaussian")
+    model = _model(strategy=strategy, channel_independent=True, residual=[5, 3], output="gaussian")
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "head" in name:
+            if "head" in name or "mixture" in name:
                 parameter.zero_()
+        model.mixture.bias += torch.tensor([30.0, 0.0])
     batch = _batch(StepLayout(C, False, 0, 0), [L, 4])
     long, short = batch.inputs.split_rows()
     found = model(batch.inputs)[..., 0]
