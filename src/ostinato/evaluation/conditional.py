@@ -60,7 +60,7 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
         RunError: for a row with a name that training never showed.
     """
     conditional, target = cast("Conditional", model), cast("Feature", features.target)
-    refuse_unknown(examples, features, "input")
+    refuse_unknown(examples, features)
     found = write(conditional, examples, np.arange(len(examples)), device, conditional.options.beam_size)
     return [
         Prediction(

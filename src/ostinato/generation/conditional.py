@@ -85,15 +85,18 @@ def draw(
     return [str(target.decode(np.asarray(ids, dtype=np.int32))) for ids in found]
 
 
-def refuse_unknown(examples: Examples, features: Features, column: str) -> None:
+def refuse_unknown(examples: Examples, features: Features) -> None:
     """Raise `RunError` for the first row that is given a name training never showed: nothing was learnt of it."""
-    columns: list[tuple[str, Feature, Any]] = [(column, features.input, examples.sequences)]
-    columns += [(name, feature, examples.extra[name]) for name, feature in features.extra.items()]
-    for name, feature, sequences in columns:
+    columns: list[tuple[Feature, Any]] = [(features.input, examples.sequences)]
+    columns += [(feature, examples.extra[name]) for name, feature in features.extra.items()]
+    for feature, sequences in columns:
         if isinstance(feature, CategoryFeature):
             unknown = np.flatnonzero(sequences.values == UNK_ID).tolist()
             if unknown:
-                raise RunError(f"row {unknown[0] + 1}: `{name}` must be one of {_listed(feature.names)}.")
+                raise RunError(
+                    f"row {unknown[0] + 1} is given a name that training never showed. It showed "
+                    f"{_listed(feature.names)}."
+                )
 
 
 def _check_known(feature: CategoryFeature, column: str, cell: str) -> None:
