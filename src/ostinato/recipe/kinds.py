@@ -50,6 +50,10 @@ class SeriesRecipe(Component):
         description="NaN, null: a bad row, or a further 0/1 channel that tells, or a line between its neighbours",
     )
     deltas: bool = Field(False, description="the difference from the step before, as further channels")
+    stack: PositiveInt = Field(
+        1,
+        description="so many steps, one after the other, make one frame; the last one is filled up with its last step",
+    )
 
 
 class AudioRecipe(Component):

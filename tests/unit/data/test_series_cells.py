@@ -61,6 +61,18 @@ def test_differences_follow_the_values() -> None:
     assert feature.num_channels == 1
 
 
+def test_steps_are_stacked_into_frames() -> None:
+    cells = [[1.0, 2.0, 4.0, 7.0, 11.0], [5.0]]
+    feature, sequences = _fit(cells, normalize="none", deltas=True, stack=2)
+    assert sequences.lengths.tolist() == [3, 1]
+    assert sequences.values.tolist() == [[1, 2, 0, 1], [4, 7, 2, 3], [11, 11, 4, 4], [5, 5, 0, 0]]
+    assert (feature.num_channels, feature.value_shape) == (1, (4,))
+    assert feature.decode(sequences.row(0)) == [1, 2, 4, 7, 11, 11]
+    several, frames = _fit([[[1.0, 10.0], [2.0, 20.0]]], normalize="none", stack=2)
+    assert frames.values.tolist() == [[1, 10, 2, 20]]
+    assert several.decode(frames.row(0)) == [[1, 10], [2, 20]]
+
+
 def test_gaps_are_masked() -> None:
     nan = float("nan")
     cells = [[1.0, nan, 3.0], [nan, 5.0]]

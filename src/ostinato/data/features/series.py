@@ -21,12 +21,13 @@ class SeriesFeature(FittedFeature):
 
     The channels of a step are, in this order: the C values; with `deltas` their differences from the step before
     (0 at the first); with `missing: mask` C numbers that are 1 where a value is missing (the value itself is then 0).
+    With `stack` k, each of these holds the numbers of k steps, and k steps are one frame.
     `normalize`: `global` makes x into (x - mean) / std of its channel over the training rows' steps; `row` over the
     row's own steps; a channel that never changes becomes 0.
 
     Args:
         recipe: of the feature.
-        mean: (C or 2C,) of the training rows.
+        mean: (k C or 2 k C,) of the training rows.
         std: as `mean`.
     """
 
@@ -38,12 +39,17 @@ class SeriesFeature(FittedFeature):
     @property
     def num_channels(self) -> int:
         """C, as measured."""
+        return self._num_values // int(self.recipe.stack)
+
+    @property
+    def _num_values(self) -> int:
+        """Measured numbers of a frame."""
         return len(self.mean) // 2 if self.recipe.deltas else len(self.mean)
 
     @property
     def value_shape(self) -> tuple[int, ...]:
         """(D,)."""
-        return (len(self.mean) + (self.num_channels if self.recipe.missing == "mask" else 0),)
+        return (len(self.mean) + (self._num_values if self.recipe.missing == "mask" else 0),)
 
     @classmethod
     def read(cls, recipe: SeriesRecipe, cells: pl.Series) -> Draft:
@@ -76,15 +82,16 @@ class SeriesFeature(FittedFeature):
         scaled = ((values - self.mean) / self.std).astype(np.float32)
         if self.recipe.missing != "mask":
             return scaled
-        missing = np.isnan(values[:, : self.num_channels]).astype(np.float32)
+        missing = np.isnan(values[:, : self._num_values]).astype(np.float32)
         return np.concatenate([np.nan_to_num(scaled, nan=0.0), missing], axis=1)
 
     def decode(self, values: Array) -> Any:
         """The numbers of a row on their own scale, a list a step where there are several channels."""
-        count = self.num_channels
+        count = self._num_values
         std = np.where(np.isinf(self.std[:count]), 0.0, self.std[:count])
         found = np.asarray(values, dtype=np.float64)[:, :count] * std + self.mean[:count]
-        return found[:, 0].tolist() if count == 1 else found.tolist()
+        found = found.reshape(-1, self.num_channels)
+        return found[:, 0].tolist() if self.num_channels == 1 else found.tolist()
 
     def to_dict(self) -> dict[str, Any]:
         """Mean and standard deviation."""
@@ -99,7 +106,7 @@ class SeriesFeature(FittedFeature):
 
 
 def read_series(recipe: SeriesRecipe, cells: pl.Series, num_channels: int | None) -> Draft:
-    """Cells as (sum L, C or 2C) float32, NaN where a value is missing and `missing` is `mask`.
+    """Cells as (sum L, k C or 2 k C) float32, NaN where a value is missing and `missing` is `mask`.
 
     Args:
         recipe: of the feature.
@@ -124,7 +131,7 @@ def read_series(recipe: SeriesRecipe, cells: pl.Series, num_channels: int | None
         usable = given is not None and problem is None
         values.append(_prepared(given if given is not None and usable else np.zeros((0, num_channels)), recipe))
     lengths = np.asarray([len(row) for row in values], dtype=np.int64)
-    width = num_channels * (2 if recipe.deltas else 1)
+    width = num_channels * (2 if recipe.deltas else 1) * recipe.stack
     joined = np.concatenate([*values, np.zeros((0, width))]).astype(np.float32)
     return Draft(lengths, Sequences.from_lengths(joined, lengths), problems)
 
@@ -180,7 +187,7 @@ def _in_channel(channel: int, num_channels: int) -> str:
 
 
 def _prepared(row: Array, recipe: SeriesRecipe) -> Array:
-    """What depends on the row alone: gaps, its own scale, differences."""
+    """What depends on the row alone: gaps, its own scale, differences, frames."""
     if recipe.missing == "interpolate" and np.isnan(row).any():
         row = np.stack([_interpolated(channel) for channel in row.T], axis=1)
     if recipe.normalize == "row" and len(row):
@@ -188,9 +195,17 @@ def _prepared(row: Array, recipe: SeriesRecipe) -> Array:
             warnings.simplefilter("ignore", RuntimeWarning)  # a channel whose values are all missing stays so
             std = np.nanstd(row, axis=0)
             row = (row - np.nanmean(row, axis=0)) / np.where(std > 0, std, np.inf)
-    if not recipe.deltas:
+    parts = [row, np.diff(row, axis=0, prepend=row[:1])] if recipe.deltas else [row]
+    return np.concatenate([_stacked(part, recipe.stack) for part in parts], axis=1)
+
+
+def _stacked(row: Array, count: int) -> Array:
+    """(L, C) as (ceil(L / count), count C)."""
+    if count == 1:
         return row
-    return np.concatenate([row, np.diff(row, axis=0, prepend=row[:1])], axis=1)
+    missing = -len(row) % count
+    filled = np.concatenate([row, np.repeat(row[-1:], missing, axis=0)])
+    return filled.reshape(len(filled) // count, -1) if len(row) else np.zeros((0, count * row.shape[1]))
 
 
 def _interpolated(channel: Array) -> Array:
