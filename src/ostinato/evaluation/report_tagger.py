@@ -174,7 +174,8 @@ def step_texts(examples: Examples, row: int, prepared: Prepared) -> list[str]:
     """What to call each step of a row: its word or letter; numbers where the input is neither."""
     feature, length = prepared.features.input, int(examples.sequences.lengths[row])
     if isinstance(feature, TokensFeature):
-        words = examples.preview(row).split(" ")[:length]  # as they were written; the preview may end within a word
+        words = examples.preview(row).split(" ")  # as they were written
+        words = words if len(words) == length else words[:-1]  # the preview ends within a word
         return words + feature.decode(examples.sequences.row(row)[len(words) :])
     if isinstance(feature, TextFeature):
         return [feature.vocabulary.tokens[int(number)] for number in examples.sequences.row(row)]

@@ -115,7 +115,7 @@ class ModelRecipe(Component):
     bidirectional: bool = False
     proj_size: Count = Field(0, description="cells with a projection (LSTM); 0: none")
     pooling: tuple[Pooling, ...] = Field(("last",), min_length=1, description="classifier: concatenated in this order")
-    head_size: Count = Field(0, description="classifier: units of a ReLU layer before the output")
+    head_size: Count = Field(0, description="classifier, tagger: units of a ReLU layer before the output")
     ngrams: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=4)] = Field(
         0, description="classifier: a linear score of n-grams up to this length beside the recurrent path; 0: none"
     )

@@ -56,7 +56,7 @@ def test_characters_keep_case_and_both_ends_of_a_long_word() -> None:
     assert [names[k] for k in the[1:]] == ["T", "h", "e"]
     assert [names[k] for k in long[1:]] == ["1", "9", "5"]
     assert unknown == [1, 1, names.index("t"), 0]
-    assert feature.decode(np.asarray([the, long])) == ["the", "1985"]
+    assert feature.decode(np.asarray([the, long, unknown])) == ["the", "1985", "<unk>t"]
 
 
 @pytest.mark.parametrize("characters", [False, True])

@@ -130,8 +130,12 @@ class SpelledTokensFeature(TokensFeature):
         return table[index]
 
     def decode(self, values: Array) -> list[str]:
-        """The words of a row, as the vocabulary has them."""
-        return super().decode(values[:, 0])
+        """The words of a row, as the vocabulary has them; others as they are spelled."""
+        words, letters = super().decode(values[:, 0]), self.characters.tokens
+        return [
+            "".join(letters[int(letter)] for letter in row[1:] if letter != PAD_ID) if row[0] == UNK_ID else word
+            for word, row in zip(words, values, strict=True)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Both vocabularies."""
