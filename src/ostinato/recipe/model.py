@@ -62,6 +62,20 @@ class DecoderRecipe(Component):
     )
     max_new_tokens: PositiveInt = Field(100, description="longest sequence written")
 
+    @model_validator(mode="after")
+    def _check(self) -> DecoderRecipe:
+        additive = self.attention == "bahdanau" or (self.attention == "luong" and self.score == "concat")
+        needs = {
+            "score": ("attention: luong", self.attention == "luong"),
+            "attention_size": ("attention: bahdanau, or score: concat", additive),
+            "input_feeding": ("attention: bahdanau or luong", self.attention != "none"),
+        }
+        for key, (what, there) in needs.items():
+            value = getattr(self, key)
+            if not there and value != type(self).model_fields[key].default:
+                raise ValueError(f"`model.decoder.{key}` has no meaning without {what}. Received: {value!r}.")
+        return self
+
 
 class NextStepRecipe(Component):
     """The distribution of the next frame (`model.kind: next_step`)."""

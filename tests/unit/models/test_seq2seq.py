@@ -136,3 +136,19 @@ def test_the_source_may_be_vectors() -> None:
     model = Seq2Seq(_recipe({}), Vectors(3), V)
     frames = Ragged.from_rows(torch.randn(5, 3), [0, 2], [2, 3])
     assert model.nats(frames, _rows([1, 2], V)).lengths.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("decoder", "message"),
+    [
+        ({"attention": "bahdanau", "score": "dot"}, "`model.decoder.score` has no meaning without attention: luong"),
+        ({"attention_size": 9}, "`model.decoder.attention_size` has no meaning without attention: bahdanau, or score"),
+        (
+            {"attention": "none", "input_feeding": True},
+            "`model.decoder.input_feeding` has no meaning without attention",
+        ),
+    ],
+)
+def test_options_that_would_be_ignored(decoder: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _recipe(decoder)
