@@ -31,6 +31,7 @@ _ONLY: dict[str, dict[str, tuple[str, ...]]] = {
         "tie_embeddings": ("language_model", "seq2seq", "conditional"),
         "tagger": ("tagger",),
         "unknown_words": ("tagger",),
+        "feedback": ("tagger",),
         "decoder": ("seq2seq", "conditional"),
         "next_step": ("next_step",),
         "forecast": ("forecaster",),

@@ -15,12 +15,13 @@ from ostinato.errors import RecipeError
 from ostinato.models.beside import BesideInputs
 from ostinato.models.classifier import Classifier
 from ostinato.models.conditional import Conditional
+from ostinato.models.feedback import build_any_tagger
 from ostinato.models.forecaster import Forecaster, build_forecaster
 from ostinato.models.inputs import input_layer
 from ostinato.models.language_model import LanguageModel
 from ostinato.models.next_step import NextStep, build_next_step
 from ostinato.models.seq2seq import Seq2Seq
-from ostinato.models.tagger import Tagger, build_tagger
+from ostinato.models.tagger import Tagger
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 
 __all__ = [
@@ -95,7 +96,7 @@ BUILDERS: dict[str, Callable[[ModelRecipe, Features], nn.Module]] = {
     "language_model": _language_model,
     "next_step": build_next_step,
     "seq2seq": _seq2seq,
-    "tagger": build_tagger,
+    "tagger": build_any_tagger,
 }
 """By `model.kind`."""
 

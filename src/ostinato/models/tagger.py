@@ -189,8 +189,8 @@ def delayed(vectors: Ragged, delay: int) -> tuple[Ragged, Tensor]:
     return longer, answers.to(vectors.device)
 
 
-def build_tagger(recipe: ModelRecipe, features: Features) -> Tagger:
-    """The tagger of a resolved recipe. Raises `RecipeError` for a target that is no sequence."""
+def build_tagger(recipe: ModelRecipe, features: Features, make: type[Tagger] = Tagger) -> Tagger:
+    """The tagger of a resolved recipe, of the class `make`. Raises `RecipeError` for a target that is no sequence."""
     target, source = features.target, features.input
     if not isinstance(target, Feature) or not target.ragged:
         raise RecipeError("a tagger needs a target with a value for each step.", hint="set features.target.kind=tags")
@@ -199,4 +199,4 @@ def build_tagger(recipe: ModelRecipe, features: Features) -> Tagger:
     outputs = target.value_shape[0] if target.form == "vectors" else int(cast("int", getattr(target, "vocab_size", 0)))
     kind = target.kind if target.form == "vectors" else "tags"
     counts = torch.from_numpy(cast("Any", source).counts) if recipe.unknown_words else None
-    return Tagger(recipe, inputs, outputs, kind, counts)
+    return make(recipe, inputs, outputs, kind, counts)

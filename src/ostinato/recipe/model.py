@@ -102,6 +102,9 @@ class FramesRecipe(Component):
     pooling: Literal["max", "mean"] = Field("max", description="what is kept of four pixels where they are halved")
     output_size: PositiveInt = Field(64, description="numbers in the vector of a picture")
     dropout: Probability = Field(0.0, description="before the vector is made")
+    mirror: Probability = Field(
+        0.0, description="share of rows whose pictures are seen in a mirror, left and right exchanged, in training"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> FramesRecipe:
@@ -136,6 +139,9 @@ class ModelRecipe(Component):
     ngram_buckets: PositiveInt = Field(1 << 20, description="weights that hashed n-grams share")
     ngram_dropout: Probability = Field(0.5, description="share of n-grams left out of the score")
     normalize_embeddings: bool = Field(False, description="mean 0 and variance 1 of each feature, by token frequency")
+    feedback: Literal["none", "output"] = Field(
+        "none", description="tagger: output: each step also reads the answer before (in training the true one)"
+    )
     tie_embeddings: bool = Field(False, description="language model: output weights are the embedding's")
     recurrent_init: Literal["default", "orthogonal", "identity"] = Field(
         "default", description="the state's weights: torch's default, or each gate's block orthogonal, or the identity"

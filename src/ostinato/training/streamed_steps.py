@@ -93,6 +93,7 @@ def _check(model: Tagger | NextStep, prepared: Prepared) -> None:
     if isinstance(model, Tagger):
         needs_whole["model.tagger.output"] = recipe.model.tagger.output if model.recipe.output != "softmax" else ""
         needs_whole["model.tagger.delay"] = recipe.model.tagger.delay
+        needs_whole["model.feedback"] = recipe.model.feedback if recipe.model.feedback != "none" else ""
         if isinstance(model.encoder.embedding, SideBySide):
             needs_whole["data.extra"] = ", ".join(prepared.features.extra)
     else:
