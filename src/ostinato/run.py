@@ -14,8 +14,9 @@ from torch import nn
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.prepare import examples_of, load_examples, load_stream, prepare
 from ostinato.data.sequences import Ids
-from ostinato.data.series import future_windows, held_back_windows
+from ostinato.data.series import held_back_windows
 from ostinato.data.series_feature import ForecastFeature
+from ostinato.data.series_future import future_windows
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run

@@ -20,8 +20,9 @@ from ostinato.data.places import Places
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences, Spool
-from ostinato.data.series import load_windows, prepare_series, windows_of
+from ostinato.data.series import inferred_series, load_windows, prepare_series
 from ostinato.data.series_feature import ForecastFeature
+from ostinato.data.series_future import windows_of
 from ostinato.data.sources import Source, open_source
 from ostinato.data.split import split_fold, split_rows
 from ostinato.data.targets import TargetFeature, infer_target
@@ -86,6 +87,8 @@ def inferred(recipe: Recipe) -> Recipe:
     """
     if recipe.data.train is None:
         return recipe
+    if recipe.model.kind == "forecaster":
+        return inferred_series(recipe)
     return infer_recipe(recipe, open_data(recipe.data.train, recipe, BadRows("skip"), lambda _: None))[0]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.data.arrays import Array, Offsets
+from ostinato.data.arrays import Array
 from ostinato.data.catalog import resolve_path
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.rejects import BadRows
@@ -60,12 +59,17 @@ def prepare_series(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     notes += _said(table, ends, feature)
     for note in notes:
         say(note)
-    train = _part(feature, table, masks, [(0, each[0]) for each in ends], 1)
+    train = part_windows(feature, table, masks, [(0, each[0]) for each in ends], 1)
     if isinstance(recipe.data.validation, str):
         validation = load_windows(recipe.data.validation, feature, recipe, say)
     else:
-        validation = _part(feature, table, masks, [(each[0], each[1]) for each in ends], forecast.stride)
+        validation = part_windows(feature, table, masks, [(each[0], each[1]) for each in ends], forecast.stride)
     return Prepared(recipe, Features(feature), train, validation, notes, bad_rows, 0)
+
+
+def inferred_series(recipe: Recipe) -> Recipe:
+    """The recipe with its columns settled from the head of its data."""
+    return _settled(recipe, _open(recipe, str(recipe.data.train), BadRows("skip"), lambda _: None), [])
 
 
 def held_back_windows(feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
@@ -76,9 +80,9 @@ def held_back_windows(feature: ForecastFeature, recipe: Recipe, say: Say = lambd
             "no data to evaluate on: the recipe names no test data, and `model.forecast.split` has no third part.",
             hint="name a file",
         )
-    table, masks = _read(str(recipe.data.train), feature, recipe, say)
+    table, masks = read_again(str(recipe.data.train), feature, recipe, say)
     ends = [borders(len(one), forecast, 0.0) for one in table.series]
-    return _part(feature, table, masks, [(each[1], each[2]) for each in ends], forecast.stride)
+    return part_windows(feature, table, masks, [(each[1], each[2]) for each in ends], forecast.stride)
 
 
 def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
@@ -91,89 +95,15 @@ def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: 
         DataError: for a file that can't be used, or a series of it that is shorter than the horizon.
     """
     forecast = recipe.model.forecast
-    table, masks = _read(reference, feature, recipe, say)
+    table, masks = read_again(reference, feature, recipe, say)
     if forecast.test_continues and reference == recipe.data.test:
-        before, masks_before = _read(str(recipe.data.train), feature, recipe, lambda _: None)
-        return _part(feature, *_joined(before, masks_before, table, masks), forecast.stride)
+        before, masks_before = read_again(str(recipe.data.train), feature, recipe, lambda _: None)
+        return part_windows(feature, *_joined(before, masks_before, table, masks), forecast.stride)
     for one in table.series:
         needed = least_context(forecast) + forecast.horizon
         if len(one) < needed:
-            raise _too_short(one, table, forecast, len(one), needed)
-    return _part(feature, table, masks, [(0, len(one)) for one in table.series], forecast.stride)
-
-
-def future_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
-    """One window a series of a file: what comes after its end.
-
-    Covariates that are known in advance (`model.forecast.future`) stand in the file's last rows, where the channels
-    are empty.
-    """
-    table, masks = _read(reference, feature, recipe, say, to_forecast=True)
-    return windows_after(table, masks, feature)
-
-
-def windows_of(rows: Sequence[Any], feature: ForecastFeature) -> Windows:
-    """One window a series given by hand: a list of numbers, or of lists of as many numbers as there are channels.
-
-    Raises:
-        RunError: for a series of another shape, one that is too short, or a model that needs covariates.
-    """
-    forecast, width = feature.recipe, feature.layout.num_channels
-    if feature.layout.num_past or feature.layout.num_known:
-        raise RunError("this model reads time stamps or covariates beside its channels: give it a file.")
-    series: list[RawSeries] = []
-    for number, row in enumerate(rows):
-        try:
-            values = np.asarray(row, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise RunError(f"series {number + 1} must be a list of numbers. Received: {str(row)[:60]!r}.") from error
-        values = values[:, None] if values.ndim == 1 else values
-        if values.ndim != 2 or values.shape[1] != width:
-            raise RunError(f"series {number + 1} must have {width} numbers a step. Received: shape {values.shape}.")
-        size = len(values)
-        there = np.ones(size, dtype=np.bool_)
-        series.append(RawSeries(str(number + 1), values, np.zeros((size, 0)), None, np.arange(size) + 1, there))
-    table = RawTable("input", series)
-    return windows_after(table, fill_missing(table, forecast), feature)
-
-
-def windows_after(table: RawTable, masks: Masks, feature: ForecastFeature) -> Windows:
-    """One window a series, whose targets are the steps after its end, of which nothing but covariates is known."""
-    forecast, horizon = feature.recipe, feature.recipe.horizon
-    extended: list[RawSeries] = []
-    for number, one in enumerate(table.series):
-        if len(one) < least_context(forecast):
-            raise _too_short(one, table, forecast, len(one), least_context(forecast))
-        extended.append(_extended(one, table, feature))
-        masks[number] = np.concatenate([masks[number], np.zeros((horizon, masks[number].shape[1]), np.bool_)])
-    longer = replace(table, series=extended)
-    parts = [(len(one) - horizon, len(one)) for one in extended]
-    return _part(feature, longer, masks, parts, horizon)
-
-
-def _extended(one: RawSeries, table: RawTable, feature: ForecastFeature) -> RawSeries:
-    horizon, num_future = feature.recipe.horizon, len(feature.recipe.future)
-    ahead = table.ahead.get(one.name)
-    if num_future and (ahead is None or len(ahead) < horizon):
-        raise DataError(
-            f"series {one.name!r} of `{table.path}` must end with {horizon} rows that hold "
-            f"{', '.join(feature.recipe.future)} of the future, the channels empty. "
-            f"Received: {0 if ahead is None else len(ahead)}."
-        )
-    beside = np.zeros((horizon, one.beside.shape[1]))
-    if ahead is not None and num_future:
-        beside[:, -num_future:] = ahead[:horizon, -num_future:]
-    stamps: Offsets | None = None
-    if one.stamps is not None and feature.frequency is not None:
-        stamps = np.concatenate([one.stamps, feature.frequency.after(int(one.stamps[-1]), horizon)])
-    return RawSeries(
-        one.name,
-        np.concatenate([one.values, np.repeat(one.values[-1:], horizon, axis=0)]),
-        np.concatenate([one.beside, beside]),
-        stamps,
-        np.concatenate([one.lines, np.zeros(horizon, dtype=np.int64)]),
-        np.concatenate([one.there, np.zeros(horizon, dtype=np.bool_)]),
-    )
+            raise too_short(one, table, forecast, len(one), needed)
+    return part_windows(feature, table, masks, [(0, len(one)) for one in table.series], forecast.stride)
 
 
 def _open(recipe: Recipe, reference: str, bad_rows: BadRows, say: Say) -> Source:
@@ -215,10 +145,13 @@ def _clean(source: Source, forecast: ForecastRecipe, *, to_forecast: bool = Fals
     return table, fill_missing(table, forecast)
 
 
-def _read(
+def read_again(
     reference: str, feature: ForecastFeature, recipe: Recipe, say: Say, *, to_forecast: bool = False
 ) -> tuple[RawTable, Masks]:
-    """Another file, read as the training file was."""
+    """Another file, read as the training file was; which values of each series were there.
+
+    `to_forecast`: rows at the end that hold no channel are set aside, as what is known of the future.
+    """
     bad_rows = BadRows(recipe.data.on_bad_row)
     source = _open(recipe, reference, bad_rows, say)
     table, masks = _clean(source, feature.recipe, to_forecast=to_forecast)
@@ -247,15 +180,16 @@ def _is_long(one: RawSeries, ends: list[int], table: RawTable, forecast: Forecas
     for number, (name, length) in enumerate(zip(("training", "validation", "test"), lengths, strict=False)):
         least = needed if number == 0 else forecast.horizon
         if length < least:
-            problem = _too_short(one, table, forecast, length, least, f"the {name} part of ")
+            problem = too_short(one, table, forecast, length, least, f"the {name} part of ")
             bad_rows.add(table.path, int(one.lines[0]), problem.message.rstrip("."), hint=problem.hint)
             return False
     return True
 
 
-def _too_short(
+def too_short(
     one: RawSeries, table: RawTable, forecast: ForecastRecipe, length: int, needed: int, part: str = ""
 ) -> DataError:
+    """What to say of a series that holds no window."""
     return DataError(
         f"{part}series {one.name!r} has {length:,} steps; a horizon of {forecast.horizon} needs {needed:,}.",
         hint="--set model.forecast.horizon=… (or segment, or the split)",
@@ -282,7 +216,7 @@ def _joined(
     return replace(table, series=found), joined, parts
 
 
-def _part(
+def part_windows(
     feature: ForecastFeature, table: RawTable, masks: Masks, parts: list[tuple[int, int]], stride: int
 ) -> Windows:
     """The windows whose targets lie within `parts` of each series; what comes before is only read."""

@@ -11,8 +11,9 @@ import pytest
 
 from ostinato.data.features import load_feature
 from ostinato.data.prepare import examples_of, load_examples, prepare
-from ostinato.data.series import future_windows, held_back_windows
+from ostinato.data.series import held_back_windows
 from ostinato.data.series_feature import ForecastFeature
+from ostinato.data.series_future import future_windows
 from ostinato.data.series_windows import WindowedBatches, Windows
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Recipe, build_recipe
