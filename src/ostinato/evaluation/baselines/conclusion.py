@@ -64,7 +64,7 @@ def conclude(figure: str, lower: bool, own: Measured, rivals: Sequence[Measured]
     )
     cost = f"{theirs} {name} in {duration(best.seconds)} and {size(best.num_bytes)}"
     mine = f"{ours} took {duration(own.seconds)} and {size(own.num_bytes)}"
-    spread = f"95 % interval of the difference {signed(gap.low, figure)} to {signed(gap.high, figure)}"
+    spread = f"at 95 % the recurrent model is better by {signed(gap.low, figure)} to {signed(gap.high, figure)}"
     proof = f"{spread}, paired over {num_units:,} {unit}"
     if gap.verdict == "worse":
         return f"{best.name} reaches {cost}; the recurrent model's {mine}: recurrence is not worth it here ({proof})."
