@@ -56,7 +56,7 @@ def error_by_step(lines: list[tuple[str, Floats]], unit: str) -> Markup:
         for (name, values), colour in zip(lines, (BLUE, ORANGE, GREEN, MUTED), strict=False):
             marker = "o" if len(values) == 1 else ""
             plot.axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=name, marker=marker)
-        plot.axes.set_ylim(0, max(float(np.max(values)) for _, values in lines) * 1.25)
+        plot.axes.set_ylim(0, max(float(np.max(values)) for _, values in lines) * (1.1 + 0.12 * len(lines)))
         plot.axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
         plot.axes.set_xlabel("step of the horizon")
         plot.axes.set_ylabel(unit)
