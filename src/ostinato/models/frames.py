@@ -15,7 +15,8 @@ ValuesT = TypeVar("ValuesT", Tensor, Ragged)
 
 
 class Pictures(nn.Module):
-    """[convolution → ReLU → 2 × 2 pooling] for each of `channels`, then dropout, a linear layer and ReLU.
+    """[convolution → ReLU → 2 × 2 pooling] for each of `channels`, then dropout, a linear layer and ReLU. In
+    training, `recipe.mirror` is the share of rows whose pictures are mirrored, every frame of a row alike.
 
     Convolutions keep the size, poolings halve it, rounding up. Integers (pixels of 8 bits) are scaled to 0..1 here, so
     that pictures wait in memory as one byte a pixel; floats are taken as they are.
@@ -57,14 +58,22 @@ class Pictures(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.dropout = nn.Dropout(recipe.dropout)
         self.output = nn.Linear(channels * height * width, recipe.output_size)
-        self.embedding_dim, self.shape = recipe.output_size, tuple(shape)
+        self.embedding_dim, self.shape, self.mirror = recipe.output_size, tuple(shape), recipe.mirror
 
     def forward(self, values: ValuesT) -> ValuesT:
         """A vector for each picture."""
         if isinstance(values, Ragged):
-            return values.with_values(self._vectors(values.values))
+            return values.with_values(self._vectors(self._mirrored(values)))
         leading = values.shape[: -len(self.shape)]
         return self._vectors(values.flatten(0, len(leading) - 1)).view(*leading, -1)
+
+    def _mirrored(self, rows: Ragged) -> Tensor:
+        """In training, all pictures of some rows with left and right exchanged."""
+        pictures = rows.values
+        if not self.training or not self.mirror:
+            return pictures
+        chosen = torch.rand(rows.num_rows, device=pictures.device) < self.mirror
+        return torch.where(chosen[rows.rows_index()].view(-1, 1, 1, 1), pictures.flip(-1), pictures)
 
     def _vectors(self, pictures: Tensor) -> Tensor:
         """(n, C, H, W) to (n, embedding_dim)."""

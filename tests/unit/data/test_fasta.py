@@ -140,3 +140,8 @@ def test_fastq(tmp_path: Path) -> None:
 def test_bad_fastq_records_are_named(tmp_path: Path, record: str, reason: str) -> None:
     path = _write(tmp_path / "x.fq", "@good\nAC\n+\nII\n" + record)
     assert _bad(path) == [f"{path}:5: {reason}"]
+
+
+def test_a_doubtful_letter_or_a_mistake_makes_no_protein(tmp_path: Path) -> None:
+    source = open_source(_write(tmp_path / "x.fa", ">a\nACGTNNRA\n>b\nACG?T\n"), BadRows())
+    assert source.kind_of("sequence") == "dna"

@@ -26,7 +26,7 @@ FASTQ_SUFFIXES = (".fastq", ".fq")
 _MASK = "mask"
 _MASKED = ord("-")
 _LOOKED_AT = 1000
-_MOSTLY = 0.9
+_MOSTLY = 0.7
 _PAIR = re.compile(r"(\w+)=(.*?)(?=\s+\w+=|$)")
 _RESERVED = ("id", "description", "sequence", "quality", "label")
 
@@ -78,7 +78,8 @@ class FastaSource(Source):
         if column != "sequence":
             return None
         letters = "".join(entry.sequence for entry in self._head(self._files()[0])).upper()
-        return "dna" if letters and sum(map(letters.count, "ACGTUN")) >= _MOSTLY * len(letters) else "protein"
+        num_letters = sum(map(str.isalpha, letters))
+        return "dna" if sum(map(letters.count, "ACGTUN")) >= _MOSTLY * num_letters else "protein"
 
     @property
     def _joined(self) -> bool:
