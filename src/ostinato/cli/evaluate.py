@@ -26,5 +26,5 @@ def evaluate(
     if json:
         print_json(metrics)
         return
-    note(f"{run} on {data or opened.recipe.data.test}")
+    note(f"{run} on {data or opened.recipe.data.test or f'the part held back of {opened.recipe.data.train}'}")
     print_metrics(metrics)

@@ -14,7 +14,7 @@ from ostinato.data.dataset import Features, Prepared
 from ostinato.data.rejects import BadRows
 from ostinato.data.series_clean import fill_missing, make_regular
 from ostinato.data.series_columns import settle_columns
-from ostinato.data.series_feature import ForecastFeature
+from ostinato.data.series_feature import ForecastFeature, scale_of
 from ostinato.data.series_read import read_table
 from ostinato.data.series_table import RawSeries, RawTable
 from ostinato.data.series_windows import Windows, borders, cut_windows, first_origin, least_context
@@ -89,7 +89,7 @@ def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: 
     """The windows of another file, scaled as the run's training data was.
 
     Where the recipe says that `data.test` continues the training data, its series are joined to those of their name,
-    and only what is in the file is forecast.
+    and only what is in the file is forecast; MASE then divides by the error on all of the training file.
 
     Raises:
         DataError: for a file that can't be used, or a series of it that is shorter than the horizon.
@@ -98,7 +98,13 @@ def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: 
     table, masks = read_again(reference, feature, recipe, say)
     if forecast.test_continues and reference == recipe.data.test:
         before, masks_before = read_again(str(recipe.data.train), feature, recipe, lambda _: None)
-        return part_windows(feature, *_joined(before, masks_before, table, masks), forecast.stride)
+        joined = part_windows(feature, *_joined(before, masks_before, table, masks), forecast.stride)
+        scales = {
+            one.name: scale_of(one.values, mask, feature.seasons[0])[2]
+            for one, mask in zip(before.series, masks_before, strict=True)
+        }
+        naive = np.stack([scales[name] for name in joined.facts.names])
+        return replace(joined, facts=replace(joined.facts, naive=naive))
     for one in table.series:
         needed = least_context(forecast) + forecast.horizon
         if len(one) < needed:

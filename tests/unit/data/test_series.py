@@ -101,6 +101,7 @@ def test_ragged_rows_and_a_test_file_that_continues(tmp_path: Path) -> None:
     batch = test.batch(np.array([0]))
     own = test.original(batch.inputs.row_major().numpy()[None], np.array([0]))[0, :, 0]
     np.testing.assert_allclose(own, [7, 9, 11], atol=1e-5)
+    np.testing.assert_allclose(test.facts.naive, [[2], [1]])  # of all of the training file, as in the competition
 
 
 def test_parquet_reads_as_csv(tmp_path: Path) -> None:
