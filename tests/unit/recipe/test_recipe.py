@@ -29,7 +29,7 @@ def _refused(mapping: dict[Any, Any]) -> RecipeError:
         ({"model": {"hiden_size": 3}}, "unknown key `model.hiden_size` in the recipe.", "did you mean hidden_size?"),
         ({"features": {"input": {"max_sze": 3}}}, "unknown key `features.input.max_sze` in", "did you mean max_size?"),
         ({"features": {"zzz": 3}}, "unknown key `features.zzz` in the recipe.", "keys: input, target"),
-        ({"data": {"stride": 3}}, "unknown key `data.stride` in the recipe.", "keys: train, validation, test"),
+        ({"data": {"shuffle": 3}}, "unknown key `data.shuffle` in the recipe.", "keys: train, validation, test"),
         ({"data": {"float": 3}}, "unknown key `data.float` in the recipe.", "did you mean format?"),
     ],
 )  # fmt: skip
