@@ -127,7 +127,7 @@ def error_by_length(at: Floats, rates: Floats, counts: Floats, noun: str) -> Mar
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel(f"{noun}s in the right sequence")
-        axes.set_ylabel(f"{noun} error rate")
+        axes.set_ylabel("token error rate")
     return plot.svg
 
 

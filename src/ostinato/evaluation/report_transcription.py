@@ -63,7 +63,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
 
 def _tiles(scored: Section, noun: str, count: int) -> list[tuple[str, str, str]]:
     tiles = [
-        (f"{noun} error rate", f"{100 * scored['token_error_rate']:.2f} %", f"{scored['num_tokens']:,} {noun}s"),
+        ("token error rate", f"{100 * scored['token_error_rate']:.2f} %", f"{scored['num_tokens']:,} {noun}s"),
         ("wrong sequences", f"{100 * scored['sequence_error_rate']:.2f} %", f"of {count:,} different sources"),
     ]
     if "bleu" in scored:
