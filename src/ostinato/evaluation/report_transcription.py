@@ -17,7 +17,7 @@ from ostinato.evaluation.alignment import align
 from ostinato.evaluation.report_data import Section, shown_token
 from ostinato.evaluation.transcription import Transcript, mean_nats, scores_of, text_of, transcribe
 from ostinato.models import Seq2Seq
-from ostinato.models.decoding import shifted
+from ostinato.models.forcing import shifted
 from ostinato.types import Ragged
 
 Floats = NDArray[np.floating[Any]]

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ostinato.data.batching import Batch
 from ostinato.models.beside import NO_EXTRA, BesideInputs, Extra
-from ostinato.models.decoding import Decoder, Writing, sampled_share
+from ostinato.models.decoding import Decoder, Writing
+from ostinato.models.forcing import sampled_share
 from ostinato.models.inputs import width_of
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from ostinato.data.batching import Batch
 from ostinato.errors import RecipeError
-from ostinato.models.decoding import Decoder, Writing, sampled_share
+from ostinato.models.decoding import Decoder, Writing
 from ostinato.models.encoder import RecurrentEncoder
+from ostinato.models.forcing import sampled_share
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State
 

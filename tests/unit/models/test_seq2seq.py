@@ -9,7 +9,8 @@ import torch
 
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
-from ostinato.models.decoding import Decoder, sampled_share, shifted
+from ostinato.models.decoding import Decoder
+from ostinato.models.forcing import sampled_share, shifted
 from ostinato.models.inputs import Vectors, embed_ids
 from ostinato.models.seq2seq import Seq2Seq
 from ostinato.recipe import ModelRecipe
