@@ -40,7 +40,7 @@ MODULES: dict[str, str] = {
     "seq2seq": "ostinato.evaluation.transcription",
     "tagger": "ostinato.evaluation.tagging",
 }
-"""By `model.kind`: the module that holds `evaluate`, `predict`, `results`, and `monitor` where evaluating takes long."""
+"""By `model.kind`: what holds `evaluate`, `predict`, `results`, and `monitor` where evaluating takes long."""
 
 
 def category_of(kind: str) -> Category:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from ostinato.data.dataset import Prepared
-
 from ostinato.data.prepare import prepare
 from ostinato.recipe import build_recipe
 from ostinato.run import Run, load

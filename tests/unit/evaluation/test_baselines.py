@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 
 def _rows(*rows: list[int]) -> Sequences:
-    return Sequences.from_lengths(np.asarray([x for row in rows for x in row], dtype=np.int32), np.asarray([len(row) for row in rows]))
+    return Sequences.from_lengths(
+        np.asarray([x for row in rows for x in row], dtype=np.int32), np.asarray([len(row) for row in rows])
+    )
 
 
 def test_ngrams_are_counted_and_those_of_one_row_alone_left_out() -> None:
