@@ -63,8 +63,8 @@ def test_size_colour_and_motion(tmp_path: Path) -> None:
     np.testing.assert_array_equal(beside[:, 0], frames)
     only = _clip(path, motion="only")
     np.testing.assert_array_equal(only, beside[1:, 1:])
-    assert (only[0, 0, :8] == 160).all()  # four times the change
-    assert (only[1, 0, 8:] == 255).all()
+    assert (only[0, 0, :8] == 101).all()  # 16 √40
+    assert (only[1, 0, 8:] == 226).all()
     assert not beside[0, 1].any()
 
 

@@ -21,7 +21,7 @@ from ostinato.errors import DataError, MissingLibraryError
 from ostinato.recipe.kinds import VideoRecipe
 
 _MOST_THREADS = 8
-_GAIN = 4
+_GAIN = 16
 _CHANNELS = {"grey": ("gray", 1), "rgb": ("rgb24", 3)}
 
 
@@ -31,7 +31,7 @@ class VideoFeature(FittedFeature):
     FFmpeg (through the library av) decodes a file in any of its formats; a folder is a clip whose frames are its
     pictures, by name (numbers by value: 2 before 10). Frames are squeezed to `size` by averaging areas. `num_frames`
     takes so many, evenly from the first to the last (all of a clip that has fewer); `fps` one every 1/fps seconds; none
-    of them takes all. `motion` is `min(255, 4 |x_t - x_{t-1}|)` of each channel, beside the pixels or in their
+    of them takes all. `motion` is `min(255, 16 √|x_t - x_{t-1}|)` of each channel, beside the pixels or in their
     place; the first frame taken has none, and with `only` is left out.
 
     Args:
@@ -123,7 +123,7 @@ def read_clip(recipe: VideoRecipe, cell: str) -> Array:
     if recipe.motion == "none":
         return clip
     change = np.abs(np.diff(clip.astype(np.int16), axis=0, prepend=clip[:1].astype(np.int16)))
-    motion: Array = np.minimum(_GAIN * change, 255).astype(np.uint8)
+    motion: Array = np.minimum(_GAIN * np.sqrt(change), 255).astype(np.uint8)
     if recipe.motion == "beside":
         return np.concatenate([clip, motion], axis=1)
     if len(motion) < 2:
