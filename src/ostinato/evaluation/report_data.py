@@ -146,7 +146,9 @@ def true_numbers(examples: Examples, target: TargetFeature) -> NDArray[np.float6
 
 
 def _lengths(prepared: Prepared) -> Integers | None:
-    """Tokens in each row or document, all data together; None for one running text."""
+    """Tokens in each row or document, all data together; None for one running text, or one value a row."""
+    if not prepared.features.input.ragged:
+        return None
     if isinstance(prepared.train, Windows):
         series = cast("Windows", prepared.validation).sequences.lengths
         return series if len(series) > 1 else None

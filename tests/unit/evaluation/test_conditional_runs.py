@@ -129,6 +129,8 @@ def test_a_picture_is_spelled(digits: Run) -> None:
     assert digits.predict([pixels])[0].text == "one"
     page = (digits.folder / "report.html").read_text(encoding="utf-8")
     assert page.count('<img src="data:image/png;base64,') >= 12
+    assert "img-src data:" in page  # else browsers show none of them
+    assert "Lengths" not in page  # a picture a row has none
     with pytest.raises(RunError, match="a picture of 2 × 2 pixels; the others have 8 × 8 pixels"):
         digits.predict([[[1, 2], [3, 4]]])
 
