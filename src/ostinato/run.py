@@ -368,7 +368,7 @@ def resume(
 def _finish(folder: Path, observer: Observer) -> Run:
     """Open a run, compare it with simple rivals and write its report; where a library is missing, say so and go on."""
     run = load(folder)
-    _try_rivals(run)
+    _try_rivals(run, observer)
     try:
         run.report()
     except MissingLibraryError as error:
@@ -376,13 +376,17 @@ def _finish(folder: Path, observer: Observer) -> Run:
     return run
 
 
-def _try_rivals(run: Run) -> None:
+def _try_rivals(run: Run, observer: Observer) -> None:
     """Within a small budget: what the recipe gives, and never more than training took."""
     budget = min(run.recipe.training.baselines_seconds, float(run.summary.get("seconds", 0.0)))
     path = run.folder / BASELINES_FILE
     known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")
     if budget > 0 and has_contest(run.recipe.model.kind) and not known:
-        run.baselines(budget)
+        found = run.baselines(budget)
+        observer.note(f"simple rivals: {found.conclusion}")
+        for reason in found.passed_over:
+            if "not installed" in reason:
+                observer.note(f"not tried: {reason}")
 
 
 def settings_pairs(settings: Settings) -> list[str]:
