@@ -43,9 +43,23 @@ def verify(
 
 
 def _print(certificate: Certificate) -> None:
-    lengths = ", ".join(str(length) for length in sorted(certificate.lengths))
-    note(f"{certificate.model}; rows of {lengths} steps")
-    print_text("largest differences of outputs, final state, gradients, relative to the size of each")
+    parts = (certificate, *certificate.parts)
+    note("largest differences of outputs, final state, gradients, relative to the size of each")
+    for part in parts:
+        lengths = ", ".join(str(length) for length in sorted(part.lengths))
+        print_text(f"{part.model}; rows of {lengths} steps")
+        _print_table(part)
+    for line in dict.fromkeys(_remark(row) for row in certificate.every_row if row.note and row.outputs is None):
+        print_text(line)
+    for part in parts:
+        where = f" in {part.model.split(':')[0]}" if certificate.parts else ""
+        for row in part.rows:
+            if row.passed is False:
+                print_text(f"FAILED: {row.form} on {row.backend} in {row.dtype}{where}: {row.note}")
+    print_text(certificate.summary())
+
+
+def _print_table(certificate: Certificate) -> None:
     shown = table("")
     for dtype in DTYPES:
         shown.add_column(f"{dtype}, within {certificate.tolerances[dtype]:.1e}", no_wrap=True)
@@ -55,11 +69,6 @@ def _print(certificate: Certificate) -> None:
         for form, found in lines.items():
             shown.add_row(form, *[_cell(found.get(dtype)) for dtype in DTYPES], _verdict(list(found.values())))
     stdout.print(shown)
-    for line in dict.fromkeys(_remark(row) for row in certificate.rows if row.note and row.outputs is None):
-        print_text(line)
-    for row in certificate.failures:
-        print_text(f"FAILED: {row.form} on {row.backend} in {row.dtype}: {row.note}")
-    print_text(certificate.summary())
 
 
 def _sections(certificate: Certificate) -> dict[str, dict[str, dict[str, Comparison]]]:

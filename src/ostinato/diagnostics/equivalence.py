@@ -20,16 +20,18 @@ is run. Products in bfloat16 are compared with the full ones within :math:`\tau_
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from ostinato.diagnostics.equivalence_cases import Case, Loss, Rebuild, make_case
+from ostinato.data.batching import Batch
+from ostinato.diagnostics.equivalence_cases import Answer, Case, Loss, Rebuild, WholeCase, make_case
 from ostinato.diagnostics.equivalence_certificate import Certificate, Comparison
 from ostinato.diagnostics.equivalence_forms import AGAIN, RAGGED, SAVED, Form, forms_of
 from ostinato.diagnostics.equivalence_measure import Reading, check_numbers, differences, measure, tolerance
+from ostinato.diagnostics.recurrences import Recurrence
 from ostinato.errors import BackendError, OstinatoError
 from ostinato.kernels import dispatch
 from ostinato.nn import RecurrentStack
@@ -78,19 +80,61 @@ def verify(
         RunError: if the baseline's numbers are NaN or infinite.
         BackendError: if `OSTINATO_BACKEND` forces a backend.
     """
+    cases = {dtype: make_case(model, inputs, dtype, loss, seed) for dtype in DTYPES}
+    layers = sum(stack.num_layers for stack in cases[torch.float32].stacks)
+    return _certify(cases, inputs.max_length * layers, _describe(model), rebuild)
+
+
+def verify_model(
+    model: nn.Module,
+    batch: Batch,
+    answer: Answer,
+    parts: Sequence[Recurrence],
+    *,
+    seed: int = 0,
+    rebuild: Rebuild | None = None,
+) -> Certificate:
+    """The certificate of a model of any category on a batch, and of each recurrence in it (`Certificate.parts`).
+
+    The model as a whole is run on the batch and on each row by itself, on every backend, and compared in the loss of
+    each answer and the gradients by all weights; its recurrences are run in every form, on the vectors and from the
+    first states that reached them, with a random sum of their outputs as loss.
+
+    Args:
+        model: left as it is.
+        batch: with its targets.
+        answer: the loss of each answer, row after row.
+        parts: its recurrences, as `recurrences` finds them.
+        seed: as in `verify_stack`.
+        rebuild: as in `verify`.
+
+    Raises:
+        RunError: if the baseline's numbers are NaN or infinite.
+        BackendError: if `OSTINATO_BACKEND` forces a backend.
+    """
+    depth = sum(part.inputs.max_length * sum(stack.num_layers for stack in part.stacks) for part in parts)
+    whole = _certify(
+        {dtype: WholeCase(model, batch, answer, dtype) for dtype in DTYPES}, depth, type(model).__name__, rebuild
+    )
+    found = []
+    for part in parts:
+        stacks, steps = nn.ModuleList(part.stacks), part.inputs.max_length
+        cases = {dtype: Case(stacks, part.inputs, dtype, seed=seed, initial=part.initial) for dtype in DTYPES}
+        found.append(_certify(cases, steps * len(stacks), _describe(stacks, part.name), None))
+    return replace(whole, parts=tuple(found))
+
+
+def _certify(cases: Mapping[torch.dtype, Case], depth: int, about: str, rebuild: Rebuild | None) -> Certificate:
+    """All forms on all backends, `depth` being steps times layers."""
     if forced := os.environ.get(dispatch.ENVIRONMENT_VARIABLE):
         raise BackendError(
             f"{dispatch.ENVIRONMENT_VARIABLE} must not be set here: the certificate compares backends. "
             f"Received: {forced!r}."
         )
-    cases = {dtype: make_case(model, inputs, dtype, loss, seed) for dtype in DTYPES}
     single, double = (measure(cases[dtype], RAGGED) for dtype in DTYPES)
     check_numbers(double)
     distance = max(differences(single, double).known())
-    layers = sum(stack.num_layers for stack in cases[torch.float32].stacks)
-    allowed = {
-        _name(dtype): tolerance(dtype, inputs.max_length * layers, distance) for dtype in (*DTYPES, torch.bfloat16)
-    }
+    allowed = {_name(dtype): tolerance(dtype, depth, distance) for dtype in (*DTYPES, torch.bfloat16)}
     rows = list(_undefined(cases[torch.float32]))
     for (dtype, case), baseline in zip(cases.items(), (single, double), strict=True):
         place = _Place(case, "reference", _name(dtype), baseline, allowed[_name(dtype)])
@@ -99,7 +143,8 @@ def verify(
         rows += _in_bf16(_Place(cases[torch.float32], "", "bf16", single, allowed["bf16"]))
     else:
         del allowed["bf16"]
-    return Certificate(tuple(rows), _describe(model), tuple(inputs.lengths.tolist()), allowed)
+    lengths = cases[torch.float32].inputs.lengths
+    return Certificate(tuple(rows), about, tuple(lengths.tolist()), allowed)
 
 
 @dataclass(frozen=True)
@@ -209,11 +254,11 @@ def _undefined(case: Case) -> Iterator[Comparison]:
             yield Comparison(form.name, "all", "all", note=f"not defined: {form.undefined}")
 
 
-def _describe(model: nn.Module) -> str:
+def _describe(model: nn.Module, name: str = "") -> str:
     stacks: Sequence[RecurrentStack] = [each for each in model.modules() if isinstance(each, RecurrentStack)]
     ways = " in both directions" if any(stack.bidirectional for stack in stacks) else ""
     sizes = ", ".join(f"{stack.input_size} to {stack.hidden_size}" for stack in stacks for _ in range(stack.num_layers))
-    return f"{type(model).__name__}: {stacks[0].cell.name} {sizes}{ways}"
+    return f"{name or type(model).__name__}: {stacks[0].cell.name} {sizes}{ways}"
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -11,6 +11,8 @@ from typing import TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
+from ostinato.data.batching import Batch
+from ostinato.diagnostics.answers import default_dtype, in_dtype
 from ostinato.errors import RecipeError, RunError, ShapeError
 from ostinato.models import Classifier, LanguageModel
 from ostinato.nn import Embedding, RecurrentStack
@@ -21,6 +23,9 @@ Loss: TypeAlias = Callable[[Tensor], Tensor]
 Rebuild: TypeAlias = Callable[[Path, nn.Module], nn.Module]
 """A fresh model out of what it writes into an empty folder about the one given; the weights are loaded afterwards."""
 
+Answer: TypeAlias = Callable[[nn.Module, Batch], Tensor]
+"""The loss of each answer of a model on a batch, row after row."""
+
 WEIGHTS_FILE = "model.safetensors"
 
 
@@ -28,24 +33,36 @@ class Case:
     """Layers alone, reading vectors. Everything is computed on a copy in evaluation mode; the original stays as it is.
 
     Args:
-        module: a stack.
+        module: a stack, or a list of them, the lowest first.
         inputs: (sum L, I) vectors.
         dtype: of the copy.
         loss: from the outputs to one number; None: a sum with fixed random weights.
         seed: of those.
+        initial: the state that each stack begins in, (D*num_layers, N, H) a tensor; None: zeros.
     """
 
     per_step = True
     """Whether there is an output for each step, or one a row."""
     reads_ids = False
     """Whether the model can be called on token ids."""
+    whole = False
+    """Whether it is a model as a whole, on a batch, in place of layers."""
 
     def __init__(
-        self, module: nn.Module, inputs: Ragged, dtype: torch.dtype, loss: Loss | None = None, seed: int = 0
+        self,
+        module: nn.Module,
+        inputs: Ragged,
+        dtype: torch.dtype,
+        loss: Loss | None = None,
+        seed: int = 0,
+        initial: list[State] | None = None,
     ) -> None:
         self.module = deepcopy(module).to(dtype).eval()
         if inputs.values.is_floating_point():
             inputs = inputs.with_values(inputs.values.to(dtype))
+        self.initial = initial and [
+            tuple(part.detach().to(dtype).clone().requires_grad_() for part in state) for state in initial
+        ]
         self.inputs, self.dtype, self.seed, self._loss = inputs, dtype, seed, loss
         self.wants_bf16 = any(stack.precision == "bf16" for stack in self.stacks)
         self.run_on("reference")
@@ -53,7 +70,8 @@ class Case:
     @property
     def stacks(self) -> tuple[RecurrentStack, ...]:
         """The recurrent layers, the lowest first."""
-        return (cast("RecurrentStack", self.module),)
+        module = self.module
+        return (module,) if isinstance(module, RecurrentStack) else tuple(cast("Iterable[RecurrentStack]", module))
 
     @property
     def one_way(self) -> bool:
@@ -67,11 +85,20 @@ class Case:
 
     def with_module(self, module: nn.Module) -> Case:
         """The same rows read by another model."""
-        return type(self)(module, self.inputs, self.dtype, self._loss, self.seed)
+        return type(self)(module, self.inputs, self.dtype, self._loss, self.seed, self.initial)
 
     def vectors(self) -> Ragged:
         """What the lowest layer reads, (sum L, I), anew, with a gradient of its own."""
         return self.inputs.with_values(self.inputs.values.detach().to(self.dtype).clone().requires_grad_())
+
+    def leaves(self, vectors: Ragged) -> dict[str, Tensor]:
+        """What a form that reads `vectors` has a gradient by, besides the weights."""
+        first = {
+            f"first {name} of layer {number}": part
+            for number, (stack, state) in enumerate(zip(self.stacks, self.initial or (), strict=False))
+            for name, part in zip(stack.cell.state_names, state, strict=True)
+        }
+        return {"embedded inputs": vectors.values, **first}
 
     def outputs(self, hidden: Ragged, inputs: Ragged) -> Tensor:
         """What the model makes of the last layer's output: step after step, row after row; or one line a row.
@@ -163,6 +190,49 @@ class ClassifierCase(_EncoderCase):
     def read_ids(self) -> tuple[Tensor, list[State] | None]:
         """The model as `predict` calls it; it keeps its final states to itself."""
         return cast("Tensor", self.module(self.inputs)), None
+
+
+class WholeCase(Case):
+    """A model of any category on a batch, from its values to the loss of each answer; the sum of them is its loss.
+
+    Args:
+        module: the model.
+        batch: with its targets.
+        answer: the loss of each answer.
+        dtype: of the copy, and of the batch's numbers.
+    """
+
+    whole = True
+
+    def __init__(self, module: nn.Module, batch: Batch, answer: Answer, dtype: torch.dtype) -> None:
+        self.batch, self.answer = in_dtype(batch, dtype), answer
+        super().__init__(module, self.batch.inputs, dtype)
+
+    @property
+    def stacks(self) -> tuple[RecurrentStack, ...]:
+        """All recurrent layers of the model."""
+        return tuple(module for module in self.module.modules() if isinstance(module, RecurrentStack))
+
+    def with_module(self, module: nn.Module) -> Case:
+        """The same batch read by another model."""
+        return WholeCase(module, self.batch, self.answer, self.dtype)
+
+    def vectors(self) -> Ragged:
+        """The batch's inputs as they are."""
+        return self.inputs
+
+    def leaves(self, vectors: Ragged) -> dict[str, Tensor]:
+        """None: values may be ids."""
+        return {}
+
+    def answers(self, batch: Batch) -> Tensor:
+        """The loss of each answer, row after row."""
+        with default_dtype(self.dtype):
+            return self.answer(self.module, batch)
+
+    def loss(self, outputs: Tensor) -> Tensor:
+        """Their sum."""
+        return outputs.sum()
 
 
 def make_case(module: nn.Module, inputs: Ragged, dtype: torch.dtype, loss: Loss | None, seed: int) -> Case:

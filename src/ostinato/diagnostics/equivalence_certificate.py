@@ -50,22 +50,29 @@ class Certificate:
         model: what was verified.
         lengths: steps of the rows it was verified on.
         tolerances: by dtype.
+        parts: of a model of any category the certificate of each recurrence in it; `rows` are those of the whole.
     """
 
     rows: tuple[Comparison, ...]
     model: str
     lengths: tuple[int, ...]
     tolerances: dict[str, float] = field(default_factory=dict)
+    parts: tuple[Certificate, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether no comparison failed."""
-        return all(row.passed is not False for row in self.rows)
+        return not self.failures
+
+    @property
+    def every_row(self) -> tuple[Comparison, ...]:
+        """The rows, and those of all parts."""
+        return self.rows + tuple(row for part in self.parts for row in part.every_row)
 
     @property
     def failures(self) -> tuple[Comparison, ...]:
-        """The rows that failed."""
-        return tuple(row for row in self.rows if row.passed is False)
+        """The rows that failed, those of the parts among them."""
+        return tuple(row for row in self.every_row if row.passed is False)
 
     def to_dict(self) -> dict[str, Any]:
         """What `certificate.json` holds."""
@@ -75,11 +82,12 @@ class Certificate:
             "lengths": list(self.lengths),
             "tolerances": self.tolerances,
             "rows": [row.to_dict() for row in self.rows],
+            "parts": [part.to_dict() for part in self.parts],
         }
 
     def summary(self) -> str:
         """One line."""
-        compared = sum(row.passed is not None for row in self.rows)
+        compared = sum(row.passed is not None for row in self.every_row)
         if self.passed:
             return f"equivalent: {compared} comparisons, none beyond its tolerance"
         return f"NOT equivalent: {len(self.failures)} of {compared} comparisons are beyond their tolerance"

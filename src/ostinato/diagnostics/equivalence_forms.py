@@ -5,19 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ostinato.diagnostics.answers import split_batch
+from ostinato.diagnostics.equivalence_cases import Case, WholeCase
 from ostinato.generation.stream import TokenStream
 from ostinato.models import LanguageModel
 from ostinato.nn import RecurrentStack, Stream
 from ostinato.types import Ragged, State
-
-if TYPE_CHECKING:
-    from ostinato.diagnostics.equivalence_cases import Case
 
 Found: TypeAlias = "tuple[Tensor, list[State] | None]"
 """Outputs, and the final state of each stack, (D*num_layers, N, H) a tensor; None where the form has none."""
@@ -79,21 +78,23 @@ def _dense_through(
 
 def ragged(case: Case, vectors: Ragged) -> Found:
     """Packed rows of unequal length: how everything in the library reads."""
-    hidden, finals = through(case.stacks, vectors)
+    if isinstance(case, WholeCase):
+        return case.answers(case.batch), None
+    hidden, finals = through(case.stacks, vectors, case.initial)
     return case.outputs(hidden, case.inputs), finals
 
 
 def padded(case: Case, vectors: Ragged) -> Found:
     """(L, N, I) with `lengths`; behind a row's end stands NaN, which must never be read."""
     x, lengths = vectors.to_padded(batch_first=False, padding_value=torch.nan)
-    x, finals = _dense_through(case.stacks, x, lengths=lengths)
+    x, finals = _dense_through(case.stacks, x, case.initial, lengths)
     return case.outputs(Ragged.from_padded(x, lengths, batch_first=False), case.inputs), finals
 
 
 def without_lengths(case: Case, vectors: Ragged) -> Found:
     """(L, N, I) without `lengths`, noise behind each row's end: what comes later must not change what came before."""
     x, lengths = _noisy(vectors, case.seed)
-    x, _ = _dense_through(case.stacks, x)
+    x, _ = _dense_through(case.stacks, x, case.initial)
     return case.outputs(Ragged.from_padded(x, lengths, batch_first=False), case.inputs), None
 
 
@@ -101,10 +102,11 @@ def one_at_a_time(case: Case, vectors: Ragged) -> Found:
     """Each row alone, (L, I), head included."""
     outputs: list[Tensor] = []
     finals: list[list[State]] = []
-    for row, x in zip(case.inputs.split_rows(), vectors.split_rows(), strict=True):
+    for number, (row, x) in enumerate(zip(case.inputs.split_rows(), vectors.split_rows(), strict=True)):
         last: list[State] = []
-        for stack in case.stacks:
-            x, final = stack(x)
+        begins = [None] * len(case.stacks) if case.initial is None else case.initial
+        for stack, begin in zip(case.stacks, begins, strict=True):
+            x, final = stack(x, None if begin is None else _as_hx(tuple(part[:, number] for part in begin)))
             last.append(final if isinstance(final, tuple) else (final,))
         finals.append(last)
         outputs.append(case.outputs(Ragged.from_padded(x.unsqueeze(0)), Ragged.from_padded(row.unsqueeze(0))))
@@ -117,7 +119,8 @@ def one_at_a_time(case: Case, vectors: Ragged) -> Found:
 def step_by_step(case: Case, vectors: Ragged) -> Found:
     """One call a step on the rows that are alive, with the state of the call before."""
     alive = vectors.batch_sizes.tolist()
-    states = _zeros(case, vectors)
+    order = vectors.sorted_indices
+    states = [tuple(part.index_select(1, order) for part in state) for state in _first(case, vectors)]
     outputs: list[Tensor] = []
     finished: list[list[State]] = []  # of the rows that ended, the shortest first
     for x in torch.split(vectors.values, alive):
@@ -126,9 +129,9 @@ def step_by_step(case: Case, vectors: Ragged) -> Found:
         y, states = _dense_through(case.stacks, x.unsqueeze(0), states)
         outputs.append(y.squeeze(0))
     ends = [*finished, states][::-1]
-    order = vectors.unsorted_indices
+    back = vectors.unsorted_indices
     finals = [
-        tuple(torch.cat(parts, dim=1).index_select(1, order) for parts in zip(*each, strict=True))
+        tuple(torch.cat(parts, dim=1).index_select(1, back) for parts in zip(*each, strict=True))
         for each in zip(*ends, strict=True)
     ]
     return case.outputs(vectors.with_values(torch.cat(outputs)), case.inputs), finals
@@ -139,7 +142,7 @@ def chunked(case: Case, vectors: Ragged) -> Found:
     lengths = vectors.lengths
     bounds = _bounds(lengths, case.seed)
     flat, starts = vectors.row_major(), lengths.cumsum(0) - lengths
-    states: list[State] | None = None
+    states = case.initial
     pieces: list[list[Tensor]] = []
     for first, last in itertools.pairwise(bounds):
         hidden, states = through(case.stacks, Ragged.from_rows(flat, starts + first, last - first), states)
@@ -152,6 +155,10 @@ def streamed(case: Case, vectors: Ragged) -> Found:
     """`nn.Stream`, all rows side by side; a row that has ended reads noise, its state was taken before."""
     x, lengths = _noisy(vectors, case.seed)
     stream = Stream(case.stacks, vectors.num_rows)
+    if case.initial is not None:
+        stream.states = [
+            tuple(part[layer] for part in state) for state in case.initial for layer in range(len(state[0]))
+        ]
     outputs: list[Tensor] = []
     finals = [tuple(part.clone() for part in state) for state in stream.states]
     for step in range(len(x)):
@@ -177,6 +184,12 @@ def token_ids(case: Case, vectors: Ragged) -> Found:
     return case.read_ids()
 
 
+def rows_alone(case: Case, vectors: Ragged) -> Found:
+    """A batch of each row, the whole model read anew for each."""
+    whole = cast("WholeCase", case)
+    return torch.cat([whole.answers(row) for row in split_batch(whole.batch)]), None
+
+
 _BACKWARDS = "a layer reads from the rows' ends, so that no output is there before all of the row is"
 RAGGED = Form("ragged", ragged)
 AGAIN = Form("ragged, once more", ragged)
@@ -191,10 +204,13 @@ _STACK_FORMS = (
 )
 _TOKEN_STREAM = Form("token stream", token_stream, undefined=_BACKWARDS, differentiable=False, embeds=False, bf16=False)
 _TOKEN_IDS = Form("token ids", token_ids, embeds=False)
+_ROWS_ALONE = Form("one at a time", rows_alone)
 
 
 def forms_of(case: Case) -> tuple[Form, ...]:
     """All ways to run a model besides the plain one, in the table's order."""
+    if case.whole:
+        return (_ROWS_ALONE,)
     own: tuple[Form, ...] = (_TOKEN_IDS,) if case.reads_ids else ()
     return (*own, *_STACK_FORMS, *((_TOKEN_STREAM,) if isinstance(case.module, LanguageModel) else ()))
 
@@ -220,14 +236,20 @@ def _bounds(lengths: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(np.stack(cuts, axis=1))
 
 
-def _zeros(case: Case, vectors: Ragged) -> list[State]:
-    return [
+def _first(case: Case, vectors: Ragged) -> list[State]:
+    """The states that the rows begin in, (D*num_layers, N, H) a tensor."""
+    return case.initial or [
         tuple(
             vectors.values.new_zeros(stack.num_directions * stack.num_layers, vectors.num_rows, size)
             for size in stack.cell.state_sizes(stack.hidden_size, stack.proj_size)
         )
         for stack in case.stacks
     ]
+
+
+def _by_layer(states: Sequence[State]) -> list[State]:
+    """From a state for each stack to one for each layer, (N, H) a tensor."""
+    return [tuple(part[layer] for part in state) for state in states for layer in range(len(state[0]))]
 
 
 def _by_stack(case: Case, layers: Sequence[State]) -> list[State]:

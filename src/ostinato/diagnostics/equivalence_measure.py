@@ -43,13 +43,14 @@ class Differences:
 
 
 def measure(case: Case, form: Form) -> Reading:
-    """Run a form; gradients are those of the summed loss by all weights and by what the lowest layer reads."""
+    """Run a form; gradients are those of the summed loss by all weights and by what the lowest layer reads and
+    begins in."""
     vectors = case.vectors()
     with torch.set_grad_enabled(form.differentiable):
         outputs, states = form.run(case, vectors)
     gradients = None
     if form.differentiable:
-        wanted = case.weights() | ({"embedded inputs": vectors.values} if form.embeds else {})
+        wanted = case.weights() | (case.leaves(vectors) if form.embeds else {})
         found = torch.autograd.grad(
             case.loss(outputs), list(wanted.values()), materialize_grads=True, allow_unused=True
         )

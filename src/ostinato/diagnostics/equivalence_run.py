@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,17 +16,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.data.arrays import Ids, Offsets
+from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.prepare import load_examples, load_stream, prepare
-from ostinato.diagnostics.equivalence import verify
+from ostinato.data.prepare import load_examples, load_stream
+from ostinato.data.sequences import Sequences
+from ostinato.diagnostics.answers import answer_losses, batch_of
+from ostinato.diagnostics.equivalence import verify, verify_model
 from ostinato.diagnostics.equivalence_cases import Rebuild
 from ostinato.diagnostics.equivalence_certificate import Certificate
-from ostinato.errors import RecipeError, RunError
+from ostinato.diagnostics.recurrences import Recurrence, recurrences
+from ostinato.diagnostics.validation import validation_of
+from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.evaluation.scoring import row_losses
-from ostinato.models import Classifier, LanguageModel, build_model
+from ostinato.models import Classifier, Forecaster, LanguageModel, NextStep, Tagger, build_model
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
-from ostinato.storage.files import read_json, write_atomically
-from ostinato.training.train import DATA_FILE, FEATURES_FILE, RECIPE_FILE, describe_data
+from ostinato.storage.files import write_atomically
+from ostinato.training.train import FEATURES_FILE, RECIPE_FILE
 from ostinato.types import Ragged
 
 CERTIFICATE_FILE = "certificate.json"
@@ -44,9 +51,11 @@ def verify_run(
     seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Certificate:
-    """The certificate of a run's model, also written to `certificate.json`.
+    """The certificate of a run's model, of any category, also written to `certificate.json`.
 
-    The loss is that of training, summed, without noise and label smoothing.
+    The loss is that of training, summed, without noise and label smoothing. A language model, and a classifier of one
+    column of ids or numbers, go through every form as a whole; others are run as a whole on a batch and row by row, and
+    each of their recurrences in every form (`verify_model`).
 
     Args:
         folder: the run directory.
@@ -66,47 +75,105 @@ def verify_run(
     """
     if num_rows < 2:
         raise RecipeError(f"`num_rows` must be at least 2, so that lengths differ. Received: {num_rows}.")
-    if not isinstance(model, Classifier | LanguageModel) or features.extra:
-        raise RunError(
-            f"only language models, and classifiers that read one column, can be verified. `{folder}` is another model."
-        )
-    device = model.encoder.device
+    device = next(model.parameters()).device
     random = np.random.default_rng(seed)
+    rebuild = _rebuild(recipe, features)
     if isinstance(model, LanguageModel):
-        values = cast("Ids", _validation(folder, recipe)) if data is None else load_stream(data, features, recipe, say)
-        inputs, targets = _cut_text(values, num_rows, random, features.text.vocab_size)
-
-        def loss(outputs: Tensor) -> Tensor:
-            return F.cross_entropy(outputs, targets.to(outputs.device), reduction="sum")
-    else:
-        examples = (
-            cast("Examples", _validation(folder, recipe))
-            if data is None
-            else load_examples(data, features, recipe, say)
+        values = (
+            cast("Ids", validation_of(folder, recipe)) if data is None else load_stream(data, features, recipe, say)
         )
-        inputs, wanted = _cut_rows(examples, num_rows, random)
-        target = features.row_target
+        inputs, after = _cut_text(values, num_rows, random, features.text.vocab_size)
 
         def loss(outputs: Tensor) -> Tensor:
-            truth = wanted.to(outputs) if wanted.is_floating_point() else wanted.to(outputs.device)
-            return row_losses(outputs, truth, target).sum()
+            return F.cross_entropy(outputs, after.to(outputs.device), reduction="sum")
 
-    certificate = verify(model, inputs.to(device), loss=loss, seed=seed, rebuild=_rebuild(recipe, features))
+        certificate = verify(model, inputs.to(device), loss=loss, seed=seed, rebuild=rebuild)
+    else:
+        found = validation_of(folder, recipe) if data is None else load_examples(data, features, recipe, say)
+        examples = cast("Examples", found)
+        if isinstance(model, Classifier) and not features.extra and not _wide_integers(examples):
+            certificate = _of_classifier(model, examples, features, num_rows, random, rebuild, seed)
+        else:
+            certificate = _of_rows(model, examples, features, num_rows, random, rebuild, seed)
     content = json.dumps(certificate.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(folder / CERTIFICATE_FILE, content.encode())
     return certificate
 
 
-def _validation(folder: Path, recipe: Recipe) -> Examples | Ids:
-    """The validation part, encoded anew as training had it."""
-    prepared = prepare(recipe)
-    path = folder / DATA_FILE
-    if path.is_file() and read_json(path) != describe_data(prepared):
-        raise RunError(
-            f"the data of `{folder}` has changed since training began, so its validation rows are not known.",
-            hint="name a file with --data",
-        )
-    return prepared.validation
+def _of_classifier(
+    model: Classifier,
+    examples: Examples,
+    features: Features,
+    num_rows: int,
+    random: np.random.Generator,
+    rebuild: Rebuild,
+    seed: int,
+) -> Certificate:
+    """Of one that reads a column of ids or numbers: every form goes through its head."""
+    inputs, wanted = _cut_rows(examples, num_rows, random)
+
+    def loss(outputs: Tensor) -> Tensor:
+        truth = wanted.to(outputs) if wanted.is_floating_point() else wanted.to(outputs.device)
+        return row_losses(outputs, truth, features.row_target).sum()
+
+    return verify(model, inputs.to(model.encoder.device), loss=loss, seed=seed, rebuild=rebuild)
+
+
+def _of_rows(
+    model: nn.Module,
+    examples: Examples,
+    features: Features,
+    num_rows: int,
+    random: np.random.Generator,
+    rebuild: Rebuild,
+    seed: int,
+) -> Certificate:
+    """Of a model of any category: as a whole on some rows, and its recurrences on what reached them there."""
+    if examples.targets is None and not isinstance(model, NextStep | Forecaster):
+        raise DataError("the rows have no target to compute a loss with.")
+    rows: Offsets = random.choice(len(examples), size=min(num_rows, len(examples)), replace=False)
+    batch = batch_of(_shortened(model, examples.take(rows), random), np.arange(len(rows)))
+    batch = batch.to(next(model.parameters()).device)
+
+    def answer(module: nn.Module, some: Batch) -> Tensor:
+        return answer_losses(module, some, features)
+
+    copied = deepcopy(model).eval()
+    parts = [_cut(part, num_rows, random) for part in recurrences(copied, lambda: answer(copied, batch))]
+    return verify_model(model, batch, answer, parts, seed=seed, rebuild=rebuild)
+
+
+def _wide_integers(examples: Examples) -> bool:
+    """Whether a step is several whole numbers: notes, pixels, a word with its characters."""
+    values = examples.sequences.values
+    return values.ndim > 1 and values.dtype.kind in "iub"
+
+
+def _shortened(model: nn.Module, examples: Examples, random: np.random.Generator) -> Examples:
+    """Rows whose answers stand step beside step, cut to unequal lengths; others as they are."""
+    beside = isinstance(model, NextStep) or (isinstance(model, Tagger) and model.recipe.output != "ctc")
+    if not beside:
+        return examples
+    lengths = np.minimum(examples.sequences.lengths, _limits(len(examples), random, MAX_STEPS)[: len(examples)])
+
+    def cut(sequences: Sequences) -> Sequences:
+        if not np.array_equal(sequences.lengths, examples.sequences.lengths):
+            return sequences  # one value a row
+        kept = [sequences.row(row)[:length] for row, length in enumerate(lengths)]
+        return Sequences.from_lengths(np.concatenate(kept), lengths)
+
+    targets = cut(cast("Sequences", examples.targets)) if examples.targets is not None else None
+    extra = {name: cut(one) for name, one in examples.extra.items()}
+    return replace(examples, sequences=cut(examples.sequences), targets=targets, extra=extra)
+
+
+def _cut(part: Recurrence, num_rows: int, random: np.random.Generator) -> Recurrence:
+    """Some of what a recurrence read, cut to unequal lengths."""
+    filled = part.inputs.lengths.nonzero().flatten().numpy()
+    rows = np.sort(random.choice(filled, size=min(num_rows, len(filled)), replace=False))
+    limits = torch.from_numpy(_limits(len(rows), random, min(MAX_STEPS, part.inputs.max_length))[: len(rows)])
+    lengths = torch.minimum(part.inputs.lengths[rows], limits)
+    return part.take(torch.from_numpy(rows), torch.zeros_like(lengths), lengths)
 
 
 def _limits(num_rows: int, random: np.random.Generator, longest: int) -> NDArray[np.int64]:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from torch import nn
 
 from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.prepare import load_examples, load_stream, prepare
+from ostinato.data.prepare import load_examples, load_stream
 from ostinato.data.targets import TargetFeature
 from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
 from ostinato.diagnostics.facts import Training, training_facts
 from ostinato.diagnostics.subject import classifier_subject, language_model_subject
 from ostinato.diagnostics.unused import unused_context
+from ostinato.diagnostics.validation import validation_of
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.evaluation.report_diagnosis import DIAGNOSIS_FILE
 from ostinato.models import Classifier, LanguageModel
 from ostinato.recipe import Recipe
-from ostinato.storage.files import read_json, write_atomically
+from ostinato.storage.files import write_atomically
 from ostinato.storage.log import read_log
-from ostinato.training.train import DATA_FILE, describe_data
 
 NUM_ROWS = 64
 NUM_STEPS = 400
@@ -85,7 +85,7 @@ def diagnose_run(
         )
     unit = features.input.step_noun
     steps, _ = read_log(run.folder / "log.jsonl")
-    validation = _validation(run, say) if data is None else None
+    validation = validation_of(run.folder, run.recipe, say) if data is None else None
     if isinstance(model, LanguageModel):
         values = load_stream(str(data), features, recipe, say) if validation is None else cast("Ids", validation)
         facts = training_facts(recipe, steps, None, unit)
@@ -139,23 +139,3 @@ def _classifier(
         for rows in (num_rows, CONTEXT_ROWS * num_rows)
     )
     return diagnose(subject, context=context, training=facts, seed=seed)
-
-
-def _validation(run: OpenRun, say: Callable[[str], None]) -> Examples | Ids:
-    """The validation part, encoded anew as training had it."""
-    prepared = prepare(run.recipe, say)
-    path = run.folder / DATA_FILE
-    if path.is_file() and not _agrees(read_json(path), describe_data(prepared)):
-        raise RunError(
-            f"the data of `{run.folder}` has changed since training began, so its validation rows are not known.",
-            hint="name a file with --data",
-        )
-    return prepared.validation
-
-
-def _agrees(saved: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether everything that was noted is still so; runs of earlier versions noted less."""
-    return all(
-        _agrees(value, now.get(key, {})) if isinstance(value, dict) else now.get(key) == value
-        for key, value in saved.items()
-    )

@@ -91,10 +91,14 @@ class Forecaster(nn.Module):
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """The mean loss over the values of the horizon that are there."""
+        losses, mask = self.losses(batch)
+        return losses.mean() if mask is None else (losses * mask).sum() / mask.sum().clamp(min=1.0)
+
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """The loss of each value, (N, H, C), and 1 where one was there, else 0; none: all were."""
         target, mask = self.truth(batch)
         parameters = self(batch.inputs, batch.extra.get(KNOWN), target)
-        losses = self.output.loss(parameters, target) * self._weights.to(target).unsqueeze(1)
-        return losses.mean() if mask is None else (losses * mask).sum() / mask.sum().clamp(min=1.0)
+        return self.output.loss(parameters, target) * self._weights.to(target).unsqueeze(1), mask
 
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Targets (N, H, C) of a batch, and 1 where one was there, else 0; none: all were."""
