@@ -19,7 +19,7 @@ from ostinato.models import NextStep
 
 _ROWS = 32
 _FRAMES = 8192
-"""Frames whose distribution is computed at a time."""
+"""Rows read, and frames whose distribution is computed, at a time; fewer where each note has a state of its own."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def score(model: NextStep, examples: Examples, device: torch.device) -> Iterator
     """Each row's number and what the model says of it, rows of similar length one after the other."""
     was_training = model.training
     model.eval()
-    for batch in BucketedBatches(examples, _ROWS).epoch(0):
+    for batch in BucketedBatches(examples, max(1, _ROWS // model.states_per_row)).epoch(0):
         with torch.inference_mode():
             frames = batch.inputs.to(device)
             hidden = model(frames)
@@ -82,7 +82,8 @@ def score(model: NextStep, examples: Examples, device: torch.device) -> Iterator
 def _distributions(model: NextStep, hidden: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
     """Nats (M,) and the expected frames (M, C)."""
     nats, predicted = [], []
-    for some, wanted in zip(torch.split(hidden, _FRAMES), torch.split(frames, _FRAMES), strict=True):
+    size = max(1, _FRAMES // model.states_per_row)
+    for some, wanted in zip(torch.split(hidden, size), torch.split(frames, size), strict=True):
         nats.append(model.output.nats(some, wanted))
         predicted.append(model.output.draw(some, temperature=0.0))
     return torch.cat(nats), torch.cat(predicted)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ostinato.nn import RecurrentStack
 from ostinato.types import Ragged
 
-_LOG_ODDS = -3.0
+LOG_ODDS = -3.0
 """Of a note before training: about the four in 88 that sound in music of four voices."""
 
 
@@ -40,7 +40,7 @@ class IndependentNotes(FrameOutput):
     def __init__(self, input_size: int, num_notes: int) -> None:
         super().__init__()
         self.logits = nn.Linear(input_size, num_notes)
-        nn.init.constant_(self.logits.bias, _LOG_ODDS)
+        nn.init.constant_(self.logits.bias, LOG_ODDS)
 
     def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
         """As `FrameOutput.nats`: the sum of C binary cross-entropies."""
@@ -49,7 +49,7 @@ class IndependentNotes(FrameOutput):
 
     def draw(self, hidden: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         """As `FrameOutput.draw`."""
-        return _flip(self.logits(hidden), generator, temperature)
+        return flip(self.logits(hidden), generator, temperature)
 
 
 class Nade(FrameOutput):
@@ -77,7 +77,7 @@ class Nade(FrameOutput):
         self.read = nn.Embedding(num_notes, size)
         self.logits = nn.Linear(size, num_notes, bias=False)
         self.dropout = nn.Dropout(dropout)
-        nn.init.constant_(self.bias.bias, _LOG_ODDS)
+        nn.init.constant_(self.bias.bias, LOG_ODDS)
         nn.init.normal_(self.read.weight, std=size**-0.5)
 
     def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class Nade(FrameOutput):
         notes: list[Tensor] = []
         for number in range(bias.shape[1]):
             logit = bias[:, number] + self.dropout(summed.sigmoid()) @ self.logits.weight[number]
-            notes.append(_flip(logit, generator, temperature))
+            notes.append(flip(logit, generator, temperature))
             summed = summed + notes[-1].unsqueeze(1) * self.read.weight[number]
         return torch.stack(notes, dim=1)
 
@@ -204,7 +204,7 @@ class NoteStates:
         return values.new_zeros(self.notes.num_rows).index_add(0, self.frame, values)
 
 
-def _flip(logits: Tensor, generator: torch.Generator | None, temperature: float) -> Tensor:
+def flip(logits: Tensor, generator: torch.Generator | None, temperature: float) -> Tensor:
     """Zeros and ones of these log-odds."""
     if temperature == 0:
         return (logits > 0).to(torch.uint8)

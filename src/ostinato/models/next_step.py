@@ -15,6 +15,8 @@ from ostinato.errors import RecipeError
 from ostinato.models.encoder import RecurrentEncoder
 from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
 from ostinato.models.inputs import Vectors
+from ostinato.models.tied_notes import TiedNotes
+from ostinato.models.tied_outputs import TiedIndependentNotes, TiedNoteByNote
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State
 
@@ -35,6 +37,7 @@ class NextStep(nn.Module):
         recipe: the model's part of a recipe; `next_step` says which distribution.
         num_notes: C, numbers a frame has.
         transpose: in training each row is moved by up to so many places up or down, >= 0.
+        lowest: MIDI pitch of the first note, of which `next_step.recurrence: note` tells each note its place.
 
     Example:
         >>> model = NextStep(ModelRecipe(hidden_size=8), num_notes=5)
@@ -43,17 +46,23 @@ class NextStep(nn.Module):
         torch.Size([2])
     """
 
-    def __init__(self, recipe: ModelRecipe, num_notes: int, transpose: int = 0) -> None:
+    def __init__(self, recipe: ModelRecipe, num_notes: int, transpose: int = 0, lowest: int = 21) -> None:
         super().__init__()
         self.num_notes, self.transpose = num_notes, transpose
-        self.encoder = RecurrentEncoder(recipe, inputs=Vectors(num_notes))
+        self.encoder = _encoder(recipe, num_notes, lowest)
         self.dropout = nn.Dropout(recipe.head_dropout)
         self.output = _output(recipe, self.encoder.output_size, num_notes)
         about = _ABOUT[recipe.next_step.output].format(notes=num_notes, size=recipe.next_step.output_size)
         self.parts = {"output": about}
 
+    @property
+    def states_per_row(self) -> int:
+        """Recurrences that run side by side for one row: 1, or C where each note has its own."""
+        return self.num_notes if isinstance(self.encoder, TiedNotes) else 1
+
     def forward(self, frames: Ragged) -> Ragged:
-        """(sum L, C) to (sum L, H): at each step what is known of its frame from the frames before it."""
+        """(sum L, C) to (sum L, H), or (sum L, C, H) where each note has a state: at each step what is known of its
+        frame from the frames before it."""
         read = previous_frames(frames, next(self.parameters()).dtype)
         hidden = cast("Ragged", self.encoder(read)[0])
         return hidden.with_values(self.dropout(hidden.values))
@@ -117,12 +126,21 @@ def build_next_step(recipe: ModelRecipe, features: Features) -> NextStep:
         raise RecipeError(f"`model.kind: next_step` predicts frames of notes. Received: an input of {feature.kind}.")
     if features.extra:
         raise RecipeError(f"`data.extra` has no meaning for next_step. Received: {', '.join(features.extra)}.")
-    return NextStep(recipe, feature.value_shape[0], feature.recipe.transpose)
+    return NextStep(recipe, feature.value_shape[0], feature.recipe.transpose, feature.recipe.lowest)
+
+
+def _encoder(recipe: ModelRecipe, num_notes: int, lowest: int) -> RecurrentEncoder | TiedNotes:
+    if recipe.next_step.recurrence == "note":
+        return TiedNotes(recipe, num_notes, lowest)
+    return RecurrentEncoder(recipe, inputs=Vectors(num_notes))
 
 
 def _output(recipe: ModelRecipe, input_size: int, num_notes: int) -> FrameOutput:
     shape = recipe.next_step
+    tied = shape.recurrence == "note"
     if shape.output == "independent":
-        return IndependentNotes(input_size, num_notes)
-    kind = cast("type[Nade | NoteByNote]", {"nade": Nade, "autoregressive": NoteByNote}[shape.output])
+        return TiedIndependentNotes(input_size, num_notes) if tied else IndependentNotes(input_size, num_notes)
+    if shape.output == "nade":
+        return Nade(input_size, num_notes, shape.output_size, shape.output_dropout)
+    kind = TiedNoteByNote if tied else NoteByNote
     return kind(input_size, num_notes, shape.output_size, shape.output_dropout)

@@ -80,16 +80,31 @@ class DecoderRecipe(Component):
 class NextStepRecipe(Component):
     """The distribution of the next frame (`model.kind: next_step`)."""
 
+    recurrence: Literal["frame", "note"] = Field(
+        "frame",
+        description="frame: one state, which reads whole frames; note: each note has a state and sees what sounds "
+        "around it, with weights that all notes share",
+    )
+    reach: PositiveInt = Field(12, description="recurrence: note: how far up and down a note sees")
     output: Literal["independent", "nade", "autoregressive"] = Field(
         "independent",
-        description="the notes of a frame: independent of each other; nade: each given those below it; autoregressive: "
-        "a list, note after note, by a small recurrence",
+        description="the notes of a frame: independent of each other; nade: each given those below it, not with "
+        "recurrence: note; autoregressive: note after note, by a small recurrence",
     )
     output_size: PositiveInt = Field(128, description="nade, autoregressive: units that know the notes below")
     output_dropout: Probability = Field(0.0, description="nade, autoregressive: on those units")
     cut_frames: PositiveInt | None = Field(
         None, description="longer rows are cut to at most so many frames for training, the state lost at each cut"
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> NextStepRecipe:
+        if self.recurrence == "note" and self.output == "nade":
+            raise ValueError(
+                "`model.next_step.output: nade` reads one state a frame, and with `recurrence: note` each note has its "
+                "own. `autoregressive` also gives each note those below it. Received: nade."
+            )
+        return self
 
 
 class FramesRecipe(Component):

@@ -27,14 +27,33 @@ from ostinato.types import Ragged
 FEATURE = NotesFeature(NotesRecipe(lowest=60, highest=67))
 
 
-def _model(output: str = "independent") -> NextStep:
+def _model(output: str = "independent", recurrence: str = "frame") -> NextStep:
     torch.manual_seed(0)
-    return NextStep(ModelRecipe(hidden_size=6, next_step={"output": output, "output_size": 4}), 8)
+    return NextStep(
+        ModelRecipe(hidden_size=6, next_step={"output": output, "output_size": 4, "recurrence": recurrence}), 8
+    )
 
 
-@pytest.mark.parametrize("output", ["independent", "nade", "autoregressive"])
-def test_the_same_seed_writes_the_same_music_within_the_range(output: str) -> None:
-    model = _model(output)
+@pytest.mark.parametrize("recurrence", ["frame", "note"])
+def test_a_prompt_is_gone_on_with_from_its_states(recurrence: str) -> None:
+    """As if its frames had been drawn: music of 12 frames, and of 7 after the first 5 of them."""
+    model = _model("autoregressive", recurrence)
+    whole = compose(model, FEATURE, num_frames=12, temperature=0)
+    assert compose(model, FEATURE, prompt=whole[:5], num_frames=7, temperature=0) == whole
+
+
+@pytest.mark.parametrize(
+    ("output", "recurrence"),
+    [
+        ("independent", "frame"),
+        ("nade", "frame"),
+        ("autoregressive", "frame"),
+        ("independent", "note"),
+        ("autoregressive", "note"),
+    ],
+)
+def test_the_same_seed_writes_the_same_music_within_the_range(output: str, recurrence: str) -> None:
+    model = _model(output, recurrence)
     torch.nn.init.zeros_(next(p for n, p in model.named_parameters() if n.endswith("bias") and "output" in n))
     frames = compose(model, FEATURE, num_frames=20, seed=3)
     assert frames == compose(model, FEATURE, num_frames=20, seed=3)

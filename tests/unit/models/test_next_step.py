@@ -18,10 +18,13 @@ from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError
 from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
 from ostinato.models.next_step import NextStep, transposed
+from ostinato.models.tied_notes import TiedNotes
+from ostinato.models.tied_outputs import TiedIndependentNotes, TiedNoteByNote
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged
 
 OUTPUTS = ("independent", "nade", "autoregressive")
+TIED = ("tied independent", "tied autoregressive")
 ROWS = [[[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], [[0, 0, 0, 1]], [[0, 1, 0, 0], [0, 1, 1, 0]]]
 
 
@@ -33,7 +36,9 @@ def _ragged(rows: list[list[list[int]]]) -> Ragged:
 
 def _model(output: str, num_notes: int = 4, transpose: int = 0, **more: float) -> NextStep:
     torch.manual_seed(0)
-    recipe = {"output": output, "output_size": 6, **more}
+    recipe = {"output": output.split()[-1], "output_size": 6, "reach": 2, **more}
+    if output in TIED:
+        recipe["recurrence"] = "note"
     model = NextStep(ModelRecipe(hidden_size=5, next_step=recipe), num_notes, transpose)
     return model.double().eval()
 
@@ -44,6 +49,8 @@ def _output(name: str, num_notes: int) -> FrameOutput:
         "independent": IndependentNotes(3, num_notes),
         "nade": Nade(3, num_notes, 6),
         "autoregressive": NoteByNote(3, num_notes, 6),
+        "tied independent": TiedIndependentNotes(3, num_notes),
+        "tied autoregressive": TiedNoteByNote(3, num_notes, 6),
     }
     output = outputs[name]
     for parameter in output.parameters():
@@ -51,16 +58,20 @@ def _output(name: str, num_notes: int) -> FrameOutput:
     return output.double().eval()
 
 
+def _hidden(name: str, num_notes: int) -> Tensor:
+    return torch.randn(1, *((num_notes, 3) if name in TIED else (3,)), dtype=torch.float64)
+
+
 def _all_frames(num_notes: int) -> Tensor:
     return torch.tensor(list(itertools.product([0, 1], repeat=num_notes)), dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("name", OUTPUTS + TIED)
 @pytest.mark.parametrize("num_notes", [1, 2, 7])
 def test_the_probabilities_of_all_frames_sum_to_one(name: str, num_notes: int) -> None:
     frames = _all_frames(num_notes)
-    hidden = torch.randn(1, 3, dtype=torch.float64).expand(len(frames), 3)
-    nats = _output(name, num_notes).nats(hidden, frames)
+    hidden = _hidden(name, num_notes)
+    nats = _output(name, num_notes).nats(hidden.expand(len(frames), *hidden.shape[1:]), frames)
     assert nats.shape == (2**num_notes,)
     assert (-nats).exp().sum().item() == pytest.approx(1.0, abs=1e-12)
     assert nats.std().item() > 0.01
@@ -98,19 +109,19 @@ def test_note_by_note_is_its_equations() -> None:
     torch.testing.assert_close(output.nats(hidden, frames), torch.stack(expected))
 
 
-@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("name", OUTPUTS + TIED)
 def test_what_is_drawn_has_its_probability(name: str) -> None:
     output, frames = _output(name, 3), _all_frames(3)
-    hidden = torch.randn(1, 3, dtype=torch.float64)
-    drawn = output.draw(hidden.expand(20_000, 3), torch.Generator().manual_seed(0))
+    hidden = _hidden(name, 3)
+    drawn = output.draw(hidden.expand(20_000, *hidden.shape[1:]), torch.Generator().manual_seed(0))
     counts = torch.bincount((drawn.long() * torch.tensor([4, 2, 1])).sum(1), minlength=8) / 20_000
-    shares = (-output.nats(hidden.expand(8, 3), frames)).exp()
+    shares = (-output.nats(hidden.expand(8, *hidden.shape[1:]), frames)).exp()
     torch.testing.assert_close(counts.double(), shares, atol=0.02, rtol=0.0)
     greedy = output.draw(hidden, temperature=0.0)
     assert torch.equal(greedy, output.draw(hidden, temperature=0.0))
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", OUTPUTS + TIED)
 def test_a_row_has_the_same_nats_alone_and_in_company(output: str) -> None:
     model = _model(output)
     frames = _ragged(ROWS)
@@ -119,7 +130,7 @@ def test_a_row_has_the_same_nats_alone_and_in_company(output: str) -> None:
         torch.testing.assert_close(model.nats(_ragged([row])), nats)
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", OUTPUTS + TIED)
 def test_a_frame_depends_on_those_before_it_only(output: str) -> None:
     model = _model(output)
     base = [[1, 0, 1, 0], [0, 1, 0, 0], [1, 1, 0, 1], [0, 0, 1, 0]]
@@ -132,13 +143,62 @@ def test_a_frame_depends_on_those_before_it_only(output: str) -> None:
     assert nats[0][2] != nats[1][2]
 
 
+def test_a_note_sees_its_neighbourhood_the_intervals_above_it_and_its_place() -> None:
+    recipe = ModelRecipe(hidden_size=5, next_step={"recurrence": "note", "reach": 2})
+    layer = TiedNotes(recipe, num_notes=15, lowest=40)
+    frames = (torch.rand(3, 15, generator=torch.Generator().manual_seed(3)) < 0.4).float()
+    seen = layer.seen(frames)
+    for m, note in itertools.product(range(3), range(15)):
+        sounds = {40 + n for n in range(15) if frames[m, n]}
+        pitch = 40 + note
+        near = [float(pitch + k in sounds) for k in range(-2, 3)]
+        intervals = [float(sum((p - pitch - k) % 12 == 0 for p in sounds)) for k in range(1, 13)]
+        place = [float(pitch % 12 == k) for k in range(12)]
+        assert seen[m, note].tolist() == pytest.approx([*near, *intervals, *place, (pitch - 64) / 32])
+
+
+def test_notes_with_a_state_of_their_own_share_all_weights_but_their_place() -> None:
+    torch.manual_seed(2)
+    recipe = ModelRecipe(hidden_size=5, next_step={"recurrence": "note", "reach": 3})
+    layer = TiedNotes(recipe, num_notes=40, lowest=30).double()
+    layer.place.zero_()  # type: ignore[operator]  # a note is not told which one it is
+    frames = torch.zeros(6, 1, 40, dtype=torch.float64)
+    frames[:, 0, 10:25] = (torch.rand(6, 15, generator=torch.Generator().manual_seed(3)) < 0.4).double()
+    with torch.no_grad():
+        here, there = layer(frames)[0], layer(frames.roll(5, dims=2))[0]
+    torch.testing.assert_close(here[:, :, 5:30], there[:, :, 10:35])
+    assert (here[:, :, 5:30] != here[:, :, 6:31]).any()
+
+
+@pytest.mark.parametrize("output", TIED)
+def test_notes_with_a_state_of_their_own_go_on_from_it(output: str) -> None:
+    model = _model(output)
+    rows = [row[:3] for row in (ROWS[0], [*ROWS[2], ROWS[1][0]])]  # two rows of three frames
+    dense = torch.tensor(rows, dtype=torch.float64).transpose(0, 1)  # (L, N, C)
+    whole, end = model.encoder(dense)
+    first, between = model.encoder(dense[:1], model.encoder.zero_states(2))
+    second, after = model.encoder(dense[1:], between)
+    torch.testing.assert_close(torch.cat([first, second]), whole)
+    for one, other in zip(end, after, strict=True):
+        for part, same in zip(one, other, strict=True):
+            torch.testing.assert_close(part, same)
+            assert part.shape[:2] == (1, 2)
+    ragged = model.encoder(_ragged(rows).with_values(_ragged(rows).values.double()))[0]
+    torch.testing.assert_close(torch.stack(ragged.split_rows(), dim=1), whole)
+
+
+def test_nade_has_no_state_for_each_note() -> None:
+    with pytest.raises(ValueError, match="autoregressive"):
+        ModelRecipe(next_step={"recurrence": "note", "output": "nade"})
+
+
 def test_the_first_frame_is_predicted_from_silence() -> None:
     model = _model("independent")
     first = model(_ragged([[[1, 1, 0, 0]], [[0, 0, 0, 0]]])).values
     torch.testing.assert_close(first[0], first[1], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", OUTPUTS + TIED)
 def test_the_loss_is_the_mean_over_frames_and_reaches_every_weight(output: str) -> None:
     model = _model(output).train()
     frames = _ragged(ROWS)

@@ -16,7 +16,7 @@ from ostinato.errors import RecipeError
 from ostinato.models import build_model
 from ostinato.models.next_step import NextStep
 from ostinato.models.tagger import Tagger
-from ostinato.recipe import Recipe, build_recipe
+from ostinato.recipe import ModelRecipe, Recipe, build_recipe
 from ostinato.training.progress import Observer
 from ostinato.training.streamed_steps import StreamedStepsTask
 from ostinato.training.tasks import make_task
@@ -62,6 +62,14 @@ def _music(folder: Path, bptt: Any, **features: Any) -> Recipe:
     )
 
 
+def _tied_music(folder: Path, bptt: Any) -> Recipe:
+    """Each note with a state of its own, which goes with its row from window to window."""
+    recipe = _music(folder, bptt)
+    return recipe.model_copy(
+        update={"model": ModelRecipe(kind="next_step", hidden_size=6, next_step={"recurrence": "note", "reach": 2})}
+    )
+
+
 def _tags(folder: Path, bptt: Any, epochs: int = 2, **model: Any) -> Recipe:
     return build_recipe(
         {
@@ -85,7 +93,7 @@ def _whole_nats(model: torch.nn.Module, prepared: Prepared) -> float:
         return float(model.nats(model(batch.inputs), batch.sequence_targets)[0])
 
 
-@pytest.mark.parametrize("make", [_music, _tags])
+@pytest.mark.parametrize("make", [_music, _tied_music, _tags])
 @pytest.mark.parametrize("bptt", WINDOWS[:2])
 def test_the_losses_of_an_epoch_are_those_of_whole_rows(make: Any, bptt: Any, tmp_path: Path) -> None:
     prepared = prepare(make(tmp_path, bptt))
@@ -100,7 +108,7 @@ def test_the_losses_of_an_epoch_are_those_of_whole_rows(make: Any, bptt: Any, tm
     assert total == pytest.approx(_whole_nats(model, prepared), rel=1e-5)
 
 
-@pytest.mark.parametrize("make", [_music, _tags])
+@pytest.mark.parametrize("make", [_music, _tied_music, _tags])
 def test_a_window_as_long_as_the_rows_has_their_gradient(make: Any, tmp_path: Path) -> None:
     prepared = prepare(make(tmp_path, {"window": 10_000}))
     torch.manual_seed(0)
