@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ostinato.cli.console import note, print_json, print_text, stdout, table
 
 if TYPE_CHECKING:
+    from ostinato.evaluation.baselines import Baselines
     from ostinato.run import Run
 
 
@@ -29,15 +30,15 @@ def baselines(
     from ostinato.training.progress import ConsoleObserver
 
     opened = load(run)
-    found = opened.baselines(budget, observer=ConsoleObserver()).to_dict()
+    found = opened.baselines(budget, observer=ConsoleObserver())
     if json:
-        print_json(found)
+        print_json(found.to_dict())
     else:
         _print(found)
     _report(opened)
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: Baselines) -> None:
     from ostinato.evaluation.report_baselines import table_of
 
     shown = table_of(found)
@@ -46,10 +47,10 @@ def _print(found: dict[str, Any]) -> None:
         cells = [*row["values"], row["gap"] or "–", row["seconds"], row["size"], row["latency"]]
         made.add_row(row["name"], *cells, style="bold" if row["own"] else None)
     stdout.print(made)
-    for reason in found["passed_over"]:
+    for reason in found.passed_over:
         note(f"not tried: {reason}")
     stdout.print()
-    print_text(found["conclusion"])
+    print_text(found.conclusion)
 
 
 def _report(run: Run) -> None:

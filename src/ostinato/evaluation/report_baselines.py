@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.errors import RunError
-from ostinato.evaluation.baselines import BASELINES_FILE
-from ostinato.evaluation.baselines.conclusion import NAMES, duration, signed, size, written
+from ostinato.evaluation.baselines.conclusion import NAMES, duration, latency, signed, size, written
+from ostinato.evaluation.baselines.found import BASELINES_FILE, Baselines, Entry, Part
+from ostinato.evaluation.baselines.paired import Gap
 from ostinato.evaluation.report_data import Section
 from ostinato.storage.files import read_json
 
@@ -21,6 +22,8 @@ _SHOWN = (
     "log_loss",
     "r2",
     "mae",
+    "mase",
+    "smape",
     "rmse",
     "bits_per_character",
     "bits_per_token",
@@ -57,7 +60,8 @@ def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
     if not path.is_file():
         return None
     try:
-        return {**table_of(found := read_json(path)), "outdated": bool(steps and steps[-1]["step"] != found["steps"])}
+        found = Baselines.from_dict(read_json(path))
+        return {**table_of(found), "outdated": bool(steps and steps[-1]["step"] != found.steps)}
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"`{path}` is damaged: {type(error).__name__}: {error}.",
@@ -65,33 +69,43 @@ def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
         ) from error
 
 
-def table_of(found: dict[str, Any]) -> Section:
+def table_of(found: Baselines) -> Section:
     """Headings and rows of the table, the best method first; and the sentence."""
-    figure, entries = found["figure"], [found["own"], *found["rivals"]]
-    others = [key for key in _SHOWN if key != figure and found["own"]["metrics"].get(key) is not None]
-    columns = [figure, *others[: _MOST_COLUMNS - 1]]
-    sign = 1 if found["lower_is_better"] else -1
-    ranked = sorted(entries, key=lambda entry: sign * entry["metrics"][figure])
+    figure, metrics = found.figure, found.own.metrics
+    columns = [figure, *(key for key in _SHOWN if key != figure and metrics.get(key) is not None)][:_MOST_COLUMNS]
+    parts = [one.part for one in found.rivals if one.part is not None]
+    names = [NAMES.get(key) or _MORE_NAMES.get(key, key) for key in columns]
     return {
-        **{key: found[key] for key in ("conclusion", "passed_over", "num_units", "num_train", "unit", "question")},
-        "columns": [NAMES.get(key) or _MORE_NAMES.get(key, key) for key in columns],
-        "rows": [_row(entry, columns, figure, found) for entry in ranked],
+        **{key: getattr(found, key) for key in ("conclusion", "passed_over", "num_units", "unit", "question")},
+        "columns": [*names, *(f"{names[0]}, {part.num_units:,} {found.unit}" for part in parts)],
+        "rows": [_row(one, columns, parts, found) for one in found.ranked],
+        "parts": [part.num_units for part in parts],
     }
 
 
-def _row(entry: dict[str, Any], columns: list[str], figure: str, found: dict[str, Any]) -> Section:
-    values = [entry["metrics"].get(key) for key in columns]
-    gap = entry["gap"]
-    part = entry["num_rows"] < found["num_train"]
-    limits = None if gap is None else f"{signed(gap['low'], figure)} to {signed(gap['high'], figure)}"
-    learnt = f"learnt from {entry['num_rows']:,} of {found['num_train']:,} rows" if part else ""
+def _row(entry: Entry, columns: list[str], parts: list[Part], found: Baselines) -> Section:
+    whole = {} if entry.part else entry.metrics
+    values = [_cell(whole.get(key), key) for key in columns]
+    values += [_cell(part.figures.get(entry.name), found.figure) for part in parts]
+    partly = entry.num_rows < found.num_train
+    learnt = f"learnt from {entry.num_rows:,} of {found.num_train:,} rows" if partly else ""
     return {
-        "name": entry["name"],
-        "about": "; ".join(text for text in (entry["about"], entry["details"], learnt) if text),
-        "own": gap is None,
-        "values": ["–" if v is None else written(v, key) for v, key in zip(values, columns, strict=True)],
-        "gap": limits,
-        "seconds": duration(entry["seconds"]),
-        "size": size(entry["num_bytes"]),
-        "latency": f"{entry['latency_ms']:.2g} ms" if entry["latency_ms"] < 10 else f"{entry['latency_ms']:,.0f} ms",
+        "name": entry.name,
+        "about": "; ".join(text for text in (entry.about, entry.details, learnt) if text),
+        "own": entry.gap is None,
+        "values": values,
+        "gap": None if entry.gap is None else _limits(entry.gap, found.figure),
+        "seconds": "–" if entry.seconds == 0 else duration(entry.seconds),
+        "size": size(entry.num_bytes),
+        "latency": latency(entry.latency_ms),
     }
+
+
+def _cell(value: Any, figure: str) -> str:
+    return "–" if value is None else written(value, figure)
+
+
+def _limits(gap: Gap, figure: str) -> str:
+    if gap.low is None or gap.high is None:
+        return f"{signed(gap.mean, figure)}, too few to say"
+    return f"{signed(gap.low, figure)} to {signed(gap.high, figure)}"

@@ -13,8 +13,7 @@ from ostinato.data.dataset import Prepared
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_windows import Windows
 from ostinato.data.time import shown
-from ostinato.errors import MissingLibraryError
-from ostinato.evaluation import baselines_series as rivals
+from ostinato.evaluation.baselines import series as rivals
 from ostinato.evaluation.forecasting import backtest, forecast_rows, levels_of
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.report_data import Section
@@ -22,8 +21,6 @@ from ostinato.evaluation.scores_series import SeriesScores
 from ostinato.models.forecaster import Forecaster
 
 Floats = NDArray[np.floating[Any]]
-_SMOOTHED_WINDOWS = 40
-_SMOOTHED_SECONDS = 20.0
 _CHANNELS = 4
 _PAST = 3
 _ROWS = (
@@ -61,7 +58,6 @@ def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device
         ],
         "intervals": _intervals(metrics),
         "horizon": _horizon(scores, naive, recipe.horizon),
-        "smoothing": _smoothing(model, windows, device),
         "examples": _examples(model, windows, feature, scores, device),
         "num_series": len(windows.facts.names),
         "stride": recipe.stride,
@@ -90,26 +86,6 @@ def _horizon(scores: SeriesScores, naive: dict[str, SeriesScores], horizon: int)
 
     lines = [("this model", scores.by_step()[1]), *((name, one.by_step()[1]) for name, one in naive.items())]
     return plots_forecast.error_by_step(lines, "mean absolute error")
-
-
-def _smoothing(model: Forecaster, windows: Windows, device: torch.device) -> Section:
-    """Exponential smoothing on some windows, beside the model and the naive forecast on the very same."""
-    season = windows.facts.seasons[0]
-    rows = np.unique(np.linspace(0, len(windows) - 1, _SMOOTHED_WINDOWS).astype(np.int64))
-    try:
-        done, point = rivals.exponential_smoothing(windows, rows, season, _SMOOTHED_SECONDS)
-    except MissingLibraryError as error:
-        return {"problem": str(error), "rows": []}
-    if not len(done):
-        return {"problem": "no series is long enough for exponential smoothing.", "rows": []}
-    found = []
-    ours, _ = forecast_rows(model.eval(), windows, done, device, ())
-    naive = rivals.naive_forecast(windows, done, season)
-    for name, forecast in (("this model", ours), ("exponential smoothing", point), ("seasonal naive", naive)):
-        scores = SeriesScores()
-        rivals.score_rows(scores, windows, done, forecast)
-        found.append({"name": name, **scores.metrics()})
-    return {"problem": "", "rows": found, "num_windows": len(done), "seconds": _SMOOTHED_SECONDS}
 
 
 def _examples(

@@ -14,11 +14,11 @@ import pytest
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RunError
-from ostinato.evaluation.baselines import measuring
+from ostinato.evaluation.baselines import Baselines, measuring, registry
 from ostinato.evaluation.baselines.conclusion import conclude
 from ostinato.evaluation.baselines.counting import NgramCounts, resampled
+from ostinato.evaluation.baselines.found import Entry
 from ostinato.evaluation.baselines.frames import _before
-from ostinato.evaluation.baselines.measuring import Entry
 from ostinato.evaluation.baselines.nearest import NearestWarped
 from ostinato.evaluation.baselines.paired import Gap, paired_gap
 from ostinato.evaluation.baselines.text import KneserNey
@@ -71,7 +71,7 @@ def _kneser_ney(tokens: list[int]) -> KneserNey:
 def test_kneser_ney_gives_probabilities_that_sum_to_one(context: list[int]) -> None:
     random = np.random.default_rng(1)
     rival = _kneser_ney([1 + int(x) for x in random.integers(0, 4, 400) * random.integers(0, 2, 400)])
-    chances = [np.exp(-rival._nats(np.asarray([*context, word]), rival._kept)[-1]) for word in range(5)]
+    chances = [np.exp(-rival._ngrams.nats(np.asarray([*context, word]))[-1]) for word in range(5)]
     assert sum(chances) == pytest.approx(1.0, abs=1e-12)
     assert min(chances) > 0
 
@@ -79,7 +79,7 @@ def test_kneser_ney_gives_probabilities_that_sum_to_one(context: list[int]) -> N
 def test_kneser_ney_learns_a_pattern_and_prefers_the_order_that_helps() -> None:
     rival = _kneser_ney([1, 2, 3, 4] * 100)
     assert float(rival.answer(np.asarray([1, 2, 3, 4, 1, 2, 3, 4])).mean()) < 0.1
-    assert rival._order >= 2
+    assert len(rival._ngrams.tables) >= 2
     assert float(rival.answer(np.asarray([1, 3, 1, 3])).mean()) > 1.0
 
 
@@ -113,6 +113,7 @@ def test_a_gap_within_noise_is_called_noise_and_a_clear_one_is_not() -> None:
     assert same.verdict == "noise"
     assert paired_gap(first, first - 0.01, lower_is_better=False).verdict == "better"
     assert paired_gap(first, first - 0.01, lower_is_better=True).verdict == "worse"
+    assert paired_gap(first[:4], first[:4] - 0.01, lower_is_better=True).verdict == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -121,16 +122,17 @@ def test_a_gap_within_noise_is_called_noise_and_a_clear_one_is_not() -> None:
         (Gap(-0.02, -0.03, -0.01), "the recurrent model's 87.3 % took 20 min and 5.5 MB: recurrence is not worth it"),
         (Gap(0.02, 0.01, 0.03), "recurrence is better here, for 100 times the training time"),
         (Gap(0.0, -0.01, 0.01), "within noise, so that recurrence is not shown to be worth it"),
+        (Gap(-0.02, None, None), "over 2,000 rows there is too little to say which is better"),
     ],
 )
 def test_the_sentence_says_what_was_found(gap: Gap, says: str) -> None:
     own = Entry("this model", "", {"accuracy": 0.873}, 1200.0, 5_500_000, 1.0, 10)
     rival = Entry("NB-SVM", "", {"accuracy": 0.897}, 12.0, 3_000_000, 1.0, 10, gap=gap)
     weak = Entry("most frequent", "", {"accuracy": 0.5}, 0.0, 16, 1.0, 10, gap=Gap(0.4, 0.3, 0.5))
-    found = conclude("accuracy", False, own, [weak, rival], 2000, "rows")
+    found = conclude(Baselines("accuracy", False, "rows", "one row", 2000, 10, 60.0, own, [weak, rival], [], 5, ""))
     assert says in found
     assert "89.7 % accuracy in 12 s and 3.0 MB" in found
-    assert "paired over 2,000 rows" in found
+    assert "2,000 rows" in found
 
 
 @pytest.mark.parametrize("kind", ["two", "four", "labels", "number", "characters", "words", "documents"])
@@ -174,12 +176,12 @@ def test_without_scikit_learn_its_rivals_are_passed_over(
 
 def test_a_rival_is_a_class_and_a_line(trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch) -> None:
     line = "ostinato.evaluation.baselines.classes:MostFrequent"
-    monkeypatch.setitem(measuring.RIVALS, "classifier", [line])
+    monkeypatch.setitem(registry.RIVALS, "classifier", [line])
     run, prepared = trained("two")
     found = measuring.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
     assert [rival.name for rival in found.rivals] == ["most frequent"]
-    monkeypatch.setitem(measuring.CONTESTS, "classifier", line)
-    monkeypatch.delitem(measuring.CONTESTS, "classifier")
+    monkeypatch.setitem(registry.CONTESTS, "classifier", line)
+    monkeypatch.delitem(registry.CONTESTS, "classifier")
     with pytest.raises(RunError, match="no baselines yet for a classifier"):
         measuring.compare_with_baselines(run.model, prepared, run.device, run.summary, 1.0, lambda _: None)
 

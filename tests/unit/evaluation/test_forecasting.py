@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,13 +18,7 @@ from ostinato.cli.app import app
 from ostinato.data.prepare import prepare
 from ostinato.data.series_windows import Windows
 from ostinato.errors import RunError
-from ostinato.evaluation import report_forecast
-from ostinato.evaluation.baselines_series import (
-    baseline_metrics,
-    exponential_smoothing,
-    naive_forecast,
-    naive_scores,
-)
+from ostinato.evaluation.baselines.series import naive_forecast, naive_scores
 from ostinato.evaluation.scores_series import SeriesScores
 from ostinato.recipe import build_recipe
 from ostinato.training.progress import Observer
@@ -50,12 +42,6 @@ def _mapping(path: Path, **forecast: Any) -> dict[str, Any]:
         "model": {"kind": "forecaster", "cell": "gru", "hidden_size": 8, "forecast": options},
         "training": {"epochs": 3, "batch_size": 8, "learning_rate": 0.02, "num_threads": 1},
     }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def little_time() -> Iterator[None]:
-    with mock.patch.object(report_forecast, "_SMOOTHED_WINDOWS", 2):
-        yield
 
 
 def test_scores_by_hand() -> None:
@@ -87,20 +73,7 @@ def test_naive_forecasts_repeat_the_last_season(tmp_path: Path) -> None:
     found = windows.original(naive_forecast(windows, rows, 4), rows)
     np.testing.assert_allclose(found[1, :, 1], 10 - SEASON[(np.arange(51, 55) + 1) % 4], atol=1e-5)
     assert naive_scores(windows, 4).metrics()["mse"] < 0.01 * naive_scores(windows, 1).metrics()["mse"]
-    assert list(baseline_metrics(windows, (4, 8))) == ["last value", "seasonal naive (4)", "seasonal naive (8)"]
     assert naive_scores(windows, 4).metrics()["mase"] == pytest.approx(1.0, abs=0.6)
-
-
-def test_exponential_smoothing_is_fitted_on_the_past_only(tmp_path: Path) -> None:
-    windows = prepare(build_recipe(_mapping(_table(tmp_path / "t.csv")))).validation
-    assert isinstance(windows, Windows)
-    done, found = exponential_smoothing(windows, np.array([0, 5]), 4)
-    assert done.tolist() == [0, 5]
-    np.testing.assert_allclose(found, naive_forecast(windows, done, 4), atol=0.1)
-    values = windows.sequences.values
-    values[int(windows.origins[0]) :] = 99.0
-    np.testing.assert_allclose(exponential_smoothing(windows, np.array([0]), 4)[1][0], found[0], atol=1e-6)
-    assert len(exponential_smoothing(windows, np.array([0]), 4, max_seconds=-1.0)[0]) == 0
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +94,7 @@ def test_a_run_learns_and_reports(run: ostinato.Run) -> None:
     for text in (
         "seasonal naive (4)",
         "Error by step of the horizon",
-        "exponential smoothing",
+        "Is recurrence worth it here?",
         "pinball loss",
         "<code>a</code>",
     ):

@@ -4,13 +4,8 @@ A category takes part by a line in `CONTESTS` (what is compared, a `Contest`) an
 `Rival`): `module:Class` names, imported when they are needed.
 """
 
-from ostinato.evaluation.baselines.measuring import (
-    BASELINES_FILE,
-    CONTESTS,
-    RIVALS,
-    Baselines,
-    compare_with_baselines,
-    has_contest,
-)
+from ostinato.evaluation.baselines.found import BASELINES_FILE, Baselines
+from ostinato.evaluation.baselines.measuring import compare_with_baselines
+from ostinato.evaluation.baselines.registry import CONTESTS, RIVALS, has_contest
 
 __all__ = ["BASELINES_FILE", "CONTESTS", "RIVALS", "Baselines", "compare_with_baselines", "has_contest"]

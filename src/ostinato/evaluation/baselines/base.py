@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -34,9 +34,11 @@ class Rival(ABC):
     about: ClassVar[str]
     """How it works, in a few words."""
     modules: ClassVar[tuple[str, ...]] = ()
-    """What it needs of scikit-learn: imported before time is taken; without it the rival is passed over."""
+    """What it needs beyond Ostinato: imported before time is taken; without it the rival is passed over."""
     trivial: ClassVar[bool] = False
     """Whether it costs next to nothing, and so is tried whatever the budget."""
+    slow: ClassVar[bool] = False
+    """Whether answering is what costs: then it answers as many validation rows as the budget allows, evenly picked."""
 
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
@@ -140,6 +142,12 @@ class Contest(ABC):
             rows = np.random.default_rng(0).permutation(len(self.train))[:num_rows]
             return self.train.take(np.sort(rows))
         return self.train[-num_rows:]
+
+    def part(self, count: int) -> Contest:
+        """The same on `count` of the validation rows, evenly picked; on all of them where there are no more."""
+        examples = cast("Examples", self.validation)
+        rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64))
+        return type(self)(self.model, replace(self.prepared, validation=examples.take(rows)), self.device)
 
 
 def cut_blocks(num_units: int, most: int = 200) -> list[Offsets]:

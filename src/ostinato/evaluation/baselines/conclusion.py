@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, cast
 
-from ostinato.evaluation.baselines.paired import Gap
-from ostinato.evaluation.metrics import Metrics
+if TYPE_CHECKING:
+    from ostinato.evaluation.baselines.found import Baselines, Entry
+    from ostinato.evaluation.baselines.paired import Gap
 
 NAMES = {
     "accuracy": "accuracy",
@@ -19,53 +19,39 @@ NAMES = {
     "bits_per_character": "bits per character",
     "bits_per_token": "bits per token",
     "nats_per_frame": "nats per frame",
+    "nats_per_token": "nats per token",
+    "mase": "MASE",
+    "smape": "sMAPE",
 }
 """What each figure is called."""
 _SHARES = ("accuracy", "token_error_rate")
 _MANY_TIMES = 3.0
+_NOTHING = "No rival was tried, so that nothing can be said."
 
 
-class Measured(Protocol):
-    """One method, as far as the sentence speaks of it."""
-
-    @property
-    def name(self) -> str:
-        """As the table shows it."""
-
-    @property
-    def metrics(self) -> Metrics:
-        """Single numbers."""
-
-    @property
-    def seconds(self) -> float | None:
-        """Of training."""
-
-    @property
-    def num_bytes(self) -> int:
-        """Of its parameters."""
-
-    @property
-    def gap(self) -> Gap | None:
-        """By how much the run's model is better."""
+def conclude(found: Baselines) -> str:
+    """Of the run's model and the best of its rivals: which is better, by how much, and at what cost."""
+    rivals = [one for one in found.ranked if one.gap is not None]
+    return _sentence(found, rivals[0]) if rivals else _NOTHING
 
 
-def conclude(figure: str, lower: bool, own: Measured, rivals: Sequence[Measured], num_units: int, unit: str) -> str:
-    """Of the run's model and the best of its rivals: which is better by `figure`, by how much, and at what cost."""
-    if not rivals:
-        return "No rival was tried, so that nothing can be said."
-    best = (min if lower else max)(rivals, key=lambda rival: rival.metrics[figure])
-    gap = best.gap
-    if gap is None:
-        return "No rival was compared."
-    name, theirs, ours = (
-        NAMES.get(figure, figure),
-        written(best.metrics[figure], figure),
-        written(own.metrics[figure], figure),
-    )
-    cost = f"{theirs} {name} in {duration(best.seconds)} and {size(best.num_bytes)}"
+def _sentence(found: Baselines, best: Entry) -> str:
+    figure, own = found.figure, found.own
+    name, gap = NAMES.get(figure, figure), cast("Gap", best.gap)
+    figures = {one.name: one.metrics[figure] for one in (own, best)} if best.part is None else best.part.figures
+    theirs, ours = (written(figures[one.name], figure) for one in (best, own))
+    cost = f"{theirs} {name} {_cost(best, found.question)}"
     mine = f"{ours} took {duration(own.seconds)} and {size(own.num_bytes)}"
+    over = (
+        f"{found.num_units:,} {found.unit}"
+        if best.part is None
+        else (f"{best.part.num_units:,} of the {found.num_units:,} {found.unit}")
+    )
+    if gap.low is None or gap.high is None:
+        open_end = f"over {over} there is too little to say which is better"
+        return f"{best.name} reaches {cost}; the recurrent model's {mine}: {open_end}."
     spread = f"at 95 % the recurrent model is better by {signed(gap.low, figure)} to {signed(gap.high, figure)}"
-    proof = f"{spread}, paired over {num_units:,} {unit}"
+    proof = f"{spread}, paired over {over}"
     if gap.verdict == "worse":
         return f"{best.name} reaches {cost}; the recurrent model's {mine}: recurrence is not worth it here ({proof})."
     if gap.verdict == "better":
@@ -78,7 +64,13 @@ def conclude(figure: str, lower: bool, own: Measured, rivals: Sequence[Measured]
     )
 
 
-def _worth(own: Measured, best: Measured) -> str:
+def _cost(rival: Entry, question: str) -> str:
+    if rival.seconds == 0:
+        return f"without training, {latency(rival.latency_ms)} for {question}"
+    return f"in {duration(rival.seconds)} and {size(rival.num_bytes)}"
+
+
+def _worth(own: Entry, best: Entry) -> str:
     if own.seconds and best.seconds and own.seconds > _MANY_TIMES * best.seconds:
         return f"recurrence is better here, for {own.seconds / max(best.seconds, 0.01):,.0f} times the training time"
     return "recurrence is worth it here"
@@ -102,6 +94,13 @@ def duration(seconds: float | None) -> str:
     if seconds < 1:
         return "less than a second"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def latency(milliseconds: float) -> str:
+    """Of one answer."""
+    if milliseconds >= 10_000:
+        return f"{milliseconds / 1000:,.0f} s"
+    return f"{milliseconds:.2g} ms" if milliseconds < 10 else f"{milliseconds:,.0f} ms"
 
 
 def size(num_bytes: int) -> str:

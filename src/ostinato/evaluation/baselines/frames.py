@@ -7,14 +7,18 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
-from ostinato.data.dataset import Examples, Features
+from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.evaluation.baselines.base import Contest, Data, Figures, Rival, Scores, cut_blocks
 from ostinato.evaluation.frames import score
 from ostinato.models import NextStep
 
 _SMOOTHING = 1.0
+_MOST_FRAMES = 50_000
+_MOST_STEPS = 60
+_PRODUCTS_A_SECOND = 1e10
 
 
 class FramesContest(Contest):
@@ -112,6 +116,63 @@ class FrameBefore(Rival):
     def parameters(self) -> list[NDArray[Any]]:
         """Two numbers a note."""
         return [self._chances.astype(np.float32)]
+
+
+class FrameRegression(Rival):
+    """Logistic regression of each note on all notes of the frame before.
+
+    All notes at once, by L-BFGS; the penalty is |W|² / 2 (scikit-learn's C = 1).
+    """
+
+    name = "regression on the frame before"
+    about = "logistic regression of each note on all notes of the frame before"
+
+    @classmethod
+    def seconds(cls, prepared: Prepared) -> float:
+        """By the products of all steps."""
+        count, width = cast("Examples", prepared.train).sequences.values.shape
+        return float(4 * min(count, _MOST_FRAMES) * width**2 * _MOST_STEPS / _PRODUCTS_A_SECOND)
+
+    def fit(self, train: Data, features: Features) -> None:
+        """On at most 50,000 frames, evenly picked."""
+        sequences = cast("Examples", train).sequences
+        count = len(sequences.values)
+        picked = np.unique(np.linspace(0, count - 1, min(count, _MOST_FRAMES)).astype(np.int64))
+        before = torch.from_numpy(_before(sequences)[picked]).float()
+        now = torch.from_numpy(sequences.values[picked] != 0).float()
+        self._share = len(picked), count
+        weights = torch.zeros(now.shape[1] + 1, now.shape[1], requires_grad=True)
+        with torch.no_grad():
+            weights[-1] = torch.logit((now.sum(0) + _SMOOTHING / 2) / (len(now) + _SMOOTHING))
+        solver = torch.optim.LBFGS([weights], max_iter=_MOST_STEPS, line_search_fn="strong_wolfe")
+
+        def cost() -> torch.Tensor:
+            solver.zero_grad()
+            logits = before @ weights[:-1] + weights[-1]
+            nats = functional.binary_cross_entropy_with_logits(logits, now, reduction="sum")
+            total: torch.Tensor = (nats + weights[:-1].square().sum() / 2) / len(now)
+            total.backward()  # type: ignore[no-untyped-call]
+            return total
+
+        solver.step(cost)  # type: ignore[no-untyped-call]
+        self._weights = weights.detach().numpy()
+
+    @property
+    def details(self) -> str:
+        """How many frames, where not all."""
+        learnt, count = self._share
+        return "" if learnt == count else f"learnt from {learnt:,} of {count:,} frames"
+
+    def answer(self, data: Data) -> list[Figures]:
+        """Nats of each frame."""
+        sequences = cast("Examples", data).sequences
+        logits = _before(sequences).astype(np.float64) @ self._weights[:-1] + self._weights[-1]
+        signed = np.where(sequences.values != 0, logits, -logits)
+        return np.split(np.logaddexp(0.0, -signed).sum(axis=1), sequences.offsets[1:-1])
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """A weight for each pair of notes."""
+        return [self._weights]
 
 
 def _before(sequences: Sequences) -> NDArray[np.bool_]:

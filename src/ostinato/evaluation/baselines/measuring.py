@@ -2,111 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.errors import RunError
-from ostinato.evaluation.baselines.base import Contest, Figures, Rival, Stopwatch
+from ostinato.evaluation.baselines.base import Contest, Rival, Scores, Stopwatch
 from ostinato.evaluation.baselines.conclusion import conclude
-from ostinato.evaluation.baselines.paired import Gap, paired_gap
+from ostinato.evaluation.baselines.found import Baselines, Entry, Part
+from ostinato.evaluation.baselines.paired import paired_gap
+from ostinato.evaluation.baselines.registry import contest_of, rivals_of
 from ostinato.evaluation.metrics import Metrics
-from ostinato.storage.files import write_atomically
 
-BASELINES_FILE = "baselines.json"
-_HERE = "ostinato.evaluation.baselines"
 _PILOT_ROWS = 1000
+_PILOT_ANSWERS = 3
+_LEAST_ANSWERS = 10
+"""Fewer answers of a slow rival would say nothing."""
 _LATENCIES = 30
 _LATENCY_S = 1.0
 _IMPORT_S = 1.5
 """What a budget must have left for a rival that needs a library."""
-
-CONTESTS: dict[str, str] = {
-    "classifier": f"{_HERE}.classes:ClassifierContest",
-    "language_model": f"{_HERE}.text:TextContest",
-    "next_step": f"{_HERE}.frames:FramesContest",
-    "seq2seq": f"{_HERE}.pairs:PairsContest",
-    "tagger": f"{_HERE}.tags:TaggerContest",
-}
-"""By `model.kind`: what is compared, and by which figure."""
-
-RIVALS: dict[str, list[str]] = {
-    "classifier": [
-        f"{_HERE}.classes:MostFrequent",
-        f"{_HERE}.linear:SummaryLinear",
-        f"{_HERE}.nearest:NearestNeighbour",
-        f"{_HERE}.linear:NbSvm",
-        f"{_HERE}.linear:TfidfLogistic",
-        f"{_HERE}.nearest:NearestWarped",
-    ],
-    "language_model": [f"{_HERE}.text:Frequencies", f"{_HERE}.text:KneserNey"],
-    "next_step": [f"{_HERE}.frames:NoteFrequencies", f"{_HERE}.frames:FrameBefore"],
-    "seq2seq": [f"{_HERE}.pairs:MostFrequentAnswer", f"{_HERE}.pairs:Copy", f"{_HERE}.pairs:TokenByToken"],
-    "tagger": [f"{_HERE}.tags:MostFrequentTag", f"{_HERE}.tags:TagOfWord", f"{_HERE}.tags:WindowLogistic"],
-}
-"""By `model.kind`: the simple methods, the cheapest first."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One method. seconds: of training, none where not known; num_rows: training rows (or tokens) it learnt from;
-    latency_ms: median of single answers; gap: by how much the run's model is better than this one, none for itself."""
-
-    name: str
-    about: str
-    metrics: Metrics
-    seconds: float | None
-    num_bytes: int
-    latency_ms: float
-    num_rows: int
-    details: str = ""
-    gap: Gap | None = None
-
-
-@dataclass(frozen=True)
-class Baselines:
-    """What a comparison found.
-
-    figure: the metric that decides; num_units: validation `unit`s; num_train: what there was to learn from; budget_s:
-    what rivals were given together; own: the run's model; rivals: the others; passed_over: those not tried, and why;
-    steps: of training, when it was measured; conclusion: in one sentence.
-    """
-
-    figure: str
-    lower_is_better: bool
-    unit: str
-    question: str
-    num_units: int
-    num_train: int
-    budget_s: float
-    own: Entry
-    rivals: list[Entry]
-    passed_over: list[str]
-    steps: int
-    conclusion: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
-
-    def save(self, folder: Path) -> None:
-        """Write `baselines.json` into a run directory."""
-        write_atomically(folder / BASELINES_FILE, json.dumps(self.to_dict(), indent=1, ensure_ascii=False).encode())
-
-
-def has_contest(kind: str) -> bool:
-    """Whether a category has rivals."""
-    return kind in CONTESTS
+_PACKAGES = {"sklearn": "scikit-learn"}
+"""What a library is called where it is installed from, if otherwise than in Python."""
 
 
 def compare_with_baselines(
@@ -120,7 +44,7 @@ def compare_with_baselines(
     """Train the rivals of a run's category on its training data, and score all on its validation data.
 
     Rivals are tried in order while the budget lasts; one that would take longer than what is left learns from as many
-    rows as fit into it, and says so. What costs next to nothing is always tried.
+    rows as fit into it, or answers as many, and says so. What costs next to nothing is always tried.
 
     Args:
         model: the run's.
@@ -133,32 +57,18 @@ def compare_with_baselines(
     Raises:
         RunError: for a category without rivals.
     """
-    kind = prepared.recipe.model.kind
-    if kind not in CONTESTS:
-        raise RunError(f"there are no baselines yet for a {kind.replace('_', ' ')}.")
-    contest: Contest = _load(CONTESTS[kind])(model, prepared, device)
-    own_scores = contest.scores(contest.own())
-    own = Entry(
-        "this model",
-        f"{prepared.recipe.model.cell}, {prepared.recipe.model.num_layers} × {prepared.recipe.model.hidden_size}",
-        _plain(own_scores.metrics),
-        summary.get("seconds"),
-        sum(p.numel() * p.element_size() for p in model.parameters()),
-        _latency(contest, contest.own_one),
-        _size(contest),
-    )
-    watch, rivals, passed_over = Stopwatch(), [], []
-    for reference in RIVALS.get(kind, []):
-        made: type[Rival] = _load(reference)
-        if not made.applies(prepared):
-            continue
+    contest = contest_of(prepared.recipe.model.kind)(model, prepared, device)
+    scores = contest.scores(contest.own())
+    own = _own_entry(contest, scores, summary)
+    trial, watch, passed_over = _Trial(contest, scores, own), Stopwatch(), []
+    for made in rivals_of(prepared):
         reason = _obstacle(made, prepared, budget_s - watch.seconds)
+        if not reason:
+            say(f"baseline: {made.name}")
+            reason = trial.run(made(), budget_s - watch.seconds)
         if reason:
             passed_over.append(f"{made.name}: {reason}")
-            continue
-        say(f"baseline: {made.name}")
-        rivals.append(_try(made(), contest, budget_s - watch.seconds, own_scores.blocks))
-    return Baselines(
+    found = Baselines(
         contest.figure,
         contest.lower_is_better,
         contest.unit,
@@ -167,25 +77,37 @@ def compare_with_baselines(
         _size(contest),
         budget_s,
         own,
-        rivals,
+        trial.entries,
         passed_over,
         int(summary.get("steps", 0)),
-        conclude(contest.figure, contest.lower_is_better, own, rivals, contest.num_units, contest.unit),
+        conclusion="",
     )
+    return replace(found, conclusion=conclude(found))
 
 
-def _load(reference: str) -> Any:
-    module, _, name = reference.partition(":")
-    return getattr(import_module(module), name)
+def _own_entry(contest: Contest, scores: Scores, summary: dict[str, Any]) -> Entry:
+    """The run's model."""
+    recipe = contest.prepared.recipe.model
+    return Entry(
+        "this model",
+        f"{recipe.cell}, {recipe.num_layers} × {recipe.hidden_size}",
+        _plain(scores.metrics),
+        summary.get("seconds"),
+        sum(p.numel() * p.element_size() for p in contest.model.parameters()),
+        _latency(contest, contest.own_one),
+        _size(contest),
+    )
 
 
 def _obstacle(rival: type[Rival], prepared: Prepared, left_s: float) -> str | None:
     """Why a rival is not tried."""
-    if rival.modules and find_spec("sklearn") is None:
-        return "scikit-learn is not installed (pip install 'ostinato[baselines]')"
+    libraries = {module.partition(".")[0] for module in rival.modules}
+    missing = sorted(_PACKAGES.get(name, name) for name in libraries if find_spec(name) is None)
+    if missing:
+        return f"{', '.join(missing)} is not installed (pip install 'ostinato[baselines]')"
     if rival.trivial:
         return None
-    needed = rival.seconds(prepared) + (_IMPORT_S if rival.modules and "sklearn" not in sys.modules else 0.0)
+    needed = rival.seconds(prepared) + (0.0 if libraries <= set(sys.modules) else _IMPORT_S)
     if left_s <= 0:
         return "the budget was spent"
     if needed > left_s:
@@ -193,12 +115,58 @@ def _obstacle(rival: type[Rival], prepared: Prepared, left_s: float) -> str | No
     return None
 
 
-def _try(rival: Rival, contest: Contest, left_s: float, own: Figures) -> Entry:
-    """Fit, answer and measure one rival."""
-    for module in rival.modules:
-        import_module(module)
-    size = _size(contest)
-    share = size
+@dataclass
+class _Trial:
+    """Rivals tried one after the other. own_scores, own: of the run's model; entries, fitted: the rivals so far."""
+
+    contest: Contest
+    own_scores: Scores
+    own: Entry
+    entries: list[Entry] = field(default_factory=list)
+    fitted: list[Rival] = field(default_factory=list)
+
+    def run(self, rival: Rival, left_s: float) -> str | None:
+        """Fit, answer and measure one rival; or why that took too long."""
+        for module in rival.modules:
+            import_module(module)
+        contest, watch = self.contest, Stopwatch()
+        share, seconds = _fit(rival, contest, left_s)
+        smaller = contest
+        if rival.slow:
+            a_unit = _seconds_an_answer(rival, contest, (left_s - seconds) / _LEAST_ANSWERS)
+            count = int((left_s - watch.seconds) / a_unit)
+            if count < min(_LEAST_ANSWERS, contest.num_units):
+                return f"{contest.question} takes {a_unit:.2g} s, too long for {_LEAST_ANSWERS} within the budget"
+            smaller, seconds = contest.part(count), 0.0
+        scores = smaller.scores(rival.answer(smaller.validation))
+        partly = smaller.num_units < contest.num_units
+        own = smaller.scores(smaller.own()) if partly else self.own_scores
+        entry = Entry(
+            rival.name,
+            rival.about,
+            _plain(scores.metrics),
+            seconds,
+            rival.num_bytes,
+            _latency(contest, rival.answer),
+            share,
+            rival.details,
+            paired_gap(own.blocks, scores.blocks, lower_is_better=contest.lower_is_better),
+            self._part(smaller, {self.own.name: own, rival.name: scores}) if partly else None,
+        )
+        self.entries.append(entry)
+        self.fitted.append(rival)
+        return None
+
+    def _part(self, smaller: Contest, known: dict[str, Scores]) -> Part:
+        """The figure of every method on what a slow rival answered."""
+        scores = {one.name: smaller.scores(one.answer(smaller.validation)) for one in self.fitted if not one.slow}
+        figures = {name: float(one.metrics[smaller.figure]) for name, one in (scores | known).items()}
+        return Part(smaller.num_units, figures)
+
+
+def _fit(rival: Rival, contest: Contest, left_s: float) -> tuple[int, float]:
+    """Fit on as many rows as the budget allows; their number, and how many seconds it took."""
+    size = share = _size(contest)
     if not rival.trivial and size > 2 * _PILOT_ROWS and isinstance(contest.train, Examples):
         pilot = Stopwatch()
         rival.fit(contest.some(_PILOT_ROWS), contest.prepared.features)
@@ -206,19 +174,16 @@ def _try(rival: Rival, contest: Contest, left_s: float, own: Figures) -> Entry:
         share = min(size, max(_PILOT_ROWS, int((left_s - pilot.seconds) / max(a_row, 1e-9))))
     watch = Stopwatch()
     rival.fit(contest.train if share >= size else contest.some(share), contest.prepared.features)
-    seconds = watch.seconds
-    scores = contest.scores(rival.answer(contest.validation))
-    return Entry(
-        rival.name,
-        rival.about,
-        _plain(scores.metrics),
-        seconds,
-        rival.num_bytes,
-        _latency(contest, rival.answer),
-        share,
-        rival.details,
-        paired_gap(own, scores.blocks, lower_is_better=contest.lower_is_better),
-    )
+    return share, watch.seconds
+
+
+def _seconds_an_answer(rival: Rival, contest: Contest, most_s: float) -> float:
+    """Of a slow rival: the mean of a few; of the first alone, if it took longer than it may."""
+    watch, answered = Stopwatch(), 0
+    while answered < _PILOT_ANSWERS and (not answered or watch.seconds / answered <= most_s):
+        rival.answer(contest.one(answered * contest.num_units // _PILOT_ANSWERS))
+        answered += 1
+    return max(watch.seconds / answered, 1e-9)
 
 
 def _latency(contest: Contest, answer: Callable[[Any], Any]) -> float:

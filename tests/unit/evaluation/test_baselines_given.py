@@ -1,0 +1,112 @@
+"""Rivals of models that write for a value, and of models of music: proper distributions that learn what is there."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.places import Places
+from ostinato.data.prepare import prepare
+from ostinato.data.sequences import Sequences
+from ostinato.data.vocabulary import END_ID
+from ostinato.evaluation.baselines import compare_with_baselines
+from ostinato.evaluation.baselines.frames import FrameBefore, FrameRegression, NoteFrequencies
+from ostinato.evaluation.baselines.given import GivenContest, NgramsOfEach, _by_row, _closed, _RowNgrams
+from ostinato.evaluation.conditional import evaluate
+from ostinato.models import build_model
+from ostinato.recipe import build_recipe
+
+CPU = torch.device("cpu")
+
+
+def _rows(*rows: list[int]) -> Sequences:
+    values = np.asarray([x for row in rows for x in row], dtype=np.int32)
+    return Sequences.from_lengths(values, np.asarray([len(row) for row in rows]))
+
+
+def test_rows_are_closed_and_padded() -> None:
+    tokens, own = _closed(_rows([3, 4], [], [5]), pad=9, num_pads=2)
+    assert tokens.tolist() == [9, 9, 3, 4, END_ID, 9, 9, END_ID, 9, 9, 5, END_ID]
+    assert tokens[own].tolist() == [3, 4, END_ID, END_ID, 5, END_ID]
+    assert _by_row(np.arange(6.0), _rows([3, 4], [], [5])).tolist() == [3.0, 3.0, 9.0]
+
+
+@pytest.mark.parametrize("context", [[], [3], [4, 5], [3, 3, 3]])
+def test_what_may_follow_in_a_row_sums_to_one(context: list[int]) -> None:
+    random = np.random.default_rng(0)
+    targets = _rows(*([int(x) for x in random.integers(3, 6, n)] for n in random.integers(0, 6, 50)))
+    for ngrams in _RowNgrams.count(targets, 6, (2, 4)).values():
+        rows = [[*context, token] for token in range(6) if token != END_ID]
+        nats = [ngrams.nats(_rows(row))[len(context)] for row in rows] + [ngrams.nats(_rows(context))[-1]]
+        assert np.exp(-np.asarray(nats)).sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_row_does_not_look_into_the_one_before() -> None:
+    ngrams = _RowNgrams.count(_rows([3, 4], [4, 3], [3, 3, 4]), 6, (3,))[3]
+    alone = ngrams.nats(_rows([4, 3]))
+    np.testing.assert_allclose(ngrams.nats(_rows([3, 3], [4, 3]))[-3:], alone)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Texts of a's for the value `low`, of b's for `high`, and a few letters that both share."""
+    random = np.random.default_rng(0)
+    values = ["low", "high"] * 60
+    texts = ["".join(random.choice(list("ab"[v == "high"] * 8 + "xy"), 2 + i % 5)) for i, v in enumerate(values)]
+    path = tmp_path_factory.mktemp("given") / "rows.parquet"
+    pl.DataFrame({"x": values, "y": texts}).write_parquet(path)
+    data = {"train": str(path), "input": "x", "target": "y", "validation": 0.3}
+    features = {"input": {"kind": "category"}, "target": {"kind": "text", "unit": "characters"}}
+    model = {"kind": "conditional", "hidden_size": 4, "embedding_dim": 4}
+    recipe = {"data": data, "features": features, "model": model, "training": {"num_threads": 1}}
+    return prepare(build_recipe(recipe))
+
+
+def test_the_value_helps_n_grams_that_know_it(prepared: Prepared) -> None:
+    model = build_model(prepared.recipe.model, prepared.features).eval()
+    found = compare_with_baselines(model, prepared, CPU, {"seconds": 1.0}, 60.0, lambda _: None)
+    nats = {one.name: one.metrics["nats_per_token"] for one in found.rivals}
+    assert nats["n-grams of each value"] < nats["n-grams, whatever is given"] < nats["frequencies alone"]
+    assert found.unit == "rows"
+    contest = GivenContest(model, prepared, CPU)
+    metrics = evaluate(model, contest.validation, prepared.features, CPU)
+    assert found.own.metrics["nats_per_token"] == pytest.approx(metrics["loss"], rel=1e-6)
+    assert "2 values" in found.rivals[2].details
+
+
+def test_a_value_never_seen_gets_what_all_together_say(prepared: Prepared) -> None:
+    rival = NgramsOfEach()
+    rival.fit(prepared.train, prepared.features)
+    one = GivenContest(torch.nn.Identity(), prepared, CPU).one(0)
+    rival._each = {}
+    np.testing.assert_allclose(rival.answer(one), super(NgramsOfEach, rival).answer(one))
+
+
+def test_values_that_are_all_different_have_no_n_grams_of_their_own(prepared: Prepared) -> None:
+    assert NgramsOfEach.applies(prepared)
+    train = prepared.train
+    assert isinstance(train, Examples)
+    numbers = Sequences.from_lengths(np.arange(len(train)), np.ones(len(train), dtype=np.int64))
+    other = Examples(numbers, train.targets, train.places, train.rows)
+    assert not NgramsOfEach.applies(Prepared(**{**vars(prepared), "train": other}))
+
+
+def test_notes_that_follow_others_are_learnt_from_the_frame_before(prepared: Prepared) -> None:
+    random = np.random.default_rng(0)
+    frames = np.zeros((400, 4), dtype=np.uint8)
+    frames[np.arange(400), np.arange(400) % 3] = 1  # 0, 1, 2, 0, … , which no note can tell from its own past
+    frames[:, 3] = random.random(400) < 0.3
+    rows = Sequences.from_lengths(frames, np.asarray([100, 150, 150]))
+    examples = Examples(rows, None, Places(), np.arange(3))
+    nats = {}
+    for rival in (NoteFrequencies(), FrameBefore(), FrameRegression()):
+        rival.fit(examples, prepared.features)
+        answers = rival.answer(examples)
+        assert [len(part) for part in answers] == [100, 150, 150]
+        nats[rival.name] = float(np.concatenate(answers).mean())
+    chance = -0.3 * np.log(0.3) - 0.7 * np.log(0.7)
+    assert nats["regression on the frame before"] == pytest.approx(chance, abs=0.15)
+    assert nats["regression on the frame before"] < nats["the frame before"] - 0.3
