@@ -106,15 +106,12 @@ def _plan(
     mapping = apply_overrides(mapping, settings_pairs(settings))
     if group or leave_one_out:
         mapping = apply_overrides(mapping, [f"data.group={json.dumps(group or leave_one_out)}"])
-    mapping = apply_overrides(mapping, ["data.fold=null"])
-    built = build_recipe(mapping)
+    built = build_recipe(apply_overrides(mapping, [f"data.fold=[1, {num_folds}]"]))
     if built.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
     if "name" not in mapping:
-        built = build_recipe({**mapping, "name": name_of(built.data.train)})
-    settled = inferred(apply_fold(built, 1, max(num_folds, 2)))
-    if settled.model.kind == "language_model":
-        raise RecipeError("a language model reads one text: it has no rows to hold out.")
+        built = built.model_copy(update={"name": name_of(built.data.train)})
+    inferred(built)
     return built, _values_of(built, leave_one_out, observer) if leave_one_out else {}
 
 

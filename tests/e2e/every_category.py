@@ -66,7 +66,7 @@ def _music(folder: Path) -> dict[str, Any]:
     return {
         "data": {"train": f"{folder}/rolls.npz#train", "validation": f"{folder}/rolls.npz#valid"},
         "features": {"input": {"kind": "notes"}},
-        "model": {"kind": "next_step", "next_step": {"output": "autoregressive", "output_size": 5}, **SMALL},
+        "model": {"kind": "next_step", "next_step": {"output": "autoregressive", "output_size": 5}, "hidden_size": 6},
         "training": {"batch_size": 3, "bptt": 5},
     }
 
@@ -80,7 +80,12 @@ def _forecaster(folder: Path) -> dict[str, Any]:
     forecast = {"time": "date", "lookback": 24, "horizon": 4, "split": [100, 40, 20], "strategy": "direct"}
     return {
         "data": {"train": str(folder / "series.csv")},
-        "model": {"kind": "forecaster", "cell": "gru", "forecast": {**forecast, "channel_independent": True}, **SMALL},
+        "model": {
+            "kind": "forecaster",
+            "cell": "gru",
+            "forecast": {**forecast, "channel_independent": True},
+            "hidden_size": 6,
+        },
     }
 
 

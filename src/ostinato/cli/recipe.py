@@ -60,7 +60,7 @@ def init(
     from ostinato.data.prepare import inferred
 
     recipe = inferred(build_recipe(mapping))
-    text = _commented(recipe, 0, recipe.model.kind)
+    text = _commented(recipe, recipe)
     if out is None:
         print_text(text, end="")
         return
@@ -71,18 +71,18 @@ def init(
     note(f"wrote {out}; train with: ostinato train --recipe {out}")
 
 
-def _commented(component: BaseModel, depth: int, kind: str, section: str = "") -> str:
-    """YAML of a component, each key that means something to the category followed by its description."""
-    from ostinato.data.infer import means_something
+def _commented(component: BaseModel, recipe: Recipe, path: str = "") -> str:
+    """YAML of a component of a recipe, each key that means something to it followed by its description."""
+    from ostinato.data.meaning import means_something
 
     lines: list[str] = []
-    indent = "  " * depth
+    indent = "  " * path.count(".")
     for name, field in type(component).model_fields.items():
         value = getattr(component, name)
-        if not means_something(section, name, kind):
+        if not means_something(f"{path}{name}", recipe):
             continue
         if isinstance(value, BaseModel):
-            inner = _commented(value, depth + 1, kind, name)
+            inner = _commented(value, recipe, f"{path}{name}.")
             lines.append(f"{indent}{name}:\n{inner}".rstrip("\n") if inner.strip() else f"{indent}{name}: {{}}")
             continue
         if isinstance(value, dict):

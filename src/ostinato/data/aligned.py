@@ -12,7 +12,6 @@ from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe, TextRecipe
 from ostinato.recipe.kinds import TagsRecipe
-from ostinato.recipe.model import CharactersRecipe
 
 Problems = dict[int, tuple[str, str]]
 """By the number of a row in its block: what is wrong, and the column to show."""
@@ -73,8 +72,6 @@ def check_tagger(recipe: Recipe) -> None:
     if tagger.delay and (model.bidirectional or tagger.output == "ctc"):
         why = "a bidirectional network reads what follows anyway" if model.bidirectional else "ctc aligns by itself"
         raise RecipeError(f"`model.tagger.delay` has no meaning here: {why}. Received: {tagger.delay}.")
-    if tagger.output != "ctc" and tagger.beam_size != 1:
-        raise RecipeError(f"`model.tagger.beam_size` has no meaning without output: ctc. Received: {tagger.beam_size}.")
     if isinstance(target, TagsRecipe) and target.ignore and tagger.output == "ctc":
         raise RecipeError(f"`features.target.ignore` has no meaning with output: ctc. Received: {target.ignore}.")
     if recipe.training.label_smoothing and (tagger.output != "softmax" or target.kind == "series"):
@@ -85,13 +82,3 @@ def check_tagger(recipe: Recipe) -> None:
     words = (features.input.kind, getattr(features.input, "unit", None))
     if model.unknown_words and words not in (("tokens", None), ("text", "words")):
         raise RecipeError(f"`model.unknown_words` needs words as input. Received: {model.unknown_words}.")
-
-
-def check_characters(recipe: Recipe) -> None:
-    """Raise `RecipeError` for options of what reads characters where nothing does."""
-    columns = (recipe.features.input, *recipe.features.extra.values())
-    if recipe.model.characters != CharactersRecipe() and not any(getattr(one, "characters", False) for one in columns):
-        raise RecipeError(
-            "`model.characters` has no meaning where no feature reads the characters of words.",
-            hint="set features.input.kind=tokens and features.input.characters=true",
-        )

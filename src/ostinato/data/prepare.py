@@ -16,6 +16,7 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Draft, Feature, FeatureBuilder, TrainingPart, make_builder
 from ostinato.data.infer import infer_recipe
+from ostinato.data.meaning import refuse_meaningless
 from ostinato.data.places import Places
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
@@ -353,4 +354,6 @@ def _with_target_kind(recipe: Recipe, reading: Reading, notes: list[str], say: S
     notes.append(f"target: {kind} ({reason})")
     say(notes[-1])
     target = features.target.model_copy(update={"kind": kind})
-    return recipe.model_copy(update={"features": features.model_copy(update={"target": target})})
+    recipe = recipe.model_copy(update={"features": features.model_copy(update={"target": target})})
+    refuse_meaningless(recipe)
+    return recipe

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ostinato.data.arrays import Array
 from ostinato.data.catalog import resolve_path
 from ostinato.data.dataset import Features, Prepared
+from ostinato.data.infer import check_windows
+from ostinato.data.meaning import refuse_meaningless
 from ostinato.data.rejects import BadRows
 from ostinato.data.series_clean import fill_missing, make_regular
 from ostinato.data.series_columns import settle_columns
@@ -20,8 +22,9 @@ from ostinato.data.series_table import RawSeries, RawTable
 from ostinato.data.series_windows import Windows, borders, cut_windows, first_origin, least_context
 from ostinato.data.sources import Source, open_source
 from ostinato.errors import DataError, RecipeError, RunError
-from ostinato.recipe import Recipe, build_recipe
+from ostinato.recipe import Recipe, TextRecipe, build_recipe
 from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.recipe.kinds import SeriesRecipe
 
 Say = Callable[[str], None]
 Masks = list[NDArray[np.bool_]]
@@ -128,19 +131,24 @@ def _settled(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
             f"`data.target` has no meaning for a forecaster: it predicts its own channels. Received: {data.target}.",
             hint="--set model.forecast.channels=[COLUMN]",
         )
-    for key in ("group", "where", "validation_where", "test_where", "fold"):
-        if getattr(data, key) is not None:
-            raise RecipeError(f"`data.{key}` has no meaning for a forecaster. Received: {getattr(data, key)!r}.")
-    if data.input is not None and not forecast.channels:
+    if data.input is not None and forecast.channels not in ((), (data.input,)):
+        raise RecipeError(
+            f"`data.input` and `model.forecast.channels` both say what is forecast: give one. "
+            f"Received: {data.input} and {', '.join(forecast.channels)}."
+        )
+    if data.input is not None:
         forecast = forecast.model_copy(update={"channels": (data.input,)})
-    forecast = settle_columns(forecast, source, notes)
     mapping = recipe.model_dump()
-    mapping["model"]["forecast"] = forecast.model_dump()
+    mapping["model"]["forecast"] = settle_columns(forecast, source, notes).model_dump()
     mapping["data"] |= {"format": source.format}
     mapping["features"]["input"] = {"kind": "series"}
     if recipe.training.bptt is None:
         mapping["training"]["bptt"] = "full"
-    return build_recipe(mapping)
+    settled = build_recipe(mapping)
+    unsaid = {"input": TextRecipe()} if recipe.features.input == SeriesRecipe() else {}
+    refuse_meaningless(settled.model_copy(update={"features": recipe.features.model_copy(update=unsaid)}))
+    check_windows(settled)
+    return settled
 
 
 def _clean(source: Source, forecast: ForecastRecipe, *, to_forecast: bool = False) -> tuple[RawTable, Masks]:

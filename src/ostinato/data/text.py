@@ -48,9 +48,9 @@ _DEFAULT_SUBWORDS = 8_000
 def resolve_text(recipe: TextRecipe, unit: str) -> TextRecipe:
     """`recipe` with nothing left to infer: the unit, and the unit's defaults for what was not said."""
     unit = recipe.unit or unit
-    said = recipe.model_dump(exclude_none=True)
-    sizes = {"max_size": _DEFAULT_SUBWORDS} if unit == "subwords" else {}
-    return TextRecipe.model_validate({"unit": unit, **_UNIT_DEFAULTS[unit], **sizes, **said})
+    usual = {**_UNIT_DEFAULTS[unit], **({"max_size": _DEFAULT_SUBWORDS} if unit == "subwords" else {})}
+    unsaid = {key: value for key, value in usual.items() if getattr(recipe, key) is None}
+    return recipe.model_copy(update={"unit": unit, **unsaid})
 
 
 @dataclass(frozen=True)

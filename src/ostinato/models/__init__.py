@@ -62,10 +62,6 @@ def _language_model(recipe: ModelRecipe, features: Features) -> nn.Module:
 
 def _seq2seq(recipe: ModelRecipe, features: Features) -> nn.Module:
     target = ids_target(features, recipe)
-    if features.extra:
-        raise RecipeError(
-            f"`data.extra` has no meaning for a seq2seq: it reads one column. Received: {', '.join(features.extra)}."
-        )
     counts = torch.from_numpy(target.counts)
     return Seq2Seq(recipe, input_layer(features.input, recipe), target.vocab_size, counts)
 

@@ -124,8 +124,6 @@ def build_next_step(recipe: ModelRecipe, features: Features) -> NextStep:
     feature = features.input
     if not isinstance(feature, NotesFeature):
         raise RecipeError(f"`model.kind: next_step` predicts frames of notes. Received: an input of {feature.kind}.")
-    if features.extra:
-        raise RecipeError(f"`data.extra` has no meaning for next_step. Received: {', '.join(features.extra)}.")
     return NextStep(recipe, feature.value_shape[0], feature.recipe.transpose, feature.recipe.lowest)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def no_bool(value: object) -> object:
@@ -21,7 +22,21 @@ NonNegative = Annotated[float, BeforeValidator(no_bool), Field(ge=0.0)]
 Positive = Annotated[float, BeforeValidator(no_bool), Field(gt=0.0)]
 
 
+Needs = Mapping[str, tuple[str, Callable[[Any], object]]]
+
+
 class Component(BaseModel):
-    """What every part of a recipe shares: frozen, and an unknown key is an error."""
+    """What every part of a recipe shares: frozen, an unknown key is an error, and so is one that nothing would read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+    needs: ClassVar[Needs] = {}
+    """Keys that mean something only beside others: what they need in words, and whether it is there."""
+
+    @model_validator(mode="after")
+    def _check_needs(self) -> Self:
+        for key, (what, there) in self.needs.items():
+            value = getattr(self, key)
+            if value != type(self).model_fields[key].get_default(call_default_factory=True) and not there(self):
+                raise ValueError(f"`{key}` has no meaning without {what}. Received: {value!r}.")
+        return self

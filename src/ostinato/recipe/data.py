@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ostinato.recipe.base import Component, Count, PositiveInt
+from ostinato.recipe.base import Component, Count, Needs, PositiveInt
 
 Format = Literal[
     "auto",
@@ -35,6 +35,17 @@ Format = Literal[
 class DataRecipe(Component):
     """Where rows come from, which columns matter, and what happens to rows that can't be read."""
 
+    needs: ClassVar[Needs] = {
+        **dict.fromkeys(
+            ("group", "stratify", "split_seed"),
+            (
+                "a `validation` that is a share of the rows",
+                lambda data: data.fold or isinstance(data.validation, float),
+            ),
+        ),
+        "validation_where": ("a `validation` that is a file", lambda data: isinstance(data.validation, str)),
+        "test_where": ("`test`", lambda data: data.test is not None),
+    }
     train: str | None = Field(
         None, description="a file, a folder (one subfolder a class), or catalogue name, `imdb:train`"
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from ostinato.errors import RecipeError
-from ostinato.recipe.base import Component, PositiveInt
+from ostinato.recipe.base import Component, Needs, PositiveInt
 from ostinato.recipe.kinds import (
     AudioRecipe,
     CategoryRecipe,
@@ -22,10 +22,22 @@ from ostinato.recipe.kinds import (
     VideoRecipe,
 )
 
+_ALL_KEPT = ("keep", "keep", "in_place")
+
 
 class TextRecipe(Component):
     """How text becomes a sequence of integers. `None` means: the default of the unit, written out when resolved."""
 
+    needs: ClassVar[Needs] = {
+        "truncate": ("`max_length`", lambda text: text.max_length is not None),
+        "contractions": (
+            "`unit: words`, or something that is removed",
+            lambda text: (
+                text.unit in (None, "words")
+                or (text.punctuation, text.digits, text.emoticons) not in ((None, "keep", "in_place"), _ALL_KEPT)
+            ),
+        ),
+    }
     kind: Literal["text"] = "text"
     unit: Literal["words", "characters", "subwords"] | None = None
     markup: Literal["remove", "keep"] | None = Field(None, description="tags and entities; words: remove, else keep")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.recipe.base import Component, NonNegative, PositiveInt
+from ostinato.recipe.base import Component, Needs, NonNegative, PositiveInt
 
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
 Calendar = Literal["minute", "hour", "weekday", "day", "month", "yearday"]
@@ -16,6 +16,15 @@ POINT_OUTPUTS = ("mse", "mae", "huber")
 class ForecastRecipe(Component):
     """The future of time series (`model.kind: forecaster`): data, windows, network, output."""
 
+    needs: ClassVar[Needs] = {
+        "segment": ("`strategy: segment`", lambda forecast: forecast.strategy == "segment"),
+        "quantiles": ("`output`: quantiles, or a distribution", lambda forecast: forecast.output not in POINT_OUTPUTS),
+        "num_samples": (
+            "`strategy: autoregressive` and an `output` that is a distribution",
+            lambda forecast: forecast.strategy == "autoregressive" and forecast.output not in POINT_OUTPUTS,
+        ),
+        "time_decay": (f"`output`: {', '.join(POINT_OUTPUTS)}", lambda forecast: forecast.output in POINT_OUTPUTS),
+    }
     layout: Literal["auto", "table", "rows"] = Field(
         "auto", description="table: a row a time step; rows: a row a series, its values side by side; auto: table"
     )
@@ -114,10 +123,6 @@ class ForecastRecipe(Component):
             raise ValueError(
                 "`model.forecast.time_delta` takes steps of any length: no gap is filled. "
                 f"Received: on_gap: {self.on_gap}."
-            )
-        if self.time_decay and self.output not in POINT_OUTPUTS:
-            raise ValueError(
-                f"`model.forecast.time_decay` goes with output: {', '.join(POINT_OUTPUTS)}. Received: {self.output}."
             )
         return self._check_columns()
 

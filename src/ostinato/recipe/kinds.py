@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.recipe.base import Component, Count, NonNegative, Positive, PositiveInt
+from ostinato.recipe.base import Component, Count, Needs, NonNegative, Positive, PositiveInt
 
 
 class TokensRecipe(Component):
     """Lists of words that somebody has split (CoNLL): each word an integer."""
 
+    needs: ClassVar[Needs] = {"max_word_length": ("`characters: true`", lambda tokens: tokens.characters)}
     kind: Literal["tokens"] = "tokens"
     case: Literal["fold", "keep"] = Field(
         "fold", description="fold: `The` and `the` are one word (characters see both)"
@@ -59,6 +60,13 @@ class SeriesRecipe(Component):
 class AudioRecipe(Component):
     """Sound files: frames of log-mel energies, cepstra, or raw samples."""
 
+    needs: ClassVar[Needs] = {
+        **dict.fromkeys(
+            ("num_mels", "mel_scale", "lowest_hz", "highest_hz"),
+            ("`representation: log_mel` or `mfcc`", lambda audio: audio.representation != "raw"),
+        ),
+        "num_cepstra": ("`representation: mfcc`", lambda audio: audio.representation == "mfcc"),
+    }
     kind: Literal["audio"] = "audio"
     representation: Literal["log_mel", "mfcc", "raw"] = "log_mel"
     sample_rate: PositiveInt = Field(16_000, description="Hz; sounds of another rate are resampled, and that is said")
@@ -144,6 +152,10 @@ class NotesRecipe(Component):
 class DnaRecipe(Component):
     """Nucleotides: overlapping k-mers."""
 
+    needs: ClassVar[Needs] = dict.fromkeys(
+        ("reverse_complement", "positions"),
+        ("`encoding: shares` or `one_hot`", lambda dna: dna.encoding != "ids"),
+    )
     kind: Literal["dna"] = "dna"
     k: Annotated[PositiveInt, Field(le=8)] = Field(1, description="letters of a step; above 4 only as ids")
     encoding: Literal["shares", "one_hot", "ids"] = Field(
@@ -162,10 +174,6 @@ class DnaRecipe(Component):
     def _check(self) -> DnaRecipe:
         if self.encoding != "ids" and self.k > 4:
             raise ValueError(f"`k` must be at most 4 unless `encoding` is ids. Received: {self.k}.")
-        if self.encoding == "ids" and self.reverse_complement:
-            raise ValueError("`reverse_complement` has no meaning where `encoding` is ids. Received: true.")
-        if self.encoding == "ids" and self.positions:
-            raise ValueError(f"`positions` has no meaning where `encoding` is ids. Received: {self.positions}.")
         if self.positions == 1:
             raise ValueError("`positions` must be 0, or at least 2. Received: 1.")
         return self
@@ -174,6 +182,7 @@ class DnaRecipe(Component):
 class ProteinRecipe(Component):
     """Amino acids."""
 
+    needs: ClassVar[Needs] = {"scales": ("`encoding: shares`", lambda protein: protein.encoding == "shares")}
     kind: Literal["protein"] = "protein"
     encoding: Literal["ids", "shares"] = Field(
         "ids", description="ids: an embedding of 20 and X; shares: 20 numbers, B is half D, half N"
@@ -181,12 +190,6 @@ class ProteinRecipe(Component):
     scales: bool = Field(
         False, description="shares: hydropathy, volume, charge, preference for helix and strand beside them"
     )
-
-    @model_validator(mode="after")
-    def _check(self) -> ProteinRecipe:
-        if self.scales and self.encoding == "ids":
-            raise ValueError("`scales` has no meaning where `encoding` is ids. Received: true.")
-        return self
 
 
 class CategoryRecipe(Component):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -161,7 +162,8 @@ def _explain(path: str, items: list[dict[str, Any]]) -> tuple[str, str | None]:
         return f"a key of a recipe must be a text. Received: {received!r}.", None
     if kind == "value_error":
         text = str(items[0]["ctx"]["error"])
-        return (text if text.startswith("`") else f"`{path}` {text}"), None
+        own = re.sub(r"^`(\w+)`", rf"`{path}.\1`", text)  # a component knows its keys, not where it stands
+        return (own if own.startswith("`") else f"`{path}` {text}"), None
     members = [item for item in items if _member(item["loc"][-1])] or items[:1]
     expected = " or ".join(dict.fromkeys(_expected(item) for item in members))
     return f"`{path}` must be {expected}. Received: {received!r}.", None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ostinato.recipe.base import Component, Count, NonNegative, Positive, PositiveInt, Probability, no_bool
+from ostinato.recipe.base import Component, Count, Needs, NonNegative, Positive, PositiveInt, Probability, no_bool
 from ostinato.recipe.forecast import ForecastRecipe
 
 Pooling = Literal["last", "mean", "max", "attention"]
@@ -16,6 +16,7 @@ Kind = Literal["auto", "classifier", "language_model", "tagger", "seq2seq", "con
 class TaggerRecipe(Component):
     """An output for each step (`model.kind: tagger`)."""
 
+    needs: ClassVar[Needs] = {"beam_size": ("`output: ctc`", lambda tagger: tagger.output == "ctc")}
     output: Literal["softmax", "crf", "ctc"] = Field(
         "softmax", description="crf: a score of the whole sequence of tags; ctc: labels shorter than the input"
     )
@@ -35,6 +36,18 @@ class CharactersRecipe(Component):
 class DecoderRecipe(Component):
     """What writes a sequence (`model.kind: seq2seq, conditional`). Its cell is `model.cell`."""
 
+    needs: ClassVar[Needs] = {
+        "score": ("`attention: luong`", lambda decoder: decoder.attention == "luong"),
+        "attention_size": (
+            "`attention: bahdanau`, or `score: concat`",
+            lambda decoder: (
+                (decoder.attention == "luong" and decoder.score == "concat") or decoder.attention == "bahdanau"
+            ),
+        ),
+        "input_feeding": ("`attention: bahdanau` or `luong`", lambda decoder: decoder.attention != "none"),
+        "scheduled_sampling_steps": ("`scheduled_sampling`", lambda decoder: decoder.scheduled_sampling),
+        "length_penalty": ("`beam_size` above 1", lambda decoder: decoder.beam_size > 1),
+    }
     attention: Literal["none", "bahdanau", "luong"] = Field(
         "luong", description="seq2seq: what it reads of the source at each step; bahdanau: additive"
     )
@@ -62,24 +75,17 @@ class DecoderRecipe(Component):
     )
     max_new_tokens: PositiveInt = Field(100, description="longest sequence written")
 
-    @model_validator(mode="after")
-    def _check(self) -> DecoderRecipe:
-        additive = self.attention == "bahdanau" or (self.attention == "luong" and self.score == "concat")
-        needs = {
-            "score": ("attention: luong", self.attention == "luong"),
-            "attention_size": ("attention: bahdanau, or score: concat", additive),
-            "input_feeding": ("attention: bahdanau or luong", self.attention != "none"),
-        }
-        for key, (what, there) in needs.items():
-            value = getattr(self, key)
-            if not there and value != type(self).model_fields[key].default:
-                raise ValueError(f"`model.decoder.{key}` has no meaning without {what}. Received: {value!r}.")
-        return self
-
 
 class NextStepRecipe(Component):
     """The distribution of the next frame (`model.kind: next_step`)."""
 
+    needs: ClassVar[Needs] = {
+        **dict.fromkeys(
+            ("output_size", "output_dropout"),
+            ("`output: nade` or `autoregressive`", lambda next_step: next_step.output != "independent"),
+        ),
+        "reach": ("`recurrence: note`", lambda next_step: next_step.recurrence == "note"),
+    }
     recurrence: Literal["frame", "note"] = Field(
         "frame",
         description="frame: one state, which reads whole frames; note: each note has a state and sees what sounds "
@@ -131,6 +137,7 @@ class FramesRecipe(Component):
 class ModelRecipe(Component):
     """The network: embedding, recurrent stack, head."""
 
+    needs: ClassVar[Needs] = dict.fromkeys(("ngram_buckets", "ngram_dropout"), ("`ngrams`", lambda model: model.ngrams))
     kind: Kind = "auto"
     cell: str = Field(
         "lstm",

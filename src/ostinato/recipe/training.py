@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from ostinato.recipe.base import Component, Count, NonNegative, Positive, PositiveInt, Probability, no_bool
+from ostinato.recipe.base import Component, Count, Needs, NonNegative, Positive, PositiveInt, Probability, no_bool
 
 LOWER_IS_BETTER = ("loss", "token_error_rate", "sequence_error_rate", "mse", "mae", "smape", "mase", "rmse")
 Monitor = Literal[
@@ -29,6 +29,7 @@ Monitor = Literal[
 class BpttRecipe(Component):
     """Backpropagation through time, whole or truncated: a forward pass every k1 steps, gradients reaching back k2."""
 
+    needs: ClassVar[Needs] = {"max_bias": ("`truncation: adaptive`", lambda bptt: bptt.truncation == "adaptive")}
     window: PositiveInt | None = Field(None, description="k1, steps between updates; none: the whole sequence")
     backprop: PositiveInt | None = Field(
         None, description="k2, steps that gradients reach back, >= k1; none: k1; random: on average; adaptive: at most"
@@ -91,6 +92,14 @@ def _bptt_written(value: BpttRecipe | None) -> object:
 class TrainingRecipe(Component):
     """The optimisation. A budget is a number of epochs, of minutes, or both (whichever ends first)."""
 
+    needs: ClassVar[Needs] = {
+        "max_norm": ("`clip`: norm, value or group", lambda training: training.clip not in ("adaptive", "none")),
+        **dict.fromkeys(
+            ("clip_quantile", "clip_history"),
+            ("`clip: adaptive`", lambda training: training.clip == "adaptive"),
+        ),
+        "rollback_factor": ("`on_divergence: rollback`", lambda training: training.on_divergence == "rollback"),
+    }
     epochs: PositiveInt = 10
     max_minutes: Positive | None = Field(
         None, description="stop after this long; the schedule anneals over whichever budget is nearer its end"

@@ -128,7 +128,7 @@ def test_the_feature_is_fitted_saved_and_read_back(tmp_path: Path) -> None:
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(RecipeError, match=r"`num_cepstra` must be at most num_mels \(5\)"):
+    with pytest.raises(RecipeError, match=r"`features.input.num_cepstra` must be at most num_mels \(5\)"):
         build_recipe({"features": {"input": {"kind": "audio", "representation": "mfcc", "num_mels": 5}}})
     with pytest.raises(RecipeError, match="must be in order, up to half of sample_rate"):
         build_recipe({"features": {"input": {"kind": "audio", "highest_hz": 9000}}})

@@ -123,11 +123,14 @@ def test_features_are_saved_with_the_run(options: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "dna", "k": 5}, "`k` must be at most 4 unless `encoding` is ids"),
-        ({"kind": "dna", "encoding": "ids", "reverse_complement": True}, "`reverse_complement` has no meaning"),
-        ({"kind": "dna", "encoding": "ids", "positions": 4}, "`positions` has no meaning"),
-        ({"kind": "dna", "positions": 1}, "`positions` must be 0, or at least 2"),
-        ({"kind": "protein", "scales": True}, "`scales` has no meaning"),
+        ({"kind": "dna", "k": 5}, "`features.input.k` must be at most 4 unless `encoding` is ids"),
+        (
+            {"kind": "dna", "encoding": "ids", "reverse_complement": True},
+            "`features.input.reverse_complement` has no meaning without `encoding: shares`",
+        ),
+        ({"kind": "dna", "encoding": "ids", "positions": 4}, "`features.input.positions` has no meaning"),
+        ({"kind": "dna", "positions": 1}, "`features.input.positions` must be 0, or at least 2"),
+        ({"kind": "protein", "scales": True}, "`features.input.scales` has no meaning"),
     ],
 )
 def test_options_that_contradict_each_other(options: dict[str, object], message: str) -> None:

@@ -176,7 +176,7 @@ def test_what_is_wrong_with_a_cell_is_said(cell: str, reason: str, tmp_path: Pat
 
 
 def test_the_range_must_be_one() -> None:
-    with pytest.raises(RecipeError, match=r"`highest` must be at least `lowest` \(60\)\. Received: 50"):
+    with pytest.raises(RecipeError, match=r"`features.input.highest` must be at least `lowest` \(60\)\. Received: 50"):
         build_recipe({"features": {"input": {"kind": "notes", "lowest": 60, "highest": 50}}})
 
 

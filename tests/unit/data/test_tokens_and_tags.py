@@ -224,7 +224,7 @@ def test_ctc_needs_a_step_a_label_and_one_between_equal_ones() -> None:
     [
         ({"tagger": {"delay": 2}, "bidirectional": True}, {}, {}, "delay` has no meaning here: a bidirectional"),
         ({"tagger": {"delay": 2, "output": "ctc"}}, {}, {}, "delay` has no meaning here: ctc"),
-        ({"tagger": {"beam_size": 2}}, {}, {}, "beam_size` has no meaning without"),
+        ({"tagger": {"beam_size": 2}}, {}, {}, "`model.tagger.beam_size` has no meaning without `output: ctc`"),
         ({"tagger": {"output": "crf"}}, {}, {"label_smoothing": 0.1}, "label_smoothing` has no meaning with crf"),
         ({"tagger": {"output": "crf"}}, {"target": {"kind": "notes"}}, {}, "must be tags for .* Received: notes"),
         ({}, {"input": {"unit": "subwords"}}, {}, "must be words or characters"),
@@ -247,5 +247,7 @@ def test_what_a_tagger_has_no_use_for_is_refused(
 
 def test_options_of_characters_without_characters_are_refused(tmp_path: Path) -> None:
     _files(tmp_path, "a O\nb B-X\n", "a O\n")
-    with pytest.raises(RecipeError, match=r"`model\.characters` has no meaning"):
+    with pytest.raises(
+        RecipeError, match=r"`model\.characters\.hidden_size` has no meaning without a column whose words"
+    ):
         prepare(build_recipe(_recipe(tmp_path, model={"characters": {"hidden_size": 3}})))

@@ -200,7 +200,8 @@ def _train(frame: pl.DataFrame, path: Path, **recipe: Any) -> Any:
 def test_series_have_neighbours_and_statistics(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = [(np.sin(np.arange(12 + i % 3) * (1 + i % 2)) + random.normal(0, 0.05, 12 + i % 3)).tolist() for i in range(60)]
-    found = _train(pl.DataFrame({"x": x, "y": ["slow" if i % 2 == 0 else "fast" for i in range(60)]}), tmp_path)
+    y = ["slow" if i % 2 == 0 else "fast" for i in range(60)]
+    found = _train(pl.DataFrame({"x": x, "y": y}), tmp_path, model={"embedding_dim": 64})  # nothing is embedded
     accuracy = {rival.name: rival.metrics["accuracy"] for rival in found.rivals}
     assert accuracy["1-nearest neighbour, Euclidean"] > 0.9
     assert accuracy["1-nearest neighbour, warped (DTW)"] > 0.9

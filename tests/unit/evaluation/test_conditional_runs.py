@@ -172,7 +172,7 @@ def test_generate_draws_for_what_is_given(names: Run, cli: Cli) -> None:
         ({"model.decoder.bridge": "sum"}, "`model.decoder.bridge` has no meaning for a conditional"),
         ({"model.decoder.attention": "bahdanau"}, "`model.decoder.attention` has no meaning for a conditional"),
         ({"features.input": {"unit": "words"}}, "must be one of category, numbers, image. Received: 'text'"),
-        ({"model.frames.kernel": 5}, "`model.frames` has no meaning where no column holds pictures"),
+        ({"model.frames.kernel": 5}, "`model.frames.kernel` has no meaning without a column of pictures"),
         ({"model.kind": "seq2seq", "model.decoder.condition": "state"}, "no meaning for a seq2seq"),
     ],
 )

@@ -36,7 +36,9 @@ def _table(path: Path, count: int = 80) -> Path:
 
 
 def _mapping(path: Path, **forecast: Any) -> dict[str, Any]:
-    options = {"lookback": 8, "horizon": 4, "split": [48, 16, 16], "segment": 4, "seasonality": [4], **forecast}
+    options = {"lookback": 8, "horizon": 4, "split": [48, 16, 16], "seasonality": [4], **forecast}
+    if options.get("strategy") == "segment":
+        options["segment"] = 4
     return {
         "data": {"train": str(path)},
         "model": {"kind": "forecaster", "cell": "gru", "hidden_size": 8, "forecast": options},

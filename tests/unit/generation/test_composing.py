@@ -29,9 +29,8 @@ FEATURE = NotesFeature(NotesRecipe(lowest=60, highest=67))
 
 def _model(output: str = "independent", recurrence: str = "frame") -> NextStep:
     torch.manual_seed(0)
-    return NextStep(
-        ModelRecipe(hidden_size=6, next_step={"output": output, "output_size": 4, "recurrence": recurrence}), 8
-    )
+    size = {} if output == "independent" else {"output_size": 4}
+    return NextStep(ModelRecipe(hidden_size=6, next_step={"output": output, "recurrence": recurrence, **size}), 8)
 
 
 @pytest.mark.parametrize("recurrence", ["frame", "note"])

@@ -22,7 +22,8 @@ C, H, L = 3, 8, 12
 
 def _model(layout: StepLayout | None = None, cell: str = "gru", **options: Any) -> Forecaster:
     torch.manual_seed(0)
-    forecast = ForecastRecipe(lookback=L, horizon=H, segment=4, **options)
+    segments = {"segment": 4} if options.get("strategy") == "segment" else {}
+    forecast = ForecastRecipe(lookback=L, horizon=H, **segments, **options)
     recipe = ModelRecipe(kind="forecaster", cell=cell, hidden_size=6, forecast=forecast)
     return Forecaster(recipe, layout or StepLayout(C, False, 0, 0)).double().eval()
 

@@ -36,9 +36,10 @@ def _ragged(rows: list[list[list[int]]]) -> Ragged:
 
 def _model(output: str, num_notes: int = 4, transpose: int = 0, **more: float) -> NextStep:
     torch.manual_seed(0)
-    recipe = {"output": output.split()[-1], "output_size": 6, "reach": 2, **more}
+    kind = output.split()[-1]
+    recipe = {"output": kind, **({} if kind == "independent" else {"output_size": 6}), **more}
     if output in TIED:
-        recipe["recurrence"] = "note"
+        recipe |= {"recurrence": "note", "reach": 2}
     model = NextStep(ModelRecipe(hidden_size=5, next_step=recipe), num_notes, transpose)
     return model.double().eval()
 

@@ -142,12 +142,11 @@ def test_the_source_may_be_vectors() -> None:
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [
-        ({"attention": "bahdanau", "score": "dot"}, "`model.decoder.score` has no meaning without attention: luong"),
-        ({"attention_size": 9}, "`model.decoder.attention_size` has no meaning without attention: bahdanau, or score"),
-        (
-            {"attention": "none", "input_feeding": True},
-            "`model.decoder.input_feeding` has no meaning without attention",
-        ),
+        ({"attention": "bahdanau", "score": "dot"}, "`score` has no meaning without `attention: luong`"),
+        ({"attention_size": 9}, "`attention_size` has no meaning without `attention: bahdanau`, or `score"),
+        ({"attention": "none", "input_feeding": True}, "`input_feeding` has no meaning without `attention"),
+        ({"scheduled_sampling_steps": 9}, "`scheduled_sampling_steps` has no meaning without `scheduled_sampling`"),
+        ({"beam_size": 1, "length_penalty": 1.0}, "`length_penalty` has no meaning without `beam_size` above 1"),
     ],
 )
 def test_options_that_would_be_ignored(decoder: dict[str, Any], message: str) -> None:

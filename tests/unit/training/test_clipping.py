@@ -104,7 +104,9 @@ def test_parameters_without_a_gradient_are_passed_over() -> None:
 
 @pytest.mark.parametrize("clip", ["norm", "value", "group", "adaptive", "none"])
 def test_every_step_of_a_run_tells_what_was_clipped(clip: str, polarity: Path, tmp_path: Path) -> None:
-    training: dict[str, Any] = {"epochs": 1, "clip": clip, "max_norm": 0.05, "num_threads": 1}
+    training: dict[str, Any] = {"epochs": 1, "clip": clip, "num_threads": 1}
+    if clip not in ("adaptive", "none"):
+        training["max_norm"] = 0.05
     recipe = build_recipe(
         {
             "data": {"train": str(polarity), "input": "text", "target": "label"},

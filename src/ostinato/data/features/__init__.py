@@ -40,6 +40,7 @@ __all__ = [
     "TextFeatureBuilder",
     "TokensFeature",
     "TrainingPart",
+    "form_of",
     "load_feature",
     "make_builder",
 ]
@@ -58,6 +59,17 @@ FITTED: dict[str, type[FittedFeature]] = {
     "video": VideoFeature,
 }
 """Every kind but text, by name."""
+
+
+def form_of(recipe: Component) -> str:
+    """What a value of a column read so is (`Feature.form`), told before anything is fitted."""
+    encoding = getattr(recipe, "encoding", None)
+    if encoding is not None:
+        return "ids" if encoding == "ids" else "vectors"
+    if getattr(recipe, "characters", False):
+        return "words"
+    kind = str(getattr(recipe, "kind", "text"))
+    return FITTED[kind].form if kind in FITTED else "ids"
 
 
 def make_builder(recipe: Component) -> FeatureBuilder:

@@ -1,0 +1,200 @@
+"""Which option of a recipe means something to which category and data: for errors, `recipe init` and `recipe options`.
+
+What an option needs of its own component (`clip_quantile` of `clip`) stands beside it, in `Component.needs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from ostinato.data.features import FITTED, form_of
+from ostinato.errors import RecipeError
+from ostinato.recipe import Component, Recipe
+
+WRITERS = ("seq2seq", "conditional")
+ROWS = ("classifier", "tagger", *WRITERS, "next_step")
+"""Categories whose rows are independent of each other."""
+TARGETED = ("classifier", "tagger", *WRITERS)
+"""Categories that predict a column."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """When an option means something. words: what it needs, or, of `categories`, nothing more to say."""
+
+    words: str
+    holds: Callable[[Recipe], bool]
+    categories: tuple[str, ...] = ()
+
+
+def named(category: str) -> str:
+    """A category as a text has it."""
+    return category.replace("_", " ")
+
+
+def _only(*categories: str) -> Condition:
+    words = ", ".join(named(one) for one in categories)
+    return Condition(words, lambda recipe: recipe.model.kind in ("auto", *categories), categories)
+
+
+def _all_but(*categories: str) -> Condition:
+    known = (*ROWS, "language_model", "forecaster")
+    return _only(*(kind for kind in known if kind not in categories))
+
+
+def _columns(recipe: Recipe) -> tuple[Component, ...]:
+    """All that is read, the target not among it."""
+    return (recipe.features.input, *recipe.features.extra.values())
+
+
+def _embeds(recipe: Recipe) -> bool:
+    if recipe.model.kind in ("forecaster", "next_step"):
+        return False
+    return recipe.model.kind in WRITERS or any(form_of(one) in ("ids", "words") for one in _columns(recipe))
+
+
+def _adds_noise(recipe: Recipe) -> bool:
+    read_otherwise = recipe.model.kind in ("forecaster", "next_step")
+    return not read_otherwise and any(form_of(one) == "vectors" for one in _columns(recipe))
+
+
+def _reads_sequences(recipe: Recipe) -> bool:
+    return recipe.model.kind != "conditional" or _reads_sequences_beside(recipe)
+
+
+def _reads_sequences_beside(recipe: Recipe) -> bool:
+    kinds = [getattr(one, "kind", "") for one in recipe.features.extra.values()]
+    return any(kind not in FITTED or FITTED[kind].ragged for kind in kinds)
+
+
+_RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
+    (_only("classifier"), ("model.ngrams", "model.ngram_buckets", "model.ngram_dropout")),
+    (_only("classifier"), ("training.adversarial", "data.stratify")),
+    (_only("classifier", "conditional"), ("model.pooling",)),
+    (_only("classifier", "tagger"), ("model.head_size",)),
+    (_only("tagger"), ("model.tagger", "model.unknown_words", "model.feedback")),
+    (_only(*WRITERS), ("model.decoder",)),
+    (_only("seq2seq"), tuple(f"model.decoder.{key}" for key in ("attention", "score", "attention_size"))),
+    (_only("seq2seq"), ("model.decoder.input_feeding", "model.decoder.bridge")),
+    (_only("conditional"), ("model.decoder.condition",)),
+    (_only("language_model", *WRITERS), ("model.tie_embeddings",)),
+    (_only("next_step"), ("model.next_step", "features.input.transpose")),
+    (_only("forecaster"), ("model.forecast",)),
+    (_only(*TARGETED), ("training.label_smoothing", "features.target")),
+    (_only("classifier", "tagger", "conditional"), ("data.extra", "features.extra")),
+    (_only(*ROWS), ("data.session", "data.time", "data.group", "data.fold", "data.split_seed")),
+    (_all_but("forecaster"), ("features.input", "data.names", "data.max_characters", "data.distinct")),
+    (_all_but("forecaster"), ("data.where", "data.validation_where", "data.test_where")),
+    (_all_but("language_model"), ("features.input.max_length", "features.input.truncate")),
+    (
+        Condition("a column read as words, characters, names or other ids", _embeds),
+        (
+            *(f"model.{key}" for key in ("embedding", "embedding_dim", "embedding_std", "embedding_dropout")),
+            "model.normalize_embeddings",
+        ),
+    ),
+    (
+        Condition("a column that is read as numbers: series, audio, shares of letters", _adds_noise),
+        ("model.input_noise", "model.input_scale"),
+    ),
+    (
+        Condition(
+            "a column of pictures or video", lambda recipe: any(form_of(one) == "pictures" for one in _columns(recipe))
+        ),
+        ("model.frames",),
+    ),
+    (
+        Condition(
+            "a column whose words are read by their characters (features.input.kind: tokens, characters: true)",
+            lambda recipe: any(form_of(one) == "words" for one in _columns(recipe)),
+        ),
+        ("model.characters",),
+    ),
+    (Condition("a further column that is a sequence", _reads_sequences), ("model.pooling",)),
+    (
+        Condition(
+            "a sequence that is read: a conditional model is given one value a row",
+            _reads_sequences,
+        ),
+        ("model.bidirectional",),
+    ),
+    (Condition("a text as input", lambda recipe: recipe.features.input.kind == "text"), ("model.ngrams",)),
+    (
+        Condition("an input whose vectors are learnt", lambda recipe: form_of(recipe.features.input) == "ids"),
+        ("training.adversarial",),
+    ),
+    (
+        Condition("classes or labels to predict", lambda recipe: recipe.features.target.kind != "number"),
+        ("training.label_smoothing",),
+    ),
+    (
+        Condition(
+            "a target of labels", lambda recipe: getattr(recipe.features.target, "kind", "") in ("auto", "labels")
+        ),
+        ("features.target.separator",),
+    ),
+    (Condition("`data.test`", lambda recipe: recipe.data.test is not None), ("model.forecast.test_continues",)),
+    (
+        Condition("a column of time stamps", lambda recipe: recipe.model.forecast.time is not None),
+        ("model.forecast.sort", "model.forecast.on_gap"),
+    ),
+    (
+        Condition(
+            "`model.forecast.split: null`, which leaves the validation part to it",
+            lambda recipe: (
+                recipe.model.kind != "forecaster"
+                or recipe.model.forecast.split is None
+                or isinstance(recipe.data.validation, str)
+            ),
+        ),
+        ("data.validation",),
+    ),
+)
+"""A condition, and the options, or groups of them, that need it."""
+
+
+def conditions_of(path: str) -> list[Condition]:
+    """What an option needs, `model.decoder.bridge` for example."""
+    return [condition for condition, keys in _RULES if any(path == key or path.startswith(f"{key}.") for key in keys)]
+
+
+def means_something(path: str, recipe: Recipe) -> bool:
+    """Whether an option, or a group of them, has a meaning in a recipe, as far as it is settled."""
+    return all(condition.holds(recipe) for condition in conditions_of(path))
+
+
+def refuse_meaningless(recipe: Recipe) -> None:
+    """Raise `RecipeError` for the first option that was changed and that nothing would read."""
+    for path, value in _changed(recipe):
+        for condition in conditions_of(path):
+            if condition.holds(recipe):
+                continue
+            if condition.categories:
+                raise RecipeError(
+                    f"`{path}` has no meaning for a {named(recipe.model.kind)}. Received: {_shown(value)}.",
+                    hint=f"only a {' or '.join(named(one) for one in condition.categories)} uses it",
+                )
+            raise RecipeError(f"`{path}` has no meaning without {condition.words}. Received: {_shown(value)}.")
+
+
+def _changed(component: BaseModel, path: str = "") -> Iterator[tuple[str, object]]:
+    """Every option that is not as it is when nothing is said, by its path."""
+    for name, field in type(component).model_fields.items():
+        value, here = getattr(component, name), f"{path}{name}"
+        if isinstance(value, BaseModel):
+            if isinstance(field.default, BaseModel) and type(field.default) is not type(value):
+                yield f"{here}.kind", getattr(value, "kind", None)
+            yield from _changed(value, f"{here}.")
+        elif isinstance(value, dict):
+            for key, one in value.items():
+                yield f"{here}.{key}", one
+                yield from _changed(one, f"{here}.{key}.")
+        elif value != field.get_default(call_default_factory=True):
+            yield here, value
+
+
+def _shown(value: object) -> str:
+    return f"kind {value.kind}" if isinstance(value, Component) and hasattr(value, "kind") else repr(value)

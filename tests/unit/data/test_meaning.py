@@ -1,0 +1,207 @@
+"""Every option that was changed is read by something, or refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from ostinato.data.meaning import _RULES, means_something, refuse_meaningless
+from ostinato.data.prepare import inferred
+from ostinato.errors import RecipeError
+from ostinato.recipe import Component, Recipe, apply_overrides, build_recipe
+
+POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
+OF_KIND: dict[str, dict[str, Any]] = {
+    "classifier": {"data.target": "y"},
+    "language_model": {},
+    "tagger": {"data.target": "y", "features.target.kind": "tags"},
+    "seq2seq": {"data.target": "y", "features.target.kind": "text"},
+    "conditional": {"data.target": "y", "features.target.kind": "text", "features.input.kind": "category"},
+    "next_step": {"features.input.kind": "notes"},
+    "forecaster": {},
+}
+
+
+def _recipe(kind: str, **options: Any) -> Recipe:
+    given = {"model.kind": kind, **OF_KIND[kind], **options}
+    return build_recipe(apply_overrides({}, [f"{key}={json.dumps(value)}" for key, value in given.items()]))
+
+
+def _series() -> dict[str, Any]:
+    return {"features.input.kind": "series"}
+
+
+@pytest.mark.parametrize("kind", OF_KIND)
+def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
+    refuse_meaningless(_recipe(kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("forecaster", {"data.extra": ["a"]}, r"`data\.extra` has no meaning for a forecaster. Received: \('a',\)"),
+        ("forecaster", {"data.distinct": True}, r"`data\.distinct` has no meaning for a forecaster"),
+        ("forecaster", {"data.session": "a", "data.time": "t"}, r"`data\.session` has no meaning for a forecaster"),
+        ("forecaster", {"data.where": "a = 1"}, r"`data\.where` has no meaning for a forecaster"),
+        ("forecaster", {"features.input.unit": "words"}, r"`features\.input\.unit` has no meaning for a forecaster"),
+        ("forecaster", {"features.input.kind": "audio"}, r"`features\.input\.kind` has no meaning for a forecaster"),
+        ("forecaster", {"model.embedding_dim": 8}, r"`model\.embedding_dim` has no meaning without a column read as"),
+        ("forecaster", {"model.input_noise": 0.1}, r"`model\.input_noise` has no meaning without a column"),
+        ("forecaster", {"model.forecast.sort": True}, r"`model\.forecast\.sort` has no meaning without a column of ti"),
+        ("forecaster", {"model.forecast.test_continues": True}, "has no meaning without `data.test`"),
+        (
+            "forecaster",
+            {"data.validation": 0.2, "model.forecast.split": "last"},
+            r"`data\.validation` has no meaning without `model\.forecast\.split: null`",
+        ),
+        ("seq2seq", {"model.decoder.condition": "state"}, r"`model\.decoder\.condition` has no meaning for a seq2seq"),
+        ("seq2seq", {"data.extra": ["a"]}, r"`data\.extra` has no meaning for a seq2seq"),
+        ("conditional", {"model.decoder.attention": "none"}, "attention` has no meaning for a conditional"),
+        ("conditional", {"model.decoder.score": "dot"}, r"`model\.decoder\.score` has no meaning for a conditional"),
+        ("conditional", {"model.bidirectional": True}, r"`model\.bidirectional` has no meaning without a sequence"),
+        ("conditional", {"model.pooling": ["max"]}, r"`model\.pooling` has no meaning without a further column"),
+        ("language_model", {"data.extra": ["a"]}, r"`data\.extra` has no meaning for a language model"),
+        ("language_model", {"data.stratify": True}, r"`data\.stratify` has no meaning for a language model"),
+        ("language_model", {"data.fold": [1, 3]}, r"`data\.fold` has no meaning for a language model"),
+        ("language_model", {"features.target.kind": "text"}, r"`features\.target\.kind` has no meaning for a language"),
+        ("next_step", {"model.embedding_std": 1.0}, r"`model\.embedding_std` has no meaning without a column read as"),
+        ("next_step", {"model.input_scale": 0.1}, r"`model\.input_scale` has no meaning without a column that is read"),
+        ("tagger", {"data.stratify": True}, r"`data\.stratify` has no meaning for a tagger"),
+        ("tagger", {"model.tie_embeddings": True}, r"`model\.tie_embeddings` has no meaning for a tagger"),
+        ("classifier", _series() | {"model.ngrams": 2}, r"`model\.ngrams` has no meaning without a text as input"),
+        ("classifier", _series() | {"training.adversarial": 1.0}, "has no meaning without an input whose vectors"),
+        (
+            "classifier",
+            {"features.target.kind": "number", "training.label_smoothing": 0.1},
+            r"`training\.label_smoothing` has no meaning without classes or labels",
+        ),
+        ("classifier", {"features.target.kind": "class", "features.target.separator": ";"}, "a target of labels"),
+    ],
+)
+def test_what_nothing_would_read_is_refused(kind: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        refuse_meaningless(_recipe(kind, **options))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("classifier", _series() | {"model.input_noise": 0.1, "model.head_size": 3}),
+        ("classifier", {"features.input": {"kind": "protein", "encoding": "shares"}, "model.input_noise": 0.1}),
+        ("classifier", _series() | {"features.extra": {"a": {"kind": "category"}}, "model.embedding_dim": 3}),
+        ("conditional", {"features.extra": {"a": {"kind": "text"}}, "model.bidirectional": True}),
+        ("conditional", {"model.decoder.condition": "state", "model.embedding_dim": 3}),
+        ("seq2seq", {"features.input.kind": "series", "model.embedding_dim": 3}),
+        ("forecaster", {"model.forecast.time": "t", "model.forecast.sort": True, "data.validation": 0.2}),
+        ("classifier", {"features.target.kind": "auto", "features.target.separator": ";"}),
+    ],
+)
+def test_what_something_reads_is_let_through(kind: str, options: dict[str, Any]) -> None:
+    refuse_meaningless(_recipe(kind, **options))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"training.clip_quantile": 0.5}, r"`training\.clip_quantile` has no meaning without `clip: adaptive`"),
+        ({"training.clip": "none", "training.max_norm": 5}, r"`training\.max_norm` has no meaning without `clip`"),
+        ({"training.rollback_factor": 0.1}, r"`training\.rollback_factor` has no meaning without `on_divergence"),
+        ({"training.bptt": {"window": 5, "max_bias": 0.2}}, r"`training\.bptt\.max_bias` has no meaning without"),
+        ({"model.ngram_buckets": 99}, r"`model\.ngram_buckets` has no meaning without `ngrams`"),
+        ({"model.next_step.output_size": 9}, r"`model\.next_step\.output_size` has no meaning without `output: nade"),
+        ({"model.forecast.segment": 9}, r"`model\.forecast\.segment` has no meaning without `strategy: segment`"),
+        ({"model.forecast.quantiles": [0.5]}, r"`model\.forecast\.quantiles` has no meaning without `output`"),
+        ({"model.forecast.num_samples": 9}, r"`model\.forecast\.num_samples` has no meaning without `strategy: auto"),
+        ({"features.input.truncate": "head"}, r"`features\.input\.truncate` has no meaning without `max_length`"),
+        (
+            {"features.input": {"unit": "characters", "contractions": "keep"}},
+            r"`features\.input\.contractions` has no meaning without `unit: words`",
+        ),
+        (
+            {"features.extra": {"a": {"kind": "tokens", "max_word_length": 9}}},
+            r"`features\.extra\.a\.max_word_length` has no meaning without `characters: true`",
+        ),
+        (
+            {"features.input": {"kind": "audio", "representation": "raw", "num_mels": 9}},
+            r"`features\.input\.num_mels` has no meaning without `representation: log_mel` or `mfcc`",
+        ),
+        ({"data.test_where": "a = 1"}, r"`data\.test_where` has no meaning without `test`"),
+        ({"data.validation_where": "a = 1"}, r"`data\.validation_where` has no meaning without a `validation` that"),
+        ({"data.validation": "v.csv", "data.split_seed": 2}, r"`data\.split_seed` has no meaning without a `valida"),
+    ],
+)
+def test_what_needs_another_option_is_refused_without_it(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        build_recipe(apply_overrides({}, [f"{key}={json.dumps(value)}" for key, value in options.items()]))
+
+
+def test_a_target_found_to_be_numbers_is_checked_again(tmp_path: Path) -> None:
+    from ostinato.data.prepare import prepare
+
+    path = tmp_path / "x.csv"
+    path.write_text("text,y\n" + "".join(f"some words {i},{i / 7}\n" for i in range(40)))
+    data = {"train": str(path), "input": "text", "target": "y"}
+    with pytest.raises(RecipeError, match=r"`training\.label_smoothing` has no meaning without classes or labels"):
+        prepare(build_recipe({"data": data, "training": {"label_smoothing": 0.1}}))
+
+
+def test_lists_of_numbers_without_a_target_are_no_forecaster(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"x": [1, 2, 3]}\n' * 5)
+    with pytest.raises(RecipeError, match="`x` is read as series, so there must be a column to predict") as caught:
+        inferred(build_recipe({"data": {"train": str(path), "input": "x"}}))
+    assert "--set model.kind=forecaster" in str(caught.value.hint)
+
+
+def test_input_and_channels_of_a_forecaster_must_agree(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "1,2\n" * 50)
+    options = {"kind": "forecaster", "forecast": {"channels": ["b"]}}
+    with pytest.raises(RecipeError, match=r"give one. Received: a and b"):
+        inferred(build_recipe({"data": {"train": str(path), "input": "a"}, "model": options}))
+    settled = inferred(build_recipe({"data": {"train": str(path), "input": "a"}, "model": {"kind": "forecaster"}}))
+    assert inferred(settled).model.forecast.channels == ("a",)  # a resolved recipe says both
+
+
+def test_a_forecaster_reads_no_windows_of_windows(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("a\n" + "1\n" * 50)
+    mapping = {"data": {"train": str(path)}, "model": {"kind": "forecaster"}, "training": {"bptt": 5}}
+    with pytest.raises(RecipeError, match=r"`model.kind` needs whole rows, but `training.bptt` reads windows of 5"):
+        inferred(build_recipe(mapping))
+
+
+def test_every_rule_is_about_an_option_there_is() -> None:
+    known = set(_paths(Recipe()))
+    kinds = {"features.input.transpose", "features.extra"}
+    assert {key for _, keys in _RULES for key in keys} <= known | kinds
+
+
+def test_every_need_is_about_an_option_there_is() -> None:
+    for component in _subclasses(Component):
+        assert set(component.needs) <= set(component.model_fields), component
+
+
+def test_what_means_nothing_is_left_out_of_a_new_recipe() -> None:
+    recipe = inferred(build_recipe({"data": {"train": str(POLARITY), "input": "text", "target": "label"}}))
+    assert means_something("model.pooling", recipe)
+    assert not means_something("model.decoder.bridge", recipe)
+
+
+def _paths(component: BaseModel, path: str = "") -> Iterator[str]:
+    for name in type(component).model_fields:
+        value = getattr(component, name)
+        yield f"{path}{name}"
+        if isinstance(value, BaseModel):
+            yield from _paths(value, f"{path}{name}.")
+
+
+def _subclasses(of: type[Component]) -> Iterator[type[Component]]:
+    for one in of.__subclasses__():
+        yield one
+        yield from _subclasses(one)
