@@ -1,12 +1,14 @@
-"""`ostinato verify` on tiny trained runs of each category that is neither classifier nor language model."""
+"""`ostinato verify`, `diagnose` on tiny trained runs of each category that is neither classifier nor language model."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from tests.conftest import Cli
@@ -14,6 +16,10 @@ from tests.e2e.every_category import CATEGORIES, train_all
 from torch import Tensor
 
 import ostinato
+from ostinato.data.dataset import Examples
+from ostinato.diagnostics.answers import answer_losses, batch_of
+from ostinato.diagnostics.of_category import parts_of
+from ostinato.diagnostics.validation import validation_of
 from ostinato.kernels import dispatch, torch_backend
 from ostinato.models.tagger import Tagger
 from ostinato.types import Ragged, State
@@ -88,3 +94,56 @@ def test_a_first_state_that_is_lost_fails(runs: dict[str, Path], monkeypatch: py
     (decoder,) = certificate.parts
     assert {"ragged", "one at a time"} <= {row.form for row in decoder.failures if row.backend == "torch"}
     assert not any(row.backend == "native" for row in certificate.failures)
+
+
+ALL = 1_000_000
+"""Answers to draw: there are fewer."""
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_what_is_diagnosed_is_the_loss_of_the_model(runs: dict[str, Path], category: str) -> None:
+    """Over all answers, the mean of the subjects' losses is the model's own; with all context it is the whole row's."""
+    run = ostinato.load(runs[category])
+    examples = cast("Examples", validation_of(run.folder, run.recipe))
+    with torch.no_grad():
+        rows = batch_of(examples, np.arange(len(examples)))
+        own = float(answer_losses(run.model, rows, run.features).double().sum())
+    for part in parts_of(run.model, examples, run.features, run.recipe):
+        subject = part.make(ALL, 0)
+        losses = subject.row_losses().double()
+        if part.name == "encoder":  # of each row the mean over its tokens
+            tokens = torch.from_numpy(cast("Any", examples.targets).lengths) + 1
+            assert float((losses * tokens).sum()) == pytest.approx(own, rel=1e-4)
+        elif category == "forecaster":  # the mean over a window's values
+            assert float(losses.sum()) * 8 == pytest.approx(own, rel=1e-4)
+        else:
+            assert float(losses.sum()) == pytest.approx(own, rel=1e-4)
+        longest = subject.inputs.max_length
+        torch.testing.assert_close(subject.losses_within(longest).double(), losses)
+        assert not torch.allclose(subject.losses_within(1).double(), losses)
+
+
+def test_a_tagger_whose_tags_hang_on_the_word_before(runs: dict[str, Path]) -> None:
+    found = ostinato.load(runs["tagger"]).diagnose(num_rows=16)
+    assert found.horizon.steps is not None
+    assert 1.5 < found.horizon.steps < 4
+    assert found.horizon_ahead is not None
+    assert found.horizon_ahead.steps is None
+    assert "one_direction" in [advice.kind for advice in found.advice]
+    assert not found.reads_every_step
+
+
+@pytest.mark.parametrize("category", ["next_step", "forecaster", "seq2seq", "conditional"])
+def test_a_run_of_any_category_is_diagnosed(cli: Cli, runs: dict[str, Path], category: str) -> None:
+    result = cli("diagnose", runs[category], "--rows", 8)
+    assert result.code == 0, result.err
+    saved = json.loads((runs[category] / "diagnosis.json").read_text(encoding="utf-8"))
+    names = ["encoder", "decoder"] if category == "seq2seq" else [""]
+    assert [part["name"] for part in (saved, *saved["parts"])] == names
+    assert result.out.count("gradient horizon, steps") == len(names)
+    assert saved["horizon"]["loss"][0] > saved["horizon"]["full_loss"]
+    page = (runs[category] / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="diagnosis"') : page.index('<section id="recipe"')]
+    assert section.count("Layer by layer") == len(names)
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))

@@ -38,7 +38,8 @@ def diagnose(
     if json:
         print_json(found)
     else:
-        _print(found)
+        for part in (found, *found["parts"]):
+            _print(part)
     _report(opened)
 
 
@@ -55,6 +56,8 @@ def _report(run: Run) -> None:
 def _print(found: dict[str, Any]) -> None:
     from ostinato.evaluation.report_diagnosis import layer_rows
 
+    if found["name"]:
+        stdout.print(f"[bold]{found['name']}[/]")
     note(f"{found['num_rows']} rows of up to {found['num_steps']} steps")
     _print_horizons(found)
     stdout.print()
@@ -63,6 +66,8 @@ def _print(found: dict[str, Any]) -> None:
     for name, values in _lines(layers):
         shown.add_row(name, *values)
     stdout.print(shown)
+    for remark in found["remarks"]:
+        print_text(remark)
     for layer in found["activations"]:
         if layer["note"]:
             print_text(f"{layer['layer']}: {layer['note']}")
@@ -81,12 +86,11 @@ def _print(found: dict[str, Any]) -> None:
 
 def _print_horizons(found: dict[str, Any]) -> None:
     horizon, training = found["horizon"], found["training"] or {}
-    shown = table("how far back", "steps", "")
-    if horizon["steps"] is None:
-        shown.add_row("memory horizon", "none", "no gain from context beyond noise")
-    else:
-        says = f"99 % of what context gives ({horizon['low']:.0f} to {horizon['high']:.0f})"
-        shown.add_row("memory horizon", f"{horizon['steps']:.0f}", says)
+    shown = table("how far", "steps", "")
+    where = " on either side of a step" if found["around"] else " before the answer" if found["horizon_ahead"] else ""
+    shown.add_row("memory horizon", *_horizon(horizon, where))
+    if found["horizon_ahead"]:
+        shown.add_row("memory horizon ahead", *_horizon(found["horizon_ahead"], " after the answer"))
     shown.add_row("gradient horizon", f"{found['gradient_horizon']}", "99 % of the gradient through time")
     if training.get("reach"):
         shown.add_row("training.bptt", f"{training['reach']}", "where gradients ended in training")
@@ -94,6 +98,17 @@ def _print_horizons(found: dict[str, Any]) -> None:
     gain, error = horizon["gain"], horizon["gain_error"]
     if gain is not None and error is not None:
         print_text(f"what context gives: {gain:.4f} ± {error:.4f} of loss ({horizon['full_loss']:.4f} with all of it)")
+
+
+def _horizon(horizon: dict[str, Any], where: str) -> tuple[str, str]:
+    if len(horizon["context"]) == 1:
+        return "–", "not measured: there is no loss with less context"
+    if horizon["steps"] is None:
+        return "none", f"no gain from context{where} beyond noise"
+    return (
+        f"{horizon['steps']:.0f}",
+        f"99 % of what context{where} gives ({horizon['low']:.0f} to {horizon['high']:.0f})",
+    )
 
 
 def _lines(layers: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:

@@ -8,20 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from ostinato.diagnostics.activations import LayerActivations, layer_activations
 from ostinato.diagnostics.advice import FINE, Advice, advise
 from ostinato.diagnostics.facts import Training
-from ostinato.diagnostics.gradients import LayerGradients, gradient_by_lag
+from ostinato.diagnostics.gradients import LayerGradients, gradient_by_lag, loss_gradients
 from ostinato.diagnostics.horizon import Horizon, memory_horizon
 from ostinato.diagnostics.lyapunov import LayerDynamics, lyapunov_exponents
-from ostinato.diagnostics.probe import json_ready, undisturbed
+from ostinato.diagnostics.probe import json_ready, outputs, traces, undisturbed
 from ostinato.diagnostics.spectra import WeightSpectrum, weight_spectra
 from ostinato.diagnostics.subject import Subject
 from ostinato.diagnostics.unused import UnusedContext
 from ostinato.errors import DataError
-from ostinato.types import Ragged
 
 NUM_EXPONENTS = 4
 """Enough to see whether the slowest direction is alone; more cost in proportion."""
@@ -60,12 +57,17 @@ class Diagnosis:
         dynamics: Lyapunov exponents, likewise; empty where a state is not finite.
         spectra: of the recurrent weights.
         activations: gates, units and states.
-        horizon: loss by context.
+        horizon: loss by context: what comes before, or, around each step, on either side.
         drift: beyond the trained length; None where that is not known, or no row is longer.
         unused: dependence that the model leaves unused, by lag; language models of a run only.
         training: how it was trained; None outside a run.
         advice: what to change.
         notes: what is fine.
+        name: of the recurrence, where the model has several: `encoder`, `decoder`.
+        horizon_ahead: loss by the context that comes after the answered step; None where there is none.
+        around: whether context is what each step sees on either side.
+        remarks: what has no meaning for this model, and why.
+        parts: of the model's further recurrences.
     """
 
     num_rows: int
@@ -82,6 +84,11 @@ class Diagnosis:
     training: Training | None = None
     advice: tuple[Advice, ...] = ()
     notes: tuple[Advice, ...] = ()
+    name: str = ""
+    horizon_ahead: Horizon | None = None
+    around: bool = False
+    remarks: tuple[str, ...] = ()
+    parts: tuple[Diagnosis, ...] = ()
 
     @property
     def gradient_horizon(self) -> int:
@@ -90,7 +97,8 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what is not finite is None."""
-        return {**json_ready(self), "gradient_horizon": self.gradient_horizon}
+        own = {**json_ready(replace(self, parts=())), "gradient_horizon": self.gradient_horizon}
+        return {**own, "parts": [part.to_dict() for part in self.parts]}
 
 
 def diagnose(
@@ -99,6 +107,8 @@ def diagnose(
     context: Subject | None = None,
     training: Training | None = None,
     unused: UnusedContext | None = None,
+    name: str = "",
+    remarks: tuple[str, ...] = (),
     seed: int = 0,
 ) -> Diagnosis:
     """Measure everything, without changing the model: weights, gradients, modes and random generators stay.
@@ -111,13 +121,17 @@ def diagnose(
         context: the same with more rows, for the memory horizon, which is cheap and noisy; default: `subject`.
         training: how the model was trained; advice about windows, clipping and truncation needs it.
         unused: as `unused_context` measured it.
+        name: of the recurrence, where the model has several.
+        remarks: what has no meaning for this model, and why.
         seed: of everything random.
 
     Raises:
         DataError: if no row has a step.
 
     Example:
+        >>> import torch
         >>> from ostinato import nn
+        >>> from ostinato.types import Ragged
         >>> rows = Ragged.from_padded(torch.randn(4, 30, 3))
         >>> subject = Subject((nn.RNN(3, 4),), rows, lambda output: output.select_last().sum(1), per_step=False)
         >>> diagnose(subject).num_steps
@@ -136,9 +150,13 @@ def diagnose(
             spectra=weight_spectra(subject.last(1)),
             activations=activations,
             horizon=horizon,
+            horizon_ahead=None if subject.places is None else memory_horizon(context or subject, seed, ahead=True),
+            around=subject.around,
             drift=None if training is None else _drift(training.trained_steps, horizon, activations),
             unused=unused,
             training=training,
+            name=name,
+            remarks=remarks,
         )
     said = advise(found)
     return replace(
@@ -150,25 +168,19 @@ def diagnose(
 
 def _dynamics(subject: Subject, seed: int) -> list[LayerDynamics]:
     """Of the first rows; none where states are not finite from the beginning."""
-    inputs = subject.inputs
-    rows = slice(None, LYAPUNOV_ROWS)
-    starts = (inputs.lengths.cumsum(0) - inputs.lengths)[rows]
-    few = replace(subject, inputs=Ragged.from_rows(inputs.row_major(), starts, inputs.lengths[rows]))
     try:
-        return lyapunov_exponents(few, NUM_EXPONENTS, seed=seed)
+        return lyapunov_exponents(subject.first_rows(LYAPUNOV_ROWS), NUM_EXPONENTS, seed=seed)
     except DataError:  # no row has a finite stretch that is long enough
         return []
 
 
 def _reads_every_step(subject: Subject) -> bool:
     """Whether the loss of a row changes with the layers' output at a step in its middle, read off its gradient."""
-    output = subject.inputs
-    with torch.no_grad():
-        for stack in subject.stacks:
-            output, _ = stack(output)
-    with torch.enable_grad():
-        leaf = output.values.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(subject.loss(output.with_values(leaf)).sum(), leaf)
+    if subject.places is not None:
+        return False
+    layers = traces(subject)
+    output = outputs(layers[-1])
+    gradient, _ = loss_gradients(subject, layers)
     lengths = output.lengths[output.sorted_indices.cpu()][output.rows_index().cpu()]
     times = output.times_index().cpu()
     inner = (times > 0) & (times < lengths - 1)

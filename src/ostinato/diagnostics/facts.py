@@ -84,7 +84,12 @@ class Training:
 
 
 def training_facts(
-    recipe: Recipe, steps: list[dict[str, Any]], examples: Examples | None, unit: str = "step"
+    recipe: Recipe,
+    steps: list[dict[str, Any]],
+    examples: Examples | None,
+    unit: str = "step",
+    *,
+    reads_input: bool = True,
 ) -> Training:
     """Collect them.
 
@@ -93,9 +98,10 @@ def training_facts(
         steps: of the log.
         examples: the rows of a classifier.
         unit: what a step is called.
+        reads_input: whether the recurrence reads the input column, whose rows may be cut; a decoder does not.
     """
     window, reach, carry_state = reach_of(recipe.training.bptt)
-    cut: int | None = getattr(recipe.features.input, "max_length", None)
+    cut: int | None = getattr(recipe.features.input, "max_length", None) if reads_input else None
     share = None if examples is None or cut is None else float((examples.sequences.lengths >= cut).mean())
     return Training(
         cell=recipe.model.cell,

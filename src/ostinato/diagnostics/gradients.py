@@ -10,7 +10,9 @@ r"""How far the gradient of a loss reaches back, measured on real sequences: its
 s_j is the state after step j (of an LSTM, h and c together), y_j the layer's output, and the last factor the immediate
 derivative: that of one step, the state before it held fixed. The lag of s_j is the number of recurrent steps from it to
 the last one of its direction: of a row of L steps T - j with T = L for the forward direction; the reverse direction
-takes its last step at the row's first value. Solved from the end it is the sum over products of Jacobians that
+takes its last step at the row's first value. Where the loss is that of a step within the row (`Subject.places`), lags
+count from that step, in either direction; what a direction does beyond it reaches it through the layer above alone, and
+is left out. Solved from the end it is the sum over products of Jacobians that
 `textbook` writes out. Sources: P. Werbos, "Backpropagation through time", Proc. IEEE 78 (1990); R. Pascanu, T. Mikolov
 and Y. Bengio, "On the difficulty of training recurrent neural networks", ICML 2013, arXiv:1211.5063, equations 3-5.
 """
@@ -30,7 +32,7 @@ from torch.func import vjp, vmap
 from ostinato.diagnostics.probe import LayerTrace, json_ready, outputs, traces, undisturbed
 from ostinato.diagnostics.subject import Subject
 from ostinato.errors import RecipeError
-from ostinato.types import Ragged
+from ostinato.types import Ragged, State
 
 HORIZON_SHARE = 0.99
 """The share of the gradient of W_hh that lies within the horizon."""
@@ -126,34 +128,71 @@ def row_gradients(subject: Subject) -> list[RowGradients]:
     """The gradients of every layer and direction, the lowest layer first, row by row; see `gradient_by_lag`."""
     layers = traces(subject)
     found: list[RowGradients] = []
-    gradient = _output_gradient(subject, outputs(layers[-1]))
-    for directions in reversed(layers):
+    gradient, finals = loss_gradients(subject, layers)
+    for directions, ends in zip(reversed(layers), reversed(finals), strict=True):
         parts = gradient.chunk(len(directions), dim=1)
-        done = [_walk_back(trace, trace.to_time(part)) for trace, part in zip(directions, parts, strict=True)]
-        found = [rows for rows, _ in done] + found
+        done = [
+            _walk_back(trace, trace.to_time(part), end)
+            for trace, part, end in zip(directions, parts, ends, strict=True)
+        ]
+        found = [_from_answer(rows, subject.places) for rows, _ in done] + found
         gradient = torch.stack([below for _, below in done]).sum(0)
     return found
 
 
-def _output_gradient(subject: Subject, output: Ragged) -> Tensor:
-    """(sum L, D*P) float64: dL/dy of each row, all of it together of norm 1; zeros where there is none."""
+def loss_gradients(subject: Subject, layers: list[list[LayerTrace]]) -> tuple[Tensor, list[list[Tensor]]]:
+    """dL/dy (sum L, D*P) of the last layer's output, and dL/ds (N, S) of the last state of each layer and direction,
+    in the order of the packed rows: all of a row together of norm 1, or zero; float64."""
+    output = outputs(layers[-1])
     with torch.enable_grad(), undisturbed(subject):
         leaf = output.values.detach().requires_grad_()
-        total = subject.loss(output.with_values(leaf)).sum()
-        (gradient,) = torch.autograd.grad(total, leaf)
-    gradient = gradient.double()
-    rows = output.rows_index()
+        ends = [[trace.states.select_last().detach().requires_grad_() for trace in directions] for directions in layers]
+        total = subject.losses(output.with_values(leaf), _final_states(subject, layers, ends)).sum()
+        every = [leaf, *(end for directions in ends for end in directions)]
+        gradient, *rest = torch.autograd.grad(total, every, allow_unused=True, materialize_grads=True)
+    order = output.sorted_indices
+    given = iter(rest)
+    finals = [[next(given).double()[order] for _ in directions] for directions in layers]
+    gradient, rows = gradient.double(), output.rows_index()
     squares = gradient.new_zeros(output.num_rows).index_add(0, rows, gradient.square().sum(1))
-    return gradient / squares.sqrt().masked_fill(squares == 0, 1.0)[rows].unsqueeze(1)
+    for final in (each for directions in finals for each in directions):
+        squares = squares + final.square().sum(1)
+    size = squares.sqrt().masked_fill(squares == 0, 1.0)
+    return gradient / size[rows].unsqueeze(1), [[each / size.unsqueeze(1) for each in ends] for ends in finals]
+
+
+def _final_states(subject: Subject, layers: list[list[LayerTrace]], ends: list[list[Tensor]]) -> list[State]:
+    """Last states (N, S) of each layer and direction as a stack returns them, (D*num_layers, N, H) a tensor."""
+    left, states = list(zip(layers, ends, strict=True)), []
+    for stack in subject.stacks:
+        own, left = left[: stack.num_layers], left[stack.num_layers :]
+        split = [torch.split(end, list(trace.sizes), dim=1) for pair in own for trace, end in zip(*pair, strict=True)]
+        states.append(tuple(torch.stack(parts) for parts in zip(*split, strict=True)))
+    return states
+
+
+def _from_answer(found: RowGradients, places: Tensor | None) -> RowGradients:
+    """Without the steps that a direction takes after the answered one, so that lag 0 is that one."""
+    if places is None:
+        return found
+    lengths = found.states.lengths
+    kept = lengths - places if found.trace.reverse else places + 1
+    starts = lengths.cumsum(0) - kept
+
+    def cut(ragged: Ragged) -> Ragged:
+        return Ragged.from_rows(ragged.row_major(), starts, kept)
+
+    return RowGradients(found.trace, cut(found.states), cut(found.norms))
 
 
 @torch.no_grad()
-def _walk_back(trace: LayerTrace, gradient: Tensor) -> tuple[RowGradients, Tensor]:
+def _walk_back(trace: LayerTrace, gradient: Tensor, final: Tensor) -> tuple[RowGradients, Tensor]:
     """All rows of a layer and direction from their last step to their first, aligned there.
 
     Args:
         trace: the layer.
         gradient: (sum L, P) float64, dL/dy in the order of the trace's steps.
+        final: (N, S) float64, what the last state adds to that, in the order of the packed rows.
 
     Returns:
         what was found, and dL/dx (sum L, I), float64 in the order of the batch.
@@ -165,7 +204,7 @@ def _walk_back(trace: LayerTrace, gradient: Tensor) -> tuple[RowGradients, Tenso
         return list(torch.split(like.with_values(values).reversed().values, like.batch_sizes.tolist()))
 
     pull = _step_pull(trace)
-    delta = read_out.new_zeros((like.num_rows, trace.state_size))
+    delta = final
     deltas, norms, below = [], [], []
     steps = zip(back(read_out), back(trace.project(trace.inputs.values)), back(trace.states_before()), strict=True)
     for direct, x, before in steps:

@@ -68,7 +68,7 @@ class Horizon:
         return None
 
 
-def memory_horizon(subject: Subject, seed: int = 0) -> Horizon:
+def memory_horizon(subject: Subject, seed: int = 0, *, ahead: bool = False) -> Horizon:
     """The loss of the same rows with their states reset 1, 2, 4, … steps before the end, and what follows from it.
 
     The curve is made monotone first (isotonic regression: the least squares among curves that never rise, weighted by
@@ -78,28 +78,36 @@ def memory_horizon(subject: Subject, seed: int = 0) -> Horizon:
     Args:
         subject: rows, layers and loss.
         seed: of the bootstrap that gives the interval.
+        ahead: of the context that comes after the answered step (`Subject.places`), in place of what comes before.
 
     Returns:
-        the curve and the horizon.
+        the curve and the horizon; where less context has no loss (`Subject.has_context`), a curve of one point.
 
     Example:
         >>> memory_horizon(subject).steps  # doctest: +SKIP
         41.3
     """
-    longest = subject.inputs.max_length
-    contexts = _powers(longest)
-    losses = {steps: _losses(subject, steps) for steps in contexts}
+    longest = _longest(subject, ahead)
+    contexts = _powers(longest) if subject.has_context else [longest]
+    losses = {steps: _losses(subject, steps, ahead) for steps in contexts}
     crossing = _crossing(contexts, np.stack([losses[steps] for steps in contexts]).mean(1))
     for steps in _between(contexts, crossing):
-        losses[steps] = _losses(subject, steps)
+        losses[steps] = _losses(subject, steps, ahead)
     contexts = sorted(losses)
     table = np.stack([losses[steps] for steps in contexts])  # (K, N)
     return _read(contexts, table, np.random.default_rng(seed))
 
 
-def _losses(subject: Subject, num_steps: int) -> Floats:
+def _longest(subject: Subject, ahead: bool) -> int:
+    """Steps of the longest context."""
+    if subject.places is None:
+        return subject.inputs.max_length
+    return int((subject.inputs.lengths - subject.places if ahead else subject.places + 1).max())
+
+
+def _losses(subject: Subject, num_steps: int, ahead: bool) -> Floats:
     """(N,), in double precision."""
-    return np.asarray(subject.last(num_steps).row_losses().detach().to(torch.float64).cpu().numpy())
+    return np.asarray(subject.losses_within(num_steps, ahead).detach().to(torch.float64).cpu().numpy())
 
 
 def _powers(longest: int) -> list[int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from torch import nn
 
@@ -15,12 +16,13 @@ from ostinato.data.prepare import load_examples, load_stream
 from ostinato.data.targets import TargetFeature
 from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
 from ostinato.diagnostics.facts import Training, training_facts
+from ostinato.diagnostics.of_category import parts_of
 from ostinato.diagnostics.subject import classifier_subject, language_model_subject
 from ostinato.diagnostics.unused import unused_context
 from ostinato.diagnostics.validation import validation_of
-from ostinato.errors import DataError, RecipeError, RunError
+from ostinato.errors import DataError, RecipeError
 from ostinato.evaluation.report_diagnosis import DIAGNOSIS_FILE
-from ostinato.models import Classifier, LanguageModel
+from ostinato.models import Classifier, Forecaster, LanguageModel, NextStep
 from ostinato.recipe import Recipe
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import read_log
@@ -57,10 +59,11 @@ def diagnose_run(
     Args:
         run: opened by `ostinato.load`.
         data: a file or catalogue name, read as the run's own data were; default: its validation data.
-        num_rows: rows to measure gradients, gates and states on, >= 1; the memory horizon takes four times as many.
+        num_rows: rows, or single answers of models that give several a row, to measure gradients, gates and states on,
+            >= 1; the memory horizon takes four times as many.
         num_steps: steps of a row, >= 2. Language models: default 400, or four of training's windows where that is more,
-            at most 1600; where training did not carry the state, at most its window. Of a classifier's rows the
-            last so many, default 1600.
+            at most 1600; where training did not carry the state, at most its window. Of other rows the last so
+            many (of what comes before an answer), default 1600.
         seed: of the choice of rows.
         say: is told what is read.
 
@@ -78,11 +81,6 @@ def diagnose_run(
         if value is not None and value < least:
             raise RecipeError(f"`{name}` must be at least {least}. Received: {value}.")
     model, features, recipe = run.model.eval(), run.features, run.recipe
-    if not isinstance(model, Classifier | LanguageModel):
-        raise RunError(
-            f"only classifiers and language models can be diagnosed. `{run.folder}` is a "
-            f"{recipe.model.kind.replace('_', ' ')}."
-        )
     unit = features.input.step_noun
     steps, _ = read_log(run.folder / "log.jsonl")
     validation = validation_of(run.folder, run.recipe, say) if data is None else None
@@ -92,8 +90,13 @@ def diagnose_run(
         found = _language_model(model, values, facts, num_rows, num_steps, seed, documents=features.documents)
     else:
         rows = load_examples(str(data), features, recipe, say) if validation is None else cast("Examples", validation)
-        facts = training_facts(recipe, steps, rows, unit)
-        found = _classifier(model, rows, features.row_target, facts, num_rows, num_steps, seed)
+        if rows.targets is None and not isinstance(model, NextStep | Forecaster):
+            raise DataError("the rows have no target to compute a loss with.")
+        if isinstance(model, Classifier):
+            facts = training_facts(recipe, steps, rows, unit)
+            found = _classifier(model, rows, features.row_target, facts, num_rows, num_steps, seed)
+        else:
+            found = _parts(run, rows, steps, num_rows, num_steps, seed)
     content = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(run.folder / DIAGNOSIS_FILE, content.encode())
     return found
@@ -132,10 +135,26 @@ def _classifier(
     num_steps: int | None,
     seed: int,
 ) -> Diagnosis:
-    if examples.targets is None:
-        raise DataError("the rows have no target to compute a loss with.")
     subject, context = (
         classifier_subject(model, examples, target, rows, seed).last(num_steps or _MOST_STEPS)
         for rows in (num_rows, CONTEXT_ROWS * num_rows)
     )
     return diagnose(subject, context=context, training=facts, seed=seed)
+
+
+def _parts(
+    run: OpenRun, rows: Examples, steps: list[dict[str, Any]], num_rows: int, num_steps: int | None, seed: int
+) -> Diagnosis:
+    """Of a model of any other category: its first recurrence, with the further ones as parts of that."""
+    found: list[Diagnosis] = []
+    for part in parts_of(run.model, rows, run.features, run.recipe):
+        log = [] if found else steps  # what is said of the whole training is said once
+        facts = training_facts(run.recipe, log, rows, part.unit, reads_input=part.reads_input)
+        subject, context = (
+            made if made.around or not made.has_context else made.last(num_steps or _MOST_STEPS)
+            for made in (part.make(count, seed) for count in (num_rows, CONTEXT_ROWS * num_rows))
+        )
+        found.append(
+            diagnose(subject, context=context, training=facts, name=part.name, remarks=part.remarks, seed=seed)
+        )
+    return replace(found[0], parts=tuple(found[1:]))

@@ -36,6 +36,7 @@ class LayerTrace:
         reverse: whether it reads each row from its last step to its first.
         inputs: (sum L, I), in the order of the direction's own steps.
         states: (sum L, S), the state after every step, in the same order.
+        initial: (N, S), the state that each row begins in, in the order of the packed rows.
 
     Example:
         >>> from ostinato import nn
@@ -53,6 +54,7 @@ class LayerTrace:
     reverse: bool
     inputs: Ragged
     states: Ragged
+    initial: Tensor
 
     @property
     def state_size(self) -> int:
@@ -75,9 +77,10 @@ class LayerTrace:
         return self.cell.project(values, self.weights)
 
     def states_before(self) -> Tensor:
-        """(sum L, S): the state that each step began with; zeros at a row's first."""
+        """(sum L, S): the state that each step began with."""
         before = self.states.values[self.states.previous_index()]
-        return before.masked_fill((self.states.times_index() == 0).unsqueeze(1), 0.0)
+        num_first = int(self.states.batch_sizes[0])
+        return torch.cat([self.initial[:num_first], before[num_first:]])
 
     def recurrent_weights(self) -> dict[str, Tensor]:
         """`weight_hh`; of a cell that has none every weight, of which its step reads some."""
@@ -105,9 +108,13 @@ def traces(subject: Subject) -> list[list[LayerTrace]]:
         raise DataError("a diagnosis must have a row with at least one step. Received: none.")
     found: list[list[LayerTrace]] = []
     inputs = subject.inputs
-    for stack in subject.stacks:
+    for number, stack in enumerate(subject.stacks):
         for layer in range(stack.num_layers):
-            directions = [_trace(stack, layer, reverse, inputs, len(found) + 1) for reverse in _directions(stack)]
+            begins = [_begin(subject, number, layer * stack.num_directions + reverse) for reverse in _directions(stack)]
+            directions = [
+                _trace(stack, layer, reverse, inputs, len(found) + 1, begin)
+                for reverse, begin in zip(_directions(stack), begins, strict=True)
+            ]
             found.append(directions)
             inputs = outputs(directions)
     return found
@@ -144,7 +151,16 @@ def _directions(stack: RecurrentStack) -> list[bool]:
     return [False, True] if stack.bidirectional else [False]
 
 
-def _trace(stack: RecurrentStack, layer: int, reverse: bool, inputs: Ragged, number: int) -> LayerTrace:
+def _begin(subject: Subject, stack: int, place: int) -> State | None:
+    """The state that a layer and direction begins in, (N, H) a tensor in the order of the packed rows; None: zeros."""
+    if subject.initial is None:
+        return None
+    return tuple(part[place][subject.inputs.sorted_indices] for part in subject.initial[stack])
+
+
+def _trace(
+    stack: RecurrentStack, layer: int, reverse: bool, inputs: Ragged, number: int, begin: State | None
+) -> LayerTrace:
     cell = stack.cell
     width = inputs.values.shape[1]
     names = cell.parameter_shapes(width, stack.hidden_size, stack.proj_size, stack.bias)
@@ -152,7 +168,7 @@ def _trace(stack: RecurrentStack, layer: int, reverse: bool, inputs: Ragged, num
     weights = {name: each.detach() for name, each in zip(names, parameters, strict=True)}
     sizes = cell.state_sizes(stack.hidden_size, stack.proj_size)
     read = inputs.reversed() if reverse else inputs
-    initial: State = tuple(read.values.new_zeros((read.num_rows, size)) for size in sizes)
+    initial: State = begin or tuple(read.values.new_zeros((read.num_rows, size)) for size in sizes)
     shares = zip(stack.zoneout, initial, strict=True)
     steps = len(read.values)
     noise = Noise(None, tuple(like.new_full((steps, like.shape[1]), share) for share, like in shares))
@@ -168,4 +184,5 @@ def _trace(stack: RecurrentStack, layer: int, reverse: bool, inputs: Ragged, num
         reverse=reverse,
         inputs=read,
         states=read.with_values(torch.cat(every[0], dim=1)),
+        initial=torch.cat(initial, dim=1),
     )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ostinato.models.encoder import RecurrentEncoder
 from ostinato.nn import RecurrentStack
 from ostinato.nn.stack import LayerCall
-from ostinato.training.vanishing import listening
+from ostinato.training.vanishing import hearing
 from ostinato.types import Ragged, State
 
 
@@ -51,7 +51,8 @@ def recurrences(model: nn.Module, read: Callable[[], object]) -> list[Recurrence
         model: whose modules are looked through.
         read: runs it over a batch.
     """
-    with torch.enable_grad(), listening(model) as calls:
+    calls: list[LayerCall] = []
+    with torch.no_grad(), hearing(model, calls.append):
         read()
     found: list[Recurrence] = []
     for name, stacks in _chains(model):

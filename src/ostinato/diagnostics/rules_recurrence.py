@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ostinato.diagnostics import thresholds as at
 from ostinato.diagnostics.activations import LayerActivations
 from ostinato.diagnostics.gradients import LayerGradients
+from ostinato.diagnostics.horizon import Horizon
 from ostinato.diagnostics.lyapunov import LayerDynamics
 
 if TYPE_CHECKING:
@@ -126,14 +127,14 @@ def dead_units(diagnosis: Diagnosis) -> Iterator[Found]:
         "dead_units",
         f"Many units of {worst.layer} give out the same number at every step: a smaller layer would do the same.",
         tuple(f"{each.layer}: {len(each.dead_units)} of {each.num_units} units dead" for each in diagnosis.activations),
-        f"--set model.hidden_size={max(1, *alive)}",
+        f"--set model.{'decoder.' if diagnosis.name == 'decoder' else ''}hidden_size={max(1, *alive)}",
     )
 
 
 def cheaper(diagnosis: Diagnosis) -> Iterator[Found]:
     """A trained model that hardly needs its recurrence."""
     training, horizon = diagnosis.training, diagnosis.horizon
-    if training is None or not math.isfinite(horizon.full_loss):
+    if training is None or not math.isfinite(horizon.full_loss) or not _short(diagnosis.horizon_ahead):
         return
     plain, light = training.cell.startswith("elman"), training.cell.startswith(("gru", "elman"))
     lasts = max((each.time_constant_steps or math.inf for each in diagnosis.dynamics), default=math.inf)
@@ -147,7 +148,7 @@ def cheaper(diagnosis: Diagnosis) -> Iterator[Found]:
             (f"memory horizon: {horizon.steps:.0f} steps", *(_exponent(each) for each in diagnosis.dynamics)),
             "--set model.cell=gru",
         )
-    elif horizon.steps is None or (horizon.high or math.inf) <= at.SHORT_MEMORY_STEPS:
+    elif len(horizon.context) > 1 and _short(horizon):
         found = "no gain from memory beyond noise" if horizon.steps is None else f"{horizon.steps:.1f} steps"
         change = f"--set model.hidden_size={max(1, training.hidden_size // 2)}" if plain else "--set model.cell=elman"
         yield (
@@ -155,12 +156,30 @@ def cheaper(diagnosis: Diagnosis) -> Iterator[Found]:
             "The model looks back a few steps at most: a plain or smaller recurrence, and shorter windows, would "
             "likely do as well.",
             (f"memory horizon: {found}", f"gain from memory: {horizon.gain:.4f} ± {horizon.gain_error:.4f}"),
-            change,
+            None if diagnosis.name else change,  # of several recurrences the others may need more
         )
 
 
+def one_direction(diagnosis: Diagnosis) -> Iterator[Found]:
+    """A trained model in both directions whose answers gain nothing from what comes after them."""
+    ahead = diagnosis.horizon_ahead
+    if ahead is None or diagnosis.training is None or ahead.steps is not None or not math.isfinite(ahead.full_loss):
+        return
+    yield (
+        "one_direction",
+        "What comes after an answer brings nothing beyond noise: one direction does the same at half the cost.",
+        (f"gain from what comes after: {ahead.gain:.4f} ± {ahead.gain_error:.4f}",),
+        "--set model.bidirectional=false",
+    )
+
+
 SICK = (vanishing, exploding, forget_bias, saturated)
-SAVING = (dead_units, cheaper)
+SAVING = (dead_units, cheaper, one_direction)
+
+
+def _short(horizon: Horizon | None) -> bool:
+    """Whether there is no such context, or little of it is used."""
+    return horizon is None or horizon.steps is None or (horizon.high or math.inf) <= at.SHORT_MEMORY_STEPS
 
 
 def _vanishes(dynamics: LayerDynamics) -> bool:

@@ -16,12 +16,21 @@ Found = Mapping[str, Any]
 """A part of `diagnosis.json`."""
 
 _COLOURS = (BLUE, ORANGE, GREEN)
+_MAY = {"back": "may look back", "ahead": "may look ahead", "around": "may see on either side"}
 _STYLES = ("-", "--", ":", "-.")
 
 
-def context(horizon: Found, unit: str, reach: int | None) -> Markup:
-    """Loss by how much context the model saw, with the point of 99 % of the gain and where training's gradients end."""
-    with drawing("context", "Mean loss by the number of steps the model may look back") as plot:
+def context(horizon: Found, unit: str, reach: int | None, side: str = "back") -> Markup:
+    """Loss by how much context the model saw, with the point of 99 % of the gain and where training's gradients end.
+
+    Args:
+        horizon: the curve.
+        unit: what a step is called.
+        reach: steps that gradients went back in training.
+        side: `back`, `ahead`, or `around`: as many steps on either side of each.
+    """
+    may = _MAY[side]
+    with drawing(f"context-{side}", f"Mean loss by the number of steps the model {may}") as plot:
         axes = plot.axes
         steps, loss, error = (_floats(horizon[key]) for key in ("context", "loss", "error"))
         axes.fill_between(steps, loss - error, loss + error, color=BLUE, alpha=0.2, linewidth=0)
@@ -30,7 +39,7 @@ def context(horizon: Found, unit: str, reach: int | None) -> Markup:
             axes.axvspan(horizon["low"], horizon["high"], color=ORANGE, alpha=0.15, linewidth=0)
             axes.axvline(horizon["steps"], color=ORANGE, label=f"99 % of the gain: {horizon['steps']:.0f} steps")
         _mark_reach(axes, reach)
-        _log_steps(axes, float(steps[-1]), f"{unit}s the model may look back")
+        _log_steps(axes, float(steps[-1]), f"{unit}s the model {may}")
         axes.set_ylabel("mean loss")
         _legend(axes)
     return plot.svg

@@ -13,7 +13,7 @@ DIAGNOSIS_FILE = "diagnosis.json"
 
 
 def diagnosis_section(folder: Path, steps: list[Section]) -> Section | None:
-    """What the template shows; None for a run that was not diagnosed.
+    """What the template shows: `recurrences`, one section each; None for a run that was not diagnosed.
 
     Args:
         folder: the run directory.
@@ -26,7 +26,8 @@ def diagnosis_section(folder: Path, steps: list[Section]) -> Section | None:
     if not path.is_file():
         return None
     try:
-        return _section(read_json(path), steps)
+        found = read_json(path)
+        return {"recurrences": [_section(each, steps) for each in (found, *found.get("parts", ()))]}
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise RunError(
             f"`{path}` is damaged: {type(error).__name__}: {error}.", hint=f"write it anew: ostinato diagnose {folder}"
@@ -34,7 +35,10 @@ def diagnosis_section(folder: Path, steps: list[Section]) -> Section | None:
 
 
 def _section(found: dict[str, Any], steps: list[Section]) -> Section:
+    from markupsafe import Markup
+
     from ostinato.evaluation import plots_diagnosis as plots
+    from ostinato.evaluation.svg import renamed
 
     training = found["training"] or {}
     clipping = training.get("clipping")
@@ -43,15 +47,21 @@ def _section(found: dict[str, Any], steps: list[Section]) -> Section:
     gated = [layer for layer in layers if layer["time_constants"] is not None]
     with_gates = [layer for layer in layers if layer["gates"]]
     trained = found["drift"]["trained_steps"] if found["drift"] else None
-    return {
+    ahead, around = found.get("horizon_ahead"), found.get("around", False)
+    name = found.get("name", "")
+    section: Section = {
         **{key: found[key] for key in ("num_rows", "num_steps", "advice", "notes", "horizon", "gradient_horizon")},
+        "name": name,
+        "ahead": ahead,
+        "around": around,
         "reads_every_step": found["reads_every_step"],
         "reach": reach,
         "unit": unit,
         "outdated": bool(clipping and steps and clipping["num_steps"] != len(steps)),
         "layers": layer_rows(found),
-        "remarks": [layer["note"] for layer in layers if layer["note"]],
-        "context": plots.context(horizon, unit, reach),
+        "remarks": [*found.get("remarks", ()), *(layer["note"] for layer in layers if layer["note"])],
+        "context": plots.context(horizon, unit, reach, "around" if around else "back"),
+        "context_ahead": plots.context(ahead, unit, None, "ahead") if ahead else None,
         "norms": plots.norms_by_lag(found["gradients"], reach),
         "shares": plots.share_by_lag(found["gradients"], reach),
         "exponents": plots.exponents(found["dynamics"]) if found["dynamics"] else None,
@@ -60,6 +70,9 @@ def _section(found: dict[str, Any], steps: list[Section]) -> Section:
         "state": plots.state_sizes(layers, trained),
         "unused": plots.unused(found["unused"], unit, reach) if found["unused"] else None,
         "clipping": plots.clipping(clipping) if clipping else None,
+    }
+    return {
+        key: renamed(value, name) if name and isinstance(value, Markup) else value for key, value in section.items()
     }
 
 

@@ -100,6 +100,11 @@ def inline_svg(svg: str, name: str, label: str) -> Markup:
     return Markup(re.sub(r">\s+<", "><", body).strip())
 
 
+def renamed(svg: Markup, prefix: str) -> Markup:
+    """The same plot with ids of its own, for a page that shows a plot of the same name before."""
+    return Markup(re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg))
+
+
 def sample(x: Floats, y: Floats, most: int = 300) -> tuple[Floats, Floats]:
     """At most `most` points of a smooth line, the last one among them."""
     picked = np.unique(np.linspace(0, len(x) - 1, most).astype(int))

@@ -237,6 +237,14 @@ class Decoder(nn.Module):
             fed_back = context if self.additive else read
         return self._head(read), replace(writing, layers=layers, fed_back=fed_back, weights=weights)
 
+    def answers(self, hidden: Tensor, memory: Memory | None, context: Tensor | None = None) -> Tensor:
+        """Logits (R, V) of single steps from the last layer's output there, (R, Q); `context`, (R, M): what attention
+        made of the memory, where that is known."""
+        if self.attention is not None and memory is not None:
+            context = self._attend(hidden, memory)[0] if context is None else context
+            hidden = torch.cat([hidden, context], dim=1)
+        return self._head(self.read(hidden))
+
     def _attend(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Queries (R, Q), R = N * beams, to context (R, M) and weights (R, S)."""
         attention = cast("Attention", self.attention)

@@ -14,7 +14,7 @@ Deviation: the mean over steps and rows in place of the sum over steps, so that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -39,11 +39,18 @@ def listening(model: nn.Module) -> Iterator[list[LayerCall]]:
             call.output.retain_grad()
             calls.append(call)
 
+    with hearing(model, hear):
+        yield calls
+
+
+@contextmanager
+def hearing(model: nn.Module, hear: Callable[[LayerCall], None]) -> Iterator[None]:
+    """While the context lasts, `hear` is told of every call of a model's recurrent layers."""
     stacks = [module for module in model.modules() if isinstance(module, RecurrentStack)]
     for stack in stacks:
         stack.listener = hear
     try:
-        yield calls
+        yield
     finally:
         for stack in stacks:
             stack.listener = None

@@ -1,0 +1,270 @@
+"""The subjects of models with more to them than one answer a row: taggers, next-step models, decoders, forecasters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.data.arrays import Offsets
+from ostinato.data.batching import Batch
+from ostinato.data.dataset import Examples, Features
+from ostinato.diagnostics.answers import answer_losses, batch_of
+from ostinato.diagnostics.recurrences import Recurrence, recurrences
+from ostinato.diagnostics.subject import Subject
+from ostinato.errors import DataError
+from ostinato.models import Conditional, Forecaster, NextStep, Seq2Seq, Tagger
+from ostinato.models.decoding import Decoder
+from ostinato.models.forcing import shifted
+from ostinato.nn import LinearChainCRF
+from ostinato.nn.ctc import ctc_nats
+from ostinato.recipe import Recipe
+from ostinato.types import Ragged, State
+
+_MOST_WINDOW_STEPS = 500_000
+"""Steps of all windows of rows whose every step is read with less context: rows beyond that are left out."""
+_FED_BACK = (
+    "with `input_feeding`, what attention made of the step before is read as part of the input and kept as it was: "
+    "memory that goes that way is not measured"
+)
+_UNALIGNED = "labels without alignment (ctc): no answer belongs to a step, so there is no memory horizon"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A recurrence of a model that is to be diagnosed.
+
+    Args:
+        name: `encoder` or `decoder` where the model has both, else none.
+        make: its subject on a random sample of answers or rows: how many, and the seed.
+        unit: what a step is called.
+        reads_input: whether its steps are those of the input column.
+        remarks: what has no meaning for it, and why.
+    """
+
+    name: str
+    make: Callable[[int, int], Subject]
+    unit: str
+    reads_input: bool = True
+    remarks: tuple[str, ...] = ()
+
+
+def parts_of(model: nn.Module, examples: Examples, features: Features, recipe: Recipe) -> list[Part]:
+    """What of a model is diagnosed: a tagger's and a forecaster's encoder, a next-step model's layers, a decoder; of a
+    sequence-to-sequence model both. Layers that read a word's letters or write a frame note by note are not.
+
+    Args:
+        model: in evaluation mode.
+        examples: with their targets.
+        features: of the run.
+        recipe: of the run.
+    """
+    noun = features.input.step_noun
+    if isinstance(model, Forecaster):
+        unit = "segment" if recipe.model.forecast.strategy == "segment" else "step"
+        return [Part("", lambda count, seed: _forecaster(model, examples, features, count, seed), unit)]
+    if isinstance(model, Tagger) and model.recipe.output == "ctc":
+        return [Part("", lambda count, seed: _ctc(model, examples, features, count, seed), noun, remarks=(_UNALIGNED,))]
+    if isinstance(model, Tagger | NextStep):
+        return [Part("", lambda count, seed: _answered(model, examples, features, count, seed), noun)]
+    writer = cast("Seq2Seq | Conditional", model)
+    written = cast("Any", features.target).step_noun
+    decoder = Part(
+        "decoder" if isinstance(model, Seq2Seq) else "",
+        lambda count, seed: _answered(writer, examples, features, count, seed),
+        written,
+        reads_input=False,
+        remarks=(_FED_BACK,) if writer.decoder.feeds_back else (),
+    )
+    if isinstance(model, Conditional):
+        return [decoder]
+    both = cast("Seq2Seq", model)
+    return [Part("encoder", lambda count, seed: _encoder(both, examples, features, count, seed), noun), decoder]
+
+
+def _answered(
+    model: Tagger | NextStep | Seq2Seq | Conditional, examples: Examples, features: Features, count: int, seed: int
+) -> Subject:
+    """A random sample of single answers (seeded), each at the end of a row of what was read before it, or, where the
+    layers read in both directions, within its whole row."""
+    decodes = isinstance(model, Seq2Seq | Conditional)
+    answering = examples.targets if isinstance(model, Tagger) or decodes else examples.sequences
+    rows, steps = _drawn(cast("Any", answering).lengths + decodes, count, np.random.default_rng(seed))
+    read, place = np.unique(rows, return_inverse=True)
+    batch, found = _read(model, examples, features, read)
+    chosen, steps_read = torch.from_numpy(place), torch.from_numpy(steps)
+    if isinstance(model, Tagger):
+        known = _at(batch.sequence_targets, chosen, steps_read)
+        if model.kind == "tags" and bool((known < 0).any()):
+            chosen, steps_read = chosen[(known >= 0).cpu()], steps_read[(known >= 0).cpu()]
+        places = steps_read + model.recipe.delay
+        part = found["encoder"]
+        loss = _tag_loss(model, batch.sequence_targets, chosen, steps_read)
+    elif isinstance(model, NextStep):
+        part, places = found["encoder"], steps_read
+        frames = _at(batch.inputs, chosen, steps_read)
+
+        def loss(output: Ragged) -> Tensor:
+            return model.output.nats(output.select_last(), frames)
+
+    else:
+        part, places = found["decoder"], steps_read
+        with torch.no_grad():
+            memory = model.read(batch.inputs)[0] if isinstance(model, Seq2Seq) else None
+        loss = _token_loss(model.decoder, batch.sequence_targets, memory, part, chosen, steps_read)
+    if part.stacks[0].bidirectional:
+        lengths = part.inputs.lengths[chosen]
+        taken = part.take(chosen, torch.zeros_like(lengths), lengths)
+        return Subject(taken.stacks, taken.inputs, loss, per_step=True, initial=taken.initial, places=places)
+    taken = part.take(chosen, torch.zeros_like(places), places + 1)
+    return Subject(taken.stacks, taken.inputs, loss, per_step=True, initial=taken.initial)
+
+
+def _tag_loss(model: Tagger, targets: Ragged, rows: Tensor, steps: Tensor) -> Callable[[Ragged], Tensor]:
+    """Nats of single steps, or squared error; of a chain of tags given the true tags on either side."""
+    wanted = _at(targets, rows, steps)
+    crf = model.crf
+    beside = None if crf is None else _beside(crf, targets, rows, steps)
+
+    def loss(output: Ragged) -> Tensor:
+        scores: Tensor = model.output(model.hidden(model.dropout(output.select_last())))
+        if model.kind == "notes":
+            return F.binary_cross_entropy_with_logits(scores, wanted.to(scores.dtype), reduction="none").sum(1)
+        if model.kind == "series":
+            return F.mse_loss(scores, wanted.to(scores.dtype), reduction="none").mean(1)
+        return F.cross_entropy(scores if beside is None else scores + beside, wanted.long(), reduction="none")
+
+    return loss
+
+
+@torch.no_grad()
+def _beside(crf: LinearChainCRF, targets: Ragged, rows: Tensor, steps: Tensor) -> Tensor:
+    """(M, K): what the true tags before and after a step add to its scores."""
+    lengths = targets.lengths[rows]
+    before, after = (_at(targets, rows, places.clamp(min=0)).long() for places in (steps - 1, _next(steps, lengths)))
+    first, last = ((steps == 0).to(before.device), (steps == lengths - 1).to(before.device))
+    to_it = torch.where(first.unsqueeze(1), crf.start, crf.transitions[before.clamp(min=0)])
+    from_it = torch.where(last.unsqueeze(1), crf.end, crf.transitions.T[after.clamp(min=0)])
+    unknown = ((before < 0) & ~first, (after < 0) & ~last)
+    return to_it.masked_fill(unknown[0].unsqueeze(1), 0.0) + from_it.masked_fill(unknown[1].unsqueeze(1), 0.0)
+
+
+def _next(steps: Tensor, lengths: Tensor) -> Tensor:
+    return torch.minimum(steps + 1, lengths - 1)
+
+
+@torch.no_grad()
+def _token_loss(
+    decoder: Decoder, targets: Ragged, memory: Ragged | None, part: Recurrence, rows: Tensor, steps: Tensor
+) -> Callable[[Ragged], Tensor]:
+    """Nats of single tokens, attention looking at the whole memory of their rows."""
+    wanted = _at(shifted(targets)[1], rows, steps)
+    laid = decoder.remember(memory)
+    device = wanted.device
+    chosen = None if laid is None else laid.select(rows.to(device))
+    context = None
+    if decoder.feeds_back and decoder.additive and memory is not None:
+        context = _at(part.inputs, rows, steps)[:, -memory.values.shape[1] :]  # its query was the state before
+
+    def loss(output: Ragged) -> Tensor:
+        return F.cross_entropy(decoder.answers(output.select_last(), chosen, context), wanted, reduction="none")
+
+    return loss
+
+
+def _ctc(model: Tagger, examples: Examples, features: Features, count: int, seed: int) -> Subject:
+    """Whole rows, and the nats of their labels."""
+    batch, found = _read(model, examples, features, _some(len(examples), count, seed))
+    part, delay = found["encoder"], model.recipe.delay
+
+    def loss(output: Ragged) -> Tensor:
+        starts = output.lengths.cumsum(0) - output.lengths
+        answering = Ragged.from_rows(output.row_major(), starts + delay, output.lengths - delay)
+        scores = model.output(model.hidden(model.dropout(answering.values)))
+        return ctc_nats(answering.with_values(scores.log_softmax(1)), batch.sequence_targets)
+
+    return Subject(part.stacks, part.inputs, loss, per_step=False, has_context=False)
+
+
+def _encoder(model: Seq2Seq, examples: Examples, features: Features, count: int, seed: int) -> Subject:
+    """The source, and the mean nats of the target's tokens; less context is less around each step of the source."""
+    lengths = examples.sequences.lengths
+    rows = _some(len(examples), count, seed)
+    rows = rows[lengths[rows] > 0]
+    rows = rows[: max(2, int(np.searchsorted(np.cumsum(lengths[rows] ** 2), _MOST_WINDOW_STEPS)))]
+    batch, found = _read(model, examples, features, rows)
+    part = found["encoder"]
+
+    def loss(output: Ragged, finals: list[State]) -> Tensor:
+        nats = model.decoder.nats(batch.sequence_targets, model.bridge(finals), output)
+        sums = nats.values.new_zeros(nats.num_rows).index_add(0, nats.sorted_indices[nats.rows_index()], nats.values)
+        return sums / nats.lengths.to(sums.device)
+
+    return Subject(part.stacks, part.inputs, loss, per_step=False, reads_states=True, around=True)
+
+
+def _forecaster(model: Forecaster, examples: Examples, features: Features, count: int, seed: int) -> Subject:
+    """Windows, and the mean loss over the horizon; normalisation sees the whole window whatever the encoder reads."""
+    batch, found = _read(model, examples, features, _some(len(examples), count, seed))
+    part = found["encoder"]
+
+    def loss(output: Ragged, finals: list[State]) -> Tensor:
+        with _encoded(model.strategy.encoder, output, finals):
+            losses, mask = model.losses(batch)
+        if mask is None:
+            return losses.mean((1, 2))
+        return (losses * mask).sum((1, 2)) / mask.sum((1, 2)).clamp(min=1.0)
+
+    return Subject(part.stacks, part.inputs, loss, per_step=False, reads_states=True)
+
+
+@contextmanager
+def _encoded(encoder: nn.Module, output: Ragged, finals: list[State]) -> Iterator[None]:
+    """While the context lasts, the first call of an encoder returns this; later ones are as always."""
+    forward = encoder.forward
+
+    def given(*_: Any, **__: Any) -> tuple[Ragged, list[State]]:
+        encoder.forward = forward
+        return output, finals
+
+    encoder.forward = given
+    try:
+        yield
+    finally:
+        del encoder.forward
+
+
+def _read(
+    model: nn.Module, examples: Examples, features: Features, rows: Offsets
+) -> tuple[Batch, dict[str, Recurrence]]:
+    """Some rows as a batch, and what of them reaches the model's recurrences, by name."""
+    if not len(rows):
+        raise DataError("a diagnosis needs at least one row with a step. Received: none.")
+    batch = batch_of(examples, rows).to(next(model.parameters()).device)
+    return batch, {part.name: part for part in recurrences(model, lambda: answer_losses(model, batch, features))}
+
+
+def _some(num_rows: int, count: int, seed: int) -> Offsets:
+    random = np.random.default_rng(seed)
+    return np.sort(random.choice(num_rows, size=min(count, num_rows), replace=False)).astype(np.int64)
+
+
+def _drawn(lengths: Offsets, count: int, random: np.random.Generator) -> tuple[Offsets, Offsets]:
+    """Rows and steps of some answers, each as likely as any other, in their order."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    picked = np.sort(random.choice(total, size=min(count, total), replace=False)).astype(np.int64)
+    rows = np.searchsorted(ends, picked, side="right").astype(np.int64)
+    return rows, picked - (ends - lengths)[rows]
+
+
+def _at(values: Ragged, rows: Tensor, steps: Tensor) -> Tensor:
+    """(M, ...): the value of each row at a step."""
+    places = (values.lengths.cumsum(0) - values.lengths)[rows] + steps
+    return values.row_major()[places.to(values.device)]
