@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ostinato import nn
     from ostinato.evaluation.prediction import Prediction
     from ostinato.recipe import Recipe
-    from ostinato.run import Run, load, resume, train
+    from ostinato.run import Run, load
+    from ostinato.starting import resume, train
     from ostinato.types import Ragged
 
 _HOMES = {
@@ -27,8 +28,8 @@ _HOMES = {
     "Recipe": "ostinato.recipe",
     "Run": "ostinato.run",
     "load": "ostinato.run",
-    "resume": "ostinato.run",
-    "train": "ostinato.run",
+    "resume": "ostinato.starting",
+    "train": "ostinato.starting",
 }
 
 __all__ = ["Prediction", "Ragged", "Recipe", "Run", "load", "nn", "resume", "train"]

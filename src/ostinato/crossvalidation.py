@@ -16,7 +16,8 @@ from ostinato.errors import DataError, MissingLibraryError, RecipeError, RunErro
 from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.crossvalidated import Fold, fold_of, summarise, write_page
 from ostinato.recipe import Recipe, apply_overrides, build_recipe, dump_recipe, read_recipe
-from ostinato.run import Settings, load, name_of, settings_pairs
+from ostinato.run import load
+from ostinato.starting import Settings, name_of, settings_pairs
 from ostinato.storage.files import write_atomically
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import has_ended, resume_run, train_recipe

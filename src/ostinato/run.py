@@ -1,51 +1,42 @@
-"""A trained run: predict, evaluate, generate. `load` opens a run directory, `train` makes one."""
+"""A trained run: predict, evaluate, generate. `load` opens a run directory; `starting.train` makes one."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.prepare import examples_of, load_examples, load_stream, prepare
-from ostinato.data.sequences import Ids
 from ostinato.data.series import held_back_windows
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_future import future_windows
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
-from ostinato.errors import MissingLibraryError, RecipeError, RunError
-from ostinato.evaluation.baselines import BASELINES_FILE, Baselines, compare_with_baselines, has_contest
+from ostinato.errors import RunError
+from ostinato.evaluation.baselines import Baselines, compare_with_baselines
 from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.prediction import Prediction
-from ostinato.evaluation.report import REPORT_FILE, write_report
+from ostinato.evaluation.report import write_report
 from ostinato.evaluation.scoring import evaluate_stream
-from ostinato.generation.generate import encode_prompt, generate_chunks
+from ostinato.generation.generate import decode_chunks, encode_prompt, generate_chunks
 from ostinato.models import LanguageModel, build_model
-from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
+from ostinato.recipe import Recipe
 from ostinato.storage.files import read_json
 from ostinato.training.loop import MODEL_FILE
-from ostinato.training.progress import ConsoleObserver, Observer
+from ostinato.training.progress import Observer
 from ostinato.training.train import (
     FEATURES_FILE,
     SUMMARY_FILE,
-    has_ended,
     read_recipe_of,
-    resume_run,
     set_up,
-    train_recipe,
 )
 from ostinato.training.weights import load_tensors, load_weights
-
-Settings = Mapping[str, Any] | Sequence[str]
-"""Recipe keys to set: by name, or as the command line's `key=value`."""
 
 
 class Run:
@@ -252,19 +243,7 @@ class Run:
             precision=precision,
             forgets_every=bptt.forgets_every if (bptt := self.recipe.training.bptt) else None,
         )
-        return self._pieces(tokens, begun=bool(prompt))
-
-    def _pieces(self, chunks: Iterator[Ids], begun: bool) -> Iterator[str]:
-        between = " " if self.features.text.recipe.unit == "words" else ""
-        ids: list[int] = []
-        for chunk in chunks:
-            ids.extend(int(token) for token in chunk)
-            text = self.features.text.decode(np.asarray(ids, dtype=np.int32))
-            if text.endswith("\ufffd"):  # a byte-level subword may end within a character: wait for the rest of it
-                continue
-            yield between + text if begun and text else text
-            begun = begun or bool(text)
-            ids.clear()
+        return decode_chunks(self.features, tokens, begun=bool(prompt))
 
     def _no_rows(self, verb: str) -> RunError:
         return RunError(
@@ -297,108 +276,3 @@ def load(folder: str | Path) -> Run:
     load_weights(model, load_tensors(path / MODEL_FILE), path / MODEL_FILE)
     model.eval()
     return Run(path, recipe, features, model, device)
-
-
-def train(
-    data: str | Path | None = None,
-    *,
-    input: str | None = None,
-    target: str | None = None,
-    extra: Sequence[str] = (),
-    recipe: Recipe | str | Path | None = None,
-    settings: Settings = (),
-    out: str | Path | None = None,
-    observer: Observer | None = None,
-) -> Run:
-    """Train a model: on a file, by a recipe, or both; and write its report.
-
-    Args:
-        data: a file, folder or catalogue name; sets `data.train`.
-        input: the column that holds the sequence.
-        target: the column to predict; none: a language model, or what the format's usual target is.
-        extra: further columns to read beside the input.
-        recipe: a recipe, its file, or the name of a ready one.
-        settings: recipe keys to set, `{"model.hidden_size": 64}` or `["model.hidden_size=64"]`.
-        out: the run directory; by default `runs/NAME`.
-        observer: is told what happens; by default a progress display on stderr.
-
-    Raises:
-        OstinatoError: for anything that can't be used, before anything is written.
-        KeyboardInterrupt: after Ctrl-C, with the run directory, once a checkpoint is written.
-    """
-    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
-    given = {
-        "data.train": data and str(data),
-        "data.input": input,
-        "data.target": target,
-        "data.extra": list(extra) or None,
-    }
-    named = settings_pairs({key: value for key, value in given.items() if value is not None})
-    mapping = apply_overrides(mapping, named)
-    mapping = apply_overrides(mapping, settings_pairs(settings))
-    section = mapping.get("data")
-    if "name" not in mapping and isinstance(section, dict) and section.get("train"):
-        mapping["name"] = name_of(str(section["train"]))
-    observer = observer or ConsoleObserver()
-    return _finish(train_recipe(build_recipe(mapping), Path(out) if out is not None else None, observer), observer)
-
-
-def resume(
-    folder: str | Path,
-    settings: Settings = (),
-    observer: Observer | None = None,
-    *,
-    force_recipe: bool = False,
-    force_data: bool = False,
-) -> Run:
-    """Go on with an interrupted run; `settings` may raise its budget (`{"training.epochs": 20}`).
-
-    `force_recipe` lets them change more, `force_data` lets the data have changed; see `training.train.resume_run`.
-    """
-    saved = read_recipe_of(Path(folder))
-    changes = settings_pairs(settings)
-    wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), changes)) if changes else None
-    observer = observer or ConsoleObserver()
-    if not changes and not (Path(folder) / REPORT_FILE).is_file() and has_ended(Path(folder)):
-        return _finish(Path(folder), observer)
-    path = resume_run(Path(folder), wanted, observer, force_recipe=force_recipe, force_data=force_data)
-    return _finish(path, observer)
-
-
-def _finish(folder: Path, observer: Observer) -> Run:
-    """Open a run, compare it with simple rivals and write its report; where a library is missing, say so and go on."""
-    run = load(folder)
-    _try_rivals(run, observer)
-    try:
-        run.report()
-    except MissingLibraryError as error:
-        observer.note(f"no report: {error}")
-    return run
-
-
-def _try_rivals(run: Run, observer: Observer) -> None:
-    """Within a small budget: what the recipe gives, and never more than training took."""
-    budget = min(run.recipe.training.baselines_seconds, float(run.summary.get("seconds", 0.0)))
-    path = run.folder / BASELINES_FILE
-    known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")
-    if budget > 0 and has_contest(run.recipe.model.kind) and not known:
-        found = run.baselines(budget)
-        observer.note(f"simple rivals: {found.conclusion}")
-        for reason in found.passed_over:
-            if "not installed" in reason:
-                observer.note(f"not tried: {reason}")
-
-
-def settings_pairs(settings: Settings) -> list[str]:
-    """Settings as `key=value`."""
-    if isinstance(settings, Mapping):
-        return [f"{key}={json.dumps(value)}" for key, value in settings.items()]
-    return list(settings)
-
-
-def name_of(reference: str) -> str:
-    """The name of a run on some data: `reviews` for `data/reviews.csv.xz`, `imdb` for `imdb:train`."""
-    name = Path(reference.split(":")[0]).name.split(".")[0]
-    if not name:
-        raise RecipeError(f"can't name a run after {reference!r}.", hint="set `name` in the recipe, or --out DIR")
-    return name

@@ -22,7 +22,7 @@ LAYERS = [
     {"generation"},
     {"evaluation"},
     {"training", "diagnostics"},
-    {"run", "longrange"},
+    {"run", "starting", "longrange"},
     {"comparison", "crossvalidation", "export", "serving"},
     {"cli"},
 ]

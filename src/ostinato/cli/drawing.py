@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ostinato.cli.console import print_json, print_text
-from ostinato.errors import RecipeError, RunError
+from ostinato.cli.writing import Wanted
+from ostinato.errors import RunError
 
 if TYPE_CHECKING:
     from ostinato.run import Run
@@ -16,47 +17,30 @@ DRAWN = 10
 """Texts, where nobody says how many."""
 
 
-def write_drawn(
-    run: Run,
-    condition: Sequence[str],
-    *,
-    num: int,
-    max_new_tokens: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float,
-    seed: int,
-    json: bool,
-) -> None:
+def write_drawn(run: Run, wanted: Wanted) -> None:
     """Draw texts for what is given and print them, one a line."""
     from ostinato.generation.conditional import draw
     from ostinato.models import Conditional
 
-    given = _given(condition, (str(run.recipe.data.input), *run.features.extra), run)
+    wanted.refuse("conditional model", "prompt", "precision", "out")
+    given = _given(wanted.condition, (str(run.recipe.data.input), *run.features.extra), run)
     texts = draw(
         cast("Conditional", run.model),
         run.features,
         run.recipe,
         given,
-        num=num,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
+        num=DRAWN if wanted.num is None else wanted.num,
+        max_new_tokens=wanted.max_new_tokens,
+        temperature=wanted.temperature,
+        top_k=wanted.top_k,
+        top_p=wanted.top_p,
+        seed=wanted.seed,
     )
-    if json:
-        print_json({"condition": given, "texts": texts, "seed": seed})
+    if wanted.json:
+        print_json({"condition": given, "texts": texts, "seed": wanted.seed})
         return
     for text in texts:
         print_text(text)
-
-
-def refuse_conditions(kind: str, condition: Sequence[str], num: int | None) -> None:
-    """Raise `RecipeError` for options that were given and mean nothing to a model that is given no value."""
-    for name, there in (("--condition", bool(condition)), ("-n", num is not None)):
-        if there:
-            raise RecipeError(f"`{name}` has no meaning for a {kind.replace('_', ' ')}: it writes for no given value.")
 
 
 def _given(condition: Sequence[str], columns: Sequence[str], run: Run) -> Any:

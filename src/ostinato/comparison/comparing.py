@@ -13,7 +13,7 @@ from ostinato.comparison.plan import Match, Variant, Vary, plan
 from ostinato.errors import MissingLibraryError, RecipeError
 from ostinato.evaluation.compared import Contender, Scored, summarise, write_page
 from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
-from ostinato.run import Settings, settings_pairs
+from ostinato.starting import Settings, settings_pairs
 from ostinato.storage.files import read_json, write_atomically
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import DATA_FILE, SUMMARY_FILE

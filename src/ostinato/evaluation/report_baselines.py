@@ -95,7 +95,7 @@ def _row(entry: Entry, columns: list[str], parts: list[Part], found: Baselines) 
         "own": entry.gap is None,
         "values": values,
         "gap": None if entry.gap is None else _limits(entry.gap, found.figure),
-        "seconds": "–" if entry.seconds == 0 else duration(entry.seconds),
+        "seconds": "–" if entry.seconds == 0 else duration(entry.seconds, short=True),
         "size": size(entry.num_bytes),
         "latency": latency(entry.latency_ms),
     }

@@ -116,3 +116,17 @@ def encode_prompt(features: Features, prompt: str) -> Ids:
     if not len(ids):
         raise RunError(f"nothing is left of the prompt {prompt!r} after cleaning.")
     return np.insert(ids, 0, END_ID) if features.documents else ids
+
+
+def decode_chunks(features: Features, chunks: Iterator[Ids], begun: bool) -> Iterator[str]:
+    """The text of tokens that come some at a time, as soon as it is whole; `begun`: a text stands before them."""
+    between = " " if features.text.recipe.unit == "words" else ""
+    ids: list[int] = []
+    for chunk in chunks:
+        ids.extend(int(token) for token in chunk)
+        text = features.text.decode(np.asarray(ids, dtype=np.int32))
+        if text.endswith("\ufffd"):  # a byte-level subword may end within a character: wait for the rest of it
+            continue
+        yield between + text if begun and text else text
+        begun = begun or bool(text)
+        ids.clear()

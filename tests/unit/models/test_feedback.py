@@ -13,7 +13,8 @@ from ostinato.errors import RecipeError
 from ostinato.models.feedback import FeedbackTagger
 from ostinato.models.inputs import Vectors, embed_ids
 from ostinato.recipe import ModelRecipe, apply_overrides, build_recipe
-from ostinato.run import load, settings_pairs, train
+from ostinato.run import load
+from ostinato.starting import settings_pairs, train
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 from ostinato.types import Ragged

@@ -87,12 +87,12 @@ def signed(value: float, figure: str) -> str:
     return text.replace("-", "−")
 
 
-def duration(seconds: float | None) -> str:
-    """Of training."""
+def duration(seconds: float | None, *, short: bool = False) -> str:
+    """Of training; `short`, for a table."""
     if seconds is None:
-        return "an unknown time"
+        return "?" if short else "an unknown time"
     if seconds < 1:
-        return "less than a second"
+        return "< 1 s" if short else "less than a second"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 

@@ -1,0 +1,125 @@
+"""Training a run from a file, a recipe or both, or going on with one; and what follows: rivals, report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ostinato.errors import MissingLibraryError, RecipeError
+from ostinato.evaluation.baselines import BASELINES_FILE, has_contest
+from ostinato.evaluation.report import REPORT_FILE
+from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
+from ostinato.run import Run, load
+from ostinato.storage.files import read_json
+from ostinato.training.progress import ConsoleObserver, Observer
+from ostinato.training.train import has_ended, read_recipe_of, resume_run, train_recipe
+
+Settings = Mapping[str, Any] | Sequence[str]
+"""Recipe keys to set: by name, or as the command line's `key=value`."""
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    input: str | None = None,
+    target: str | None = None,
+    extra: Sequence[str] = (),
+    recipe: Recipe | str | Path | None = None,
+    settings: Settings = (),
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Train a model: on a file, by a recipe, or both; and write its report.
+
+    Args:
+        data: a file, folder or catalogue name; sets `data.train`.
+        input: the column that holds the sequence.
+        target: the column to predict; none: a language model, or what the format's usual target is.
+        extra: further columns to read beside the input.
+        recipe: a recipe, its file, or the name of a ready one.
+        settings: recipe keys to set, `{"model.hidden_size": 64}` or `["model.hidden_size=64"]`.
+        out: the run directory; by default `runs/NAME`.
+        observer: is told what happens; by default a progress display on stderr.
+
+    Raises:
+        OstinatoError: for anything that can't be used, before anything is written.
+        KeyboardInterrupt: after Ctrl-C, with the run directory, once a checkpoint is written.
+    """
+    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
+    given = {
+        "data.train": data and str(data),
+        "data.input": input,
+        "data.target": target,
+        "data.extra": list(extra) or None,
+    }
+    named = settings_pairs({key: value for key, value in given.items() if value is not None})
+    mapping = apply_overrides(mapping, named)
+    mapping = apply_overrides(mapping, settings_pairs(settings))
+    section = mapping.get("data")
+    if "name" not in mapping and isinstance(section, dict) and section.get("train"):
+        mapping["name"] = name_of(str(section["train"]))
+    observer = observer or ConsoleObserver()
+    return _finish(train_recipe(build_recipe(mapping), Path(out) if out is not None else None, observer), observer)
+
+
+def resume(
+    folder: str | Path,
+    settings: Settings = (),
+    observer: Observer | None = None,
+    *,
+    force_recipe: bool = False,
+    force_data: bool = False,
+) -> Run:
+    """Go on with an interrupted run; `settings` may raise its budget (`{"training.epochs": 20}`).
+
+    `force_recipe` lets them change more, `force_data` lets the data have changed; see `training.train.resume_run`.
+    """
+    saved = read_recipe_of(Path(folder))
+    changes = settings_pairs(settings)
+    wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), changes)) if changes else None
+    observer = observer or ConsoleObserver()
+    if not changes and not (Path(folder) / REPORT_FILE).is_file() and has_ended(Path(folder)):
+        return _finish(Path(folder), observer)
+    path = resume_run(Path(folder), wanted, observer, force_recipe=force_recipe, force_data=force_data)
+    return _finish(path, observer)
+
+
+def _finish(folder: Path, observer: Observer) -> Run:
+    """Open a run, compare it with simple rivals and write its report; where a library is missing, say so and go on."""
+    run = load(folder)
+    _try_rivals(run, observer)
+    try:
+        run.report()
+    except MissingLibraryError as error:
+        observer.note(f"no report: {error}")
+    return run
+
+
+def _try_rivals(run: Run, observer: Observer) -> None:
+    """Within a small budget: what the recipe gives, and never more than training took."""
+    budget = min(run.recipe.training.baselines_seconds, float(run.summary.get("seconds", 0.0)))
+    path = run.folder / BASELINES_FILE
+    known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")
+    if budget > 0 and has_contest(run.recipe.model.kind) and not known:
+        found = run.baselines(budget)
+        observer.note(f"simple rivals: {found.conclusion}")
+        for reason in found.passed_over:
+            if "not installed" in reason:
+                observer.note(f"not tried: {reason}")
+
+
+def settings_pairs(settings: Settings) -> list[str]:
+    """Settings as `key=value`."""
+    if isinstance(settings, Mapping):
+        return [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    return list(settings)
+
+
+def name_of(reference: str) -> str:
+    """The name of a run on some data: `reviews` for `data/reviews.csv.xz`, `imdb` for `imdb:train`."""
+    name = Path(reference.split(":")[0]).name.split(".")[0]
+    if not name:
+        raise RecipeError(f"can't name a run after {reference!r}.", hint="set `name` in the recipe, or --out DIR")
+    return name
