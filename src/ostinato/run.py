@@ -231,7 +231,11 @@ class Run:
     ) -> Iterator[str]:
         """As `generate`, without the prompt, piece by piece as it is written; mistakes are raised at once."""
         if not isinstance(self.model, LanguageModel):
-            raise RunError(f"`{self.folder}` is a {self.recipe.model.kind}; only a language model can generate.")
+            raise RunError(
+                f"`{self.folder}` is a {self.recipe.model.kind}; only a language model can generate "
+                "(on the command line a conditional or next_step model as well).",
+                hint=f"ostinato predict {self.folder} … answers for rows of its own",
+            )
         tokens = generate_chunks(
             self.model,
             encode_prompt(self.features, prompt),

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ostinato.errors import OstinatoError
+from ostinato.evaluation.names import METRIC_NAMES
 
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -61,42 +62,6 @@ def table(*headings: str) -> Table:
     for heading in headings:
         made.add_column(heading, overflow="fold")
     return made
-
-
-METRIC_NAMES = {
-    "num_examples": "examples",
-    "num_tokens": "tokens",
-    "num_frames": "frames",
-    "accuracy": "accuracy",
-    "accuracy_unknown": "accuracy of unknown words",
-    "cell_accuracy": "accuracy of single labels",
-    "precision": "precision of spans",
-    "recall": "recall of spans",
-    "f1": "macro F1",
-    "micro_f1": "micro F1",
-    "auc": "AUC",
-    "log_loss": "log loss (nats)",
-    "calibration_error": "calibration error",
-    "token_error_rate": "token error rate",
-    "sequence_error_rate": "sequence error rate",
-    "exact": "sequences exact",
-    "bleu": "BLEU",
-    "mse": "mean squared error",
-    "mae": "mean absolute error",
-    "rmse": "root mean squared error",
-    "r2": "R²",
-    "smape": "sMAPE (%)",
-    "mase": "MASE",
-    "coverage": "share of truths in the interval",
-    "interval": "share it should hold",
-    "width": "width of the interval",
-    "crps": "CRPS (by the quantiles)",
-    "nats_per_token": "nats per token",
-    "nats_per_frame": "nats per frame",
-    "bits_per_character": "bits per character",
-    "bits_per_token": "bits per token",
-    "perplexity": "perplexity",
-}
 
 
 def print_metrics(metrics: dict[str, Any]) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ostinato.cli.console import METRIC_NAMES, format_figure, note, print_json, stderr, stdout, table
+from ostinato.cli.console import format_figure, note, print_json, stderr, stdout, table
 from ostinato.cli.train import Setting
 from ostinato.errors import RecipeError
+from ostinato.evaluation.names import METRIC_NAMES
 
 
 def crossvalidate(

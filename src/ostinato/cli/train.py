@@ -62,11 +62,13 @@ def train(
                 out=out,
                 observer=observer,
             )
+    from ostinato.data.rejects import counted
+
     summary = run.summary
     if json:
         print_json({"run": str(run.folder), **summary})
         return
-    steps = f"{summary['steps']:,} steps in {summary['seconds']:,.0f} s"
+    steps = f"{counted(summary['steps'], 'step')} in {summary['seconds']:,.0f} s"
     note(f"{summary['ended']} · {steps} · best epoch {summary['best_epoch']}")
     stderr.print("validation:", style="bold")
     print_metrics(summary["validation"])

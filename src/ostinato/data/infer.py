@@ -159,6 +159,11 @@ def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
 def _check(recipe: Recipe, source: Source) -> None:
     data, kind, text = recipe.data, recipe.model.kind, recipe.features.input
     check_conditional(recipe)
+    if kind in ("classifier", "tagger") and data.target == data.input:
+        raise RecipeError(
+            f"`data.input` and `data.target` name the same column, {data.input}: there would be nothing to predict.",
+            hint=f"name another --target. Columns: {', '.join(source.columns())}",
+        )
     if kind == "tagger":
         check_tagger(recipe)
     if kind == "language_model" and not isinstance(text, TextRecipe):

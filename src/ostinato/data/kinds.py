@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +12,9 @@ from ostinato.data.media import MEDIA
 from ostinato.data.sources import Source
 
 _LOOKED_AT = 200
-_NUMBERS = re.compile(r"^\s*\[\s*(\[|-?\d|NaN|null)")
+_MOST = 0.9
+"""Share of the cells that tells a kind: what is none of it is named as a bad row then, rather than read as text."""
+_NUMBERS = re.compile(r"^\s*\[\s*(\[|\]|-?\d|-?\.\d|-?Infinity|NaN|null)")
 _NUCLEOTIDES = re.compile(r"^[ACGTUNacgtun]{20,}$")
 
 
@@ -30,17 +32,34 @@ def _kind_of_cells(cells: pl.Series) -> tuple[str, str] | None:
         return "tokens", "its cells are lists of words"
     if cells.dtype.is_nested():
         return "series", "its cells are lists of numbers"
-    suffixes = {Path(cell).suffix.lower() for cell in cells.to_list()}
-    for kind, known in MEDIA.items():
-        if suffixes <= set(known):
-            return kind, f"its cells name {', '.join(sorted(suffixes))} files"
-    tests: tuple[tuple[str, str, Callable[[str], object]], ...] = (
-        ("series", "its cells are lists of numbers", _NUMBERS.match),
-        ("dna", "its cells hold nucleotides only", _NUCLEOTIDES.match),
-    )
-    for kind, reason, matches in tests:
-        if all(matches(cell) for cell in cells.to_list()):
-            return kind, reason
-    if cells.cast(pl.Float64, strict=False).is_not_null().all():
-        return "numbers", "its cells are numbers"
+    texts = cells.to_list()
+    tests: list[tuple[str, str, Callable[[str], object]]] = [
+        (kind, f"cells name {', '.join(sorted(_suffixes(texts) & set(known)))} files", _named(known))
+        for kind, known in MEDIA.items()
+    ]
+    tests += [
+        ("series", "cells are lists of numbers", _NUMBERS.match),
+        ("dna", "cells hold nucleotides only", _NUCLEOTIDES.match),
+        ("numbers", "cells are numbers", _is_number),
+    ]
+    for kind, what, matches in tests:
+        count = sum(bool(matches(text)) for text in texts)
+        if count >= _MOST * len(texts):
+            return kind, f"its {what}" if count == len(texts) else f"{count} of its first {len(texts)} {what}"
     return None
+
+
+def _suffixes(texts: list[str]) -> set[str]:
+    return {Path(text).suffix.lower() for text in texts}
+
+
+def _named(known: Collection[str]) -> Callable[[str], bool]:
+    return lambda text: Path(text).suffix.lower() in known
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

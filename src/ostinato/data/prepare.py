@@ -21,7 +21,7 @@ from ostinato.data.places import Places
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences, Spool
-from ostinato.data.series import inferred_series, load_windows, prepare_series
+from ostinato.data.series import as_forecaster, inferred_series, load_windows, prepare_series
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_future import windows_of
 from ostinato.data.sources import Source, open_source
@@ -47,6 +47,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     """
     if recipe.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
+    recipe = as_forecaster(recipe, say)
     if recipe.model.kind == "forecaster":
         return prepare_series(recipe, say)
     bad_rows = BadRows(recipe.data.on_bad_row)
@@ -88,6 +89,7 @@ def inferred(recipe: Recipe) -> Recipe:
     """
     if recipe.data.train is None:
         return recipe
+    recipe = as_forecaster(recipe)
     if recipe.model.kind == "forecaster":
         return inferred_series(recipe)
     return infer_recipe(recipe, open_data(recipe.data.train, recipe, BadRows("skip"), lambda _: None))[0]

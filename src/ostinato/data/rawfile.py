@@ -22,6 +22,9 @@ DETECT_BYTES = 4 << 20
 """How much of a file's beginning decides its encoding: the same for every block size."""
 
 _MOST_NULS = 0.1
+_MOST_CONTROLS = 0.05
+_CONTROLS = bytes({*range(1, 32), 0x7F} - set(b"\t\n\v\f\r\x1b"))
+"""Bytes that no text holds many of; NULs are counted apart, since they may come from UTF-16."""
 _OPENERS = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
 COMPRESSED = frozenset(_OPENERS)
 _BOM = b"\xef\xbb\xbf"
@@ -122,6 +125,12 @@ def check_text(sample: bytes, path: Path) -> None:
         raise DataError(
             f"`{path}` is no text: {share:.0%} of its first bytes are NUL.",
             hint="if it is UTF-16 without a byte-order mark: iconv -f UTF-16LE -t UTF-8",
+        )
+    controls = (len(sample) - len(sample.translate(None, _CONTROLS))) / len(sample)
+    if len(sample) > 1 and controls > _MOST_CONTROLS:
+        raise DataError(
+            f"`{path}` is no text: {controls:.0%} of its first bytes are control characters.",
+            hint="is it a file of another format? --set data.format=… names the reader",
         )
 
 

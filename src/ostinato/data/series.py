@@ -13,18 +13,20 @@ from ostinato.data.catalog import resolve_path
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.infer import check_windows
 from ostinato.data.meaning import refuse_meaningless
-from ostinato.data.rejects import BadRows
+from ostinato.data.rejects import BadRows, counted
 from ostinato.data.series_clean import fill_missing, make_regular
-from ostinato.data.series_columns import settle_columns
+from ostinato.data.series_columns import settle_columns, what_is_forecast
 from ostinato.data.series_feature import ForecastFeature, scale_of
 from ostinato.data.series_read import read_table
 from ostinato.data.series_table import RawSeries, RawTable
 from ostinato.data.series_windows import Windows, borders, cut_windows, first_origin, least_context
 from ostinato.data.sources import Source, open_source
 from ostinato.errors import DataError, RecipeError, RunError
-from ostinato.recipe import Recipe, TextRecipe, build_recipe
+from ostinato.recipe import FeaturesRecipe, Recipe, TextRecipe, build_recipe
 from ostinato.recipe.forecast import ForecastRecipe
 from ostinato.recipe.kinds import SeriesRecipe
+
+_TABLES = ("csv", "tsv", "jsonl", "parquet")
 
 Say = Callable[[str], None]
 Masks = list[NDArray[np.bool_]]
@@ -68,6 +70,29 @@ def prepare_series(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     else:
         validation = part_windows(feature, table, masks, [(each[0], each[1]) for each in ends], forecast.stride)
     return Prepared(recipe, Features(feature), train, validation, notes, bad_rows, 0)
+
+
+def as_forecaster(recipe: Recipe, say: Say = lambda _: None) -> Recipe:
+    """The recipe as one of a forecaster, where it leaves the category open and its data is a table of numbers in time.
+
+    Other recipes come back as they are; `series_columns.what_is_forecast` says what such a table is.
+    """
+    data = recipe.data
+    plain = recipe.features == FeaturesRecipe() and not (data.extra or data.session or data.time or data.fold)
+    if recipe.model.kind != "auto" or not plain or data.train is None or (data.input and data.target):
+        return recipe
+    source = _open(recipe, data.train, BadRows("skip"), say)
+    found = what_is_forecast(source, data.input, data.target) if source.format in _TABLES else None
+    if found is None:
+        return recipe
+    time, channels = found
+    say(f"model: forecaster ({time} holds time stamps, {', '.join(channels[:8])}{', …' * (len(channels) > 8)} numbers)")
+    mapping = recipe.model_dump()
+    mapping["data"] |= {"input": None, "target": None}
+    mapping["model"] |= {"kind": "forecaster"}
+    if data.input or data.target:
+        mapping["model"]["forecast"]["channels"] = channels
+    return build_recipe(mapping)
 
 
 def inferred_series(recipe: Recipe) -> Recipe:
@@ -190,11 +215,11 @@ def _borders(one: RawSeries, forecast: ForecastRecipe, share: float, recipe: Rec
 def _is_long(one: RawSeries, ends: list[int], table: RawTable, forecast: ForecastRecipe, bad_rows: BadRows) -> bool:
     """Whether every part holds a window; if not, the series is a bad row."""
     needed = least_context(forecast) + forecast.horizon
-    lengths = [ends[0], *np.diff(ends).tolist()]
+    lengths = [max(0, ends[0]), *np.diff(ends).tolist()]
     for number, (name, length) in enumerate(zip(("training", "validation", "test"), lengths, strict=False)):
         least = needed if number == 0 else forecast.horizon
         if length < least:
-            problem = too_short(one, table, forecast, length, least, f"the {name} part of ")
+            problem = too_short(one, table, forecast, len(one), least, f", {length:,} of them for {name}")
             bad_rows.add(table.path, int(one.lines[0]), problem.message.rstrip("."), hint=problem.hint)
             return False
     return True
@@ -205,8 +230,8 @@ def too_short(
 ) -> DataError:
     """What to say of a series that holds no window."""
     return DataError(
-        f"{part}series {one.name!r} has {length:,} steps; a horizon of {forecast.horizon} needs {needed:,}.",
-        hint="--set model.forecast.horizon=… (or segment, or the split)",
+        f"series {one.name!r} has {counted(length, 'step')}{part}; a horizon of {forecast.horizon} needs {needed:,}.",
+        hint="--set model.forecast.horizon=N takes a shorter horizon (`segment` and `split` matter as well)",
     )
 
 
@@ -247,9 +272,9 @@ def part_windows(
 
 def _said(table: RawTable, ends: list[list[int]], feature: ForecastFeature) -> list[str]:
     steps = [sum(one[0] for one in ends), sum(one[-1] for one in ends), sum(len(one) for one in table.series)]
-    notes = [f"{len(table.series):,} series, {steps[2]:,} steps, {steps[0]:,} of them for training"]
+    notes = [f"{len(table.series):,} series, {counted(steps[2], 'step')}, {steps[0]:,} of them for training"]
     if table.frequency is not None:
-        notes.append(f"a step is {table.frequency}; the season has {feature.seasons[0]} steps")
+        notes.append(f"a step is {table.frequency}; the season has {counted(feature.seasons[0], 'step')}")
     if steps[2] > steps[1]:
         notes.append(f"the last {steps[2] - steps[1]:,} steps are not used (`model.forecast.split`)")
     lookback = feature.recipe.lookback

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.data.arrays import Offsets
+from ostinato.data.rejects import counted
 from ostinato.data.series_table import Floats, RawSeries, RawTable
 from ostinato.data.time import Frequency, find_frequency, shown
 from ostinato.errors import DataError
@@ -104,7 +105,7 @@ def fill_missing(table: RawTable, forecast: ForecastRecipe) -> list[NDArray[np.b
                 f"  {table.path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED]
             )
             raise DataError(
-                f"{len(wrong):,} rows of `{table.path}` have values that are missing or not finite:\n{listed}",
+                f"{counted(len(wrong), 'row')} of `{table.path}` with values that are missing or not finite:\n{listed}",
                 hint="--set model.forecast.missing=mask, or interpolate",
             )
         if not finite.any(axis=0).all():

@@ -14,6 +14,8 @@ from ostinato.data.time import parse_times
 from ostinato.errors import RecipeError
 from ostinato.recipe.forecast import ForecastRecipe
 
+_FEW = 0.1
+"""Share of a column's cells that may be mistakes."""
 _MISSING = ("na", "n/a", "nan", "null", "none", "?", "-")
 _TIME_NAMES = ("date", "time", "datetime", "timestamp", "ds", "month", "day", "year")
 _SERIES_NAMES = ("unique_id", "series_id", "item_id", "series")
@@ -66,6 +68,26 @@ def settle_columns(forecast: ForecastRecipe, source: Source, notes: list[str]) -
     return forecast.model_copy(update=found)
 
 
+def what_is_forecast(source: Source, input: str | None, target: str | None) -> tuple[str, tuple[str, ...]] | None:
+    """The time column and the channels of a table of numbers in time; None where it is no such table.
+
+    `input` is forecast if it holds numbers. Else `target` is, or all but the time and the names of series, where all of
+    these hold numbers.
+    """
+    columns, named = source.columns(), input or target
+    if named is not None and named not in columns:
+        return None
+    head = source.sample(columns)
+    time = next((name for name in columns if name != named and _is_time(name, head[name])), None)
+    if time is None:
+        return None
+    free = tuple(name for name in columns if name != time and name.lower() not in _SERIES_NAMES)
+    looked_at = (input,) if input else free
+    if not looked_at or not all(_is_numeric(head[name]) for name in looked_at):
+        return None
+    return time, (named,) if named else free
+
+
 def _named(forecast: ForecastRecipe) -> list[str]:
     names = (forecast.time, forecast.series, *forecast.channels, *forecast.past, *forecast.future)
     return [name for name in names if name]
@@ -79,10 +101,11 @@ def _is_time(name: str, cells: pl.Series) -> bool:
 
 
 def _is_numeric(cells: pl.Series) -> bool:
-    if cells.dtype != pl.String:
+    """Whether nearly all cells are numbers or missing; what is neither is named as a bad row when it is read."""
+    if cells.dtype != pl.String or not len(cells):
         return False
     numbers, wrong = numbers_of(cells)
-    return not wrong.any() and bool(np.isfinite(numbers).any())
+    return bool(wrong.mean() <= _FEW) and bool(np.isfinite(numbers).any())
 
 
 def numbers_of(cells: pl.Series) -> tuple[Floats, NDArray[np.bool_]]:

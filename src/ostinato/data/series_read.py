@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Offsets
+from ostinato.data.rejects import counted
 from ostinato.data.series_columns import numbers_of
 from ostinato.data.series_table import RawSeries, RawTable
 from ostinato.data.sources import Source
@@ -86,7 +87,7 @@ def _read_steps(source: Source, forecast: ForecastRecipe) -> RawTable:
     if source.bad_rows.rows:  # without its rows a series would have a gap, so they can't be skipped
         shown_rows = "\n".join(f"  {row}" for row in source.bad_rows.in_order()[:_LISTED])
         raise DataError(
-            f"{len(source.bad_rows.rows):,} rows of `{source.path}` can't be used:\n{shown_rows}",
+            f"{counted(len(source.bad_rows.rows), 'row')} of `{source.path}` can't be used:\n{shown_rows}",
             hint="an empty cell, NA or NaN is a missing value (`model.forecast.missing`)",
         )
     numbers, lines = np.concatenate(parts["numbers"]), np.concatenate(parts["lines"])

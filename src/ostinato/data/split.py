@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Offsets
+from ostinato.data.rejects import counted
 from ostinato.errors import DataError, RecipeError
 
 
@@ -23,7 +24,7 @@ def split_rows(
     held_out = round(count * fraction)
     if held_out == 0 or held_out == count:
         raise DataError(
-            f"{count} rows can't be split: `data.validation` = {fraction} leaves {held_out} rows for validation.",
+            f"{counted(count, 'row')} can't be split: `data.validation` = {fraction} leaves {held_out} for validation.",
             hint="give more rows, or a validation file: --set data.validation=validation.csv",
         )
     random = np.random.default_rng(seed)

@@ -16,6 +16,10 @@ from ostinato.recipe import TargetRecipe
 
 _MOST_CLASS_NUMBERS = 20
 _SHOWN = 10
+_RARE = (
+    "; are they no classes? --set features.target.kind=text writes them, tags (a label for each word) or number "
+    "predicts them"
+)
 
 
 class TargetFeature:
@@ -104,7 +108,7 @@ class TargetFeature:
         return DataError(
             f"the {where} holds `{label}` in column `{self.column}` ({file}:{line}), "
             "which the training data never showed.",
-            hint=f"training classes: {shown}",
+            hint=f"training classes: {shown}{_RARE if len(self.classes) > _MOST_CLASS_NUMBERS else ''}",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,7 +137,7 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
                 f"column `{column}` holds {distinct:,} different texts in {len(cells):,} rows: hardly a class column.",
                 hint="name another --target, or say --set features.target.kind=class",
             )
-        return "class", f"`{column}` holds {distinct} different texts"
+        return "class", f"`{column}` holds {counted(distinct, 'different text')}"
     if numbers.null_count():
         text, number = cells.filter(numbers.is_null()), cells.filter(numbers.is_not_null())
         raise DataError(
@@ -150,8 +154,8 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
         )
     whole = bool((numbers == numbers.round()).all())
     if whole and distinct <= _MOST_CLASS_NUMBERS:
-        return "class", f"`{column}` holds {distinct} different whole numbers"
-    return "number", f"`{column}` holds {distinct:,} different numbers"
+        return "class", f"`{column}` holds {counted(distinct, 'different whole number')}"
+    return "number", f"`{column}` holds {counted(distinct, 'different number')}"
 
 
 def is_number(cells: pl.Series) -> pl.Series:

@@ -14,6 +14,7 @@ from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.evaluation import metrics
 from ostinato.evaluation.metrics import Metrics
+from ostinato.evaluation.names import METRIC_NAMES
 from ostinato.evaluation.prediction import Prediction
 from ostinato.recipe import Recipe, dump_recipe
 from ostinato.storage.files import write_atomically
@@ -146,6 +147,7 @@ def write_page(path: Path, results: dict[str, Any]) -> None:
     page = environment.get_template("crossvalidation.html.jinja").render(
         **results,
         main=main,
+        names=METRIC_NAMES,
         confusion=confusion,
         minutes=sum(fold["seconds"] for fold in results["folds"]) / 60,
         num_examples=sum(fold["num_examples"] for fold in results["folds"]),

@@ -56,7 +56,7 @@ def loss(
 def validation_metric(steps: Floats, series: Sequence[tuple[str, Floats]], unit: str) -> Markup:
     """Metrics on the validation data by step."""
     with drawing("metric", "Validation metrics by step: " + ", ".join(name for name, _ in series)) as plot:
-        for (name, values), colour in zip(series, (ORANGE, GREEN, BLUE), strict=False):
+        for (name, values), colour in zip(series, (ORANGE, GREEN, BLUE, MUTED), strict=False):
             plot.axes.plot(steps, values, color=colour, marker="o", markersize=3, label=name)
         label_steps(plot.axes, unit)
         plot.axes.legend()
@@ -161,12 +161,13 @@ def histogram(
         else:
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=float(np.ptp(edges)) > 6))
         for (text, value), style in zip(marks, ("-", "--", ":"), strict=False):
-            axes.axvline(value, color=ORANGE, linestyle=style, linewidth=1.2, label=text)
+            axes.axvline(value, ymax=0.86, color=ORANGE, linestyle=style, linewidth=1.2, label=text)
+        axes.set_ylim(0, max(float(counts.max()), 1.0) * 1.2)  # the legend stands above bars and lines
         axes.set_xlabel(xlabel)
         axes.set_ylabel("count")
         axes.yaxis.set_major_formatter(thousands())
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.legend()
+        axes.legend(loc="upper center", ncols=len(marks))
     return plot.svg
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.features import TextFeature
+from ostinato.data.features import Feature, TextFeature
+from ostinato.data.media import MEDIA
 from ostinato.data.series_windows import Windows
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END, END_ID, SPECIAL, UNK_ID
@@ -35,7 +36,7 @@ def data_card(prepared: Prepared, notes: list[str]) -> Section:
     lengths = _lengths(prepared)
     card: Section = {
         "counts": _counts(prepared),
-        "num_characters": prepared.num_characters,
+        "num_characters": prepared.num_characters if _is_read(prepared.features.input) else 0,
         "classes": _class_balance(prepared),
         "numbers": _number_balance(prepared),
         "notes": list(dict.fromkeys([*notes, *prepared.notes])),
@@ -48,13 +49,17 @@ def data_card(prepared: Prepared, notes: list[str]) -> Section:
     if lengths is not None and len(lengths):
         limit = getattr(prepared.recipe.features.input, "max_length", None)
         card["lengths"] = _length_facts(lengths, limit)
-        card["lengths"]["plot"] = plots.lengths(
-            lengths.astype(np.float64),
-            card["lengths"]["median"],
-            card["lengths"]["high"],
-            card["unit"],
+        differ = lengths.min() < lengths.max()
+        median, high = card["lengths"]["median"], card["lengths"]["high"]
+        card["lengths"]["plot"] = (
+            plots.lengths(lengths.astype(np.float64), median, high, card["unit"]) if differ else None
         )
     return card
+
+
+def _is_read(feature: Feature) -> bool:
+    """Whether a cell holds the sequence itself, so that its characters say how much was read; others name a file."""
+    return feature.kind not in MEDIA
 
 
 def values_of(part: Examples | Ids) -> Ids:

@@ -28,6 +28,15 @@ _NAMES = {
 }
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 _MOST_NAMED = 6
+_CURVES = (
+    ("accuracy", "accuracy"),
+    ("f1", "F1"),
+    ("auc", "AUC"),
+    ("r2", "R²"),
+    ("exact", "exact"),
+    ("token_error_rate", "token error rate"),
+)
+"""Validation figures that share one axis."""
 _PROVENANCE = (("machine", "machine"), ("ostinato", "Ostinato"), ("torch", "PyTorch"))
 
 
@@ -65,7 +74,7 @@ def run_facts(summary: Section, steps: list[Section]) -> list[tuple[str, str]]:
     """The run's summary as (name, value) pairs; short while training has not ended."""
     found: list[tuple[str, str]] = []
     if "epochs" in summary:
-        found.append(("epochs", f"{summary['epochs']:,} (best: {summary['best_epoch']})"))
+        found.append(("epochs", f"{summary['epochs']:,g} (best: {summary['best_epoch']})"))
         found.append(("steps", f"{summary['steps']:,}"))
         found.append(("training time", duration(summary["seconds"])))
         found.append(("ended because", summary["ended"]))
@@ -139,7 +148,7 @@ def curves(steps: list[Section], validations: list[Section], recipe: Recipe) -> 
     clipped = np.asarray([bool(s["clipped"]) for s in steps], dtype=np.float64)
     metrics = [
         (shown, np.asarray([v[key] for v in validations], dtype=np.float64))
-        for key, shown in (("accuracy", "accuracy"), ("f1", "F1"), ("auc", "AUC"), ("r2", "R²"))
+        for key, shown in _CURVES
         if validations and all(v.get(key) is not None for v in validations)
     ]
     return {
@@ -172,7 +181,7 @@ def _group_shares(steps: list[Section]) -> list[tuple[str, float]]:
 
 
 def _validation_rows(validations: list[Section], scale: float, best: int | None) -> list[Section]:
-    names = (("accuracy", "accuracy"), ("f1", "F1"), ("auc", "AUC"), ("mae", "MAE"), ("r2", "R²"))
+    names = (*_CURVES, ("mae", "MAE"), ("bleu", "BLEU"))
     return [
         {
             "epoch": v["epoch"],

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature, TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.evaluation.alignment import align
@@ -47,7 +47,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
         "template": "transcription.html.jinja",
         "kind": "seq2seq",
         "sentence": f"Writes `{recipe.data.target}`, {noun} by {noun}, from `{recipe.data.input}`.",
-        "tiles": _tiles(scored, noun, len(found)),
+        "tiles": _tiles(scored, features, len(found)),
         "metrics": scored,
         "noun": noun,
         "beam": {"size": model.options.beam_size, "penalty": model.options.length_penalty},
@@ -61,14 +61,16 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     }
 
 
-def _tiles(scored: Section, noun: str, count: int) -> list[tuple[str, str, str]]:
+def _tiles(scored: Section, features: Features, count: int) -> list[tuple[str, str, str]]:
+    """The headline figures: BLEU first where words are written from words, errors where a text is spelled out."""
+    noun = cast("Feature", features.target).step_noun
     tiles = [
         ("token error rate", f"{100 * scored['token_error_rate']:.2f} %", f"{scored['num_tokens']:,} {noun}s"),
         ("wrong sequences", f"{100 * scored['sequence_error_rate']:.2f} %", f"of {count:,} different sources"),
     ]
-    if "bleu" in scored:
-        tiles.append(("BLEU", f"{scored['bleu']:.2f}", "sacrebleu, 13a, cased as the data are read"))
-    return tiles if scored.get("bleu") is None or scored["exact"] > 0.4 else [tiles[2], *tiles[:2]]
+    if "bleu" not in scored or features.input.step_noun == "character":
+        return tiles
+    return [("BLEU", f"{scored['bleu']:.2f}", "sacrebleu, 13a, cased as the data are read"), *tiles]
 
 
 def _shown(one: Transcript, examples: Examples, target: Feature) -> Section:

@@ -12,6 +12,8 @@ from ostinato.recipe import Recipe
 from ostinato.training.position import Position
 
 _SMOOTHING = 0.98
+_WORTH_SAYING = 0.02
+"""Accuracy lost by keeping the epoch of the lowest loss, from which on it is said."""
 
 
 class Observer:
@@ -48,6 +50,8 @@ class ConsoleObserver(Observer):
         self._epochs = 0
         self._loss = self._rate = 0.0
         self._weight = 0.0
+        self._by_loss = False
+        self._accuracies: dict[int, float] = {}
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -58,6 +62,7 @@ class ConsoleObserver(Observer):
         self._epochs = 0 if recipe.training.max_minutes else recipe.training.epochs
         if recipe.model.kind == "language_model":
             self._unit = str(recipe.features.text.unit).removesuffix("s")
+        self._by_loss = recipe.training.monitor == "loss" and recipe.training.keep == "best"
         if step:
             self.note(f"going on after step {step:,}")
         if not self.console.is_terminal:
@@ -90,6 +95,8 @@ class ConsoleObserver(Observer):
         """Print a line an epoch."""
         shown = {k: v for k, v in event.items() if k in _SHOWN and v is not None}
         figures = " · ".join(f"{_SHOWN[key]} {value:.4f}" for key, value in shown.items())
+        if event.get("accuracy") is not None:
+            self._accuracies[event["epoch"]] = event["accuracy"]
         mark = " ← best" if event["best"] else ""
         self.console.print(
             f"epoch {event['epoch']}: validation {figures} · {_duration(event['elapsed_s'])}{mark}",
@@ -102,6 +109,15 @@ class ConsoleObserver(Observer):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        kept = self._accuracies.get(position.best_epoch + 1)
+        if not self._by_loss or kept is None:
+            return
+        epoch, highest = max(self._accuracies.items(), key=lambda item: item[1])
+        if highest - kept > _WORTH_SAYING:
+            self.note(
+                f"kept: epoch {position.best_epoch + 1}, of the lowest loss, accuracy {kept:.4f}; the highest was "
+                f"{highest:.4f} in epoch {epoch}, which --set training.monitor=accuracy keeps"
+            )
 
 
 _SHOWN = {
@@ -109,6 +125,9 @@ _SHOWN = {
     "accuracy": "accuracy",
     "f1": "F1",
     "auc": "AUC",
+    "exact": "exact",
+    "token_error_rate": "token errors",
+    "bleu": "BLEU",
     "bits_per_character": "bits/character",
     "bits_per_token": "bits/token",
     "mae": "MAE",

@@ -16,6 +16,7 @@ import torch
 from ostinato import __version__
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.prepare import prepare
+from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.evaluation.report import REPORT_FILE
@@ -170,7 +171,7 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
     summary: dict[str, Any] = {
         "ostinato": __version__,
         "torch": torch.__version__,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {trainer.device.type}",
+        "machine": f"{platform.machine()}, {counted(torch.get_num_threads(), 'thread')}, {trainer.device.type}",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "ended": position.ended,
         "epochs": round(position.step / trainer.task.num_batches, 2),
@@ -242,7 +243,7 @@ def read_recipe_of(folder: Path) -> Recipe:
 def check_run_folder(folder: Path) -> None:
     """Raise `RunError` unless `folder` looks like a run directory."""
     if not folder.is_dir():
-        near = sorted(p.name for p in folder.parent.iterdir() if p.is_dir()) if folder.parent.is_dir() else []
+        near = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECIPE_FILE}"))
         hint = f"runs in {folder.parent}: {', '.join(near[:10])}" if near else None
         raise RunError(f"no run directory `{folder}`.", hint=hint)
     missing = [name for name in (RECIPE_FILE, FEATURES_FILE) if not (folder / name).is_file()]

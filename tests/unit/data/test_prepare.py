@@ -266,7 +266,7 @@ def test_splits() -> None:
     assert split_rows(103, 0.1, 7)[1].tolist() == held_out.tolist()
     assert split_rows(103, 0.1, 8)[1].tolist() != held_out.tolist()
     for count, fraction in ((4, 0.1), (1, 0.5), (3, 0.9)):
-        with pytest.raises(DataError, match=f"{count} rows can't be split"):
+        with pytest.raises(DataError, match=rf"{count} rows? can't be split"):
             split_rows(count, fraction, 0)
 
 

@@ -162,7 +162,7 @@ def test_missing_values(tmp_path: Path, cell: str, named: str) -> None:
     rows = _rows(40)
     rows[12] = (rows[12][0], rows[12][1], cell)
     path = _wide(tmp_path / "t.csv", rows)
-    with pytest.raises(DataError, match=rf"1 rows of .* not finite:\n  .*t.csv:14: .*{named}"):
+    with pytest.raises(DataError, match=rf"1 row of .* not finite:\n  .*t.csv:14: .*{named}"):
         prepare(_recipe(path))
     train, _, feature = _parts(_recipe(path, missing="interpolate"))
     scale = feature.scales["t"][:, 1]
@@ -186,7 +186,7 @@ def test_what_is_no_number_and_no_time(tmp_path: Path) -> None:
 
 def test_a_horizon_longer_than_the_series(tmp_path: Path) -> None:
     path = _wide(tmp_path / "t.csv", _rows(40))
-    with pytest.raises(DataError, match=r"the training part of series 't' has 8 steps; a horizon of 32 needs 33"):
+    with pytest.raises(DataError, match=r"series 't' has 40 steps, 8 of them for training; a horizon of 32 needs 33"):
         prepare(_recipe(path, horizon=32))
     with pytest.raises(DataError, match=r"`model.forecast.split` needs 60 steps; series 't' has 40"):
         prepare(_recipe(path, split=[50, 10]))

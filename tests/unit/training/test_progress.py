@@ -31,6 +31,21 @@ def test_a_terminal_shows_loss_bits_speed_and_time_left() -> None:
         assert part in seen
 
 
+def _ended(monitor: str) -> str:
+    out = io.StringIO()
+    observer = ConsoleObserver(Console(file=out, width=200, color_system=None))
+    observer.start(0, 100, build_recipe({"training": {"monitor": monitor}}))
+    for epoch, accuracy in ((1, 0.5), (2, 0.75), (3, 0.7)):
+        observer.validation({"epoch": epoch, "best": epoch == 1, "loss": 1.0, "accuracy": accuracy, "elapsed_s": 1.0})
+    observer.stop(Position(best_epoch=0))
+    return out.getvalue()
+
+
+def test_a_more_accurate_epoch_that_is_not_kept_is_said() -> None:
+    assert "kept: epoch 1, of the lowest loss, accuracy 0.5000; the highest was 0.7500 in epoch 2" in _ended("loss")
+    assert "kept" not in _ended("f1")
+
+
 def test_a_time_budget_shows_no_number_of_epochs() -> None:
     seen = _show(build_recipe({**BOOK, "training": {"epochs": 7, "max_minutes": 2}}), terminal=True)
     assert "epoch 2 " in seen

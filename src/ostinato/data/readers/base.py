@@ -95,8 +95,12 @@ class Source:
                 near = difflib.get_close_matches(name, there, n=1)
                 raise DataError(
                     f"`{self.path}` has no column `{name}`. Columns: {', '.join(there)}.",
-                    hint=f"did you mean {near[0]}?" if near else None,
+                    hint=f"did you mean {near[0]}?" if near else self._hint_of_columns(),
                 )
+
+    def _hint_of_columns(self) -> str | None:
+        """What may be wrong where a column is missing and none has a similar name."""
+        return None
 
     def note(self, text: str) -> None:
         """Something a user should be told, once."""

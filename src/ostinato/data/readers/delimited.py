@@ -37,6 +37,17 @@ class DelimitedSource(Source):
             raise DataError(f"`{self.path}` names a column twice: {', '.join(doubled)}.")
         return header
 
+    def _hint_of_columns(self) -> str | None:
+        """Another separator, or a first line that is no header."""
+        if self.header:
+            return None
+        first = self.columns()
+        for separator, name in ((";", "semicolons"), ("\t", "tabs"), (",", "commas"), ("|", "bars")):
+            if len(first) == 1 and separator in first[0]:
+                return f"are its columns separated by {name}? .csv needs commas, .tsv (data.format=tsv) tabs"
+        names = ", ".join(f"name{number}" for number in range(1, len(first) + 1))
+        return f"has the file no header? --set 'data.header=[{names}]' names its columns"
+
     def _ends(self, raw: bytes) -> Offsets:
         return quoted_record_ends(raw, self.separator)
 

@@ -1,0 +1,38 @@
+"""What metrics are called wherever a person reads them."""
+
+from __future__ import annotations
+
+METRIC_NAMES = {
+    "num_examples": "examples",
+    "num_tokens": "tokens",
+    "num_frames": "frames",
+    "accuracy": "accuracy",
+    "accuracy_unknown": "accuracy of unknown words",
+    "cell_accuracy": "accuracy of single labels",
+    "precision": "precision of spans",
+    "recall": "recall of spans",
+    "f1": "macro F1",
+    "micro_f1": "micro F1",
+    "auc": "AUC",
+    "log_loss": "log loss (nats)",
+    "calibration_error": "calibration error",
+    "token_error_rate": "token error rate",
+    "sequence_error_rate": "sequence error rate",
+    "exact": "sequences exact",
+    "bleu": "BLEU",
+    "mse": "mean squared error",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R²",
+    "smape": "sMAPE (%)",
+    "mase": "MASE",
+    "coverage": "share of truths in the interval",
+    "interval": "share it should hold",
+    "width": "width of the interval",
+    "crps": "CRPS (by the quantiles)",
+    "nats_per_token": "nats per token",
+    "nats_per_frame": "nats per frame",
+    "bits_per_character": "bits per character",
+    "bits_per_token": "bits per token",
+    "perplexity": "perplexity",
+}

@@ -1,0 +1,121 @@
+"""What is told from the cells of a table: forecasters, kinds of columns with a few mistakes, and what is none of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ostinato.data.prepare import inferred, prepare
+from ostinato.data.readers.delimited import DelimitedSource
+from ostinato.data.rejects import BadRows
+from ostinato.errors import DataError, RecipeError
+from ostinato.recipe import Recipe, build_recipe
+
+DAYS = [str(np.datetime64("2020-01-01") + day) for day in range(60)]
+
+
+def _table(path: Path, header: str, *columns: list[str]) -> Path:
+    path.write_text("\n".join([header, *map(",".join, zip(*columns, strict=True))]) + "\n")
+    return path
+
+
+def _recipe(path: Path, **data: str) -> Recipe:
+    return build_recipe({"data": {"train": str(path), **data}})
+
+
+def _numbers(count: int = 60) -> list[str]:
+    return [str(number % 7) for number in range(count)]
+
+
+@pytest.mark.parametrize(("named", "channels"), [({}, ("a", "b")), ({"input": "b"}, ("b",)), ({"target": "a"}, ("a",))])
+def test_numbers_beside_time_stamps_are_forecast(
+    tmp_path: Path, named: dict[str, str], channels: tuple[str, ...]
+) -> None:
+    path = _table(tmp_path / "t.csv", "when,a,b", DAYS, _numbers(), _numbers())
+    said: list[str] = []
+    prepared = prepare(
+        build_recipe({"data": {"train": str(path), **named}, "model": {"forecast": {"horizon": 2}}}), said.append
+    )
+    assert prepared.recipe.model.kind == "forecaster"
+    assert prepared.recipe.model.forecast.channels == channels
+    assert said[0] == f"model: forecaster (when holds time stamps, {', '.join(channels)} numbers)"
+
+
+def test_texts_beside_time_stamps_are_not_forecast(tmp_path: Path) -> None:
+    texts = [f"a text {number}" for number in range(60)]
+    path = _table(tmp_path / "t.csv", "when,text,likes", DAYS, texts, _numbers())
+    with pytest.raises(RecipeError, match=r"`data.input` is not set"):
+        inferred(_recipe(path))
+    with pytest.raises(RecipeError, match=r"`data.input` is not set"):
+        inferred(_recipe(path, target="likes"))
+    assert inferred(_recipe(path, input="text", target="likes")).model.kind == "classifier"
+    assert inferred(_recipe(path, input="text")).model.kind == "language_model"
+    assert inferred(_recipe(path, input="likes")).model.forecast.channels == ("likes",)
+
+
+def test_a_channel_with_a_mistake_is_not_left_out(tmp_path: Path) -> None:
+    cells = _numbers()
+    cells[20] = "abc"
+    with pytest.raises(DataError, match=r"1 row of .* can't be used:\n.*t.csv:22: `b` is no number: 'abc'"):
+        prepare(_recipe(_table(tmp_path / "t.csv", "when,a,b", DAYS, _numbers(), cells)))
+
+
+def test_a_horizon_longer_than_the_series(tmp_path: Path) -> None:
+    path = _table(tmp_path / "t.csv", "when,a", DAYS, _numbers())
+    recipe = build_recipe({"data": {"train": str(path)}, "model": {"forecast": {"horizon": 100}}})
+    with pytest.raises(DataError, match=r"series 't' has 60 steps, 0 of them for training; .* 100 needs 101") as error:
+        prepare(recipe)
+    assert "model.forecast.horizon" in str(error.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("cell", "odd", "kind"),
+    [
+        ("[1, 2]", "[]", "series"),
+        ("ACGT" * 6, "ACG?" * 6, "dna"),
+        ("1.5", "much", "numbers"),
+        ("a.wav", "b.txt", "audio"),
+    ],
+)
+def test_a_few_odd_cells_do_not_make_a_column_text(tmp_path: Path, cell: str, odd: str, kind: str) -> None:
+    path = tmp_path / "t.jsonl"
+
+    def written(num_odd: int) -> Path:
+        rows = [{"x": odd if n < num_odd else cell, "y": "pq"[n % 2]} for n in range(20)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    assert inferred(_recipe(written(0), input="x", target="y")).features.input.kind == kind
+    assert inferred(_recipe(written(2), input="x", target="y")).features.input.kind == kind
+    if kind != "series":  # an empty list is a list
+        assert inferred(_recipe(written(3), input="x", target="y")).features.input.kind == "text"
+
+
+def test_nothing_is_predicted_from_itself(tmp_path: Path) -> None:
+    path = _table(tmp_path / "t.csv", "text,label", _numbers(), _numbers())
+    with pytest.raises(RecipeError, match="name the same column, label") as error:
+        inferred(_recipe(path, input="label", target="label"))
+    assert error.value.hint == "name another --target. Columns: text, label"
+
+
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        ("text;label", "are its columns separated by semicolons?"),
+        ("good film,1", "--set 'data.header=[name1, name2]' names its columns"),
+    ],
+)
+def test_a_missing_column_may_be_another_separator_or_no_header(tmp_path: Path, header: str, hint: str) -> None:
+    (tmp_path / "t.csv").write_text(f"{header}\nx\n")
+    with pytest.raises(DataError, match="has no column `comment`") as error:
+        DelimitedSource(tmp_path / "t.csv", BadRows()).require("comment")
+    assert hint in str(error.value.hint)
+
+
+def test_bytes_of_another_kind_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(np.random.default_rng(0).integers(1, 256, 4000, dtype=np.uint8).tobytes())
+    with pytest.raises(DataError, match=r"is no text: 1\d% of its first bytes are control characters"):
+        DelimitedSource(tmp_path / "t.csv", BadRows()).columns()
