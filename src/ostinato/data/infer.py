@@ -8,6 +8,7 @@ from ostinato.data.aligned import check_tagger
 from ostinato.data.fixed import check_conditional, is_fixed
 from ostinato.data.kinds import kind_of
 from ostinato.data.meaning import TARGETED, WRITERS, refuse_meaningless
+from ostinato.data.rejects import with_article
 from ostinato.data.sources import Source
 from ostinato.data.text import resolve_text
 from ostinato.data.written import is_written, resolve_written, unit_of
@@ -80,7 +81,8 @@ def _kinds(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
         if component == TextRecipe() and (found := _as_input(kind_of(source, name))):
             resolved["extra"][name] = {"kind": found[0]}
     if data.target and features.target == TargetRecipe():
-        found = (known, f"a {source.format} file says so") if (known := source.kind_of(data.target)) else None
+        known = source.kind_of(data.target)
+        found = (known, f"{with_article(source.format)} file says so") if known else None
         if found is None and recipe.model.kind in ("auto", *WRITERS) and (why := is_written(source, data.target)):
             found = ("text", why)
         if found and found[0] in _SEQUENCE_TARGETS:

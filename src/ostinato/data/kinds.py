@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from ostinato.data.media import MEDIA
+from ostinato.data.rejects import with_article
 from ostinato.data.sources import Source
 
 _LOOKED_AT = 200
@@ -22,7 +23,7 @@ def kind_of(source: Source, column: str) -> tuple[str, str] | None:
     """The kind of a column and the reason; None where it is plain text, or plain cells of a target."""
     known = source.kind_of(column)
     if known is not None:
-        return known, f"a {source.format} file says so"
+        return known, f"{with_article(source.format)} file says so"
     cells = source.sample([column])[column].drop_nulls().head(_LOOKED_AT)
     return _kind_of_cells(cells) if len(cells) else None
 

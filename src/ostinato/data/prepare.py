@@ -51,7 +51,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     if recipe.model.kind == "forecaster":
         return prepare_series(recipe, say)
     bad_rows = BadRows(recipe.data.on_bad_row)
-    source = open_data(recipe.data.train, recipe, bad_rows, say)
+    source = open_data(str(recipe.data.train), recipe, bad_rows, say)
     recipe, notes = infer_recipe(recipe, source)
     for note in notes:
         say(note)
@@ -92,7 +92,7 @@ def inferred(recipe: Recipe) -> Recipe:
     recipe = as_forecaster(recipe)
     if recipe.model.kind == "forecaster":
         return inferred_series(recipe)
-    return infer_recipe(recipe, open_data(recipe.data.train, recipe, BadRows("skip"), lambda _: None))[0]
+    return infer_recipe(recipe, open_data(str(recipe.data.train), recipe, BadRows("skip"), lambda _: None))[0]
 
 
 def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:

@@ -43,6 +43,7 @@ def data_card(prepared: Prepared, notes: list[str]) -> Section:
         "num_rejected": prepared.num_rejected,
         "rejected": prepared.bad_rows.rows[:_MOST_REJECTED],
         "lengths": None,
+        "noun": _noun_of_rows(prepared),
         "unit": prepared.features.input.step_noun + "s",
         "vocabulary": _vocabulary(prepared) if isinstance(prepared.features.input, TextFeature) else None,
     }
@@ -60,6 +61,12 @@ def data_card(prepared: Prepared, notes: list[str]) -> Section:
 def _is_read(feature: Feature) -> bool:
     """Whether a cell holds the sequence itself, so that its characters say how much was read; others name a file."""
     return feature.kind not in MEDIA
+
+
+def _noun_of_rows(prepared: Prepared) -> str:
+    if isinstance(prepared.train, Windows):
+        return "windows"
+    return "rows" if isinstance(prepared.train, Examples) else "documents"
 
 
 def values_of(part: Examples | Ids) -> Ids:
@@ -99,7 +106,8 @@ def _counts(prepared: Prepared) -> list[Section]:
             count: int | None = len(part)
         else:
             count = int((values == END_ID).sum()) if prepared.features.documents else None
-        rows.append({"name": name, "rows": count, "tokens": len(values)})
+        told = prepared.features.input.ragged and not isinstance(part, Windows)  # windows read the same steps again
+        rows.append({"name": name, "rows": count, "tokens": len(values) if told else None})
     return rows
 
 

@@ -183,7 +183,7 @@ def _bleu(found: Sequence[Transcript], target: TextFeature) -> float | None:
     most = max(len(one.references) for one in found)
     texts = [[text_of(reference, target) for reference in one.references] for one in found]
     streams = [[row[i] if i < len(row) else row[0] for row in texts] for i in range(most)]
-    return float(sacrebleu.corpus_bleu([text_of(one.written, target) for one in found], streams).score)
+    return float(sacrebleu.corpus_bleu([text_of(one.written, target) for one in found], streams, force=True).score)
 
 
 def text_of(ids: Ids, target: Feature) -> str:

@@ -197,7 +197,7 @@ class Trainer:
     def _decide_whether_to_go_on(self) -> None:
         position, patience = self.position, self.training.patience
         if self._time_is_up():
-            position.ended = f"training.max_minutes = {self.training.max_minutes:g} are over"
+            position.ended = f"the {self.training.max_minutes:g} minutes of training.max_minutes are over"
         elif position.epoch >= self.training.epochs:
             position.ended = f"all of training.epochs = {self.training.epochs} are done"
         elif patience is not None and position.epochs_without_gain >= patience:
