@@ -16,6 +16,7 @@ from ostinato.data.features.base import (
 from ostinato.data.features.category import CategoryFeature
 from ostinato.data.features.dna import DnaFeature
 from ostinato.data.features.image import ImageFeature
+from ostinato.data.features.named import NamedBuilder, NamedFeature
 from ostinato.data.features.notes import NotesFeature
 from ostinato.data.features.numbers import NumbersFeature
 from ostinato.data.features.protein import ProteinFeature
@@ -76,7 +77,8 @@ def make_builder(recipe: Component) -> FeatureBuilder:
     """What reads a column as a resolved recipe says."""
     if isinstance(recipe, TextRecipe):
         return TextFeatureBuilder(recipe)
-    return FittedBuilder(_fitted(str(getattr(recipe, "kind", ""))), recipe)
+    feature = _fitted(str(getattr(recipe, "kind", "")))
+    return NamedBuilder(feature, recipe) if issubclass(feature, NamedFeature) else FittedBuilder(feature, recipe)
 
 
 def load_feature(saved: dict[str, Any]) -> Feature:

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import gcd
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array
-from ostinato.data.features.base import Draft, FittedFeature
+from ostinato.data.features.base import Draft
+from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.media import media_path
 from ostinato.data.sequences import Sequences
 from ostinato.data.spectra import (
@@ -31,7 +31,7 @@ from ostinato.recipe.kinds import AudioRecipe
 _MOST_THREADS = 8
 
 
-class AudioFeature(FittedFeature):
+class AudioFeature(ScaledFeature):
     """Files of sound to (sum L, D) float32, a frame every `hop_ms`.
 
     A file is decoded by libsndfile, its channels are averaged, and it is resampled to `sample_rate` (polyphase, Kaiser
@@ -46,21 +46,13 @@ class AudioFeature(FittedFeature):
         std: as `mean`.
     """
 
-    form = "vectors"
+    recipe_type = AudioRecipe
     reads_files = True
-
-    def __init__(self, recipe: AudioRecipe, mean: Array, std: Array) -> None:
-        self.recipe, self.mean, self.std = recipe, mean, std
 
     @property
     def step_noun(self) -> str:
         """A frame."""
         return "frame"
-
-    @property
-    def value_shape(self) -> tuple[int, ...]:
-        """(D,)."""
-        return (len(self.mean),)
 
     @classmethod
     def read(cls, recipe: AudioRecipe, cells: pl.Series) -> Draft:
@@ -86,21 +78,6 @@ class AudioFeature(FittedFeature):
             return cls(recipe, np.zeros(values.shape[1]), np.ones(values.shape[1]))
         mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
         return cls(recipe, mean, np.where(std > 0, std, np.inf))
-
-    def transform(self, values: Array) -> Array:
-        """(sum L, D) float32."""
-        return ((values - self.mean) / self.std).astype(np.float32)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Mean and standard deviation."""
-        std = [None if np.isinf(s) else float(s) for s in self.std]
-        return {"recipe": self.recipe.model_dump(mode="json"), "mean": self.mean.tolist(), "std": std}
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> AudioFeature:
-        """The inverse of `to_dict`."""
-        std = np.asarray([np.inf if s is None else s for s in saved["std"]], dtype=np.float64)
-        return cls(AudioRecipe.model_validate(saved["recipe"]), np.asarray(saved["mean"], dtype=np.float64), std)
 
 
 @dataclass(frozen=True)

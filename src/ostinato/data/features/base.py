@@ -187,11 +187,15 @@ class FittedBuilder(FeatureBuilder):
 
     def add(self, draft: Draft, keep: Mask) -> None:
         """Take the good rows."""
-        if not isinstance(draft.content, Sequences):
-            raise TypeError("`read` must return Sequences")
-        rows = draft.content if keep.all() else draft.content.take(np.flatnonzero(keep))
+        rows = self._kept(draft, keep)
         self._spool.add(rows.values)
         self._lengths.append(rows.lengths)
+
+    @staticmethod
+    def _kept(draft: Draft, keep: Mask) -> Sequences:
+        if not isinstance(draft.content, Sequences):
+            raise TypeError("`read` must return Sequences")
+        return draft.content if keep.all() else draft.content.take(np.flatnonzero(keep))
 
     def finish(self, part: TrainingPart) -> tuple[Feature, Sequences]:
         """Fit on the training part, transform everything."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array
-from ostinato.data.features.base import Draft, FittedFeature
+from ostinato.data.features.base import Draft
+from ostinato.data.features.named import ListedFeature
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.errors import DataError
 from ostinato.recipe.kinds import CategoryRecipe
 
 
-class CategoryFeature(FittedFeature):
+class CategoryFeature(ListedFeature):
     """Names to integers, in alphabetical order after the special tokens; a name that training never showed is <unk>.
 
     Args:
@@ -24,12 +23,11 @@ class CategoryFeature(FittedFeature):
         counts: how often training rows held each integer.
     """
 
-    form = "ids"
     ragged = False
+    recipe_type = CategoryRecipe
 
     def __init__(self, recipe: CategoryRecipe, names: tuple[str, ...], counts: tuple[int, ...]) -> None:
-        self.recipe, self.names = recipe, names
-        self.counts = np.asarray(counts, dtype=np.int64)
+        super().__init__(recipe, names, counts)
         self._numbers = {name: number for number, name in enumerate((*SPECIAL, *names))}
 
     @property
@@ -45,12 +43,11 @@ class CategoryFeature(FittedFeature):
         return Draft(lengths, Sequences.from_lengths(names, lengths))
 
     @classmethod
-    def fit(cls, recipe: CategoryRecipe, values: Array) -> CategoryFeature:
+    def fit_names(cls, recipe: CategoryRecipe, names: list[str], counts: list[int]) -> CategoryFeature:
         """All names of training rows. Raises `DataError` where there is only one."""
-        names, counts = np.unique(values.astype(str), return_counts=True)
         if len(names) < 2:
-            raise DataError(f"a category needs at least two names in the training data. Received: {names.tolist()}.")
-        return cls(recipe, tuple(names.tolist()), (*(0 for _ in SPECIAL), *counts.tolist()))
+            raise DataError(f"a category needs at least two names in the training data. Received: {names}.")
+        return cls(recipe, tuple(names), (*(0 for _ in SPECIAL), *counts))
 
     def transform(self, values: Array) -> Array:
         """Integers."""
@@ -59,16 +56,3 @@ class CategoryFeature(FittedFeature):
     def decode(self, values: Array) -> str:
         """The name of a row."""
         return (*SPECIAL, *self.names)[int(np.ravel(values)[0])]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The names and how often there were."""
-        return {
-            "recipe": self.recipe.model_dump(mode="json"),
-            "names": list(self.names),
-            "counts": self.counts.tolist(),
-        }
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> CategoryFeature:
-        """The inverse of `to_dict`."""
-        return cls(CategoryRecipe.model_validate(saved["recipe"]), tuple(saved["names"]), tuple(saved["counts"]))

@@ -9,30 +9,17 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array
-from ostinato.data.features.base import Draft, FittedFeature
+from ostinato.data.features.base import Draft
+from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.sequences import Sequences
 from ostinato.recipe.kinds import NumbersRecipe
 
 
-class NumbersFeature(FittedFeature):
-    """`(x - mean) / std` of each of C numbers; a number that never changes becomes 0.
+class NumbersFeature(ScaledFeature):
+    """C numbers a row, each scaled by the training rows."""
 
-    Args:
-        recipe: of the feature.
-        mean: (C,) of the training rows.
-        std: (C,) of the training rows.
-    """
-
-    form = "vectors"
     ragged = False
-
-    def __init__(self, recipe: NumbersRecipe, mean: Array, std: Array) -> None:
-        self.recipe, self.mean, self.std = recipe, mean, std
-
-    @property
-    def value_shape(self) -> tuple[int, ...]:
-        """(C,)."""
-        return (len(self.mean),)
+    recipe_type = NumbersRecipe
 
     @classmethod
     def read(cls, recipe: NumbersRecipe, cells: pl.Series) -> Draft:
@@ -58,21 +45,6 @@ class NumbersFeature(FittedFeature):
         """Mean and standard deviation of the training rows."""
         std = values.std(axis=0)
         return cls(recipe, values.mean(axis=0), np.where(std > 0, std, np.inf))
-
-    def transform(self, values: Array) -> Array:
-        """(N, C) float32."""
-        return ((values - self.mean) / self.std).astype(np.float32)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Mean and standard deviation."""
-        std = [None if np.isinf(s) else float(s) for s in self.std]
-        return {"recipe": self.recipe.model_dump(mode="json"), "mean": self.mean.tolist(), "std": std}
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> NumbersFeature:
-        """The inverse of `to_dict`."""
-        std = np.asarray([np.inf if s is None else s for s in saved["std"]], dtype=np.float64)
-        return cls(NumbersRecipe.model_validate(saved["recipe"]), np.asarray(saved["mean"], dtype=np.float64), std)
 
 
 def _numbers(cell: Any) -> list[float] | None:

@@ -10,13 +10,14 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array
-from ostinato.data.features.base import Draft, FittedFeature
+from ostinato.data.features.base import Draft
+from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
 from ostinato.recipe.kinds import SeriesRecipe
 
 
-class SeriesFeature(FittedFeature):
+class SeriesFeature(ScaledFeature):
     """Lists of numbers, or of frames of C numbers, to (sum L, D) float32.
 
     The channels of a step are, in this order: the C values; with `deltas` their differences from the step before
@@ -31,10 +32,7 @@ class SeriesFeature(FittedFeature):
         std: as `mean`.
     """
 
-    form = "vectors"
-
-    def __init__(self, recipe: SeriesRecipe, mean: Array, std: Array) -> None:
-        self.recipe, self.mean, self.std = recipe, mean, std
+    recipe_type = SeriesRecipe
 
     @property
     def num_channels(self) -> int:
@@ -79,7 +77,7 @@ class SeriesFeature(FittedFeature):
 
     def transform(self, values: Array) -> Array:
         """(sum L, D) float32."""
-        scaled = ((values - self.mean) / self.std).astype(np.float32)
+        scaled = super().transform(values)
         if self.recipe.missing != "mask":
             return scaled
         missing = np.isnan(values[:, : self._num_values]).astype(np.float32)
@@ -92,17 +90,6 @@ class SeriesFeature(FittedFeature):
         found = np.asarray(values, dtype=np.float64)[:, :count] * std + self.mean[:count]
         found = found.reshape(-1, self.num_channels)
         return found[:, 0].tolist() if self.num_channels == 1 else found.tolist()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Mean and standard deviation."""
-        std = [None if np.isinf(s) else float(s) for s in self.std]
-        return {"recipe": self.recipe.model_dump(mode="json"), "mean": self.mean.tolist(), "std": std}
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> SeriesFeature:
-        """The inverse of `to_dict`."""
-        std = np.asarray([np.inf if s is None else s for s in saved["std"]], dtype=np.float64)
-        return cls(SeriesRecipe.model_validate(saved["recipe"]), np.asarray(saved["mean"], dtype=np.float64), std)
 
 
 def read_series(recipe: SeriesRecipe, cells: pl.Series, num_channels: int | None) -> Draft:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array
-from ostinato.data.features.base import Draft, FittedFeature
+from ostinato.data.features.base import Draft
+from ostinato.data.features.named import ListedFeature
 from ostinato.data.features.tokens import read_lists
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
@@ -19,7 +18,7 @@ IGNORED = -1
 _SHOWN_TAGS = 12
 
 
-class TagsFeature(FittedFeature):
+class TagsFeature(ListedFeature):
     """Tags to integers in alphabetical order. Tags of `recipe.ignore` are -1: neither learnt nor scored.
 
     A tag that training rows never showed makes a row of another file a bad one. In rows held out of the training file,
@@ -31,11 +30,10 @@ class TagsFeature(FittedFeature):
         counts: how often training rows held each.
     """
 
-    form = "ids"
+    recipe_type = TagsRecipe
 
     def __init__(self, recipe: TagsRecipe, names: tuple[str, ...], counts: tuple[int, ...]) -> None:
-        self.recipe, self.names = recipe, names
-        self.counts = np.asarray(counts, dtype=np.int64)
+        super().__init__(recipe, names, counts)
         self._numbers = {name: number for number, name in enumerate(names)} | dict.fromkeys(recipe.ignore, IGNORED)
         self._unseen: list[str] = []
 
@@ -55,11 +53,9 @@ class TagsFeature(FittedFeature):
         return read_lists(cells, characters=recipe.split == "characters")
 
     @classmethod
-    def fit(cls, recipe: TagsRecipe, values: Array) -> TagsFeature:
+    def fit_names(cls, recipe: TagsRecipe, names: list[str], counts: list[int]) -> TagsFeature:
         """All tags of training rows. Raises `DataError` where there is only one."""
-        names, counts = np.unique(values.astype(str), return_counts=True)
-        found = dict(zip(names.tolist(), counts.tolist(), strict=True))
-        kept = {name: count for name, count in found.items() if name not in recipe.ignore}
+        kept = {name: count for name, count in zip(names, counts, strict=True) if name not in recipe.ignore}
         if len(kept) < 2:
             raise DataError(f"tagging needs at least two tags in the training data. Received: {list(kept)}.")
         return cls(recipe, tuple(kept), tuple(kept.values()))
@@ -95,16 +91,3 @@ class TagsFeature(FittedFeature):
         names = {**dict(enumerate(self.names)), IGNORED: "-"}
         names |= {IGNORED - 1 - k: name for k, name in enumerate(self._unseen)}
         return [names[int(number)] for number in values]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The tags and how often there were."""
-        return {
-            "recipe": self.recipe.model_dump(mode="json"),
-            "names": list(self.names),
-            "counts": self.counts.tolist(),
-        }
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> TagsFeature:
-        """The inverse of `to_dict`."""
-        return cls(TagsRecipe.model_validate(saved["recipe"]), tuple(saved["names"]), tuple(saved["counts"]))

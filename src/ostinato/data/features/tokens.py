@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array, Ids
-from ostinato.data.features.base import Draft, FittedFeature
+from ostinato.data.features.base import Draft
+from ostinato.data.features.named import NamedFeature
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import PAD_ID, SPECIAL, UNK_ID, Vocabulary
 from ostinato.errors import DataError
@@ -19,7 +20,7 @@ from ostinato.recipe.kinds import TokensRecipe
 _DIGIT = re.compile(r"\d")
 
 
-class TokensFeature(FittedFeature):
+class TokensFeature(NamedFeature):
     """Lists of words, or texts with blanks between words, to integers: `<pad>`, `<unk>`, `<end>`, then by frequency.
 
     Args:
@@ -58,14 +59,13 @@ class TokensFeature(FittedFeature):
         return read_lists(cells, characters=False)
 
     @classmethod
-    def fit(cls, recipe: TokensRecipe, values: Array) -> TokensFeature:
+    def fit_names(cls, recipe: TokensRecipe, names: list[str], counts: list[int]) -> TokensFeature:
         """All words of training rows that are frequent enough. Raises `DataError` where none is left."""
-        words, counts = np.unique(values.astype(str), return_counts=True)
-        vocabulary = _vocabulary([_normal(word, recipe) for word in words.tolist()], counts.tolist(), recipe)
+        vocabulary = _vocabulary([_normal(word, recipe) for word in names], counts, recipe)
         if not recipe.characters:
             return TokensFeature(recipe, vocabulary)
         letters: dict[str, int] = {}
-        for word, count in zip(words.tolist(), counts.tolist(), strict=True):
+        for word, count in zip(names, counts, strict=True):
             for letter in word:
                 letters[letter] = letters.get(letter, 0) + count
         return SpelledTokensFeature(recipe, vocabulary, _ranked(letters))

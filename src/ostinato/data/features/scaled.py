@@ -1,0 +1,49 @@
+"""What features of numbers share: each number scaled by the mean and deviation that training rows had."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ostinato.data.arrays import Array
+from ostinato.data.features.base import FittedFeature
+from ostinato.recipe import Component
+
+
+class ScaledFeature(FittedFeature):
+    """`(x - mean) / std` of each of D numbers; a number that never changes becomes 0.
+
+    Args:
+        recipe: of the feature.
+        mean: (D,) of the training rows.
+        std: (D,) of the training rows; infinite where a number never changes.
+    """
+
+    form = "vectors"
+    recipe_type: ClassVar[type[Component]]
+    """Of `recipe`."""
+
+    def __init__(self, recipe: Any, mean: Array, std: Array) -> None:
+        self.recipe, self.mean, self.std = recipe, mean, std
+
+    @property
+    def value_shape(self) -> tuple[int, ...]:
+        """(D,)."""
+        return (len(self.mean),)
+
+    def transform(self, values: Array) -> Array:
+        """(sum L, D) float32."""
+        return ((values - self.mean) / self.std).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Mean and standard deviation."""
+        std = [None if np.isinf(s) else float(s) for s in self.std]
+        return {"recipe": self.recipe.model_dump(mode="json"), "mean": self.mean.tolist(), "std": std}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        std = np.asarray([np.inf if s is None else s for s in saved["std"]], dtype=np.float64)
+        recipe = cls.recipe_type.model_validate(saved["recipe"])
+        return cls(recipe, np.asarray(saved["mean"], dtype=np.float64), std)
