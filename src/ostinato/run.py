@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.prepare import examples_of, load_examples, load_stream, prepare
+from ostinato.data.loading import examples_of, load_examples, load_stream
+from ostinato.data.prepare import prepare
 from ostinato.data.series import held_back_windows
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_future import future_windows

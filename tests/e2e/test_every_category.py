@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import pytest
@@ -17,11 +17,14 @@ from torch import Tensor
 
 import ostinato
 from ostinato.data.dataset import Examples
+from ostinato.data.prepare import prepare
 from ostinato.diagnostics.answers import answer_losses, batch_of
 from ostinato.diagnostics.of_category import parts_of
 from ostinato.diagnostics.validation import validation_of
+from ostinato.evaluation.figures import figures_of
 from ostinato.kernels import dispatch, torch_backend
 from ostinato.models.tagger import Tagger
+from ostinato.recipe.training import Monitor
 from ostinato.types import Ragged, State
 
 EVERY_FORM = {"ragged", "padded", "padded, no lengths", "one at a time", "step by step", "chunked", "stream"}
@@ -39,6 +42,12 @@ PARTS = {
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """By category."""
     return train_all(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_the_figures_of_a_category_are_known_beforehand(runs: dict[str, Path], category: str) -> None:
+    run = ostinato.load(runs[category])
+    assert set(figures_of(prepare(run.recipe))) == set(get_args(Monitor)) & set(run.summary["validation"])
 
 
 @pytest.mark.parametrize("category", CATEGORIES)

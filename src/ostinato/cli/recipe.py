@@ -1,4 +1,4 @@
-"""`ostinato recipe show | schema | init`."""
+"""`ostinato recipe show | schema | options | init`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ def show(
 def schema() -> None:
     """Print the JSON schema of recipes."""
     print_json(Recipe.model_json_schema())
+
+
+@app.command()
+def options() -> None:
+    """Print every option as a table in Markdown: its default, what it means, and what it needs to mean anything."""
+    from ostinato.cli.options import as_markdown, table_of_options
+
+    print_text(as_markdown(table_of_options()), end="")
 
 
 @app.command()

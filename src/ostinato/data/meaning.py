@@ -42,7 +42,8 @@ def _only(*categories: str) -> Condition:
 
 def _all_but(*categories: str) -> Condition:
     known = (*ROWS, "language_model", "forecaster")
-    return _only(*(kind for kind in known if kind not in categories))
+    of = _only(*(kind for kind in known if kind not in categories))
+    return Condition(f"any category but {', '.join(named(one) for one in categories)}", of.holds, of.categories)
 
 
 def _columns(recipe: Recipe) -> tuple[Component, ...]:
@@ -143,7 +144,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     ),
     (
         Condition(
-            "`model.forecast.split: null`, which leaves the validation part to it",
+            "`model.forecast.split: null` (of a forecaster), which leaves the validation part to it",
             lambda recipe: (
                 recipe.model.kind != "forecaster"
                 or recipe.model.forecast.split is None

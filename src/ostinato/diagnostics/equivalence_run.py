@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ostinato.data.arrays import Ids, Offsets
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.prepare import load_examples, load_stream
+from ostinato.data.loading import load_examples, load_stream
 from ostinato.data.sequences import Sequences
 from ostinato.diagnostics.answers import answer_losses, batch_of
 from ostinato.diagnostics.equivalence import verify, verify_model

@@ -12,7 +12,7 @@ from torch import nn
 
 from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.prepare import load_examples, load_stream
+from ostinato.data.loading import load_examples, load_stream
 from ostinato.data.targets import TargetFeature
 from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
 from ostinato.diagnostics.facts import Training, training_facts

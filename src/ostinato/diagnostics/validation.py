@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Examples
@@ -12,6 +11,7 @@ from ostinato.data.prepare import prepare
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe
 from ostinato.storage.files import read_json
+from ostinato.training.resume import agrees
 from ostinato.training.train import DATA_FILE, describe_data
 
 
@@ -19,17 +19,9 @@ def validation_of(folder: Path, recipe: Recipe, say: Callable[[str], None] = lam
     """Rows, or of a language model a text. Raises `RunError` where the data have changed since training began."""
     prepared = prepare(recipe, say)
     path = folder / DATA_FILE
-    if path.is_file() and not _agrees(read_json(path), describe_data(prepared)):
+    if path.is_file() and not agrees(read_json(path), describe_data(prepared)):
         raise RunError(
             f"the data of `{folder}` has changed since training began, so its validation rows are not known.",
             hint="name a file with --data",
         )
     return prepared.validation
-
-
-def _agrees(saved: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether everything that was noted is still so; runs of earlier versions noted less."""
-    return all(
-        _agrees(value, now.get(key, {})) if isinstance(value, dict) else now.get(key) == value
-        for key, value in saved.items()
-    )

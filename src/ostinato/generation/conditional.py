@@ -13,7 +13,7 @@ from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature
 from ostinato.data.features.category import CategoryFeature
-from ostinato.data.prepare import examples_of
+from ostinato.data.loading import examples_of
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.errors import RecipeError, RunError
 from ostinato.generation.beam import sample

@@ -197,7 +197,7 @@ def _model_at(location: list[str], kind: str | None) -> type[BaseModel]:
     """The component at a path; `kind` says which where there are several."""
     model: type[BaseModel] = Recipe
     for part in location:
-        found = _components(model.model_fields[part].annotation) if part in model.model_fields else []
+        found = components(model.model_fields[part].annotation) if part in model.model_fields else []
         if len(found) > 1:
             named = [one for one in found if kind in get_args(one.model_fields["kind"].annotation)]
             found = named or found
@@ -205,8 +205,8 @@ def _model_at(location: list[str], kind: str | None) -> type[BaseModel]:
     return model
 
 
-def _components(annotation: Any) -> list[type[BaseModel]]:
+def components(annotation: Any) -> list[type[BaseModel]]:
     """The components that a field may hold, however they are wrapped."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [one for part in get_args(annotation) for one in _components(part)]
+    return [one for part in get_args(annotation) for one in components(part)]

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ostinato.errors import RecipeError, RunError
+from ostinato.errors import RunError
+from ostinato.evaluation.figures import check_monitor
 from ostinato.recipe import LOWER_IS_BETTER, Recipe
-from ostinato.recipe.training import Monitor
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import RunLog
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -148,12 +148,7 @@ class Trainer:
             self._go_back(divergence(what, position, self.model, "all of the validation data"))
             return False
         position.elapsed_s = self._elapsed()
-        if self.training.monitor not in result:
-            known = ", ".join(name for name in get_args(Monitor) if name in result)
-            raise RecipeError(
-                f"`training.monitor` must be a figure that is measured here: {known}. "
-                f"Received: {self.training.monitor!r}."
-            )
+        check_monitor(self.training.monitor, result)
         figure = float(result[self.training.monitor])
         sign = 1.0 if self.training.monitor in LOWER_IS_BETTER else -1.0
         better = position.best is None or sign * figure < sign * position.best

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ostinato.data.dataset import Features, Prepared
-from ostinato.data.prepare import load_examples, load_stream
+from ostinato.data.loading import load_examples, load_stream
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe
 
@@ -72,7 +72,7 @@ def data_changes(
     Raises:
         RunError: if the data differs, and may not; it says in what.
     """
-    if before == now and saved.to_dict() == found.to_dict():
+    if agrees(before, now) and saved.to_dict() == found.to_dict():
         return []
     difference = _difference(before, now) or "the same numbers stand for other tokens"
     if not force:
@@ -81,6 +81,14 @@ def data_changes(
             hint="bring the old data back, train anew, or go on all the same: --force-data",
         )
     return [f"the data has changed: {difference}"]
+
+
+def agrees(saved: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether everything that was noted of the data is still so; runs of earlier versions noted less."""
+    return all(
+        agrees(value, now.get(key, {})) if isinstance(value, dict) else now.get(key) == value
+        for key, value in saved.items()
+    )
 
 
 def with_features(prepared: Prepared, features: Features) -> Prepared:

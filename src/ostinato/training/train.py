@@ -14,11 +14,13 @@ import numpy as np
 import torch
 
 from ostinato import __version__
+from ostinato.data.arrays import Array
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.prepare import prepare
 from ostinato.data.rejects import counted
-from ostinato.data.sequences import Sequences
+from ostinato.data.sequences import Sequences, steps_of
 from ostinato.errors import RecipeError, RunError
+from ostinato.evaluation.figures import check_monitor, figures_of
 from ostinato.evaluation.report import REPORT_FILE
 from ostinato.evaluation.scoring import evaluate_stream
 from ostinato.models import LanguageModel, build_model
@@ -27,7 +29,7 @@ from ostinato.storage.files import read_json, remove_partials, sync_folder, writ
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
-from ostinato.training.resume import data_changes, recipe_changes, with_features
+from ostinato.training.resume import agrees, data_changes, recipe_changes, with_features
 from ostinato.training.tasks import make_task
 from ostinato.training.weights import load_tensors, load_weights
 
@@ -51,6 +53,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
         )
     device = set_up(recipe)
     prepared = prepare(recipe, say=observer.note)
+    check_monitor(recipe.training.monitor, figures_of(prepared))
     torch.manual_seed(recipe.training.seed)
     model = build_model(prepared.recipe.model, prepared.features).to(device)
     task = make_task(model, prepared, device)
@@ -105,7 +108,7 @@ def resume_run(
     trainer.position.ended = ended
     if other_data:
         trainer.position.batch = 0  # which batches were left of the epoch depends on the number of rows
-    if recipe.training.monitor != before.training.monitor or _part(checkpoint.state) != _part(trainer.origin):
+    if recipe.training.monitor != before.training.monitor or not agrees(_part(checkpoint.state), _part(trainer.origin)):
         trainer.forget_best()
     if checkpoint.state["machine"] != trainer.machine:
         observer.note(
@@ -146,8 +149,9 @@ def _origin(prepared: Prepared) -> dict[str, Any]:
     return {"recipe": prepared.recipe.model_dump(mode="json"), "data": describe_data(prepared)}
 
 
-def _part(origin: Mapping[str, Any]) -> object:
-    return origin["data"]["validation"]
+def _part(origin: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = origin["data"]["validation"]
+    return found
 
 
 def has_ended(folder: Path) -> bool:
@@ -217,14 +221,28 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
     for name, part in (("train", prepared.train), ("validation", prepared.validation)):
         values = part.sequences.values if isinstance(part, Examples) else part
         rows = len(part) if isinstance(part, Examples) else 1
-        found[name] = {"rows": rows, "tokens": len(values), "sha256": hashlib.sha256(values.tobytes()).hexdigest()}
-        if isinstance(part, Examples):
-            found[name]["rows_sha256"] = hashlib.sha256(part.sequences.offsets.tobytes()).hexdigest()
-            if part.targets is not None:
-                whole = part.targets.values if isinstance(part.targets, Sequences) else part.targets
-                targets = np.ascontiguousarray(whole)
-                found[name]["targets_sha256"] = hashlib.sha256(targets.tobytes()).hexdigest()
+        found[name] = {"rows": rows, "tokens": len(values), "sha256": _checksum(values)}
+        if not isinstance(part, Examples):
+            continue
+        found[name]["rows_sha256"] = _checksum(part.sequences.offsets)
+        if part.targets is not None:
+            whole = part.targets.values if isinstance(part.targets, Sequences) else part.targets
+            found[name]["targets_sha256"] = _checksum(whole)
+        if part.extra:
+            found[name]["extra_sha256"] = {
+                column: _checksum(one.values, one.offsets) for column, one in part.extra.items()
+            }
     return found
+
+
+def _checksum(*arrays: Array) -> str:
+    """SHA-256 of the bytes of arrays, read some megabytes at a time."""
+    found = hashlib.sha256()
+    for array in arrays:
+        step = steps_of(array)
+        for start in range(0, len(array), step):
+            found.update(np.ascontiguousarray(array[start : start + step]).tobytes())
+    return found.hexdigest()
 
 
 def read_recipe_of(folder: Path) -> Recipe:

@@ -11,7 +11,8 @@ import pytest
 
 import ostinato
 from ostinato.data import rawfile
-from ostinato.data.prepare import inferred, open_data, prepare
+from ostinato.data.loading import open_data
+from ostinato.data.prepare import inferred, prepare
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe

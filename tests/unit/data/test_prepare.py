@@ -11,7 +11,8 @@ import pytest
 
 from ostinato.data import rawfile
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.prepare import load_examples, load_stream, prepare
+from ostinato.data.loading import load_examples, load_stream
+from ostinato.data.prepare import prepare
 from ostinato.data.rejects import BadRows
 from ostinato.data.split import split_rows
 from ostinato.data.vocabulary import END_ID

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from ostinato.data.features import load_feature
-from ostinato.data.prepare import examples_of, load_examples, prepare
+from ostinato.data.loading import examples_of, load_examples
+from ostinato.data.prepare import prepare
 from ostinato.data.series import held_back_windows
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_future import future_windows

@@ -13,7 +13,8 @@ from ostinato.data.aligned import check_tagger, misfits
 from ostinato.data.dataset import Examples
 from ostinato.data.features import Draft, TagsFeature, TokensFeature, load_feature
 from ostinato.data.features.tokens import SpelledTokensFeature
-from ostinato.data.prepare import load_examples, prepare
+from ostinato.data.loading import load_examples
+from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe

@@ -1,0 +1,49 @@
+"""Every option of a recipe as a table: what it means, its default, and what it needs to mean anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from ostinato.data.meaning import conditions_of
+from ostinato.recipe import Component, Recipe
+from ostinato.recipe.load import components
+
+HEAD = ("option", "default", "meaning", "needs")
+
+
+def table_of_options() -> list[tuple[str, str, str, str]]:
+    """A row an option, as `HEAD` says; a column's options once for each kind of column."""
+    return list(_rows(Recipe, "", ""))
+
+
+def as_markdown(rows: list[tuple[str, str, str, str]]) -> str:
+    """The table, ready for a page."""
+    lines = [f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)]) + "\n"
+
+
+def _rows(component: type[BaseModel], path: str, of_kind: str) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in component.model_fields.items():
+        here = f"{path}{name}"
+        inner = components(field.annotation)
+        if here == "features.extra":
+            yield f"`{here}`", "{}", field.description or "", _needs(component, here)
+            continue
+        for one in inner:
+            kind = one.model_fields["kind"].default if len(inner) > 1 else ""
+            yield from _rows(one, f"{here}.", f" ({kind})" if kind else "")
+        if not inner and name != "kind":
+            yield f"`{here}`{of_kind}", f"`{_default(field)}`", field.description or "", _needs(component, here)
+
+
+def _default(field: Any) -> object:
+    value = field.get_default(call_default_factory=True)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _needs(component: type[BaseModel], path: str) -> str:
+    own = component.needs.get(path.rpartition(".")[2]) if issubclass(component, Component) else None
+    return "; ".join([*([own[0]] if own else []), *(condition.words for condition in conditions_of(path))])

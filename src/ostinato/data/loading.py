@@ -1,0 +1,175 @@
+"""Data for features that are fitted: another file, rows given by hand, another text; read as training's file was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ostinato.data.arranging import arrangement_of
+from ostinato.data.arrays import Array, Ids, Offsets
+from ostinato.data.catalog import resolve_path
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.features import Draft, Feature
+from ostinato.data.places import Places
+from ostinato.data.reading import Reading
+from ostinato.data.rejects import BadRows, counted
+from ostinato.data.sequences import Sequences, Spool
+from ostinato.data.series import load_windows
+from ostinato.data.series_feature import ForecastFeature
+from ostinato.data.series_future import windows_of
+from ostinato.data.sources import Source, open_source
+from ostinato.data.targets import TargetFeature
+from ostinato.data.vocabulary import END_ID
+from ostinato.errors import DataError, RunError
+from ostinato.recipe import Recipe
+
+Say = Callable[[str], None]
+
+
+def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
+    """Rows of another file, encoded as the run's training data was. Targets are read if the run has a target."""
+    if isinstance(features.input, ForecastFeature):
+        return load_windows(reference, features.input, recipe, say)
+    bad_rows = BadRows(recipe.data.on_bad_row)
+    where = recipe.data.test_where if reference == recipe.data.test else None
+    examples = read_examples(reference, features, recipe, bad_rows, say, "data", where)
+    num_rejected = bad_rows.settle()
+    if num_rejected:
+        say(f"left out, since they can't be used: {counted(num_rejected, 'row')}")
+    return examples
+
+
+def load_stream(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Ids:
+    """The integers of another text, for a language model."""
+    bad_rows = BadRows(recipe.data.on_bad_row)
+    examples = read_examples(reference, Features(features.input), recipe, bad_rows, say, "data")
+    num_rejected = bad_rows.settle()
+    if num_rejected:
+        say(f"left out, since they can't be used: {counted(num_rejected, 'row')}")
+    return join_documents(examples.sequences, features.documents)
+
+
+def join_documents(sequences: Sequences, documents: bool) -> Ids:
+    """All rows one after the other, with `<end>` after each where they are separate documents."""
+    if not documents:
+        return sequences.values
+    return np.insert(sequences.values, sequences.offsets[1:], END_ID)
+
+
+def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Examples:
+    """Rows given by hand, encoded as a file's would be.
+
+    Args:
+        rows: cells of the input column, or mappings from column to cell where a model reads several.
+        features: of the run.
+        recipe: of the run.
+
+    Raises:
+        RunError: for a row that lacks a column, or can't be used.
+    """
+    if isinstance(features.input, ForecastFeature):
+        return windows_of(rows, features.input)
+    name = str(recipe.data.input)
+    columns = {name: features.input, **features.extra}
+    encoded: dict[str, Sequences] = {}
+    for column, feature in columns.items():
+        found = [_cell(row, column, list(columns)) for row in rows]
+        cells = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in found]
+        draft = feature.draft(pl.Series(column, cells))
+        empty = np.flatnonzero(draft.lengths == 0).tolist()
+        reason = "nothing is left of it after cleaning" if feature.kind == "text" else "it is empty"
+        problems = {**dict.fromkeys(empty, reason), **draft.problems}
+        if problems:
+            first = min(problems)
+            raise RunError(f"row {first + 1}, {str(cells[first])[:60]!r}, can't be used: {problems[first]}.")
+        encoded[column] = _final(draft)
+    extra = {column: encoded[column] for column in features.extra}
+    return Examples(encoded[name], None, Places(), np.arange(len(rows)), extra)
+
+
+def _cell(row: Any, column: str, columns: list[str]) -> Any:
+    if isinstance(row, Mapping):
+        if column in row:
+            return row[column]
+        raise RunError(f"a row has no value for `{column}`. Received: {', '.join(map(str, row)) or 'nothing'}.")
+    if len(columns) > 1:
+        raise RunError(
+            f"this model reads several columns: {', '.join(columns)}.", hint="give each row as a mapping by column"
+        )
+    return row
+
+
+def _final(draft: Draft) -> Sequences:
+    if not isinstance(draft.content, Sequences):
+        raise TypeError("a fitted feature must encode for good")
+    return draft.content
+
+
+def open_data(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source:
+    """The reader of a file, folder or catalogue name, as the recipe says how to read it."""
+    path = resolve_path(reference, say)
+    data = recipe.data
+    same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
+    format = data.format if same else "auto"
+    source = open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=data.names)
+    if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
+        source.arrangement = arrangement_of(data.input, data.session, data.time, source.columns())
+    return source
+
+
+def _kin(reference: str) -> str:
+    """What files of one format share: their suffix, or the name of their data set."""
+    return Path(reference).suffix or reference.partition(":")[0]
+
+
+def read_examples(
+    reference: str,
+    features: Features,
+    recipe: Recipe,
+    bad_rows: BadRows,
+    say: Say,
+    where: str,
+    chosen: str | None = None,
+) -> Examples:
+    """Rows of a file, encoded by fitted features. `where` names the data in messages, `chosen` is SQL."""
+    source = open_data(reference, recipe, bad_rows, say)
+    target, name = features.target, str(recipe.data.target)
+    columns: dict[str, Feature] = {str(recipe.data.input): features.input, **features.extra}
+    if isinstance(target, Feature):
+        columns[name] = target
+    reading = Reading(source, recipe, columns, name if isinstance(target, TargetFeature) else None, None, chosen)
+    spools = {column: Spool() for column in columns}
+    lengths: dict[str, list[Offsets]] = {column: [] for column in columns}
+    for drafts, keep in reading.drafts():
+        for column, draft in drafts.items():
+            content = _final(draft)
+            kept = content if keep.all() else content.take(np.flatnonzero(keep))
+            spools[column].add(kept.values)
+            lengths[column].append(kept.lengths)
+    announce(source, [], say)
+    if not len(reading.places):
+        bad_rows.settle()
+        raise DataError(f"`{source.path}` holds no usable row.", hint=rejected_hint(bad_rows))
+    found = {
+        column: Sequences.from_lengths(spools[column].finish(), np.concatenate(lengths[column])) for column in columns
+    }
+    targets: Array | Sequences | None = found[name] if isinstance(target, Feature) else None
+    if isinstance(target, TargetFeature):
+        targets = target.encode(reading.all_cells(), reading.places, where)
+    extra = {column: found[column] for column in features.extra}
+    rows = np.arange(len(reading.places))
+    return Examples(found[str(recipe.data.input)], targets, reading.places, rows, extra)
+
+
+def announce(source: Source, notes: list[str], say: Say) -> None:
+    for note in source.notes[:3]:
+        say(note)
+    notes.extend(source.notes)
+
+
+def rejected_hint(bad_rows: BadRows) -> str | None:
+    return f"{len(bad_rows.rows):,} rows were set aside; the first: {bad_rows.in_order()[0]}" if bad_rows.rows else None
