@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -15,6 +18,7 @@ from ostinato.data.vocabulary import END_ID
 from ostinato.evaluation.baselines import compare_with_baselines
 from ostinato.evaluation.baselines.frames import FrameBefore, FrameRegression, NoteFrequencies
 from ostinato.evaluation.baselines.given import GivenContest, NgramsOfEach, _by_row, _closed, _RowNgrams
+from ostinato.evaluation.baselines.given_whole import WholeSequences
 from ostinato.evaluation.conditional import evaluate
 from ostinato.models import build_model
 from ostinato.recipe import build_recipe
@@ -83,6 +87,29 @@ def test_a_value_never_seen_gets_what_all_together_say(prepared: Prepared) -> No
     one = GivenContest(torch.nn.Identity(), prepared, CPU).one(0)
     rival._each = {}
     np.testing.assert_allclose(rival.answer(one), super(NgramsOfEach, rival).answer(one))
+
+
+def test_few_targets_are_picked_whole_by_a_linear_model() -> None:
+    random = np.random.default_rng(0)
+    words = [[3, 4], [5], [4, 4, 3]]
+    which = random.integers(0, 3, 240)
+    points = random.normal(0, 0.3, (240, 3)).astype(np.float32) + 2 * np.eye(3, dtype=np.float32)[which]
+    rows = Sequences.from_lengths(points, np.ones(240, dtype=np.int64))
+    examples = Examples(rows, _rows(*(words[i] for i in which)), Places(), np.arange(240))
+    features: Any = SimpleNamespace(input=_Points, target=_Points, extra={})
+    rival = WholeSequences()
+    rival.fit(examples, features)
+    assert float(rival.answer(examples).mean()) < 0.1
+    other = Examples(rows, _rows(*([5, 5, 5] for _ in which)), Places(), np.arange(240))
+    assert np.isfinite(rival.answer(other)).all()
+    assert float(rival.answer(other).min()) > 5.0
+    assert rival.details == "one of 3 sequences"
+
+
+class _Points:
+    """As much of a feature as a rival reads: one vector a row; six tokens."""
+
+    form, ragged, vocab_size = "vectors", False, 6
 
 
 def test_values_that_are_all_different_have_no_n_grams_of_their_own(prepared: Prepared) -> None:

@@ -17,7 +17,7 @@ from ostinato.evaluation.baselines.counting import NgramCounts, longest_ngram, s
 
 
 @contextmanager
-def _ending_early() -> Iterator[None]:
+def ending_early() -> Iterator[None]:
     """A solver that stops at its number of iterations is what a budget wants, and nothing to warn of."""
     from sklearn.exceptions import ConvergenceWarning
 
@@ -42,7 +42,7 @@ class LinearRival(ClassRival):
         from sklearn.linear_model import LogisticRegression, Ridge
 
         found = self.features_of(train, fit=True)
-        with _ending_early():
+        with ending_early():
             if self.target.kind == "number":
                 self._models: list[Any] = [Ridge(alpha=1 / self.strength).fit(found, targets)]
             elif self.target.num_outputs == 1 or self.target.kind == "labels":
@@ -170,7 +170,7 @@ class NbSvm(ClassRival):
         if inside.all() or not inside.any():
             return np.zeros(scaled.shape[1], dtype=np.float32), 20.0 if inside.all() else -20.0
         model = LogisticRegression(solver="liblinear", C=1.0, dual=True, max_iter=50, tol=0.1, random_state=0)
-        with _ending_early():
+        with ending_early():
             model.fit(scaled.tocsr(), inside)
         weights = model.coef_[0]
         mixed = (1 - self._interpolation) * np.abs(weights).mean() + self._interpolation * weights

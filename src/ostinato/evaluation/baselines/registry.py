@@ -37,6 +37,7 @@ RIVALS: dict[str, list[str]] = {
         f"{_HERE}.given:TokenFrequencies",
         f"{_HERE}.given:NgramsOfAll",
         f"{_HERE}.given:NgramsOfEach",
+        f"{_HERE}.given_whole:WholeSequences",
     ],
     "forecaster": [
         f"{_HERE}.forecasts:MeanOfWindow",
