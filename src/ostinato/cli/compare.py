@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 import yaml
 
-from ostinato.cli.console import format_figure, note, print_json, print_text, stderr, stdout, table
+from ostinato.cli.console import format_figure, print_text, show_results, stderr, stdout, table
 from ostinato.cli.train import Setting
 from ostinato.errors import RecipeError
 
@@ -47,11 +47,7 @@ def compare(
         out=out,
         observer=ConsoleObserver(stderr),
     )
-    if json:
-        print_json({"folder": str(found.folder), **found.results})
-        return
-    _print(found.results)
-    note(f"page: {found.folder / 'comparison.html'}")
+    show_results(found.folder, found.results, "comparison.html", _print, json=json)
 
 
 def _varied(text: str) -> tuple[str, list[Any]]:

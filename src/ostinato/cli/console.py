@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -88,3 +89,14 @@ def format_figure(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+
+
+def show_results(
+    folder: Path, results: dict[str, Any], page: str, show: Callable[[dict[str, Any]], None], *, json: bool
+) -> None:
+    """What several runs say together: as JSON with their folder, or by `show`, and then where the page is."""
+    if json:
+        print_json({"folder": str(folder), **results})
+        return
+    show(results)
+    note(f"page: {folder / page}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ostinato.cli.console import format_figure, note, print_json, stderr, stdout, table
+from ostinato.cli.console import format_figure, show_results, stderr, stdout, table
 from ostinato.cli.train import Setting
 from ostinato.errors import RecipeError
 from ostinato.evaluation.names import METRIC_NAMES
@@ -44,11 +44,7 @@ def crossvalidate(
         out=out,
         observer=ConsoleObserver(stderr),
     )
-    if json:
-        print_json({"folder": str(found.folder), **found.results})
-        return
-    _print(found.results)
-    note(f"page: {found.folder / 'crossvalidation.html'}")
+    show_results(found.folder, found.results, "crossvalidation.html", _print, json=json)
 
 
 def _print(results: dict[str, Any]) -> None:

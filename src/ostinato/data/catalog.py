@@ -18,7 +18,8 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from ostinato.data.catalog_entries import CATALOG, DataSet
+from ostinato.data.catalog_entries import CATALOG
+from ostinato.data.catalog_set import DataSet
 from ostinato.errors import DataError
 
 __all__ = ["CATALOG", "DataSet", "cache_folder", "download", "find", "locate", "lookup", "resolve_path", "verify"]

@@ -9,16 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from ostinato.data.arrays import Offsets
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features, Prepared
-from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
 from ostinato.evaluation.alignment import edit_distance
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.prediction import Prediction
-from ostinato.evaluation.transcription import Transcript, scores_of, text_of
-from ostinato.generation.beam import Written, beam_search
+from ostinato.evaluation.transcription import Transcript, scores_of
+from ostinato.evaluation.writing import Begin, predictions_of, write
 from ostinato.generation.conditional import refuse_unknown
 from ostinato.models import Conditional
 
@@ -59,16 +57,9 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
     Raises:
         RunError: for a row with a name that training never showed.
     """
-    conditional, target = cast("Conditional", model), cast("Feature", features.target)
+    conditional = cast("Conditional", model)
     refuse_unknown(examples, features)
-    found = write(conditional, examples, np.arange(len(examples)), device, conditional.options.beam_size)
-    return [
-        Prediction(
-            text=text_of(sequences[0].ids, target),
-            candidates=tuple((text_of(one.ids, target), round(one.score, 6)) for one in sequences),
-        )
-        for sequences in found
-    ]
+    return predictions_of(conditional, _begin(conditional), examples, features.target, device)
 
 
 def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
@@ -76,6 +67,10 @@ def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[
     from ostinato.evaluation.report_conditional import conditional_results
 
     return conditional_results(cast("Conditional", model), prepared, device)
+
+
+def _begin(model: Conditional) -> Begin:
+    return lambda batch: model.begin(batch.inputs, batch.extra)
 
 
 def has_one_answer(examples: Examples) -> bool:
@@ -100,32 +95,11 @@ def transcribe(
     rows = np.arange(count) if most is None or count <= most else np.linspace(0, count - 1, most).astype(np.int64)
     targets = cast("Sequences", examples.targets)
     found: list[Transcript] = []
-    for row, sequences in zip(rows.tolist(), write(model, examples, rows, device, beam_size), strict=True):
+    for row, sequences in zip(
+        rows.tolist(), write(model, _begin(model), examples, rows, device, beam_size), strict=True
+    ):
         right = tuple(targets.row(row).tolist())
         found.append(Transcript(row, tuple(sequences), (right,), right, edit_distance(right, sequences[0].ids)))
-    return found
-
-
-def write(
-    model: Conditional, examples: Examples, rows: Offsets, device: torch.device, beam_size: int
-) -> list[list[Written]]:
-    """Beam search for some rows, in their order."""
-    options, was_training = model.options, model.training
-    model.eval()
-    found: list[list[Written]] = [[] for _ in rows]
-    with torch.inference_mode():
-        for batch in BucketedBatches(examples.take(rows), _ROWS).epoch(0):
-            here = batch.to(device)
-            written = beam_search(
-                model.decoder,
-                model.begin(here.inputs, here.extra),
-                beam_size=beam_size,
-                length_penalty=options.length_penalty,
-                max_new_tokens=options.max_new_tokens,
-            )
-            for row, sequences in zip(batch.rows.tolist(), written, strict=True):
-                found[row] = sequences
-    model.train(was_training)
     return found
 
 

@@ -21,7 +21,8 @@ from ostinato.evaluation.conditional import (
 )
 from ostinato.evaluation.pictures import picture_uri
 from ostinato.evaluation.report_data import Section
-from ostinato.evaluation.transcription import Transcript, scores_of, text_of
+from ostinato.evaluation.transcription import Transcript, scores_of
+from ostinato.evaluation.writing import text_of
 from ostinato.generation.beam import sample
 from ostinato.models import Conditional
 

@@ -15,7 +15,8 @@ from ostinato.data.features import Feature, TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.evaluation.alignment import align
 from ostinato.evaluation.report_data import Section, shown_token
-from ostinato.evaluation.transcription import Transcript, mean_nats, scores_of, text_of, transcribe
+from ostinato.evaluation.transcription import Transcript, mean_nats, scores_of, transcribe
+from ostinato.evaluation.writing import text_of
 from ostinato.models import Seq2Seq
 from ostinato.models.forcing import shifted
 from ostinato.types import Ragged

@@ -10,19 +10,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from ostinato.data.arrays import Offsets
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features, Prepared
-from ostinato.data.features import Feature, TextFeature
+from ostinato.data.features import TextFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import MissingLibraryError
 from ostinato.evaluation.alignment import edit_distance
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.prediction import Prediction
-from ostinato.generation.beam import Written, beam_search
+from ostinato.evaluation.writing import Begin, Ids, predictions_of, text_of, write
+from ostinato.generation.beam import Written
 from ostinato.models import Seq2Seq
 
-Ids = tuple[int, ...]
 _ROWS = 128
 _MONITORED = 2_000
 
@@ -68,15 +67,8 @@ def monitor(model: nn.Module, examples: Examples, features: Features, device: to
 
 def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """What beam search writes for each row, and the other sequences it kept, each with its normalised ln p."""
-    seq2seq, target = cast("Seq2Seq", model), cast("Feature", features.target)
-    found = write(seq2seq, examples, np.arange(len(examples)), device, seq2seq.options.beam_size)
-    return [
-        Prediction(
-            text=text_of(sequences[0].ids, target),
-            candidates=tuple((text_of(one.ids, target), round(one.score, 6)) for one in sequences),
-        )
-        for sequences in found
-    ]
+    seq2seq = cast("Seq2Seq", model)
+    return predictions_of(seq2seq, _begin(seq2seq), examples, features.target, device)
 
 
 def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
@@ -94,7 +86,8 @@ def transcribe(
     if most is not None and len(rows_of) > most:
         rows_of = [rows_of[i] for i in np.linspace(0, len(rows_of) - 1, most).astype(int).tolist()]
     targets = cast("Sequences", examples.targets)
-    written = write(model, examples, np.asarray([rows[0] for rows in rows_of]), device, beam_size)
+    first = np.asarray([rows[0] for rows in rows_of])
+    written = write(model, _begin(model), examples, first, device, beam_size)
     found: list[Transcript] = []
     for rows, sequences in zip(rows_of, written, strict=True):
         references = tuple(dict.fromkeys(tuple(targets.row(row).tolist()) for row in rows))
@@ -104,36 +97,16 @@ def transcribe(
     return found
 
 
+def _begin(model: Seq2Seq) -> Begin:
+    return lambda batch: model.begin(batch.inputs)
+
+
 def same_sources(sources: Sequences) -> list[list[int]]:
     """The rows of each different source, in the order of their first ones."""
     found: dict[bytes, list[int]] = {}
     for row in range(len(sources)):
         found.setdefault(np.ascontiguousarray(sources.row(row)).tobytes(), []).append(row)
     return list(found.values())
-
-
-def write(
-    model: Seq2Seq, examples: Examples, rows: Offsets, device: torch.device, beam_size: int
-) -> list[list[Written]]:
-    """Beam search for some rows, in their order."""
-    some = examples.take(rows)
-    options, was_training = model.options, model.training
-    model.eval()
-    found: list[list[Written]] = [[] for _ in rows]
-    with torch.inference_mode():
-        for batch in BucketedBatches(some, _ROWS).epoch(0):
-            start = model.begin(batch.to(device).inputs)
-            written = beam_search(
-                model.decoder,
-                start,
-                beam_size=beam_size,
-                length_penalty=options.length_penalty,
-                max_new_tokens=options.max_new_tokens,
-            )
-            for row, sequences in zip(batch.rows.tolist(), written, strict=True):
-                found[row] = sequences
-    model.train(was_training)
-    return found
 
 
 def mean_nats(model: Seq2Seq, examples: Examples, device: torch.device) -> float:
@@ -184,8 +157,3 @@ def _bleu(found: Sequence[Transcript], target: TextFeature) -> float | None:
     texts = [[text_of(reference, target) for reference in one.references] for one in found]
     streams = [[row[i] if i < len(row) else row[0] for row in texts] for i in range(most)]
     return float(sacrebleu.corpus_bleu([text_of(one.written, target) for one in found], streams, force=True).score)
-
-
-def text_of(ids: Ids, target: Feature) -> str:
-    """A written sequence as a user knows it."""
-    return str(target.decode(np.asarray(ids, dtype=np.int32)))

@@ -118,7 +118,7 @@ class FeedbackTagger(Tagger):
         before = answers.values.index_select(0, vectors.previous_index()).clone()
         before[begins] = self.layer.first(int(begins.sum()), vectors.values).to(before.dtype)
         read = vectors.with_values(self.layer.beside(vectors.values, before))
-        return read.with_values(self._answer(self.encoder.run(read)[0].values))
+        return read.with_values(self.answer(self.encoder.run(read)[0].values))
 
     def forward(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
         """Outputs (sum L, K), each step given the model's own likeliest answer to the one before."""
@@ -133,7 +133,7 @@ class FeedbackTagger(Tagger):
                 states = [tuple(part[:, :rows] for part in state) for state in states]
             read = self.layer.beside(step, before[:rows]).unsqueeze(0)  # (1, rows, I)
             hidden, states = self.encoder.run(read, states)
-            outputs.append(self._answer(hidden[0]))
+            outputs.append(self.answer(hidden[0]))
             before = self._decided(outputs[-1])
         return vectors.with_values(torch.cat(outputs) if outputs else vectors.values.new_zeros(0, self.num_outputs))
 
@@ -141,10 +141,6 @@ class FeedbackTagger(Tagger):
     def num_outputs(self) -> int:
         """K."""
         return self.layer.num_outputs
-
-    def _answer(self, hidden: Tensor) -> Tensor:
-        answered: Tensor = self.output(self.hidden(self.dropout(hidden)))
-        return answered
 
     @torch.no_grad()
     def _decided(self, outputs: Tensor) -> Tensor:

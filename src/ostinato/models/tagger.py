@@ -78,7 +78,12 @@ class Tagger(nn.Module):
     def forward(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
         """Outputs (sum L, K): logits, scores or numbers, in the structure of the inputs."""
         hidden = self._states(self.unknown(inputs), extra)
-        return hidden.with_values(self.output(self.hidden(self.dropout(hidden.values))))
+        return hidden.with_values(self.answer(hidden.values))
+
+    def answer(self, hidden: Tensor) -> Tensor:
+        """The head: hidden states (M, D*H) to outputs (M, K)."""
+        answered: Tensor = self.output(self.hidden(self.dropout(hidden)))
+        return answered
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """The mean loss of a step (ctc: of a label)."""
@@ -112,8 +117,7 @@ class Tagger(nn.Module):
         Only where each step is scored by itself: not for crf or ctc, nor with a delay.
         """
         hidden, after = self.encoder(self.unknown(inputs), states)
-        outputs = hidden.with_values(self.output(self.hidden(self.dropout(hidden.values))))
-        return self.nats(outputs, targets, smoothing)[0], after
+        return self.nats(hidden.with_values(self.answer(hidden.values)), targets, smoothing)[0], after
 
     @torch.no_grad()
     def decode(self, outputs: Ragged) -> Ragged:
