@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import Cli
-from tests.e2e.every_category import CATEGORIES, train_all
+from tests.e2e.every_category import CATEGORIES, train_all, train_one
 from torch import Tensor
 
 import ostinato
@@ -130,6 +130,23 @@ def test_what_is_diagnosed_is_the_loss_of_the_model(runs: dict[str, Path], categ
         longest = subject.inputs.max_length
         torch.testing.assert_close(subject.losses_within(longest).double(), losses)
         assert not torch.allclose(subject.losses_within(1).double(), losses)
+
+
+def test_a_recurrence_for_each_note_is_verified_and_diagnosed(tmp_path: Path) -> None:
+    """Each answer is a row for each note."""
+    shape = {"recurrence": "note", "output": "independent"}
+    run = ostinato.load(train_one(tmp_path, "next_step", next_step=shape, hidden_size=3))
+    examples = cast("Examples", validation_of(run.folder, run.recipe))
+    (part,) = parts_of(run.model, examples, run.features, run.recipe)
+    subject = part.make(ALL, 0)
+    with torch.no_grad():
+        own = answer_losses(run.model, batch_of(examples, np.arange(len(examples))), run.features)
+    torch.testing.assert_close(subject.row_losses(), own)
+    assert subject.inputs.num_rows == 88 * len(own)
+    few = part.make(4, 0)
+    assert few.inputs.num_rows == 88
+    torch.testing.assert_close(few.losses_within(few.inputs.max_length), few.row_losses())
+    assert [part.model.split(":")[0] for part in run.verify(num_rows=2).parts] == ["encoder.notes"]
 
 
 def test_a_tagger_whose_tags_hang_on_the_word_before(runs: dict[str, Path]) -> None:

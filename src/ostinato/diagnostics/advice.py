@@ -21,8 +21,8 @@ class Advice:
 
     Args:
         kind: what it is about, one word for one diagnosis: `vanishing`, `exploding`, `forget_gates_shut`,
-            `forget_bias`, `saturated`, `drift`, `window_too_short`, `window_too_long`, `clipping`, `truncation`,
-            `dead_units`, `cheaper_recurrence`, `one_direction`, `fine`.
+            `forget_bias`, `saturated`, `drift`, `window_too_short`, `window_too_long`, `lookback_too_short`,
+            `clipping`, `truncation`, `dead_units`, `cheaper_recurrence`, `one_direction`, `fine`.
         says: a sentence or two for a person.
         evidence: the numbers that led to it.
         change: options of `ostinato train` to try; None where there is nothing to change.

@@ -58,6 +58,7 @@ class Training:
         share_cut: of the rows diagnosed on that are `max_length` long; None for a language model.
         unit: what a step is: `word`, `character`, `frame`.
         clipping: None without a log.
+        lookback: `model.forecast.lookback` of a forecaster.
     """
 
     cell: str
@@ -71,6 +72,7 @@ class Training:
     share_cut: float | None
     unit: str
     clipping: Clipping | None = field(default=None)
+    lookback: int | None = None
 
     @property
     def trained_steps(self) -> int | None:
@@ -115,6 +117,7 @@ def training_facts(
         share_cut=share,
         unit=unit,
         clipping=clipping_facts(recipe.training.clip, recipe.training.max_norm, steps),
+        lookback=recipe.model.forecast.lookback if recipe.model.kind == "forecaster" else None,
     )
 
 

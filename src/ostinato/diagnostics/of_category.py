@@ -29,6 +29,8 @@ from ostinato.types import Ragged, State
 
 _MOST_WINDOW_STEPS = 500_000
 """Steps of all windows of rows whose every step is read with less context: rows beyond that are left out."""
+_FEWER_ANSWERS = 4
+"""Of a model whose notes have a recurrence each, so many times fewer frames are looked at."""
 _FED_BACK = (
     "with `input_feeding`, what attention made of the step before is read as part of the input and kept as it was: "
     "memory that goes that way is not measured"
@@ -71,6 +73,9 @@ def parts_of(model: nn.Module, examples: Examples, features: Features, recipe: R
         return [Part("", lambda count, seed: _forecaster(model, examples, features, count, seed), unit)]
     if isinstance(model, Tagger) and model.recipe.output == "ctc":
         return [Part("", lambda count, seed: _ctc(model, examples, features, count, seed), noun, remarks=(_UNALIGNED,))]
+    if isinstance(model, NextStep) and model.states_per_row > 1:  # an answer is as many rows as there are notes
+        few = _FEWER_ANSWERS
+        return [Part("", lambda count, seed: _answered(model, examples, features, -(-count // few), seed), noun)]
     if isinstance(model, Tagger | NextStep):
         return [Part("", lambda count, seed: _answered(model, examples, features, count, seed), noun)]
     writer = cast("Seq2Seq | Conditional", model)
@@ -107,12 +112,8 @@ def _answered(
         part = found["encoder"]
         loss = _tag_loss(model, batch.sequence_targets, chosen, steps_read)
     elif isinstance(model, NextStep):
-        part, places = found["encoder"], steps_read
-        frames = _at(batch.inputs, chosen, steps_read)
-
-        def loss(output: Ragged) -> Tensor:
-            return model.output.nats(output.select_last(), frames)
-
+        part, places = found.get("encoder") or found["encoder.notes"], steps_read
+        loss = _frame_loss(model, _at(batch.inputs, chosen, steps_read))
     else:
         part, places = found["decoder"], steps_read
         with torch.no_grad():
@@ -122,8 +123,22 @@ def _answered(
         lengths = part.inputs.lengths[chosen]
         taken = part.take(chosen, torch.zeros_like(lengths), lengths)
         return Subject(taken.stacks, taken.inputs, loss, per_step=True, initial=taken.initial, places=places)
-    taken = part.take(chosen, torch.zeros_like(places), places + 1)
+    side_by_side = model.states_per_row if isinstance(model, NextStep) else 1
+    own = (chosen.unsqueeze(1) * side_by_side + torch.arange(side_by_side)).flatten()
+    taken = part.take(own, torch.zeros_like(own), (places + 1).repeat_interleave(side_by_side))
     return Subject(taken.stacks, taken.inputs, loss, per_step=True, initial=taken.initial)
+
+
+def _frame_loss(model: NextStep, frames: Tensor) -> Callable[[Ragged], Tensor]:
+    """Nats of single frames, (M, C); of a recurrence for each note from C rows a frame."""
+
+    def loss(output: Ragged) -> Tensor:
+        hidden = output.select_last()
+        if model.states_per_row > 1:
+            hidden = hidden.view(len(frames), -1, hidden.shape[1])
+        return model.output.nats(hidden, frames)
+
+    return loss
 
 
 def _tag_loss(model: Tagger, targets: Ragged, rows: Tensor, steps: Tensor) -> Callable[[Ragged], Tensor]:

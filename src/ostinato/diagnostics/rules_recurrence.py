@@ -148,7 +148,7 @@ def cheaper(diagnosis: Diagnosis) -> Iterator[Found]:
             (f"memory horizon: {horizon.steps:.0f} steps", *(_exponent(each) for each in diagnosis.dynamics)),
             "--set model.cell=gru",
         )
-    elif len(horizon.context) > 1 and _short(horizon):
+    elif horizon.context[-1] > at.SHORT_MEMORY_STEPS and len(horizon.context) > 1 and _short(horizon):
         found = "no gain from memory beyond noise" if horizon.steps is None else f"{horizon.steps:.1f} steps"
         change = f"--set model.hidden_size={max(1, training.hidden_size // 2)}" if plain else "--set model.cell=elman"
         yield (

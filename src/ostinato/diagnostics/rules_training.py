@@ -71,6 +71,23 @@ def truncation(diagnosis: Diagnosis) -> Iterator[Found]:
     )
 
 
+def lookback_too_short(diagnosis: Diagnosis) -> Iterator[Found]:
+    """A forecaster that uses its window to the end."""
+    training, steps = diagnosis.training, diagnosis.horizon.steps
+    longest = diagnosis.horizon.context[-1]
+    if training is None or training.lookback is None or steps is None or steps < at.WINDOW_FILLED * longest:
+        return
+    yield (
+        "lookback_too_short",
+        "The forecaster uses its lookback window to the end: what came before it may help, too.",
+        (
+            f"memory horizon: {describe(diagnosis.horizon)}, of {longest}",
+            f"model.forecast.lookback: {training.lookback}",
+        ),
+        f"--set model.forecast.lookback={2 * training.lookback}",
+    )
+
+
 def clipping(diagnosis: Diagnosis) -> Iterator[Found]:
     """Most late steps were clipped."""
     found = diagnosis.training and diagnosis.training.clipping
@@ -154,7 +171,7 @@ def fine(diagnosis: Diagnosis) -> Iterator[Found]:
         yield "fine", "The state still grows beyond the trained length, and the loss does not mind.", numbers, None
 
 
-HELD_BACK = (window_too_short, truncation, drift, clipping)
+HELD_BACK = (window_too_short, lookback_too_short, truncation, drift, clipping)
 SAVING = (window_too_long,)
 FINE = (fine,)
 

@@ -202,6 +202,26 @@ def test_dead_units_and_short_memory_mean_a_smaller_layer(healthy: Diagnosis) ->
     assert ("cheaper_recurrence", "--set model.cell=elman") in [(a.kind, a.change) for a in said]
 
 
+def test_context_after_an_answer_that_brings_nothing(healthy: Diagnosis) -> None:
+    nothing = replace(healthy.horizon, steps=None, low=None, high=None)
+    said = {a.kind: a.change for a in advise(replace(healthy, horizon_ahead=nothing))}
+    assert said["one_direction"] == "--set model.bidirectional=false"
+    assert "one_direction" not in [a.kind for a in advise(replace(healthy, horizon_ahead=healthy.horizon))]
+    ahead_alone = advise(replace(healthy, horizon=nothing, horizon_ahead=healthy.horizon))
+    assert "cheaper_recurrence" not in [a.kind for a in ahead_alone]
+    of_several = advise(replace(healthy, horizon=nothing, name="decoder"))
+    assert [a.change for a in of_several if a.kind == "cheaper_recurrence"] == [None]
+
+
+def test_a_forecaster_that_uses_its_window_to_the_end(healthy: Diagnosis) -> None:
+    training = replace(_training(healthy), lookback=96)
+    filled = replace(healthy.horizon, context=[1, 2], steps=2.0, low=2.0, high=2.0)
+    said = {a.kind: a.change for a in advise(replace(healthy, horizon=filled, training=training))}
+    assert said["lookback_too_short"] == "--set model.forecast.lookback=192"
+    assert "cheaper_recurrence" not in said  # two steps are all there is
+    assert "lookback_too_short" not in [a.kind for a in advise(replace(healthy, training=training))]
+
+
 def test_drift_beyond_the_trained_length(healthy: Diagnosis) -> None:
     assert healthy.drift is not None
     worse = replace(healthy.drift, loss_change=0.2, loss_change_error=0.01)
