@@ -132,6 +132,19 @@ def test_what_is_diagnosed_is_the_loss_of_the_model(runs: dict[str, Path], categ
         assert not torch.allclose(subject.losses_within(1).double(), losses)
 
 
+@pytest.mark.parametrize("attention", ["luong", "bahdanau"])
+def test_a_decoder_that_reads_what_attention_made(tmp_path: Path, attention: str) -> None:
+    """It runs step by step; what it read then gives the same losses in one go, and the report says what is left out."""
+    decoder = {"attention": attention, "input_feeding": True, "max_new_tokens": 8}
+    run = ostinato.load(train_one(tmp_path, "seq2seq", decoder=decoder))
+    examples = cast("Examples", validation_of(run.folder, run.recipe))
+    _, part = parts_of(run.model, examples, run.features, run.recipe)
+    with torch.no_grad():
+        own = answer_losses(run.model, batch_of(examples, np.arange(len(examples))), run.features)
+    torch.testing.assert_close(part.make(ALL, 0).row_losses(), own, rtol=1e-4, atol=1e-5)
+    assert "memory that goes that way is not measured" in part.remarks[0]
+
+
 def test_a_recurrence_for_each_note_is_verified_and_diagnosed(tmp_path: Path) -> None:
     """Each answer is a row for each note."""
     shape = {"recurrence": "note", "output": "independent"}

@@ -49,13 +49,19 @@ def _print(certificate: Certificate) -> None:
         lengths = ", ".join(str(length) for length in sorted(part.lengths))
         print_text(f"{part.model}; rows of {lengths} steps")
         _print_table(part)
-    for line in dict.fromkeys(_remark(row) for row in certificate.every_row if row.note and row.outputs is None):
+    where = [f" in {part.model.split(':')[0]}" if certificate.parts else "" for part in parts]
+    remarks = [
+        _remark(row, place)
+        for part, place in zip(parts, where, strict=True)
+        for row in part.rows
+        if row.note and row.outputs is None
+    ]
+    for line in dict.fromkeys(remarks):
         print_text(line)
-    for part in parts:
-        where = f" in {part.model.split(':')[0]}" if certificate.parts else ""
+    for part, place in zip(parts, where, strict=True):
         for row in part.rows:
             if row.passed is False:
-                print_text(f"FAILED: {row.form} on {row.backend} in {row.dtype}{where}: {row.note}")
+                print_text(f"FAILED: {row.form} on {row.backend} in {row.dtype}{place}: {row.note}")
     print_text(certificate.summary())
 
 
@@ -99,5 +105,5 @@ def _verdict(rows: list[Comparison]) -> str:
     return "same" if any(row.passed for row in rows) else "baseline"
 
 
-def _remark(row: Comparison) -> str:
-    return f"{row.form}: {row.note}" if row.backend == "all" else f"{row.backend} in {row.dtype}: {row.note}"
+def _remark(row: Comparison, where: str) -> str:
+    return f"{row.form}{where}: {row.note}" if row.backend == "all" else f"{row.backend} in {row.dtype}: {row.note}"

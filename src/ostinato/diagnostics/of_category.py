@@ -116,6 +116,9 @@ def _answered(
         loss = _frame_loss(model, _at(batch.inputs, chosen, steps_read))
     else:
         part, places = found["decoder"], steps_read
+        if model.decoder.feeds_back:  # it ran step by step, the longest rows first
+            order = shifted(batch.sequence_targets)[0].unsorted_indices.cpu()
+            part = part.take(order, torch.zeros_like(order), part.inputs.lengths[order])
         with torch.no_grad():
             memory = model.read(batch.inputs)[0] if isinstance(model, Seq2Seq) else None
         loss = _token_loss(model.decoder, batch.sequence_targets, memory, part, chosen, steps_read)
