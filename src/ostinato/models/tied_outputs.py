@@ -25,7 +25,8 @@ class TiedIndependentNotes(FrameOutput):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(M, C, H) to (M, C)."""
-        return self.weight(hidden).squeeze(-1) + self.bias
+        logits: Tensor = self.weight(hidden).squeeze(-1) + self.bias
+        return logits
 
     def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
         """As `FrameOutput.nats`, hidden (M, C, H)."""
