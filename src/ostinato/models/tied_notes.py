@@ -58,17 +58,15 @@ class TiedNotes(nn.Module):
         self.output_size = self.notes.output_size
 
     def forward(self, frames: FramesT, states: list[State] | None = None) -> tuple[FramesT, list[State]]:
-        """The states of all notes after each frame, and the final states."""
-        inner = None if states is None else [tuple(self._by_note(part) for part in state) for state in states]
+        """The states of all notes after each frame, and the final states; `states` are such, or none: zeros."""
+        inner = None if states is None else self._by_note(states)
         if isinstance(frames, Tensor):
             length, num_rows, _ = frames.shape
             seen = self.seen(frames.flatten(0, 1)).view(length, num_rows * self.num_notes, -1)
             hidden, after = self.notes(seen, inner)
-            output: Tensor | Ragged = hidden.view(length, num_rows, self.num_notes, -1)
-        else:
-            ragged, after = self.notes(_rows_of_notes(frames, self.seen(frames.values)), inner)
-            output = frames.with_values(ragged.values.view(len(frames.values), self.num_notes, -1))
-        return cast("FramesT", output), [tuple(self._by_row(part) for part in state) for state in after]
+            return hidden.view(length, num_rows, self.num_notes, -1), self._by_row(after)
+        ragged, after = self.notes(_rows_of_notes(frames, self.seen(frames.values)), inner)
+        return frames.with_values(ragged.values.view(len(frames.values), self.num_notes, -1)), self._by_row(after)
 
     def seen(self, frames: Tensor) -> Tensor:
         """What each note sees of its frame: (M, C) to (M, C, 2 R + 1 + 12 + 13)."""
@@ -79,8 +77,7 @@ class TiedNotes(nn.Module):
 
     def zero_states(self, num_rows: int) -> list[State]:
         """The state of each layer before the first step."""
-        inner = self.notes.zero_states(num_rows * self.num_notes)
-        return [tuple(self._by_row(part) for part in state) for state in inner]
+        return self._by_row(self.notes.zero_states(num_rows * self.num_notes))
 
     @property
     def device(self) -> torch.device:
@@ -92,13 +89,18 @@ class TiedNotes(nn.Module):
         """The recurrent layers."""
         return self.notes.layers
 
-    def _by_note(self, part: Tensor) -> Tensor:
-        """(D, N, C * H) to (D, N * C, H)."""
-        return part.reshape(part.shape[0], part.shape[1] * self.num_notes, -1)
+    def _by_note(self, states: list[State]) -> list[State]:
+        """Each part of (D, N, C * H) as (D, N * C, H)."""
+        return [
+            tuple(part.reshape(part.shape[0], part.shape[1] * self.num_notes, -1) for part in state) for state in states
+        ]
 
-    def _by_row(self, part: Tensor) -> Tensor:
-        """(D, N * C, H) to (D, N, C * H)."""
-        return part.reshape(part.shape[0], part.shape[1] // self.num_notes, -1)
+    def _by_row(self, states: list[State]) -> list[State]:
+        """Each part of (D, N * C, H) as (D, N, C * H)."""
+        return [
+            tuple(part.reshape(part.shape[0], part.shape[1] // self.num_notes, -1) for part in state)
+            for state in states
+        ]
 
 
 def _rows_of_notes(frames: Ragged, seen: Tensor) -> Ragged:
