@@ -102,6 +102,12 @@ def _three(folder: Path, labels: str = "HEC", mask: str = "101", other: str = "a
     return f"{folder / 'x.zip'}#s/seq.fasta+s/labels.fasta+s/mask.fasta"
 
 
+def test_a_folder_without_such_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(DataError, match=r"holds no FASTA file: \.fa"):
+        open_source(tmp_path, BadRows(), format="fasta").columns()
+
+
 def test_files_that_belong_together_are_columns_and_a_mask_hides_letters(tmp_path: Path) -> None:
     source = open_source(Path(_three(tmp_path)), BadRows())
     assert source.columns() == ["id", "description", "sequence", "labels", "mask", "SET"]

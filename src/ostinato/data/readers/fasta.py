@@ -88,6 +88,10 @@ class FastaSource(Source):
     def _files(self) -> list[_File]:
         if self.path.is_dir() and self.part is None:
             found = sorted(path for path in self.path.iterdir() if _suffix_of(path.name) in self.suffixes)
+            if not found:
+                raise DataError(
+                    f"the folder `{self.path}` holds no {self.format.upper()} file: {', '.join(self.suffixes)}."
+                )
             return [_File(path, None, _stem(path.name)) for path in found]
         if self.path.is_dir():
             return [_File(self.path / name, None, _stem(name)) for name in str(self.part).split("+")]
