@@ -53,7 +53,7 @@ class NextStep(nn.Module):
         self.dropout = nn.Dropout(recipe.head_dropout)
         self.output = _output(recipe, self.encoder.output_size, num_notes)
         about = _ABOUT[recipe.next_step.output].format(notes=num_notes, size=recipe.next_step.output_size)
-        self.parts = {"output": about}
+        self.parts = {"output": f"{about}, from {num_notes} states" if self.states_per_row > 1 else about}
 
     @property
     def states_per_row(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ostinato.models.encoder import RecurrentEncoder
@@ -19,7 +19,7 @@ _MIDDLE, _SPAN = 64, 32
 """Pitches are told as (pitch - 64) / 32, between about -1 and 2."""
 
 
-class TiedNotes(nn.Module):
+class TiedNotes(RecurrentEncoder):
     """Frames of C notes to a state for each note: C recurrences in parallel, one set of weights.
 
         h_{t,n} = RNN([v_{t,n-R} … v_{t,n+R}; Σ_octaves v_{t,n+1}, …, v_{t,n+12}; place of n], h_{t-1,n})
@@ -45,7 +45,7 @@ class TiedNotes(nn.Module):
     """
 
     def __init__(self, recipe: ModelRecipe, num_notes: int, lowest: int) -> None:
-        super().__init__()
+        super().__init__(recipe, inputs=Vectors(2 * recipe.next_step.reach + 1 + 2 * _OCTAVE + 1))
         self.num_notes, self.reach = num_notes, recipe.next_step.reach
         pitch = torch.arange(num_notes) + lowest
         classes = F.one_hot(pitch % _OCTAVE, _OCTAVE).to(torch.get_default_dtype())
@@ -54,8 +54,6 @@ class TiedNotes(nn.Module):
         self.register_buffer("classes", classes, persistent=False)  # (C, 12)
         self.register_buffer("place", torch.cat([classes, height], dim=1), persistent=False)  # (C, 13)
         self.register_buffer("above", above, persistent=False)  # (C, 12): the pitch class of each interval above a note
-        self.notes = RecurrentEncoder(recipe, inputs=Vectors(2 * self.reach + 1 + 2 * _OCTAVE + 1))
-        self.output_size = self.notes.output_size
 
     def forward(self, frames: FramesT, states: list[State] | None = None) -> tuple[FramesT, list[State]]:
         """The states of all notes after each frame, and the final states; `states` are such, or none: zeros."""
@@ -63,9 +61,9 @@ class TiedNotes(nn.Module):
         if isinstance(frames, Tensor):
             length, num_rows, _ = frames.shape
             seen = self.seen(frames.flatten(0, 1)).view(length, num_rows * self.num_notes, -1)
-            hidden, after = self.notes(seen, inner)
+            hidden, after = super().forward(seen, inner)
             return hidden.view(length, num_rows, self.num_notes, -1), self._by_row(after)
-        ragged, after = self.notes(_rows_of_notes(frames, self.seen(frames.values)), inner)
+        ragged, after = super().forward(_rows_of_notes(frames, self.seen(frames.values)), inner)
         return frames.with_values(ragged.values.view(len(frames.values), self.num_notes, -1)), self._by_row(after)
 
     def seen(self, frames: Tensor) -> Tensor:
@@ -77,17 +75,7 @@ class TiedNotes(nn.Module):
 
     def zero_states(self, num_rows: int) -> list[State]:
         """The state of each layer before the first step."""
-        return self._by_row(self.notes.zero_states(num_rows * self.num_notes))
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.notes.device
-
-    @property
-    def layers(self) -> nn.ModuleList:
-        """The recurrent layers."""
-        return self.notes.layers
+        return self._by_row(super().zero_states(num_rows * self.num_notes))
 
     def _by_note(self, states: list[State]) -> list[State]:
         """Each part of (D, N, C * H) as (D, N * C, H)."""
