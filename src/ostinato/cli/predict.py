@@ -52,7 +52,8 @@ def predict(
             hint='ostinato predict RUN "A film I will not forget :)", a text a line on stdin, or --file FILE',
         )
     opened = load(run)
-    cells = [_parsed(row) for row in given] if opened.features.extra else given
+    parsed = opened.features.extra or opened.recipe.model.kind == "forecaster"
+    cells = [_parsed(row) for row in given] if parsed else given
     for text, prediction in zip(given, opened.predict(cells), strict=True):
         _show({"text": text}, None, prediction, json)
 

@@ -67,7 +67,8 @@ def check_tagger(recipe: Recipe) -> None:
     if target.kind not in allowed[tagger.output]:
         raise RecipeError(
             f"`features.target.kind` must be {' or '.join(allowed[tagger.output])} for `model.tagger.output: "
-            f"{tagger.output}`. Received: {target.kind}."
+            f"{tagger.output}`. Received: {target.kind}.",
+            hint=f"--set features.target.kind={allowed[tagger.output][0]}",
         )
     if tagger.delay and (model.bidirectional or tagger.output == "ctc"):
         why = "a bidirectional network reads what follows anyway" if model.bidirectional else "ctc aligns by itself"

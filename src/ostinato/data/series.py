@@ -79,7 +79,7 @@ def as_forecaster(recipe: Recipe, say: Say = lambda _: None) -> Recipe:
     """
     data = recipe.data
     plain = recipe.features == FeaturesRecipe() and not (data.extra or data.session or data.time or data.fold)
-    if recipe.model.kind != "auto" or not plain or data.train is None or (data.input and data.target):
+    if recipe.model.kind != "auto" or not plain or data.train is None:
         return recipe
     source = _open(recipe, data.train, BadRows("skip"), say)
     found = what_is_forecast(source, data.input, data.target) if source.format in _TABLES else None

@@ -72,17 +72,18 @@ def what_is_forecast(source: Source, input: str | None, target: str | None) -> t
     """The time column and the channels of a table of numbers in time; None where it is no such table.
 
     `input` is forecast if it holds numbers. Else `target` is, or all but the time and the names of series, where all of
-    these hold numbers.
+    these hold numbers. Where both are named, `input` must be the time, and `target` is forecast.
     """
-    columns, named = source.columns(), input or target
-    if named is not None and named not in columns:
+    columns, named = source.columns(), target if input and target else input or target
+    if not {input, target} <= {None, *columns}:
         return None
-    head = source.sample(columns)
-    time = next((name for name in columns if name != named and _is_time(name, head[name])), None)
+    head = source.sample([input, target] if input and target and input != target else columns)
+    times = [input] if input and target else [name for name in columns if name != named]
+    time = next((name for name in times if _is_time(name, head[name])), None)
     if time is None:
         return None
     free = tuple(name for name in columns if name != time and name.lower() not in _SERIES_NAMES)
-    looked_at = (input,) if input else free
+    looked_at = (named,) if input and named else free
     if not looked_at or not all(_is_numeric(head[name]) for name in looked_at):
         return None
     return time, (named,) if named else free

@@ -151,10 +151,12 @@ def _explain(path: str, items: list[dict[str, Any]]) -> tuple[str, str | None]:
     if kind == "extra_forbidden":
         keys = list(_model_at(location[:-1], items[0]["of_kind"]).model_fields)
         near = difflib.get_close_matches(location[-1], keys, n=1)
-        return (
-            f"unknown key `{path}` in the recipe.",
-            f"did you mean {near[0]}?" if near else f"keys: {', '.join(keys)}",
-        )
+        owners = _kinds_with(location)
+        hint = f"did you mean {near[0]}?" if near else f"keys: {', '.join(keys)}"
+        if owners:
+            at = ".".join([*location[:-1], "kind"])
+            hint = f"it is a key of kind {' or '.join(owners)}: --set {at}={owners[0]} beside it"
+        return f"unknown key `{path}` in the recipe.", hint
     if kind == "union_tag_invalid":
         context = items[0]["ctx"]
         return f"`{path}.kind` must be one of {context['expected_tags']}. Received: {context['tag']!r}.", None
@@ -203,6 +205,15 @@ def _model_at(location: list[str], kind: str | None) -> type[BaseModel]:
             found = named or found
         model = found[0] if found else model
     return model
+
+
+def _kinds_with(location: list[str]) -> list[str]:
+    """The kinds of feature that have the key at the end of a path, where there are several kinds."""
+    parent = _model_at(location[:-2], None)
+    name = location[-2] if len(location) > 1 else ""
+    found = components(parent.model_fields[name].annotation) if name in parent.model_fields else []
+    owners = [one for one in found if location[-1] in one.model_fields] if len(found) > 1 else []
+    return [get_args(one.model_fields["kind"].annotation)[0] for one in owners]
 
 
 def components(annotation: Any) -> list[type[BaseModel]]:

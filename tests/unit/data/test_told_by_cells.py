@@ -30,7 +30,10 @@ def _numbers(count: int = 60) -> list[str]:
     return [str(number % 7) for number in range(count)]
 
 
-@pytest.mark.parametrize(("named", "channels"), [({}, ("a", "b")), ({"input": "b"}, ("b",)), ({"target": "a"}, ("a",))])
+@pytest.mark.parametrize(
+    ("named", "channels"),
+    [({}, ("a", "b")), ({"input": "b"}, ("b",)), ({"target": "a"}, ("a",)), ({"input": "when", "target": "a"}, ("a",))],
+)
 def test_numbers_beside_time_stamps_are_forecast(
     tmp_path: Path, named: dict[str, str], channels: tuple[str, ...]
 ) -> None:
@@ -52,6 +55,7 @@ def test_texts_beside_time_stamps_are_not_forecast(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"`data.input` is not set"):
         inferred(_recipe(path, target="likes"))
     assert inferred(_recipe(path, input="text", target="likes")).model.kind == "classifier"
+    assert inferred(_recipe(path, input="when", target="text")).model.kind == "classifier"
     assert inferred(_recipe(path, input="text")).model.kind == "language_model"
     assert inferred(_recipe(path, input="likes")).model.forecast.channels == ("likes",)
 
@@ -113,6 +117,13 @@ def test_a_missing_column_may_be_another_separator_or_no_header(tmp_path: Path, 
     with pytest.raises(DataError, match="has no column `comment`") as error:
         DelimitedSource(tmp_path / "t.csv", BadRows()).require("comment")
     assert hint in str(error.value.hint)
+
+
+def test_a_header_of_names_is_not_doubted(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,label\nx,y\n")
+    with pytest.raises(DataError, match="has no column `comment`") as error:
+        DelimitedSource(tmp_path / "t.csv", BadRows()).require("comment")
+    assert error.value.hint is None
 
 
 def test_bytes_of_another_kind_are_no_text(tmp_path: Path) -> None:

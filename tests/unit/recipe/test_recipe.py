@@ -28,6 +28,11 @@ def _refused(mapping: dict[Any, Any]) -> RecipeError:
         ({"modle": {}}, "unknown key `modle` in the recipe.", "did you mean model?"),
         ({"model": {"hiden_size": 3}}, "unknown key `model.hiden_size` in the recipe.", "did you mean hidden_size?"),
         ({"features": {"input": {"max_sze": 3}}}, "unknown key `features.input.max_sze` in", "did you mean max_size?"),
+        (
+            {"features": {"input": {"transpose": 3}}},
+            "unknown key `features.input.transpose` in the recipe.",
+            "it is a key of kind notes: --set features.input.kind=notes beside it",
+        ),
         ({"features": {"zzz": 3}}, "unknown key `features.zzz` in the recipe.", "keys: input, target"),
         ({"data": {"shuffle": 3}}, "unknown key `data.shuffle` in the recipe.", "keys: train, validation, test"),
         ({"data": {"float": 3}}, "unknown key `data.float` in the recipe.", "did you mean format?"),

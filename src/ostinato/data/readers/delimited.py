@@ -45,6 +45,8 @@ class DelimitedSource(Source):
         for separator, name in ((";", "semicolons"), ("\t", "tabs"), (",", "commas"), ("|", "bars")):
             if len(first) == 1 and separator in first[0]:
                 return f"are its columns separated by {name}? .csv needs commas, .tsv (data.format=tsv) tabs"
+        if not any(" " in name or not name or name[0].isdigit() for name in first):
+            return None
         names = ", ".join(f"name{number}" for number in range(1, len(first) + 1))
         return f"has the file no header? --set 'data.header=[{names}]' names its columns"
 
