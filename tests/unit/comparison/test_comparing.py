@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import ostinato
 from ostinato.comparison import compare
 from ostinato.comparison.plan import count_parameters, flops_per_step, plan
 from ostinato.errors import RecipeError, RunError
-from ostinato.evaluation.compared import Contender, Scored, is_clear, sentence, summarise
+from ostinato.evaluation.compared import Contender, Scored, is_clear, sentence, summarise, write_page
 from ostinato.nn import Embedding
 from ostinato.recipe import Recipe, build_recipe
 from ostinato.training.progress import Observer
@@ -107,6 +108,17 @@ def test_only_what_the_seeds_bear_out_is_called_clear() -> None:
     assert results["variants"][2]["behind"] == pytest.approx(1.0)
     single = sentence("loss", "none", [_contender("a", [1.0]), _contender("b", [2.0])])
     assert single.endswith("of one seed each, so that nothing is known of the spread.")
+
+
+def test_the_page_says_which_differences_are_clear(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    contenders = [_contender("a", [1.0, 1.1, 0.9]), _contender("b", [1.1, 1.2, 1.0]), _contender("c", [2.0, 2.1, 1.9])]
+    write_page(tmp_path / "page.html", summarise("x", "loss", "none", contenders))
+    page = (tmp_path / "page.html").read_text()
+    assert re.findall(r"<td>(\w[\w ]*)</td>", page) == ["best", "no", "yes"]
+    single = [_contender("a", [1.0]), _contender("b", [2.0])]
+    write_page(tmp_path / "page.html", summarise("x", "loss", "none", single))
+    assert re.findall(r"<td>(\w[\w ]*)</td>", (tmp_path / "page.html").read_text()) == ["best", "one seed"]
 
 
 def test_a_comparison_runs_is_written_and_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
