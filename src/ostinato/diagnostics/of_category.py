@@ -151,7 +151,7 @@ def _tag_loss(model: Tagger, targets: Ragged, rows: Tensor, steps: Tensor) -> Ca
     beside = None if crf is None else _beside(crf, targets, rows, steps)
 
     def loss(output: Ragged) -> Tensor:
-        scores: Tensor = model.output(model.hidden(model.dropout(output.select_last())))
+        scores = model.answer(output.select_last())
         if model.kind == "notes":
             return F.binary_cross_entropy_with_logits(scores, wanted.to(scores.dtype), reduction="none").sum(1)
         if model.kind == "series":
@@ -204,7 +204,7 @@ def _ctc(model: Tagger, examples: Examples, features: Features, count: int, seed
     def loss(output: Ragged) -> Tensor:
         starts = output.lengths.cumsum(0) - output.lengths
         answering = Ragged.from_rows(output.row_major(), starts + delay, output.lengths - delay)
-        scores = model.output(model.hidden(model.dropout(answering.values)))
+        scores = model.answer(answering.values)
         return ctc_nats(answering.with_values(scores.log_softmax(1)), batch.sequence_targets)
 
     return Subject(part.stacks, part.inputs, loss, per_step=False, has_context=False)
