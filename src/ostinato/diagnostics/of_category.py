@@ -112,7 +112,7 @@ def _answered(
         part = found["encoder"]
         loss = _tag_loss(model, batch.sequence_targets, chosen, steps_read)
     elif isinstance(model, NextStep):
-        part, places = found.get("encoder") or found["encoder.notes"], steps_read
+        part, places = found["encoder"], steps_read
         loss = _frame_loss(model, _at(batch.inputs, chosen, steps_read))
     else:
         part, places = found["decoder"], steps_read
