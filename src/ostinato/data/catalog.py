@@ -29,6 +29,7 @@ _TIMEOUT_S = 60
 
 def resolve_path(reference: str, say: Callable[[str], None] = lambda _: None) -> Path:
     """The file or folder that `reference` means: a path, or `NAME[:SPLIT]` of the catalogue (split `train` by default).
+    A run that was named after a data set does not hide it.
 
     Args:
         reference: what a recipe or a user says.
@@ -39,7 +40,7 @@ def resolve_path(reference: str, say: Callable[[str], None] = lambda _: None) ->
     """
     path = Path(reference)
     name, _, split = reference.partition(":")
-    if path.exists():
+    if path.exists() and not (name in CATALOG and any(path.glob("*.yaml"))):
         return path
     if name in CATALOG:
         return find(name, split or "train", say)

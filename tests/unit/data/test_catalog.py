@@ -143,6 +143,8 @@ def test_references(imdb: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert caught.value.hint == "did you mean imdb:test?"
     (tmp_path / "imdb").mkdir()  # a folder of that name is what is meant
     assert resolve_path("imdb") == Path("imdb")
+    (tmp_path / "imdb/recipe.yaml").write_text("name: imdb")  # but not a run of that name
+    assert resolve_path("imdb") == tmp_path / "cache/imdb/train.jsonl"
 
 
 @pytest.mark.parametrize("name", CATALOG)
