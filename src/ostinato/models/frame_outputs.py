@@ -29,8 +29,8 @@ class FrameOutput(nn.Module):
         raise NotImplementedError
 
 
-class IndependentNotes(FrameOutput):
-    """p(v | h) = ∏_i σ(a_i)^{v_i} (1 - σ(a_i))^{1 - v_i}, a = W h + b: no note of a frame knows of another.
+class TiedLogits(nn.Module):
+    """a_i = w · h_i + b_i: from a state for each note, (M, C, H), to (M, C), the same w for all notes.
 
     Args:
         input_size: H.
@@ -39,8 +39,29 @@ class IndependentNotes(FrameOutput):
 
     def __init__(self, input_size: int, num_notes: int) -> None:
         super().__init__()
-        self.logits = nn.Linear(input_size, num_notes)
-        nn.init.constant_(self.logits.bias, LOG_ODDS)
+        self.weight = nn.Linear(input_size, 1, bias=False)
+        self.bias = nn.Parameter(torch.full((num_notes,), LOG_ODDS))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The log-odds of each note."""
+        logits: Tensor = self.weight(hidden).squeeze(-1) + self.bias
+        return logits
+
+
+class IndependentNotes(FrameOutput):
+    """p(v | h) = ∏_i σ(a_i)^{v_i} (1 - σ(a_i))^{1 - v_i}, a = W h + b: no note of a frame knows of another.
+
+    Args:
+        input_size: H.
+        num_notes: C.
+        tied: whether each note has a state of its own, (M, C, H), and a is from `TiedLogits`.
+    """
+
+    def __init__(self, input_size: int, num_notes: int, tied: bool = False) -> None:
+        super().__init__()
+        self.logits = TiedLogits(input_size, num_notes) if tied else nn.Linear(input_size, num_notes)
+        if not tied:
+            nn.init.constant_(cast("Tensor", self.logits.bias), LOG_ODDS)
 
     def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
         """As `FrameOutput.nats`: the sum of C binary cross-entropies."""

@@ -16,7 +16,7 @@ from ostinato.models.encoder import RecurrentEncoder
 from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
 from ostinato.models.inputs import Vectors
 from ostinato.models.tied_notes import TiedNotes
-from ostinato.models.tied_outputs import TiedIndependentNotes, TiedNoteByNote
+from ostinato.models.tied_outputs import TiedNoteByNote
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State
 
@@ -137,7 +137,7 @@ def _output(recipe: ModelRecipe, input_size: int, num_notes: int) -> FrameOutput
     shape = recipe.next_step
     tied = shape.recurrence == "note"
     if shape.output == "independent":
-        return TiedIndependentNotes(input_size, num_notes) if tied else IndependentNotes(input_size, num_notes)
+        return IndependentNotes(input_size, num_notes, tied)
     if shape.output == "nade":
         return Nade(input_size, num_notes, shape.output_size, shape.output_dropout)
     kind = TiedNoteByNote if tied else NoteByNote

@@ -1,4 +1,4 @@
-"""Distributions of a frame of notes where each note has a state of its own (`tied_notes`)."""
+"""A frame of notes where each note has a state of its own (`tied_notes`), written from the lowest up."""
 
 from __future__ import annotations
 
@@ -6,36 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.models.frame_outputs import LOG_ODDS, FrameOutput, flip
+from ostinato.models.frame_outputs import FrameOutput, TiedLogits, flip
 from ostinato.nn import RecurrentStack
-
-
-class TiedIndependentNotes(FrameOutput):
-    """p(v | h) = ∏_i σ(a_i)^{v_i} (1 - σ(a_i))^{1 - v_i}, a_i = w · h_i + b_i, the same w for all notes.
-
-    Args:
-        input_size: H.
-        num_notes: C.
-    """
-
-    def __init__(self, input_size: int, num_notes: int) -> None:
-        super().__init__()
-        self.weight = nn.Linear(input_size, 1, bias=False)
-        self.bias = nn.Parameter(torch.full((num_notes,), LOG_ODDS))
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """(M, C, H) to (M, C)."""
-        logits: Tensor = self.weight(hidden).squeeze(-1) + self.bias
-        return logits
-
-    def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nats`, hidden (M, C, H)."""
-        logits = self.logits(hidden)
-        return F.binary_cross_entropy_with_logits(logits, frames.to(logits.dtype), reduction="none").sum(1)
-
-    def draw(self, hidden: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
-        """As `FrameOutput.draw`, hidden (M, C, H)."""
-        return flip(self.logits(hidden), generator, temperature)
 
 
 class TiedNoteByNote(FrameOutput):
@@ -55,7 +27,7 @@ class TiedNoteByNote(FrameOutput):
 
     def __init__(self, input_size: int, num_notes: int, size: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.alone = TiedIndependentNotes(input_size, num_notes)
+        self.alone = TiedLogits(input_size, num_notes)
         self.upwards = RecurrentStack("gru", input_size + 1, size)
         self.weight = nn.Linear(size, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
@@ -65,12 +37,12 @@ class TiedNoteByNote(FrameOutput):
         notes = frames.to(hidden.dtype)
         below = F.pad(notes[:, :-1], (1, 0)).unsqueeze(2)
         states, _ = self.upwards(torch.cat([hidden, below], dim=2).transpose(0, 1))  # (C, M, K)
-        logits = self.alone.logits(hidden) + self.weight(self.dropout(states)).squeeze(-1).transpose(0, 1)
+        logits = self.alone(hidden) + self.weight(self.dropout(states)).squeeze(-1).transpose(0, 1)
         return F.binary_cross_entropy_with_logits(logits, notes, reduction="none").sum(1)
 
     def draw(self, hidden: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         """As `FrameOutput.draw`, hidden (M, C, H)."""
-        alone = self.alone.logits(hidden)
+        alone = self.alone(hidden)
         below, state = hidden.new_zeros(len(hidden), 1), None
         notes: list[Tensor] = []
         for number in range(alone.shape[1]):

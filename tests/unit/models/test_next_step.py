@@ -19,7 +19,7 @@ from ostinato.errors import DataError, RecipeError
 from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
 from ostinato.models.next_step import NextStep, transposed
 from ostinato.models.tied_notes import TiedNotes
-from ostinato.models.tied_outputs import TiedIndependentNotes, TiedNoteByNote
+from ostinato.models.tied_outputs import TiedNoteByNote
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged
 
@@ -50,7 +50,7 @@ def _output(name: str, num_notes: int) -> FrameOutput:
         "independent": IndependentNotes(3, num_notes),
         "nade": Nade(3, num_notes, 6),
         "autoregressive": NoteByNote(3, num_notes, 6),
-        "tied independent": TiedIndependentNotes(3, num_notes),
+        "tied independent": IndependentNotes(3, num_notes, tied=True),
         "tied autoregressive": TiedNoteByNote(3, num_notes, 6),
     }
     output = outputs[name]
