@@ -158,6 +158,11 @@ def diagnose(
             name=name,
             remarks=remarks,
         )
+    return _advised(found)
+
+
+def _advised(found: Diagnosis) -> Diagnosis:
+    """With what should be changed, and what is fine, told apart."""
     said = advise(found)
     return replace(
         found,
