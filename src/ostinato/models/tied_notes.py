@@ -27,8 +27,7 @@ class TiedNotes(RecurrentEncoder):
     Each note sees its neighbours up to `reach` away, how often each interval above it sounds (in any octave), and where
     it stands itself: its pitch class and its height. So a progression that training shows in one key is known in all.
 
-    Source: Johnson 2017, "Generating polyphonic music using tied parallel networks", section 4 (there a window of two
-    octaves, pitch classes and the beat, which these frames do not tell).
+    Source: Johnson 2017, "Generating polyphonic music using tied parallel networks"; what a note sees differs.
 
     Args:
         recipe: the model's part of a recipe: cell, sizes and dropouts of the recurrence of a note.

@@ -16,7 +16,7 @@ class TiedNoteByNote(FrameOutput):
         p(v | h) = ∏_i p(v_i | v_<i, h),   p(v_i = 1 | …) = σ(o · s_i + w · h_i + b_i)
         s_i = GRU([h_i; v_{i-1}], s_{i-1}),   v_0 = 0, s_0 = 0
 
-    Source: Johnson 2017, section 4 (the bi-axial recurrence: over time first, then over notes).
+    Source: Johnson 2017 (as in `tied_notes`): a recurrence over time first, then one over notes.
 
     Args:
         input_size: H.

@@ -150,6 +150,20 @@ class Contest(ABC):
         return type(self)(self.model, replace(self.prepared, validation=examples.take(rows)), self.device)
 
 
+class RowsContest(Contest):
+    """One whose validation data is the run's validation rows, as they are."""
+
+    @property
+    def validation(self) -> Examples:
+        """The run's validation rows."""
+        return cast("Examples", self.prepared.validation)
+
+    @property
+    def num_units(self) -> int:
+        """Rows."""
+        return len(self.validation)
+
+
 def cut_blocks(num_units: int, most: int = 200) -> list[Offsets]:
     """Up to `most` blocks of units as equal as can be, drawn with a fixed seed: each a sample of the whole."""
     order = np.random.default_rng(0).permutation(num_units)

@@ -12,7 +12,7 @@ from ostinato.data.arrays import Array
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.evaluation import metrics
-from ostinato.evaluation.baselines.base import Contest, Data, Rival, Scores, cut_blocks
+from ostinato.evaluation.baselines.base import Data, Rival, RowsContest, Scores, cut_blocks
 from ostinato.evaluation.scoring import predict_examples, probabilities_of
 from ostinato.models import Classifier
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 _UNCERTAIN = ("log_loss", "auc", "calibration_error")
 
 
-class ClassifierContest(Contest):
+class ClassifierContest(RowsContest):
     """Answers are probabilities (N, K) of classes or labels, or numbers (N,), in the order of the validation rows."""
 
     unit, question = "rows", "one row"
@@ -43,16 +43,6 @@ class ClassifierContest(Contest):
         if self.target.kind == "labels":
             return "micro_f1"
         return "f1" if self.prepared.recipe.training.monitor == "f1" else "accuracy"
-
-    @property
-    def validation(self) -> Examples:
-        """The run's validation rows."""
-        return cast("Examples", self.prepared.validation)
-
-    @property
-    def num_units(self) -> int:
-        """Rows."""
-        return len(self.validation)
 
     def own(self) -> Floats:
         """Of the recurrent model."""

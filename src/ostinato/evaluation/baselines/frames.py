@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
-from ostinato.evaluation.baselines.base import Contest, Data, Figures, Rival, Scores, cut_blocks
+from ostinato.evaluation.baselines.base import Data, Figures, Rival, RowsContest, Scores, cut_blocks
 from ostinato.evaluation.frames import score
 from ostinato.models import NextStep
 
@@ -21,20 +21,10 @@ _MOST_STEPS = 60
 _PRODUCTS_A_SECOND = 1e10
 
 
-class FramesContest(Contest):
+class FramesContest(RowsContest):
     """Answers are nats of each frame, one array a row."""
 
     lower_is_better, figure, unit, question = True, "nats_per_frame", "rows", "one row"
-
-    @property
-    def validation(self) -> Examples:
-        """The run's validation rows."""
-        return cast("Examples", self.prepared.validation)
-
-    @property
-    def num_units(self) -> int:
-        """Rows."""
-        return len(self.validation)
 
     def own(self) -> list[Figures]:
         """Of the recurrent model."""

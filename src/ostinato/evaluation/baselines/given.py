@@ -14,7 +14,7 @@ from ostinato.data.arrays import Offsets
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import END_ID
-from ostinato.evaluation.baselines.base import Contest, Data, Figures, Rival, Scores, cut_blocks
+from ostinato.evaluation.baselines.base import Data, Figures, Rival, RowsContest, Scores, cut_blocks
 from ostinato.evaluation.baselines.ngrams import Keys, Ngrams
 from ostinato.evaluation.conditional import condition_of, nats_of_rows
 from ostinato.models import Conditional
@@ -25,20 +25,10 @@ _TRUST = (10.0, 100.0, 1e3, 1e4, 1e5)
 _ROWS_A_VALUE = 5
 
 
-class GivenContest(Contest):
+class GivenContest(RowsContest):
     """Answers are nats of each validation row's target, (N,), its closing `<end>` counted."""
 
     lower_is_better, figure, unit, question = True, "nats_per_token", "rows", "one row"
-
-    @property
-    def validation(self) -> Examples:
-        """The run's validation rows."""
-        return cast("Examples", self.prepared.validation)
-
-    @property
-    def num_units(self) -> int:
-        """Rows."""
-        return len(self.validation)
 
     def own(self) -> Figures:
         """Of the recurrent model."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ostinato.data.arrays import Array
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
-from ostinato.evaluation.baselines.base import Contest, Data, Rival, Scores, cut_blocks
+from ostinato.evaluation.baselines.base import Data, Rival, RowsContest, Scores, cut_blocks
 from ostinato.evaluation.baselines.counting import token_rows
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.tagging import Tagged, metrics_of, run
@@ -20,7 +20,7 @@ from ostinato.models import Tagger
 Answers = list[NDArray[Any]]
 
 
-class TaggerContest(Contest):
+class TaggerContest(RowsContest):
     """Answers are one array a row: (L,) tags, (L, C) notes or numbers."""
 
     unit, question = "rows", "one row"
@@ -39,16 +39,6 @@ class TaggerContest(Contest):
     def lower_is_better(self) -> bool:  # type: ignore[override]
         """Of errors."""
         return self.figure in ("token_error_rate", "mse")
-
-    @property
-    def validation(self) -> Examples:
-        """The run's validation rows."""
-        return cast("Examples", self.prepared.validation)
-
-    @property
-    def num_units(self) -> int:
-        """Rows."""
-        return len(self.validation)
 
     def own(self) -> Answers:
         """Of the recurrent model."""
