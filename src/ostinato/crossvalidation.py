@@ -16,9 +16,8 @@ from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, MissingLibraryError, RecipeError, RunError
 from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.crossvalidated import Fold, fold_of, summarise, write_page
-from ostinato.recipe import Recipe, apply_overrides, build_recipe, dump_recipe, read_recipe
+from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, dump_recipe, named_after_data, read_recipe
 from ostinato.run import load
-from ostinato.starting import Settings, name_of, settings_pairs
 from ostinato.storage.files import write_atomically
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import has_ended, resume_run, train_recipe
@@ -105,21 +104,19 @@ def _plan(
     if num_folds < 2:
         raise RecipeError(f"`num_folds` must be at least 2. Received: {num_folds}.")
     mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe)
-    mapping = apply_overrides(mapping, settings_pairs(settings))
+    mapping = apply_overrides(mapping, settings)
     if group or leave_one_out:
-        mapping = apply_overrides(mapping, [f"data.group={json.dumps(group or leave_one_out)}"])
-    built = build_recipe(apply_overrides(mapping, [f"data.fold=[1, {num_folds}]"]))
+        mapping = apply_overrides(mapping, {"data.group": group or leave_one_out})
+    built = build_recipe(named_after_data(apply_overrides(mapping, {"data.fold": [1, num_folds]})))
     if built.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
-    if "name" not in mapping:
-        built = built.model_copy(update={"name": name_of(built.data.train)})
     inferred(built)
     return built, _values_of(built, leave_one_out, observer) if leave_one_out else {}
 
 
 def apply_fold(recipe: Recipe, number: int, count: int) -> Recipe:
     """The recipe with one of `count` parts held out."""
-    return build_recipe(apply_overrides(recipe.model_dump(mode="json"), [f"data.fold=[{number}, {count}]"]))
+    return build_recipe(apply_overrides(recipe.model_dump(mode="json"), {"data.fold": [number, count]}))
 
 
 def _values_of(recipe: Recipe, column: str, observer: Observer) -> dict[tuple[str, int], str]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.loading import examples_of, load_examples, load_stream
+from ostinato.data.loading import examples_of, load_examples, load_stream, reading_as
 from ostinato.data.prepare import prepare
 from ostinato.data.series import held_back_windows
 from ostinato.data.series_feature import ForecastFeature
@@ -27,7 +27,7 @@ from ostinato.evaluation.report import write_report
 from ostinato.evaluation.scoring import evaluate_stream
 from ostinato.generation.generate import decode_chunks, encode_prompt, generate_chunks
 from ostinato.models import LanguageModel, build_model
-from ostinato.recipe import Recipe
+from ostinato.recipe import Recipe, Settings
 from ostinato.storage.files import read_json
 from ostinato.training.loop import MODEL_FILE
 from ostinato.training.progress import Observer
@@ -257,11 +257,17 @@ class Run:
         )
 
 
-def load(folder: str | Path) -> Run:
+def load(folder: str | Path, settings: Settings = ()) -> Run:
     """Open a run directory.
+
+    Args:
+        folder: the directory.
+        settings: how further files are read, where it is not as in training: `{"data.on_bad_row": "skip"}`; of
+            `data`, the keys `on_bad_row`, `max_characters`, `encoding` and `header`.
 
     Raises:
         RunError: if it is no run, is damaged, or has not been validated once.
+        RecipeError: for a setting of anything else.
 
     Example:
         >>> run = load("runs/imdb")
@@ -269,7 +275,7 @@ def load(folder: str | Path) -> Run:
         '1'
     """
     path = Path(folder)
-    recipe = read_recipe_of(path)
+    recipe = reading_as(read_recipe_of(path), settings)
     features = Features.load(path / FEATURES_FILE)
     if not (path / MODEL_FILE).is_file():
         raise RunError(

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ostinato.errors import MissingLibraryError, RecipeError
+from ostinato.errors import MissingLibraryError
 from ostinato.evaluation.baselines import BASELINES_FILE, has_contest
 from ostinato.evaluation.report import REPORT_FILE
-from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
+from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, named_after_data, read_recipe
 from ostinato.run import Run, load
 from ostinato.storage.files import read_json
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import has_ended, read_recipe_of, resume_run, train_recipe
-
-Settings = Mapping[str, Any] | Sequence[str]
-"""Recipe keys to set: by name, or as the command line's `key=value`."""
 
 
 def train(
@@ -54,14 +49,11 @@ def train(
         "data.target": target,
         "data.extra": list(extra) or None,
     }
-    named = settings_pairs({key: value for key, value in given.items() if value is not None})
-    mapping = apply_overrides(mapping, named)
-    mapping = apply_overrides(mapping, settings_pairs(settings))
-    section = mapping.get("data")
-    if "name" not in mapping and isinstance(section, dict) and section.get("train"):
-        mapping["name"] = name_of(str(section["train"]))
+    mapping = apply_overrides(mapping, {key: value for key, value in given.items() if value is not None})
+    mapping = apply_overrides(mapping, settings)
+    wanted = build_recipe(named_after_data(mapping))
     observer = observer or ConsoleObserver()
-    return _finish(train_recipe(build_recipe(mapping), Path(out) if out is not None else None, observer), observer)
+    return _finish(train_recipe(wanted, Path(out) if out is not None else None, observer), observer)
 
 
 def resume(
@@ -77,10 +69,9 @@ def resume(
     `force_recipe` lets them change more, `force_data` lets the data have changed; see `training.train.resume_run`.
     """
     saved = read_recipe_of(Path(folder))
-    changes = settings_pairs(settings)
-    wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), changes)) if changes else None
+    wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), settings)) if settings else None
     observer = observer or ConsoleObserver()
-    if not changes and not (Path(folder) / REPORT_FILE).is_file() and has_ended(Path(folder)):
+    if wanted is None and not (Path(folder) / REPORT_FILE).is_file() and has_ended(Path(folder)):
         return _finish(Path(folder), observer)
     path = resume_run(Path(folder), wanted, observer, force_recipe=force_recipe, force_data=force_data)
     return _finish(path, observer)
@@ -108,18 +99,3 @@ def _try_rivals(run: Run, observer: Observer) -> None:
         for reason in found.passed_over:
             if "not installed" in reason:
                 observer.note(f"not tried: {reason}")
-
-
-def settings_pairs(settings: Settings) -> list[str]:
-    """Settings as `key=value`."""
-    if isinstance(settings, Mapping):
-        return [f"{key}={json.dumps(value)}" for key, value in settings.items()]
-    return list(settings)
-
-
-def name_of(reference: str) -> str:
-    """The name of a run on some data: `reviews` for `data/reviews.csv.xz`, `imdb` for `imdb:train`."""
-    name = Path(reference.split(":")[0]).name.split(".")[0]
-    if not name:
-        raise RecipeError(f"can't name a run after {reference!r}.", hint="set `name` in the recipe, or --out DIR")
-    return name

@@ -292,3 +292,22 @@ def test_usage_errors_exit_with_2(cli: Cli) -> None:
     assert cli("train", "--nonsense").code == 2
     assert cli("nonsense").code == 2
     assert cli("generate").code == 2
+
+
+@pytest.mark.parametrize(
+    "command", [("evaluate", "run", "rows.jsonl"), ("predict", "run", "--file", "rows.jsonl"),
+                ("diagnose", "run", "--data", "rows.jsonl", "--rows", "8"), ("verify", "run", "--data", "rows.jsonl")]
+)  # fmt: skip
+def test_a_run_reads_on_without_bad_rows_where_it_is_told_to(
+    cli: Cli, trained: Path, rows: list[str], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    _write(tmp_path, [*rows, '{"text": null, "label": "neg"}', "{"])
+    _refused(cli(*command), "rows.jsonl:41", "rows.jsonl:42", "--set data.on_bad_row=skip")
+    told = cli(*command, "--set", "data.on_bad_row=skip")
+    assert told.code == 0, told.err
+    assert "left out, since they can't be used: 2 rows:\n  rows.jsonl:41: no value in column `text`" in told.err
+
+
+def test_a_run_keeps_the_rest_of_its_recipe(cli: Cli, trained: Path) -> None:
+    result = cli("evaluate", "run", "rows.jsonl", "--set", "model.hidden_size=8")
+    _refused(result, "a run that is there keeps its recipe. Received: model.hidden_size=8.", "only how files are read")

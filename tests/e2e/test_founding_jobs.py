@@ -83,13 +83,14 @@ def test_recipe_in_a_file_with_overrides(cli: Cli, polarity: Path, tmp_path: Pat
     made = cli("recipe", "init", polarity, "--input", "text", "--target", "label", "--out", "mine.yaml")
     assert made.code == 0
     assert cli("recipe", "show", "mine.yaml").code == 0
-    trained = cli("train", "--recipe", "mine.yaml", *SMALL, "--set", "training.epochs=1", "--set", "name=mine")
+    trained = cli("train", "--recipe", "mine.yaml", *SMALL, "--set", "training.epochs=1")
     assert trained.code == 0, trained.err
-    shown = cli("recipe", "show", "runs/mine").out
+    shown = cli("recipe", "show", "runs/polarity").out
+    assert "name: polarity" in shown
     assert "hidden_size: 16" in shown
     assert "unit: words" in shown
-    again = cli("train", "--recipe", "mine.yaml", *SMALL, "--set", "training.epochs=1", "--set", "name=mine")
-    assert (tmp_path / "runs/mine-2").is_dir(), again.err
+    again = cli("train", "--recipe", "mine.yaml", *SMALL, "--set", "training.epochs=1")
+    assert (tmp_path / "runs/polarity-2").is_dir(), again.err
 
 
 @pytest.mark.parametrize("unit", ["characters", "subwords"])

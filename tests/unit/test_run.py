@@ -8,7 +8,7 @@ import pytest
 
 import ostinato
 from ostinato.errors import RecipeError, RunError
-from ostinato.starting import name_of
+from ostinato.recipe import name_of
 from ostinato.training.progress import Observer
 
 SETTINGS = {"model.embedding_dim": 6, "model.hidden_size": 6, "training.epochs": 1, "training.num_threads": 1}

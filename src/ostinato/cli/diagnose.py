@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ostinato.cli.console import note, print_json, print_text, stdout, table
+from ostinato.cli.train import Reading
 
 if TYPE_CHECKING:
     from ostinato.run import Run
@@ -23,6 +24,7 @@ def diagnose(
         int | None, typer.Option("--steps", min=2, help="Steps of a row; default: 400, or four training windows.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw.")] = 0,
+    settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
 ) -> None:
     """Measure what a model can remember, why no more, and say what to change.
@@ -32,7 +34,7 @@ def diagnose(
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 
-    opened = load(run)
+    opened = load(run, settings or [])
     observer = ConsoleObserver()
     found = opened.diagnose(data, num_rows=rows, num_steps=steps, seed=seed, observer=observer).to_dict()
     if json:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.console import note, print_json, print_metrics
+from ostinato.cli.train import Reading
 
 
 def evaluate(
@@ -15,13 +16,14 @@ def evaluate(
     data: Annotated[
         str | None, typer.Argument(help="A file or catalogue name; default: the recipe's test data.")
     ] = None,
+    settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Score a run's model on a file, exactly as its validation data was scored."""
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 
-    opened = load(run)
+    opened = load(run, settings or [])
     metrics = opened.evaluate(data, ConsoleObserver())
     if json:
         print_json(metrics)

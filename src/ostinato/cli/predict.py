@@ -11,6 +11,7 @@ import typer
 
 from ostinato.cli.console import format_figure, print_json, print_text
 from ostinato.cli.forecasts import forecast_lines
+from ostinato.cli.train import Reading
 from ostinato.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def predict(
         str | None,
         typer.Option("--file", help="Predict every row of a file or folder; a forecaster: what comes after it."),
     ] = None,
+    settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
 ) -> None:
     """Predict the target of rows: given here, a row a line on stdin, or in a file."""
@@ -36,7 +38,7 @@ def predict(
     from ostinato.training.progress import ConsoleObserver
 
     if file is not None:
-        opened = load(run)
+        opened = load(run, settings or [])
         found = opened.predict_file(file, ConsoleObserver())
         if opened.recipe.model.kind == "forecaster" and not json:
             for line in forecast_lines([prediction for _, _, prediction in found]):
@@ -51,7 +53,7 @@ def predict(
             "no text to predict.",
             hint='ostinato predict RUN "A film I will not forget :)", a text a line on stdin, or --file FILE',
         )
-    opened = load(run)
+    opened = load(run, settings or [])
     parsed = opened.features.extra or opened.recipe.model.kind == "forecaster"
     cells = [_parsed(row) for row in given] if parsed else given
     for text, prediction in zip(given, opened.predict(cells), strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import BaseModel
@@ -13,10 +13,10 @@ from ostinato.cli.console import note, print_json, print_text, stdout, table
 from ostinato.errors import RecipeError
 from ostinato.recipe import (
     Recipe,
-    apply_overrides,
     build_recipe,
     dump_recipe,
     load_recipe,
+    named_after_data,
     read_recipe,
     ready_recipes,
 )
@@ -63,8 +63,8 @@ def init(
     out: Annotated[Path | None, typer.Option(help="The file to write; by default stdout.")] = None,
 ) -> None:
     """Begin a recipe: every key that means something to this data, with its default and what it means."""
-    given = {"data.train": data, "data.input": input, "data.target": target}
-    mapping: dict[str, Any] = apply_overrides({}, [f"{k}={v}" for k, v in given.items() if v is not None])
+    given = {"train": data, "input": input, "target": target}
+    mapping = named_after_data({"data": {key: value for key, value in given.items() if value is not None}})
     from ostinato.data.prepare import inferred
 
     recipe = inferred(build_recipe(mapping))

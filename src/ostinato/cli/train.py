@@ -11,6 +11,10 @@ from ostinato.cli.console import note, print_json, print_metrics, saying_how_to_
 from ostinato.errors import RecipeError
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
+Reading = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="How files are read: data.on_bad_row=skip leaves bad rows out."),
+]
 
 
 def train(

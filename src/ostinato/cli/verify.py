@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ostinato.cli.console import note, print_json, print_text, stdout, table
+from ostinato.cli.train import Reading
 
 if TYPE_CHECKING:
     from ostinato.diagnostics import Certificate, Comparison
@@ -23,6 +24,7 @@ def verify(
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=2, help="Rows drawn from the data.")] = 8,
     seed: Annotated[int, typer.Option("--seed", help="Of the draw, the cuts and the noise.")] = 0,
+    settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
 ) -> None:
     """Check that a model gives the same numbers however it is run: padded, in steps, in chunks, on every backend.
@@ -33,7 +35,7 @@ def verify(
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 
-    certificate = load(run).verify(data, num_rows=rows, seed=seed, observer=ConsoleObserver())
+    certificate = load(run, settings or []).verify(data, num_rows=rows, seed=seed, observer=ConsoleObserver())
     if json:
         print_json(certificate.to_dict())
     else:

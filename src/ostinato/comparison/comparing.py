@@ -12,8 +12,7 @@ from ostinato.comparison.child import run_child
 from ostinato.comparison.plan import Match, Variant, Vary, plan
 from ostinato.errors import MissingLibraryError, RecipeError
 from ostinato.evaluation.compared import Contender, Scored, summarise, write_page
-from ostinato.recipe import Recipe, apply_overrides, build_recipe, read_recipe
-from ostinato.starting import Settings, settings_pairs
+from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, named_after_data, read_recipe
 from ostinato.storage.files import read_json, write_atomically
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import DATA_FILE, SUMMARY_FILE
@@ -91,7 +90,7 @@ def compare(
 def _base(recipe: Recipe | str | Path, settings: Settings, match: Match, minutes: float | None) -> Recipe:
     """What all variants have in common."""
     mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe)
-    base = build_recipe(apply_overrides(mapping, settings_pairs(settings)))
+    base = build_recipe(named_after_data(apply_overrides(mapping, settings)))
     if base.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
     if match != "time":
@@ -101,7 +100,7 @@ def _base(recipe: Recipe | str | Path, settings: Settings, match: Match, minutes
     budget = minutes if minutes is not None else base.training.max_minutes
     if budget is None or budget <= 0:
         raise RecipeError(f"match: time needs a positive number of minutes. Received: {budget}.", hint="--minutes 5")
-    changes = [f"training.max_minutes={budget}", "training.epochs=1000000", "training.patience=null"]
+    changes = {"training.max_minutes": budget, "training.epochs": 1_000_000, "training.patience": None}
     return build_recipe(apply_overrides(base.model_dump(mode="json"), changes))
 
 
@@ -110,7 +109,7 @@ def _contender(variant: Variant, folder: Path, num_seeds: int, observer: Observe
     for seed in range(num_seeds):
         place = folder / _file_name(variant.name) / f"seed-{seed}"
         observer.note(f"{variant.name}, seed {seed} ({variant.num_parameters:,} parameters)")
-        changed = apply_overrides(variant.recipe.model_dump(mode="json"), [f"training.seed={seed}"])
+        changed = apply_overrides(variant.recipe.model_dump(mode="json"), {"training.seed": seed})
         cost = run_child(build_recipe(changed), place)
         summary, data = read_json(place / SUMMARY_FILE), read_json(place / DATA_FILE)
         metric = variant.recipe.training.monitor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -66,9 +65,9 @@ def plan(recipe: Recipe, cells: Sequence[str], vary: Vary, match: Match, observe
     found: list[Variant] = []
     for values in combinations:
         for cell in names:
-            settings = [*_without_gate(recipe, cell, observer)] if cell != recipe.model.cell else []
-            settings += [f"{key}={json.dumps(value)}" for key, value in zip(vary, values, strict=True)]
-            mapping = apply_overrides(recipe.model_dump(mode="json"), [f"model.cell={cell}", *settings])
+            other = _without_gate(recipe, cell, observer) if cell != recipe.model.cell else {}
+            settings = {"model.cell": cell, **other, **dict(zip(vary, values, strict=True))}
+            mapping = apply_overrides(recipe.model_dump(mode="json"), settings)
             label = [cell] if len(names) > 1 else []
             label += [f"{key.rpartition('.')[2]}={value}" for key, value in zip(vary, values, strict=True)]
             wanted = found[0].num_parameters if found and match == "parameters" else None
@@ -78,14 +77,14 @@ def plan(recipe: Recipe, cells: Sequence[str], vary: Vary, match: Match, observe
     return found
 
 
-def _without_gate(recipe: Recipe, cell: str, observer: Observer) -> list[str]:
+def _without_gate(recipe: Recipe, cell: str, observer: Observer) -> dict[str, None]:
     """What another cell than the recipe's has no place for: initial values of a gate it lacks."""
     if registry.get(cell).keeping_gate is not None:
-        return []
+        return {}
     dropped = [key for key in ("forget_bias", "chrono") if getattr(recipe.model, key) is not None]
     for key in dropped:
         observer.note(f"{cell} has no gate that keeps the state: without model.{key}")
-    return [f"model.{key}=null" for key in dropped]
+    return {f"model.{key}": None for key in dropped}
 
 
 def _variant(name: str, recipe: Recipe, wanted: int | None, observer: Observer) -> Variant:
@@ -94,13 +93,13 @@ def _variant(name: str, recipe: Recipe, wanted: int | None, observer: Observer) 
 
     def built(hidden_size: int) -> nn.Module:
         changed = build_recipe(
-            apply_overrides(prepared.recipe.model_dump(mode="json"), [f"model.hidden_size={hidden_size}"])
+            apply_overrides(prepared.recipe.model_dump(mode="json"), {"model.hidden_size": hidden_size})
         )
         return build_model(changed.model, prepared.features)
 
     size = sized.hidden_size if wanted is None else _size_for(built, wanted, sized)
     model = built(size)
-    final = build_recipe(apply_overrides(recipe.model_dump(mode="json"), [f"model.hidden_size={size}"]))
+    final = build_recipe(apply_overrides(recipe.model_dump(mode="json"), {"model.hidden_size": size}))
     return Variant(name, final, count_parameters(model), flops_per_step(model))
 
 

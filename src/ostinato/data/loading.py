@@ -24,10 +24,31 @@ from ostinato.data.series_future import windows_of
 from ostinato.data.sources import Source, open_source
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END_ID
-from ostinato.errors import DataError, RunError
-from ostinato.recipe import Recipe
+from ostinato.errors import DataError, RecipeError, RunError
+from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe
 
 Say = Callable[[str], None]
+
+
+READING = ("on_bad_row", "max_characters", "encoding", "header")
+"""Keys of `data` that may be others for further files than for those of training."""
+
+
+def reading_as(recipe: Recipe, settings: Settings) -> Recipe:
+    """The recipe of a run, with other keys of how files are read.
+
+    Raises:
+        RecipeError: for any key but those of `READING`.
+    """
+    changed = build_recipe(apply_overrides(recipe.model_dump(mode="json"), settings))
+    read = recipe.data.model_copy(update={key: getattr(changed.data, key) for key in READING})
+    if changed != recipe.model_copy(update={"data": read}):
+        given = settings.items() if isinstance(settings, Mapping) else settings
+        raise RecipeError(
+            f"a run that is there keeps its recipe. Received: {', '.join(map(str, given))}.",
+            hint=f"only how files are read may be set: {', '.join(f'data.{key}' for key in READING)}",
+        )
+    return changed
 
 
 def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
@@ -37,9 +58,7 @@ def load_examples(reference: str, features: Features, recipe: Recipe, say: Say =
     bad_rows = BadRows(recipe.data.on_bad_row)
     where = recipe.data.test_where if reference == recipe.data.test else None
     examples = read_examples(reference, features, recipe, bad_rows, say, "data", where)
-    num_rejected = bad_rows.settle()
-    if num_rejected:
-        say(f"left out, since they can't be used: {counted(num_rejected, 'row')}")
+    _say_left_out(bad_rows, say)
     return examples
 
 
@@ -47,10 +66,13 @@ def load_stream(reference: str, features: Features, recipe: Recipe, say: Say = l
     """The integers of another text, for a language model."""
     bad_rows = BadRows(recipe.data.on_bad_row)
     examples = read_examples(reference, Features(features.input), recipe, bad_rows, say, "data")
-    num_rejected = bad_rows.settle()
-    if num_rejected:
-        say(f"left out, since they can't be used: {counted(num_rejected, 'row')}")
+    _say_left_out(bad_rows, say)
     return join_documents(examples.sequences, features.documents)
+
+
+def _say_left_out(bad_rows: BadRows, say: Say) -> None:
+    if bad_rows.settle():
+        say(f"left out, since they can't be used: {counted(len(bad_rows.rows), 'row')}:\n{bad_rows.listed()}")
 
 
 def join_documents(sequences: Sequences, documents: bool) -> Ids:

@@ -52,12 +52,14 @@ class BadRows:
             DataError: with the policy "stop", if there are any; the first 20 are listed.
         """
         if self.rows and self.policy == "stop":
-            shown = "\n".join(f"  {row}" for row in self.in_order()[:_LISTED])
-            more = f"\n  … and {len(self.rows) - _LISTED:,} more" if len(self.rows) > _LISTED else ""
-            count = counted(len(self.rows), "row")
             hints = "; ".join([*self.hints, "to go on without them: --set data.on_bad_row=skip"])
-            raise DataError(f"{count} can't be used:\n{shown}{more}", hint=hints)
+            raise DataError(f"{counted(len(self.rows), 'row')} can't be used:\n{self.listed()}", hint=hints)
         return len(self.rows)
+
+    def listed(self) -> str:
+        """The first 20, a line each."""
+        shown = "\n".join(f"  {row}" for row in self.in_order()[:_LISTED])
+        return shown + (f"\n  … and {len(self.rows) - _LISTED:,} more" if len(self.rows) > _LISTED else "")
 
     def write(self, folder: Path) -> None:
         """The rows set aside as `rejected.jsonl` in `folder`, if there are any."""

@@ -3,7 +3,17 @@
 from ostinato.recipe.base import Component
 from ostinato.recipe.data import DataRecipe
 from ostinato.recipe.features import FeaturesRecipe, InputRecipe, OutputRecipe, TargetRecipe, TextRecipe
-from ostinato.recipe.load import apply_overrides, build_recipe, dump_recipe, load_recipe, read_recipe, ready_recipes
+from ostinato.recipe.load import (
+    Settings,
+    apply_overrides,
+    build_recipe,
+    dump_recipe,
+    load_recipe,
+    name_of,
+    named_after_data,
+    read_recipe,
+    ready_recipes,
+)
 from ostinato.recipe.model import ModelRecipe
 from ostinato.recipe.models import Recipe
 from ostinato.recipe.training import LOWER_IS_BETTER, BpttRecipe, TrainingRecipe
@@ -18,6 +28,7 @@ __all__ = [
     "ModelRecipe",
     "OutputRecipe",
     "Recipe",
+    "Settings",
     "TargetRecipe",
     "TextRecipe",
     "TrainingRecipe",
@@ -25,6 +36,8 @@ __all__ = [
     "build_recipe",
     "dump_recipe",
     "load_recipe",
+    "name_of",
+    "named_after_data",
     "read_recipe",
     "ready_recipes",
 ]

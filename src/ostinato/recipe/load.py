@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from ostinato.errors import RecipeError
 from ostinato.recipe.models import Recipe
+
+Settings = Mapping[str, Any] | Iterable[str]
+"""Recipe keys to set: by name, or as the command line's `key=value`."""
 
 _EXPECTED = {
     "int_parsing": "an integer",
@@ -65,9 +68,21 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
     return loaded
 
 
-def apply_overrides(mapping: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """`mapping` with each `a.b=value` set; values are read as YAML, so `3`, `true`, `null` and `[last, max]` work."""
+def apply_overrides(mapping: Mapping[str, Any], overrides: Settings) -> dict[str, Any]:
+    """`mapping` with each key set; in texts, `a.b=value`, values are YAML, so `3`, `true`, `null` and `[a, b]` work."""
     result: dict[str, Any] = copy.deepcopy(dict(mapping))
+    for key, value in overrides.items() if isinstance(overrides, Mapping) else _pairs(overrides):
+        node = result
+        *parents, last = key.split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise RecipeError(f"`{key}` can't be set: `{parent}` is a value, not a group of keys.")
+        node[last] = value
+    return result
+
+
+def _pairs(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
@@ -75,17 +90,9 @@ def apply_overrides(mapping: Mapping[str, Any], overrides: Iterable[str]) -> dic
                 f"`--set` needs key=value. Received: {override!r}.", hint="for example --set training.epochs=3"
             )
         try:
-            value = yaml.safe_load(text)
+            yield key.strip(), yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise RecipeError(f"`--set {key}` has a value that can't be read. Received: {text!r}.") from error
-        node = result
-        *parents, last = key.strip().split(".")
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise RecipeError(f"`{key}` can't be set: `{parent}` is a value, not a group of keys.")
-        node[last] = value
-    return result
 
 
 def build_recipe(mapping: Mapping[str, Any]) -> Recipe:
@@ -108,7 +115,27 @@ def build_recipe(mapping: Mapping[str, Any]) -> Recipe:
         raise RecipeError("\n".join(text for text, _ in problems), hint="; ".join(hints) or None) from error
 
 
-def load_recipe(source: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+def named_after_data(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """`mapping` with the name of its data as `name`, where it has none.
+
+    Example:
+        >>> named_after_data({"data": {"train": "texts/reviews.csv.xz"}})["name"]
+        'reviews'
+    """
+    data = mapping.get("data")
+    reference = data.get("train") if isinstance(data, Mapping) else None
+    return dict(mapping) if "name" in mapping or not reference else {**mapping, "name": name_of(str(reference))}
+
+
+def name_of(reference: str) -> str:
+    """The name of a run on some data: `reviews` for `data/reviews.csv.xz`, `imdb` for `imdb:train`."""
+    name = Path(reference.split(":")[0]).name.split(".")[0]
+    if not name:
+        raise RecipeError(f"can't name a run after {reference!r}.", hint="set `name` in the recipe, or --out DIR")
+    return name
+
+
+def load_recipe(source: str | Path, overrides: Settings = ()) -> Recipe:
     """The recipe in a file (or a ready one by name) with `--set` overrides applied."""
     return build_recipe(apply_overrides(read_recipe(source), overrides))
 

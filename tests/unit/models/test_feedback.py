@@ -14,7 +14,7 @@ from ostinato.models.feedback import FeedbackTagger
 from ostinato.models.inputs import Vectors, embed_ids
 from ostinato.recipe import ModelRecipe, apply_overrides, build_recipe
 from ostinato.run import load
-from ostinato.starting import settings_pairs, train
+from ostinato.starting import train
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 from ostinato.types import Ragged
@@ -106,7 +106,7 @@ def test_a_run_learns_what_the_answer_before_tells(tmp_path: Path) -> None:
         "training.num_threads": 1,
     }
     data = _toggles(tmp_path / "toggles.parquet")
-    mapping = apply_overrides({"data": {"train": str(data), "input": "x", "target": "y"}}, settings_pairs(settings))
+    mapping = apply_overrides({"data": {"train": str(data), "input": "x", "target": "y"}}, settings)
     run = load(train_recipe(build_recipe(mapping), tmp_path / "run", Observer()))
     assert run.summary["validation"]["accuracy"] == 1.0
     assert load(run.folder).predict([["turn", "keep", "turn"]])[0].tags == ("on", "on", "off")

@@ -114,6 +114,15 @@ def test_set() -> None:
     assert recipe.model.pooling == ("last", "max")
 
 
+def test_set_by_name_takes_values_as_they_are() -> None:
+    given = {"model.hidden_size": 8, "training.learning_rate": 1e-5, "data.input": "3"}
+    assert apply_overrides({"model": {"hidden_size": 3}}, given) == {
+        "model": {"hidden_size": 8},
+        "training": {"learning_rate": 1e-5},
+        "data": {"input": "3"},
+    }
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
