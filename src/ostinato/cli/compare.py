@@ -22,7 +22,9 @@ def compare(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each model.")] = 3,
     match: Annotated[str, typer.Option(help="What is made equal: parameters, time, or none.")] = "parameters",
-    minutes: Annotated[float | None, typer.Option(help="With --match time: minutes of each run.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="With --match time: minutes of processor time (on a GPU: of time) of each run.")
+    ] = None,
     settings: Setting = None,
     out: Annotated[Path | None, typer.Option(help="The folder; by default runs/NAME-comparison.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,

@@ -15,7 +15,7 @@ from ostinato.evaluation.compared import Contender, Scored, summarise, write_pag
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, named_after_data, read_recipe
 from ostinato.storage.files import read_json, write_atomically
 from ostinato.training.progress import ConsoleObserver, Observer
-from ostinato.training.train import DATA_FILE, SUMMARY_FILE
+from ostinato.training.train import DATA_FILE, SUMMARY_FILE, device_of
 
 RESULT_FILE, PAGE_FILE = "comparison.json", "comparison.html"
 
@@ -47,7 +47,8 @@ def compare(
     """Train each variant with each seed in a process of its own, and put together quality, time, memory and FLOPs.
 
     Every run is chosen and compared on the validation data by `training.monitor`; `data.test` is not looked at. The
-    split of the data is the same for all seeds. A folder that an interruption left behind is gone on with.
+    split of the data is the same for all seeds. Simple rivals are left to `ostinato baselines RUN`. A folder that an
+    interruption left behind is gone on with.
 
     Args:
         recipe: a recipe, its file, or the name of a ready one.
@@ -56,7 +57,8 @@ def compare(
         num_seeds: runs of each variant, `training.seed` = 0, 1, …; at least 1, default 3.
         match: `parameters`: hidden sizes that bring each to the first one's number of parameters; `time`: each trains
             for `minutes`; `none`: as they are.
-        minutes: of each run, for `time`; default: the recipe's `training.max_minutes`.
+        minutes: of each run, for `time`, of processor time, so that other work on the machine is not counted; on a
+            GPU, of time that passes. Default: the recipe's `training.max_minutes`.
         settings: recipe keys to set, as in `ostinato.train`.
         out: the folder; by default `runs/NAME-comparison`.
         observer: is told what happens; by default a progress display on stderr.
@@ -78,7 +80,7 @@ def compare(
     folder = Path(out) if out is not None else Path("runs") / f"{base.name}-comparison"
     variants = plan(base, cells, vary or {}, match, observer)
     contenders = [_contender(variant, folder, num_seeds, observer) for variant in variants]
-    results = summarise(base.name, base.training.monitor, match, contenders)
+    results = summarise(base.name, base.training.monitor, match, contenders, _budget(base, match))
     write_atomically(folder / RESULT_FILE, json.dumps(results, indent=1, ensure_ascii=False).encode())
     try:
         write_page(folder / PAGE_FILE, results)
@@ -90,7 +92,8 @@ def compare(
 def _base(recipe: Recipe | str | Path, settings: Settings, match: Match, minutes: float | None) -> Recipe:
     """What all variants have in common."""
     mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe)
-    base = build_recipe(named_after_data(apply_overrides(mapping, settings)))
+    mapping = apply_overrides(apply_overrides(mapping, settings), {"training.baselines_seconds": 0})
+    base = build_recipe(named_after_data(mapping))
     if base.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
     if match != "time":
@@ -100,8 +103,19 @@ def _base(recipe: Recipe | str | Path, settings: Settings, match: Match, minutes
     budget = minutes if minutes is not None else base.training.max_minutes
     if budget is None or budget <= 0:
         raise RecipeError(f"match: time needs a positive number of minutes. Received: {budget}.", hint="--minutes 5")
-    changes = {"training.max_minutes": budget, "training.epochs": 1_000_000, "training.patience": None}
-    return build_recipe(apply_overrides(base.model_dump(mode="json"), changes))
+    clock = "processor" if device_of(base).type == "cpu" else "wall"
+    changes = {"max_minutes": budget, "clock": clock, "epochs": 1_000_000, "patience": None}
+    return build_recipe(
+        apply_overrides(base.model_dump(mode="json"), {f"training.{key}": value for key, value in changes.items()})
+    )
+
+
+def _budget(recipe: Recipe, match: Match) -> str | None:
+    """What each model is given where time is made equal, in words."""
+    if match != "time":
+        return None
+    minutes, of = recipe.training.max_minutes, "processor time" if recipe.training.clock == "processor" else "time"
+    return f"{minutes:g} minute{'' if minutes == 1 else 's'} of {of}"
 
 
 def _contender(variant: Variant, folder: Path, num_seeds: int, observer: Observer) -> Contender:

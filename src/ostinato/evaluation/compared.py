@@ -54,7 +54,9 @@ class Contender:
         return math.sqrt(sum((run.quality - self.mean) ** 2 for run in self.runs) / (len(self.runs) - 1))
 
 
-def summarise(name: str, metric: str, match: str, contenders: Sequence[Contender]) -> dict[str, Any]:
+def summarise(
+    name: str, metric: str, match: str, contenders: Sequence[Contender], budget: str | None = None
+) -> dict[str, Any]:
     """Everything a page or a program wants to know, best first.
 
     Args:
@@ -62,6 +64,7 @@ def summarise(name: str, metric: str, match: str, contenders: Sequence[Contender
         metric: which validation figure is compared.
         match: what was made equal: parameters, time or none.
         contenders: at least two.
+        budget: what each was given where time was made equal, in words.
     """
     sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
     ranked = sorted(contenders, key=lambda each: sign * each.mean)
@@ -70,8 +73,9 @@ def summarise(name: str, metric: str, match: str, contenders: Sequence[Contender
         "metric": metric,
         "lower_is_better": metric in LOWER_IS_BETTER,
         "match": match,
+        "budget": budget,
         "seeds": [run.seed for run in ranked[0].runs],
-        "sentence": sentence(metric, match, ranked),
+        "sentence": sentence(metric, match, ranked, budget),
         "variants": [_row(each, ranked[0]) for each in ranked],
     }
 
@@ -108,10 +112,10 @@ def is_clear(one: Contender, other: Contender) -> bool | None:
     return abs(one.mean - other.mean) > quantile * error
 
 
-def sentence(metric: str, match: str, ranked: Sequence[Contender]) -> str:
+def sentence(metric: str, match: str, ranked: Sequence[Contender], budget: str | None = None) -> str:
     """What holds, in one sentence, as carefully as the spread of the seeds asks for."""
     best = ranked[0]
-    at = {"parameters": "At equal numbers of parameters", "time": "In equal time", "none": "As they are"}[match]
+    at = {"parameters": "At equal numbers of parameters", "time": f"In {budget} each", "none": "As they are"}[match]
     alike = [each for each in ranked[1:] if is_clear(best, each) is False]
     behind = [each for each in ranked[1:] if is_clear(best, each)]
     said = f"{at}, {best.name} has the best {metric.replace('_', ' ')} ({_figure(best)})"
@@ -123,7 +127,7 @@ def sentence(metric: str, match: str, ranked: Sequence[Contender]) -> str:
     if behind:
         said += f"; {_listed(behind)} {'is' if len(behind) == 1 else 'are'} clearly behind"
     cheapest = min(ranked, key=lambda each: sum(run.cpu_s for run in each.runs))
-    if cheapest is not best:
+    if cheapest is not best and match != "time":
         share = sum(run.cpu_s for run in cheapest.runs) / max(sum(run.cpu_s for run in best.runs), 1e-9)
         said += f"; {cheapest.name} takes {share:.0%} of its processor time"
     return said + "."

@@ -98,11 +98,17 @@ class TrainingRecipe(Component):
             ("clip_quantile", "clip_history"),
             ("`clip: adaptive`", lambda training: training.clip == "adaptive"),
         ),
+        "clock": ("`max_minutes`", lambda training: training.max_minutes is not None),
         "rollback_factor": ("`on_divergence: rollback`", lambda training: training.on_divergence == "rollback"),
     }
     epochs: PositiveInt = 10
     max_minutes: Positive | None = Field(
         None, description="stop after this long; the schedule anneals over whichever budget is nearer its end"
+    )
+    clock: Literal["wall", "processor"] = Field(
+        "wall",
+        description="what `max_minutes` counts: time that passes, or processor time of all threads, which other work "
+        "on the machine does not change; the run's seconds are told by it",
     )
     batch_size: PositiveInt = Field(32, description="rows; for a language model: parallel streams")
     bptt: Annotated[BpttRecipe | None, BeforeValidator(_bptt), PlainSerializer(_bptt_written)] = Field(

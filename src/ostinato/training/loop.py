@@ -32,6 +32,8 @@ from ostinato.training.weights import save_tensors, weights_of
 
 MODEL_FILE = "model.safetensors"
 _MOST_ROLLBACKS = 5
+_CLOCKS = {"wall": time.monotonic, "processor": time.process_time}
+"""Seconds, by `training.clock`."""
 
 
 class Trainer:
@@ -60,8 +62,9 @@ class Trainer:
         """The recipe and a description of the data; saved with every checkpoint."""
         self.log = RunLog(folder / "log.jsonl")
         self._interrupted = False
-        self._started = self._last_checkpoint = time.monotonic()
-        self._elapsed_before = 0.0
+        self._clock = _CLOCKS[self.training.clock]
+        self._started, self._elapsed_before = self._clock(), 0.0
+        self._last_checkpoint = time.monotonic()
 
     @property
     def total_steps(self) -> int:
@@ -70,8 +73,8 @@ class Trainer:
 
     def run(self) -> Position:
         """Train until the budget is spent, patience ends, or Ctrl-C; a checkpoint is left behind in every case."""
-        self._started = self._last_checkpoint = time.monotonic()
-        self._elapsed_before = self.position.elapsed_s
+        self._started, self._elapsed_before = self._clock(), self.position.elapsed_s
+        self._last_checkpoint = time.monotonic()
         self.model.train()
         self.observer.start(self.position.step, self.total_steps, self.recipe)
         if self.position.step == 0:
@@ -199,7 +202,7 @@ class Trainer:
             position.ended = f"no better validation {self.training.monitor} for training.patience = {patience}"
 
     def _elapsed(self) -> float:
-        return self._elapsed_before + time.monotonic() - self._started
+        return self._elapsed_before + self._clock() - self._started
 
     def _time_is_up(self) -> bool:
         limit = self.training.max_minutes

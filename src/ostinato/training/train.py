@@ -205,6 +205,11 @@ def set_up(recipe: Recipe) -> torch.device:
     if recipe.training.num_threads is not None:
         torch.set_num_threads(recipe.training.num_threads)
     torch.manual_seed(recipe.training.seed)
+    return device_of(recipe)
+
+
+def device_of(recipe: Recipe) -> torch.device:
+    """Where a recipe trains on this machine. Raises `RecipeError` for a GPU that is not there."""
     wanted = recipe.training.device
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"

@@ -106,6 +106,10 @@ def test_only_what_the_seeds_bear_out_is_called_clear() -> None:
     assert [row["name"] for row in results["variants"]] == ["c", "b", "a"]
     assert results["variants"][0]["training_flops"] == 3 * 200 * 1000
     assert results["variants"][2]["behind"] == pytest.approx(1.0)
+    said = sentence("loss", "time", [good, _contender("d", [2.0, 2.1, 1.9], cpu_s=5.0)], "2 minutes of processor time")
+    assert said == (
+        "In 2 minutes of processor time each, a has the best loss (1 ± 0.1); d (2 ± 0.1) is clearly behind."
+    )  # and not that d takes half of it
     single = sentence("loss", "none", [_contender("a", [1.0]), _contender("b", [2.0])])
     assert single.endswith("of one seed each, so that nothing is known of the spread.")
 
@@ -139,6 +143,21 @@ def test_a_comparison_runs_is_written_and_is_not_run_again(tmp_path: Path, monke
     other = recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": 3})})
     with pytest.raises(RunError, match="holds a run of another recipe"):
         compare(other, cells=["elman", "gru"], num_seeds=1, out=tmp_path / "out", observer=Observer())
+
+
+def test_equal_time_is_processor_time_and_the_page_says_so(tmp_path: Path) -> None:
+    found = compare(
+        _recipe(tmp_path), cells=["elman", "gru"], num_seeds=1, match="time", minutes=0.02, out=tmp_path / "out",
+        observer=Observer(),
+    )  # fmt: skip
+    for cell in ("elman", "gru"):
+        run = ostinato.load(tmp_path / "out" / cell / "seed-0")
+        assert run.recipe.training.clock == "processor"
+        assert run.summary["ended"] == "the 0.02 minutes of training.max_minutes are over"
+        assert not (run.folder / "baselines.json").exists()
+    assert found.results["sentence"].startswith("In 0.02 minutes of processor time each, ")
+    page = (tmp_path / "out" / "comparison.html").read_text()
+    assert "Each model trained for 0.02 minutes of processor time" in page
 
 
 def _never(*_: object) -> None:

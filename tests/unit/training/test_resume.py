@@ -341,3 +341,18 @@ def test_going_back_before_a_validation_brings_the_best_weights_of_then_back(dat
         "step-0000000020",
         "step-0000000018",
     ]
+
+
+@pytest.mark.parametrize("clock", ["wall", "processor"])
+def test_minutes_are_counted_by_the_clock_that_the_recipe_names(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: str
+) -> None:
+    ticks = iter(range(0, 1_000_000, 20))
+    other = "wall" if clock == "processor" else "processor"
+    monkeypatch.setattr("ostinato.training.loop._CLOCKS", {clock: lambda: float(next(ticks)), other: lambda: 0.0})
+    settings = {"training.max_minutes": 5, "training.clock": clock, "training.epochs": 1000, "model.hidden_size": 4}
+    run = ostinato.train(
+        data, input="text", target="label", settings=settings, out=tmp_path / "run", observer=Observer()
+    )
+    assert run.summary["ended"] == "the 5 minutes of training.max_minutes are over"
+    assert run.summary["seconds"] % 20 == 0
