@@ -73,7 +73,7 @@ def _reads_sequences_beside(recipe: Recipe) -> bool:
 
 _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (_only("classifier"), ("model.ngrams", "model.ngram_buckets", "model.ngram_dropout")),
-    (_only("classifier"), ("training.adversarial", "data.stratify")),
+    (_only("classifier"), ("training.adversarial", "data.stratify", "model.convolution")),
     (_only("classifier", "conditional"), ("model.pooling",)),
     (_only("classifier", "tagger"), ("model.head_size",)),
     (_only("tagger"), ("model.tagger", "model.unknown_words", "model.feedback")),
@@ -126,6 +126,13 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (
         Condition("an input whose vectors are learnt", lambda recipe: form_of(recipe.features.input) == "ids"),
         ("training.adversarial",),
+    ),
+    (
+        Condition(
+            "rows that are read as a whole (`training.bptt: full`)",
+            lambda recipe: recipe.training.bptt is None or recipe.training.bptt.window is None,
+        ),
+        ("model.convolution",),
     ),
     (
         Condition("classes or labels to predict", lambda recipe: recipe.features.target.kind != "number"),

@@ -181,7 +181,7 @@ class ClassifierCase(_EncoderCase):
     def outputs(self, hidden: Ragged, inputs: Ragged) -> Tensor:
         """(N, K)."""
         model = cast("Classifier", self.module)
-        scores = model.scores(hidden)
+        scores = model.scores(hidden, model.encoder.embedding(inputs))
         if model.ngrams is None:
             return scores
         ngrams: Tensor = model.ngrams(inputs)

@@ -34,6 +34,9 @@ CONTEXT_ROWS = 4
 
 _WINDOWS = 4
 _MOST_STEPS = 1600
+_BESIDE = (
+    "what reaches how far back is that of the recurrent layers alone: the convolutions beside them saw all of each row"
+)
 
 
 class OpenRun(Protocol):
@@ -139,7 +142,8 @@ def _classifier(
         classifier_subject(model, examples, target, rows, seed).last(num_steps or _MOST_STEPS)
         for rows in (num_rows, CONTEXT_ROWS * num_rows)
     )
-    return diagnose(subject, context=context, training=facts, seed=seed)
+    remarks = (_BESIDE,) if model.convolution is not None else ()
+    return diagnose(subject, context=context, training=facts, remarks=remarks, seed=seed)
 
 
 def _parts(

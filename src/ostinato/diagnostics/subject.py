@@ -171,7 +171,10 @@ def language_model_subject(
 def classifier_subject(
     model: Classifier, examples: Examples, target: TargetFeature, num_rows: int, seed: int = 0
 ) -> Subject:
-    """A random sample of rows (seeded), and the loss of each; of the recurrent path alone, without n-grams."""
+    """A random sample of rows (seeded), and the loss of each; of the recurrent path alone, without n-grams.
+
+    Convolutions beside it read whole rows, however little the layers are shown.
+    """
     random = np.random.default_rng(seed)
     rows = np.sort(random.choice(len(examples), size=min(num_rows, len(examples)), replace=False))
     batch = BucketedBatches(examples, len(rows)).batch(rows).to(model.encoder.device)
@@ -179,7 +182,7 @@ def classifier_subject(
         inputs = model.encoder.embedding(batch.inputs)
 
     def loss(output: Ragged) -> Tensor:
-        return row_losses(model.scores(output, batch.extra), batch.row_targets, target)
+        return row_losses(model.scores(output, inputs, batch.extra), batch.row_targets, target)
 
     return Subject(_stacks(model), inputs, loss, per_step=False)
 

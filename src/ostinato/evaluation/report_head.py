@@ -115,6 +115,10 @@ def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section
         rows += [(name, about, name) for name, about in getattr(model, "parts", {}).items()]
     elif features.target is not None:
         rows.append(("pooling over time", " + ".join(shape.pooling), "pooling"))
+        if shape.convolution.channels:
+            sizes_of = zip(shape.convolution.channels, shape.convolution.kernels, strict=True)
+            about = ", ".join(f"{channels:,} × {kernel} steps" for channels, kernel in sizes_of)
+            rows.append(("convolutions beside them", about, "convolution"))
         if features.extra:
             rows.append(("further columns", ", ".join(features.extra), "beside"))
         if shape.head_size:

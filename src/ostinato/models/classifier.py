@@ -7,14 +7,19 @@ from torch import Tensor, nn
 
 from ostinato.models.beside import NO_EXTRA, BesideInputs, Extra
 from ostinato.models.encoder import RecurrentEncoder
+from ostinato.models.inputs import width_of
 from ostinato.models.ngrams import NgramScore
-from ostinato.nn import Pooling
+from ostinato.nn import Convolutions, Pooling, pool_mean
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged
 
 
 class Classifier(nn.Module):
     """embedding → recurrent stack → pooling over time → (ReLU layer) → output.
+
+    With `convolution`, convolutions over time read the embedded input beside the recurrent stack, and the mean of what
+    they find in a row is added to the pooled vector (Karim, Majumdar, Darabi and Chen 2018, "LSTM fully convolutional
+    networks for time series classification", arXiv:1709.05206; there `pooling` is `last`, with a dropout of its own).
 
     With `ngrams`, a linear score of n-grams stands beside it. Each path is trained by its own loss, so that neither
     leaves to the other what it could learn itself, and the model's output is the mean of both.
@@ -47,8 +52,14 @@ class Classifier(nn.Module):
         self.encoder = RecurrentEncoder(recipe, vocab_size, counts, inputs=inputs)
         self.pooling = Pooling(recipe.pooling, self.encoder.output_size, recipe.bidirectional)
         self.beside = beside
+        self.convolution = (
+            Convolutions(width_of(self.encoder.embedding), recipe.convolution.channels, recipe.convolution.kernels)
+            if recipe.convolution.channels
+            else None
+        )
         self.dropout = nn.Dropout(recipe.head_dropout)
         size = self.pooling.output_size + (beside.output_size if beside else 0)
+        size += self.convolution.output_size if self.convolution else 0
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs)
         self.ngrams = (
@@ -63,15 +74,21 @@ class Classifier(nn.Module):
         return recurrent if self.ngrams is None else (recurrent + self.ngrams(ids)) / 2
 
     def score(self, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
-        """The recurrent path alone, from embedded tokens: those of a text, or others near them."""
-        return self.scores(self.encoder.run(vectors)[0], extra)
+        """All but n-grams, from embedded tokens: those of a text, or others near them."""
+        return self.scores(self.encoder.run(vectors)[0], vectors, extra)
 
-    def scores(self, hidden: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
-        """The recurrent path's head: the output of the last layer, (sum L, D*H), to (N, num_outputs)."""
-        return self.read(self.pooling(hidden), extra)
+    def scores(self, hidden: Ragged, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
+        """The head: the output of the last recurrent layer, (sum L, D*H), to (N, num_outputs).
+
+        `vectors`, what the layers read, are read by the convolutions, too; nothing else looks at them.
+        """
+        pooled: Tensor = self.pooling(hidden)
+        if self.convolution is not None:
+            pooled = torch.cat([pooled, pool_mean(self.convolution(vectors))], dim=1)
+        return self.read(pooled, extra)
 
     def read(self, pooled: Tensor, extra: Extra = NO_EXTRA) -> Tensor:
-        """From what pooling made of each row, (N, F), to (N, num_outputs)."""
+        """From what pooling (and the convolutions) made of each row, (N, F), to (N, num_outputs)."""
         if self.beside is not None:
             pooled = torch.cat([pooled, self.beside(extra)], dim=1)
         logits: Tensor = self.output(self.hidden(self.dropout(pooled)))

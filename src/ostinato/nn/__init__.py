@@ -1,5 +1,6 @@
 """Layers. ``RNN``, ``LSTM`` and ``GRU`` stand in for those of ``torch.nn``; the rest works on ``Ragged`` batches."""
 
+from ostinato.nn.convolution import BatchNorm, Convolutions
 from ostinato.nn.crf import LinearChainCRF
 from ostinato.nn.dropout import LockedDropout, WordDropout
 from ostinato.nn.embedding import Embedding, OneHot
@@ -15,6 +16,8 @@ __all__ = [
     "LSTM",
     "RNN",
     "AttentionPooling",
+    "BatchNorm",
+    "Convolutions",
     "Embedding",
     "LinearChainCRF",
     "LockedDropout",

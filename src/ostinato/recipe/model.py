@@ -134,6 +134,28 @@ class FramesRecipe(Component):
         return self
 
 
+class ConvolutionRecipe(Component):
+    """Convolutions over time beside the recurrent layers (LSTM-FCN): the head gets the mean of what they find in a
+    row, too. Each is followed by batch normalisation and ReLU."""
+
+    needs: ClassVar[Needs] = {"kernels": ("`channels`", lambda convolution: convolution.channels)}
+    channels: tuple[PositiveInt, ...] = Field(
+        (), description="classifier: of each convolution over time; none: there is none"
+    )
+    kernels: tuple[PositiveInt, ...] = Field((7, 5, 3), description="steps that each of them sees: odd numbers")
+
+    @model_validator(mode="after")
+    def _check(self) -> ConvolutionRecipe:
+        if self.channels and len(self.kernels) != len(self.channels):
+            raise ValueError(
+                f"`model.convolution.kernels` must be as many as channels ({len(self.channels)}). "
+                f"Received: {list(self.kernels)}."
+            )
+        if any(kernel % 2 == 0 for kernel in self.kernels):
+            raise ValueError(f"`model.convolution.kernels` must be odd numbers. Received: {list(self.kernels)}.")
+        return self
+
+
 class ModelRecipe(Component):
     """The network: embedding, recurrent stack, head."""
 
@@ -207,6 +229,7 @@ class ModelRecipe(Component):
     next_step: NextStepRecipe = NextStepRecipe()
     forecast: ForecastRecipe = ForecastRecipe()
     frames: FramesRecipe = FramesRecipe()
+    convolution: ConvolutionRecipe = ConvolutionRecipe()
 
     @model_validator(mode="after")
     def _check(self) -> ModelRecipe:
