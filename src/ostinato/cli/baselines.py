@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ostinato.cli.console import note, print_json, print_text, stdout, table
+from ostinato.cli.console import note, print_json, print_text, stdout
+from ostinato.cli.tables import print_table, table
 
 if TYPE_CHECKING:
     from ostinato.evaluation.baselines import Baselines
@@ -46,7 +47,7 @@ def _print(found: Baselines) -> None:
     for row in shown["rows"]:
         cells = [*row["values"], row["gap"] or "–", row["seconds"], row["size"], row["latency"]]
         made.add_row(row["name"], *cells, style="bold" if row["own"] else None)
-    stdout.print(made)
+    print_table(made)
     for reason in found.passed_over:
         note(f"not tried: {reason}")
     stdout.print()

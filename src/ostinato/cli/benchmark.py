@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ostinato.cli.console import note, print_json, table
+from ostinato.cli.console import note, print_json
+from ostinato.cli.tables import print_table, table
 from ostinato.errors import RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ostinato.longrange.benchmark import Trial
-
-_WIDTH = 200
-"""No cell of the table is ever broken; a narrow terminal wraps the line instead."""
 
 app = typer.Typer(help="Measurements of what models can do.", no_args_is_help=True)
 
@@ -74,7 +72,6 @@ def memory(
 
 def _show(description: str, running: Iterator[Trial], json: bool, out: Path | None) -> None:
     """Run the trials; print and write what they give."""
-    from rich.console import Console
 
     from ostinato.longrange.benchmark import HEADINGS, cells_of, markdown
     from ostinato.storage.files import write_atomically
@@ -92,7 +89,7 @@ def _show(description: str, running: Iterator[Trial], json: bool, out: Path | No
         shown = table(*HEADINGS)
         for trial in trials:
             shown.add_row(*cells_of(trial))
-        Console(highlight=False, soft_wrap=True, width=_WIDTH).print(shown)
+        print_table(shown)
     if out is not None:
         note(f"written to {out}")
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, cast
 import typer
 import yaml
 
-from ostinato.cli.console import format_figure, print_text, show_results, stderr, stdout, table
+from ostinato.cli.console import format_figure, print_text, show_results, stderr
+from ostinato.cli.tables import print_table, table
 from ostinato.cli.train import Setting
 from ostinato.errors import RecipeError
 
@@ -78,5 +79,5 @@ def _print(results: dict[str, Any]) -> None:
             f"{row['peak_bytes'] / 1e6:,.0f}",
             f"{row['flops_per_step'] / 1e6:.2f}",
         )
-    stdout.print(shown)
+    print_table(shown)
     print_text(results["sentence"])

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
-from rich.table import Table
 
 from ostinato.errors import OstinatoError
-from ostinato.evaluation.names import METRIC_NAMES
 
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -55,33 +53,6 @@ def print_text(text: str, end: str = "\n") -> None:
     """Plain text on stdout, as it is."""
     sys.stdout.write(text + end)
     sys.stdout.flush()
-
-
-def table(*headings: str) -> Table:
-    """A table with left-aligned headings."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        made.add_column(heading, overflow="fold")
-    return made
-
-
-def print_metrics(metrics: dict[str, Any]) -> None:
-    """Metrics as a table on stdout; for classes, each class below."""
-    shown = table("metric", "value")
-    for key, name in METRIC_NAMES.items():
-        if key in metrics:
-            spans = key == "f1" and "per_span" in metrics
-            shown.add_row("F1 of spans" if spans else name, format_figure(metrics[key]))
-    stdout.print(shown)
-    for noun in ("span", "class"):
-        if f"per_{noun}" not in metrics:
-            continue
-        stdout.print()
-        classes = table(noun, "precision", "recall", "F1", "examples")
-        for row in metrics[f"per_{noun}"]:
-            figures = [format_figure(row[key]) for key in ("precision", "recall", "f1")]
-            classes.add_row(row["name"], *figures, f"{row['support']:,}")
-        stdout.print(classes)
 
 
 def format_figure(value: float | None) -> str:

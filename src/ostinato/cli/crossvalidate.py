@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ostinato.cli.console import format_figure, show_results, stderr, stdout, table
+from ostinato.cli.console import format_figure, show_results, stderr, stdout
+from ostinato.cli.tables import print_table, table
 from ostinato.cli.train import Setting
 from ostinato.errors import RecipeError
 from ostinato.evaluation.names import METRIC_NAMES
@@ -53,11 +54,11 @@ def _print(results: dict[str, Any]) -> None:
     for name, row in results["metrics"].items():
         together = format_figure(pooled.get(name)) if pooled else "–"
         shown.add_row(METRIC_NAMES.get(name, name), format_figure(row["mean"]), format_figure(row["sd"]), together)
-    stdout.print(shown)
+    print_table(shown)
     stdout.print()
     names = list(results["metrics"])[:4]
     each = table(results["left_out"] or "fold", "rows", *(METRIC_NAMES.get(name, name) for name in names), "seconds")
     for fold in results["folds"]:
         figures = [format_figure(fold["metrics"][name]) for name in names]
         each.add_row(fold["name"], f"{fold['num_examples']:,}", *figures, f"{fold['seconds']:.1f}")
-    stdout.print(each)
+    print_table(each)

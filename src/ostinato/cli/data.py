@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ostinato.cli.console import note, print_json, print_text, stdout, table
+from ostinato.cli.console import note, print_json, print_text, stdout
+from ostinato.cli.tables import print_table, table
 
 app = typer.Typer(help="The catalogue of data sets, and what is in a file.", no_args_is_help=True)
 
@@ -46,7 +47,7 @@ def list_data(json: Annotated[bool, typer.Option("--json", help="Print it as JSO
             "  here", "\n".join(where.values()) if where else "no: `ostinato data fetch " + entry_found["name"] + "`"
         )
         facts.show_header = False
-        stdout.print(facts)
+        print_table(facts)
 
 
 @app.command()
@@ -83,6 +84,6 @@ def describe(
             f"{column['longest']:,} {column['of']}",
             column["example"],
         )
-    stdout.print(columns)
+    print_table(columns)
     for problem in found["bad_rows"]:
         note(f"can't be used: {problem}")

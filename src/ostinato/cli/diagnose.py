@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ostinato.cli.console import note, print_json, print_text, stdout, table
+from ostinato.cli.console import note, print_json, print_text, stdout
+from ostinato.cli.tables import print_table, table
 from ostinato.cli.train import Reading
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _print(found: dict[str, Any]) -> None:
     from ostinato.evaluation.report_diagnosis import layer_rows
 
     if found["name"]:
-        stdout.print(f"[bold]{found['name']}[/]")
+        stdout.print(found["name"], style="bold", markup=False)
     note(f"{found['num_rows']} rows of up to {found['num_steps']} steps")
     _print_horizons(found)
     stdout.print()
@@ -67,7 +68,7 @@ def _print(found: dict[str, Any]) -> None:
     shown = table("", *(row["layer"] for row in layers))
     for name, values in _lines(layers):
         shown.add_row(name, *values)
-    stdout.print(shown)
+    print_table(shown)
     for remark in found["remarks"]:
         print_text(remark)
     for layer in found["activations"]:
@@ -96,7 +97,7 @@ def _print_horizons(found: dict[str, Any]) -> None:
     shown.add_row("gradient horizon", f"{found['gradient_horizon']}", "99 % of the gradient through time")
     if training.get("reach"):
         shown.add_row("training.bptt", f"{training['reach']}", "where gradients ended in training")
-    stdout.print(shown)
+    print_table(shown)
     gain, error = horizon["gain"], horizon["gain_error"]
     if gain is not None and error is not None:
         print_text(f"what context gives: {gain:.4f} ± {error:.4f} of loss ({horizon['full_loss']:.4f} with all of it)")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.console import note, print_json, print_metrics
+from ostinato.cli.console import note, print_json
+from ostinato.cli.tables import print_metrics
 from ostinato.cli.train import Reading
 
 

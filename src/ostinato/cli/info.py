@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from ostinato import __version__
-from ostinato.cli.console import print_json, stdout, table
+from ostinato.cli.console import print_json, stdout
+from ostinato.cli.tables import print_table, table
 
 
 def info(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
@@ -22,20 +23,23 @@ def info(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
     facts.show_header = False
     for key in ("ostinato", "python", "torch", "polars", "processor", "threads", "gpu", "data"):
         facts.add_row(key, str(found[key]))
-    stdout.print(facts)
+    print_table(facts)
     stdout.print()
     backends = table("backend", "can run here")
     for name, reason in found["backends"].items():
         backends.add_row(name, "yes" if reason is None else f"no: {reason}")
-    stdout.print(backends)
-    if found["native"]["target"]:
-        sets = ", ".join(name if here else f"{name} (not here)" for name, here in found["native"]["targets"].items())
-        stdout.print(
-            f"\nnative core: {found['native']['target']} of {sets}; "
-            f"bf16 products: {'yes' if found['native']['bf16'] else 'no'}; runs in {found['native']['threads']}",
-            markup=False,
-        )
-    stdout.print(f"\ncells: {', '.join(found['cells'])}\nrecipes: {', '.join(found['recipes'])}", markup=False)
+    print_table(backends)
+    stdout.print()
+    more = table("", "")
+    more.show_header = False
+    native = found["native"]
+    if native["target"]:
+        sets = ", ".join(name if here else f"{name} (not here)" for name, here in native["targets"].items())
+        bf16 = "yes" if native["bf16"] else "no"
+        more.add_row("native core", f"{native['target']} of {sets}; bf16 products: {bf16}; runs in {native['threads']}")
+    for key in ("cells", "recipes"):
+        more.add_row(key, ", ".join(found[key]))
+    print_table(more)
 
 
 def collect() -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
-from ostinato.cli.console import note, print_json, print_text, stdout, table
+from ostinato.cli.console import note, print_json, print_text
+from ostinato.cli.tables import print_table, table
 from ostinato.errors import RecipeError
 from ostinato.recipe import (
     Recipe,
@@ -35,7 +36,7 @@ def show(
             loaded = load_recipe(name)
             kind = loaded.model.kind.replace("_", " ")
             ready.add_row(name, f"{kind}, {loaded.model.cell} on {loaded.data.train}")
-        stdout.print(ready)
+        print_table(ready)
         return
     path = Path(recipe)
     print_text(dump_recipe(load_recipe(path / "recipe.yaml" if path.is_dir() else recipe)), end="")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.console import note, print_json, print_metrics, saying_how_to_resume, stderr
+from ostinato.cli.console import note, print_json, saying_how_to_resume, stderr
+from ostinato.cli.tables import print_metrics
 from ostinato.errors import RecipeError
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]

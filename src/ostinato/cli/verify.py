@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
-from ostinato.cli.console import note, print_json, print_text, stdout, table
+from ostinato.cli.console import note, print_json, print_text
+from ostinato.cli.tables import print_table, table
 from ostinato.cli.train import Reading
 
 if TYPE_CHECKING:
@@ -73,10 +75,10 @@ def _print_table(certificate: Certificate) -> None:
         shown.add_column(f"{dtype}, within {certificate.tolerances[dtype]:.1e}", no_wrap=True)
     shown.add_column("", no_wrap=True)
     for heading, lines in _sections(certificate).items():
-        shown.add_row(f"[bold]{heading}[/]")
+        shown.add_row(Text(heading, style="bold"))
         for form, found in lines.items():
             shown.add_row(form, *[_cell(found.get(dtype)) for dtype in DTYPES], _verdict(list(found.values())))
-    stdout.print(shown)
+    print_table(shown)
 
 
 def _sections(certificate: Certificate) -> dict[str, dict[str, dict[str, Comparison]]]:
@@ -101,9 +103,9 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
 
 
-def _verdict(rows: list[Comparison]) -> str:
+def _verdict(rows: list[Comparison]) -> str | Text:
     if any(row.passed is False for row in rows):
-        return "[red]FAILED[/]"
+        return Text("FAILED", style="red")
     return "same" if any(row.passed for row in rows) else "baseline"
 
 
