@@ -10,16 +10,20 @@ from ostinato.data.kinds import kind_of
 from ostinato.data.meaning import TARGETED, WRITERS, refuse_meaningless
 from ostinato.data.rejects import with_article
 from ostinato.data.sources import Source
+from ostinato.data.stepwise import stepwise
 from ostinato.data.text import resolve_text
-from ostinato.data.written import is_written, resolve_written, unit_of
+from ostinato.data.written import is_given, is_spelled, is_written, resolve_written, unit_of
 from ostinato.errors import RecipeError
-from ostinato.recipe import Component, Recipe, TargetRecipe, TextRecipe, build_recipe
-from ostinato.recipe.kinds import TagsRecipe
+from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
+from ostinato.recipe.kinds import NotesRecipe, SeriesRecipe, TagsRecipe
 
 _USUAL_WINDOW = 100
 _STREAMED = ("classifier", "language_model", "tagger", "next_step")
 """Categories that can be read window by window."""
 _SEQUENCE_TARGETS = {"tags": "tagger", "notes": "tagger", "series": "tagger", "text": "seq2seq", "tokens": "seq2seq"}
+_LETTERS = ("dna", "protein")
+"""Kinds whose letters a language model reads as it reads any text's."""
+_USUAL_TARGETS = {"tagger": "tags", "seq2seq": "text", "conditional": "text"}
 
 
 def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
@@ -30,6 +34,8 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
     notes: list[str] = []
     recipe = _columns(recipe, source, notes)
     recipe = _kinds(recipe, source, notes)
+    recipe = _target_kind(recipe, source, notes)
+    recipe = _split_words(recipe, notes)
     recipe = _category(recipe, notes)
     refuse_meaningless(recipe)
     recipe = _units(recipe, source, notes)
@@ -69,7 +75,7 @@ def _kinds(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     """Which kind of feature reads each column, where the recipe says nothing of it."""
     data, features = recipe.data, recipe.features
     resolved: dict[str, Any] = features.model_dump()
-    if features.input == TextRecipe() and (found := _as_input(kind_of(source, str(data.input)), features.target)):
+    if features.input == TextRecipe() and (found := _input_kind(recipe, source)):
         resolved["input"] = {"kind": found[0]}
         notes.append(f"input: {data.input} as {found[0]} ({found[1]})")
     for name in data.extra:
@@ -80,22 +86,57 @@ def _kinds(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     for name, component in features.extra.items():
         if component == TextRecipe() and (found := _as_input(kind_of(source, name))):
             resolved["extra"][name] = {"kind": found[0]}
-    if data.target and features.target == TargetRecipe():
-        known = source.kind_of(data.target)
-        found = (known, f"{with_article(source.format)} file says so") if known else None
-        if found is None and recipe.model.kind in ("auto", *WRITERS) and (why := is_written(source, data.target)):
-            found = ("text", why)
-        if found and found[0] in _SEQUENCE_TARGETS:
-            resolved["target"] = {"kind": found[0]}
-            notes.append(f"target: {data.target} as {found[0]} ({found[1]})")
     return recipe if resolved == features.model_dump() else _with(recipe, "features", **resolved)
 
 
-def _as_input(found: tuple[str, str] | None, target: Component | None = None) -> tuple[str, str] | None:
-    """A kind and its reason, for a column that is read: tags are tokens there, and so is a text with a tag a word."""
-    if found is None and isinstance(target, TagsRecipe) and target.split != "characters":
-        return "tokens", "the target has a tag for each word"
+def _target_kind(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """How a target that is a sequence is read, where the recipe says nothing of it; the input's kind is settled."""
+    target, kind = recipe.data.target, recipe.model.kind
+    if target is None or recipe.features.target != TargetRecipe():
+        return recipe
+    found: tuple[dict[str, str], str] | None = None
+    known = source.kind_of(target)
+    if known in _SEQUENCE_TARGETS:
+        found = {"kind": str(known)}, f"{with_article(source.format)} file says so"
+    if found is None and kind in ("auto", "tagger"):
+        found = stepwise(source, recipe)
+    if found is None and kind in ("auto", *WRITERS) and (why := is_written(source, target)):
+        found = {"kind": "text"}, why
+    if found is None and kind in _USUAL_TARGETS:
+        found = {"kind": _USUAL_TARGETS[kind]}, f"what a {kind} predicts, unless told otherwise"
+    if found is None:
+        return recipe
+    notes.append(f"target: {target} as {found[0]['kind']} ({found[1]})")
+    return _with(recipe, "features", target=found[0])
+
+
+def _input_kind(recipe: Recipe, source: Source) -> tuple[str, str] | None:
+    """The kind of the input and the reason; None for text."""
+    data, kind = recipe.data, recipe.model.kind
+    found = _as_input(kind_of(source, str(data.input)))
+    if found and found[0] in _LETTERS and data.target is None and kind in ("auto", "language_model"):
+        return None
+    if found is None and data.target is not None and kind in ("auto", "conditional"):
+        return is_given(source, str(data.input), str(data.target))
+    return found
+
+
+def _as_input(found: tuple[str, str] | None) -> tuple[str, str] | None:
+    """A kind and its reason, for a column that is read: tags are tokens there."""
     return ("tokens", found[1]) if found is not None and found[0] == "tags" else found
+
+
+def _split_words(recipe: Recipe, notes: list[str]) -> Recipe:
+    """A text whose target has a value for each word is cut at blanks, as the target was, and not cleaned."""
+    target = recipe.features.target
+    stepwise_target = isinstance(target, TagsRecipe | SeriesRecipe | NotesRecipe)
+    if recipe.features.input != TextRecipe() or not stepwise_target or recipe.model.kind not in ("auto", "tagger"):
+        return recipe
+    if recipe.model.tagger.output == "ctc" or getattr(target, "split", None) == "characters":
+        return recipe
+    what = "tag" if isinstance(target, TagsRecipe) else "value"
+    notes.append(f"input: {recipe.data.input} as tokens (the target has a {what} for each word)")
+    return _with(recipe, "features", input={"kind": "tokens"})
 
 
 def _category(recipe: Recipe, notes: list[str]) -> Recipe:
@@ -137,8 +178,9 @@ def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     usual = "words" if kind in ("classifier", "tagger") else "characters"
     if isinstance(features.input, TextRecipe):
         unit, reason = features.input.unit or usual, f"the default of a {kind.replace('_', ' ')}"
-        if kind == "seq2seq" and features.input.unit is None:
-            unit, reason = unit_of(source, str(recipe.data.input))
+        column = str(recipe.data.input)
+        if features.input.unit is None and (kind == "seq2seq" or (kind == "classifier" and is_spelled(source, column))):
+            unit, reason = unit_of(source, column)
         if features.input.unit is None:
             notes.append(f"input: {recipe.data.input} as {unit} ({reason})")
         resolved["input"] = resolve_text(features.input, unit).model_dump()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ostinato.data.lists import kind_of_values, lists_of
 from ostinato.data.media import MEDIA
 from ostinato.data.rejects import with_article
 from ostinato.data.sources import Source
@@ -17,6 +18,10 @@ _MOST = 0.9
 """Share of the cells that tells a kind: what is none of it is named as a bad row then, rather than read as text."""
 _NUMBERS = re.compile(r"^\s*\[\s*(\[|\]|-?\d|-?\.\d|-?Infinity|NaN|null)")
 _NUCLEOTIDES = re.compile(r"^[ACGTUNacgtun]{20,}$")
+_RESIDUES = re.compile(r"^[A-Z]{20,}$")
+_WORDS = re.compile(r'^\s*\[\s*"')
+_PARSED = 20
+"""Lists of numbers that are parsed, to tell notes from series."""
 
 
 def kind_of(source: Source, column: str) -> tuple[str, str] | None:
@@ -41,13 +46,23 @@ def _kind_of_cells(cells: pl.Series) -> tuple[str, str] | None:
     tests += [
         ("series", "cells are lists of numbers", _NUMBERS.match),
         ("dna", "cells hold nucleotides only", _NUCLEOTIDES.match),
+        ("protein", "cells are words of 20 and more capitals", _RESIDUES.match),
+        ("tokens", "cells are lists of words", _WORDS.match),
         ("numbers", "cells are numbers", _is_number),
     ]
     for kind, what, matches in tests:
         count = sum(bool(matches(text)) for text in texts)
-        if count >= _MOST * len(texts):
-            return kind, f"its {what}" if count == len(texts) else f"{count} of its first {len(texts)} {what}"
+        if count < _MOST * len(texts):
+            continue
+        if kind == "series" and _hold_notes(texts):
+            kind, what = "notes", "cells are lists of frames of pitches, not as many in every frame"
+        return kind, f"its {what}" if count == len(texts) else f"{count} of its first {len(texts)} {what}"
     return None
+
+
+def _hold_notes(texts: list[str]) -> bool:
+    lists = lists_of(texts[:_PARSED])
+    return lists is not None and kind_of_values(lists) == "notes"
 
 
 def _suffixes(texts: list[str]) -> set[str]:

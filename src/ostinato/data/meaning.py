@@ -183,7 +183,8 @@ def refuse_meaningless(recipe: Recipe) -> None:
             if condition.categories:
                 raise RecipeError(
                     f"`{path}` has no meaning for a {named(recipe.model.kind)}. Received: {_shown(value)}.",
-                    hint=f"only a {' or '.join(named(one) for one in condition.categories)} uses it",
+                    hint=f"only a {' or '.join(named(one) for one in condition.categories)} uses it: "
+                    f"--set model.kind={condition.categories[0]} makes it one",
                 )
             raise RecipeError(f"`{path}` has no meaning without {condition.words}. Received: {_shown(value)}.")
 

@@ -21,6 +21,7 @@ from ostinato.data.targets import is_number
 from ostinato.errors import DataError
 from ostinato.recipe import Recipe
 
+_NO_LABEL = "where an empty cell means no label at all: --set features.target.kind=labels"
 Drafts = Mapping[str, Draft]
 """A block's drafts by column."""
 
@@ -76,7 +77,7 @@ class Reading:
             kept = block.keep(keep)
             self.places.add(kept, kept.frame[input_name])
             if self.cells_of:
-                self.cells.append(kept.frame[self.cells_of].rename("target"))
+                self.cells.append(_plain(kept.frame[self.cells_of], self.recipe))
             if self.group:
                 self.groups.append(kept.frame[self.group].rename("group"))
             yield drafts, keep
@@ -138,9 +139,11 @@ class Reading:
                 hint = "to allow longer rows: --set data.max_characters=N"
                 problems.append((cells.str.len_chars() > limit, f"more than {limit:,} characters", hint))
         if self.cells_of:
-            cells = block.frame[self.cells_of]
-            problems.append((cells.is_null(), f"no value in column `{self.cells_of}`", None))
-            if self.recipe.features.target.kind == "number":
+            cells, kind = block.frame[self.cells_of], self.recipe.features.target.kind
+            if kind != "labels":
+                remedy = _NO_LABEL if kind == "auto" and cells.str.contains(",", literal=True).any() else None
+                problems.append((cells.is_null(), f"no value in column `{self.cells_of}`", remedy))
+            if kind == "number":
                 wrong = cells.filter(~is_number(cells)).drop_nulls().unique(maintain_order=True)
                 problems += [(cells == value, f"not a number: {value!r}", None) for value in wrong]
         good = np.ones(len(block), dtype=np.bool_)
@@ -156,6 +159,11 @@ class Reading:
             for row in np.flatnonzero(bad).tolist():
                 file, line = block.location(row)
                 self.source.bad_rows.add(file, line, reason, shown[row] or "", hint)
+
+
+def _plain(cells: pl.Series, recipe: Recipe) -> pl.Series:
+    """Cells of a target that is one value a row; of labels an empty one holds none."""
+    return (cells.fill_null("") if recipe.features.target.kind == "labels" else cells).rename("target")
 
 
 def _cells(block: Block, name: str, drafter: Drafter) -> pl.Series:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array
+from ostinato.data.lists import MOST_LABELS, kind_of_values, lists_of
 from ostinato.data.places import Places
 from ostinato.data.rejects import counted
 from ostinato.errors import DataError
 from ostinato.recipe import TargetRecipe
 
-_MOST_CLASS_NUMBERS = 20
 _SHOWN = 10
 _RARE = (
     "; are they no classes? --set features.target.kind=text writes them, tags (a label for each word) or number "
@@ -108,7 +108,7 @@ class TargetFeature:
         return DataError(
             f"the {where} holds `{label}` in column `{self.column}` ({file}:{line}), "
             "which the training data never showed.",
-            hint=f"training classes: {shown}{_RARE if len(self.classes) > _MOST_CLASS_NUMBERS else ''}",
+            hint=f"training classes: {shown}{_RARE if len(self.classes) > MOST_LABELS else ''}",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,11 +128,14 @@ class TargetFeature:
 def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
     """The kind of a target column and the reason for it. Raises `DataError` where numbers and text are mixed."""
     if len(cells) and cells.str.starts_with("[").all() and all(_json_list(cell) is not None for cell in cells.unique()):
+        _refuse_sequences(cells, column)
         return "labels", f"`{column}` holds JSON lists"
+    if (shared := _shared_labels(cells)) is not None:
+        return "labels", f"`{column}` holds {counted(shared, 'name')} between commas, each in several combinations"
     numbers = cells.cast(pl.Float64, strict=False)
     distinct = cells.n_unique()
     if numbers.null_count() == len(cells):
-        if distinct > max(_MOST_CLASS_NUMBERS, len(cells) // 2) and len(cells) >= 100:
+        if distinct > max(MOST_LABELS, len(cells) // 2) and len(cells) >= 100:
             raise DataError(
                 f"column `{column}` holds {distinct:,} different texts in {len(cells):,} rows: hardly a class column.",
                 hint="name another --target, or say --set features.target.kind=class",
@@ -153,9 +156,34 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
             hint="--set features.target.kind=number names their rows",
         )
     whole = bool((numbers == numbers.round()).all())
-    if whole and distinct <= _MOST_CLASS_NUMBERS:
+    if whole and distinct <= MOST_LABELS:
         return "class", f"`{column}` holds {counted(distinct, 'different whole number')}"
     return "number", f"`{column}` holds {counted(distinct, 'different number')}"
+
+
+def _refuse_sequences(cells: pl.Series, column: str) -> None:
+    """Raise `DataError` for lists of numbers that can't be names of labels."""
+    lists = lists_of(cells.unique().to_list())
+    kind = None if lists is None else kind_of_values(lists)
+    if kind in ("series", "notes"):
+        what = "numbers" if kind == "series" else "frames of notes"
+        raise DataError(
+            f"column `{column}` holds lists of {what}, and not one for each step of the input.",
+            hint="a sequence of another length is written: --set model.kind=seq2seq; if they are names of labels: "
+            "--set features.target.kind=labels",
+        )
+
+
+def _shared_labels(cells: pl.Series) -> int | None:
+    """How many names stand between commas, where every one that stands beside others is in different cells."""
+    cells = cells.unique()
+    if not cells.str.contains(",", literal=True).any():
+        return None
+    pieces = cells.str.split(",").explode().str.strip_chars()
+    times = pieces.value_counts()
+    together = cells.filter(cells.str.contains(",", literal=True)).str.split(",").explode().str.strip_chars().unique()
+    often = times.filter(pl.col(pieces.name).is_in(together.implode()))["count"].min()
+    return len(times.filter(pl.col(pieces.name) != "")) if cast("int", often) > 1 else None
 
 
 def is_number(cells: pl.Series) -> pl.Series:

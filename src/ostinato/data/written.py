@@ -10,6 +10,9 @@ from ostinato.recipe import TextRecipe
 
 _FEWEST = 100
 _MOST_CLASSES = 20
+_FEWEST_WORDS = 20
+_FEWEST_OF_A_NAME = 10
+"""Rows a different name must have on average."""
 
 
 def is_written(source: Source, column: str) -> str | None:
@@ -27,6 +30,23 @@ def is_written(source: Source, column: str) -> str | None:
     if cells.str.starts_with("[").all() or cells.cast(pl.Float64, strict=False).is_not_null().any():
         return None
     return f"{distinct:,} of the first {len(cells):,} cells are different texts: sequences to write, hardly classes"
+
+
+def is_given(source: Source, column: str, target: str) -> tuple[str, str] | None:
+    """That a column of texts holds names of categories, and why: few different ones, beside texts to write."""
+    cells = source.sample([column])[column].drop_nulls()
+    distinct = cells.n_unique()
+    if cells.dtype != pl.String or len(cells) < _FEWEST or distinct > len(cells) // _FEWEST_OF_A_NAME:
+        return None
+    if is_written(source, target) is None:
+        return None
+    return "category", f"{distinct:,} different names in the first {len(cells):,} cells, and {target} is to be written"
+
+
+def is_spelled(source: Source, column: str) -> bool:
+    """Whether cells are single words, most of them different: only their spelling says anything."""
+    cells = source.sample([column])[column].drop_nulls()
+    return len(cells) >= _FEWEST_WORDS and cells.n_unique() > len(cells) / 2 and unit_of(source, column)[0] != "words"
 
 
 def unit_of(source: Source, column: str) -> tuple[str, str]:

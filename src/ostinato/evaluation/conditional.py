@@ -33,7 +33,7 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
     e to the loss, which is nats a token, `<end>` counted. Error rates as of `evaluation.transcription`, a row each.
     """
     conditional = cast("Conditional", model)
-    return _scored(conditional, examples, features, device, conditional.options.beam_size, None)
+    return _scored(conditional, examples, features, device, conditional.decoder.beam_size, None)
 
 
 def monitor(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:

@@ -49,7 +49,7 @@ def conditional_results(model: Conditional, prepared: Prepared, device: torch.de
         "count": len(examples),
         "metrics": {"loss": loss, "perplexity": float(np.exp(loss))},
         "shuffled": {"loss": shuffled, "perplexity": float(np.exp(shuffled))},
-        "beam": {"size": model.options.beam_size, "penalty": model.options.length_penalty},
+        "beam": {"size": model.decoder.beam_size, "penalty": model.options.length_penalty},
     }
     if has_one_answer(examples):
         return {**found, **_answers(model, examples, features, device, target)}
@@ -66,7 +66,7 @@ def _answers(
     model: Conditional, examples: Examples, features: Features, device: torch.device, target: Feature
 ) -> Section:
     """Where there is one right sequence: how often it is written, and where it is not."""
-    found = transcribe(model, examples, device, model.options.beam_size)
+    found = transcribe(model, examples, device, model.decoder.beam_size)
     scored = scores_of(found, features)
     wrong = sorted((one for one in found if one.distance), key=lambda one: one.sequences[0].score, reverse=True)
     spread = np.linspace(0, len(found) - 1, min(_EXAMPLES, len(found))).astype(int).tolist()

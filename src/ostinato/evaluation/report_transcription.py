@@ -36,7 +36,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     features, recipe = prepared.features, prepared.recipe
     target = cast("Feature", features.target)
     examples = cast("Examples", prepared.validation)
-    found = transcribe(model, examples, device, model.options.beam_size)
+    found = transcribe(model, examples, device, model.decoder.beam_size)
     scored = {"loss": mean_nats(model, examples, device), **scores_of(found, features)}
     noun = target.step_noun
     rows = [_shown(one, examples, target) for one in found]
@@ -51,7 +51,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
         "tiles": _tiles(scored, features, len(found)),
         "metrics": scored,
         "noun": noun,
-        "beam": {"size": model.options.beam_size, "penalty": model.options.length_penalty},
+        "beam": {"size": model.decoder.beam_size, "penalty": model.options.length_penalty},
         "num_pooled": len(examples) - len(found),
         "by_length": plots.error_by_length(*_by_length(found), noun) if found else None,
         "examples": [rows[i] for i in spread],

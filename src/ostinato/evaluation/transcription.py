@@ -54,7 +54,7 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
     reference was hit · exact: the rest · BLEU: of the text, against all references (sacrebleu, 13a).
     """
     seq2seq = cast("Seq2Seq", model)
-    found = transcribe(seq2seq, examples, device, seq2seq.options.beam_size)
+    found = transcribe(seq2seq, examples, device, seq2seq.decoder.beam_size)
     return {"loss": mean_nats(seq2seq, examples, device), **scores_of(found, features)}
 
 

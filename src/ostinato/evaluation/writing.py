@@ -55,7 +55,7 @@ def predictions_of(
 ) -> list[Prediction]:
     """What is written for each row, and the other sequences that beam search kept, each with its normalised ln p."""
     feature = cast("Feature", target)
-    found = write(model, begin, examples, np.arange(len(examples)), device, model.options.beam_size)
+    found = write(model, begin, examples, np.arange(len(examples)), device, model.decoder.beam_size)
     return [
         Prediction(
             text=text_of(sequences[0].ids, feature),

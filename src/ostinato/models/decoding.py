@@ -20,6 +20,7 @@ from ostinato.types import Ragged, State
 
 NEVER_WRITTEN = 2
 """`<pad>` and `<unk>`."""
+_USUAL_BEAM = 5
 TensorT = TypeVar("TensorT", Tensor, Ragged)
 
 
@@ -104,7 +105,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         options = recipe.decoder
-        if options.beam_size > vocab_size - NEVER_WRITTEN:
+        if options.beam_size is not None and options.beam_size > vocab_size - NEVER_WRITTEN:
             raise RecipeError(
                 f"`model.decoder.beam_size` must be at most {vocab_size - NEVER_WRITTEN}, the tokens that can be "
                 f"written: a beam wider than the vocabulary holds nothing more. Received: {options.beam_size}."
@@ -118,6 +119,7 @@ class Decoder(nn.Module):
             }
         )
         self.recipe, self.vocab_size, self.fed_size = own, vocab_size, fed_size
+        self.beam_size = options.beam_size or min(_USUAL_BEAM, vocab_size - NEVER_WRITTEN)
         self.query_size = own.proj_size or own.hidden_size  # what the last layer gives out
         attends = options.attention != "none" and memory_size > 0
         read_size = own.embedding_dim if recipe.tie_embeddings else self.query_size

@@ -111,7 +111,7 @@ def build_recipe(mapping: Mapping[str, Any]) -> Recipe:
                 place = tuple(part for part in place if not _member(part))
             items.setdefault(".".join(part for part in place if isinstance(part, str)), []).append(found)
         problems = [_explain(path, found) for path, found in items.items()]
-        hints = [hint for _, hint in problems if hint]
+        hints = dict.fromkeys(hint for _, hint in problems if hint)
         raise RecipeError("\n".join(text for text, _ in problems), hint="; ".join(hints) or None) from error
 
 

@@ -152,3 +152,10 @@ def test_the_source_may_be_vectors() -> None:
 def test_options_that_would_be_ignored(decoder: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _recipe(decoder)
+
+
+def test_a_beam_is_no_wider_than_a_small_vocabulary() -> None:
+    assert Seq2Seq(_recipe({}), Vectors(3), 30).decoder.beam_size == 5
+    assert Seq2Seq(_recipe({}), Vectors(3), 5).decoder.beam_size == 3
+    with pytest.raises(RecipeError, match=r"`model.decoder.beam_size` must be at most 3"):
+        Seq2Seq(_recipe({"beam_size": 5}), Vectors(3), 5)

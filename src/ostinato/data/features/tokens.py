@@ -175,14 +175,16 @@ def _words(cell: Any, characters: bool) -> list[str] | None:
 
 
 def _json_list(cell: str) -> list[str] | None:
-    """The strings of a JSON list, as a JSONL file holds them; nothing where the text is none."""
+    """The words of a JSON list, as a JSONL file holds them, whole numbers as text; nothing where there is no list."""
     if not cell.lstrip().startswith("[") or not cell.rstrip().endswith("]"):
         return None
     try:
         found = json.loads(cell)
     except json.JSONDecodeError:
         return None
-    return found if isinstance(found, list) and all(isinstance(word, str) for word in found) else None
+    if not isinstance(found, list) or not all(isinstance(word, str) or type(word) is int for word in found):
+        return None
+    return [str(word) for word in found]
 
 
 def _normal(word: str, recipe: TokensRecipe) -> str:
