@@ -13,6 +13,7 @@ from ostinato import cells as registry
 from ostinato.data.prepare import prepare
 from ostinato.errors import RecipeError
 from ostinato.models import build_model
+from ostinato.models.other_cell import no_place_for
 from ostinato.nn import Embedding
 from ostinato.recipe import ModelRecipe, Recipe, apply_overrides, build_recipe
 from ostinato.training.progress import Observer
@@ -65,7 +66,7 @@ def plan(recipe: Recipe, cells: Sequence[str], vary: Vary, match: Match, observe
     found: list[Variant] = []
     for values in combinations:
         for cell in names:
-            other = _without_gate(recipe, cell, observer) if cell != recipe.model.cell else {}
+            other = _without(recipe, cell, observer) if cell != recipe.model.cell else {}
             settings = {"model.cell": cell, **other, **dict(zip(vary, values, strict=True))}
             mapping = apply_overrides(recipe.model_dump(mode="json"), settings)
             label = [cell] if len(names) > 1 else []
@@ -77,14 +78,12 @@ def plan(recipe: Recipe, cells: Sequence[str], vary: Vary, match: Match, observe
     return found
 
 
-def _without_gate(recipe: Recipe, cell: str, observer: Observer) -> dict[str, None]:
-    """What another cell than the recipe's has no place for: initial values of a gate it lacks."""
-    if registry.get(cell).keeping_gate is not None:
-        return {}
-    dropped = [key for key in ("forget_bias", "chrono") if getattr(recipe.model, key) is not None]
-    for key in dropped:
-        observer.note(f"{cell} has no gate that keeps the state: without model.{key}")
-    return {f"model.{key}": None for key in dropped}
+def _without(recipe: Recipe, cell: str, observer: Observer) -> dict[str, Any]:
+    """Settings without what a cell has no place for; it is said."""
+    found = no_place_for(recipe.model, cell)
+    for key in found:
+        observer.note(f"{cell} has no place for model.{key} as it is: {'without' if not found[key] else found[key]}")
+    return {f"model.{key}": value for key, value in found.items()}
 
 
 def _variant(name: str, recipe: Recipe, wanted: int | None, observer: Observer) -> Variant:

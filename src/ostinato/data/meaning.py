@@ -5,14 +5,16 @@ What an option needs of its own component (`clip_quantile` of `clip`) stands bes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import BaseModel
 
 from ostinato.data.features import FITTED, form_of
 from ostinato.errors import RecipeError
-from ostinato.recipe import Component, Recipe
+from ostinato.recipe import Component, Recipe, TextRecipe, build_recipe, build_saved, remove
+from ostinato.recipe.kinds import SeriesRecipe
 
 WRITERS = ("seq2seq", "conditional")
 ROWS = ("classifier", "tagger", *WRITERS, "next_step")
@@ -62,6 +64,11 @@ def _adds_noise(recipe: Recipe) -> bool:
     return not read_otherwise and any(form_of(one) == "vectors" for one in _columns(recipe))
 
 
+def _reads_input(recipe: Recipe) -> bool:
+    """A forecaster reads tables; settled, its recipe says `series`."""
+    return recipe.model.kind != "forecaster" or recipe.features.input in (TextRecipe(), SeriesRecipe())
+
+
 def _reads_sequences(recipe: Recipe) -> bool:
     return recipe.model.kind != "conditional" or _reads_sequences_beside(recipe)
 
@@ -87,7 +94,8 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (_only(*TARGETED), ("training.label_smoothing", "features.target")),
     (_only("classifier", "tagger", "conditional"), ("data.extra", "features.extra")),
     (_only(*ROWS), ("data.session", "data.time", "data.group", "data.fold", "data.split_seed")),
-    (_all_but("forecaster"), ("features.input", "data.names", "data.max_characters", "data.distinct")),
+    (replace(_all_but("forecaster"), holds=_reads_input), ("features.input",)),
+    (_all_but("forecaster"), ("data.names", "data.max_characters", "data.distinct")),
     (_all_but("forecaster"), ("data.where", "data.validation_where", "data.test_where")),
     (_all_but("language_model"), ("features.input.max_length", "features.input.truncate")),
     (
@@ -176,17 +184,40 @@ def means_something(path: str, recipe: Recipe) -> bool:
 
 def refuse_meaningless(recipe: Recipe) -> None:
     """Raise `RecipeError` for the first option that was changed and that nothing would read."""
+    for path, value, condition in _meaningless(recipe):
+        if condition.categories:
+            raise RecipeError(
+                f"`{path}` has no meaning for a {named(recipe.model.kind)}. Received: {_shown(value)}.",
+                hint=f"only a {' or '.join(named(one) for one in condition.categories)} uses it: "
+                f"--set model.kind={condition.categories[0]} makes it one",
+            )
+        raise RecipeError(f"`{path}` has no meaning without {condition.words}. Received: {_shown(value)}.")
+
+
+def saved_recipe(mapping: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe of a run that was made before some of its options were known to mean nothing: without them.
+
+    Args:
+        mapping: of a settled recipe, as it was saved.
+
+    Returns:
+        The recipe, and by their path the options that were left out, with what they held.
+    """
+    recipe, unread = build_saved(mapping)
+    kept = recipe.model_dump()
+    for path, _, _ in _meaningless(recipe):
+        group = path.removesuffix(".kind") if path.startswith("features.") else path
+        held = remove(kept, group)
+        unread |= {} if held is None else {group: held}
+    return (build_recipe(kept) if unread else recipe), unread
+
+
+def _meaningless(recipe: Recipe) -> Iterator[tuple[str, object, Condition]]:
+    """Every option that was changed and that nothing would read, and the first condition that does not hold."""
     for path, value in _changed(recipe):
-        for condition in conditions_of(path):
-            if condition.holds(recipe):
-                continue
-            if condition.categories:
-                raise RecipeError(
-                    f"`{path}` has no meaning for a {named(recipe.model.kind)}. Received: {_shown(value)}.",
-                    hint=f"only a {' or '.join(named(one) for one in condition.categories)} uses it: "
-                    f"--set model.kind={condition.categories[0]} makes it one",
-                )
-            raise RecipeError(f"`{path}` has no meaning without {condition.words}. Received: {_shown(value)}.")
+        unmet = next((condition for condition in conditions_of(path) if not condition.holds(recipe)), None)
+        if unmet is not None:
+            yield path, value, unmet
 
 
 def _changed(component: BaseModel, path: str = "") -> Iterator[tuple[str, object]]:

@@ -14,6 +14,7 @@ from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.loading import load_examples, load_stream
 from ostinato.data.targets import TargetFeature
+from ostinato.diagnostics.changes import with_changes_for
 from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
 from ostinato.diagnostics.facts import Training, training_facts
 from ostinato.diagnostics.of_category import parts_of
@@ -100,6 +101,7 @@ def diagnose_run(
             found = _classifier(model, rows, features.row_target, facts, num_rows, num_steps, seed)
         else:
             found = _parts(run, rows, steps, num_rows, num_steps, seed)
+    found = with_changes_for(found, recipe, features)
     content = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(run.folder / DIAGNOSIS_FILE, content.encode())
     return found

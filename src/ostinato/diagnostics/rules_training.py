@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ostinato.diagnostics import thresholds as at
-from ostinato.diagnostics.facts import Training
+from ostinato.diagnostics.facts import Clipping, Training
 from ostinato.diagnostics.horizon import NOISE_ERRORS, Horizon
 from ostinato.diagnostics.rules_recurrence import Found
 
@@ -99,9 +99,9 @@ def clipping(diagnosis: Diagnosis) -> Iterator[Found]:
         "threshold, and lower the learning rate if training then jumps.",
         (
             f"clipped: {found.late_share:.0%} of the last {math.ceil(found.num_steps * at.LATE_SHARE):,} steps",
-            f"median norm there {found.typical_norm:.3g}, threshold {found.max_norm:g}",
+            f"median norm there {found.typical_norm:.3g}, {_threshold(found)}",
         ),
-        f"--set training.max_norm={_round_up(2 * found.typical_norm):g}",
+        _clipping_change(found),
     )
 
 
@@ -195,6 +195,16 @@ def _cuts(training: Training | None) -> bool:
     return training is not None and training.share_cut is not None and training.share_cut > at.CUT_SHARE
 
 
+def _threshold(found: Clipping) -> str:
+    return "threshold a quantile of recent norms" if found.kind == "adaptive" else f"threshold {found.max_norm:g}"
+
+
+def _clipping_change(found: Clipping) -> str:
+    """A threshold twice the usual norm; it stays of its kind where it is one of norms."""
+    change = f"--set training.max_norm={_round_up(2 * found.typical_norm):g}"
+    return change if found.kind in ("norm", "group") else f"--set training.clip=norm {change}"
+
+
 def _drift_change(training: Training | None, num_steps: int) -> str | None:
     """Whole rows can't be made longer by an option."""
     if training is None or training.reach is None:
@@ -205,8 +215,9 @@ def _drift_change(training: Training | None, num_steps: int) -> str | None:
 def _reach_change(training: Training, wanted: int) -> str:
     """The next power of two above, written so that nothing else of `training.bptt` changes."""
     steps = 1 << wanted.bit_length()
-    if training.reach != training.window:
-        return f"--set training.bptt.backprop={steps}"
+    if training.window is not None and training.reach != training.window:
+        change = f"--set training.bptt.backprop={steps}"
+        return change if steps > training.window else f"--set training.bptt.window={steps // 2} {change}"
     return f"--set training.bptt={steps}" if training.carry_state else f"--set training.bptt.window={steps}"
 
 

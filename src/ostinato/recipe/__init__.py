@@ -7,12 +7,14 @@ from ostinato.recipe.load import (
     Settings,
     apply_overrides,
     build_recipe,
+    build_saved,
     dump_recipe,
     load_recipe,
     name_of,
     named_after_data,
     read_recipe,
     ready_recipes,
+    remove,
 )
 from ostinato.recipe.model import ModelRecipe
 from ostinato.recipe.models import Recipe
@@ -34,10 +36,12 @@ __all__ = [
     "TrainingRecipe",
     "apply_overrides",
     "build_recipe",
+    "build_saved",
     "dump_recipe",
     "load_recipe",
     "name_of",
     "named_after_data",
     "read_recipe",
     "ready_recipes",
+    "remove",
 ]

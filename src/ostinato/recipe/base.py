@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+UNREAD = "unread"
+"""The type of pydantic's error for a key that nothing would read."""
 
 
 def no_bool(value: object) -> object:
@@ -38,5 +42,6 @@ class Component(BaseModel):
         for key, (what, there) in self.needs.items():
             value = getattr(self, key)
             if value != type(self).model_fields[key].get_default(call_default_factory=True) and not there(self):
-                raise ValueError(f"`{key}` has no meaning without {what}. Received: {value!r}.")
+                text = f"`{key}` has no meaning without {what}. Received: {value!r}."
+                raise PydanticCustomError(UNREAD, "{error}", {"error": text, "key": key})
         return self

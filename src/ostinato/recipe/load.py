@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ostinato.errors import RecipeError
+from ostinato.recipe.base import UNREAD
 from ostinato.recipe.models import Recipe
 
 Settings = Mapping[str, Any] | Iterable[str]
@@ -102,17 +103,42 @@ def build_recipe(mapping: Mapping[str, Any]) -> Recipe:
     except ValidationError as error:
         items: dict[str, list[dict[str, Any]]] = {}
         for item in error.errors():
-            place = item["loc"]
-            at = _kind_at(place)
-            found = dict(item) | {"of_kind": None if at is None else place[at]}
-            if at is not None:
-                place = place[:at] + place[at + 1 :]
-            if item["type"] != "extra_forbidden":
-                place = tuple(part for part in place if not _member(part))
-            items.setdefault(".".join(part for part in place if isinstance(part, str)), []).append(found)
+            at = _kind_at(item["loc"])
+            found = dict(item) | {"of_kind": None if at is None else item["loc"][at]}
+            place = _place(item["loc"], members=item["type"] == "extra_forbidden")
+            items.setdefault(".".join(place), []).append(found)
         problems = [_explain(path, found) for path, found in items.items()]
         hints = dict.fromkeys(hint for _, hint in problems if hint)
         raise RecipeError("\n".join(text for text, _ in problems), hint="; ".join(hints) or None) from error
+
+
+def build_saved(mapping: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
+    """As `build_recipe`, of a recipe that could be used when it was saved: keys that nothing would read are left out.
+
+    Returns the recipe, and what was left out by its path.
+    """
+    kept, unread = copy.deepcopy(dict(mapping)), dict[str, Any]()
+    while found := _unread_keys(kept):
+        unread |= {path: remove(kept, path) for path in found}
+    return build_recipe(kept), unread
+
+
+def _unread_keys(mapping: Mapping[str, Any]) -> list[str]:
+    try:
+        Recipe.model_validate(mapping)
+    except ValidationError as error:
+        items = [item for item in error.errors() if item["type"] == UNREAD]
+        return [".".join([*_place(item["loc"]), item["ctx"]["key"]]) for item in items]
+    return []
+
+
+def remove(mapping: dict[str, Any], path: str) -> Any:
+    """Take the key at a path out of nested mappings; returns what it held, None where there is no such key."""
+    *parents, last = path.split(".")
+    node: Any = mapping
+    for parent in parents:
+        node = node.get(parent, {}) if isinstance(node, dict) else {}
+    return node.pop(last, None) if isinstance(node, dict) else None
 
 
 def named_after_data(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,6 +193,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _place(location: tuple[int | str, ...], *, members: bool = False) -> list[str]:
+    """Pydantic's path of a mistake as keys of a recipe; with `members` also its words for possible types."""
+    at = _kind_at(location)
+    keys = [part for number, part in enumerate(location) if number != at and isinstance(part, str)]
+    return [part for part in keys if members or not _member(part)]
+
+
 def _member(part: int | str) -> bool:
     """Whether a part of pydantic's path is no key but its word for one of several possible types."""
     return part in ("float", "str") or str(part).startswith(("constrained-", "function-"))
@@ -189,7 +222,7 @@ def _explain(path: str, items: list[dict[str, Any]]) -> tuple[str, str | None]:
         return f"`{path}.kind` must be one of {context['expected_tags']}. Received: {context['tag']!r}.", None
     if kind == "invalid_key":
         return f"a key of a recipe must be a text. Received: {received!r}.", None
-    if kind == "value_error":
+    if kind in ("value_error", UNREAD):
         text = str(items[0]["ctx"]["error"])
         own = re.sub(r"^`(\w+)`", rf"`{path}.\1`", text)  # a component knows its keys, not where it stands
         return (own if own.startswith("`") else f"`{path}` {text}"), None

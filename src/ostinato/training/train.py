@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import torch
 from ostinato import __version__
 from ostinato.data.arrays import Array
 from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.meaning import saved_recipe
 from ostinato.data.prepare import prepare
 from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences, steps_of
@@ -24,7 +26,7 @@ from ostinato.evaluation.figures import check_monitor, figures_of
 from ostinato.evaluation.report import REPORT_FILE
 from ostinato.evaluation.scoring import evaluate_stream
 from ostinato.models import LanguageModel, build_model
-from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
+from ostinato.recipe import Recipe, dump_recipe, read_recipe
 from ostinato.storage.files import read_json, remove_partials, sync_folder, write_atomically
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.loop import MODEL_FILE, Trainer
@@ -33,6 +35,10 @@ from ostinato.training.resume import agrees, data_changes, recipe_changes, with_
 from ostinato.training.tasks import make_task
 from ostinato.training.weights import load_tensors, load_weights
 
+logger = logging.getLogger("ostinato")
+
+_SAID: set[tuple[Path, str]] = set()
+"""What was said of runs with options that nothing reads: once each."""
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 
 
@@ -87,7 +93,7 @@ def resume_run(
     saved = read_recipe_of(folder)
     recipe = overrides or saved
     checkpoint = read_checkpoint(folder)
-    before = build_recipe(checkpoint.state["recipe"])
+    before, _ = saved_recipe(checkpoint.state["recipe"])
     changes = recipe_changes(before, recipe, force_recipe)
     for problem in checkpoint.skipped:
         observer.note(f"a damaged checkpoint is passed over: {problem}")
@@ -255,9 +261,13 @@ def read_recipe_of(folder: Path) -> Recipe:
     check_run_folder(folder)
     path = folder / RECIPE_FILE
     try:
-        recipe = build_recipe(read_recipe(path))
+        recipe, unread = saved_recipe(read_recipe(path))
     except RecipeError as error:
         raise RunError(f"`{path}` is damaged: {error.message}") from error
+    said = ", ".join(f"{key} ({value!r})" for key, value in unread.items())
+    if said and (path, said) not in _SAID:
+        _SAID.add((path, said))
+        logger.warning("`%s` holds options that nothing reads, in its training neither; ignored: %s", path, said)
     if recipe.model.kind == "auto":
         raise RunError(f"`{path}` is damaged: it leaves open what the model is.")
     return recipe

@@ -69,7 +69,7 @@ def test_a_cell_without_a_keeping_gate_goes_without_its_bias(tmp_path: Path) -> 
 
     variants = plan(_recipe(tmp_path, forget_bias=1.0), ["lstm", "elman"], {}, "none", _Noting())
     assert [variant.recipe.model.forget_bias for variant in variants] == [1.0, None]
-    assert "elman has no gate that keeps the state: without model.forget_bias" in said
+    assert "elman has no place for model.forget_bias as it is: without" in said
 
 
 def test_flops_are_those_of_the_matrices_that_a_step_meets() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ostinato.data.meaning import _RULES, means_something, refuse_meaningless
+from ostinato.data.meaning import _RULES, means_something, refuse_meaningless, saved_recipe
 from ostinato.data.prepare import inferred
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, Recipe, apply_overrides, build_recipe
@@ -205,3 +205,20 @@ def _subclasses(of: type[Component]) -> Iterator[type[Component]]:
     for one in of.__subclasses__():
         yield one
         yield from _subclasses(one)
+
+
+def test_of_a_saved_recipe_what_nothing_reads_is_left_out_and_told() -> None:
+    mapping = _recipe("tagger").model_dump(mode="json")
+    assert saved_recipe(mapping) == (_recipe("tagger"), {})
+    mapping["model"]["tie_embeddings"] = True
+    mapping["model"]["ngram_buckets"] = 99
+    mapping["training"]["clip_quantile"] = 0.5
+    recipe, left_out = saved_recipe(mapping)
+    assert recipe == _recipe("tagger")
+    assert left_out == {
+        "model.tie_embeddings": True,
+        "model.ngram_buckets": 99,
+        "training.clip_quantile": 0.5,
+    }
+    with pytest.raises(RecipeError, match="hidden_size"):
+        saved_recipe({**mapping, "model": {"hidden_size": -1}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -356,3 +357,27 @@ def test_minutes_are_counted_by_the_clock_that_the_recipe_names(
     )
     assert run.summary["ended"] == "the 5 minutes of training.max_minutes are over"
     assert run.summary["seconds"] % 20 == 0
+
+
+def test_a_run_of_options_that_are_refused_by_now_is_read_and_gone_on_with(
+    polarity: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = {"training.epochs": 1, "model.hidden_size": 4, "training.num_threads": 1}
+    out = tmp_path / "old"
+    ostinato.train(polarity, input="text", target="label", settings=settings, out=out, observer=Observer())
+    recipe = out / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("unknown_words: 0.0", "unknown_words: 2.0"))
+    state = read_checkpoint(out).folder / "state.json"
+    changed = json.loads(state.read_text())
+    changed["recipe"]["model"]["unknown_words"] = 2.0
+    state.write_text(json.dumps(changed))
+    manifest = state.parent / "manifest.json"
+    sums = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(sums | {"state.json": hashlib.sha256(state.read_bytes()).hexdigest()}))
+    run = ostinato.load(out)
+    run.report()
+    assert [line for line in caplog.messages if "ignored: model.unknown_words (2.0)" in line]
+    caplog.clear()
+    longer = ostinato.resume(out, ["training.epochs=2"], observer=Observer())
+    assert longer.summary["epochs"] == 2
+    assert not caplog.messages  # it is said once

@@ -1,0 +1,34 @@
+"""What of a recipe's model another cell has no place for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ostinato import cells
+from ostinato.recipe import ModelRecipe
+
+
+def no_place_for(model: ModelRecipe, name: str) -> dict[str, Any]:
+    """Settings that leave out what a cell can't take: values of a gate, a projection or a second state that it lacks.
+
+    Args:
+        model: whose cell is to be changed.
+        name: of the other cell.
+
+    Returns:
+        Keys of `model` and what each must be set to; empty where everything can stay.
+
+    Example:
+        >>> no_place_for(ModelRecipe(forget_bias=1.0, hidden_size=8), "elman")
+        {'forget_bias': None}
+    """
+    cell, found = cells.get(name), dict[str, Any]()
+    if cell.keeping_gate is None:
+        found |= {key: None for key in ("forget_bias", "chrono") if getattr(model, key) is not None}
+    if model.proj_size and not cell.supports_projection:
+        found["proj_size"] = 0
+    if len(model.zoneout) > len(cell.state_names):
+        found["zoneout"] = list(model.zoneout[:1])
+    if model.weight_dropout and "weight_hh" not in cell.parameter_shapes(1, 2):
+        found["weight_dropout"] = 0.0
+    return found
