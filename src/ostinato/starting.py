@@ -78,13 +78,18 @@ def resume(
 
 
 def _finish(folder: Path, observer: Observer) -> Run:
-    """Open a run, compare it with simple rivals and write its report; where a library is missing, say so and go on."""
+    """Open a run, compare it with simple rivals and write its report; where a library is missing, say so and go on.
+
+    Raises `KeyboardInterrupt` with the run directory after Ctrl-C: resumed, it goes on here.
+    """
     run = load(folder)
-    _try_rivals(run, observer)
     try:
+        _try_rivals(run, observer)
         run.report()
     except MissingLibraryError as error:
         observer.note(f"no report: {error}")
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(str(folder)) from interrupt
     return run
 
 

@@ -159,8 +159,8 @@ def _category_of(recipe: Recipe) -> tuple[str, str]:
             raise RecipeError(
                 f"`{recipe.data.input}` is read as {features.input.kind}, so there must be a column to predict: "
                 "`data.target` is not set.",
-                hint="name it: --target COLUMN; a table with a row a time step is forecast with "
-                "--set model.kind=forecaster",
+                hint="name it: --target COLUMN (what comes next is the same values a step later); a table with a row a "
+                "time step is forecast with --set model.kind=forecaster",
             )
         return "next_step" if features.input.kind == "notes" else "language_model", "there is no target column"
     if isinstance(features.target, TargetRecipe):

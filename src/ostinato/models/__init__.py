@@ -78,9 +78,13 @@ def ids_target(features: Features, recipe: ModelRecipe) -> Any:
     target = features.target
     if not isinstance(target, Feature) or target.form != "ids":
         kind = target.kind if target is not None else "none"
+        numbers = isinstance(target, Feature) and target.form == "vectors"
         raise RecipeError(
             f"`features.target.kind` must be a sequence of tokens for a {recipe.kind}. Received: {kind!r}.",
-            hint="--set features.target.kind=text",
+            hint="numbers and notes are answered step for step: --set model.kind=tagger, with an input of as many steps "
+            "(of time, for example) and what else is given as --extra"
+            if numbers
+            else "--set features.target.kind=text",
         )
     return target
 

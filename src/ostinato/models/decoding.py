@@ -16,11 +16,12 @@ from ostinato.models.inputs import embed_ids
 from ostinato.nn import Embedding
 from ostinato.nn.attention import Attention, Memory, pack_like
 from ostinato.recipe import ModelRecipe
+from ostinato.recipe.model import DecoderRecipe
 from ostinato.types import Ragged, State
 
 NEVER_WRITTEN = 2
 """`<pad>` and `<unk>`."""
-_USUAL_BEAM = 5
+_USUAL_BEAM = DecoderRecipe().beam_size
 TensorT = TypeVar("TensorT", Tensor, Ragged)
 
 
@@ -105,10 +106,11 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         options = recipe.decoder
-        if options.beam_size is not None and options.beam_size > vocab_size - NEVER_WRITTEN:
+        widest = vocab_size - NEVER_WRITTEN
+        if options.beam_size > max(widest, _USUAL_BEAM):
             raise RecipeError(
-                f"`model.decoder.beam_size` must be at most {vocab_size - NEVER_WRITTEN}, the tokens that can be "
-                f"written: a beam wider than the vocabulary holds nothing more. Received: {options.beam_size}."
+                f"`model.decoder.beam_size` must be at most {widest}, the tokens that can be written: a beam wider "
+                f"than the vocabulary holds nothing more. Received: {options.beam_size}."
             )
         own = recipe.model_copy(
             update={
@@ -119,7 +121,7 @@ class Decoder(nn.Module):
             }
         )
         self.recipe, self.vocab_size, self.fed_size = own, vocab_size, fed_size
-        self.beam_size = options.beam_size or min(_USUAL_BEAM, vocab_size - NEVER_WRITTEN)
+        self.beam_size = min(options.beam_size, widest)  # narrower only where nothing but the default is asked for
         self.query_size = own.proj_size or own.hidden_size  # what the last layer gives out
         attends = options.attention != "none" and memory_size > 0
         read_size = own.embedding_dim if recipe.tie_embeddings else self.query_size

@@ -46,7 +46,7 @@ class DecoderRecipe(Component):
         ),
         "input_feeding": ("`attention: bahdanau` or `luong`", lambda decoder: decoder.attention != "none"),
         "scheduled_sampling_steps": ("`scheduled_sampling`", lambda decoder: decoder.scheduled_sampling),
-        "length_penalty": ("`beam_size` above 1", lambda decoder: decoder.beam_size != 1),
+        "length_penalty": ("`beam_size` above 1", lambda decoder: decoder.beam_size > 1),
     }
     attention: Literal["none", "bahdanau", "luong"] = Field(
         "luong", description="seq2seq: what it reads of the source at each step; bahdanau: additive"
@@ -69,8 +69,8 @@ class DecoderRecipe(Component):
         0.0, description="in training, share of inputs that are the model's own last words in place of the true ones"
     )
     scheduled_sampling_steps: PositiveInt = Field(10_000, description="steps until that share is reached, linearly")
-    beam_size: PositiveInt | None = Field(
-        None, description="sequences kept while writing; 1: greedy; none: 5, or as many as there are tokens, if fewer"
+    beam_size: PositiveInt = Field(
+        5, description="sequences kept while writing; 1: greedy; the default: 5, of a smaller alphabet all"
     )
     length_penalty: NonNegative = Field(
         0.6, description="exponent a of ((5 + length) / 6)^a, which log-probabilities are divided by"

@@ -107,6 +107,7 @@ class ConsoleObserver(Observer):
     def stop(self, position: Position) -> None:
         """Take the bar away."""
         if self._bar is not None:
+            self._bar.update(self._task, visible=self._weight > 0)  # no step was left to do: nothing to show
             self._bar.stop()
             self._bar = None
         kept = self._accuracies.get(position.best_epoch + 1)

@@ -158,4 +158,4 @@ def test_a_beam_is_no_wider_than_a_small_vocabulary() -> None:
     assert Seq2Seq(_recipe({}), Vectors(3), 30).decoder.beam_size == 5
     assert Seq2Seq(_recipe({}), Vectors(3), 5).decoder.beam_size == 3
     with pytest.raises(RecipeError, match=r"`model.decoder.beam_size` must be at most 3"):
-        Seq2Seq(_recipe({"beam_size": 5}), Vectors(3), 5)
+        Seq2Seq(_recipe({"beam_size": 6}), Vectors(3), 5)

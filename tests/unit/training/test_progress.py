@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
+from ostinato import starting
 from ostinato.recipe import Recipe, build_recipe
 from ostinato.training.position import Position
-from ostinato.training.progress import ConsoleObserver
+from ostinato.training.progress import ConsoleObserver, Observer
 
 STEP = {"step": 1, "epoch": 2, "loss": 1.3862944, "tokens_per_s": 12_345.0, "elapsed_s": 30.0}
 SCORED = {"epoch": 2, "best": True, "loss": 1.25, "bits_per_character": 1.8034, "auc": None, "elapsed_s": 3_725.0}
@@ -57,3 +60,22 @@ def test_elsewhere_plain_lines_and_no_escape_codes() -> None:
     assert seen == (
         "going on after step 12\nepoch 2: validation loss 1.2500 · bits/character 1.8034 · 1:02:05 ← best\n"
     )
+
+
+def test_a_run_that_has_ended_leaves_no_empty_bar() -> None:
+    out = io.StringIO()
+    observer = ConsoleObserver(Console(file=out, force_terminal=True, width=120, color_system=None))
+    observer.start(12, 100, build_recipe({}))
+    observer.stop(Position())
+    assert "starting" not in out.getvalue().rsplit("\r", 1)[-1]
+
+
+def test_ctrl_c_after_training_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(starting, "load", lambda _: None)
+    monkeypatch.setattr(starting, "_try_rivals", interrupted)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        starting._finish(tmp_path, Observer())
+    assert stop.value.args == (str(tmp_path),)
