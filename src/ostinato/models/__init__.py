@@ -73,6 +73,12 @@ def _conditional(recipe: ModelRecipe, features: Features) -> nn.Module:
     return Conditional(recipe, input_layer(features.input, recipe), target.vocab_size, counts, beside=beside)
 
 
+_STEP_FOR_STEP = (
+    "numbers and notes are answered step for step: --set model.kind=tagger, with an input of as many steps (of time, "
+    "for example), and what is given once as --extra"
+)
+
+
 def ids_target(features: Features, recipe: ModelRecipe) -> Any:
     """The target's feature, which must be a sequence of ids of a vocabulary. Raises `RecipeError` if it is not."""
     target = features.target
@@ -81,10 +87,7 @@ def ids_target(features: Features, recipe: ModelRecipe) -> Any:
         numbers = isinstance(target, Feature) and target.form == "vectors"
         raise RecipeError(
             f"`features.target.kind` must be a sequence of tokens for a {recipe.kind}. Received: {kind!r}.",
-            hint="numbers and notes are answered step for step: --set model.kind=tagger, with an input of as many steps "
-            "(of time, for example) and what else is given as --extra"
-            if numbers
-            else "--set features.target.kind=text",
+            hint=_STEP_FOR_STEP if numbers else "--set features.target.kind=text",
         )
     return target
 

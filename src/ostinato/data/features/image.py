@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ _MODES = {"grey": "L", "rgb": "RGB"}
 class ImageFeature(FittedFeature):
     """Pictures as (C, H, W) pixels of 8 bits, which the model scales to 0..1; all must have one size.
 
-    A cell is a path, or pixels: rows of numbers, (H, W) or (C, H, W), integers of 0 to 255 or, if none is above 1,
-    shares of white.
+    A cell is a path, or pixels, also as JSON text: rows of numbers, (H, W) or (C, H, W), integers of 0 to 255 or, if
+    none is above 1, shares of white.
 
     Args:
         recipe: of the feature.
@@ -91,7 +92,8 @@ def _draft(recipe: ImageRecipe, cells: pl.Series, shape: tuple[int, ...] | None)
     problems: dict[int, str] = {}
     for row, cell in enumerate(cells):
         try:
-            picture = _opened(recipe, cell) if isinstance(cell, str) else _pixels(recipe, cell)
+            listed = _listed(cell)
+            picture = _opened(recipe, listed) if isinstance(listed, str) else _pixels(recipe, listed)
         except DataError as error:
             problems[row] = error.message.removesuffix(".")
             continue
@@ -103,6 +105,16 @@ def _draft(recipe: ImageRecipe, cells: pl.Series, shape: tuple[int, ...] | None)
         found.append(picture)
     values = np.stack(found) if found else np.zeros((0, *(shape or (1, 1, 1))), dtype=np.uint8)
     return Draft(lengths, Sequences.from_lengths(values, lengths), problems)
+
+
+def _listed(cell: Any) -> Any:
+    """Pixels that stand in a table as JSON text, parsed; any other cell as it is."""
+    if not isinstance(cell, str) or not cell.lstrip().startswith("["):
+        return cell
+    try:
+        return json.loads(cell)
+    except json.JSONDecodeError as error:
+        raise DataError("neither a file nor rows of numbers") from error
 
 
 def _whole(recipe: ImageRecipe, cells: pl.Series) -> Array | None:
