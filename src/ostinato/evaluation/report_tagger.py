@@ -13,9 +13,11 @@ from ostinato.data.features import Feature, TagsFeature, TextFeature, TokensFeat
 from ostinato.data.features.tags import IGNORED
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
+from ostinato.evaluation.alignment import edit_distance
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.report_classifier import confusion_table
 from ostinato.evaluation.report_data import Section
+from ostinato.evaluation.report_transcription import mixups_of
 from ostinato.evaluation.tagging import Tagged, confusion_of, metrics_of, run, tag_metrics
 from ostinato.models import Tagger
 
@@ -187,28 +189,27 @@ def step_texts(examples: Examples, row: int, prepared: Prepared) -> list[str]:
 
 def _labels(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
     """Of labels without an alignment: error rates, and the rows with the most errors."""
-    from ostinato.evaluation.alignment import edit_distance
-
     examples = cast("Examples", prepared.validation)
     targets, feature = cast("Sequences", examples.targets), cast("Feature", prepared.features.target)
-    errors = [edit_distance(targets.row(row).tolist(), answer.tolist()) for row, answer in enumerate(found.answers)]
-    order = np.argsort(-np.asarray(errors), kind="stable")[:_WORST]
+    pairs = [(targets.row(row).tolist(), answer.tolist()) for row, answer in enumerate(found.answers)]
+    distances = [edit_distance(*pair) for pair in pairs]
+
+    def shown(row: int) -> Section:
+        right, written = (_written(feature.decode(ids)) for ids in (targets.row(row), found.answers[row]))
+        place = {"location": examples.location(row), "source": examples.preview(row), "others": []}
+        return {**place, "right": right, "written": written, "distance": distances[row]}
+
+    worst = sorted(range(len(pairs)), key=lambda row: -distances[row] / max(len(pairs[row][0]), 1))
+    spread = np.linspace(0, len(pairs) - 1, min(_WORST, len(pairs))).astype(int).tolist()
     return {
         "tiles": [
-            ("errors a label", _percent(scored["token_error_rate"]), "insertions, deletions, substitutions"),
+            ("edits a label", _percent(scored["token_error_rate"]), "insertions, deletions, substitutions"),
             ("rows exact", _percent(scored["exact"]), ""),
         ],
-        "num_wrong": sum(error > 0 for error in errors),
-        "mistakes": [
-            {
-                "location": examples.location(int(row)),
-                "wrong": errors[row],
-                "true": _written(feature.decode(targets.row(int(row)))),
-                "said": _written(feature.decode(found.answers[row])),
-            }
-            for row in order
-            if errors[row]
-        ],
+        "mixups": mixups_of(pairs, feature),
+        "examples": [shown(row) for row in spread],
+        "num_wrong": sum(distance > 0 for distance in distances),
+        "worst": [shown(row) for row in worst[:_WORST] if distances[row]],
     }
 
 

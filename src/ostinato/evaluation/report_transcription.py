@@ -55,7 +55,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
         "num_pooled": len(examples) - len(found),
         "by_length": plots.error_by_length(*_by_length(found), noun) if found else None,
         "examples": [rows[i] for i in spread],
-        "mixups": _mixups(found, target),
+        "mixups": mixups_of([(one.nearest, one.written) for one in found], target),
         "num_wrong": sum(one.distance > 0 for one in found),
         "worst": [rows[i] for i in worst[:_WORST] if found[i].distance],
         "maps": _maps(model, [found[i] for i in spread], prepared, device),
@@ -99,12 +99,11 @@ def _by_length(found: Sequence[Transcript]) -> tuple[Floats, Floats, Floats]:
     return np.asarray(at), np.asarray(rates), np.asarray(counts)
 
 
-def _mixups(found: Sequence[Transcript], target: Feature) -> list[Section]:
-    """The most frequent edits: what was right, what was written in its place."""
+def mixups_of(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], target: Feature) -> list[Section]:
+    """The most frequent edits in pairs of a right and a written sequence: what was right, what stands in its place."""
     counts: Counter[tuple[int | None, int | None]] = Counter()
-    for one in found:
-        if one.distance:
-            counts.update(edit for edit in align(one.nearest, one.written) if edit[0] != edit[1])
+    for right, written in pairs:
+        counts.update(edit for edit in align(right, written) if edit[0] != edit[1])
     return [
         {"right": _token(right, target), "written": _token(written, target), "count": count}
         for (right, written), count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))[:_MIXUPS]

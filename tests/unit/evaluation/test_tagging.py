@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,11 @@ def test_labels_by_ctc(cli: Cli, folder: Path, tmp_path: Path) -> None:
     assert "token error rate" in said
     labels = cli("predict", tmp_path / "run", "the cat bites").out.split()
     assert set(labels) <= set(PATTERN)
-    assert "without an alignment (CTC)" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "without an alignment (CTC)" in report
+    assert "most frequent labels" in report
+    examples = report[report.index("<h3>Examples</h3>") :]
+    assert re.search(r"<small class=\"muted\">dev\.conllu:\d+</small></td><td dir=\"auto\">[A-Z ]+</td>", examples)
 
 
 def test_training_goes_on_where_it_stopped(cli: Cli, folder: Path, tmp_path: Path) -> None:

@@ -49,7 +49,12 @@ RIVALS: dict[str, list[str]] = {
     "language_model": [f"{_HERE}.text:Frequencies", f"{_HERE}.text:KneserNey"],
     "next_step": [f"{_HERE}.frames:NoteFrequencies", f"{_HERE}.frames:FrameBefore", f"{_HERE}.frames:FrameRegression"],
     "seq2seq": [f"{_HERE}.pairs:MostFrequentAnswer", f"{_HERE}.pairs:Copy", f"{_HERE}.pairs:TokenByToken"],
-    "tagger": [f"{_HERE}.tags:MostFrequentTag", f"{_HERE}.tags:TagOfWord", f"{_HERE}.tags:WindowLogistic"],
+    "tagger": [
+        f"{_HERE}.tags:MostFrequentTag",
+        f"{_HERE}.tags:MostFrequentLabels",
+        f"{_HERE}.tags:TagOfWord",
+        f"{_HERE}.tags:WindowLogistic",
+    ],
 }
 """By `model.kind`: the simple methods, the cheapest first."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 import numpy as np
@@ -93,6 +94,32 @@ class MostFrequentTag(Rival):
     def parameters(self) -> list[NDArray[Any]]:
         """One number."""
         return [np.asarray([self._tag])]
+
+
+class MostFrequentLabels(Rival):
+    """The same labels for every row: those that most rows of training data have."""
+
+    name, about, trivial = "most frequent labels", "the same labels for every row", True
+
+    @classmethod
+    def applies(cls, prepared: Prepared) -> bool:
+        """Where labels have no step of their own (CTC)."""
+        return prepared.recipe.model.tagger.output == "ctc"
+
+    def fit(self, train: Data, features: Features) -> None:
+        """Count."""
+        labels = cast("Sequences", cast("Examples", train).targets)
+        rows = [labels.row(row) for row in range(len(labels.lengths))]
+        ((common, _),) = Counter(tuple(row.tolist()) for row in rows).most_common(1)
+        self._labels = np.asarray(common, dtype=labels.values.dtype)
+
+    def answer(self, data: Data) -> Answers:
+        """Once for each row."""
+        return [self._labels] * len(cast("Examples", data))
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """The labels."""
+        return [self._labels]
 
 
 class TagOfWord(Rival):
