@@ -80,7 +80,7 @@ def _reads_sequences_beside(recipe: Recipe) -> bool:
 
 _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (_only("classifier"), ("model.ngrams", "model.ngram_buckets", "model.ngram_dropout")),
-    (_only("classifier"), ("training.adversarial", "data.stratify", "model.convolution")),
+    (_only("classifier"), ("training.adversarial", "data.stratify", "model.convolution", "model.members")),
     (_only("classifier", "conditional"), ("model.pooling",)),
     (_only("classifier", "tagger"), ("model.head_size",)),
     (_only("tagger"), ("model.tagger", "model.unknown_words", "model.feedback")),
@@ -140,7 +140,11 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
             "rows that are read as a whole (`training.bptt: full`)",
             lambda recipe: recipe.training.bptt is None or recipe.training.bptt.window is None,
         ),
-        ("model.convolution",),
+        ("model.convolution", "model.members"),
+    ),
+    (
+        Condition("a single network (`model.members: 1`)", lambda recipe: recipe.model.members == 1),
+        ("model.ngrams", "training.adversarial", "training.vanishing_penalty"),
     ),
     (
         Condition("classes or labels to predict", lambda recipe: recipe.features.target.kind != "number"),

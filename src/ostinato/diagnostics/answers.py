@@ -15,11 +15,11 @@ from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.series_windows import Windows
 from ostinato.evaluation.scoring import row_losses
-from ostinato.models import Classifier, Conditional, Forecaster, NextStep, Seq2Seq, Tagger
+from ostinato.models import Classifier, Conditional, Ensemble, Forecaster, NextStep, Seq2Seq, Tagger
 from ostinato.models.feedback import FeedbackTagger
 from ostinato.types import Ragged
 
-Rows: TypeAlias = "Classifier | Conditional | Forecaster | NextStep | Seq2Seq | Tagger"
+Rows: TypeAlias = "Classifier | Conditional | Ensemble | Forecaster | NextStep | Seq2Seq | Tagger"
 """A model of independent rows."""
 
 
@@ -37,7 +37,7 @@ def answer_losses(model: nn.Module, batch: Batch, features: Features) -> Tensor:
         batch: with its targets.
         features: of the run.
     """
-    if isinstance(model, Classifier):
+    if isinstance(model, Classifier | Ensemble):
         return row_losses(model(batch.inputs, batch.extra), batch.row_targets, features.row_target)
     if isinstance(model, Tagger):
         return torch.stack([nats for nats, _ in tagged(model, tagger_outputs(model, batch), batch.sequence_targets)])

@@ -17,9 +17,9 @@ from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples, Features
 from ostinato.diagnostics.answers import answer_losses, batch_of
 from ostinato.diagnostics.recurrences import Recurrence, recurrences
-from ostinato.diagnostics.subject import Subject
+from ostinato.diagnostics.subject import Subject, classifier_subject
 from ostinato.errors import DataError
-from ostinato.models import Conditional, Forecaster, NextStep, Seq2Seq, Tagger
+from ostinato.models import Classifier, Conditional, Ensemble, Forecaster, NextStep, Seq2Seq, Tagger
 from ostinato.models.decoding import Decoder
 from ostinato.models.forcing import shifted
 from ostinato.nn import LinearChainCRF
@@ -35,6 +35,10 @@ _FED_BACK = (
     "with `input_feeding`, what attention made of the step before is read as part of the input and kept as it was: "
     "memory that goes that way is not measured"
 )
+_BESIDE = (
+    "what reaches how far back is that of the recurrent layers alone: the convolutions beside them saw all of each row"
+)
+_FIRST = "of several networks (`model.members`) the first was looked at"
 _UNALIGNED = "labels without alignment (ctc): no answer belongs to a step, so there is no memory horizon"
 
 
@@ -58,8 +62,9 @@ class Part:
 
 
 def parts_of(model: nn.Module, examples: Examples, features: Features, recipe: Recipe) -> list[Part]:
-    """What of a model is diagnosed: a tagger's and a forecaster's encoder, a next-step model's layers, a decoder; of a
-    sequence-to-sequence model both. Layers that read a word's letters or write a frame note by note are not.
+    """What of a model is diagnosed: a classifier's layers (of an ensemble the first member's), a tagger's and a
+    forecaster's encoder, a next-step model's layers, a decoder; of a sequence-to-sequence model both. Layers that read
+    a word's letters or write a frame note by note are not.
 
     Args:
         model: in evaluation mode.
@@ -68,6 +73,13 @@ def parts_of(model: nn.Module, examples: Examples, features: Features, recipe: R
         recipe: of the run.
     """
     noun = features.input.step_noun
+    if isinstance(model, Classifier | Ensemble):
+        one = model if isinstance(model, Classifier) else model.classifiers[0]
+        remarks = (_FIRST,) * (one is not model) + (_BESIDE,) * (one.convolution is not None)
+        target = features.row_target
+        return [
+            Part("", lambda count, seed: classifier_subject(one, examples, target, count, seed), noun, remarks=remarks)
+        ]
     if isinstance(model, Forecaster):
         unit = "segment" if recipe.model.forecast.strategy == "segment" else "step"
         return [Part("", lambda count, seed: _forecaster(model, examples, features, count, seed), unit)]

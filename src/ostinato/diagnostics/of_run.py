@@ -13,17 +13,16 @@ from torch import nn
 from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.loading import load_examples, load_stream
-from ostinato.data.targets import TargetFeature
 from ostinato.diagnostics.changes import with_changes_for
 from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
 from ostinato.diagnostics.facts import Training, training_facts
 from ostinato.diagnostics.of_category import parts_of
-from ostinato.diagnostics.subject import classifier_subject, language_model_subject
+from ostinato.diagnostics.subject import language_model_subject
 from ostinato.diagnostics.unused import unused_context
 from ostinato.diagnostics.validation import validation_of
 from ostinato.errors import DataError, RecipeError
 from ostinato.evaluation.report_diagnosis import DIAGNOSIS_FILE
-from ostinato.models import Classifier, Forecaster, LanguageModel, NextStep
+from ostinato.models import Forecaster, LanguageModel, NextStep
 from ostinato.recipe import Recipe
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import read_log
@@ -35,9 +34,6 @@ CONTEXT_ROWS = 4
 
 _WINDOWS = 4
 _MOST_STEPS = 1600
-_BESIDE = (
-    "what reaches how far back is that of the recurrent layers alone: the convolutions beside them saw all of each row"
-)
 
 
 class OpenRun(Protocol):
@@ -96,11 +92,7 @@ def diagnose_run(
         rows = load_examples(str(data), features, recipe, say) if validation is None else cast("Examples", validation)
         if rows.targets is None and not isinstance(model, NextStep | Forecaster):
             raise DataError("the rows have no target to compute a loss with.")
-        if isinstance(model, Classifier):
-            facts = training_facts(recipe, steps, rows, unit)
-            found = _classifier(model, rows, features.row_target, facts, num_rows, num_steps, seed)
-        else:
-            found = _parts(run, rows, steps, num_rows, num_steps, seed)
+        found = _parts(run, rows, steps, num_rows, num_steps, seed)
     found = with_changes_for(found, recipe, features)
     content = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(run.folder / DIAGNOSIS_FILE, content.encode())
@@ -131,27 +123,10 @@ def _language_model(
     return diagnose(subject, context=context, training=facts, unused=unused, seed=seed)
 
 
-def _classifier(
-    model: Classifier,
-    examples: Examples,
-    target: TargetFeature,
-    facts: Training,
-    num_rows: int,
-    num_steps: int | None,
-    seed: int,
-) -> Diagnosis:
-    subject, context = (
-        classifier_subject(model, examples, target, rows, seed).last(num_steps or _MOST_STEPS)
-        for rows in (num_rows, CONTEXT_ROWS * num_rows)
-    )
-    remarks = (_BESIDE,) if model.convolution is not None else ()
-    return diagnose(subject, context=context, training=facts, remarks=remarks, seed=seed)
-
-
 def _parts(
     run: OpenRun, rows: Examples, steps: list[dict[str, Any]], num_rows: int, num_steps: int | None, seed: int
 ) -> Diagnosis:
-    """Of a model of any other category: its first recurrence, with the further ones as parts of that."""
+    """Of a model of any category of rows: its first recurrence, with the further ones as parts of that."""
     found: list[Diagnosis] = []
     for part in parts_of(run.model, rows, run.features, run.recipe):
         log = [] if found else steps  # what is said of the whole training is said once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from typing import Any
 
@@ -67,7 +68,12 @@ def network_name(recipe: Recipe) -> str:
     first = [*words, cell][0]
     spelled = first.isupper() and first[0] in "AEFHILMNORSX"
     article = "an" if spelled or (not first.isupper() and first[0].lower() in "aeio8") else "a"
-    return " ".join([article, *words, cell])
+    name = " ".join([article, *words, cell])
+    return (
+        name
+        if model.members == 1
+        else f"the mean of {_NUMBERS.get(model.members, model.members)} networks, each {name}"
+    )
 
 
 def run_facts(summary: Section, steps: list[Section]) -> list[tuple[str, str]]:
@@ -91,7 +97,7 @@ def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section
     """One row a part of the network, in order of the computation, with its number of parameters."""
     sizes: dict[str, int] = {}
     for name, parameter in model.named_parameters():
-        parts = name.split(".")
+        parts = re.sub(r"^members\.\d+\.", "", name).split(".")
         key = (
             ".".join(parts[:3])
             if parts[:2] == ["encoder", "layers"]

@@ -15,6 +15,7 @@ from ostinato.errors import RecipeError
 from ostinato.models.beside import BesideInputs
 from ostinato.models.classifier import Classifier
 from ostinato.models.conditional import Conditional
+from ostinato.models.ensemble import Ensemble
 from ostinato.models.feedback import build_any_tagger
 from ostinato.models.forecaster import Forecaster, build_forecaster
 from ostinato.models.inputs import input_layer
@@ -28,6 +29,7 @@ __all__ = [
     "BUILDERS",
     "Classifier",
     "Conditional",
+    "Ensemble",
     "Forecaster",
     "LanguageModel",
     "NextStep",
@@ -48,6 +50,12 @@ class RowModel(Protocol):
 
 
 def _classifier(recipe: ModelRecipe, features: Features) -> nn.Module:
+    if recipe.members > 1:
+        return Ensemble([_one_classifier(recipe, features) for _ in range(recipe.members)], features.row_target)
+    return _one_classifier(recipe, features)
+
+
+def _one_classifier(recipe: ModelRecipe, features: Features) -> Classifier:
     feature, beside = features.input, BesideInputs(recipe, features.extra) if features.extra else None
     outputs = features.row_target.num_outputs
     if isinstance(feature, TextFeature):

@@ -18,8 +18,9 @@ class Classifier(nn.Module):
     """embedding → recurrent stack → pooling over time → (ReLU layer) → output.
 
     With `convolution`, convolutions over time read the embedded input beside the recurrent stack, and the mean of what
-    they find in a row is added to the pooled vector (Karim, Majumdar, Darabi and Chen 2018, "LSTM fully convolutional
-    networks for time series classification", arXiv:1709.05206; there `pooling` is `last`, with a dropout of its own).
+    they find in a row is added to the pooled vector. Source: Karim, Majumdar, Darabi and Chen 2018, "LSTM fully
+    convolutional networks for time series classification", arXiv:1709.05206 (there the LSTM reads a whole series as a
+    single step, and has a dropout of its own).
 
     With `ngrams`, a linear score of n-grams stands beside it. Each path is trained by its own loss, so that neither
     leaves to the other what it could learn itself, and the model's output is the mean of both.

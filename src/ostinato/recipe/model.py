@@ -212,6 +212,9 @@ class ModelRecipe(Component):
         (), max_length=2, description="share of state values kept from the step before: one for all, or [h, c] (LSTM)"
     )
     head_dropout: Probability = Field(0.0, description="on what the head reads")
+    members: PositiveInt = Field(
+        1, description="classifier: so many networks, trained side by side, answer with the mean of their probabilities"
+    )
     backend: Literal["auto", "reference", "torch", "native", "triton"] = "auto"
     recompute: bool = Field(
         False,

@@ -18,7 +18,7 @@ from ostinato.data.targets import TargetFeature
 from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.scoring import evaluate_examples, row_losses, target_loss
-from ostinato.models import Classifier, LanguageModel, RowModel
+from ostinato.models import Classifier, Ensemble, LanguageModel, RowModel
 from ostinato.models.next_step import NextStep
 from ostinato.models.tagger import Tagger
 from ostinato.recipe import Recipe
@@ -124,6 +124,24 @@ class ClassifierTask:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Nothing to restore."""
+
+
+class EnsembleTask(ClassifierTask):
+    """Many-to-one by several networks: each learns each batch by itself, one after the other."""
+
+    def __init__(self, model: Ensemble, prepared: Prepared, device: torch.device) -> None:
+        super().__init__(cast("Classifier", model), prepared, device)
+        self.members = model.classifiers
+
+    def backward(self, batch: object) -> tuple[float, int]:
+        """Gradients of the mean over rows of each member; returns the mean of their losses."""
+        rows = cast("Batch", batch).to(self.device)
+        total = 0.0
+        for member in self.members:
+            loss = self._loss(member(rows.inputs, rows.extra), rows.row_targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return total / len(self.members), len(rows.inputs.values)
 
 
 class RowsTask:
@@ -245,6 +263,8 @@ def _make_task(model: nn.Module, prepared: Prepared, device: torch.device) -> Ta
     whole = bptt is None or bptt.window is None
     if isinstance(model, Tagger | NextStep) and not whole:
         return StreamedStepsTask(model, prepared, device)
+    if isinstance(model, Ensemble):
+        return EnsembleTask(model, prepared, device)
     if not isinstance(model, Classifier):
         return RowsTask(model, prepared, device)
     classifier, target = model, prepared.features.row_target
