@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.tagged import tagged_by_the_word_before
 
 from ostinato.recipe import build_recipe
 from ostinato.training.progress import Observer
@@ -38,17 +39,9 @@ def _random(folder: Path) -> np.random.Generator:
 
 def _tagger(folder: Path) -> dict[str, Any]:
     """A word is tagged by the word before it."""
-    draw = _random(folder)
-    lines: list[str] = []
-    for _ in range(120):
-        before = "START"
-        for word in draw.choice(["a", "bb", "abc"], size=int(draw.integers(2, 15))).tolist():
-            lines.append(f"{word} {before}")
-            before = f"after-{word}"
-        lines.append("")
-    (folder / "words.conll").write_text("\n".join(lines))
+    path = tagged_by_the_word_before(folder / "words.conll", 120, ["a", "bb", "abc"], _random(folder))
     return {
-        "data": {"train": str(folder / "words.conll"), "validation": 0.3},
+        "data": {"train": str(path), "validation": 0.3},
         "features": {"input": {"kind": "tokens", "characters": True}},
         "model": {"kind": "tagger", "bidirectional": True, **SMALL},
         "training": {"epochs": 10},

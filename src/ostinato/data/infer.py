@@ -77,16 +77,21 @@ def _kinds(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     resolved: dict[str, Any] = features.model_dump()
     if features.input == TextRecipe() and (found := _input_kind(recipe, source)):
         resolved["input"] = {"kind": found[0]}
-        notes.append(f"input: {data.input} as {found[0]} ({found[1]})")
+        notes.append(f"input: {data.input} as {found[0]} ({found[1]}){_otherwise(found[1], 'features.input')}")
     for name in data.extra:
         if name not in features.extra:
             kind, reason = _as_input(kind_of(source, name)) or ("category", "its cells are names")
             resolved["extra"][name] = {"kind": kind}
-            notes.append(f"extra: {name} as {kind} ({reason})")
+            notes.append(f"extra: {name} as {kind} ({reason}){_otherwise(reason, f'features.extra.{name}')}")
     for name, component in features.extra.items():
         if component == TextRecipe() and (found := _as_input(kind_of(source, name))):
             resolved["extra"][name] = {"kind": found[0]}
     return recipe if resolved == features.model_dump() else _with(recipe, "features", **resolved)
+
+
+def _otherwise(reason: str, path: str) -> str:
+    """Where only most cells are of a kind (`186 of its first 200 …`): how to read the column as text."""
+    return f"; as text: --set {path}.unit=words" if reason[0].isdigit() else ""
 
 
 def _target_kind(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:

@@ -38,7 +38,9 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     """
     if recipe.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
-    recipe = as_forecaster(recipe, say)
+    given, recipe = recipe, as_forecaster(recipe, say)
+    if recipe is not given:
+        say("is it no series in time? --input COLUMN --target COLUMN reads its rows one by one")
     if recipe.model.kind == "forecaster":
         return prepare_series(recipe, say)
     bad_rows = BadRows(recipe.data.on_bad_row)

@@ -12,7 +12,7 @@ from ostinato.data.prepare import inferred, prepare
 from ostinato.data.readers.delimited import DelimitedSource
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
-from ostinato.recipe import Recipe, build_recipe
+from ostinato.recipe import Recipe, apply_overrides, build_recipe
 
 DAYS = [str(np.datetime64("2020-01-01") + day) for day in range(60)]
 
@@ -45,6 +45,7 @@ def test_numbers_beside_time_stamps_are_forecast(
     assert prepared.recipe.model.kind == "forecaster"
     assert prepared.recipe.model.forecast.channels == channels
     assert said[0] == f"model: forecaster (when holds time stamps, {', '.join(channels)} numbers)"
+    assert said[1] == "is it no series in time? --input COLUMN --target COLUMN reads its rows one by one"
 
 
 def test_texts_beside_time_stamps_are_not_forecast(tmp_path: Path) -> None:
@@ -130,3 +131,29 @@ def test_bytes_of_another_kind_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(np.random.default_rng(0).integers(1, 256, 4000, dtype=np.uint8).tobytes())
     with pytest.raises(DataError, match=r"is no text: 1\d% of its first bytes are control characters"):
         DelimitedSource(tmp_path / "t.csv", BadRows()).columns()
+
+
+def test_what_a_table_with_a_column_of_years_is_taken_for_is_said_with_how_to_say_otherwise(tmp_path: Path) -> None:
+    years = [str(1960 + number) for number in range(60)]
+    path = _table(tmp_path / "t.csv", "year,price,rating", years, _numbers(), _numbers())
+    said: list[str] = []
+    prepare(_recipe(path), said.append)
+    assert said[0] == "model: forecaster (year holds time stamps, price, rating numbers)"
+    assert prepare(_recipe(path, input="price", target="rating"), said.append).recipe.model.kind == "classifier"
+    assert not [line for line in said[2:] if "forecaster" in line or "no series" in line]
+
+
+@pytest.mark.parametrize("column", ["input", "extra"])
+def test_a_column_that_is_numbers_for_the_most_part_can_be_read_as_text(tmp_path: Path, column: str) -> None:
+    ages = ["n/a" if number % 15 == 0 else str(20 + number % 40) for number in range(60)]
+    path = _table(tmp_path / "t.csv", "age,words,label", ages, ["good film", "bad film"] * 30, ["p", "n"] * 30)
+    given = {"data": {"train": str(path), "input": "age", "target": "label", "on_bad_row": "skip"}}
+    if column == "extra":
+        given["data"] |= {"input": "words", "extra": ["age"]}
+    said: list[str] = []
+    prepare(build_recipe(given), said.append)
+    (line,) = (line for line in said if line.startswith(f"{column}: age"))
+    head, _, setting = line.partition("; as text: --set ")
+    assert head == f"{column}: age as numbers (56 of its first 60 cells are numbers)"
+    found = prepare(build_recipe(apply_overrides(given, [setting]))).features
+    assert (found.input if column == "input" else found.extra["age"]).kind == "text"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.tagged import tagged_by_the_word_before
 
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
@@ -37,17 +38,8 @@ def _rolls(folder: Path) -> Path:
 
 
 def _sentences(folder: Path) -> Path:
-    """A word is tagged by the word before it: a state is needed, and must not leak between sentences."""
-    draw = np.random.default_rng(1)
-    lines: list[str] = []
-    for _ in range(60):
-        before = "START"
-        for word in draw.choice(["a", "b", "c"], size=int(draw.integers(2, 15))).tolist():
-            lines.append(f"{word} {before}")
-            before = f"after-{word}"
-        lines.append("")
-    (folder / "words.conll").write_text("\n".join(lines))
-    return folder / "words.conll"
+    """A state is needed, and must not leak between sentences."""
+    return tagged_by_the_word_before(folder / "words.conll", 60, ["a", "b", "c"], np.random.default_rng(1))
 
 
 def _music(folder: Path, bptt: Any, **features: Any) -> Recipe:
