@@ -1,4 +1,4 @@
-"""What goes through what (docs/guides/map.md): every category with every kind of sequence, from files to predictions."""
+"""What goes through what (docs/guides/map.md): every category with every kind of sequence, from files to answers."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ def _each(category: str, target: str, made: str, *settings: str) -> dict[str, Ce
     }
 
 
+def _read(kind: str) -> tuple[str, ...]:
+    return (f"features.input.kind={kind}",)
+
+
 KINDS = {
     "words": ("text", ()),
     "characters": ("text", ("features.input.unit=characters",)),
@@ -59,7 +63,7 @@ KINDS = {
 }
 STEPS = {**KINDS, "words": ("tokens", ())}
 WRITE = ("features.target.kind=text",)
-GIVEN = {"category": ("category", "kind"), "numbers": ("numbers", "size"), "image": ("image", "pixels")}
+FED_BACK = ("model.feedback=output",)
 CTC = ("model.kind=tagger", "model.tagger.output=ctc", "features.target.kind=text", "features.target.unit=characters")
 CELLS = {
     **_each("classifier, one class", "label", "class"),
@@ -76,13 +80,13 @@ CELLS = {
         if kind != "characters"
     },
     **{
-        f"conditional, {kind}": Cell("given", (column, "story"), ("conditional", kind, "text"), (f"features.input.kind={kind}", *WRITE))
-        for kind, (kind, column) in ((read, (read, column)) for read, column in GIVEN.values())
+        f"conditional, {kind}": Cell("given", (column, "story"), ("conditional", kind, "text"), (*_read(kind), *WRITE))
+        for kind, column in (("category", "kind"), ("numbers", "size"), ("image", "pixels"))
     },
     "several columns": Cell("words", ("x", "label"), ("classifier", "text", "class"), (), ("age", "walk")),
-    "letters for a name": Cell("given", ("kind", "dna"), ("conditional", "category", "text"), ("features.input.kind=category", *WRITE)),
-    "a curve from its class": Cell("given", ("clock", "curve"), ("tagger", "series", "series"), ("model.feedback=output",), ("kind",)),
-    "music from its key": Cell("given", ("clock", "tune"), ("tagger", "series", "notes"), ("model.feedback=output",), ("kind",)),
+    "DNA for a name": Cell("given", ("kind", "dna"), ("conditional", "category", "text"), (*_read("category"), *WRITE)),
+    "a curve from its class": Cell("given", ("clock", "curve"), ("tagger", "series", "series"), FED_BACK, ("kind",)),
+    "music from its key": Cell("given", ("clock", "tune"), ("tagger", "series", "notes"), FED_BACK, ("kind",)),
     "next frame": Cell("music", ("x", None), ("next_step", "notes", "auto")),
     "next step": Cell("series", ("walk", "next"), ("tagger", "series", "series")),
     "next letter": Cell("dna", ("x", None), ("language_model", "text", "auto")),
@@ -91,7 +95,7 @@ CELLS = {
     "delayed": Cell("series", ("x", "tags"), ("tagger", "series", "tags"), ("model.tagger.delay=2",)),
     "unaligned": Cell("audio", ("x", "label"), ("tagger", "audio", "text"), (*KINDS["audio"][1], *CTC)),
     "translated codons": Cell("dna", ("x", "protein"), ("seq2seq", "dna", "text"), WRITE),
-    "output fed back": Cell("dna", ("x", "tags"), ("tagger", "dna", "tags"), ("model.feedback=output",)),
+    "output fed back": Cell("dna", ("x", "tags"), ("tagger", "dna", "tags"), FED_BACK),
     "output recurrence": Cell("series", ("x", "label"), ("classifier", "series", "class"), ("model.cell=jordan",)),
 }  # fmt: skip
 

@@ -16,6 +16,8 @@ from ostinato.data.sources import Source
 _LOOKED_AT = 200
 _MOST = 0.9
 """Share of the cells that tells a kind: what is none of it is named as a bad row then, rather than read as text."""
+_FEWEST = 5
+"""Cells of which one may be none of it."""
 _NUMBERS = re.compile(r"^\s*\[\s*(\[|\]|-?\d|-?\.\d|-?Infinity|NaN|null)")
 _NUCLEOTIDES = re.compile(r"^[ACGTUNacgtun]{20,}$")
 _RESIDUES = re.compile(r"^[A-Z]{20,}$")
@@ -52,7 +54,7 @@ def _kind_of_cells(cells: pl.Series) -> tuple[str, str] | None:
     ]
     for kind, what, matches in tests:
         count = sum(bool(matches(text)) for text in texts)
-        if count < _MOST * len(texts):
+        if count < (len(texts) - 1 if len(texts) >= _FEWEST else len(texts)) and count < _MOST * len(texts):
             continue
         if kind == "series" and _hold_notes(texts):
             kind, what = "notes", "cells are lists of frames of pitches, not as many in every frame"
