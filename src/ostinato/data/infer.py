@@ -173,7 +173,8 @@ def _category_of(recipe: Recipe) -> tuple[str, str]:
     if is_fixed(features.input):
         return "conditional", f"{recipe.data.input} is one value a row, {target} a sequence"
     kind = _SEQUENCE_TARGETS[features.target.kind]
-    return kind, f"{target} holds {'a label for each step' if kind == 'tagger' else 'a sequence of its own'}"
+    each = "a label for each step" if features.target.kind == "tags" else "a value for each step"
+    return kind, f"{target} holds {each if kind == 'tagger' else 'a sequence of its own'}"
 
 
 def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:

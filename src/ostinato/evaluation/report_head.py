@@ -212,7 +212,7 @@ def loss_unit(recipe: Recipe) -> tuple[float, str]:
     if recipe.model.kind == "forecaster":
         units = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's loss", "quantiles": "pinball loss"}
         return 1.0, units.get(recipe.model.forecast.output, "nats")
-    return 1.0, "standardised squared error" if recipe.features.target.kind == "number" else "nats"
+    return 1.0, "standardised squared error" if recipe.features.target.kind in ("number", "series") else "nats"
 
 
 def smoothed(values: Floats) -> Floats:

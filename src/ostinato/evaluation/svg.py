@@ -127,7 +127,7 @@ def label_steps(axes: Axes, ylabel: str) -> None:
     """An x axis of training steps."""
     axes.set_xlabel("step")
     axes.set_ylabel(ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter(thousands())
 
 

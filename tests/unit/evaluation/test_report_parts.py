@@ -13,7 +13,7 @@ from ostinato.evaluation.report_classifier import confusion_table
 from ostinato.evaluation.report_data import shown_token, token_counts
 from ostinato.evaluation.report_head import duration, loss_unit, network_name, smoothed
 from ostinato.evaluation.report_language import passage, unigram_bits
-from ostinato.evaluation.svg import BLUE, drawing, inline_svg, sample, thin
+from ostinato.evaluation.svg import BLUE, drawing, inline_svg, label_steps, sample, thin
 from ostinato.recipe import build_recipe
 
 
@@ -107,6 +107,7 @@ def test_unigram_bits_by_hand():
 def test_unit_of_the_loss():
     assert loss_unit(build_recipe({"model": {"kind": "language_model"}})) == (1 / math.log(2), "bits per character")
     assert loss_unit(build_recipe({"features": {"target": {"kind": "number"}}}))[1] == "standardised squared error"
+    assert loss_unit(build_recipe({"features": {"target": {"kind": "series"}}}))[1] == "standardised squared error"
     assert loss_unit(build_recipe({})) == (1.0, "nats")
 
 
@@ -147,3 +148,10 @@ def test_a_passage_of_a_very_short_text(length, trained):
     run, prepared = trained("characters")
     found = passage(run.model, prepared.validation[:length], run.features, run.device)
     assert 1 <= len(found["columns"]) <= length - 1
+
+
+def test_a_single_step_has_one_tick() -> None:
+    with drawing("one", "one") as plot:
+        plot.axes.plot([7.0], [0.5])
+        label_steps(plot.axes, "F1")
+        assert [tick for tick in plot.axes.get_xticks() if 6.5 < tick < 7.5] == [7.0]
