@@ -54,8 +54,8 @@ class ConsoleObserver(Observer):
         self._accuracies: dict[int, float] = {}
 
     def note(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(text, style="dim", highlight=False, markup=False)
+        """Print a line; on a terminal no word is cut."""
+        self.console.print(text, style="dim", highlight=False, markup=False, soft_wrap=not self.console.is_terminal)
 
     def start(self, step: int, total_steps: int, recipe: Recipe) -> None:
         """Show the bar, if this is a terminal."""

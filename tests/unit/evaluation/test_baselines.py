@@ -220,6 +220,23 @@ def test_tags_are_looked_up(tmp_path: Path) -> None:
     assert accuracy["most frequent tag"] == pytest.approx(1 / 3)
 
 
+def test_numbers_and_notes_of_each_step_have_a_mean_and_a_window(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = [random.normal(size=4 + n % 4).round(3).tolist() for n in range(60)]
+    moved = [[0.5, *(2 * value for value in row[:-1])] for row in x]  # what came a step before, twice
+    model = {"kind": "tagger", "embedding_dim": 64}  # nothing is embedded
+    bass = [[[48] if value > 0 else [] for value in row] for row in x]
+    for folder, y, kind, figure in (("numbers", moved, "series", "mse"), ("notes", bass, "notes", "accuracy")):
+        (tmp_path / folder).mkdir()
+        features = {"target": {"kind": kind}}
+        found = _train(pl.DataFrame({"x": x, "y": y}), tmp_path / folder, features=features, model=model)
+        mean, window = (
+            next(rival.metrics[figure] for rival in found.rivals if rival.name == name)
+            for name in ("mean", "ridge regression on a window")
+        )
+        assert window < mean / 10 if figure == "mse" else window > mean + 0.2, (mean, window)
+
+
 def test_pairs_are_copied_and_looked_up(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = ["".join("abcd"[i] for i in random.integers(0, 4, 2 + n % 4)) for n in range(80)]

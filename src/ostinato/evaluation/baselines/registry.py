@@ -54,6 +54,8 @@ RIVALS: dict[str, list[str]] = {
         f"{_HERE}.tags:MostFrequentLabels",
         f"{_HERE}.tags:TagOfWord",
         f"{_HERE}.tags:WindowLogistic",
+        f"{_HERE}.steps:MeanOfSteps",
+        f"{_HERE}.steps:WindowRidge",
     ],
 }
 """By `model.kind`: the simple methods, the cheapest first."""

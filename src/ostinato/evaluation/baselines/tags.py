@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.data.arrays import Array
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.evaluation.baselines.base import Data, Rival, RowsContest, Scores, cut_blocks
 from ostinato.evaluation.baselines.counting import token_rows
+from ostinato.evaluation.baselines.window import around
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.tagging import Tagged, metrics_of, run
 from ostinato.models import Tagger
@@ -166,8 +166,6 @@ class WindowLogistic(Rival):
     name = "logistic regression on a window"
     about = "the tokens within two steps of each step, learnt by stochastic gradients"
     modules = ("sklearn.linear_model",)
-    _reach = 2
-    _width = 1 << 18
 
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
@@ -182,45 +180,13 @@ class WindowLogistic(Rival):
         tags = cast("Sequences", examples.targets).values
         known = tags >= 0
         model = SGDClassifier(loss="log_loss", alpha=1e-6, average=True, max_iter=5, tol=None, random_state=0)
-        self._model = model.fit(self._around(examples.sequences)[np.flatnonzero(known)], tags[known])
+        self._model = model.fit(around(examples.sequences)[np.flatnonzero(known)], tags[known])
 
     def answer(self, data: Data) -> Answers:
         """The likeliest tag of each step."""
         sequences = cast("Examples", data).sequences
-        return np.split(np.asarray(self._model.predict(self._around(sequences))), sequences.offsets[1:-1])
+        return np.split(np.asarray(self._model.predict(around(sequences))), sequences.offsets[1:-1])
 
     def parameters(self) -> list[NDArray[Any]]:
         """Weights."""
         return [self._model.coef_.astype(np.float32), self._model.intercept_.astype(np.float32)]
-
-    def _around(self, sequences: Sequences) -> Any:
-        """(sum L, F) sparse: a hashed column for each token at each distance; or the numbers themselves."""
-        from scipy.sparse import csr_array
-
-        at = np.arange(len(sequences.values))
-        begins = np.repeat(sequences.offsets[:-1], sequences.lengths)
-        ends = np.repeat(sequences.offsets[1:], sequences.lengths)
-        shifts = range(-self._reach, self._reach + 1)
-        places = np.stack([at + shift for shift in shifts], axis=1)
-        inside = (places >= begins[:, None]) & (places < ends[:, None])
-        if sequences.values.ndim == 2 and sequences.values.dtype.kind == "f":
-            near = sequences.values[np.clip(places, 0, len(at) - 1)] * inside[:, :, None]
-            return np.asarray(near.reshape(len(at), -1))
-        columns = self._columns(token_rows(sequences).values, sequences.values, places, inside)
-        rows = np.repeat(at, columns.shape[1]).astype(np.int32)  # scikit-learn takes no wider ones
-        return csr_array(
-            (np.ones(columns.size, dtype=np.float32), (rows, columns.astype(np.int32).ravel())), (len(at), self._width)
-        )
-
-    def _columns(self, tokens: Array, values: Array, places: Array, inside: Array) -> Array:
-        near = np.where(inside, tokens[np.clip(places, 0, len(tokens) - 1)], -1).astype(np.int64) + 1
-        keys = near * 31 + np.arange(near.shape[1])
-        if values.ndim == 2:  # words with their characters: the ends of the word, too
-            letters = values[:, 1:].astype(np.int64)
-            lengths = (letters > 0).sum(axis=1)
-            tail = [letters[np.arange(len(letters)), np.maximum(lengths - k, 0)] for k in (1, 2, 3)]
-            ends = [tail[0], tail[0] * 1009 + tail[1], (tail[0] * 1009 + tail[1]) * 1009 + tail[2]]
-            heads = [letters[:, 0], letters[:, 0] * 1009 + letters[:, min(1, letters.shape[1] - 1)]]
-            extra = [key * 31 + 11 + number for number, key in enumerate([*ends, *heads])]
-            keys = np.concatenate([keys, np.stack(extra, axis=1)], axis=1)
-        return np.asarray((keys * 2654435761 >> 7) % self._width)
