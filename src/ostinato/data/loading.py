@@ -17,7 +17,7 @@ from ostinato.data.features import Draft, Feature
 from ostinato.data.places import Places
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
-from ostinato.data.sequences import Sequences, Spool
+from ostinato.data.sequences import Sequences, Spool, runs_of, steps_of
 from ostinato.data.series import load_windows
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_future import windows_of
@@ -79,7 +79,11 @@ def join_documents(sequences: Sequences, documents: bool) -> Ids:
     """All rows one after the other, with `<end>` after each where they are separate documents."""
     if not documents:
         return sequences.values
-    return np.insert(sequences.values, sequences.offsets[1:], END_ID)
+    spool, offsets = Spool(), sequences.offsets
+    for first, last in runs_of(offsets, steps_of(sequences.values)):
+        some = sequences.values[offsets[first] : offsets[last]]
+        spool.add(np.insert(some, offsets[first + 1 : last + 1] - offsets[first], END_ID))
+    return spool.finish()
 
 
 def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Examples:
@@ -139,8 +143,23 @@ def open_data(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> So
     format = data.format if same else "auto"
     source = open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=data.names)
     if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
-        source.arrangement = arrangement_of(data.input, data.session, data.time, source.columns())
+        labels = data.target if _labels_steps(source, recipe) else None
+        source.arrangement = arrangement_of(data.input, data.session, data.time, source.columns(), labels)
     return source
+
+
+def _labels_steps(source: Source, recipe: Recipe) -> bool:
+    """Whether a long table's target has a value a step: the category says so, or, where it is open, the first rows."""
+    data, there = recipe.data, source.columns()
+    if data.session not in there or data.target not in there or recipe.model.kind not in ("auto", "tagger"):
+        return False
+    if recipe.model.kind == "tagger":
+        return True
+    head = source.sample([data.session, data.target])
+    changes = head.group_by(data.session).agg((pl.col(data.target).n_unique() > 1).alias("changes"))["changes"]
+    if changes.any():
+        source.note(f"`{data.target}` changes within a `{data.session}`: it is read as a label for every step")
+    return bool(changes.any())
 
 
 def _kin(reference: str) -> str:

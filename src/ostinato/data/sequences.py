@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from ostinato.errors import DataError
 
 __all__ = ["Array", "Ids", "Offsets", "Places", "Sequences", "Spool"]
 
-SPILL_BYTES = 1 << 30
-_STEP_BYTES = 1 << 25
+SPILL_BYTES = 1 << 26
+"""More than this waits in a temporary file."""
+_STEP_BYTES = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,11 @@ class Sequences:
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         spool = Spool()
-        steps = np.cumsum(lengths) // steps_of(self.values)
-        cuts = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(rows)]
-        for first, last in itertools.pairwise(cuts):
+        taken = Sequences.from_lengths(self.values[:0], lengths)
+        for first, last in runs_of(taken.offsets, steps_of(self.values)):
             some = lengths[first:last]
             spool.add(self.values[np.repeat(starts[first:last], some) + _within(some)])
-        return Sequences.from_lengths(spool.finish(), lengths)
+        return Sequences(spool.finish(), taken.offsets)
 
     def truncate(self, max_length: int | None, cut: str) -> Sequences:
         """Rows of at most `max_length` tokens; `cut` says which part goes: "tail", "head" or "middle"."""
@@ -74,9 +74,29 @@ def _within(lengths: Offsets) -> Offsets:
     return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
 
 
+def runs_of(offsets: Offsets, size: int) -> Iterator[tuple[int, int]]:
+    """Runs of rows, from `first` up to `last`, of `size` values at most, or of one row that has more."""
+    first, count = 0, len(offsets) - 1
+    while first < count:
+        last = int(np.searchsorted(offsets, offsets[first] + size, side="right")) - 1
+        last = min(max(last, first + 1), count)
+        yield first, last
+        first = last
+
+
 def steps_of(values: Array) -> int:
     """How many values make some megabytes: what is worked on at a time."""
     return max(1, _STEP_BYTES // max(1, values[:1].nbytes))
+
+
+def blank(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array to be filled; a large one is a temporary file that is mapped."""
+    count = int(np.prod(shape))
+    if count * np.dtype(dtype).itemsize <= SPILL_BYTES:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        mapped: Array = np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+        return mapped
 
 
 class Spool:

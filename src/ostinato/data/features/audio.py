@@ -14,7 +14,7 @@ import polars as pl
 
 from ostinato.data.arrays import Array
 from ostinato.data.features.base import Draft
-from ostinato.data.features.scaled import ScaledFeature
+from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
 from ostinato.data.media import media_path
 from ostinato.data.sequences import Sequences
 from ostinato.data.spectra import (
@@ -76,8 +76,7 @@ class AudioFeature(ScaledFeature):
             raise DataError("there is no sound to fit to.")
         if recipe.normalize != "global":
             return cls(recipe, np.zeros(values.shape[1]), np.ones(values.shape[1]))
-        mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-        return cls(recipe, mean, np.where(std > 0, std, np.inf))
+        return cls(recipe, *mean_and_scale(values))
 
 
 @dataclass(frozen=True)

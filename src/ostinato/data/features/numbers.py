@@ -10,7 +10,7 @@ import polars as pl
 
 from ostinato.data.arrays import Array
 from ostinato.data.features.base import Draft
-from ostinato.data.features.scaled import ScaledFeature
+from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
 from ostinato.data.sequences import Sequences
 from ostinato.recipe.kinds import NumbersRecipe
 
@@ -43,8 +43,7 @@ class NumbersFeature(ScaledFeature):
     @classmethod
     def fit(cls, recipe: NumbersRecipe, values: Array) -> NumbersFeature:
         """Mean and standard deviation of the training rows."""
-        std = values.std(axis=0)
-        return cls(recipe, values.mean(axis=0), np.where(std > 0, std, np.inf))
+        return cls(recipe, *mean_and_scale(values))
 
 
 def _numbers(cell: Any) -> list[float] | None:

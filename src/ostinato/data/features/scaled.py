@@ -8,6 +8,7 @@ import numpy as np
 
 from ostinato.data.arrays import Array
 from ostinato.data.features.base import FittedFeature
+from ostinato.data.moments import Moments
 from ostinato.recipe import Component
 
 
@@ -47,3 +48,9 @@ class ScaledFeature(FittedFeature):
         std = np.asarray([np.inf if s is None else s for s in saved["std"]], dtype=np.float64)
         recipe = cls.recipe_type.model_validate(saved["recipe"])
         return cls(recipe, np.asarray(saved["mean"], dtype=np.float64), std)
+
+
+def mean_and_scale(values: Array) -> tuple[Array, Array]:
+    """Mean (0 where there is no value) and standard deviation (infinite where a number never changes) of (L, D)."""
+    moments = Moments.of(values)
+    return moments.mean, np.where(moments.std > 0, moments.std, np.inf)

@@ -11,7 +11,8 @@ import polars as pl
 
 from ostinato.data.arrays import Array
 from ostinato.data.features.base import Draft
-from ostinato.data.features.scaled import ScaledFeature
+from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
+from ostinato.data.nested import arrays_of
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
 from ostinato.recipe.kinds import SeriesRecipe
@@ -69,11 +70,7 @@ class SeriesFeature(ScaledFeature):
             raise DataError("there is no value to fit a series to.")
         if recipe.normalize != "global":
             return cls(recipe, np.zeros(values.shape[1]), np.ones(values.shape[1]))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a channel without a single value: handled below
-            mean, std = np.nanmean(values, axis=0, dtype=np.float64), np.nanstd(values, axis=0, dtype=np.float64)
-        known = np.isfinite(mean) & (std > 0)
-        return cls(recipe, np.where(known, mean, 0.0), np.where(known, std, np.inf))
+        return cls(recipe, *mean_and_scale(values))
 
     def transform(self, values: Array) -> Array:
         """(sum L, D) float32."""
@@ -102,7 +99,8 @@ def read_series(recipe: SeriesRecipe, cells: pl.Series, num_channels: int | None
     """
     problems: dict[int, str] = {}
     rows: list[Array | None] = []
-    for number, cell in enumerate(cells.to_list()):
+    found = arrays_of(cells)
+    for number, cell in enumerate(cells.to_list() if found is None else found):
         row = _frames(cell)
         if isinstance(row, str):
             problems[number] = row

@@ -56,8 +56,10 @@ class Source:
             self.path, BadRows("skip"), self.encoding, part=self.part, header=self.header, names=self.names
         )
         other.arrangement = self.arrangement
-        for block in other.blocks(columns):
-            return block.frame
+        other.require(*columns)
+        for block in other._read_blocks(other._needed(columns)):
+            for arranged in other._arranged(iter([block]), columns):
+                return arranged.frame
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
 
     def columns(self) -> list[str]:
@@ -78,11 +80,16 @@ class Source:
             DataError: if a column is missing or the file can't be read.
         """
         self.require(*columns)
+        return self._arranged(read_ahead(self._read_blocks(self._needed(columns))), columns)
+
+    def _needed(self, columns: Sequence[str]) -> list[str]:
+        """The columns of the file that `columns` are made of."""
+        return self.arrangement.needed(columns, list(self._columns or ())) if self.arrangement else list(columns)
+
+    def _arranged(self, blocks: Iterator[Block], columns: Sequence[str]) -> Iterator[Block]:
         if self.arrangement is None:
-            return read_ahead(self._read_blocks(columns))
-        there = list(self._columns or ())
-        blocks = read_ahead(self._read_blocks(self.arrangement.needed(columns, there)))
-        return self.arrangement.blocks(blocks, columns, there, self.bad_rows, self.note)
+            return blocks
+        return self.arrangement.blocks(blocks, columns, list(self._columns or ()), self.bad_rows, self.note)
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         raise NotImplementedError
