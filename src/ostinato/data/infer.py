@@ -103,6 +103,8 @@ def _target_kind(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     known = source.kind_of(target)
     if known in _SEQUENCE_TARGETS:
         found = {"kind": str(known)}, f"{with_article(source.format)} file says so"
+    if source.arrangement is not None and source.arrangement.labels == target:
+        found = {"kind": "tags"}, f"it changes within a {recipe.data.session}: a label for each step"
     if found is None and kind in ("auto", "tagger"):
         found = stepwise(source, recipe)
     if found is None and kind in ("auto", *WRITERS) and (why := is_written(source, target)):

@@ -157,8 +157,6 @@ def _labels_steps(source: Source, recipe: Recipe) -> bool:
         return True
     head = source.sample([data.session, data.target])
     changes = head.group_by(data.session).agg((pl.col(data.target).n_unique() > 1).alias("changes"))["changes"]
-    if changes.any():
-        source.note(f"`{data.target}` changes within a `{data.session}`: it is read as a label for every step")
     return bool(changes.any())
 
 
