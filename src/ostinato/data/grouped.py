@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array, Ids, Offsets
-from ostinato.data.sequences import Spool, blank
+from ostinato.data.spool import Spool, blank
 
 _ROWS = 1 << 18
 """Rows moved at a time."""

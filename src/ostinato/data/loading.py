@@ -17,11 +17,12 @@ from ostinato.data.features import Draft, Feature
 from ostinato.data.places import Places
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
-from ostinato.data.sequences import Sequences, Spool, runs_of, steps_of
+from ostinato.data.sequences import Sequences, runs_of
 from ostinato.data.series import load_windows
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_future import windows_of
 from ostinato.data.sources import Source, open_source
+from ostinato.data.spool import Spool, steps_of
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError, RunError

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.data.arrays import Array
-from ostinato.data.sequences import steps_of
+from ostinato.data.spool import steps_of
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,8 @@ class Moments:
             values: NaN is passed over.
             there: (L, C), which of them count; none: all.
         """
-        total = cls(*(np.zeros(values.shape[1], dtype) for dtype in (np.int64, np.float64, np.float64)))
+        width = values.shape[1]
+        total = cls(np.zeros(width, dtype=np.int64), np.zeros(width), np.zeros(width))
         step = steps_of(values)
         for start in range(0, len(values), step):
             some = values[start : start + step].astype(np.float64)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Offsets
+from ostinato.data.arrays import Array
 from ostinato.data.blocks import Block
+from ostinato.data.spool import Spool
 
 _PREVIEW_CHARACTERS = 300
 
@@ -16,40 +17,43 @@ class Places:
 
     def __init__(self) -> None:
         self._files: list[str] = []
-        self._file_of: list[Offsets] = []
-        self._lines: list[Offsets] = []
-        self._previews: list[pl.Series] = []
-        self._joined: tuple[Offsets, Offsets, pl.Series] | None = None
+        self._count = 0
+        self._file_of, self._lines, self._texts, self._lengths = (Spool() for _ in range(4))
+        self._joined: tuple[Array, Array, Array, Array] | None = None
 
     def add(self, block: Block, cells: pl.Series) -> None:
         """The rows of a block, whose input column is `cells`."""
-        first = len(self._files)
+        step = np.arange(len(cells)) if len(block.files) > 1 else np.zeros(len(cells), dtype=np.int64)
+        self._file_of.add((len(self._files) + step).astype(np.int32))
         self._files.extend(block.files)
-        step = np.arange(len(cells)) if len(block.files) > 1 else np.zeros(len(cells))
-        self._file_of.append(first + step.astype(np.int64))
-        self._lines.append(block.lines)
-        self._previews.append(preview_of(cells).rename("text"))
+        self._lines.add(block.lines)
+        previews = preview_of(cells).fill_null("")
+        self._texts.add(np.frombuffer("".join(previews.to_list()).encode(), dtype=np.uint8))
+        self._lengths.add(previews.str.len_bytes().to_numpy().astype(np.int64))
+        self._count += len(cells)
         self._joined = None
 
     def __len__(self) -> int:
-        return sum(map(len, self._lines))
+        return self._count
 
-    def _all(self) -> tuple[Offsets, Offsets, pl.Series]:
+    def _all(self) -> tuple[Array, Array, Array, Array]:
         if self._joined is None:
-            previews = pl.concat(self._previews) if self._previews else pl.Series("text", [], dtype=pl.String)
-            empty = [np.empty(0, dtype=np.int64)]
-            file_of, lines = np.concatenate(self._file_of or empty), np.concatenate(self._lines or empty)
-            self._joined = (file_of, lines, previews)
+            file_of, lines, texts, lengths = (
+                spool.finish() for spool in (self._file_of, self._lines, self._texts, self._lengths)
+            )
+            self._joined = (file_of, lines, texts, np.cumsum(lengths))
         return self._joined
 
     def location(self, row: int) -> tuple[str, int]:
         """File and line of a row."""
-        file_of, lines, _ = self._all()
+        file_of, lines, _, _ = self._all()
         return self._files[int(file_of[row])], int(lines[row])
 
     def preview(self, row: int) -> str:
         """How the row's text began."""
-        return str(self._all()[2][row])
+        _, _, texts, ends = self._all()
+        start = int(ends[row - 1]) if row else 0
+        return texts[start : int(ends[row])].tobytes().decode()
 
 
 def preview_of(cells: pl.Series) -> pl.Series:

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ostinato.data.arrays import Array
 from ostinato.data.catalog import resolve_path
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.infer import check_windows
 from ostinato.data.meaning import refuse_meaningless
 from ostinato.data.rejects import BadRows, counted
+from ostinato.data.sequences import Sequences
 from ostinato.data.series_clean import fill_missing, make_regular
 from ostinato.data.series_columns import settle_columns, what_is_forecast
 from ostinato.data.series_feature import ForecastFeature, scale_of
@@ -21,6 +20,7 @@ from ostinato.data.series_read import read_table
 from ostinato.data.series_table import RawSeries, RawTable
 from ostinato.data.series_windows import Windows, borders, cut_windows, first_origin, least_context
 from ostinato.data.sources import Source, open_source
+from ostinato.data.spool import Spool
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import FeaturesRecipe, Recipe, TextRecipe, build_recipe
 from ostinato.recipe.forecast import ForecastRecipe
@@ -29,7 +29,6 @@ from ostinato.recipe.kinds import SeriesRecipe
 _TABLES = ("csv", "tsv", "jsonl", "parquet")
 
 Say = Callable[[str], None]
-Masks = list[NDArray[np.bool_]]
 
 
 def prepare_series(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
@@ -50,7 +49,7 @@ def prepare_series(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     source = _open(recipe, recipe.data.train, bad_rows, say)
     recipe = _settled(recipe, source, notes)
     forecast = recipe.model.forecast
-    table, masks = _clean(source, forecast)
+    table = _clean(source, forecast)
     notes += source.notes + table.notes
     share = recipe.data.validation if isinstance(recipe.data.validation, float) else 0.0
     ends = [_borders(one, forecast, share, recipe) for one in table.series]
@@ -59,16 +58,16 @@ def prepare_series(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     if not kept:
         raise DataError(f"`{source.path}` holds no series that is long enough.")
     table.series = [table.series[number] for number in kept]
-    masks, ends = [masks[number] for number in kept], [ends[number] for number in kept]
-    feature = ForecastFeature.fit(forecast, table, masks, [each[0] for each in ends])
+    ends = [ends[number] for number in kept]
+    feature = ForecastFeature.fit(forecast, table, [each[0] for each in ends])
     notes += _said(table, ends, feature)
     for note in notes:
         say(note)
-    train = part_windows(feature, table, masks, [(0, each[0]) for each in ends], 1)
+    train = part_windows(feature, table, [(0, each[0]) for each in ends], 1)
     if isinstance(recipe.data.validation, str):
         validation = load_windows(recipe.data.validation, feature, recipe, say)
     else:
-        validation = part_windows(feature, table, masks, [(each[0], each[1]) for each in ends], forecast.stride)
+        validation = part_windows(feature, table, [(each[0], each[1]) for each in ends], forecast.stride)
     return Prepared(recipe, Features(feature), train, validation, notes, bad_rows, 0)
 
 
@@ -108,9 +107,9 @@ def held_back_windows(feature: ForecastFeature, recipe: Recipe, say: Say = lambd
             "no data to evaluate on: the recipe names no test data, and `model.forecast.split` has no third part.",
             hint="name a file",
         )
-    table, masks = read_again(str(recipe.data.train), feature, recipe, say)
+    table = read_again(str(recipe.data.train), feature, recipe, say)
     ends = [borders(len(one), forecast, 0.0) for one in table.series]
-    return part_windows(feature, table, masks, [(each[1], each[2]) for each in ends], forecast.stride)
+    return part_windows(feature, table, [(each[1], each[2]) for each in ends], forecast.stride)
 
 
 def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
@@ -123,21 +122,18 @@ def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: 
         DataError: for a file that can't be used, or a series of it that is shorter than the horizon.
     """
     forecast = recipe.model.forecast
-    table, masks = read_again(reference, feature, recipe, say)
+    table = read_again(reference, feature, recipe, say)
     if forecast.test_continues and reference == recipe.data.test:
-        before, masks_before = read_again(str(recipe.data.train), feature, recipe, lambda _: None)
-        joined = part_windows(feature, *_joined(before, masks_before, table, masks), forecast.stride)
-        scales = {
-            one.name: scale_of(one.values, mask, feature.seasons[0])[2]
-            for one, mask in zip(before.series, masks_before, strict=True)
-        }
+        before = read_again(str(recipe.data.train), feature, recipe, lambda _: None)
+        joined = part_windows(feature, *_joined(before, table), forecast.stride)
+        scales = {one.name: scale_of(one, feature.seasons[0])[2] for one in before.series}
         naive = np.stack([scales[name] for name in joined.facts.names])
         return replace(joined, facts=replace(joined.facts, naive=naive))
     for one in table.series:
         needed = least_context(forecast) + forecast.horizon
         if len(one) < needed:
             raise too_short(one, table, forecast, len(one), needed)
-    return part_windows(feature, table, masks, [(0, len(one)) for one in table.series], forecast.stride)
+    return part_windows(feature, table, [(0, len(one)) for one in table.series], forecast.stride)
 
 
 def _open(recipe: Recipe, reference: str, bad_rows: BadRows, say: Say) -> Source:
@@ -176,28 +172,29 @@ def _settled(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     return settled
 
 
-def _clean(source: Source, forecast: ForecastRecipe, *, to_forecast: bool = False) -> tuple[RawTable, Masks]:
+def _clean(source: Source, forecast: ForecastRecipe, *, to_forecast: bool = False) -> RawTable:
     table = read_table(source, forecast)
     if to_forecast:
         table.set_future_aside()
     make_regular(table, forecast)
-    return table, fill_missing(table, forecast)
+    fill_missing(table, forecast)
+    return table
 
 
 def read_again(
     reference: str, feature: ForecastFeature, recipe: Recipe, say: Say, *, to_forecast: bool = False
-) -> tuple[RawTable, Masks]:
-    """Another file, read as the training file was; which values of each series were there.
+) -> RawTable:
+    """Another file, read as the training file was.
 
     `to_forecast`: rows at the end that hold no channel are set aside, as what is known of the future.
     """
     bad_rows = BadRows(recipe.data.on_bad_row)
     source = _open(recipe, reference, bad_rows, say)
-    table, masks = _clean(source, feature.recipe, to_forecast=to_forecast)
+    table = _clean(source, feature.recipe, to_forecast=to_forecast)
     bad_rows.settle()
     for note in source.notes + table.notes:
         say(note)
-    return table, masks
+    return table
 
 
 def _borders(one: RawSeries, forecast: ForecastRecipe, share: float, recipe: Recipe) -> list[int]:
@@ -235,39 +232,35 @@ def too_short(
     )
 
 
-def _joined(
-    before: RawTable, masks_before: Masks, table: RawTable, masks: Masks
-) -> tuple[RawTable, Masks, list[tuple[int, int]]]:
+def _joined(before: RawTable, table: RawTable) -> tuple[RawTable, list[tuple[int, int]]]:
     """Each series of `table` after the one of its name, and which steps of the result are its own."""
     place = {one.name: number for number, one in enumerate(before.series)}
-    found: list[RawSeries] = []
-    joined: Masks = []
     parts: list[tuple[int, int]] = []
-    for number, one in enumerate(table.series):
+
+    def after(one: RawSeries) -> RawSeries:
         if one.name not in place:
             raise DataError(f"series {one.name!r} of `{table.path}` does not stand in `{before.path}`.")
         first = before.series[place[one.name]]
         if first.stamps is not None and one.stamps is not None and one.stamps[0] <= first.stamps[-1]:
             raise DataError(f"series {one.name!r} of `{table.path}` begins before it ends in `{before.path}`.")
-        found.append(first.joined(one))
-        joined.append(np.concatenate([masks_before[place[one.name]], masks[number]]))
         parts.append((len(first), len(first) + len(one)))
-    return replace(table, series=found), joined, parts
+        return first.joined(one)
+
+    joined = replace(table)
+    joined.change(after)
+    return joined, parts
 
 
-def part_windows(
-    feature: ForecastFeature, table: RawTable, masks: Masks, parts: list[tuple[int, int]], stride: int
-) -> Windows:
+def part_windows(feature: ForecastFeature, table: RawTable, parts: list[tuple[int, int]], stride: int) -> Windows:
     """The windows whose targets lie within `parts` of each series; what comes before is only read."""
-    forecast = feature.recipe
-    series: list[tuple[Array, int]] = []
-    chosen: list[RawSeries] = []
-    for one, mask, (first, last) in zip(table.series, masks, parts, strict=True):
-        cut = one.take(slice(0, last))
-        chosen.append(cut)
-        series.append((feature.encode_series(cut, mask[:last], one), first))
-    facts = feature.facts(chosen, table)
-    return cut_windows(series, forecast, feature.layout, facts, stride)
+    cut = [one.take(slice(0, last)) for one, (_, last) in zip(table.series, parts, strict=True)]
+    spool = Spool()
+    for some, whole in zip(cut, table.series, strict=True):
+        for steps in feature.encode_series(some, whole):
+            spool.add(steps)
+    encoded = Sequences.from_lengths(spool.finish(), np.asarray([len(one) for one in cut]))
+    before = [first for first, _ in parts]
+    return cut_windows(encoded, before, feature.recipe, feature.layout, feature.facts(cut, table), stride)
 
 
 def _said(table: RawTable, ends: list[list[int]], feature: ForecastFeature) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ostinato.data.arrays import Offsets
 from ostinato.data.rejects import counted
@@ -15,6 +14,8 @@ from ostinato.errors import DataError
 from ostinato.recipe.forecast import ForecastRecipe
 
 _LISTED = 10
+_LOOKED_AT = 1 << 20
+"""Steps that the frequency is told by."""
 _MOST_FILLED = 100
 """Steps that filling gaps may make out of each one that is there."""
 
@@ -29,22 +30,19 @@ def make_regular(table: RawTable, forecast: ForecastRecipe) -> None:
     if not stamped:
         return
     longest = max(stamped, key=len)
-    table.frequency = find_frequency(longest.stamps, table.unit)  # type: ignore[arg-type]
+    table.frequency = find_frequency(longest.stamps[:_LOOKED_AT], table.unit)  # type: ignore[index]
     if forecast.time_delta:
         return
-    num_filled = 0
-    for number, one in enumerate(table.series):
-        if one.stamps is None or len(one) < 2:
-            continue
-        table.series[number] = _regular(one, table, forecast)
-        num_filled += len(table.series[number]) - len(one)
+    before = sum(map(len, table.series))
+    table.change(lambda one: _regular(one, table, forecast))
+    num_filled = sum(map(len, table.series)) - before
     if num_filled:
         table.notes.append(f"{num_filled:,} steps of {table.frequency} that were not there are now ({forecast.on_gap})")
 
 
 def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> RawSeries:
     frequency, stamps = table.frequency, series.stamps
-    if frequency is None or stamps is None:
+    if frequency is None or stamps is None or len(series) < 2 or _is_regular(series, frequency):
         return series
     places = frequency.position(stamps)
     off = np.flatnonzero(np.abs(places - np.rint(places)) > 1e-6)
@@ -77,46 +75,63 @@ def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> Ra
     return _spread(series, steps, frequency)
 
 
+def _is_regular(series: RawSeries, frequency: Frequency) -> bool:
+    """Whether every step is as long as the usual one, told a stretch at a time; months must be looked at together."""
+    stamps = series.stamps
+    if stamps is None or frequency.unit == "month":
+        return False
+    overlapping = (stamps[max(run.start - 1, 0) : run.stop] for run in series.runs())
+    return all(bool((np.diff(some) == frequency.count).all()) for some in overlapping)
+
+
 def _spread(series: RawSeries, steps: Offsets, frequency: Frequency) -> RawSeries:
     size = int(steps[-1]) + 1
     values = np.full((size, series.values.shape[1]), np.nan)
     beside = np.full((size, series.beside.shape[1]), np.nan)
-    lines, there = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.bool_)
-    values[steps], beside[steps], lines[steps], there[steps] = series.values, series.beside, series.lines, True
+    lines = np.zeros(size, dtype=np.int64)
+    values[steps], beside[steps], lines[steps] = series.values, series.beside, series.lines
     first = int(series.stamps[0])  # type: ignore[index]
     stamps = np.concatenate([[first], frequency.after(first, size - 1)])
-    return RawSeries(series.name, values, beside, stamps, lines, there)
+    return RawSeries(series.name, values, beside, stamps, lines)
 
 
-def fill_missing(table: RawTable, forecast: ForecastRecipe) -> list[NDArray[np.bool_]]:
-    """Treat values that are not there as the recipe says; returns for each series which (L, C) values were there.
+def fill_missing(table: RawTable, forecast: ForecastRecipe) -> None:
+    """Treat values that are not there as the recipe says; `known` of each series tells afterwards which were there.
 
     What is interpolated counts as there; what is masked holds the last value before it. Covariates are interpolated.
 
     Raises:
         DataError: with `missing: stop` for a value that is missing or not finite, or a series without any value.
     """
-    masks: list[NDArray[np.bool_]] = []
-    for number, one in enumerate(table.series):
-        finite = np.isfinite(one.values)
-        wrong = np.flatnonzero(~(finite.all(axis=1) & np.isfinite(one.beside).all(axis=1)) & one.there)
-        if len(wrong) and forecast.missing == "stop":
-            listed = "\n".join(
-                f"  {table.path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED]
-            )
-            raise DataError(
-                f"{counted(len(wrong), 'row')} of `{table.path}` with values that are missing or not finite:\n{listed}",
-                hint="--set model.forecast.missing=mask, or interpolate",
-            )
-        if not finite.any(axis=0).all():
-            raise DataError(f"series {one.name!r} of `{table.path}` has a channel without a single value.")
-        kept = finite if forecast.missing == "mask" else finite | one.there[:, None]
-        kept = kept if forecast.on_gap == "mask" else kept | ~one.there[:, None]
-        values = _interpolated(one.values)
-        values[~kept] = _held(one.values)[~kept]
-        table.series[number] = replace(one, values=values, beside=_interpolated(one.beside))
-        masks.append(kept)
-    return masks
+    table.change(lambda one: one if _is_complete(one) else _filled(one, table.path, forecast))
+
+
+def _is_complete(series: RawSeries) -> bool:
+    """Whether there is a number everywhere."""
+    return all(
+        bool(
+            np.isfinite(series.values[run]).all() and np.isfinite(series.beside[run]).all() and series.lines[run].all()
+        )
+        for run in series.runs()
+    )
+
+
+def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
+    finite, there = np.isfinite(one.values), one.lines > 0
+    wrong = np.flatnonzero(~(finite.all(axis=1) & np.isfinite(one.beside).all(axis=1)) & there)
+    if len(wrong) and forecast.missing == "stop":
+        listed = "\n".join(f"  {path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED])
+        raise DataError(
+            f"{counted(len(wrong), 'row')} of `{path}` with values that are missing or not finite:\n{listed}",
+            hint="--set model.forecast.missing=mask, or interpolate",
+        )
+    if not finite.any(axis=0).all():
+        raise DataError(f"series {one.name!r} of `{path}` has a channel without a single value.")
+    kept = finite if forecast.missing == "mask" else finite | there[:, None]
+    kept = kept if forecast.on_gap == "mask" else kept | ~there[:, None]
+    values = _interpolated(one.values)
+    values[~kept] = _held(one.values)[~kept]
+    return replace(one, values=values, beside=_interpolated(one.beside), known=kept)
 
 
 def _what(series: RawSeries, row: int, forecast: ForecastRecipe) -> str:

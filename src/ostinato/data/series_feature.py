@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ostinato.data.arrays import Array, Offsets
+from ostinato.data.arrays import Array
 from ostinato.data.features.base import Draft, Feature
+from ostinato.data.moments import Moments
 from ostinato.data.series_table import RawSeries, RawTable, SeriesFacts, StepLayout
+from ostinato.data.spool import Spool
 from ostinato.data.time import Frequency, calendar_features
 from ostinato.errors import DataError, RunError
 from ostinato.recipe.forecast import ForecastRecipe
 
 Floats = NDArray[np.float64]
-Masks = list[NDArray[np.bool_]]
 
 
 class ForecastFeature(Feature):
@@ -74,54 +78,50 @@ class ForecastFeature(Feature):
         raise RunError("a forecaster reads whole files of series, not single cells.")
 
     @classmethod
-    def fit(cls, recipe: ForecastRecipe, table: RawTable, masks: Masks, ends: list[int]) -> ForecastFeature:
+    def fit(cls, recipe: ForecastRecipe, table: RawTable, ends: list[int]) -> ForecastFeature:
         """Scales of the first `ends[i]` steps of each series."""
         seasons = recipe.seasonality or ((table.frequency.season,) if table.frequency else (1,))
-        parts = [(one.values[:end], mask[:end]) for one, mask, end in zip(table.series, masks, ends, strict=True)]
+        parts = [one.take(slice(0, end)) for one, end in zip(table.series, ends, strict=True)]
         log = recipe.transform == "log"
-        scales = {
-            one.name: scale_of(*part, seasons[0], log, one.name) for one, part in zip(table.series, parts, strict=True)
-        }
-        everything = np.concatenate([values for values, _ in parts]), np.concatenate([mask for _, mask in parts])
-        default = scale_of(*everything, seasons[0], log, "all")
-        covariates = np.concatenate([one.beside[:end] for one, end in zip(table.series, ends, strict=True)])
-        deviation = covariates.std(axis=0)
-        beside = np.stack([covariates.mean(axis=0), np.where(deviation > 0, deviation, 1.0)])
-        return cls(recipe, scales, default, beside, table.frequency, seasons)
+        found = [Scale.of(part, seasons[0], log) for part in parts]
+        scales = {part.name: one.table() for part, one in zip(parts, found, strict=True)}
+        covariates = reduce(Moments.joined, (Moments.of(part.beside) for part in parts))
+        beside = np.stack([covariates.mean, np.where(covariates.std > 0, covariates.std, 1.0)])
+        return cls(recipe, scales, reduce(Scale.joined, found).table(), beside, table.frequency, seasons)
 
     def scale(self, series: RawSeries) -> Floats:
         """(3, C): mean, deviation and mean seasonal difference; of a series never seen, its own."""
         if self.recipe.scaling == "series" or series.name not in self.scales:
             own = self.scales.get(series.name)
-            there, log = np.isfinite(series.values), self.recipe.transform == "log"
-            own = scale_of(series.values, there, self.seasons[0], log, series.name) if own is None else own
+            own = scale_of(series, self.seasons[0], self.recipe.transform == "log") if own is None else own
         else:
             own = self.scales[series.name]
         shift = {"series": own[:2], "global": self.default[:2], "none": np.stack([0 * own[0], 0 * own[0] + 1])}
         return np.concatenate([shift[self.recipe.scaling], own[2:]])
 
-    def encode_series(self, series: RawSeries, mask: NDArray[np.bool_], whole: RawSeries) -> Array:
-        """Steps (L, width) of a part of a series; `whole` is what the scale of an unknown series is taken from."""
+    def encode_series(self, series: RawSeries, whole: RawSeries) -> Iterator[Array]:
+        """Steps (L, width) of a part of a series, a stretch at a time; the scale of an unknown series is `whole`'s."""
         mean, deviation, _ = self.scale(whole)
-        recipe, layout = self.recipe, self.layout
-        beside = (series.beside - self.beside[0]) / self.beside[1]
-        num_past = len(recipe.past)
-        values = transformed(series.values, recipe.transform == "log", series.name)
-        columns: list[Array] = [(values - mean) / deviation]
-        if layout.masked:
-            columns.append(mask.astype(np.float64))
-        columns += [beside[:, :num_past], beside[:, num_past:]]
-        if series.stamps is not None:
-            if recipe.calendar:
-                columns.append(calendar_features(series.stamps, recipe.calendar))
-            if recipe.time_delta and self.frequency is not None:
-                columns.append(self._steps(series.stamps, self.frequency))
-        return np.concatenate(columns, axis=1).astype(np.float32)
+        lengths = self._step_lengths(series) if self.recipe.time_delta else None
+        num_past, log = len(self.recipe.past), self.recipe.transform == "log"
+        for run in series.runs():
+            some = series.take(run)
+            beside = (some.beside - self.beside[0]) / self.beside[1]
+            columns: list[Array] = [(transformed(some.values, log, some.name) - mean) / deviation]
+            if self.layout.masked:
+                columns.append(some.mask.astype(np.float64))
+            columns += [beside[:, :num_past], beside[:, num_past:]]
+            if some.stamps is not None and self.recipe.calendar:
+                columns.append(calendar_features(some.stamps, self.recipe.calendar))
+            if lengths is not None:
+                columns.append(lengths[run, None])
+            yield np.concatenate(columns, axis=1).astype(np.float32)
 
-    def _steps(self, stamps: Offsets, frequency: Frequency) -> Floats:
-        """(L, 1): the length of the step to each stamp in usual steps; 1 for the first."""
-        lengths = np.diff(frequency.position(stamps))
-        return np.concatenate([[1.0], lengths])[:, None]
+    def _step_lengths(self, series: RawSeries) -> Floats | None:
+        """(L,): the length of the step to each stamp in usual steps; 1 for the first."""
+        if series.stamps is None or self.frequency is None:
+            return None
+        return np.concatenate([[1.0], np.diff(self.frequency.position(series.stamps))])
 
     def facts(self, series: list[RawSeries], table: RawTable) -> SeriesFacts:
         """What windows of these series know of them."""
@@ -132,9 +132,9 @@ class ForecastFeature(Feature):
             mean=scales[:, 0],
             std=scales[:, 1],
             naive=scales[:, 2],
-            stamps=np.concatenate([one.stamps for one in series if one.stamps is not None]) if stamped else None,
+            stamps=_together(one.stamps for one in series if one.stamps is not None) if stamped else None,
             unit=table.unit,
-            lines=np.concatenate([one.lines for one in series]),
+            lines=_together(one.lines for one in series),
             path=table.path,
             seasons=self.seasons,
             log=self.recipe.transform == "log",
@@ -172,19 +172,55 @@ def transformed(values: Floats, log: bool, name: str) -> Floats:
     return np.asarray(np.log(values), dtype=np.float64)
 
 
-def scale_of(values: Floats, mask: NDArray[np.bool_], season: int, log: bool = False, name: str = "") -> Floats:
-    """(3, C): mean and deviation (1 for what never changes) of the values there are, and mean |x_t - x_(t - season)|.
+def _together(arrays: Iterable[Array]) -> Array:
+    """One after the other; many in a mapped file."""
+    spool = Spool()
+    for one in arrays:
+        spool.add(one)
+    return spool.finish()
 
-    A series that is shorter than a season, or repeats itself exactly, has a seasonal difference of 1: MASE is then an
-    error in units of the series. With `log` mean and deviation are of the logarithms.
+
+@dataclass(frozen=True)
+class Scale:
+    """What C channels of one series or several are scaled by.
+
+    moments: of the values there are (of their logarithms with `log`); steps: (C,) the sum of |x_t - x_(t - season)|
+    over the pairs there are, in the series' own units; pairs: (C,) how many these are.
     """
-    there = mask.sum(axis=0)
-    seen = np.where(mask, transformed(values, log, name), 0.0)
-    count = np.maximum(there, 1)
-    mean = seen.sum(axis=0) / count
-    deviation = np.sqrt((np.where(mask, seen - mean, 0.0) ** 2).sum(axis=0) / count)
-    season = season if len(values) > season else 1
-    both = mask[season:] & mask[:-season]
-    steps = np.where(both, np.abs(values[season:] - values[:-season]), 0.0)
-    naive = steps.sum(axis=0) / np.maximum(both.sum(axis=0), 1)
-    return np.stack([mean, np.where(deviation > 0, deviation, 1.0), np.where(naive > 0, naive, 1.0)])
+
+    moments: Moments
+    steps: Floats
+    pairs: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, series: RawSeries, season: int, log: bool) -> Scale:
+        """Of one series, a stretch at a time. In one that is no longer than `season` steps are taken one by one."""
+        season = season if len(series) > season else 1
+        width = series.values.shape[1]
+        total = cls(Moments.of(np.zeros((0, width))), np.zeros(width), np.zeros(width, dtype=np.int64))
+        for run in series.runs():
+            some = series.take(run)
+            moments = Moments.of(transformed(some.values, log, series.name), some.mask)
+            both = series.take(slice(max(run.start - season, 0), run.stop))
+            pairs = both.mask[season:] & both.mask[:-season]
+            steps = np.where(pairs, np.abs(both.values[season:] - both.values[:-season]), 0.0)
+            total = total.joined(cls(moments, steps.sum(axis=0), pairs.sum(axis=0)))
+        return total
+
+    def joined(self, other: Scale) -> Scale:
+        """Of both together."""
+        return Scale(self.moments.joined(other.moments), self.steps + other.steps, self.pairs + other.pairs)
+
+    def table(self) -> Floats:
+        """(3, C): mean, deviation (1 for what never changes), and mean |x_t - x_(t - season)|.
+
+        A series that is shorter than a season, or repeats itself exactly, has a seasonal difference of 1: MASE is then
+        an error in units of the series.
+        """
+        std, naive = self.moments.std, self.steps / np.maximum(self.pairs, 1)
+        return np.stack([self.moments.mean, np.where(std > 0, std, 1.0), np.where(naive > 0, naive, 1.0)])
+
+
+def scale_of(series: RawSeries, season: int, log: bool = False) -> Floats:
+    """(3, C): as `Scale.table` of one series."""
+    return Scale.of(series, season, log).table()

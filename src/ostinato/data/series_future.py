@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.data.arrays import Offsets
-from ostinato.data.series import Masks, Say, part_windows, read_again, too_short
+from ostinato.data.series import Say, part_windows, read_again, too_short
 from ostinato.data.series_clean import fill_missing
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_table import RawSeries, RawTable
@@ -24,8 +24,7 @@ def future_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say
     Covariates that are known in advance (`model.forecast.future`) stand in the file's last rows, where the channels
     are empty.
     """
-    table, masks = read_again(reference, feature, recipe, say, to_forecast=True)
-    return windows_after(table, masks, feature)
+    return windows_after(read_again(reference, feature, recipe, say, to_forecast=True), feature)
 
 
 def windows_of(rows: Sequence[Any], feature: ForecastFeature) -> Windows:
@@ -47,24 +46,22 @@ def windows_of(rows: Sequence[Any], feature: ForecastFeature) -> Windows:
         if values.ndim != 2 or values.shape[1] != width:
             raise RunError(f"series {number + 1} must have {width} numbers a step. Received: shape {values.shape}.")
         size = len(values)
-        there = np.ones(size, dtype=np.bool_)
-        series.append(RawSeries(str(number + 1), values, np.zeros((size, 0)), None, np.arange(size) + 1, there))
+        series.append(RawSeries(str(number + 1), values, np.zeros((size, 0)), None, np.arange(size) + 1))
     table = RawTable("input", series)
-    return windows_after(table, fill_missing(table, forecast), feature)
+    fill_missing(table, forecast)
+    return windows_after(table, feature)
 
 
-def windows_after(table: RawTable, masks: Masks, feature: ForecastFeature) -> Windows:
+def windows_after(table: RawTable, feature: ForecastFeature) -> Windows:
     """One window a series, whose targets are the steps after its end, of which nothing but covariates is known."""
-    forecast, horizon = feature.recipe, feature.recipe.horizon
-    extended: list[RawSeries] = []
-    for number, one in enumerate(table.series):
-        if len(one) < least_context(forecast):
-            raise too_short(one, table, forecast, len(one), least_context(forecast))
-        extended.append(_extended(one, table, feature))
-        masks[number] = np.concatenate([masks[number], np.zeros((horizon, masks[number].shape[1]), np.bool_)])
-    longer = replace(table, series=extended)
-    parts = [(len(one) - horizon, len(one)) for one in extended]
-    return part_windows(feature, longer, masks, parts, horizon)
+    least, horizon = least_context(feature.recipe), feature.recipe.horizon
+    for one in table.series:
+        if len(one) < least:
+            raise too_short(one, table, feature.recipe, len(one), least)
+    longer = replace(table)
+    longer.change(lambda one: _extended(one, table, feature))
+    parts = [(len(one) - horizon, len(one)) for one in longer.series]
+    return part_windows(feature, longer, parts, horizon)
 
 
 def _extended(one: RawSeries, table: RawTable, feature: ForecastFeature) -> RawSeries:
@@ -81,12 +78,7 @@ def _extended(one: RawSeries, table: RawTable, feature: ForecastFeature) -> RawS
         beside[:, -num_future:] = ahead[:horizon, -num_future:]
     stamps: Offsets | None = None
     if one.stamps is not None and feature.frequency is not None:
-        stamps = np.concatenate([one.stamps, feature.frequency.after(int(one.stamps[-1]), horizon)])
-    return RawSeries(
-        one.name,
-        np.concatenate([one.values, np.repeat(one.values[-1:], horizon, axis=0)]),
-        np.concatenate([one.beside, beside]),
-        stamps,
-        np.concatenate([one.lines, np.zeros(horizon, dtype=np.int64)]),
-        np.concatenate([one.there, np.zeros(horizon, dtype=np.bool_)]),
-    )
+        stamps = feature.frequency.after(int(one.stamps[-1]), horizon)
+    values = np.repeat(one.values[-1:], horizon, axis=0)
+    unknown, lines = np.zeros(values.shape, dtype=np.bool_), np.zeros(horizon, dtype=np.int64)
+    return one.joined(RawSeries(one.name, values, beside, stamps, lines, unknown))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Offsets
+from ostinato.data.arrays import Array, Offsets
+from ostinato.data.blocks import Block
+from ostinato.data.grouped import Groups
 from ostinato.data.rejects import counted
 from ostinato.data.series_columns import numbers_of
-from ostinato.data.series_table import RawSeries, RawTable
+from ostinato.data.series_table import Floats, RawSeries, RawTable, shelved
 from ostinato.data.sources import Source
 from ostinato.data.time import parse_times, shown
 from ostinato.errors import DataError
 from ostinato.recipe.forecast import ForecastRecipe
 
 _LISTED = 10
+_KEYS = ("values", "beside", "stamps", "lines")
 
 
 def read_table(source: Source, forecast: ForecastRecipe) -> RawTable:
@@ -37,52 +40,45 @@ def read_table(source: Source, forecast: ForecastRecipe) -> RawTable:
 
 def _read_rows(source: Source, forecast: ForecastRecipe) -> RawTable:
     """A series a row; cells that are empty at the end of a row are not there."""
-    columns = source.columns()
-    names = forecast.channels or tuple(name for name in columns if name != forecast.series)
-    series: list[RawSeries] = []
-    for block in source.blocks([str(forecast.series), *names]):
-        cells = block.frame.select(names)
-        flat = pl.Series("x", np.concatenate([cells[name].cast(pl.String).to_numpy() for name in names]), pl.String)
-        numbers, wrong = numbers_of(flat)
-        table, bad = numbers.reshape(len(names), -1).T, wrong.reshape(len(names), -1).T
-        for row, name in enumerate(block.frame[str(forecast.series)].to_list()):
-            file, line = block.location(row)
-            if bad[row].any():
-                column = names[int(bad[row].argmax())]
-                source.bad_rows.add(file, line, f"`{column}` is no number: {cells[column][row]!r}")
-                continue
-            filled = np.flatnonzero(~np.isnan(table[row]))
-            if not len(filled):
-                source.bad_rows.add(file, line, "it holds no number")
-                continue
-            values = table[row, : filled[-1] + 1, None]
-            size = len(values)
-            series.append(
-                RawSeries(
-                    str(name), values, np.zeros((size, 0)), None, np.full(size, line), np.ones(size, dtype=np.bool_)
-                )
-            )
+    names = forecast.channels or tuple(name for name in source.columns() if name != forecast.series)
+    blocks = source.blocks([str(forecast.series), *names])
+    series = shelved(one for block in blocks for one in _of_rows(block, names, forecast, source))
     source.bad_rows.settle()
     return RawTable(str(source.path), series)
+
+
+def _of_rows(block: Block, names: Sequence[str], forecast: ForecastRecipe, source: Source) -> Iterator[RawSeries]:
+    cells = block.frame.select(names)
+    flat = pl.Series("x", np.concatenate([cells[name].cast(pl.String).to_numpy() for name in names]), pl.String)
+    numbers, wrong = numbers_of(flat)
+    table, bad = numbers.reshape(len(names), -1).T, wrong.reshape(len(names), -1).T
+    for row, name in enumerate(block.frame[str(forecast.series)].to_list()):
+        file, line = block.location(row)
+        if bad[row].any():
+            column = names[int(bad[row].argmax())]
+            source.bad_rows.add(file, line, f"`{column}` is no number: {cells[column][row]!r}")
+            continue
+        filled = np.flatnonzero(~np.isnan(table[row]))
+        if not len(filled):
+            source.bad_rows.add(file, line, "it holds no number")
+            continue
+        values = table[row, : filled[-1] + 1, None]
+        yield RawSeries(str(name), values, np.zeros((len(values), 0)), None, np.full(len(values), line))
 
 
 def _read_steps(source: Source, forecast: ForecastRecipe) -> RawTable:
     """A row a step."""
     numeric = [*forecast.channels, *forecast.past, *forecast.future]
     columns = [*([forecast.series] if forecast.series else []), *([forecast.time] if forecast.time else []), *numeric]
-    parts: dict[str, list[Any]] = {"numbers": [], "names": [], "times": [], "lines": []}
+    groups, width = Groups(), len(forecast.channels)
+    stamps = Stamps(str(source.path), forecast.time) if forecast.time else None
     for block in source.blocks(columns):
-        found = np.empty((len(block.lines), len(numeric)))
-        for place, name in enumerate(numeric):
-            found[:, place], wrong = numbers_of(block.frame[name])
-            for row in np.flatnonzero(wrong).tolist():
-                file, line = block.location(row)
-                source.bad_rows.add(file, line, f"`{name}` is no number: {block.frame[name][row]!r}")
-        parts["numbers"].append(found)
-        parts["lines"].append(block.lines)
-        parts["names"].append(block.frame[forecast.series] if forecast.series else None)
-        parts["times"].append(block.frame[forecast.time] if forecast.time else None)
-    if not parts["lines"]:
+        numbers = _numbers(block, numeric, source)
+        found: dict[str, Array] = {"values": numbers[:, :width], "beside": numbers[:, width:], "lines": block.lines}
+        if stamps is not None:
+            found["stamps"] = stamps.read(block.frame[str(forecast.time)], block.lines)
+        groups.add(_names(block, source, forecast), found)
+    if not len(groups.numbering):
         raise DataError(f"`{source.path}` holds no row.")
     if source.bad_rows.rows:  # without its rows a series would have a gap, so they can't be skipped
         shown_rows = "\n".join(f"  {row}" for row in source.bad_rows.in_order()[:_LISTED])
@@ -90,58 +86,83 @@ def _read_steps(source: Source, forecast: ForecastRecipe) -> RawTable:
             f"{counted(len(source.bad_rows.rows), 'row')} of `{source.path}` can't be used:\n{shown_rows}",
             hint="an empty cell, NA or NaN is a missing value (`model.forecast.missing`)",
         )
-    numbers, lines = np.concatenate(parts["numbers"]), np.concatenate(parts["lines"])
-    stamps, unit = _stamps(parts["times"], lines, str(source.path), forecast)
-    width = len(forecast.channels)
-    whole = RawSeries(
-        source.path.name.split(".")[0],
-        numbers[:, :width],
-        numbers[:, width:],
-        stamps,
-        lines,
-        np.ones(len(lines), np.bool_),
-    )
-    table = RawTable(str(source.path), _by_name(whole, parts["names"], forecast), unit)
-    table.series = [_in_order(one, table, forecast) for one in table.series]
+    if stamps is not None:
+        stamps.settle()
+    offsets, stored = groups.finish()
+    series = [
+        RawSeries(name, *(stored[key][first:last] if key in stored else None for key in _KEYS))  # type: ignore[arg-type]
+        for name, first, last in zip(groups.numbering.names, offsets[:-1], offsets[1:], strict=True)
+    ]
+    table = RawTable(str(source.path), series, stamps.unit if stamps else "step")
+    table.change(lambda one: _in_order(one, table, forecast))
     return table
 
 
-def _by_name(whole: RawSeries, names: list[Any], forecast: ForecastRecipe) -> list[RawSeries]:
-    """One series a name, in order of first appearance."""
+def _numbers(block: Block, names: Sequence[str], source: Source) -> Floats:
+    found = np.empty((len(block.lines), len(names)))
+    for place, name in enumerate(names):
+        found[:, place], wrong = numbers_of(block.frame[name])
+        for row in np.flatnonzero(wrong).tolist():
+            source.bad_rows.add(*block.location(row), f"`{name}` is no number: {block.frame[name][row]!r}")
+    return found
+
+
+def _names(block: Block, source: Source, forecast: ForecastRecipe) -> pl.Series:
+    """The series that each row is a step of."""
     if not forecast.series:
-        return [whole]
-    frame = pl.DataFrame({"name": pl.concat(names), "row": np.arange(len(whole))})
-    if frame["name"].null_count():
-        line = int(whole.lines[frame.filter(pl.col("name").is_null())["row"][0]])
+        return pl.Series("name", [source.path.name.split(".")[0]]).new_from_index(0, len(block))
+    names = block.frame[forecast.series].cast(pl.String)
+    if names.null_count():
+        line = int(block.lines[names.is_null().arg_true()[0]])
         raise DataError(f"`{forecast.series}` is empty in line {line}: which series is it?")
-    groups = frame.group_by("name", maintain_order=True).agg("row")
-    return [replace(whole.take(np.asarray(rows, dtype=np.int64)), name=str(name)) for name, rows in groups.iter_rows()]
+    return names
 
 
-def _stamps(cells: list[Any], lines: Offsets, path: str, forecast: ForecastRecipe) -> tuple[Offsets | None, str]:
-    if not forecast.time:
-        return None, "step"
-    column = pl.concat(cells)
-    parsed = parse_times(column)
-    if parsed is None:
-        raise DataError(
-            f"column `{forecast.time}` of `{path}` holds no time stamps. Received: {column[0]!r}.",
-            hint="write them as 2016-07-01 13:00:00, or as integers",
-        )
-    wrong = np.flatnonzero(parsed[0].is_null().to_numpy())
-    if len(wrong):
-        rows = "\n".join(f"  {path}:{lines[i]}: {column[int(i)]!r}" for i in wrong[:_LISTED])
-        raise DataError(f"{len(wrong):,} time stamps of `{forecast.time}` can't be read:\n{rows}")
-    return parsed[0].to_numpy().astype(np.int64), parsed[1]
+@dataclass
+class Stamps:
+    """Reads a column of time stamps block by block; those that can't be read are listed when all are there."""
+
+    path: str
+    column: str
+    unit: str = "step"
+    _wrong: list[str] = field(default_factory=list)
+    _num_wrong: int = 0
+    _begun: bool = False
+
+    def read(self, cells: pl.Series, lines: Offsets) -> Offsets:
+        """Stamps of a block, in the unit of the first; 0 where one can't be read."""
+        parsed = parse_times(cells)
+        if not self._begun:
+            if parsed is None:
+                raise DataError(
+                    f"column `{self.column}` of `{self.path}` holds no time stamps. Received: {cells[0]!r}.",
+                    hint="write them as 2016-07-01 13:00:00, or as integers",
+                )
+            self._begun, self.unit = True, parsed[1]
+        found = parsed[0] if parsed is not None and parsed[1] == self.unit else pl.Series([None], dtype=pl.Int64)
+        found = found if len(found) == len(cells) else found.new_from_index(0, len(cells))
+        wrong = np.flatnonzero(found.is_null().to_numpy())
+        self._num_wrong += len(wrong)
+        shown_here = wrong[: max(_LISTED - len(self._wrong), 0)]
+        self._wrong += [f"  {self.path}:{lines[i]}: {cells[int(i)]!r}" for i in shown_here]
+        return found.fill_null(0).to_numpy().astype(np.int64)
+
+    def settle(self) -> None:
+        """Raise `DataError` if there was a stamp that can't be read."""
+        if self._num_wrong:
+            rows = "\n".join(self._wrong)
+            raise DataError(f"{self._num_wrong:,} time stamps of `{self.column}` can't be read:\n{rows}")
 
 
 def _in_order(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> RawSeries:
     """By time; raises `DataError` for rows out of order (unless `sort`) and for stamps that occur twice."""
-    if series.stamps is None:
+    if series.stamps is None or _rises(series):
         return series
+    stamps = series.stamps
     if forecast.sort:
-        series = series.take(np.argsort(series.stamps, kind="stable"))
-    steps = np.diff(series.stamps) if series.stamps is not None else np.zeros(0)
+        series = series.take(np.argsort(stamps, kind="stable"))
+        stamps = stamps[:0] if series.stamps is None else series.stamps
+    steps = np.diff(stamps)
     of = f" of series {series.name!r}" if forecast.series else ""
     for wrong, what, hint in (
         (steps < 0, "earlier than the row before", "--set model.forecast.sort=true puts rows in order of time"),
@@ -150,9 +171,19 @@ def _in_order(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> R
         rows = np.flatnonzero(wrong) + 1
         if len(rows):
             listed = "\n".join(
-                f"  {table.path}:{series.lines[i]}: {shown(int(series.stamps[i]), table.unit)}"  # type: ignore[index]
-                for i in rows[:_LISTED]
+                f"  {table.path}:{series.lines[i]}: {shown(int(stamps[i]), table.unit)}" for i in rows[:_LISTED]
             )
             count = f"{len(rows):,} time stamp{'s' if len(rows) > 1 else ''}"
             raise DataError(f"{count}{of} {'are' if len(rows) > 1 else 'is'} {what}:\n{listed}", hint=hint)
     return series
+
+
+def _rises(series: RawSeries) -> bool:
+    """Whether each stamp is later than the one before."""
+    last = None
+    for run in series.runs():
+        stamps = series.stamps[run] if series.stamps is not None else np.zeros(0, dtype=np.int64)
+        if (last is not None and stamps[0] <= last) or bool((np.diff(stamps) <= 0).any()):
+            return False
+        last = stamps[-1]
+    return True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.data.arrays import Array, Offsets
+from ostinato.data.arrays import Array, Mask, Offsets
+from ostinato.data.spool import Spool, steps_of
 from ostinato.data.time import Frequency
 
 Floats = NDArray[np.float64]
@@ -19,7 +21,8 @@ class RawSeries:
     """One series as it was read.
 
     values: (L, C), NaN where there is none; beside: (L, P + F), covariates of the past, then of the future; stamps:
-    (L,) or none; lines: (L,) where each step stood, 0 for one that was put into a gap; there: (L,) false for such.
+    (L,) or none; lines: (L,) where each step stood, 0 for one that stood nowhere (in a gap, or after the end); known:
+    (L, C) which values were there; none: all of them.
     """
 
     name: str
@@ -27,31 +30,39 @@ class RawSeries:
     beside: Floats
     stamps: Offsets | None
     lines: Offsets
-    there: NDArray[np.bool_]
+    known: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def mask(self) -> Mask:
+        """(L, C), which values were there."""
+        return np.broadcast_to(np.True_, self.values.shape) if self.known is None else self.known
+
     def take(self, steps: Any) -> RawSeries:
         """Some of the steps."""
-        stamps = None if self.stamps is None else self.stamps[steps]
-        return RawSeries(
-            self.name, self.values[steps], self.beside[steps], stamps, self.lines[steps], self.there[steps]
-        )
+        return _replaced(self, {name: None if of is None else of[steps] for name, of in self.arrays().items()})
 
     def joined(self, after: RawSeries) -> RawSeries:
-        """This series, and then another."""
-        stamps: Offsets | None = None
-        if self.stamps is not None and after.stamps is not None:
-            stamps = np.concatenate([self.stamps, after.stamps])
-        return RawSeries(
-            self.name,
-            np.concatenate([self.values, after.values]),
-            np.concatenate([self.beside, after.beside]),
-            stamps,
-            np.concatenate([self.lines, after.lines]),
-            np.concatenate([self.there, after.there]),
-        )
+        """This series, and then another. Stamps only where both have them."""
+        both = self if self.known is None and after.known is None else replace(self, known=self.mask)
+        after = after if both.known is None else replace(after, known=after.mask)
+        pairs = zip(both.arrays().items(), after.arrays().values(), strict=True)
+        arrays: dict[str, Any] = {
+            name: None if first is None or second is None else np.concatenate([first, second])
+            for (name, first), second in pairs
+        }
+        return replace(both, **arrays)
+
+    def arrays(self) -> dict[str, Any]:
+        """Everything that has a value a step."""
+        return {name: getattr(self, name) for name in ("values", "beside", "stamps", "lines", "known")}
+
+    def runs(self) -> Iterator[slice]:
+        """Stretches of some megabytes, in turn."""
+        step = steps_of(self.values)
+        return (slice(start, start + step) for start in range(0, len(self), step))
 
 
 @dataclass
@@ -69,6 +80,21 @@ class RawTable:
     notes: list[str] = field(default_factory=list)
     ahead: dict[str, Floats] = field(default_factory=dict)
 
+    def change(self, change: Callable[[RawSeries], RawSeries]) -> None:
+        """Put `change(one)` in the place of each series; what it makes anew waits in a file where it is large."""
+        kept: dict[int, RawSeries] = {}
+
+        def made() -> Iterator[RawSeries]:
+            for number, one in enumerate(self.series):
+                new = change(one)
+                if new is one:
+                    kept[number] = one
+                else:
+                    yield new
+
+        anew = iter(shelved(made()))
+        self.series = [kept[number] if number in kept else next(anew) for number in range(len(self.series))]
+
     def set_future_aside(self) -> None:
         """Take rows without any channel off the end of each series into `ahead`."""
         for number, one in enumerate(self.series):
@@ -77,6 +103,28 @@ class RawTable:
             if end < len(one):
                 self.ahead[one.name] = one.beside[end:]
                 self.series[number] = one.take(slice(0, end))
+
+
+def shelved(series: Iterable[RawSeries]) -> list[RawSeries]:
+    """The same series, taken one by one, their numbers put away together: in a mapped file where they are many."""
+    spools: dict[str, Spool] = {}
+    ends: dict[str, int] = {}
+    found: list[tuple[RawSeries, dict[str, slice]]] = []
+    for one in series:
+        places: dict[str, slice] = {}
+        for name, values in one.arrays().items():
+            if values is not None:
+                spools.setdefault(name, Spool()).add(values)
+                start = ends.get(name, 0)
+                ends[name] = start + len(values)
+                places[name] = slice(start, ends[name])
+        found.append((one.take(slice(0, 0)), places))
+    stored: dict[str, Any] = {name: spool.finish() for name, spool in spools.items()}
+    return [_replaced(one, {name: stored[name][place] for name, place in places.items()}) for one, places in found]
+
+
+def _replaced(series: RawSeries, arrays: dict[str, Any]) -> RawSeries:
+    return replace(series, **arrays)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ostinato.data.dataset import Examples
 from ostinato.data.places import Places
 from ostinato.data.sequences import Sequences
 from ostinato.data.series_table import SeriesFacts, StepLayout
+from ostinato.data.spool import Spool
 from ostinato.recipe.forecast import ForecastRecipe
 from ostinato.types import Ragged
 
@@ -44,8 +45,10 @@ class Windows(Examples):
 
     def location(self, index: int) -> str:
         """`file:line` of the first step that is forecast; of the last one before it, where that step is in no file."""
-        lines = self.facts.lines[: int(self.origins[index]) + 1]
-        return f"{self.facts.path}:{lines[np.flatnonzero(lines)[-1]]}"
+        step = int(self.origins[index])
+        while not self.facts.lines[step]:
+            step -= 1
+        return f"{self.facts.path}:{self.facts.lines[step]}"
 
     def preview(self, index: int) -> str:
         """The series' name."""
@@ -108,38 +111,40 @@ class WindowedBatches:
 
 
 def cut_windows(
-    series: list[tuple[Array, int]], forecast: ForecastRecipe, layout: StepLayout, facts: SeriesFacts, stride: int
+    series: Sequences,
+    before: Sequence[int],
+    forecast: ForecastRecipe,
+    layout: StepLayout,
+    facts: SeriesFacts,
+    stride: int,
 ) -> Windows:
     """The windows of some parts of series.
 
     Args:
-        series: of each its steps (L, width), and how many of them come before the part: only read, never forecast.
+        series: their steps, (L, width) of each.
+        before: how many steps of each come before the part: only read, never forecast.
         forecast: lookback, horizon and segment.
         layout: of a step.
         facts: of the series; its stamps and lines are those of all steps, one series after the other.
         stride: steps from one window to the next.
     """
-    offsets = np.cumsum([0, *(len(steps) for steps, _ in series)])
-    starts: list[Offsets] = []
-    origins: list[Offsets] = []
-    rows: list[Offsets] = []
-    for number, (steps, before) in enumerate(series):
-        first = first_origin(len(steps), before, forecast)
-        ends = np.arange(first, len(steps) - forecast.horizon + 1, stride, dtype=np.int64)
+    starts, origins, rows = Spool(), Spool(), Spool()
+    for number, (offset, length) in enumerate(zip(series.offsets, series.lengths, strict=False)):
+        first = first_origin(length, before[number], forecast)
+        ends = np.arange(first, length - forecast.horizon + 1, stride, dtype=np.int64)
         context = np.minimum(ends, forecast.lookback)
         if forecast.strategy == "segment":
             context = context // forecast.segment * forecast.segment
-        starts.append(offsets[number] + ends - context)
-        origins.append(offsets[number] + ends)
-        rows.append(np.full(len(ends), number, dtype=np.int64))
-    values = np.concatenate([steps for steps, _ in series])
+        starts.add(offset + ends - context)
+        origins.add(offset + ends)
+        rows.add(np.full(len(ends), number, dtype=np.int64))
     return Windows(
-        Sequences(values, offsets),
+        series,
         None,
         Places(),
-        np.concatenate(rows),
-        starts=np.concatenate(starts),
-        origins=np.concatenate(origins),
+        rows.finish(),
+        starts=starts.finish(),
+        origins=origins.finish(),
         horizon=forecast.horizon,
         layout=layout,
         facts=facts,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ostinato.data.arrays import Ids
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.sequences import Ids
 from ostinato.data.streams import Tapes, Window
 from ostinato.data.targets import TargetFeature
 from ostinato.evaluation import metrics

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import torch
 
+from ostinato.data.arrays import Ids
 from ostinato.data.dataset import Features
-from ostinato.data.sequences import Ids
 from ostinato.data.vocabulary import END_ID, UNK_ID
 from ostinato.errors import RecipeError, RunError
 from ostinato.generation.stream import Sampling, TokenStream

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ostinato.data.arrays import Ids
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.sequences import Ids
 from ostinato.data.streams import Tapes, Window
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.scoring import evaluate_examples, evaluate_stream, row_losses, stream_nats

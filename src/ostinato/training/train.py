@@ -20,7 +20,8 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.meaning import saved_recipe
 from ostinato.data.prepare import prepare
 from ostinato.data.rejects import counted
-from ostinato.data.sequences import Sequences, steps_of
+from ostinato.data.sequences import Sequences
+from ostinato.data.spool import steps_of
 from ostinato.errors import RecipeError, RunError
 from ostinato.evaluation.figures import check_monitor, figures_of
 from ostinato.evaluation.report import REPORT_FILE

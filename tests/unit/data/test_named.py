@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ostinato.data import sequences
+from ostinato.data import spool as spool_module
 from ostinato.data.features import TrainingPart, load_feature, make_builder
 from ostinato.data.features.named import NamedBuilder
+from ostinato.data.sequences import Sequences
 from ostinato.recipe.kinds import CategoryRecipe, TagsRecipe, TokensRecipe
 
 ROWS = [["b", "a", "a"], ["x"], [], ["a", "c", "B"], ["new", "b"], ["c"]]
@@ -38,12 +39,12 @@ def _cells(recipe: Any) -> pl.Series:
 def test_a_builder_gives_what_the_feature_itself_would(recipe: Any, spilled: bool) -> None:
     builder, cells = make_builder(recipe), _cells(recipe)
     assert isinstance(builder, NamedBuilder)
-    with mock.patch.object(sequences, "SPILL_BYTES", 3 if spilled else 1 << 30):
+    with mock.patch.object(spool_module, "SPILL_BYTES", 3 if spilled else 1 << 30):
         for part in (slice(0, 2), slice(2, 6)):
             builder.add(builder.draft(cells[part]), np.asarray(KEPT[part]))
         feature, found = builder.finish(TrainingPart(rows=TRAINING))
     raw = builder._feature.read(recipe, cells.filter(pl.Series(KEPT))).content
-    assert isinstance(raw, sequences.Sequences)
+    assert isinstance(raw, Sequences)
     alone = builder._feature.fit(recipe, raw.take(TRAINING).values)
     assert feature.to_dict() == alone.to_dict() == load_feature(feature.to_dict()).to_dict()
     np.testing.assert_array_equal(found.values, alone.transform(raw.values))

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array, Mask, Offsets
-from ostinato.data.sequences import Sequences, Spool, steps_of
+from ostinato.data.sequences import Sequences
+from ostinato.data.spool import Spool, steps_of
 from ostinato.errors import DataError
 from ostinato.recipe import Component
 

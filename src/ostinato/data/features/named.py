@@ -13,7 +13,8 @@ import numpy as np
 
 from ostinato.data.arrays import Array, Mask
 from ostinato.data.features.base import Draft, Feature, FittedBuilder, FittedFeature, TrainingPart
-from ostinato.data.sequences import Sequences, Spool, steps_of
+from ostinato.data.sequences import Sequences
+from ostinato.data.spool import Spool, steps_of
 from ostinato.recipe import Component
 
 
