@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.arrays import Array, Ids, Offsets
+from ostinato.data.nested import distinct_of
 from ostinato.data.spool import Spool, blank
 
 _ROWS = 1 << 18
@@ -30,9 +31,9 @@ class Numbering:
 
     def of(self, names: pl.Series) -> Ids:
         """The number of each; `names` are texts, without nulls."""
-        found = names.unique(maintain_order=True)
+        found, index = distinct_of(names)
         numbers = [self._numbers.setdefault(name, len(self._numbers)) for name in found]
-        return names.replace_strict(found, pl.Series(numbers, dtype=pl.Int32)).to_numpy().astype(np.int32)
+        return np.asarray(numbers, dtype=np.int32)[index]
 
 
 class Groups:

@@ -29,6 +29,8 @@ from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe
 
 Say = Callable[[str], None]
+_LOOKED_AT = 8
+"""Blocks of a long table, to see whether its target changes within a session."""
 
 
 READING = ("on_bad_row", "max_characters", "encoding", "header")
@@ -144,21 +146,20 @@ def open_data(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> So
     format = data.format if same else "auto"
     source = open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=data.names)
     if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
-        labels = data.target if _labels_steps(source, recipe) else None
+        labels = data.target if _labels_steps(source, data.session, data.target, recipe.model.kind) else None
         source.arrangement = arrangement_of(data.input, data.session, data.time, source.columns(), labels)
     return source
 
 
-def _labels_steps(source: Source, recipe: Recipe) -> bool:
+def _labels_steps(source: Source, session: str | None, target: str | None, category: str) -> bool:
     """Whether a long table's target has a value a step: the category says so, or, where it is open, the first rows."""
-    data, there = recipe.data, source.columns()
-    if data.session not in there or data.target not in there or recipe.model.kind not in ("auto", "tagger"):
+    if session is None or target is None or session == target or category not in ("auto", "tagger"):
         return False
-    if recipe.model.kind == "tagger":
-        return True
-    head = source.sample([data.session, data.target])
-    changes = head.group_by(data.session).agg((pl.col(data.target).n_unique() > 1).alias("changes"))["changes"]
-    return bool(changes.any())
+    if not {session, target} <= set(source.columns()):
+        return False
+    head = source.sample([session, target], _LOOKED_AT)
+    changing = head.group_by(session).agg((pl.col(target).n_unique() > 1).alias("changes"))["changes"]
+    return category == "tagger" or bool(changing.any())
 
 
 def _kin(reference: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array, Offsets
+from ostinato.data.arrays import Array, Ids, Offsets
 
 
 def lists_of(name: str, values: Array | pl.Series, lengths: Offsets) -> pl.Series:
@@ -32,6 +32,8 @@ def arrays_of(cells: pl.Series) -> list[Array] | None:
     lengths = cells.list.len().to_numpy().astype(np.int64)
     flat = cells.filter(lengths > 0).explode()
     width = 1
+    if not len(flat):
+        return [np.zeros((0, width)) for _ in cells]
     if flat.dtype == pl.List:
         widths = flat.list.len().unique()
         if flat.null_count() or len(widths) != 1 or widths[0] == 0:
@@ -41,4 +43,23 @@ def arrays_of(cells: pl.Series) -> list[Array] | None:
     if not flat.dtype.is_numeric():
         return None
     values = flat.cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(-1, width)
-    return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
+    return np.split(values, np.cumsum(lengths)[:-1])
+
+
+def distinct_of(texts: pl.Series) -> tuple[list[str], Ids]:
+    """Each text once, in order of appearance, and for each of `texts` (no nulls) the number of its own."""
+    names = texts.unique(maintain_order=True)
+    numbers = pl.Series(np.arange(len(names), dtype=np.int32))
+    return names.to_list(), texts.replace_strict(names, numbers, return_dtype=pl.Int32).to_numpy().astype(np.int32)
+
+
+def words_of(cells: pl.Series) -> tuple[Array, Offsets] | None:
+    """Lists of texts, one after the other as objects, and their lengths; None where some cell is anything else."""
+    if cells.dtype != pl.List(pl.String) or cells.null_count():
+        return None
+    lengths = cells.list.len().to_numpy().astype(np.int64)
+    flat = cells.filter(lengths > 0).explode()
+    if flat.null_count():
+        return None
+    names, numbers = distinct_of(flat)
+    return np.asarray([*names, None], dtype=object)[numbers], lengths

@@ -42,6 +42,10 @@ class Spool:
         self._mapped: Array | None = None
         self._like: Array = np.empty(0, dtype=np.int32)
 
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
     def add(self, values: Array) -> None:
         """Append `values`, (n, ...): all of one type, with the same axes after the first."""
         if len(self._like) and len(values) and values.shape[1:] != self._like.shape[1:]:

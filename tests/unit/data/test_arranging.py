@@ -89,6 +89,27 @@ def test_a_column_that_changes_within_a_session_has_no_value(tmp_path: Path) -> 
     assert source.notes == ["`mood` changes within 1 session, which have no value of it"]
 
 
+def test_a_target_that_changes_within_a_session_labels_its_steps(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    lines = ["who,t,x,mood"]
+    lines += [f"s{i % 9},{9 - i // 9},{i},{'up' if (i // 9) % 2 else 'down'}" for i in range(90)]
+    path.write_text("\n".join(lines) + "\n")
+    data = {"train": str(path), "input": "x", "session": "who", "time": "t", "target": "mood"}
+    settled = inferred(build_recipe({"data": data}))
+    assert (settled.model.kind, settled.features.target.kind) == ("tagger", "tags")
+    assert _rows(path, ["x", "mood"], **data)[0] == ([81.0 - 9 * i for i in range(10)], ["up", "down"] * 5)
+    prepared = prepare(build_recipe({"data": data}))
+    assert len(prepared.train) + len(prepared.validation) == 9
+    one_a_session = inferred(build_recipe({"data": {**data, "target": "who"}}))
+    assert one_a_session.model.kind == "classifier"
+    path.write_text("\n".join([*lines, "s0,20,7,", "t,1,5,up"]) + "\n")
+    bad = BadRows()
+    assert len(_rows(path, ["x", "mood"], bad, **data)) == 9  # all but s0, and t
+    assert [str(row).removeprefix(f"{path}:") for row in bad.rows] == [
+        "92: no value in column `mood` (its session is set aside whole)"
+    ]
+
+
 def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     path.write_text(WIDE)

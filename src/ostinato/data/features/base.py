@@ -158,7 +158,7 @@ class FittedFeature(Feature):
 
 
 class FittedBuilder(FeatureBuilder):
-    """The builder of any `FittedFeature`; raw values beyond a gigabyte wait in a mapped file."""
+    """The builder of any `FittedFeature`; much of raw values waits in a mapped file."""
 
     def __init__(self, feature: type[FittedFeature], recipe: Component) -> None:
         self._feature, self._recipe = feature, recipe

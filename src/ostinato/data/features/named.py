@@ -1,7 +1,7 @@
 """What features of names (words, tags, categories) share: strings that are numbered, few of them and often the same.
 
 While a file is read a name waits as a provisional integer, by order of appearance; when all is read, one table turns
-these into final ones. So a column takes four bytes a name, beyond a gigabyte in a mapped file.
+these into final ones. So a column takes four bytes a name, in a mapped file where there are many.
 """
 
 from __future__ import annotations
@@ -76,9 +76,10 @@ class NamedBuilder(FittedBuilder):
     def add(self, draft: Draft, keep: Mask) -> None:
         """Take the good rows, their names as provisional integers."""
         rows = self._kept(draft, keep)
-        numbers = self._numbers
-        ids = [numbers.setdefault(name, len(numbers)) for name in rows.values.tolist()]
-        self._spool.add(np.asarray(ids, dtype=np.int32))
+        names = rows.values.tolist()
+        for name in dict.fromkeys(names):
+            self._numbers.setdefault(name, len(self._numbers))
+        self._spool.add(np.fromiter(map(self._numbers.__getitem__, names), dtype=np.int32, count=len(names)))
         self._lengths.append(rows.lengths)
 
     def finish(self, part: TrainingPart) -> tuple[Feature, Sequences]:

@@ -12,6 +12,7 @@ import polars as pl
 from ostinato.data.arrays import Array, Ids
 from ostinato.data.features.base import Draft
 from ostinato.data.features.named import NamedFeature
+from ostinato.data.nested import words_of
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import PAD_ID, SPECIAL, UNK_ID, Vocabulary
 from ostinato.errors import DataError
@@ -149,6 +150,9 @@ def read_lists(cells: pl.Series, *, characters: bool) -> Draft:
         cells: the column.
         characters: whether a text is cut into its characters; else at blanks.
     """
+    whole = words_of(cells)
+    if whole is not None and "" not in whole[0]:
+        return Draft(whole[1], Sequences.from_lengths(*whole))
     rows, problems = [], {}
     for number, cell in enumerate(cells.to_list()):
         row = _words(cell, characters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,16 +51,18 @@ class Source:
         """The kind of feature (`features.*.kind`) that a column is by the format alone; None: its cells must say."""
         return None
 
-    def sample(self, columns: Sequence[str]) -> pl.DataFrame:
-        """The first block, to see what columns hold; its bad rows are not recorded."""
+    def sample(self, columns: Sequence[str], num_blocks: int = 1) -> pl.DataFrame:
+        """The first block of the file, or some more, to see what columns hold; bad rows are not recorded."""
         other = type(self)(
             self.path, BadRows("skip"), self.encoding, part=self.part, header=self.header, names=self.names
         )
         other.arrangement = self.arrangement
         other.require(*columns)
-        for block in other._read_blocks(other._needed(columns)):
-            for arranged in other._arranged(iter([block]), columns):
-                return arranged.frame
+        blocks = other._read_blocks(other._needed(columns))
+        while some := list(itertools.islice(blocks, num_blocks)):
+            found = [block.frame for block in other._arranged(iter(some), columns)]
+            if found:
+                return pl.concat(found)
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
 
     def columns(self) -> list[str]:

@@ -11,6 +11,7 @@ import polars as pl
 
 from ostinato.data.arrays import Offsets
 from ostinato.data.blocks import Block
+from ostinato.data.nested import lists_of
 from ostinato.data.readers.base import Source
 from ostinato.data.records import Records, newlines_of
 from ostinato.errors import DataError
@@ -79,17 +80,22 @@ class ConllSource(Source):
         names = self.columns()
         places = [names.index(name) for name in columns]
         for records in self._records(self._ends):
-            rows: list[list[list[str]]] = []
+            cells: list[list[str]] = [[] for _ in columns]
             lines: list[int] = []
+            lengths: list[int] = []
             for index in range(len(records)):
                 words = self._sentence(records, index, len(names))
                 if words:
-                    rows.append([[word[place] for word in words] for place in places])
+                    for column, place in zip(cells, places, strict=True):
+                        column.extend(word[place] for word in words)
                     lines.append(int(records.lines[index]))
-            if rows:
-                cells = {name: [row[k] for row in rows] for k, name in enumerate(columns)}
-                frame = pl.DataFrame(cells, schema=dict.fromkeys(columns, pl.List(pl.String)))
-                yield Block(frame, (self._place,), np.asarray(lines, dtype=np.int64))
+                    lengths.append(len(words))
+            if lines:
+                frame = [
+                    lists_of(name, pl.Series(column, dtype=pl.String), np.asarray(lengths))
+                    for name, column in zip(columns, cells, strict=True)
+                ]
+                yield Block(pl.DataFrame(frame), (self._place,), np.asarray(lines, dtype=np.int64))
 
     @property
     def _place(self) -> str:
