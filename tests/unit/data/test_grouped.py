@@ -19,6 +19,7 @@ from ostinato.data.moments import Moments
 from ostinato.data.nested import arrays_of, lists_of, words_of
 from ostinato.data.prepare import prepare
 from ostinato.data.series_windows import Windows
+from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
 
 BLOCKS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=9), max_size=6)
@@ -124,6 +125,26 @@ def test_series_in_files_are_those_in_memory(tmp_path: Path, monkeypatch: pytest
         np.testing.assert_array_equal(whole.facts.stamps, parts.facts.stamps)
         np.testing.assert_array_equal(whole.facts.lines, parts.facts.lines)
         assert whole.location(len(whole) - 1) == parts.location(len(parts) - 1)
+
+
+@pytest.mark.parametrize("place", range(1, 7))
+def test_what_is_wrong_between_two_stretches_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    monkeypatch.setattr(spool_module, "_STEP_BYTES", 16)  # two steps
+    path = tmp_path / "t.csv"
+    recipe = build_recipe(
+        {"data": {"train": str(path)}, "model": {"kind": "forecaster", "forecast": {"horizon": 1, "lookback": 2}}}
+    )
+    days = [f"2020-01-{day:02}" for day in range(1, 21)]
+    for wrong, message in (
+        ([*days[:place], days[place - 1], *days[place:]], "the same as the row before"),
+        ([*days[: place - 1], days[place], days[place - 1], *days[place + 1 :]], "earlier than the row before"),
+        ([*days[:place], *days[place + 1 :]], "1 gap in time"),
+    ):
+        path.write_text("date,x\n" + "".join(f"{day},{number}\n" for number, day in enumerate(wrong)))
+        with pytest.raises(DataError, match=message):
+            prepare(recipe)
 
 
 def _flat(found: object) -> list[object]:
