@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from ostinato.data.dataset import Examples
-from ostinato.data.loading import open_data
+from ostinato.data.opening import open_data
 from ostinato.data.prepare import inferred, prepare
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, MissingLibraryError, RecipeError, RunError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ostinato.data.blocks import Block
-from ostinato.data.nested import lists_of
+from ostinato.data.nested import list_column
 from ostinato.data.rejects import BadRows
 from ostinato.data.sessions import Sessions, as_numbers, no_number
 from ostinato.errors import DataError, RecipeError
@@ -21,19 +21,21 @@ class Arrangement:
 
     Without `session`, each row is a series: the columns that `name` spells are its steps, and empty cells at the end
     say that it is shorter. With `session`, rows that share its value are a series: the columns are channels, and steps
-    go by `time`, or as they stand; `labels` has a value a step, too, and becomes a list of texts.
+    go by `time`, or as they stand; `labels` has a value a step, too, and becomes a list.
 
     Args:
         name: columns as the recipe's `data.input` spells them: `first:last` as they stand in the file, or `a,b,c`.
         session: the column whose value rows of one series share.
         time: the column that orders them: numbers, or dates and times in ISO 8601.
         labels: the column that says something of each step.
+        numeric: whether it says numbers, or else texts.
     """
 
     name: str
     session: str | None = None
     time: str | None = None
     labels: str | None = None
+    numeric: bool = False
 
     def columns(self, there: Sequence[str]) -> list[str]:
         """The columns of the table with the made one among them."""
@@ -77,16 +79,14 @@ class Arrangement:
         """Blocks of `columns`, the made one among them."""
         parts = self.parts(there)
         if self.session is not None:
-            sessions = Sessions(self.name, parts, self.session, self.time, self.labels, bad_rows, note)
+            sessions = Sessions(self.name, parts, self.session, self.time, self.labels, self.numeric, bad_rows, note)
             yield from sessions.blocks(blocks, columns)
             return
         for block in blocks:
             yield _wide(block, self.name, parts, columns, bad_rows) if self.name in columns else block
 
 
-def arrangement_of(
-    name: str | None, session: str | None, time: str | None, there: Sequence[str], labels: str | None = None
-) -> Arrangement | None:
+def arrangement_of(name: str | None, session: str | None, time: str | None, there: Sequence[str]) -> Arrangement | None:
     """The arrangement a recipe asks for; None where its input is a column as it stands."""
     if session is None:
         if time is not None:
@@ -98,7 +98,7 @@ def arrangement_of(
             "`data.input` is not set: the column of numbers that make a session's series.",
             hint="several channels: --input first:last, or --input a,b,c",
         )
-    return Arrangement(name, session, time, labels)
+    return Arrangement(name, session, time)
 
 
 def _wide(block: Block, name: str, parts: Sequence[str], columns: Sequence[str], bad_rows: BadRows) -> Block:
@@ -113,5 +113,5 @@ def _wide(block: Block, name: str, parts: Sequence[str], columns: Sequence[str],
     matrix = numbers.fill_null(float("nan")).to_numpy().reshape(len(block), len(parts))
     known = ~np.isnan(matrix)
     lengths = np.where(known.any(axis=1), len(parts) - known[:, ::-1].argmax(axis=1), 0)
-    made = lists_of(name, matrix[np.arange(len(parts)) < lengths[:, None]], lengths)
+    made = list_column(name, matrix[np.arange(len(parts)) < lengths[:, None]], lengths)
     return Block(block.frame.with_columns(made).select(columns), block.files, block.lines).keep(good)

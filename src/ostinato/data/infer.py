@@ -103,8 +103,9 @@ def _target_kind(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     known = source.kind_of(target)
     if known in _SEQUENCE_TARGETS:
         found = {"kind": str(known)}, f"{with_article(source.format)} file says so"
-    if source.arrangement is not None and source.arrangement.labels == target:
-        found = {"kind": "tags"}, f"it changes within a {recipe.data.session}: a label for each step"
+    table = source.arrangement
+    if table is not None and table.labels == target:
+        found = {"kind": "series" if table.numeric else "tags"}, f"a value for each step of a {table.session}"
     if found is None and kind in ("auto", "tagger"):
         found = stepwise(source, recipe)
     if found is None and kind in ("auto", *WRITERS) and (why := is_written(source, target)):

@@ -1,4 +1,4 @@
-"""Cells that are JSON lists: what they hold."""
+"""Cells that are lists, or JSON lists: what they hold."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ _HIGHEST_PITCH = 127
 
 
 def lists_of(cells: list[Any]) -> list[list[Any]] | None:
-    """Cells that are JSON lists, parsed; None if any is none."""
+    """Cells that are lists, those written as JSON parsed; None if any is none."""
     found: list[list[Any]] = []
     for cell in cells:
+        if isinstance(cell, list):
+            found.append(cell)
+            continue
         if not isinstance(cell, str) or not cell.lstrip().startswith("["):
             return None
         try:

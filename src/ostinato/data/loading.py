@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ostinato.data.arranging import arrangement_of
 from ostinato.data.arrays import Array, Ids, Offsets
-from ostinato.data.catalog import resolve_path
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Draft, Feature
+from ostinato.data.opening import Say, open_data
 from ostinato.data.places import Places
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
@@ -21,17 +19,12 @@ from ostinato.data.sequences import Sequences, runs_of
 from ostinato.data.series import load_windows
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_future import windows_of
-from ostinato.data.sources import Source, open_source
+from ostinato.data.sources import Source
 from ostinato.data.spool import Spool, steps_of
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe
-
-Say = Callable[[str], None]
-_LOOKED_AT = 8
-"""Blocks of a long table, to see whether its target changes within a session."""
-
 
 READING = ("on_bad_row", "max_characters", "encoding", "header")
 """Keys of `data` that may be others for further files than for those of training."""
@@ -136,35 +129,6 @@ def _final(draft: Draft) -> Sequences:
     if not isinstance(draft.content, Sequences):
         raise TypeError("a fitted feature must encode for good")
     return draft.content
-
-
-def open_data(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source:
-    """The reader of a file, folder or catalogue name, as the recipe says how to read it."""
-    path = resolve_path(reference, say)
-    data = recipe.data
-    same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
-    format = data.format if same else "auto"
-    source = open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=data.names)
-    if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
-        labels = data.target if _labels_steps(source, data.session, data.target, recipe.model.kind) else None
-        source.arrangement = arrangement_of(data.input, data.session, data.time, source.columns(), labels)
-    return source
-
-
-def _labels_steps(source: Source, session: str | None, target: str | None, category: str) -> bool:
-    """Whether a long table's target has a value a step: the category says so, or, where it is open, the first rows."""
-    if session is None or target is None or session == target or category not in ("auto", "tagger"):
-        return False
-    if not {session, target} <= set(source.columns()):
-        return False
-    head = source.sample([session, target], _LOOKED_AT)
-    changing = head.group_by(session).agg((pl.col(target).n_unique() > 1).alias("changes"))["changes"]
-    return category == "tagger" or bool(changing.any())
-
-
-def _kin(reference: str) -> str:
-    """What files of one format share: their suffix, or the name of their data set."""
-    return Path(reference).suffix or reference.partition(":")[0]
 
 
 def read_examples(

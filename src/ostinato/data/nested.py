@@ -8,7 +8,7 @@ import polars as pl
 from ostinato.data.arrays import Array, Ids, Offsets
 
 
-def lists_of(name: str, values: Array | pl.Series, lengths: Offsets) -> pl.Series:
+def list_column(name: str, values: Array | pl.Series, lengths: Offsets) -> pl.Series:
     """Rows of `lengths` values each as a column of lists; values (sum L, C) become lists of lists of C."""
     flat = pl.Series(name, values)
     if isinstance(flat.dtype, pl.Array):

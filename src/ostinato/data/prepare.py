@@ -12,8 +12,9 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
 from ostinato.data.infer import infer_recipe
-from ostinato.data.loading import Say, announce, join_documents, open_data, read_examples, rejected_hint
+from ostinato.data.loading import announce, join_documents, read_examples, rejected_hint
 from ostinato.data.meaning import refuse_meaningless
+from ostinato.data.opening import Say, open_data
 from ostinato.data.places import Places
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted

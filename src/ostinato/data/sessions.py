@@ -11,7 +11,7 @@ import polars as pl
 from ostinato.data.arrays import Array, Ids, Mask, Offsets
 from ostinato.data.blocks import Block
 from ostinato.data.grouped import Groups, Numbering
-from ostinato.data.nested import lists_of
+from ostinato.data.nested import list_column
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import runs_of
 
@@ -29,7 +29,8 @@ class Sessions:
         parts: columns of its numbers.
         session: the column whose value rows of one series share.
         time: the column that orders them; none: as they stand.
-        labels: a column that has a value a step, which becomes a list of texts; none: there is no such column.
+        labels: a column that has a value a step, which becomes a list; none: there is no such column.
+        numeric: whether these values are numbers, or else texts.
         bad_rows: for rows that can't be used, whose sessions are set aside whole.
         note: for what a user should be told.
     """
@@ -39,6 +40,7 @@ class Sessions:
     session: str
     time: str | None
     labels: str | None
+    numeric: bool
     bad_rows: BadRows
     note: Callable[[str], None]
     _spoilt: set[str] = field(default_factory=set)
@@ -80,9 +82,14 @@ class Sessions:
             found["stamps"] = stamps
             problems.append((np.isnan(stamps), f"`{self.time}` is neither a number nor a time", block.frame[self.time]))
         if self.labels is not None:
-            texts = block.frame[self.labels].cast(pl.String)
-            problems.append((texts.is_null().to_numpy(), f"no value in column `{self.labels}`", None))
-            found["labels"] = self._texts.of(texts.fill_null(""))
+            told = block.frame[self.labels]
+            problems.append((told.is_null().to_numpy(), f"no value in column `{self.labels}`", None))
+            if self.numeric:
+                values = as_numbers(block.frame, [self.labels])[self.labels]
+                problems.append((no_number(told, values), f"`{self.labels}` is not a number", told))
+                found["labels"] = values.fill_null(float("nan")).to_numpy()
+            else:
+                found["labels"] = self._texts.of(told.cast(pl.String).fill_null(""))
         good = names.is_not_null().to_numpy().copy()
         for wrong, reason, cells in problems:
             for row in np.flatnonzero(wrong).tolist():
@@ -109,10 +116,11 @@ class Sessions:
         kept = good[of]
         values = steps["values"][kept]
         values = values[:, 0] if len(self.parts) == 1 else values
-        made = [lists_of(self.name, values, lengths[good])]
+        made = [list_column(self.name, values, lengths[good])]
         if self.labels is not None:
-            texts = pl.Series(self._texts.names, dtype=pl.String).gather(pl.Series(steps["labels"][kept]))
-            made.append(lists_of(self.labels, texts, lengths[good]))
+            said = pl.Series(steps["labels"][kept])
+            said = said if self.numeric else pl.Series(self._texts.names, dtype=pl.String).gather(said)
+            made.append(list_column(self.labels, said, lengths[good]))
         table = table.filter(good)
         plain = [
             pl.when(varies).then(None).otherwise(pl.col(name)).alias(name)

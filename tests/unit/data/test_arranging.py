@@ -11,7 +11,7 @@ import pytest
 
 import ostinato
 from ostinato.data import rawfile
-from ostinato.data.loading import open_data
+from ostinato.data.opening import open_data
 from ostinato.data.prepare import inferred, prepare
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
@@ -100,6 +100,13 @@ def test_a_target_that_changes_within_a_session_labels_its_steps(tmp_path: Path)
     assert _rows(path, ["x", "mood"], **data)[0] == ([81.0 - 9 * i for i in range(10)], ["up", "down"] * 5)
     prepared = prepare(build_recipe({"data": data}))
     assert len(prepared.train) + len(prepared.validation) == 9
+    measured = [
+        line if number == 0 else f"{line[: line.rindex(',')]},{number / 4}" for number, line in enumerate(lines)
+    ]
+    path.write_text("\n".join(measured) + "\n")
+    assert inferred(build_recipe({"data": data})).features.target.kind == "series"
+    assert _rows(path, ["mood"], **data)[0] == ([20.5 - 2.25 * i + 0.0 for i in range(10)],)
+    path.write_text("\n".join(lines) + "\n")
     one_a_session = inferred(build_recipe({"data": {**data, "target": "who"}}))
     assert one_a_session.model.kind == "classifier"
     path.write_text("\n".join([*lines, "s0,20,7,", "t,1,5,up"]) + "\n")

@@ -16,7 +16,7 @@ from ostinato.data import grouped, rawfile
 from ostinato.data import spool as spool_module
 from ostinato.data.grouped import Groups
 from ostinato.data.moments import Moments
-from ostinato.data.nested import arrays_of, lists_of, words_of
+from ostinato.data.nested import arrays_of, list_column, words_of
 from ostinato.data.prepare import prepare
 from ostinato.data.series_windows import Windows
 from ostinato.errors import DataError
@@ -54,7 +54,7 @@ def test_groups_are_what_a_dictionary_of_lists_would_be(spilled: bool, blocks: l
 def test_lists_and_arrays_are_each_others_inverse(rows: list[list[float]], width: int) -> None:
     lengths = np.asarray([len(row) for row in rows], dtype=np.int64)
     values = np.repeat(np.asarray([x for row in rows for x in row], dtype=np.float64)[:, None], width, axis=1)
-    cells = lists_of("x", values[:, 0] if width == 1 else values, lengths)
+    cells = list_column("x", values[:, 0] if width == 1 else values, lengths)
     assert cells.to_list() == [row if width == 1 else [[x] * width for x in row] for row in rows]
     found = arrays_of(cells)
     assert found is not None

@@ -11,7 +11,7 @@ import polars as pl
 
 from ostinato.data.arrays import Offsets
 from ostinato.data.blocks import Block
-from ostinato.data.nested import lists_of
+from ostinato.data.nested import list_column
 from ostinato.data.readers.base import Source
 from ostinato.data.records import Records, newlines_of
 from ostinato.errors import DataError
@@ -92,7 +92,7 @@ class ConllSource(Source):
                     lengths.append(len(words))
             if lines:
                 frame = [
-                    lists_of(name, pl.Series(column, dtype=pl.String), np.asarray(lengths))
+                    list_column(name, pl.Series(column, dtype=pl.String), np.asarray(lengths))
                     for name, column in zip(columns, cells, strict=True)
                 ]
                 yield Block(pl.DataFrame(frame), (self._place,), np.asarray(lines, dtype=np.int64))
