@@ -22,6 +22,10 @@ KNOWN = "known"
 """The name of what is known in advance among a batch's further columns."""
 
 
+_WINDOWS = 1 << 16
+"""Cut at a time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Windows(Examples):
     """Windows of series: number n reads the steps `starts[n] : origins[n]` of `sequences.values` and forecasts
@@ -130,14 +134,15 @@ def cut_windows(
     """
     starts, origins, rows = Spool(), Spool(), Spool()
     for number, (offset, length) in enumerate(zip(series.offsets, series.lengths, strict=False)):
-        first = first_origin(length, before[number], forecast)
-        ends = np.arange(first, length - forecast.horizon + 1, stride, dtype=np.int64)
-        context = np.minimum(ends, forecast.lookback)
-        if forecast.strategy == "segment":
-            context = context // forecast.segment * forecast.segment
-        starts.add(offset + ends - context)
-        origins.add(offset + ends)
-        rows.add(np.full(len(ends), number, dtype=np.int64))
+        last = length - forecast.horizon + 1
+        for first in range(first_origin(length, before[number], forecast), last, stride * _WINDOWS):
+            ends = np.arange(first, min(first + stride * _WINDOWS, last), stride, dtype=np.int64)
+            context = np.minimum(ends, forecast.lookback)
+            if forecast.strategy == "segment":
+                context = context // forecast.segment * forecast.segment
+            starts.add(offset + ends - context)
+            origins.add(offset + ends)
+            rows.add(np.full(len(ends), number, dtype=np.int64))
     return Windows(
         series,
         None,
