@@ -52,7 +52,9 @@ class Spool:
             raise DataError(
                 f"every row must have values of one shape. Received: {self._like.shape[1:]}, then {values.shape[1:]}."
             )
-        self._parts.append(values)
+        self._parts.append(
+            values if values.nbytes else values.copy()
+        )  # a view of nothing would hold all it is cut from
         self._bytes += values.nbytes
         if len(values) or not len(self._like):
             self._like = values[:1].copy()
@@ -84,5 +86,5 @@ class Spool:
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it is mapped)
         for part in self._parts:
-            self._file.write(np.ascontiguousarray(part).tobytes())
+            self._file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
         self._parts, self._bytes = [], 0
