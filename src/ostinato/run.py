@@ -31,12 +31,8 @@ from ostinato.recipe import Recipe, Settings
 from ostinato.storage.files import read_json
 from ostinato.training.loop import MODEL_FILE
 from ostinato.training.progress import Observer
-from ostinato.training.train import (
-    FEATURES_FILE,
-    SUMMARY_FILE,
-    read_recipe_of,
-    set_up,
-)
+from ostinato.training.run_folder import FEATURES_FILE, SUMMARY_FILE, read_recipe_of
+from ostinato.training.train import set_up
 from ostinato.training.weights import load_tensors, load_weights
 
 

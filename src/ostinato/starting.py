@@ -12,7 +12,8 @@ from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, nam
 from ostinato.run import Run, load
 from ostinato.storage.files import read_json
 from ostinato.training.progress import ConsoleObserver, Observer
-from ostinato.training.train import has_ended, read_recipe_of, resume_run, train_recipe
+from ostinato.training.run_folder import read_recipe_of
+from ostinato.training.train import has_ended, resume_run, train_recipe
 
 
 def train(

@@ -15,7 +15,8 @@ from ostinato.evaluation.compared import Contender, Scored, summarise, write_pag
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, named_after_data, read_recipe
 from ostinato.storage.files import read_json, write_atomically
 from ostinato.training.progress import ConsoleObserver, Observer
-from ostinato.training.train import DATA_FILE, SUMMARY_FILE, device_of
+from ostinato.training.run_folder import DATA_FILE, SUMMARY_FILE
+from ostinato.training.train import device_of
 
 RESULT_FILE, PAGE_FILE = "comparison.json", "comparison.html"
 

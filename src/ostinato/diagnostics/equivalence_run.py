@@ -31,7 +31,7 @@ from ostinato.evaluation.scoring import row_losses
 from ostinato.models import Classifier, Forecaster, LanguageModel, NextStep, Tagger, build_model
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
 from ostinato.storage.files import write_atomically
-from ostinato.training.train import FEATURES_FILE, RECIPE_FILE
+from ostinato.training.run_folder import FEATURES_FILE, RECIPE_FILE
 from ostinato.types import Ragged
 
 CERTIFICATE_FILE = "certificate.json"

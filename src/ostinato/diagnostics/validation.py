@@ -12,7 +12,8 @@ from ostinato.errors import RunError
 from ostinato.recipe import Recipe
 from ostinato.storage.files import read_json
 from ostinato.training.resume import agrees
-from ostinato.training.train import DATA_FILE, describe_data
+from ostinato.training.run_folder import DATA_FILE
+from ostinato.training.train import describe_data
 
 
 def validation_of(folder: Path, recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Examples | Ids:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,20 +26,15 @@ from ostinato.evaluation.figures import check_monitor, figures_of
 from ostinato.evaluation.report import REPORT_FILE
 from ostinato.evaluation.scoring import evaluate_stream
 from ostinato.models import LanguageModel, build_model
-from ostinato.recipe import Recipe, dump_recipe, read_recipe
+from ostinato.recipe import Recipe, dump_recipe
 from ostinato.storage.files import read_json, remove_partials, sync_folder, write_atomically
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
 from ostinato.training.resume import agrees, data_changes, recipe_changes, with_features
+from ostinato.training.run_folder import DATA_FILE, FEATURES_FILE, RECIPE_FILE, SUMMARY_FILE, read_recipe_of
 from ostinato.training.tasks import make_task
 from ostinato.training.weights import load_tensors, load_weights
-
-logger = logging.getLogger("ostinato")
-
-_SAID: set[tuple[Path, str]] = set()
-"""What was said of runs with options that nothing reads: once each."""
-RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 
 
 def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
@@ -255,37 +249,6 @@ def _checksum(*arrays: Array) -> str:
         for start in range(0, len(array), step):
             found.update(np.ascontiguousarray(array[start : start + step]).tobytes())
     return found.hexdigest()
-
-
-def read_recipe_of(folder: Path) -> Recipe:
-    """The resolved recipe of a run. Raises `RunError` if the directory is no run, or its recipe is damaged."""
-    check_run_folder(folder)
-    path = folder / RECIPE_FILE
-    try:
-        recipe, unread = saved_recipe(read_recipe(path))
-    except RecipeError as error:
-        raise RunError(f"`{path}` is damaged: {error.message}") from error
-    said = ", ".join(f"{key} ({value!r})" for key, value in unread.items())
-    if said and (path, said) not in _SAID:
-        _SAID.add((path, said))
-        logger.warning("`%s` holds options that nothing reads, in its training neither; ignored: %s", path, said)
-    if recipe.model.kind == "auto":
-        raise RunError(f"`{path}` is damaged: it leaves open what the model is.")
-    return recipe
-
-
-def check_run_folder(folder: Path) -> None:
-    """Raise `RunError` unless `folder` looks like a run directory."""
-    if not folder.is_dir():
-        near = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECIPE_FILE}"))
-        hint = f"runs in {folder.parent}: {', '.join(near[:10])}" if near else None
-        raise RunError(f"no run directory `{folder}`.", hint=hint)
-    missing = [name for name in (RECIPE_FILE, FEATURES_FILE) if not (folder / name).is_file()]
-    if missing:
-        raise RunError(
-            f"`{folder}` is no Ostinato run: {', '.join(missing)} missing.",
-            hint="if its training was killed before its first step: remove it, and train anew",
-        )
 
 
 def _write_head(folder: Path, prepared: Prepared) -> None:

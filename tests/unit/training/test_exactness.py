@@ -154,7 +154,7 @@ def test_resume_refuses_another_recipe_or_other_data(polarity: Path, tmp_path: P
     recipe = _classifier(data)
     with pytest.raises(KeyboardInterrupt):
         train_recipe(recipe, tmp_path / "run", _StopAt(3))
-    from ostinato.training.train import read_recipe_of
+    from ostinato.training.run_folder import read_recipe_of
 
     saved = read_recipe_of(tmp_path / "run")
     wider = saved.model_copy(update={"model": saved.model.model_copy(update={"hidden_size": 9})})
@@ -169,7 +169,7 @@ def test_an_ended_run_says_so_and_can_be_trained_longer(polarity: Path, tmp_path
     folder = train_recipe(_classifier(polarity, epochs=1, schedule="constant"), tmp_path / "run", Observer())
     with pytest.raises(RunError, match=r"has ended: all of training\.epochs = 1 are done"):
         resume_run(folder, None, Observer())
-    from ostinato.training.train import read_recipe_of
+    from ostinato.training.run_folder import read_recipe_of
 
     saved = read_recipe_of(folder)
     longer = saved.model_copy(update={"training": saved.training.model_copy(update={"epochs": 2})})

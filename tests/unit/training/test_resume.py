@@ -20,8 +20,9 @@ from ostinato.training import train as training
 from ostinato.training.checkpoint import read_checkpoint
 from ostinato.training.progress import Observer
 from ostinato.training.resume import FREE, HARMLESS, recipe_changes
+from ostinato.training.run_folder import read_recipe_of
 from ostinato.training.saved import make_optimizer, restore_optimizer
-from ostinato.training.train import read_recipe_of, resume_run, train_recipe
+from ostinato.training.train import resume_run, train_recipe
 
 
 class _Notes(_StopAt):

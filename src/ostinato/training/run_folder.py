@@ -1,0 +1,48 @@
+"""The files of a run directory, and its recipe."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from ostinato.data.meaning import saved_recipe
+from ostinato.errors import RecipeError, RunError
+from ostinato.recipe import Recipe, read_recipe
+
+RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
+
+logger = logging.getLogger("ostinato")
+
+_SAID: set[tuple[Path, str]] = set()
+"""What was said of runs with options that nothing reads: once each."""
+
+
+def read_recipe_of(folder: Path) -> Recipe:
+    """The resolved recipe of a run. Raises `RunError` if the directory is no run, or its recipe is damaged."""
+    check_run_folder(folder)
+    path = folder / RECIPE_FILE
+    try:
+        recipe, unread = saved_recipe(read_recipe(path))
+    except RecipeError as error:
+        raise RunError(f"`{path}` is damaged: {error.message}") from error
+    said = ", ".join(f"{key} ({value!r})" for key, value in unread.items())
+    if said and (path, said) not in _SAID:
+        _SAID.add((path, said))
+        logger.warning("`%s` holds options that nothing reads, in its training neither; ignored: %s", path, said)
+    if recipe.model.kind == "auto":
+        raise RunError(f"`{path}` is damaged: it leaves open what the model is.")
+    return recipe
+
+
+def check_run_folder(folder: Path) -> None:
+    """Raise `RunError` unless `folder` looks like a run directory."""
+    if not folder.is_dir():
+        near = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECIPE_FILE}"))
+        hint = f"runs in {folder.parent}: {', '.join(near[:10])}" if near else None
+        raise RunError(f"no run directory `{folder}`.", hint=hint)
+    missing = [name for name in (RECIPE_FILE, FEATURES_FILE) if not (folder / name).is_file()]
+    if missing:
+        raise RunError(
+            f"`{folder}` is no Ostinato run: {', '.join(missing)} missing.",
+            hint="if its training was killed before its first step: remove it, and train anew",
+        )
