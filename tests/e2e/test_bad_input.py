@@ -311,3 +311,9 @@ def test_a_run_reads_on_without_bad_rows_where_it_is_told_to(
 def test_a_run_keeps_the_rest_of_its_recipe(cli: Cli, trained: Path) -> None:
     result = cli("evaluate", "run", "rows.jsonl", "--set", "model.hidden_size=8")
     _refused(result, "a run that is there keeps its recipe. Received: model.hidden_size=8.", "only how files are read")
+
+
+def test_predict_takes_rows_from_one_place(cli: Cli, trained: Path) -> None:
+    both = cli("predict", "run", "a film", "--file", "rows.jsonl")
+    _refused(both, "rows come from `--file` or stand in the command, not both. Received: rows.jsonl and 'a film'.")
+    _refused(cli("predict", "run", "a film", "--set", "data.on_bad_row=skip"), "`--set` says how `--file` is read.")

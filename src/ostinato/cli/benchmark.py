@@ -72,7 +72,6 @@ def memory(
 
 def _show(description: str, running: Iterator[Trial], json: bool, out: Path | None) -> None:
     """Run the trials; print and write what they give."""
-
     from ostinato.longrange.benchmark import HEADINGS, cells_of, markdown
     from ostinato.storage.files import write_atomically
 

@@ -12,7 +12,7 @@ import typer
 from ostinato.cli.console import format_figure, print_json, print_text
 from ostinato.cli.forecasts import forecast_lines
 from ostinato.cli.train import Reading
-from ostinato.errors import DataError
+from ostinato.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from ostinato.evaluation.prediction import Prediction
@@ -34,6 +34,12 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
 ) -> None:
     """Predict the target of rows: given here, a row a line on stdin, or in a file."""
+    if file is not None and rows:
+        raise RecipeError(
+            f"rows come from `--file` or stand in the command, not both. Received: {file} and {rows[0]!r}."
+        )
+    if file is None and settings:
+        raise RecipeError(f"`--set` says how `--file` is read. Received: {', '.join(settings)}, and no file.")
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 
@@ -53,7 +59,7 @@ def predict(
             "no text to predict.",
             hint='ostinato predict RUN "A film I will not forget :)", a text a line on stdin, or --file FILE',
         )
-    opened = load(run, settings or [])
+    opened = load(run)
     parsed = opened.features.extra or opened.recipe.model.kind == "forecaster"
     cells = [_parsed(row) for row in given] if parsed else given
     for text, prediction in zip(given, opened.predict(cells), strict=True):
