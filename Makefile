@@ -63,6 +63,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/streaming.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/data_memory.py
 	$(BIN)/python benchmarks/regularisers.py
 	$(BIN)/python benchmarks/ragged_layers.py
 	$(BIN)/python benchmarks/textbook_epoch.py

@@ -50,8 +50,9 @@ def ostinato(path: Path) -> Encoded:
     recipe = recipe_of(path)
     builder = TextFeatureBuilder(recipe.features.input)
     bad_rows = BadRows()
-    for draft, keep in Reading(open_source(path, bad_rows), recipe).drafts(builder.draft, with_target=True):
-        builder.add(draft, keep)
+    reading = Reading(open_source(path, bad_rows), recipe, {"text": builder}, "label")
+    for drafts, keep in reading.drafts():
+        builder.add(drafts["text"], keep)
     bad_rows.settle()
     feature, sequences = builder.finish(TrainingPart())
     return feature.vocabulary.tokens, sequences.values, sequences.lengths

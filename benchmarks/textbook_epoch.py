@@ -31,8 +31,8 @@ from ostinato.data.prepare import prepare
 from ostinato.kernels import dispatch
 from ostinato.models import build_model
 from ostinato.recipe import load_recipe
-from ostinato.training.clipping import clip_gradients
-from ostinato.training.loop import make_optimizer
+from ostinato.training.clipping import Clipper
+from ostinato.training.saved import make_optimizer
 from ostinato.training.tasks import make_task
 
 _TRAINING_ROWS = 20_000
@@ -121,7 +121,7 @@ def ostinato() -> tuple[float, Iterator[float]]:
     torch.manual_seed(recipe.seed)
     model = build_model(prepared.recipe.model, prepared.features)
     task = make_task(model, prepared, torch.device("cpu"))
-    optimizer = make_optimizer(model, recipe)
+    optimizer, clip = make_optimizer(model, recipe), Clipper(model, recipe)
 
     def steps() -> Iterator[float]:
         for epoch in itertools.count():
@@ -133,7 +133,7 @@ def ostinato() -> tuple[float, Iterator[float]]:
                     break
                 optimizer.zero_grad()
                 task.backward(batch)
-                clip_gradients(model.parameters(), recipe)
+                clip()
                 optimizer.step()
                 yield time.perf_counter() - began
 
