@@ -102,6 +102,7 @@ class ConsoleObserver(Observer):
             f"epoch {event['epoch']}: validation {figures} · {_duration(event['elapsed_s'])}{mark}",
             highlight=False,
             markup=False,
+            soft_wrap=not self.console.is_terminal,
         )
 
     def stop(self, position: Position) -> None:
