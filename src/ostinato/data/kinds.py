@@ -19,8 +19,8 @@ _MOST = 0.9
 _FEWEST = 5
 """Cells of which one may be none of it."""
 _NUMBERS = re.compile(r"^\s*\[\s*(\[|\]|-?\d|-?\.\d|-?Infinity|NaN|null)")
-_NUCLEOTIDES = re.compile(r"^[ACGTUNacgtun]{20,}$")
-_RESIDUES = re.compile(r"^[A-Z]{20,}$")
+_NUCLEOTIDES = re.compile(r"^\s*[ACGTUNacgtun]{20,}\s*$")
+_RESIDUES = re.compile(r"^\s*[A-Z]{20,}\s*$")
 _WORDS = re.compile(r'^\s*\[\s*"')
 _PARSED = 20
 """Lists of numbers that are parsed, to tell notes from series."""

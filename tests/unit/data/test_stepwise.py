@@ -121,6 +121,7 @@ def test_no_label_is_an_empty_cell(tmp_path: Path) -> None:
     ("cells", "kind", "unit"),
     [
         ([_letters("ACDEFGHIKLMNPQRSTVWY", 30) for _ in LENGTHS], "protein", None),
+        ([f"   {letters}" for letters in DNA], "dna", None),
         ([_letters("abcdefgh", 6) for _ in LENGTHS], "text", "characters"),
         ([text.split() for text in TEXT], "tokens", None),
         (TEXT, "text", "words"),
