@@ -77,7 +77,6 @@ CELLS = {
     **{
         f"tagger, numbers {kind}": Cell(kind, ("x", "levels"), ("tagger", read, "series"), said)
         for kind, (read, said) in STEPS.items()
-        if kind != "characters"
     },
     **{
         f"conditional, {kind}": Cell("given", (column, "story"), ("conditional", kind, "text"), (*_read(kind), *WRITE))
