@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -24,6 +24,7 @@ from ostinato import cells
 from ostinato.cells import Cell, Weights
 from ostinato.errors import BackendError
 from ostinato.kernels import native, reference, torch_backend
+from ostinato.kernels.directions import Scan, by_direction
 from ostinato.kernels.noise import Noise
 from ostinato.types import Ragged, State
 
@@ -39,7 +40,6 @@ ABILITIES = {
 }
 """What a backend may be able to do besides, and what is said of one that can't."""
 
-Scan: TypeAlias = Callable[..., Any]
 Layer: TypeAlias = Callable[..., tuple[Tensor, list[State], list[State]]]
 Reason: TypeAlias = Callable[[Cell, torch.device, torch.dtype], str | None]
 
@@ -208,46 +208,12 @@ def layer(
     if backend.layer is not None:
         output, finals, every = backend.layer(cell, batch, states, weights, **asked)
     elif backend.scan is not None:
-        output, finals, every = _by_direction(backend.scan, cell, batch, states, weights, asked)
+        output, finals, every = by_direction(backend.scan, cell, batch, states, weights, asked)
     else:
         raise BackendError(f"backend `{backend.name}` was registered with neither `scan` nor `layer`.")
     if all_states and outputs_tell:
         every = [(part,) for part in output.chunk(len(states), dim=1)]
     return output, finals, every
-
-
-def _by_direction(
-    scan: Scan,
-    cell: Cell,
-    batch: Ragged,
-    states: Sequence[State],
-    weights: Sequence[Weights],
-    asked: dict[str, Any],
-) -> tuple[Tensor, list[State], list[State]]:
-    """``layer`` out of one scan a direction, the rows reversed for the second one."""
-    outputs: list[Tensor] = []
-    finals: list[State] = []
-    every: list[State] = []
-    for direction, (state, weight) in enumerate(zip(states, weights, strict=True)):
-
-        def turn(values: Tensor, reverse: bool = direction == 1) -> Tensor:
-            return batch.with_values(values).reversed().values if reverse else values
-
-        options = dict(asked)
-        if "noise" in asked:
-            options["noise"] = _turn_noise(asked["noise"][direction], turn)
-        output, final, *steps = scan(cell, turn(batch.values), batch.batch_sizes, state, weight, **options)
-        outputs.append(turn(output))
-        finals.append(final)
-        every.extend(tuple(turn(part) for part in found) for found in steps)
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1), finals, every
-
-
-def _turn_noise(noise: Noise | None, turn: Callable[[Tensor], Tensor]) -> Noise | None:
-    """The noise of one direction in the order of its steps."""
-    if noise is None:
-        return None
-    return replace(noise, zoneout=tuple(None if part is None else turn(part) for part in noise.zoneout))
 
 
 @contextmanager
