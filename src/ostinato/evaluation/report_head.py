@@ -97,6 +97,8 @@ def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section
     """One row a part of the network, in order of the computation, with its number of parameters."""
     sizes: dict[str, int] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:  # what batch normalisation remembers
+            continue
         parts = re.sub(r"^members\.\d+\.", "", name).split(".")
         key = (
             ".".join(parts[:3])
