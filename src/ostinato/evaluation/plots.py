@@ -159,7 +159,8 @@ def histogram(
             axes.set_xscale("log")
             log_ticks(axes.xaxis, (max(float(edges[0]), 0.9), float(edges[-1])))
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(6, integer=float(np.ptp(edges)) > 6))
+            whole = bool((values == np.round(values)).all())
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, min_n_ticks=1))
         for (text, value), style in zip(marks, ("-", "--", ":"), strict=False):
             axes.axvline(value, ymax=0.86, color=ORANGE, linestyle=style, linewidth=1.2, label=text)
         axes.set_ylim(0, max(float(counts.max()), 1.0) * 1.2)  # the legend stands above bars and lines

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 
+from ostinato.evaluation import plots
 from ostinato.evaluation.report import figure, number, percent, plain, ticks
 from ostinato.evaluation.report_classifier import confusion_table
 from ostinato.evaluation.report_data import shown_token, token_counts
@@ -155,3 +157,9 @@ def test_a_single_step_has_one_tick() -> None:
         plot.axes.plot([7.0], [0.5])
         label_steps(plot.axes, "F1")
         assert [tick for tick in plot.axes.get_xticks() if 6.5 < tick < 7.5] == [7.0]
+
+
+def test_lengths_are_whole_numbers() -> None:
+    drawn = str(plots.lengths(np.asarray([4.0, 5, 6, 7, 8, 9]), 6.0, 9.0, "words"))
+    assert set(re.findall(r">([\d.]+)</text>", drawn)) >= {"4", "6", "8"}
+    assert "4.5" not in re.findall(r">([\d.]+)</text>", drawn)
