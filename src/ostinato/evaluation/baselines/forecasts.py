@@ -20,7 +20,7 @@ from ostinato.evaluation.scores_series import SeriesScores
 from ostinato.models.forecaster import Forecaster
 
 _FIGURES = ("mse", "mae", "rmse", "smape", "mase")
-_MOST_VALUES = 20_000_000
+_MOST_VALUES = 10_000_000
 _CHUNK_VALUES = 2_000_000
 
 
@@ -40,7 +40,7 @@ class ForecastContest(Contest):
 
     @property
     def validation(self) -> Windows:
-        """The run's validation windows; evenly picked where their forecasts would hold more than 20 million values."""
+        """The run's validation windows; evenly picked where their forecasts would hold more than 10 million values."""
         if self._kept is None:
             windows = cast("Windows", self.prepared.validation)
             most = max(1, _MOST_VALUES // values_of(windows))

@@ -13,6 +13,7 @@ from ostinato.evaluation.scores_series import SeriesScores
 
 _MOST_SERIES = 50
 _MOST_LAG = 1000
+_MOST_STEPS = 100_000
 _MOST_WINDOWS = 500
 _LEAST_CORRELATION = 0.2
 
@@ -49,10 +50,11 @@ def _error(train: Windows, season: int) -> float:
 
 
 def _autocorrelation(train: Windows) -> Figures:
-    """(K,): at lags 0 to K - 1, the mean over some series and all channels, straight lines taken out; at most 1,000
-    lags, and a third of the shortest series."""
+    """(K,): at lags 0 to K - 1, the mean over some series (the end of long ones) and all channels, straight lines taken
+    out; at most 1,000 lags, and a third of the shortest series."""
     picked = np.unique(np.linspace(0, len(train.sequences) - 1, _MOST_SERIES).astype(np.int64))
-    series = [train.sequences.row(row)[:, : train.layout.num_channels].astype(np.float64) for row in picked.tolist()]
+    ends = (train.sequences.row(row)[-_MOST_STEPS:, : train.layout.num_channels] for row in picked.tolist())
+    series = [end.astype(np.float64) for end in ends]
     lags = min(_MOST_LAG, min(map(len, series)) // 3 + 1)
     found = np.zeros(lags)
     for values in series:
