@@ -16,7 +16,7 @@ from ostinato.data.places import Places
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences, runs_of
-from ostinato.data.series import load_windows
+from ostinato.data.series import as_trained, load_windows
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_future import windows_of
 from ostinato.data.sources import Source
@@ -50,7 +50,8 @@ def reading_as(recipe: Recipe, settings: Settings) -> Recipe:
 def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
     """Rows of another file, encoded as the run's training data was. Targets are read if the run has a target."""
     if isinstance(features.input, ForecastFeature):
-        return load_windows(reference, features.input, recipe, say)
+        with as_trained():
+            return load_windows(reference, features.input, recipe, say)
     bad_rows = BadRows(recipe.data.on_bad_row)
     where = recipe.data.test_where if reference == recipe.data.test else None
     examples = read_examples(reference, features, recipe, bad_rows, say, "data", where)

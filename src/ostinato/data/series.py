@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -22,9 +23,8 @@ from ostinato.data.series_windows import Windows, borders, cut_windows, first_or
 from ostinato.data.sources import Source, open_source
 from ostinato.data.spool import Spool
 from ostinato.errors import DataError, RecipeError, RunError
-from ostinato.recipe import FeaturesRecipe, Recipe, TextRecipe, build_recipe
+from ostinato.recipe import FeaturesRecipe, Recipe, build_recipe
 from ostinato.recipe.forecast import ForecastRecipe
-from ostinato.recipe.kinds import SeriesRecipe
 
 _TABLES = ("csv", "tsv", "jsonl", "parquet")
 
@@ -136,6 +136,18 @@ def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: 
     return part_windows(feature, table, [(0, len(one)) for one in table.series], forecast.stride)
 
 
+@contextmanager
+def as_trained() -> Iterator[None]:
+    """What is wrong with data read for a trained run can't be met by keys of its recipe, which stay as they are."""
+    try:
+        yield
+    except DataError as error:
+        if error.hint is None or "model.forecast" not in error.hint:
+            raise
+        hint = f"mend the file: a run reads as it was trained to. A new run could have, {error.hint}"
+        raise DataError(error.message, hint=hint) from error
+
+
 def _open(recipe: Recipe, reference: str, bad_rows: BadRows, say: Say) -> Source:
     data, same = recipe.data, reference == recipe.data.train
     path = resolve_path(reference, say)
@@ -166,8 +178,7 @@ def _settled(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     if recipe.training.bptt is None:
         mapping["training"]["bptt"] = "full"
     settled = build_recipe(mapping)
-    unsaid = {"input": TextRecipe()} if recipe.features.input == SeriesRecipe() else {}
-    refuse_meaningless(settled.model_copy(update={"features": recipe.features.model_copy(update=unsaid)}))
+    refuse_meaningless(settled.model_copy(update={"features": recipe.features}))
     check_windows(settled)
     return settled
 

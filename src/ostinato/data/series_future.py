@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.data.arrays import Offsets
-from ostinato.data.series import Say, part_windows, read_again, too_short
+from ostinato.data.series import Say, as_trained, part_windows, read_again, too_short
 from ostinato.data.series_clean import fill_missing
 from ostinato.data.series_feature import ForecastFeature
 from ostinato.data.series_table import RawSeries, RawTable
@@ -24,7 +24,8 @@ def future_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say
     Covariates that are known in advance (`model.forecast.future`) stand in the file's last rows, where the channels
     are empty.
     """
-    return windows_after(read_again(reference, feature, recipe, say, to_forecast=True), feature)
+    with as_trained():
+        return windows_after(read_again(reference, feature, recipe, say, to_forecast=True), feature)
 
 
 def windows_of(rows: Sequence[Any], feature: ForecastFeature) -> Windows:

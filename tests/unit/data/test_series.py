@@ -130,6 +130,19 @@ def test_rows_out_of_order_and_twice(tmp_path: Path) -> None:
         prepare(_recipe(twice))
 
 
+def test_a_run_can_not_change_how_it_reads(tmp_path: Path) -> None:
+    prepared = prepare(_recipe(_wide(tmp_path / "t.csv", _rows(40))))
+    gap = _wide(tmp_path / "u.csv", [row for i, row in enumerate(_rows(40)) if i != 10])
+    hint = "mend the file: a run reads as it was trained to. A new run could have, --set model.forecast.on_gap=fill"
+    with pytest.raises(DataError, match="1 gap in time") as found:
+        load_examples(str(gap), prepared.features, prepared.recipe)
+    assert str(found.value.hint).startswith(hint)
+    assert isinstance(prepared.features.input, ForecastFeature)
+    with pytest.raises(DataError, match="1 gap in time") as found:
+        future_windows(str(gap), prepared.features.input, prepared.recipe)
+    assert str(found.value.hint).startswith(hint)
+
+
 def test_a_gap_stops_or_is_filled_or_masked(tmp_path: Path) -> None:
     path = _wide(tmp_path / "t.csv", [row for i, row in enumerate(_rows(40)) if i not in (10, 11)])
     with pytest.raises(
