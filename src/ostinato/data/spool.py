@@ -5,7 +5,10 @@ Such files have no name and stand where `tempfile` puts them: `TMPDIR` says wher
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
@@ -25,11 +28,27 @@ def steps_of(values: Array) -> int:
 
 def blank(shape: tuple[int, ...], dtype: Any) -> Array:
     """An array to be filled; a large one is a temporary file that is mapped."""
-    count = int(np.prod(shape))
-    if count * np.dtype(dtype).itemsize <= SPILL_BYTES:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if size <= SPILL_BYTES:
         return np.empty(shape, dtype)
-    with tempfile.TemporaryFile() as file:
-        return np.asarray(np.memmap(file, dtype=dtype, mode="w+", shape=shape))
+    with _room(), tempfile.TemporaryFile() as file:
+        if hasattr(os, "posix_fallocate"):  # a mapping of a file with holes dies where the disk is full
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            os.ftruncate(file.fileno(), size)
+        return np.asarray(np.memmap(file, dtype=dtype, mode="r+", shape=shape))
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"large data waits in temporary files, and one can't be written in {tempfile.gettempdir()}: "
+            f"{error.strerror or error}.",
+            hint="let the environment variable TMPDIR name a folder with more room",
+        ) from error
 
 
 class Spool:
@@ -66,7 +85,6 @@ class Spool:
         if self._file is not None:
             self._spill()
             with self._file as file:  # the mapping holds the file open
-                file.flush()
                 stored = np.asarray(np.memmap(file, dtype=self._like.dtype, mode="r+"))
             self._mapped, self._file = stored.reshape(-1, *self._like.shape[1:]), None
             self._parts = [self._mapped]
@@ -83,8 +101,10 @@ class Spool:
         return values
 
     def _spill(self) -> None:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it is mapped)
-        for part in self._parts:
-            self._file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+        with _room():
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it is mapped)
+            for part in self._parts:
+                self._file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+            self._file.flush()
         self._parts, self._bytes = [], 0

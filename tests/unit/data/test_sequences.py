@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from ostinato.data import spool as module
 from ostinato.data.sequences import Sequences
 from ostinato.data.spool import Spool
+from ostinato.errors import DataError
 
 ROWS = st.lists(st.lists(st.integers(0, 99), max_size=9), max_size=9)
 
@@ -70,6 +73,20 @@ def test_spilled_to_a_file_is_the_same_as_in_memory(monkeypatch: pytest.MonkeyPa
     assert mapped.tolist() == table[whole].tolist()
     assert (mapped.base is not None) == (spill_bytes < 1000)  # in a file that is mapped, or in memory of its own
     assert mapped.dtype == np.int32
+
+
+def test_where_no_temporary_file_can_be_written_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "SPILL_BYTES", 0)
+    monkeypatch.setattr(module.os, "posix_fallocate", full)
+    with pytest.raises(DataError, match="No space left on device") as found:
+        module.blank((3,), np.int32)
+    assert "TMPDIR" in str(found.value.hint)
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        Spool().add(np.arange(3))
 
 
 def test_nothing_spooled() -> None:
