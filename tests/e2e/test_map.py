@@ -86,6 +86,7 @@ CELLS = {
     "DNA for a name": Cell("given", ("kind", "dna"), ("conditional", "category", "text"), (*_read("category"), *WRITE)),
     "a curve from its class": Cell("given", ("clock", "curve"), ("tagger", "series", "series"), FED_BACK, ("kind",)),
     "music from its key": Cell("given", ("clock", "tune"), ("tagger", "series", "notes"), FED_BACK, ("kind",)),
+    "music for a name": Cell("music", ("x", None), ("next_step", "notes", "auto"), (), ("label",)),
     "next frame": Cell("music", ("x", None), ("next_step", "notes", "auto")),
     "next step": Cell("series", ("walk", "next"), ("tagger", "series", "series")),
     "next letter": Cell("dna", ("x", None), ("language_model", "text", "auto")),

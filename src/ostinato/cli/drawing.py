@@ -23,7 +23,7 @@ def write_drawn(run: Run, wanted: Wanted) -> None:
     from ostinato.models import Conditional
 
     wanted.refuse("conditional model", "prompt", "precision", "out")
-    given = _given(wanted.condition, (str(run.recipe.data.input), *run.features.extra), run)
+    given = given_of(wanted.condition, (str(run.recipe.data.input), *run.features.extra), run)
     texts = draw(
         cast("Conditional", run.model),
         run.features,
@@ -43,8 +43,8 @@ def write_drawn(run: Run, wanted: Wanted) -> None:
         print_text(text)
 
 
-def _given(condition: Sequence[str], columns: Sequence[str], run: Run) -> Any:
-    """One cell, or a mapping of them by column."""
+def given_of(condition: Sequence[str], columns: Sequence[str], run: Run) -> Any:
+    """What a command gives to write for: one cell, or a mapping of them by column. Raises `RunError` for others."""
     example = " ".join(f"--condition {name}=…" for name in columns) if len(columns) > 1 else "--condition …"
     if len(columns) == 1 and len(condition) == 1:
         return _cell(condition[0].removeprefix(f"{columns[0]}="))

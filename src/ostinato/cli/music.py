@@ -6,6 +6,7 @@ import json as json_module
 from typing import TYPE_CHECKING, Any, cast
 
 from ostinato.cli.console import note, print_json, print_text
+from ostinato.cli.drawing import given_of
 from ostinato.cli.writing import Wanted
 from ostinato.errors import RunError
 
@@ -20,11 +21,16 @@ def write_music(run: Run, wanted: Wanted) -> None:
     from ostinato.generation.music import compose, roll_text
     from ostinato.models import NextStep
 
-    wanted.refuse("model of music", "top_k", "top_p", "precision", "condition", "num")
+    beside = run.features.extra
+    wanted.refuse("model of music", "top_k", "top_p", "precision", "num", *(() if beside else ("condition",)))
+    found = given_of(wanted.condition, tuple(beside), run) if beside else {}
+    given = found if isinstance(found, dict) else {next(iter(beside)): found}
     feature = cast("NotesFeature", run.features.input)
     frames = compose(
         cast("NextStep", run.model),
         feature,
+        given=given,
+        beside=beside,
         prompt=_prompt(wanted.prompt),
         num_frames=wanted.max_new_tokens,
         temperature=wanted.temperature,
@@ -35,7 +41,9 @@ def write_music(run: Run, wanted: Wanted) -> None:
         raise RunError(f"there is no folder `{path.parent}` to write `{path.name}` into.")
     write_midi(frames, path, feature.recipe.frames_per_beat)
     if wanted.json:
-        print_json({"frames": frames, "midi": str(path), "seed": wanted.seed})
+        print_json(
+            {**({"condition": given} if beside else {}), "frames": frames, "midi": str(path), "seed": wanted.seed}
+        )
         return
     print_text(roll_text(frames))
     note(f"written to {path}, {feature.recipe.frames_per_beat} frames a beat")

@@ -92,7 +92,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (_only("next_step"), ("model.next_step", "features.input.transpose")),
     (_only("forecaster"), ("model.forecast",)),
     (_only(*TARGETED), ("training.label_smoothing", "features.target")),
-    (_only("classifier", "tagger", "conditional"), ("data.extra", "features.extra")),
+    (_only("classifier", "tagger", "conditional", "next_step"), ("data.extra", "features.extra")),
     (_only(*ROWS), ("data.session", "data.time", "data.group", "data.fold", "data.split_seed")),
     (replace(_all_but("forecaster"), holds=_reads_input), ("features.input",)),
     (_all_but("forecaster"), ("data.names", "data.max_characters", "data.distinct")),

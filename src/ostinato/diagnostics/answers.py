@@ -42,7 +42,7 @@ def answer_losses(model: nn.Module, batch: Batch, features: Features) -> Tensor:
     if isinstance(model, Tagger):
         return torch.stack([nats for nats, _ in tagged(model, tagger_outputs(model, batch), batch.sequence_targets)])
     if isinstance(model, NextStep):
-        return batch.inputs.with_values(model.nats(batch.inputs)).row_major()
+        return batch.inputs.with_values(model.nats(batch.inputs, batch.extra)).row_major()
     if isinstance(model, Seq2Seq):
         return model.nats(batch.inputs, batch.sequence_targets).row_major()
     if isinstance(model, Conditional):

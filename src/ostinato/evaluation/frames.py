@@ -65,8 +65,8 @@ def score(model: NextStep, examples: Examples, device: torch.device) -> Iterator
     model.eval()
     for batch in BucketedBatches(examples, max(1, _ROWS // model.states_per_row)).epoch(0):
         with torch.inference_mode():
-            frames = batch.inputs.to(device)
-            hidden = model(frames)
+            here = batch.to(device)
+            frames, hidden = here.inputs, model(here.inputs, here.extra)
             nats, predicted = _distributions(model, hidden.values, frames.values)
             by_row = zip(
                 batch.rows.tolist(),

@@ -62,9 +62,7 @@ def draw(
         raise RecipeError(f"`num` must be a positive integer. Received: {num}.")
     name = str(recipe.data.input)
     for column, feature in ((name, features.input), *features.extra.items()):
-        cell = given.get(column) if isinstance(given, dict) else given
-        if isinstance(feature, CategoryFeature) and cell is not None:
-            _check_known(feature, column, str(cell))
+        refuse_unknown_cell(feature, column, given.get(column) if isinstance(given, dict) else given)
     was_training = model.training
     model.eval()
     with torch.inference_mode():
@@ -99,9 +97,10 @@ def refuse_unknown(examples: Examples, features: Features) -> None:
                 )
 
 
-def _check_known(feature: CategoryFeature, column: str, cell: str) -> None:
-    if cell.strip() not in feature.names:
-        near = difflib.get_close_matches(cell.strip(), feature.names, n=1)
+def refuse_unknown_cell(feature: Feature, column: str, cell: Any) -> None:
+    """Raise `RunError` for the name of a category that training never showed."""
+    if isinstance(feature, CategoryFeature) and cell is not None and str(cell).strip() not in feature.names:
+        near = difflib.get_close_matches(str(cell).strip(), feature.names, n=1)
         raise RunError(
             f"`{column}` must be one of {_listed(feature.names)}. Received: {cell!r}.",
             hint=f"did you mean {near[0]}?" if near else None,

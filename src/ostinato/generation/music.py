@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, cast
 
 import polars as pl
 import torch
 from torch import Tensor
 
+from ostinato.data.features import Feature
 from ostinato.data.features.notes import NotesFeature, note_name
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
+from ostinato.generation.conditional import refuse_unknown_cell
 from ostinato.models import NextStep
-from ostinato.types import State
+from ostinato.types import Ragged, State
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 _COLUMNS = 64
 
 
@@ -22,6 +26,8 @@ def compose(
     model: NextStep,
     feature: NotesFeature,
     *,
+    given: Mapping[str, Any] = NOTHING,
+    beside: Mapping[str, Feature] = NOTHING,
     prompt: str | Sequence[Sequence[int]] = (),
     num_frames: int = 64,
     temperature: float = 1.0,
@@ -32,6 +38,8 @@ def compose(
     Args:
         model: with the weights to write with.
         feature: the run's input, which knows the range of notes.
+        given: what to write for: the cell of each further column that the model reads.
+        beside: the run's further columns, `features.extra`.
         prompt: frames of pitches, or the path of a MIDI file; none: from the very beginning.
         num_frames: new frames, >= 1.
         temperature: log-odds are divided by it, >= 0: below 1 safer, above wilder, 0 always what is likelier.
@@ -39,7 +47,7 @@ def compose(
 
     Raises:
         RecipeError: for a number of frames or a temperature that is not possible.
-        RunError: for a prompt that can't be used.
+        RunError: for a prompt or a given cell that can't be used.
 
     Example:
         >>> run = ostinato.load("runs/music-jsb")
@@ -54,15 +62,16 @@ def compose(
     was_training = model.training
     model.eval()
     like = next(model.parameters())
-    given = _encoded(feature, prompt).to(like)
-    hidden, states = _step(model, given, None)
-    drawn = [given[1:]]
+    extra = {name: _one(one, name, given).to(like.device) for name, one in beside.items()}
+    begun = _encoded(feature, prompt).to(like)
+    hidden, states = _step(model, begun, None, extra)
+    drawn = [begun[1:]]
     for number in range(num_frames):
         with torch.inference_mode():
             frame = model.output.draw(hidden, generator, temperature)
         drawn.append(frame.to(like))
         if number < num_frames - 1:
-            hidden, states = _step(model, drawn[-1], states)
+            hidden, states = _step(model, drawn[-1], states, extra)
     model.train(was_training)
     return feature.decode(torch.cat(drawn).to(torch.uint8).numpy())
 
@@ -79,9 +88,27 @@ def _encoded(feature: NotesFeature, prompt: str | Sequence[Sequence[int]]) -> Te
     return torch.cat([zeros, torch.from_numpy(cast("Sequences", draft.content).values).float()])
 
 
+def _one(feature: Feature, name: str, given: Mapping[str, Any]) -> Ragged:
+    """What is given in one column: a single row."""
+    if feature.ragged:
+        raise RunError(f"`{name}` has a value for every frame, which nobody knows of frames that are to be written.")
+    if name not in given:
+        raise RunError(f"this model writes for a given {name}. Received: {', '.join(given) or 'nothing'}.")
+    refuse_unknown_cell(feature, name, given[name])
+    draft = feature.draft(pl.Series([given[name]], strict=False))
+    if draft.problems:
+        raise RunError(f"`{name}` can't be used: {draft.problems[0]}.")
+    return Ragged.from_rows(cast("Sequences", draft.content).values, [0], [1])
+
+
 @torch.inference_mode()
-def _step(model: NextStep, frames: Tensor, states: list[State] | None) -> tuple[Tensor, list[State]]:
+def _step(
+    model: NextStep, frames: Tensor, states: list[State] | None, extra: Mapping[str, Ragged]
+) -> tuple[Tensor, list[State]]:
     """Read (L, C) frames; the output after the last, (1, H), and the states."""
+    if extra:
+        read, after = model.read(Ragged.from_rows(frames, [0], [len(frames)]), extra, states)
+        return read.select_last(), after
     hidden, after = model.encoder(frames.unsqueeze(1), states)
     return hidden[-1], after
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.data.features import Feature
+from ostinato.errors import ShapeError
 from ostinato.models.encoder import RecurrentEncoder
 from ostinato.models.inputs import input_layer, width_of
 from ostinato.nn import Pooling
@@ -63,3 +64,32 @@ class BesideInputs(nn.Module):
             else:
                 vectors.append(cast("Ragged", layer(extra[name])).select_first())
         return torch.cat(vectors, dim=1)
+
+
+class SideBySide(nn.Module):
+    """The vectors of the input and of further columns, concatenated at each step; a column with one value a row has it
+    at every step.
+
+    Args:
+        inputs: the layer of the input column.
+        features: the further columns, by name.
+        recipe: the model's part of a recipe.
+    """
+
+    def __init__(self, inputs: nn.Module, features: Mapping[str, Feature], recipe: ModelRecipe) -> None:
+        super().__init__()
+        self.inputs, self.names = inputs, tuple(features)
+        self.ragged = tuple(feature.ragged for feature in features.values())
+        self.layers = nn.ModuleList(input_layer(feature, recipe) for feature in features.values())
+        self.embedding_dim = width_of(inputs) + sum(width_of(layer) for layer in self.layers)
+
+    def forward(self, inputs: Ragged, extra: Extra) -> Ragged:
+        """(sum L, embedding_dim)."""
+        vectors = [cast("Tensor", self.inputs(inputs).values)]
+        for name, ragged, layer in zip(self.names, self.ragged, self.layers, strict=True):
+            read: Ragged = layer(extra[name])
+            if ragged and not torch.equal(read.lengths, inputs.lengths):
+                raise ShapeError(f"`{name}` must have as many steps as the input in every row.")
+            order = inputs.sorted_indices[inputs.rows_index()]
+            vectors.append(read.values if ragged else read.select_first()[order])
+        return inputs.with_values(torch.cat(vectors, dim=1))

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
 from ostinato.errors import RecipeError
-from ostinato.models.beside import NO_EXTRA, Extra
+from ostinato.models.beside import NO_EXTRA, Extra, SideBySide
 from ostinato.models.inputs import width_of
-from ostinato.models.tagger import SideBySide, Tagger, build_tagger
+from ostinato.models.tagger import Tagger, build_tagger
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import cast
 
 import numpy as np
@@ -10,8 +12,10 @@ from torch import Tensor, nn
 
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
+from ostinato.data.features import Feature
 from ostinato.data.features.notes import NotesFeature
 from ostinato.errors import RecipeError
+from ostinato.models.beside import NO_EXTRA, Extra, SideBySide
 from ostinato.models.encoder import RecurrentEncoder
 from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
 from ostinato.models.inputs import Vectors
@@ -30,14 +34,17 @@ _ABOUT = {
 class NextStep(nn.Module):
     """previous frame (before the first: zeros) → recurrent stack → distribution of the frame (`frame_outputs`).
 
-    p(v_1 … v_T) = ∏_t p(v_t | h_t), h_t = RNN(v_{t-1}, h_{t-1}), v_0 = 0. The loss is -ln p in nats a frame: the sum
-    over all frames of all rows divided by their number, as the field reports it, not a mean of means of pieces.
+    p(v_1 … v_T | x) = ∏_t p(v_t | h_t), h_t = RNN([v_{t-1}; x_t], h_{t-1}), v_0 = 0. x is what further columns say of
+    a row, or of its frame t (Graves 2013, arXiv:1308.0850, section 5.1); without such columns there is none. The loss
+    is -ln p in nats a frame: the sum over all frames of all rows divided by their number, as the field reports it, not
+    a mean of means of pieces.
 
     Args:
         recipe: the model's part of a recipe; `next_step` says which distribution.
         num_notes: C, numbers a frame has.
         transpose: in training each row is moved by up to so many places up or down, >= 0.
         lowest: MIDI pitch of the first note, of which `next_step.recurrence: note` tells each note its place.
+        beside: further columns, by name: what is given of a row (or of each frame) is read at every step.
 
     Example:
         >>> model = NextStep(ModelRecipe(hidden_size=8), num_notes=5)
@@ -46,10 +53,17 @@ class NextStep(nn.Module):
         torch.Size([2])
     """
 
-    def __init__(self, recipe: ModelRecipe, num_notes: int, transpose: int = 0, lowest: int = 21) -> None:
+    def __init__(
+        self,
+        recipe: ModelRecipe,
+        num_notes: int,
+        transpose: int = 0,
+        lowest: int = 21,
+        beside: Mapping[str, Feature] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self.num_notes, self.transpose = num_notes, transpose
-        self.encoder = _encoder(recipe, num_notes, lowest)
+        self.encoder = _encoder(recipe, num_notes, lowest, beside)
         self.dropout = nn.Dropout(recipe.head_dropout)
         self.output = _output(recipe, self.encoder.output_size, num_notes)
         about = _ABOUT[recipe.next_step.output].format(notes=num_notes, size=recipe.next_step.output_size)
@@ -60,16 +74,30 @@ class NextStep(nn.Module):
         """Recurrences that run side by side for one row: 1, or C where each note has its own."""
         return self.num_notes if isinstance(self.encoder, TiedNotes) else 1
 
-    def forward(self, frames: Ragged) -> Ragged:
+    @property
+    def is_given(self) -> bool:
+        """Whether it reads further columns."""
+        return isinstance(self.encoder.embedding, SideBySide)
+
+    def forward(self, frames: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
         """(sum L, C) to (sum L, H), or (sum L, C, H) where each note has a state: at each step what is known of its
         frame from the frames before it."""
         read = previous_frames(frames, next(self.parameters()).dtype)
-        hidden = cast("Ragged", self.encoder(read)[0])
+        hidden = self.read(read, extra)[0]
         return hidden.with_values(self.dropout(hidden.values))
 
-    def nats(self, frames: Ragged) -> Tensor:
+    def read(
+        self, before: Ragged, extra: Extra = NO_EXTRA, states: list[State] | None = None
+    ) -> tuple[Ragged, list[State]]:
+        """The frame before each step, and what is given, to hidden states, and the states after each row."""
+        layer = self.encoder.embedding
+        if isinstance(layer, SideBySide):
+            return self.encoder.run(layer(before, extra), states)
+        return cast("tuple[Ragged, list[State]]", self.encoder(before, states))
+
+    def nats(self, frames: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """-ln p of each frame, (sum L,), packed as the frames are."""
-        return self.output.nats(self(frames).values, frames.values)
+        return self.output.nats(self(frames, extra).values, frames.values)
 
     def window_nats(self, before: Ragged, frames: Ragged, states: list[State]) -> tuple[Tensor, list[State]]:
         """The summed nats of pieces of rows, given the frame before each, that go on from `states` (D, N, H), and the
@@ -83,7 +111,7 @@ class NextStep(nn.Module):
         if self.training and self.transpose:
             draws = np.random.default_rng([training.seed, batch.step]).random(frames.num_rows)
             frames = transposed(frames, self.transpose, torch.from_numpy(draws))
-        return self.nats(frames).mean()
+        return self.nats(frames, batch.extra).mean()
 
 
 def previous_frames(frames: Ragged, dtype: torch.dtype) -> Ragged:
@@ -124,13 +152,22 @@ def build_next_step(recipe: ModelRecipe, features: Features) -> NextStep:
     feature = features.input
     if not isinstance(feature, NotesFeature):
         raise RecipeError(f"`model.kind: next_step` predicts frames of notes. Received: an input of {feature.kind}.")
-    return NextStep(recipe, feature.value_shape[0], feature.recipe.transpose, feature.recipe.lowest)
+    if features.extra and recipe.next_step.recurrence == "note":
+        raise RecipeError(
+            "`model.next_step.recurrence: note` reads notes alone. Received: `data.extra` = "
+            f"{', '.join(features.extra)}.",
+            hint="--set model.next_step.recurrence=frame",
+        )
+    return NextStep(recipe, feature.value_shape[0], feature.recipe.transpose, feature.recipe.lowest, features.extra)
 
 
-def _encoder(recipe: ModelRecipe, num_notes: int, lowest: int) -> RecurrentEncoder | TiedNotes:
+def _encoder(
+    recipe: ModelRecipe, num_notes: int, lowest: int, beside: Mapping[str, Feature]
+) -> RecurrentEncoder | TiedNotes:
     if recipe.next_step.recurrence == "note":
         return TiedNotes(recipe, num_notes, lowest)
-    return RecurrentEncoder(recipe, inputs=Vectors(num_notes))
+    frames = Vectors(num_notes)
+    return RecurrentEncoder(recipe, inputs=SideBySide(frames, beside, recipe) if beside else frames)
 
 
 def _output(recipe: ModelRecipe, input_size: int, num_notes: int) -> FrameOutput:

@@ -3,7 +3,6 @@ several labels a step, or numbers a step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -15,9 +14,9 @@ from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
 from ostinato.errors import RecipeError, ShapeError
-from ostinato.models.beside import NO_EXTRA, Extra
+from ostinato.models.beside import NO_EXTRA, Extra, SideBySide
 from ostinato.models.encoder import RecurrentEncoder
-from ostinato.models.inputs import input_layer, width_of
+from ostinato.models.inputs import input_layer
 from ostinato.models.words import UnknownWords
 from ostinato.nn import LinearChainCRF
 from ostinato.nn.ctc import ctc_nats
@@ -140,35 +139,6 @@ class Tagger(nn.Module):
             return self.encoder.run(vectors)[0]
         longer, answers = delayed(vectors, self.recipe.delay)
         return vectors.with_values(self.encoder.run(longer)[0].values.index_select(0, answers))
-
-
-class SideBySide(nn.Module):
-    """The vectors of the input and of further columns, concatenated at each step; a column with one value a row has it
-    at every step.
-
-    Args:
-        inputs: the layer of the input column.
-        features: the further columns, by name.
-        recipe: the model's part of a recipe.
-    """
-
-    def __init__(self, inputs: nn.Module, features: Mapping[str, Feature], recipe: ModelRecipe) -> None:
-        super().__init__()
-        self.inputs, self.names = inputs, tuple(features)
-        self.ragged = tuple(feature.ragged for feature in features.values())
-        self.layers = nn.ModuleList(input_layer(feature, recipe) for feature in features.values())
-        self.embedding_dim = width_of(inputs) + sum(width_of(layer) for layer in self.layers)
-
-    def forward(self, inputs: Ragged, extra: Extra) -> Ragged:
-        """(sum L, embedding_dim)."""
-        vectors = [cast("Tensor", self.inputs(inputs).values)]
-        for name, ragged, layer in zip(self.names, self.ragged, self.layers, strict=True):
-            read: Ragged = layer(extra[name])
-            if ragged and not torch.equal(read.lengths, inputs.lengths):
-                raise ShapeError(f"`{name}` must have as many steps as the input in every row.")
-            order = inputs.sorted_indices[inputs.rows_index()]
-            vectors.append(read.values if ragged else read.select_first()[order])
-        return inputs.with_values(torch.cat(vectors, dim=1))
 
 
 def delayed(vectors: Ragged, delay: int) -> tuple[Ragged, Tensor]:

@@ -15,8 +15,9 @@ from ostinato.data.streams import Tapes, Window
 from ostinato.errors import RecipeError
 from ostinato.evaluation.categories import category_of
 from ostinato.evaluation.metrics import Metrics
+from ostinato.models.beside import SideBySide
 from ostinato.models.next_step import NextStep
-from ostinato.models.tagger import SideBySide, Tagger
+from ostinato.models.tagger import Tagger
 from ostinato.training.bptt import TruncatedBPTT
 from ostinato.training.spans import Span
 from ostinato.training.streamed import StreamedTask, bounded
@@ -94,10 +95,10 @@ def _check(model: Tagger | NextStep, prepared: Prepared) -> None:
         needs_whole["model.tagger.output"] = recipe.model.tagger.output if model.recipe.output != "softmax" else ""
         needs_whole["model.tagger.delay"] = recipe.model.tagger.delay
         needs_whole["model.feedback"] = recipe.model.feedback if recipe.model.feedback != "none" else ""
-        if isinstance(model.encoder.embedding, SideBySide):
-            needs_whole["data.extra"] = ", ".join(prepared.features.extra)
     else:
         needs_whole["features.input.transpose"] = model.transpose
+    if isinstance(model.encoder.embedding, SideBySide):
+        needs_whole["data.extra"] = ", ".join(prepared.features.extra)
     for key, value in needs_whole.items():
         if value:
             raise RecipeError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.generation.music import compose, roll_text
 from ostinato.models import NextStep
 from ostinato.models.next_step import previous_frames
-from ostinato.recipe import ModelRecipe
+from ostinato.recipe import ModelRecipe, build_recipe
 from ostinato.recipe.kinds import NotesRecipe
 from ostinato.training.progress import Observer
 from ostinato.types import Ragged
@@ -76,6 +77,52 @@ def test_each_frame_is_drawn_as_the_whole_sequence_says() -> None:
     with torch.no_grad():
         expected = model.output.draw(model(whole).values, temperature=0.0)
     assert torch.equal(expected[2:], roll[2:])
+
+
+def test_music_is_written_for_what_is_given(tmp_path: Path) -> None:
+    """Tunes go up from the first note or down from the last, as a further column says; nothing else tells them."""
+    ways = {"up": list(range(60, 68)), "down": list(range(67, 59, -1))}
+    rows = [{"tune": [[pitch] for pitch in ways[way]], "way": way} for way in ("up", "down") for _ in range(24)]
+    path = tmp_path / "tunes.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = {
+        "name": "tunes",
+        "data": {"train": str(path), "input": "tune", "extra": ["way"], "validation": 0.25},
+        "features": {"input": {"kind": "notes", "lowest": 60, "highest": 67}},
+        "model": {"kind": "next_step", "hidden_size": 16},
+        "training": {"epochs": 40, "batch_size": 12, "learning_rate": 0.02, "num_threads": 1, "baselines_seconds": 0},
+    }
+    run = ostinato.train(recipe=build_recipe(recipe), out=tmp_path / "run", observer=Observer())
+    model = cast("NextStep", run.model)
+    assert model.is_given
+    feature, beside = cast("NotesFeature", run.features.input), run.features.extra
+    for way, pitches in ways.items():
+        frames = compose(model, feature, given={"way": way}, beside=beside, num_frames=8, temperature=0)
+        assert frames == [[pitch] for pitch in pitches]
+        gone_on = compose(
+            model, feature, given={"way": way}, beside=beside, prompt=frames[:3], num_frames=5, temperature=0
+        )
+        assert gone_on == frames
+    assert run.evaluate(path)["nats_per_frame"] < 0.5
+    found = CliRunner().invoke(
+        app, ["generate", str(run.folder), "--condition", "down", "--max-new-tokens", "3", "--json"]
+    )
+    assert json.loads(found.stdout)["condition"] == {"way": "down"}
+    for arguments, message in (
+        (["--condition", "sideways"], "`way` must be one of down, up. Received: 'sideways'"),
+        ([], "writes for a given way. Received: nothing"),
+    ):
+        refused = CliRunner().invoke(app, ["generate", str(run.folder), *arguments])
+        assert refused.exit_code == 1
+        assert message in str(refused.exception)
+    for key, value, message in (
+        ("training.bptt", 4, "`data.extra` needs whole rows"),
+        ("model.next_step.recurrence", "note", "reads notes alone"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            ostinato.train(
+                recipe=build_recipe(recipe), settings={key: value}, out=tmp_path / "other", observer=Observer()
+            )
 
 
 def _cells(frames: list[list[int]]) -> object:
