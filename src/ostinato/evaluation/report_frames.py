@@ -52,7 +52,7 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
         "surprises": _surprises(examples, scored, feature),
         "by_pitch": plots_frames.by_pitch(*_by_pitch(rolls, scored), feature.recipe.lowest),
         "parts": model.parts,
-        "sentence": f"Predicts each frame of `{prepared.recipe.data.input}` from those before it.",
+        "sentence": f"Predicts each frame of `{prepared.recipe.data.input}` from those before it{_beside(prepared)}.",
         "tiles": [
             ("nats a frame", f"{ours['loss']:.3f}", f"{holds['loss']:.2f} by holding the last frame"),
             ("frame accuracy", f"{100 * ours['accuracy']:.1f} %", f"{100 * holds['accuracy']:.1f} % by holding it"),
@@ -135,3 +135,8 @@ def _surprises(examples: Examples, scored: dict[int, ScoredRow], feature: NotesF
 
 def _chord(pitches: list[int]) -> str:
     return " ".join(note_name(pitch) for pitch in pitches) or "silence"
+
+
+def _beside(prepared: Prepared) -> str:
+    """What is given, for the sentence of the head."""
+    return "".join(f" and `{name}`" for name in prepared.features.extra)

@@ -108,6 +108,7 @@ def test_music_is_written_for_what_is_given(tmp_path: Path) -> None:
         app, ["generate", str(run.folder), "--condition", "down", "--max-new-tokens", "3", "--json"]
     )
     assert json.loads(found.stdout)["condition"] == {"way": "down"}
+    assert "from those before it and <code>way</code>" in (run.folder / "report.html").read_text()
     for arguments, message in (
         (["--condition", "sideways"], "`way` must be one of down, up. Received: 'sideways'"),
         ([], "writes for a given way. Received: nothing"),
