@@ -18,11 +18,12 @@ Problems = dict[int, tuple[str, str]]
 
 
 def misfits(recipe: Recipe, drafts: Mapping[str, Draft]) -> Problems:
-    """Rows of a block that a tagger can't use: columns of unequal lengths; with CTC, more labels than steps.
+    """Rows of a block whose columns are of unequal lengths, of a tagger or a next-step model; with CTC, of more labels
+    than steps.
 
     CTC needs a step for every label, and one more between two equal ones.
     """
-    if recipe.model.kind != "tagger":
+    if recipe.model.kind not in ("tagger", "next_step"):
         return {}
     source, target = str(recipe.data.input), str(recipe.data.target)
     free = recipe.model.tagger.output == "ctc"

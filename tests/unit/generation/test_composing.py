@@ -126,6 +126,26 @@ def test_music_is_written_for_what_is_given(tmp_path: Path) -> None:
             )
 
 
+def test_what_is_given_of_each_frame_fits_it_and_is_not_written_for(tmp_path: Path) -> None:
+    rows = [{"tune": [[60], [62], [64]], "beat": [[0.0], [0.5], [1.0]]} for _ in range(12)]
+    path = tmp_path / "tunes.jsonl"
+    recipe = {
+        "name": "tunes",
+        "data": {"train": str(path), "input": "tune", "extra": ["beat"], "validation": 0.25},
+        "features": {"input": {"kind": "notes", "lowest": 60, "highest": 67}, "extra": {"beat": {"kind": "series"}}},
+        "model": {"kind": "next_step", "hidden_size": 4},
+        "training": {"epochs": 1, "num_threads": 1, "baselines_seconds": 0},
+    }
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"tune": [[60]], "beat": [[0.0], [0.5]]}]))
+    with pytest.raises(DataError, match="13: unequal lengths: `tune` has 1 steps, `beat` has 2"):
+        ostinato.train(recipe=build_recipe(recipe), out=tmp_path / "run", observer=Observer())
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = ostinato.train(recipe=build_recipe(recipe), out=tmp_path / "run", observer=Observer())
+    model, feature = cast("NextStep", run.model), cast("NotesFeature", run.features.input)
+    with pytest.raises(RunError, match="`beat` has a value for every frame"):
+        compose(model, feature, given={"beat": 0.0}, beside=run.features.extra)
+
+
 def _cells(frames: list[list[int]]) -> object:
     import polars as pl
 
