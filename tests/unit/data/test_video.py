@@ -130,3 +130,20 @@ def test_saved_with_the_run() -> None:
 def test_two_ways_to_choose_frames_are_refused() -> None:
     with pytest.raises(RecipeError, match="both say which frames are taken"):
         build_recipe({"features": {"input": {"kind": "video", "fps": 2, "num_frames": 3}}})
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_colours_of_neighbours_are_not_mixed(tmp_path: Path, codec: str) -> None:
+    """Columns of pure red and blue, 8 pixels wide, squeezed to one pixel each."""
+    frame = np.zeros((64, 64, 3), dtype=np.uint8)
+    columns = np.arange(64) // 8 % 2
+    frame[:, columns == 0, 0] = frame[:, columns == 1, 2] = 200
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    found = _clip(tmp_path / "a.mp4", size=[8, 8], colour="rgb")[0]
+    assert (found[0, :, ::2] > 150).all()
+    assert (found[0, :, 1::2] < 50).all()
+    assert (found[2, :, 1::2] > 150).all()

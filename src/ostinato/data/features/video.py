@@ -22,7 +22,7 @@ from ostinato.recipe.kinds import VideoRecipe
 
 _MOST_THREADS = 8
 _GAIN = 16
-_CHANNELS = {"grey": ("gray", 1), "rgb": ("rgb24", 3)}
+_CHANNELS = {"grey": ("gray", 1), "rgb": ("gbrp", 3)}
 
 
 class VideoFeature(FittedFeature):
