@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from ostinato.data.blocks import Block
-from ostinato.errors import DataError
+from ostinato.errors import DataError, RunError
 
 MEDIA = {
     "audio": (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
@@ -59,6 +59,15 @@ def media_path(cell: str) -> Path:
             return found
         raise DataError(f"`{archive}` has no member `{member}`")
     raise DataError(f"no such file: `{cell}`")
+
+
+def require_place(path: Path, suffixes: tuple[str, ...], what: str) -> None:
+    """Raise `RunError` for a suffix that says no format, or a folder that is not there."""
+    suffix = PurePosixPath(path.name).suffix.lower()
+    if suffix not in suffixes:
+        raise RunError(f"a file of {what} must end in {', '.join(suffixes)}. Received: `{path.name}`.")
+    if not path.parent.is_dir():
+        raise RunError(f"there is no folder `{path.parent}` to write `{path.name}` into.")
 
 
 def unpacked(archive: Path) -> Path:

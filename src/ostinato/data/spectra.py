@@ -68,10 +68,19 @@ def cosine_transform(num_cepstra: int, num_mels: int) -> Array:
     return matrix
 
 
+def window_of(size: int) -> Array:
+    """(size,): the periodic Hann window, 0.5 - 0.5 cos(2 pi i / size)."""
+    return np.asarray(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size))
+
+
+def spectrum(frames: Array, fft_size: int) -> Array:
+    """(L, fft_size // 2 + 1) complex: the FFT of frames (L, n) under the window, zeros after them."""
+    return np.asarray(np.fft.rfft(frames * window_of(frames.shape[1]), fft_size))
+
+
 def power_spectrum(frames: Array, fft_size: int) -> Array:
-    """(L, fft_size // 2 + 1): |FFT|² of frames (L, n) under a periodic Hann window, 0.5 - 0.5 cos(2 pi i / n)."""
-    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(frames.shape[1]) / frames.shape[1])
-    return np.asarray(np.abs(np.fft.rfft(frames * window, fft_size)) ** 2)
+    """(L, fft_size // 2 + 1): |FFT|² of frames (L, n) under the window."""
+    return np.asarray(np.abs(spectrum(frames, fft_size)) ** 2)
 
 
 def slopes(frames: Array, reach: int = 2) -> Array:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from math import gcd
 
 import numpy as np
@@ -15,17 +15,12 @@ import polars as pl
 from ostinato.data.arrays import Array
 from ostinato.data.features.base import Draft
 from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
+from ostinato.data.framing import samples_in, tables
 from ostinato.data.media import media_path
 from ostinato.data.sequences import Sequences
-from ostinato.data.spectra import (
-    LOG_FLOOR,
-    cosine_transform,
-    frames_of,
-    mel_filters,
-    power_spectrum,
-    slopes,
-)
-from ostinato.errors import DataError, MissingLibraryError
+from ostinato.data.sounding import require_log_mel, waveform
+from ostinato.data.spectra import LOG_FLOOR, frames_of, power_spectrum, slopes
+from ostinato.errors import DataError, MissingLibraryError, RunError, ShapeError
 from ostinato.recipe.kinds import AudioRecipe
 
 _MOST_THREADS = 8
@@ -78,6 +73,56 @@ class AudioFeature(ScaledFeature):
             return cls(recipe, np.zeros(values.shape[1]), np.ones(values.shape[1]))
         return cls(recipe, *mean_and_scale(values))
 
+    def decode(self, values: Array) -> list[list[float]]:
+        """Frames as lists of numbers, on their own scale; with `normalize: row`, whose scale is not kept, as they are.
+
+        Raises `ShapeError` for frames of another width.
+        """
+        found: list[list[float]] = self._restored(values).tolist()
+        return found
+
+    def frames(self, values: Array) -> Array:
+        """(L, D) float64 on their own scale: ln energies of `log_mel`, cepstra, or samples; slopes, if any, after them.
+
+        Args:
+            values: (L, D), scaled as `encode` gives them, such as a model's output.
+
+        Raises:
+            RunError: with `normalize: row`: the mean and deviation of each row are not kept.
+            ShapeError: for frames of another width.
+        """
+        if self.recipe.normalize == "row":
+            raise RunError(
+                "frames with `normalize: row` can't be brought back to their own scale: the mean and deviation of "
+                "each row are not kept.",
+                hint="train with --set features.target.normalize=global",
+            )
+        return self._restored(values)
+
+    def sound(self, values: Array, iterations: int = 60, seed: int = 0) -> tuple[Array, int]:
+        """Frames as a person can hear them, by `sounding.waveform`.
+
+        Args:
+            values: (L, num_mels), as for `frames`.
+            iterations: of the phase, at least 1; more are slower and fit the frames better.
+            seed: of the phase at first.
+
+        Returns:
+            samples (n,) float32, full scale at 1, and their rate in Hz. n = (L - 1) hop + frame; 0 of no frames.
+
+        Raises:
+            RunError: for what is no log-mel, has slopes, or is normalised by row: their sound is not known.
+            ShapeError: for frames of another width.
+            DataError: for numbers that are no ln energies.
+        """
+        require_log_mel(self.recipe)
+        return waveform(self.recipe, self.frames(values), iterations, seed), self.recipe.sample_rate
+
+    def _restored(self, values: Array) -> Array:
+        if values.ndim != 2 or values.shape[1] != len(self.mean):
+            raise ShapeError(f"frames must be (L, {len(self.mean)}). Received: {values.shape}.")
+        return self.restore(values)
+
 
 @dataclass(frozen=True)
 class _Sound:
@@ -88,15 +133,15 @@ class _Sound:
 
 def num_values(recipe: AudioRecipe) -> int:
     """D, numbers of a frame."""
-    size = {"log_mel": recipe.num_mels, "mfcc": recipe.num_cepstra, "raw": _samples(recipe, recipe.frame_ms)}
+    size = {"log_mel": recipe.num_mels, "mfcc": recipe.num_cepstra, "raw": samples_in(recipe, recipe.frame_ms)}
     return size[recipe.representation] * (1 + recipe.deltas)
 
 
 def represent(recipe: AudioRecipe, samples: Array) -> Array:
     """(n,) samples at the recipe's rate as (L, D) float32, before `global` normalisation."""
-    frames = frames_of(samples, _samples(recipe, recipe.frame_ms), _samples(recipe, recipe.hop_ms))
+    frames = frames_of(samples, samples_in(recipe, recipe.frame_ms), samples_in(recipe, recipe.hop_ms))
     if recipe.representation != "raw":
-        size, filters, cosines = _tables(recipe)
+        size, filters, cosines = tables(recipe)
         frames = np.log(np.maximum(power_spectrum(frames, size) @ filters.T, LOG_FLOOR))
         frames = frames @ cosines.T if recipe.representation == "mfcc" else frames
     parts = [frames]
@@ -107,19 +152,6 @@ def represent(recipe: AudioRecipe, samples: Array) -> Array:
         std = frames.std(axis=0)
         frames = (frames - frames.mean(axis=0)) / np.where(std > 0, std, np.inf)
     return frames.astype(np.float32)
-
-
-def _samples(recipe: AudioRecipe, duration_ms: float) -> int:
-    return max(1, round(recipe.sample_rate * duration_ms / 1000))
-
-
-@lru_cache(maxsize=8)
-def _tables(recipe: AudioRecipe) -> tuple[int, Array, Array]:
-    """Size of the FFT (a power of two that holds a frame), mel filters, cosines."""
-    size = 1 << (_samples(recipe, recipe.frame_ms) - 1).bit_length()
-    highest = recipe.highest_hz or recipe.sample_rate / 2
-    filters = mel_filters(recipe.num_mels, size, recipe.sample_rate, recipe.lowest_hz, highest, recipe.mel_scale)
-    return size, filters, cosine_transform(recipe.num_cepstra, recipe.num_mels)
 
 
 Decode = Callable[[str], tuple[Array, int]]

@@ -37,6 +37,11 @@ class ScaledFeature(FittedFeature):
         """(sum L, D) float32."""
         return ((values - self.mean) / self.std).astype(np.float32)
 
+    def restore(self, values: Array) -> Array:
+        """The inverse of `transform`, (L, D) float64; a number that never changed in training gets that value."""
+        std = np.where(np.isinf(self.std), 0.0, self.std)
+        return np.asarray(np.asarray(values, dtype=np.float64) * std + self.mean)
+
     def to_dict(self) -> dict[str, Any]:
         """Mean and standard deviation."""
         std = [None if np.isinf(s) else float(s) for s in self.std]
