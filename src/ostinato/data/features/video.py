@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from ostinato.data.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.media import MEDIA, media_path
 from ostinato.data.sequences import Sequences
-from ostinato.errors import DataError, MissingLibraryError
+from ostinato.errors import DataError, MissingLibraryError, ShapeError
 from ostinato.recipe.kinds import VideoRecipe
 
 _MOST_THREADS = 8
@@ -75,6 +76,31 @@ class VideoFeature(FittedFeature):
     def decode(self, values: Array) -> str:
         """How many frames of which size."""
         return f"{len(values)} frames of {self.recipe.size[0]} × {self.recipe.size[1]} pixels"
+
+    def pictures(self, values: Array, white: float = 255.0) -> Array:
+        """Frames as a person can see them, (L, C, H, W) uint8, for `filming.write_video`.
+
+        Motion beside the pixels is left out; motion alone is what is seen. Numbers are rounded; a model's that are
+        below black or above white become black or white.
+
+        Args:
+            values: (L, C, H, W) or flat (L, C H W), numbers of any type, C as `value_shape` says.
+            white: what white is in them, > 0: 255 as `encode` gives pixels, 1 as models read them.
+
+        Raises:
+            ShapeError: for frames of another size.
+            DataError: for values that are NaN.
+        """
+        shape = self.value_shape
+        if values.shape[1:] not in (shape, (math.prod(shape),)):
+            raise ShapeError(f"frames must be (L, {', '.join(map(str, shape))}), or flat. Received: {values.shape}.")
+        levels = values.reshape(len(values), *shape)[:, : _CHANNELS[self.recipe.colour][1]]
+        if levels.dtype == np.uint8 and white == 255:
+            return levels
+        if np.isnan(levels).any():
+            raise DataError("frames must be numbers. Received: NaN among them.")
+        found: Array = np.clip(np.round(levels * (255.0 / white)), 0, 255).astype(np.uint8)
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe."""
