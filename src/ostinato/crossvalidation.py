@@ -164,7 +164,7 @@ def _fold(
     examples = prepare(run.recipe).validation
     if not isinstance(examples, Examples):
         raise RunError(f"`{place}` has no rows to score.")
-    category = category_of(run.recipe.model.kind)
+    category = category_of(run.recipe)
     predictions = category.predict(run.model, examples, run.features, run.device)
     held_out = {values.get(examples.places.location(int(row)), "") for row in examples.rows} if values else set()
     name = ", ".join(sorted(held_out)) if held_out else str(number)

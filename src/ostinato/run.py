@@ -84,13 +84,12 @@ class Run:
             >>> load("runs/imdb").predict(["great film :)"])[0].label
             '1'
         """
-        kind = self.recipe.model.kind
         if isinstance(self.model, LanguageModel):
             raise self._no_rows("predict")
         given = [rows] if isinstance(rows, str) else list(rows)
         if not given:
             return []
-        return category_of(kind).predict(
+        return category_of(self.recipe).predict(
             self.model, examples_of(given, self.features, self.recipe), self.features, self.device
         )
 
@@ -114,7 +113,7 @@ class Run:
             examples: Examples = future_windows(str(data), self.features.input, self.recipe, say)
         else:
             examples = load_examples(str(data), without_target, self.recipe, say)
-        found = category_of(self.recipe.model.kind).predict(self.model, examples, self.features, self.device)
+        found = category_of(self.recipe).predict(self.model, examples, self.features, self.device)
         return [(examples.location(row), examples.preview(row), one) for row, one in enumerate(found)]
 
     def evaluate(self, data: str | Path | None = None, observer: Observer | None = None) -> Metrics:
@@ -128,7 +127,7 @@ class Run:
         reference = str(data) if data is not None else self.recipe.data.test
         if reference is None and isinstance(self.features.input, ForecastFeature):
             held_back = held_back_windows(self.features.input, self.recipe, (observer or Observer()).note)
-            return category_of(self.recipe.model.kind).evaluate(self.model, held_back, self.features, self.device)
+            return category_of(self.recipe).evaluate(self.model, held_back, self.features, self.device)
         if reference is None:
             raise RunError("no data to evaluate on.", hint=f"name a file: ostinato evaluate {self.folder} test.jsonl")
         say = (observer or Observer()).note
@@ -138,7 +137,7 @@ class Run:
                 raise RunError(f"`{reference}` has {len(values)} tokens; a language model needs at least 2.")
             return evaluate_stream(self.model, values, self.features, self.device, self.recipe.training.bptt)
         examples = load_examples(reference, self.features, self.recipe, say)
-        return category_of(self.recipe.model.kind).evaluate(self.model, examples, self.features, self.device)
+        return category_of(self.recipe).evaluate(self.model, examples, self.features, self.device)
 
     def diagnose(
         self,

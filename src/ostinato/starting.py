@@ -99,7 +99,7 @@ def _try_rivals(run: Run, observer: Observer) -> None:
     budget = min(run.recipe.training.baselines_seconds, float(run.summary.get("seconds", 0.0)))
     path = run.folder / BASELINES_FILE
     known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")
-    if budget > 0 and has_contest(run.recipe.model.kind) and not known:
+    if budget > 0 and has_contest(run.recipe) and not known:
         found = run.baselines(budget)
         observer.note(f"simple rivals: {found.conclusion}")
         for reason in found.passed_over:

@@ -65,6 +65,16 @@ STEPS = {**KINDS, "words": ("tokens", ())}
 WRITE = ("features.target.kind=text",)
 FED_BACK = ("model.feedback=output",)
 CTC = ("model.kind=tagger", "model.tagger.output=ctc", "features.target.kind=text", "features.target.unit=characters")
+WRITTEN = (
+    ("series", "series", ()),
+    ("music", "notes", ("model.next_step.output=nade", "model.next_step.output_size=4")),
+    (
+        "audio",
+        "audio",
+        ("features.target.kind=audio", "features.target.sample_rate=8000", "features.target.num_mels=6"),
+    ),
+    ("video", "video", ("features.target.kind=video", "features.target.size=[6, 6]", "model.numbers.components=2")),
+)
 CELLS = {
     **_each("classifier, one class", "label", "class"),
     **_each("classifier, labels", "labels", "labels", "features.target.kind=labels"),
@@ -82,6 +92,25 @@ CELLS = {
         f"conditional, {kind}": Cell("given", (column, "story"), ("conditional", kind, "text"), (*_read(kind), *WRITE))
         for kind, column in (("category", "kind"), ("numbers", "size"), ("image", "pixels"))
     },
+    **_each("seq2seq, numbers", "far", "series"),
+    **_each("seq2seq, notes", "chords", "notes"),
+    **{
+        f"{kind} for a name": Cell(
+            kind, ("label", "x"), ("conditional", "category", target), (*_read("category"), *said), ("age",)
+        )
+        for kind, target, said in WRITTEN
+    },
+    **{
+        f"next frame of {kind}": Cell(kind, ("x", None), ("next_step", *KINDS[kind][:1], "auto"), said)
+        for kind, said in (
+            ("series", ()),
+            ("audio", KINDS["audio"][1]),
+            ("video", ("features.input.kind=video", "features.input.size=[6, 6]")),
+        )
+    },
+    "curves for numbers": Cell("given", ("size", "curve"), ("conditional", "numbers", "series"), _read("numbers")),
+    "curves for a picture": Cell("given", ("pixels", "curve"), ("conditional", "image", "series"), _read("image")),
+    "sound from words": Cell("audio", ("story", "x"), ("seq2seq", "text", "audio"), WRITTEN[2][2], ("label",)),
     "several columns": Cell("words", ("x", "label"), ("classifier", "text", "class"), (), ("age", "walk")),
     "DNA for a name": Cell("given", ("kind", "dna"), ("conditional", "category", "text"), (*_read("category"), *WRITE)),
     "a curve from its class": Cell("given", ("clock", "curve"), ("tagger", "series", "series"), FED_BACK, ("kind",)),
@@ -119,6 +148,7 @@ def _row(kind: str, draw: np.random.Generator, folder: Path, number: int) -> dic
     labels = ",".join(part for part, there in (("big", number % 2), ("odd", number % 3)) if there)
     row: dict[str, Any] = {"label": name, "labels": labels, "score": walk[0], "age": number, "walk": walk}
     row |= {"story": f"it went {name} {length} times", "next": [*walk[1:], 0.5]}
+    row |= {"far": [*walk, 0.25, 0.5, 0.75] * 6, "chords": [[60], [60, 64], []] * (length + 9)}
     if kind == "given":
         pixels = draw.integers(0, 255, (4, 4)).tolist()
         tune = [[60, 64][: int(k)] for k in draw.integers(0, 3, length)]

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from ostinato.run import Run
 
 
+USUAL_LENGTH = 500
+"""Tokens, or frames, of what has no end of its own, where nobody says how many."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """The options of `ostinato generate`, with their defaults."""
 
     prompt: str = ""
-    max_new_tokens: int = 500
+    max_new_tokens: int | None = None
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float = 1.0
@@ -42,7 +46,7 @@ def write_text(run: Run, wanted: Wanted) -> None:
     wanted.refuse(run.recipe.model.kind.replace("_", " "), "out", "condition", "num")
     pieces = run.stream(
         wanted.prompt,
-        max_new_tokens=wanted.max_new_tokens,
+        max_new_tokens=wanted.max_new_tokens or USUAL_LENGTH,
         temperature=wanted.temperature,
         top_k=wanted.top_k,
         top_p=wanted.top_p,

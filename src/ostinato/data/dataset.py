@@ -119,6 +119,11 @@ class Examples:
         extra = {name: one.take(rows) for name, one in self.extra.items()}
         return Examples(self.sequences.take(rows), targets, self.places, self.rows[rows], extra)
 
+    def given(self, index: int) -> bytes:
+        """All that is given of an example, the input and further columns; equal for those that are given the same."""
+        parts = (self.sequences, *self.extra.values())
+        return b"|".join(np.ascontiguousarray(part.row(index)).tobytes() for part in parts)
+
     def location(self, index: int) -> str:
         """`file:line` of an example."""
         file, line = self.places.location(int(self.rows[index]))

@@ -10,9 +10,18 @@ from ostinato.data.kinds import kind_of
 from ostinato.data.meaning import TARGETED, WRITERS, refuse_meaningless
 from ostinato.data.rejects import with_article
 from ostinato.data.sources import Source
-from ostinato.data.stepwise import stepwise
+from ostinato.data.stepwise import answers_steps, stepwise
 from ostinato.data.text import resolve_text
-from ostinato.data.written import is_given, is_spelled, is_written, resolve_written, unit_of
+from ostinato.data.written import (
+    FRAMES,
+    check_written,
+    frames_of,
+    is_given,
+    is_spelled,
+    is_written,
+    resolve_written,
+    unit_of,
+)
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
 from ostinato.recipe.kinds import NotesRecipe, SeriesRecipe, TagsRecipe
@@ -20,7 +29,9 @@ from ostinato.recipe.kinds import NotesRecipe, SeriesRecipe, TagsRecipe
 _USUAL_WINDOW = 100
 _STREAMED = ("classifier", "language_model", "tagger", "next_step")
 """Categories that can be read window by window."""
-_SEQUENCE_TARGETS = {"tags": "tagger", "notes": "tagger", "series": "tagger", "text": "seq2seq", "tokens": "seq2seq"}
+_SEQUENCE_TARGETS = {"tags": "tagger", **dict.fromkeys(("text", "tokens", *FRAMES), "seq2seq")}
+_MAYBE_STEPWISE = ("series", "notes")
+"""Kinds of a target that may have a value for each step of the input."""
 _LETTERS = ("dna", "protein")
 """Kinds whose letters a language model reads as it reads any text's."""
 _USUAL_TARGETS = {"tagger": "tags", "seq2seq": "text", "conditional": "text"}
@@ -35,8 +46,8 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
     recipe = _columns(recipe, source, notes)
     recipe = _kinds(recipe, source, notes)
     recipe = _target_kind(recipe, source, notes)
-    recipe = _split_words(recipe, notes)
-    recipe = _category(recipe, notes)
+    recipe = _split_words(recipe, source, notes)
+    recipe = _category(recipe, source, notes)
     refuse_meaningless(recipe)
     recipe = _units(recipe, source, notes)
     _check(recipe, source)
@@ -91,7 +102,7 @@ def _kinds(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
 
 def _otherwise(reason: str, path: str) -> str:
     """Where only most cells are of a kind (`186 of its first 200 …`): how to read the column as text."""
-    return f"; as text: --set {path}.unit=words" if reason[0].isdigit() else ""
+    return f"; as text: --set {path}.unit=words" if " of its first " in reason else ""
 
 
 def _target_kind(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
@@ -110,6 +121,8 @@ def _target_kind(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
         found = stepwise(source, recipe)
     if found is None and kind in ("auto", *WRITERS) and (why := is_written(source, target)):
         found = {"kind": "text"}, why
+    if found is None and kind in ("auto", *WRITERS) and (frames := frames_of(source, target)):
+        found = {"kind": frames[0]}, f"{frames[1]}: frames to write"
     if found is None and kind in _USUAL_TARGETS:
         found = {"kind": _USUAL_TARGETS[kind]}, f"what a {kind} predicts, unless told otherwise"
     if found is None:
@@ -124,8 +137,10 @@ def _input_kind(recipe: Recipe, source: Source) -> tuple[str, str] | None:
     found = _as_input(kind_of(source, str(data.input)))
     if found and found[0] in _LETTERS and data.target is None and kind in ("auto", "language_model"):
         return None
-    if found is None and data.target is not None and kind in ("auto", "conditional"):
-        return is_given(source, str(data.input), str(data.target))
+    if found is not None and found[0] != "numbers":
+        return found
+    if data.target is not None and kind in ("auto", "conditional"):
+        return is_given(source, str(data.input), str(data.target)) or found
     return found
 
 
@@ -134,7 +149,7 @@ def _as_input(found: tuple[str, str] | None) -> tuple[str, str] | None:
     return ("tokens", found[1]) if found is not None and found[0] == "tags" else found
 
 
-def _split_words(recipe: Recipe, notes: list[str]) -> Recipe:
+def _split_words(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     """A text whose target has a value for each word is cut at blanks, as the target was, and not cleaned."""
     target = recipe.features.target
     stepwise_target = isinstance(target, TagsRecipe | SeriesRecipe | NotesRecipe)
@@ -142,17 +157,19 @@ def _split_words(recipe: Recipe, notes: list[str]) -> Recipe:
         return recipe
     if recipe.model.tagger.output == "ctc" or getattr(target, "split", None) == "characters":
         return recipe
+    if target.kind in _MAYBE_STEPWISE and recipe.model.kind == "auto" and not answers_steps(source, recipe):
+        return recipe
     what = "tag" if isinstance(target, TagsRecipe) else "value"
     notes.append(f"input: {recipe.data.input} as tokens (the target has a {what} for each word)")
     return _with(recipe, "features", input={"kind": "tokens"})
 
 
-def _category(recipe: Recipe, notes: list[str]) -> Recipe:
+def _category(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     """Which category of sequence modelling it is."""
     target = recipe.data.target
     kind: str = recipe.model.kind
     if kind == "auto":
-        kind, reason = _category_of(recipe)
+        kind, reason = _category_of(recipe, source)
         notes.append(f"model: {kind} ({reason})")
     if (kind in TARGETED) == (target is None):
         needs = "needs a target column" if kind in TARGETED else "takes no target column"
@@ -160,22 +177,24 @@ def _category(recipe: Recipe, notes: list[str]) -> Recipe:
     return _with(recipe, "model", kind=kind)
 
 
-def _category_of(recipe: Recipe) -> tuple[str, str]:
+def _category_of(recipe: Recipe, source: Source) -> tuple[str, str]:
     features, target = recipe.features, recipe.data.target
     if target is None:
-        if features.input.kind not in ("notes", "text"):
+        if features.input.kind not in (*FRAMES, "text"):
             raise RecipeError(
                 f"`{recipe.data.input}` is read as {features.input.kind}, so there must be a column to predict: "
                 "`data.target` is not set.",
-                hint="name it: --target COLUMN (what comes next is the same values a step later); a table with a row a "
-                "time step is forecast with --set model.kind=forecaster",
+                hint="name it: --target COLUMN; a table with a row a time step is forecast with "
+                "--set model.kind=forecaster",
             )
-        return "next_step" if features.input.kind == "notes" else "language_model", "there is no target column"
+        return "next_step" if features.input.kind in FRAMES else "language_model", "there is no target column"
     if isinstance(features.target, TargetRecipe):
         return "classifier", f"there is a target column, {target}"
     if is_fixed(features.input):
         return "conditional", f"{recipe.data.input} is one value a row, {target} a sequence"
     kind = _SEQUENCE_TARGETS[features.target.kind]
+    if features.target.kind in _MAYBE_STEPWISE and (source.arrangement or answers_steps(source, recipe)):
+        kind = "tagger"
     each = "a label for each step" if features.target.kind == "tags" else "a value for each step"
     return kind, f"{target} holds {each if kind == 'tagger' else 'a sequence of its own'}"
 
@@ -212,6 +231,10 @@ def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
 def _check(recipe: Recipe, source: Source) -> None:
     data, kind, text = recipe.data, recipe.model.kind, recipe.features.input
     check_conditional(recipe)
+    if kind in WRITERS:
+        check_written(recipe.features.target, "features.target")
+    if kind == "next_step":
+        check_written(recipe.features.input, "features.input")
     if kind in ("classifier", "tagger") and data.target == data.input:
         raise RecipeError(
             f"`data.input` and `data.target` name the same column, {data.input}: there would be nothing to predict.",

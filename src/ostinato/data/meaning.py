@@ -12,11 +12,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from ostinato.data.features import FITTED, form_of
+from ostinato.data.written import FRAMES
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, Recipe, TextRecipe, build_recipe, build_saved, remove
 from ostinato.recipe.kinds import SeriesRecipe
 
 WRITERS = ("seq2seq", "conditional")
+FRAME_WRITERS = ("next_step", *WRITERS)
+"""Categories that may write frames."""
 ROWS = ("classifier", "tagger", *WRITERS, "next_step")
 """Categories whose rows are independent of each other."""
 TARGETED = ("classifier", "tagger", *WRITERS)
@@ -56,12 +59,41 @@ def _columns(recipe: Recipe) -> tuple[Component, ...]:
 def _embeds(recipe: Recipe) -> bool:
     if recipe.model.kind in ("forecaster", "next_step"):
         return False
-    return recipe.model.kind in WRITERS or any(form_of(one) in ("ids", "words") for one in _columns(recipe))
+    if recipe.model.kind in WRITERS and _writes_tokens(recipe):
+        return True
+    return any(form_of(one) in ("ids", "words") for one in _columns(recipe))
+
+
+def _written(recipe: Recipe) -> str:
+    """The kind of what is written, or answered."""
+    return str(
+        getattr(recipe.features.input if recipe.model.kind == "next_step" else recipe.features.target, "kind", "")
+    )
+
+
+def _writes_tokens(recipe: Recipe) -> bool:
+    return recipe.model.kind not in WRITERS or _written(recipe) not in FRAMES
+
+
+def _writes_frames(recipe: Recipe) -> bool:
+    return recipe.model.kind == "auto" or (recipe.model.kind in FRAME_WRITERS and _written(recipe) in FRAMES)
+
+
+def _writes_notes(recipe: Recipe) -> bool:
+    return recipe.model.kind == "auto" or _written(recipe) == "notes"
+
+
+def _writes_numbers(recipe: Recipe) -> bool:
+    return recipe.model.kind == "auto" or (_writes_frames(recipe) and _written(recipe) != "notes")
+
+
+def _scales_rows(recipe: Recipe) -> bool:
+    read_otherwise = recipe.model.kind in ("forecaster", "next_step")
+    return not read_otherwise and any(form_of(one) == "vectors" for one in _columns(recipe))
 
 
 def _adds_noise(recipe: Recipe) -> bool:
-    read_otherwise = recipe.model.kind in ("forecaster", "next_step")
-    return not read_otherwise and any(form_of(one) == "vectors" for one in _columns(recipe))
+    return _scales_rows(recipe) or (recipe.model.kind in FRAME_WRITERS and _writes_numbers(recipe))
 
 
 def _reads_input(recipe: Recipe) -> bool:
@@ -73,6 +105,10 @@ def _reads_sequences(recipe: Recipe) -> bool:
     return recipe.model.kind != "conditional" or _reads_sequences_beside(recipe)
 
 
+def _pools(recipe: Recipe) -> bool:
+    return recipe.model.kind not in WRITERS or _reads_sequences_beside(recipe)
+
+
 def _reads_sequences_beside(recipe: Recipe) -> bool:
     kinds = [getattr(one, "kind", "") for one in recipe.features.extra.values()]
     return any(kind not in FITTED or FITTED[kind].ragged for kind in kinds)
@@ -81,7 +117,7 @@ def _reads_sequences_beside(recipe: Recipe) -> bool:
 _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (_only("classifier"), ("model.ngrams", "model.ngram_buckets", "model.ngram_dropout")),
     (_only("classifier"), ("training.adversarial", "data.stratify", "model.convolution", "model.members")),
-    (_only("classifier", "conditional"), ("model.pooling",)),
+    (_only("classifier", *WRITERS), ("model.pooling",)),
     (_only("classifier", "tagger"), ("model.head_size",)),
     (_only("tagger"), ("model.tagger", "model.unknown_words", "model.feedback")),
     (_only(*WRITERS), ("model.decoder",)),
@@ -89,10 +125,20 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (_only("seq2seq"), ("model.decoder.input_feeding", "model.decoder.bridge")),
     (_only("conditional"), ("model.decoder.condition",)),
     (_only("language_model", *WRITERS), ("model.tie_embeddings",)),
-    (_only("next_step"), ("model.next_step", "features.input.transpose")),
+    (_only("next_step"), ("features.input.transpose", "features.target.transpose")),
+    (_only("next_step"), tuple(f"model.next_step.{key}" for key in ("recurrence", "reach", "cut_frames"))),
+    (_only(*FRAME_WRITERS), ("model.next_step", "model.numbers")),
+    (Condition("frames of notes to write", _writes_notes), ("model.next_step",)),
+    (Condition("frames of numbers to write", _writes_numbers), ("model.numbers",)),
+    (Condition("frames to write", _writes_frames), ("model.decoder.length",)),
+    (
+        Condition("tokens to write", _writes_tokens),
+        ("model.decoder.beam_size", "model.decoder.length_penalty", "model.decoder.embedding_dim"),
+    ),
+    (Condition("tokens to write", _writes_tokens), ("model.tie_embeddings", "training.label_smoothing")),
     (_only("forecaster"), ("model.forecast",)),
     (_only(*TARGETED), ("training.label_smoothing", "features.target")),
-    (_only("classifier", "tagger", "conditional", "next_step"), ("data.extra", "features.extra")),
+    (_only("classifier", "tagger", *WRITERS, "next_step"), ("data.extra", "features.extra")),
     (_only(*ROWS), ("data.session", "data.time", "data.group", "data.fold", "data.split_seed")),
     (replace(_all_but("forecaster"), holds=_reads_input), ("features.input",)),
     (_all_but("forecaster"), ("data.names", "data.max_characters", "data.distinct")),
@@ -106,9 +152,10 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        Condition("a column that is read as numbers: series, audio, shares of letters", _adds_noise),
-        ("model.input_noise", "model.input_scale"),
+        Condition("a column that is read as numbers: series, audio, shares of letters", _scales_rows),
+        ("model.input_scale",),
     ),
+    (Condition("a column that is read, or written, as numbers: series, audio", _adds_noise), ("model.input_noise",)),
     (
         Condition(
             "a column of pictures or video", lambda recipe: any(form_of(one) == "pictures" for one in _columns(recipe))
@@ -122,7 +169,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ),
         ("model.characters",),
     ),
-    (Condition("a further column that is a sequence", _reads_sequences), ("model.pooling",)),
+    (Condition("a further column that is a sequence", _pools), ("model.pooling",)),
     (
         Condition(
             "a sequence that is read: a conditional model is given one value a row",

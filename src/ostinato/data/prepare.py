@@ -13,7 +13,7 @@ from ostinato.data.distinct import Distinct
 from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
 from ostinato.data.infer import infer_recipe
 from ostinato.data.loading import announce, join_documents, read_examples, rejected_hint
-from ostinato.data.meaning import refuse_meaningless
+from ostinato.data.meaning import WRITERS, refuse_meaningless
 from ostinato.data.opening import Say, open_data
 from ostinato.data.places import Places
 from ostinato.data.reading import Reading
@@ -22,6 +22,7 @@ from ostinato.data.sequences import Sequences
 from ostinato.data.series import as_forecaster, inferred_series, prepare_series
 from ostinato.data.split import split_fold, split_rows
 from ostinato.data.targets import TargetFeature, infer_target
+from ostinato.data.written import with_lengths
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import Component, Recipe, TargetRecipe
 
@@ -146,6 +147,11 @@ def _prepare_rows(
         return Examples(encoded[of_input].take(rows), targets, reading.places, rows, others)
 
     train = take(training, "training data")
+    if recipe.model.kind in WRITERS and isinstance(train.targets, Sequences):
+        recipe, found = with_lengths(recipe, train.targets.lengths)
+        if found is not None:
+            notes.append(found)
+            say(found)
     if held_out is not None:
         validation = take(held_out, "validation part (a random share of the rows; too few rows of that class?)")
     else:

@@ -46,6 +46,20 @@ def stepwise(source: Source, recipe: Recipe) -> tuple[dict[str, str], str] | Non
     return found, f"a value for each {'word' if _is_words(inputs) else 'step'} of {names[0]}"
 
 
+def answers_steps(source: Source, recipe: Recipe) -> bool:
+    """Whether a target of numbers or notes has, in half of the first rows or more, as many values as the input has
+    steps: it is answered step by step then, and rows that don't fit are bad ones."""
+    names = [str(recipe.data.input), str(recipe.data.target)]
+    frame = source.sample(names).drop_nulls().head(_LOOKED_AT)
+    steps = _steps(source, frame, names[0], recipe.features.input)
+    lists = lists_of(frame.head(len(steps))[names[1]].to_list())
+    if lists is None or not len(steps):
+        return lists is None
+    good = steps > 0
+    same = (steps == np.asarray([len(row) for row in lists], dtype=np.int64)) & good
+    return bool(2 * same.sum() >= good.sum())
+
+
 def _is_words(inputs: Component) -> bool:
     return isinstance(inputs, TextRecipe) and inputs.unit in (None, "words")
 

@@ -44,7 +44,7 @@ def answer_losses(model: nn.Module, batch: Batch, features: Features) -> Tensor:
     if isinstance(model, NextStep):
         return batch.inputs.with_values(model.nats(batch.inputs, batch.extra)).row_major()
     if isinstance(model, Seq2Seq):
-        return model.nats(batch.inputs, batch.sequence_targets).row_major()
+        return model.nats(batch.inputs, batch.sequence_targets, batch.extra).row_major()
     if isinstance(model, Conditional):
         return model.nats(batch.inputs, batch.sequence_targets, batch.extra).row_major()
     losses, mask = cast("Forecaster", model).losses(batch)

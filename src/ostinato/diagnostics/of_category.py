@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -20,8 +21,8 @@ from ostinato.diagnostics.recurrences import Recurrence, recurrences
 from ostinato.diagnostics.subject import Subject, classifier_subject
 from ostinato.errors import DataError
 from ostinato.models import Classifier, Conditional, Ensemble, Forecaster, NextStep, Seq2Seq, Tagger
-from ostinato.models.decoding import Decoder
-from ostinato.models.forcing import shifted
+from ostinato.models.frame_decoder import FrameDecoder, previous_frames
+from ostinato.models.token_decoder import TokenDecoder
 from ostinato.nn import LinearChainCRF
 from ostinato.nn.ctc import ctc_nats
 from ostinato.recipe import Recipe
@@ -112,7 +113,8 @@ def _answered(
     layers read in both directions, within its whole row."""
     decodes = isinstance(model, Seq2Seq | Conditional)
     answering = examples.targets if isinstance(model, Tagger) or decodes else examples.sequences
-    rows, steps = _drawn(cast("Any", answering).lengths + decodes, count, np.random.default_rng(seed))
+    ends = decodes and getattr(model.decoder, "length", None) is None
+    rows, steps = _drawn(cast("Any", answering).lengths + ends, count, np.random.default_rng(seed))
     read, place = np.unique(rows, return_inverse=True)
     batch, found = _read(model, examples, features, read)
     chosen, steps_read = torch.from_numpy(place), torch.from_numpy(steps)
@@ -125,15 +127,17 @@ def _answered(
         loss = _tag_loss(model, batch.sequence_targets, chosen, steps_read)
     elif isinstance(model, NextStep):
         part, places = found["encoder"], steps_read
-        loss = _frame_loss(model, _at(batch.inputs, chosen, steps_read))
+        frames = model.laid(batch.inputs)
+        before = _at(previous_frames(frames, frames.values.dtype), chosen, steps_read)
+        loss = _frame_loss(model, _at(frames, chosen, steps_read), before)
     else:
         part, places = found["decoder"], steps_read
         if model.decoder.feeds_back:  # it ran step by step, the longest rows first
-            order = shifted(batch.sequence_targets)[0].unsorted_indices.cpu()
+            order = model.decoder.asked(batch.sequence_targets)[0].unsorted_indices.cpu()
             part = part.take(order, torch.zeros_like(order), part.inputs.lengths[order])
         with torch.no_grad():
             memory = model.read(batch.inputs)[0] if isinstance(model, Seq2Seq) else None
-        loss = _token_loss(model.decoder, batch.sequence_targets, memory, part, chosen, steps_read)
+        loss = _written_loss(model.decoder, batch.sequence_targets, memory, part, chosen, steps_read)
     if part.stacks[0].bidirectional:
         lengths = part.inputs.lengths[chosen]
         taken = part.take(chosen, torch.zeros_like(lengths), lengths)
@@ -144,14 +148,14 @@ def _answered(
     return Subject(taken.stacks, taken.inputs, loss, per_step=True, initial=taken.initial)
 
 
-def _frame_loss(model: NextStep, frames: Tensor) -> Callable[[Ragged], Tensor]:
-    """Nats of single frames, (M, C); of a recurrence for each note from C rows a frame."""
+def _frame_loss(model: NextStep, frames: Tensor, before: Tensor) -> Callable[[Ragged], Tensor]:
+    """Nats of single frames, (M, C), after others; of a recurrence for each note from C rows a frame."""
 
     def loss(output: Ragged) -> Tensor:
         hidden = output.select_last()
         if model.states_per_row > 1:
             hidden = hidden.view(len(frames), -1, hidden.shape[1])
-        return model.output.nats(hidden, frames)
+        return model.output.nats(model.beside(hidden, before), frames)
 
     return loss
 
@@ -190,11 +194,16 @@ def _next(steps: Tensor, lengths: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _token_loss(
-    decoder: Decoder, targets: Ragged, memory: Ragged | None, part: Recurrence, rows: Tensor, steps: Tensor
+def _written_loss(
+    decoder: TokenDecoder | FrameDecoder,
+    targets: Ragged,
+    memory: Ragged | None,
+    part: Recurrence,
+    rows: Tensor,
+    steps: Tensor,
 ) -> Callable[[Ragged], Tensor]:
-    """Nats of single tokens, attention looking at the whole memory of their rows."""
-    wanted = _at(shifted(targets)[1], rows, steps)
+    """Nats of single tokens or frames, attention looking at the whole memory of their rows."""
+    wanted = _at(decoder.asked(targets)[1], rows, steps)
     laid = decoder.remember(memory)
     device = wanted.device
     chosen = None if laid is None else laid.select(rows.to(device))
@@ -202,8 +211,12 @@ def _token_loss(
     if decoder.feeds_back and decoder.additive and memory is not None:
         context = _at(part.inputs, rows, steps)[:, -memory.values.shape[1] :]  # its query was the state before
 
+    read = decoder.read_single
+    if isinstance(decoder, FrameDecoder):
+        read = partial(decoder.read_single, last=_at(decoder.asked(targets)[0], rows, steps))
+
     def loss(output: Ragged) -> Tensor:
-        return F.cross_entropy(decoder.answers(output.select_last(), chosen, context), wanted, reduction="none")
+        return decoder.step_nats(read(output.select_last(), chosen, context), wanted)
 
     return loss
 
@@ -232,7 +245,7 @@ def _encoder(model: Seq2Seq, examples: Examples, features: Features, count: int,
     part = found["encoder"]
 
     def loss(output: Ragged, finals: list[State]) -> Tensor:
-        nats = model.decoder.nats(batch.sequence_targets, model.bridge(finals), output)
+        nats = model.decoder.nats(batch.sequence_targets, model.bridge(finals), output, model.fed(batch.extra))
         sums = nats.values.new_zeros(nats.num_rows).index_add(0, nats.sorted_indices[nats.rows_index()], nats.values)
         return sums / nats.lengths.to(sums.device)
 

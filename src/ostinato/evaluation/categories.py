@@ -11,9 +11,12 @@ import torch
 from torch import nn
 
 from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.meaning import WRITERS
+from ostinato.data.written import FRAMES
 from ostinato.errors import RunError
 from ostinato.evaluation.metrics import Metrics
 from ostinato.evaluation.prediction import Prediction
+from ostinato.recipe import Recipe
 
 Evaluate = Callable[[nn.Module, Examples, Features, torch.device], Metrics]
 Predict = Callable[[nn.Module, Examples, Features, torch.device], list[Prediction]]
@@ -41,12 +44,22 @@ MODULES: dict[str, str] = {
     "tagger": "ostinato.evaluation.tagging",
 }
 """By `model.kind`: what holds `evaluate`, `predict`, `results`, and `monitor` where evaluating takes long."""
+_WRITTEN_FRAMES = "ostinato.evaluation.frames_written"
+"""The same, of models that write frames; of a next-step model all frames but notes."""
 
 
-def category_of(kind: str) -> Category:
-    """The category of a model. Raises `RunError` for a kind that has no independent rows."""
+def writes_frames(recipe: Recipe) -> bool:
+    """Whether the model of a settled recipe writes frames (a next-step model of notes has figures of its own)."""
+    if recipe.model.kind == "next_step":
+        return recipe.features.input.kind != "notes"
+    return recipe.model.kind in WRITERS and recipe.features.target.kind in FRAMES
+
+
+def category_of(recipe: Recipe) -> Category:
+    """The category of a settled recipe's model. Raises `RunError` for a kind that has no independent rows."""
+    kind = recipe.model.kind
     if kind not in MODULES:
         raise RunError(f"a {kind.replace('_', ' ')} has no rows to predict.")
-    module = import_module(MODULES[kind])
+    module = import_module(_WRITTEN_FRAMES if writes_frames(recipe) else MODULES[kind])
     monitor = getattr(module, "monitor", module.evaluate)
     return Category(module.evaluate, monitor, module.predict, module.results)

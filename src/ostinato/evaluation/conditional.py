@@ -33,7 +33,7 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
     e to the loss, which is nats a token, `<end>` counted. Error rates as of `evaluation.transcription`, a row each.
     """
     conditional = cast("Conditional", model)
-    return _scored(conditional, examples, features, device, conditional.decoder.beam_size, None)
+    return _scored(conditional, examples, features, device, conditional.tokens.beam_size, None)
 
 
 def monitor(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
@@ -76,15 +76,9 @@ def _begin(model: Conditional) -> Begin:
 def has_one_answer(examples: Examples) -> bool:
     """Whether rows that are given the same have the same target, nearly always."""
     targets = cast("Sequences", examples.targets)
-    given = [condition_of(examples, row) for row in range(len(examples))]
+    given = [examples.given(row) for row in range(len(examples))]
     pairs = {(one, targets.row(row).tobytes()) for row, one in enumerate(given)}
     return len(pairs) <= _MOST_TARGETS * len(set(given))
-
-
-def condition_of(examples: Examples, row: int) -> bytes:
-    """All that is given of a row; equal for rows that are given the same."""
-    parts = (examples.sequences, *examples.extra.values())
-    return b"|".join(np.ascontiguousarray(part.row(row)).tobytes() for part in parts)
 
 
 def transcribe(

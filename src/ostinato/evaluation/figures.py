@@ -9,6 +9,7 @@ from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features import TextFeature
 from ostinato.data.targets import TargetFeature
 from ostinato.errors import RecipeError
+from ostinato.evaluation.categories import writes_frames
 from ostinato.evaluation.conditional import has_one_answer
 from ostinato.recipe.training import Monitor
 
@@ -16,7 +17,7 @@ _WRITTEN = ("token_error_rate", "sequence_error_rate", "exact")
 _OF_VALUE = {"class": ("accuracy", "f1"), "labels": ("accuracy", "f1"), "number": ("mae", "rmse", "r2")}
 """Of a classifier, by the kind of its target."""
 _OF_STEPS = {"notes": ("accuracy", "f1", "exact"), "series": ("mse", "mae", "r2")}
-"""Of a tagger, by the kind of its target."""
+"""Of a tagger, and of frames that are written, by the kind of the target."""
 
 
 def figures_of(prepared: Prepared) -> tuple[str, ...]:
@@ -25,6 +26,8 @@ def figures_of(prepared: Prepared) -> tuple[str, ...]:
     found: tuple[str, ...] = ()
     if kind == "forecaster":
         found = ("mse", "mae", "rmse", "smape", "mase")
+    elif writes_frames(prepared.recipe):
+        found = _OF_STEPS["notes" if prepared.recipe.features.target.kind == "notes" else "series"]
     elif kind == "next_step":
         found = ("accuracy",)
     elif isinstance(target, TargetFeature):

@@ -35,4 +35,11 @@ METRIC_NAMES = {
     "bits_per_character": "bits per character",
     "bits_per_token": "bits per token",
     "perplexity": "perplexity",
+    "free_mse": "mean squared error, written alone",
+    "free_mae": "mean absolute error, written alone",
+    "free_r2": "R², written alone",
+    "free_accuracy": "accuracy, written alone",
+    "free_f1": "macro F1, written alone",
+    "free_exact": "frames exact, written alone",
+    "length_error": "error of the length (frames)",
 }

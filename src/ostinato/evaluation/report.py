@@ -105,7 +105,7 @@ def _results(
     model: nn.Module, prepared: Prepared, device: torch.device, summary: Section, steps: list[Section]
 ) -> Section:
     if not isinstance(model, LanguageModel):
-        return category_of(prepared.recipe.model.kind).results(model, prepared, device)
+        return category_of(prepared.recipe).results(model, prepared, device)
     # The summary's figures are of other weights if training went on after it was written.
     current = bool(summary) and (not steps or steps[-1]["step"] == summary.get("steps"))
     found = language_results(model, prepared, device, summary.get("validation") if current else None)

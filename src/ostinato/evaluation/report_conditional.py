@@ -13,7 +13,6 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
 from ostinato.evaluation.conditional import (
-    condition_of,
     has_one_answer,
     mean_nats,
     nats_of_rows,
@@ -49,7 +48,7 @@ def conditional_results(model: Conditional, prepared: Prepared, device: torch.de
         "count": len(examples),
         "metrics": {"loss": loss, "perplexity": float(np.exp(loss))},
         "shuffled": {"loss": shuffled, "perplexity": float(np.exp(shuffled))},
-        "beam": {"size": model.decoder.beam_size, "penalty": model.options.length_penalty},
+        "beam": {"size": model.tokens.beam_size, "penalty": model.options.length_penalty},
     }
     if has_one_answer(examples):
         return {**found, **_answers(model, examples, features, device, target)}
@@ -66,7 +65,7 @@ def _answers(
     model: Conditional, examples: Examples, features: Features, device: torch.device, target: Feature
 ) -> Section:
     """Where there is one right sequence: how often it is written, and where it is not."""
-    found = transcribe(model, examples, device, model.decoder.beam_size)
+    found = transcribe(model, examples, device, model.tokens.beam_size)
     scored = scores_of(found, features)
     wrong = sorted((one for one in found if one.distance), key=lambda one: one.sequences[0].score, reverse=True)
     spread = np.linspace(0, len(found) - 1, min(_EXAMPLES, len(found))).astype(int).tolist()
@@ -128,8 +127,8 @@ def _conditions(model: Conditional, prepared: Prepared, examples: Examples, devi
     train, target = cast("Examples", prepared.train), cast("Feature", prepared.features.target)
     rows_of: dict[bytes, list[int]] = {}
     for row in range(len(examples)):
-        rows_of.setdefault(condition_of(examples, row), []).append(row)
-    trained = Counter(condition_of(train, row) for row in range(len(train)))
+        rows_of.setdefault(examples.given(row), []).append(row)
+    trained = Counter(train.given(row) for row in range(len(train)))
     known = {text_of(tuple(cast("Sequences", train.targets).row(row).tolist()), target) for row in range(len(train))}
     totals, counts = nats_of_rows(model, examples, device)
     chosen = sorted(rows_of, key=lambda one: -trained[one])[:_CONDITIONS]
@@ -160,6 +159,6 @@ def _samples(
     with torch.inference_mode():
         batch = BucketedBatches(examples, 1).batch(np.asarray([row])).to(device)
         start = model.begin(batch.inputs, batch.extra).spread(_SAMPLES)
-        found = sample(model.decoder, start, max_new_tokens=model.options.max_new_tokens, seed=seed)
+        found = sample(model.tokens, start, max_new_tokens=model.options.longest, seed=seed)
     model.train(was_training)
     return [text_of(ids, target) for ids in found]

@@ -14,6 +14,7 @@ from torch import nn
 from ostinato.data.dataset import Features
 from ostinato.data.features import TextFeature
 from ostinato.data.targets import TargetFeature
+from ostinato.evaluation.categories import writes_frames
 from ostinato.evaluation.report_data import Section
 from ostinato.recipe import Recipe
 
@@ -214,7 +215,8 @@ def loss_unit(recipe: Recipe) -> tuple[float, str]:
     if recipe.model.kind == "forecaster":
         units = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's loss", "quantiles": "pinball loss"}
         return 1.0, units.get(recipe.model.forecast.output, "nats")
-    return 1.0, "standardised squared error" if recipe.features.target.kind in ("number", "series") else "nats"
+    answered = recipe.features.target.kind in ("number", "series") and not writes_frames(recipe)
+    return 1.0, "standardised squared error" if answered else "nats"
 
 
 def smoothed(values: Floats) -> Floats:

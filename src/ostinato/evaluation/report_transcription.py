@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature, TextFeature
 from ostinato.data.vocabulary import END_ID
@@ -36,7 +37,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     features, recipe = prepared.features, prepared.recipe
     target = cast("Feature", features.target)
     examples = cast("Examples", prepared.validation)
-    found = transcribe(model, examples, device, model.decoder.beam_size)
+    found = transcribe(model, examples, device, model.tokens.beam_size)
     scored = {"loss": mean_nats(model, examples, device), **scores_of(found, features)}
     noun = target.step_noun
     rows = [_shown(one, examples, target) for one in found]
@@ -51,7 +52,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
         "tiles": _tiles(scored, features, len(found)),
         "metrics": scored,
         "noun": noun,
-        "beam": {"size": model.decoder.beam_size, "penalty": model.options.length_penalty},
+        "beam": {"size": model.tokens.beam_size, "penalty": model.options.length_penalty},
         "num_pooled": len(examples) - len(found),
         "by_length": plots.error_by_length(*_by_length(found), noun) if found else None,
         "examples": [rows[i] for i in spread],
@@ -119,14 +120,14 @@ def _token(number: int | None, target: Feature) -> str | None:
 def _maps(model: Seq2Seq, found: Sequence[Transcript], prepared: Prepared, device: torch.device) -> list[Section]:
     """Where the model looked while it wrote some sequences: a table of weights, a column a step of the source."""
     source = prepared.features.input
-    if model.decoder.attention is None or not isinstance(source, TextFeature):
+    if model.tokens.attention is None or not isinstance(source, TextFeature):
         return []
     examples, target = cast("Examples", prepared.validation), cast("Feature", prepared.features.target)
     maps: list[Section] = []
     for one in found:
         ids = examples.sequences.row(one.row)
         if len(maps) < _MAPS and 2 < len(ids) <= _LONGEST_MAP and 1 < len(one.written) < _LONGEST_MAP:
-            weights = attention_of(model, ids.tolist(), one.written, device)
+            weights = attention_of(model, examples, one.row, one.written, device)
             names = [_token(number, target) for number in (*one.written, END_ID)]
             maps.append(
                 {
@@ -137,15 +138,14 @@ def _maps(model: Seq2Seq, found: Sequence[Transcript], prepared: Prepared, devic
     return maps
 
 
-def attention_of(model: Seq2Seq, source: Sequence[int], written: Sequence[int], device: torch.device) -> Floats:
-    """(T + 1, S): the weights of the source's steps at each token written, and at the closing `<end>`."""
+def attention_of(model: Seq2Seq, examples: Examples, row: int, written: Sequence[int], device: torch.device) -> Floats:
+    """(T + 1, S): the weights of the steps of a row's source at each token written, and at the closing `<end>`."""
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        one, other = (
-            Ragged.from_rows(torch.tensor(ids, device=device), [0], [len(ids)]) for ids in (list(source), list(written))
-        )
-        memory, states = model.read(one)
-        weights = model.decoder.scores(shifted(other)[0], states, model.decoder.remember(memory))[1]
+        batch = BucketedBatches(examples, 1).batch(np.asarray([row])).to(device)
+        ids = Ragged.from_rows(torch.tensor(list(written), device=device), [0], [len(written)])
+        start = model.begin(batch.inputs, batch.extra)
+        weights = model.tokens.scores(shifted(ids)[0], start.layers, start.memory, start.fed)[1]
     model.train(was_training)
     return cast("Floats", cast("torch.Tensor", weights)[0].float().cpu().numpy())

@@ -54,7 +54,7 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
     reference was hit · exact: the rest · BLEU: of the text, against all references (sacrebleu, 13a).
     """
     seq2seq = cast("Seq2Seq", model)
-    found = transcribe(seq2seq, examples, device, seq2seq.decoder.beam_size)
+    found = transcribe(seq2seq, examples, device, seq2seq.tokens.beam_size)
     return {"loss": mean_nats(seq2seq, examples, device), **scores_of(found, features)}
 
 
@@ -82,7 +82,7 @@ def transcribe(
     model: Seq2Seq, examples: Examples, device: torch.device, beam_size: int, most: int | None = None
 ) -> list[Transcript]:
     """What the model writes for each different source, in the order of their first rows."""
-    rows_of = same_sources(examples.sequences)
+    rows_of = same_sources(examples)
     if most is not None and len(rows_of) > most:
         rows_of = [rows_of[i] for i in np.linspace(0, len(rows_of) - 1, most).astype(int).tolist()]
     targets = cast("Sequences", examples.targets)
@@ -98,14 +98,14 @@ def transcribe(
 
 
 def _begin(model: Seq2Seq) -> Begin:
-    return lambda batch: model.begin(batch.inputs)
+    return lambda batch: model.begin(batch.inputs, batch.extra)
 
 
-def same_sources(sources: Sequences) -> list[list[int]]:
-    """The rows of each different source, in the order of their first ones."""
+def same_sources(examples: Examples) -> list[list[int]]:
+    """The rows of each different source, further columns counted in, in the order of their first ones."""
     found: dict[bytes, list[int]] = {}
-    for row in range(len(sources)):
-        found.setdefault(np.ascontiguousarray(sources.row(row)).tobytes(), []).append(row)
+    for row in range(len(examples)):
+        found.setdefault(examples.given(row), []).append(row)
     return list(found.values())
 
 
@@ -117,7 +117,7 @@ def mean_nats(model: Seq2Seq, examples: Examples, device: torch.device) -> float
     with torch.inference_mode():
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             batch = batch.to(device)
-            nats = model.nats(batch.inputs, batch.sequence_targets).values
+            nats = model.nats(batch.inputs, batch.sequence_targets, batch.extra).values
             total += float(nats.double().sum())
             count += len(nats)
     model.train(was_training)

@@ -38,11 +38,11 @@ def write(
     with torch.inference_mode():
         for batch in BucketedBatches(examples.take(rows), _ROWS).epoch(0):
             written = beam_search(
-                model.decoder,
+                model.tokens,
                 begin(batch.to(device)),
                 beam_size=beam_size,
                 length_penalty=options.length_penalty,
-                max_new_tokens=options.max_new_tokens,
+                max_new_tokens=options.longest,
             )
             for row, sequences in zip(batch.rows.tolist(), written, strict=True):
                 found[row] = sequences
@@ -55,7 +55,7 @@ def predictions_of(
 ) -> list[Prediction]:
     """What is written for each row, and the other sequences that beam search kept, each with its normalised ln p."""
     feature = cast("Feature", target)
-    found = write(model, begin, examples, np.arange(len(examples)), device, model.decoder.beam_size)
+    found = write(model, begin, examples, np.arange(len(examples)), device, model.tokens.beam_size)
     return [
         Prediction(
             text=text_of(sequences[0].ids, feature),

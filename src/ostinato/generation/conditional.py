@@ -70,9 +70,9 @@ def draw(
         batch = BucketedBatches(examples, 1).batch(np.zeros(1, dtype=np.int64))
         batch = batch.to(next(model.parameters()).device)
         found = sample(
-            model.decoder,
+            model.tokens,
             model.begin(batch.inputs, batch.extra).spread(num),
-            max_new_tokens=max_new_tokens or recipe.model.decoder.max_new_tokens,
+            max_new_tokens=max_new_tokens or recipe.model.decoder.longest,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from ostinato.models.conditional import Conditional
 from ostinato.models.ensemble import Ensemble
 from ostinato.models.feedback import build_any_tagger
 from ostinato.models.forecaster import Forecaster, build_forecaster
+from ostinato.models.frame_decoder import FrameDecoder, Frames
 from ostinato.models.inputs import input_layer
 from ostinato.models.language_model import LanguageModel
 from ostinato.models.next_step import NextStep, build_next_step
@@ -31,13 +32,14 @@ __all__ = [
     "Conditional",
     "Ensemble",
     "Forecaster",
+    "FrameDecoder",
+    "Frames",
     "LanguageModel",
     "NextStep",
     "RowModel",
     "Seq2Seq",
     "Tagger",
     "build_model",
-    "ids_target",
 ]
 
 
@@ -69,35 +71,30 @@ def _language_model(recipe: ModelRecipe, features: Features) -> nn.Module:
 
 
 def _seq2seq(recipe: ModelRecipe, features: Features) -> nn.Module:
-    target = ids_target(features, recipe)
-    counts = torch.from_numpy(target.counts)
-    return Seq2Seq(recipe, input_layer(features.input, recipe), target.vocab_size, counts)
+    written = _written(features, recipe)
+    beside = BesideInputs(recipe, features.extra) if features.extra else None
+    return Seq2Seq(recipe, input_layer(features.input, recipe), *written, beside=beside)
 
 
 def _conditional(recipe: ModelRecipe, features: Features) -> nn.Module:
-    target = ids_target(features, recipe)
+    written = _written(features, recipe)
     beside = BesideInputs(recipe, features.extra) if features.extra else None
-    counts = torch.from_numpy(target.counts)
-    return Conditional(recipe, input_layer(features.input, recipe), target.vocab_size, counts, beside=beside)
+    return Conditional(recipe, input_layer(features.input, recipe), *written, beside=beside)
 
 
-_STEP_FOR_STEP = (
-    "numbers and notes are answered step for step: --set model.kind=tagger, with an input of as many steps (of time, "
-    "for example), and what is given once as --extra"
-)
-
-
-def ids_target(features: Features, recipe: ModelRecipe) -> Any:
-    """The target's feature, which must be a sequence of ids of a vocabulary. Raises `RecipeError` if it is not."""
+def _written(features: Features, recipe: ModelRecipe) -> tuple[int | Frames, Tensor | None]:
+    """What the target's steps are: how many different tokens, and how often training had each; or frames."""
     target = features.target
-    if not isinstance(target, Feature) or target.form != "ids":
-        kind = target.kind if target is not None else "none"
-        numbers = isinstance(target, Feature) and target.form == "vectors"
-        raise RecipeError(
-            f"`features.target.kind` must be a sequence of tokens for a {recipe.kind}. Received: {kind!r}.",
-            hint=_STEP_FOR_STEP if numbers else "--set features.target.kind=text",
-        )
-    return target
+    if isinstance(target, Feature) and target.form == "ids":
+        ids = cast("Any", target)
+        return ids.vocab_size, torch.from_numpy(ids.counts)
+    if isinstance(target, Feature) and target.ragged and target.form in ("vectors", "pictures"):
+        return Frames.of(target), None
+    kind = target.kind if target is not None else "none"
+    raise RecipeError(
+        f"`features.target.kind` must be a sequence for a {recipe.kind}. Received: {kind!r}.",
+        hint="--set features.target.kind=text writes tokens, =series, =notes, =audio or =video frames",
+    )
 
 
 BUILDERS: dict[str, Callable[[ModelRecipe, Features], nn.Module]] = {

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from ostinato.data.batching import Batch
 from ostinato.models.beside import NO_EXTRA, BesideInputs, Extra
-from ostinato.models.decoding import Decoder, Writing
+from ostinato.models.decoding import Writing
 from ostinato.models.forcing import sampled_share
+from ostinato.models.frame_decoder import Frames, make_decoder
 from ostinato.models.inputs import width_of
+from ostinato.models.token_decoder import TokenDecoder
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State
 
@@ -27,12 +29,12 @@ class Conditional(nn.Module):
     Args:
         recipe: the model's part of a recipe.
         inputs: the layer that reads the value given (`models.inputs`), whatever its form.
-        vocab_size: V of what is written.
+        written: V of the tokens that are written, or what its frames are.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
         beside: what reads further columns.
 
     Example:
-        >>> model = Conditional(ModelRecipe(hidden_size=8), Vectors(3), vocab_size=10)
+        >>> model = Conditional(ModelRecipe(hidden_size=8), Vectors(3), 10)
         >>> model.begin(Ragged.from_rows(torch.rand(2, 3), starts=[0, 1], lengths=[1, 1])).num_rows
         2
     """
@@ -41,7 +43,7 @@ class Conditional(nn.Module):
         self,
         recipe: ModelRecipe,
         inputs: nn.Module,
-        vocab_size: int,
+        written: int | Frames,
         counts: Tensor | None = None,
         *,
         beside: BesideInputs | None = None,
@@ -51,7 +53,7 @@ class Conditional(nn.Module):
         self.inputs, self.beside = inputs, beside
         size = width_of(inputs) + (beside.output_size if beside else 0)
         how = recipe.decoder.condition
-        self.decoder = Decoder(recipe, vocab_size, counts=counts, fed_size=0 if how == "state" else size)
+        self.decoder = make_decoder(recipe, written, counts, fed_size=0 if how == "state" else size)
         self.bridge = nn.ModuleList()
         if how != "input":
             sizes = [part.shape[2] for state in self.decoder.zero_states(1) for part in state]
@@ -68,11 +70,16 @@ class Conditional(nn.Module):
         if len(self.bridge):
             found["bridge"] = "from there to the first states"
         read = "" if self.options.condition == "state" else ", reads what is given at each step"
-        about = f"{own.cell}, {layers} of {own.hidden_size:,} units, {self.decoder.vocab_size:,} tokens{read}"
+        about = f"{own.cell}, {layers} of {own.hidden_size:,} units, {self.decoder.about}{read}"
         return {**found, "decoder": about}
 
+    @property
+    def tokens(self) -> TokenDecoder:
+        """The decoder, which must write tokens."""
+        return cast("TokenDecoder", self.decoder)
+
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
-        """Mean nats a token of the target, its closing `<end>` counted."""
+        """Mean nats a token, or a frame, of the target, its end counted."""
         states, fed = self.condition(batch.inputs, batch.extra)
         return self.decoder.loss(
             batch.sequence_targets,
@@ -83,7 +90,7 @@ class Conditional(nn.Module):
         )
 
     def nats(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
-        """-ln p of each token of the targets and of the closing `<end>`, (sum (T + 1),)."""
+        """-ln p of each token or frame of the targets and of their end, (sum (T + 1),)."""
         states, fed = self.condition(inputs, extra)
         return self.decoder.nats(targets, states, fed=fed)
 

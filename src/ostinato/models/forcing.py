@@ -1,4 +1,4 @@
-"""What a decoder reads in training: true tokens (teacher forcing), or some of its own (scheduled sampling)."""
+"""What a decoder reads in training: the true steps (teacher forcing), or some of its own (scheduled sampling)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ from ostinato.data.vocabulary import END_ID
 from ostinato.types import Ragged
 
 
-def shifted(targets: Ragged) -> tuple[Ragged, Ragged]:
-    """What a decoder reads, `<end>` and then the tokens, and what it must say, the tokens and then `<end>`."""
-    flat, lengths = targets.row_major().long(), targets.lengths
+def shifted(targets: Ragged, closing: float = END_ID) -> tuple[Ragged, Ragged]:
+    """What a decoder reads, the closing step and then the target's, and what it must say, those and then the closing
+    one.
+
+    Args:
+        targets: (sum T,) ids, or (sum T, C) frames.
+        closing: of ids `<end>`; of frames the number that the one before the first is filled with.
+    """
+    flat, lengths = targets.row_major(), targets.lengths
+    flat = flat if flat.is_floating_point() else flat.long()
     rows = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
     places = (torch.arange(len(rows)) + rows).to(flat.device)
-    both = flat.new_full((len(flat) + len(lengths), 2), END_ID)
-    both[places + 1, 0] = flat
-    both[places, 1] = flat
+    read, wanted = (flat.new_full((len(flat) + len(lengths), *flat.shape[1:]), closing) for _ in range(2))
+    read[places + 1] = flat
+    wanted[places] = flat
     starts = lengths.cumsum(0) - lengths + torch.arange(len(lengths))
-    packed = Ragged.from_rows(both, starts, lengths + 1)
-    return packed.with_values(packed.values[:, 0].contiguous()), packed.with_values(packed.values[:, 1].contiguous())
+    order = Ragged.from_rows(torch.arange(len(read), device=flat.device), starts, lengths + 1)
+    return order.with_values(read[order.values]), order.with_values(wanted[order.values])
 
 
 def sampled_share(final: float, steps: int, step: int) -> float:
-    """The share of own tokens among inputs at a step of training: from 0 to `final` linearly in `steps`, then constant.
+    """The share of own steps among inputs at a step of training: from 0 to `final` linearly in `steps`, then constant.
 
     Example:
         >>> sampled_share(0.2, 100, 50)
@@ -33,7 +40,8 @@ def sampled_share(final: float, steps: int, step: int) -> float:
 
 
 def mixed(inputs: Ragged, guesses: Tensor, share: float) -> Ragged:
-    """Inputs, of which a share are replaced by what was guessed at the step before; never the opening `<end>`."""
+    """Inputs, of which a share are replaced by what was guessed at the step before; never the first one."""
     own = torch.rand(len(guesses), device=guesses.device) < share
     own &= inputs.times_index() > 0
+    own = own.view(-1, *(1,) * (inputs.values.dim() - 1))
     return inputs.with_values(torch.where(own, guesses[inputs.previous_index()], inputs.values))

@@ -175,7 +175,7 @@ class NoteByNote(FrameOutput):
             logits = self._above(self.logits(self.dropout(state)) + bias, last)
             if temperature > 0:
                 shares = (logits / temperature).softmax(1)
-                chosen = torch.multinomial(shares, 1, generator=generator).squeeze(1)
+                chosen = pick(shares, generator)
             else:
                 chosen = logits.argmax(1)
             last = chosen
@@ -230,5 +230,17 @@ def flip(logits: Tensor, generator: torch.Generator | None, temperature: float) 
     if temperature == 0:
         return (logits > 0).to(torch.uint8)
     shares = (logits / temperature).sigmoid()
-    uniform = torch.rand(shares.shape, generator=generator, dtype=shares.dtype, device=shares.device)
-    return (uniform < shares).to(torch.uint8)
+    uniform = torch.rand(shares.shape, generator=generator, dtype=shares.dtype, device=drawn_on(generator, shares))
+    return (uniform.to(shares.device) < shares).to(torch.uint8)
+
+
+def pick(shares: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(M,) places drawn with these shares (M, K)."""
+    return (
+        torch.multinomial(shares.to(drawn_on(generator, shares)), 1, generator=generator).squeeze(1).to(shares.device)
+    )
+
+
+def drawn_on(generator: torch.Generator | None, like: Tensor) -> torch.device:
+    """Where draws for a tensor are made: a generator draws on its own device alone, wherever the model is."""
+    return like.device if generator is None else generator.device

@@ -17,18 +17,11 @@ from ostinato.data.features.notes import NotesFeature
 from ostinato.errors import RecipeError
 from ostinato.models.beside import NO_EXTRA, Extra, SideBySide
 from ostinato.models.encoder import RecurrentEncoder
-from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
+from ostinato.models.frame_decoder import Frames, previous_frames
 from ostinato.models.inputs import Vectors
 from ostinato.models.tied_notes import TiedNotes
-from ostinato.models.tied_outputs import TiedNoteByNote
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State
-
-_ABOUT = {
-    "independent": "{notes} notes, independent of each other",
-    "nade": "NADE: {notes} notes, each given those below it, {size} units",
-    "autoregressive": "{notes} notes, one after the other, GRU of {size} units",
-}
 
 
 class NextStep(nn.Module):
@@ -41,13 +34,13 @@ class NextStep(nn.Module):
 
     Args:
         recipe: the model's part of a recipe; `next_step` says which distribution.
-        num_notes: C, numbers a frame has.
+        frames: what a frame is; a number: of so many notes.
         transpose: in training each row is moved by up to so many places up or down, >= 0.
         lowest: MIDI pitch of the first note, of which `next_step.recurrence: note` tells each note its place.
         beside: further columns, by name: what is given of a row (or of each frame) is read at every step.
 
     Example:
-        >>> model = NextStep(ModelRecipe(hidden_size=8), num_notes=5)
+        >>> model = NextStep(ModelRecipe(hidden_size=8), 5)
         >>> frames = Ragged.from_rows(torch.tensor([[0, 1, 0, 0, 1], [0, 1, 0, 0, 0]]), starts=[0], lengths=[2])
         >>> model.nats(frames).shape
         torch.Size([2])
@@ -56,23 +49,24 @@ class NextStep(nn.Module):
     def __init__(
         self,
         recipe: ModelRecipe,
-        num_notes: int,
+        frames: int | Frames,
         transpose: int = 0,
         lowest: int = 21,
         beside: Mapping[str, Feature] = MappingProxyType({}),
     ) -> None:
         super().__init__()
-        self.num_notes, self.transpose = num_notes, transpose
-        self.encoder = _encoder(recipe, num_notes, lowest, beside)
+        self.frames = frames if isinstance(frames, Frames) else Frames(frames, "notes")
+        self.transpose = transpose
+        self.encoder = _encoder(recipe, self.frames, lowest, beside)
         self.dropout = nn.Dropout(recipe.head_dropout)
-        self.output = _output(recipe, self.encoder.output_size, num_notes)
-        about = _ABOUT[recipe.next_step.output].format(notes=num_notes, size=recipe.next_step.output_size)
-        self.parts = {"output": f"{about}, from {num_notes} states" if self.states_per_row > 1 else about}
+        self.output = self.frames.output(recipe, self.encoder.output_size + self.frames.skipped)
+        about = self.frames.about(recipe)
+        self.parts = {"output": f"{about}, from {self.states_per_row} states" if self.states_per_row > 1 else about}
 
     @property
     def states_per_row(self) -> int:
         """Recurrences that run side by side for one row: 1, or C where each note has its own."""
-        return self.num_notes if isinstance(self.encoder, TiedNotes) else 1
+        return self.frames.values if isinstance(self.encoder, TiedNotes) else 1
 
     @property
     def is_given(self) -> bool:
@@ -82,9 +76,18 @@ class NextStep(nn.Module):
     def forward(self, frames: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
         """(sum L, C) to (sum L, H), or (sum L, C, H) where each note has a state: at each step what is known of its
         frame from the frames before it."""
-        read = previous_frames(frames, next(self.parameters()).dtype)
+        frames = self.laid(frames)
+        read = previous_frames(frames, frames.values.dtype)
         hidden = self.read(read, extra)[0]
-        return hidden.with_values(self.dropout(hidden.values))
+        return hidden.with_values(self.beside(self.dropout(hidden.values), read.values))
+
+    def beside(self, hidden: Tensor, before: Tensor) -> Tensor:
+        """Of numbers, states (M, H) and the frame before each beside them, (M, H + C); of notes the states alone."""
+        return torch.cat([hidden, before], dim=1) if self.frames.skipped else hidden
+
+    def laid(self, frames: Ragged) -> Ragged:
+        """Frames as they are stored, as floating-point numbers (sum L, C)."""
+        return frames.with_values(self.frames.numbers(frames.values, next(self.parameters()).dtype))
 
     def read(
         self, before: Ragged, extra: Extra = NO_EXTRA, states: list[State] | None = None
@@ -97,13 +100,14 @@ class NextStep(nn.Module):
 
     def nats(self, frames: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """-ln p of each frame, (sum L,), packed as the frames are."""
-        return self.output.nats(self(frames, extra).values, frames.values)
+        return self.output.nats(self(frames, extra).values, self.laid(frames).values)
 
     def window_nats(self, before: Ragged, frames: Ragged, states: list[State]) -> tuple[Tensor, list[State]]:
         """The summed nats of pieces of rows, given the frame before each, that go on from `states` (D, N, H), and the
         states after them."""
         hidden, after = self.encoder(before, states)
-        return self.output.nats(self.dropout(hidden.values), frames.values).sum(), after
+        read = self.beside(self.dropout(hidden.values), before.values)
+        return self.output.nats(read, frames.values).sum(), after
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """Mean nats a frame; in training of pieces moved by a few semitones, drawn from (seed, step)."""
@@ -112,14 +116,6 @@ class NextStep(nn.Module):
             draws = np.random.default_rng([training.seed, batch.step]).random(frames.num_rows)
             frames = transposed(frames, self.transpose, torch.from_numpy(draws))
         return self.nats(frames, batch.extra).mean()
-
-
-def previous_frames(frames: Ragged, dtype: torch.dtype) -> Ragged:
-    """At every step the frame before it, zeros at the first, as floating-point numbers."""
-    first = int(frames.batch_sizes[0]) if len(frames.batch_sizes) else 0
-    before = frames.values.index_select(0, frames.previous_index()).to(dtype)
-    before[:first] = 0
-    return frames.with_values(before)
 
 
 def transposed(frames: Ragged, most: int, draws: Tensor) -> Ragged:
@@ -149,33 +145,22 @@ def build_next_step(recipe: ModelRecipe, features: Features) -> NextStep:
     Raises:
         RecipeError: where the input is not of a kind whose next frame has a distribution here.
     """
-    feature = features.input
-    if not isinstance(feature, NotesFeature):
-        raise RecipeError(f"`model.kind: next_step` predicts frames of notes. Received: an input of {feature.kind}.")
+    feature, frames = features.input, Frames.of(features.input)
     if features.extra and recipe.next_step.recurrence == "note":
         raise RecipeError(
             "`model.next_step.recurrence: note` reads notes alone. Received: `data.extra` = "
             f"{', '.join(features.extra)}.",
             hint="--set model.next_step.recurrence=frame",
         )
-    return NextStep(recipe, feature.value_shape[0], feature.recipe.transpose, feature.recipe.lowest, features.extra)
+    if not isinstance(feature, NotesFeature):
+        return NextStep(recipe, frames, beside=features.extra)
+    return NextStep(recipe, frames, feature.recipe.transpose, feature.recipe.lowest, features.extra)
 
 
 def _encoder(
-    recipe: ModelRecipe, num_notes: int, lowest: int, beside: Mapping[str, Feature]
+    recipe: ModelRecipe, frames: Frames, lowest: int, beside: Mapping[str, Feature]
 ) -> RecurrentEncoder | TiedNotes:
     if recipe.next_step.recurrence == "note":
-        return TiedNotes(recipe, num_notes, lowest)
-    frames = Vectors(num_notes)
-    return RecurrentEncoder(recipe, inputs=SideBySide(frames, beside, recipe) if beside else frames)
-
-
-def _output(recipe: ModelRecipe, input_size: int, num_notes: int) -> FrameOutput:
-    shape = recipe.next_step
-    tied = shape.recurrence == "note"
-    if shape.output == "independent":
-        return IndependentNotes(input_size, num_notes, tied)
-    if shape.output == "nade":
-        return Nade(input_size, num_notes, shape.output_size, shape.output_dropout)
-    kind = TiedNoteByNote if tied else NoteByNote
-    return kind(input_size, num_notes, shape.output_size, shape.output_dropout)
+        return TiedNotes(recipe, frames.values, lowest)
+    read = Vectors(frames.values, 0.0 if frames.kind == "notes" else recipe.input_noise)
+    return RecurrentEncoder(recipe, inputs=SideBySide(read, beside, recipe) if beside else read)

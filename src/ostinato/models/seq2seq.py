@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from ostinato.data.batching import Batch
 from ostinato.errors import RecipeError
+from ostinato.models.beside import NO_EXTRA, BesideInputs, Extra
 from ostinato.models.decoding import Decoder, Writing
 from ostinato.models.encoder import RecurrentEncoder
 from ostinato.models.forcing import sampled_share
+from ostinato.models.frame_decoder import Frames, make_decoder
+from ostinato.models.token_decoder import TokenDecoder
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State
 
@@ -85,25 +88,35 @@ class Bridge(nn.Module):
 
 
 class Seq2Seq(nn.Module):
-    """encoder → bridge → decoder, which attends to the encoder's outputs.
+    """encoder → bridge → decoder, which attends to the encoder's outputs; each of its steps reads further columns.
 
     Args:
         recipe: the model's part of a recipe.
         inputs: the layer that reads the source (`models.inputs`).
-        vocab_size: V of the target.
+        written: V of the tokens that are written, or what its frames are.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
+        beside: what reads further columns, each as one vector a row.
 
     Example:
-        >>> model = Seq2Seq(ModelRecipe(hidden_size=8), embed_ids(20, ModelRecipe()), vocab_size=10)
+        >>> model = Seq2Seq(ModelRecipe(hidden_size=8), embed_ids(20, ModelRecipe()), 10)
         >>> model.begin(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).num_rows
         2
     """
 
-    def __init__(self, recipe: ModelRecipe, inputs: nn.Module, vocab_size: int, counts: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        recipe: ModelRecipe,
+        inputs: nn.Module,
+        written: int | Frames,
+        counts: Tensor | None = None,
+        *,
+        beside: BesideInputs | None = None,
+    ) -> None:
         super().__init__()
-        self.options = recipe.decoder
+        self.options, self.beside = recipe.decoder, beside
         self.encoder = RecurrentEncoder(recipe, inputs=inputs)
-        self.decoder = Decoder(recipe, vocab_size, counts=counts, memory_size=self.encoder.output_size)
+        fed_size = beside.output_size if beside else 0
+        self.decoder = make_decoder(recipe, written, counts, memory_size=self.encoder.output_size, fed_size=fed_size)
         self.bridge = Bridge(recipe, self.encoder, self.decoder)
 
     @property
@@ -116,31 +129,44 @@ class Seq2Seq(nn.Module):
             "luong": f"{options.score} attention (Luong)",
         }[options.attention]
         layers = "1 layer" if own.num_layers == 1 else f"{own.num_layers} layers"
-        about = f"{own.cell}, {layers} of {own.hidden_size:,} units, {attention}, {self.decoder.vocab_size:,} tokens"
-        return {"bridge": f"{options.bridge}: final states to first ones", "decoder": about}
+        about = f"{own.cell}, {layers} of {own.hidden_size:,} units, {attention}, {self.decoder.about}"
+        found = {"bridge": f"{options.bridge}: final states to first ones"}
+        if self.beside is not None:
+            found["beside"] = f"each step reads {', '.join(self.beside.names)}, as {self.beside.output_size:,} numbers"
+        return {**found, "decoder": about}
+
+    @property
+    def tokens(self) -> TokenDecoder:
+        """The decoder, which must write tokens."""
+        return cast("TokenDecoder", self.decoder)
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
-        """Mean nats a token of the target, its closing `<end>` counted."""
+        """Mean nats a token, or a frame, of the target, its end counted."""
         memory, states = self.read(batch.inputs)
         return self.decoder.loss(
             batch.sequence_targets,
             states,
             memory,
+            self.fed(batch.extra),
             label_smoothing=training.label_smoothing,
             own_share=sampled_share(self.options.scheduled_sampling, self.options.scheduled_sampling_steps, batch.step),
         )
 
-    def nats(self, inputs: Ragged, targets: Ragged) -> Ragged:
-        """-ln p of each token of the targets and of the closing `<end>`, (sum (T + 1),)."""
+    def nats(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
+        """-ln p of each token or frame of the targets and of their end, (sum (T + 1),)."""
         memory, states = self.read(inputs)
-        return self.decoder.nats(targets, states, memory)
+        return self.decoder.nats(targets, states, memory, self.fed(extra))
 
     def read(self, inputs: Ragged) -> tuple[Ragged, list[State]]:
         """The source: the encoder's outputs (sum S, D*H), and the decoder's first states."""
         memory, states = self.encoder(inputs)
         return cast("Ragged", memory), self.bridge(states)
 
-    def begin(self, inputs: Ragged) -> Writing:
+    def fed(self, extra: Extra = NO_EXTRA) -> Tensor | None:
+        """What each step of the decoder reads of further columns, (N, F)."""
+        return None if self.beside is None else cast("Tensor", self.beside(extra))
+
+    def begin(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Writing:
         """The source read, and nothing written yet; go on with `decoder.step` (`generation.beam`)."""
         memory, states = self.read(inputs)
-        return self.decoder.begin(states, memory)
+        return self.decoder.begin(states, memory, self.fed(extra))

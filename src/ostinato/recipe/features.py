@@ -88,7 +88,7 @@ InputRecipe = Annotated[
 """A column that is read."""
 
 OutputRecipe = Annotated[
-    TargetRecipe | TagsRecipe | TextRecipe | TokensRecipe | SeriesRecipe | NotesRecipe,
+    TargetRecipe | TagsRecipe | TextRecipe | TokensRecipe | SeriesRecipe | NotesRecipe | AudioRecipe | VideoRecipe,
     Field(discriminator="kind"),
     _named("auto"),
 ]

@@ -66,7 +66,7 @@ class DecoderRecipe(Component):
     hidden_size: PositiveInt | None = Field(None, description="none: model.hidden_size")
     embedding_dim: PositiveInt | None = Field(None, description="none: model.embedding_dim")
     scheduled_sampling: Probability = Field(
-        0.0, description="in training, share of inputs that are the model's own last words in place of the true ones"
+        0.0, description="in training, share of inputs (tokens, frames) that the model wrote itself, not the true ones"
     )
     scheduled_sampling_steps: PositiveInt = Field(10_000, description="steps until that share is reached, linearly")
     beam_size: PositiveInt = Field(
@@ -75,11 +75,23 @@ class DecoderRecipe(Component):
     length_penalty: NonNegative = Field(
         0.6, description="exponent a of ((5 + length) / 6)^a, which log-probabilities are divided by"
     )
-    max_new_tokens: PositiveInt = Field(100, description="longest sequence written")
+    length: Annotated[int, BeforeValidator(no_bool), Field(ge=1)] | Literal["learnt"] | None = Field(
+        None,
+        description="frames: so many are written, or (learnt) the model says when to end; none: that of all training "
+        "targets if they are equally long, else learnt",
+    )
+    max_new_tokens: PositiveInt | None = Field(
+        None, description="longest sequence written; none: 100 tokens, or twice as many frames as the longest target"
+    )
+
+    @property
+    def longest(self) -> int:
+        """The longest sequence written, in steps."""
+        return self.max_new_tokens or 100
 
 
 class NextStepRecipe(Component):
-    """The distribution of the next frame (`model.kind: next_step`)."""
+    """The distribution of the next frame of notes (`model.kind: next_step, seq2seq, conditional`)."""
 
     needs: ClassVar[Needs] = {
         **dict.fromkeys(
@@ -113,6 +125,26 @@ class NextStepRecipe(Component):
                 "own. `autoregressive` also gives each note those below it. Received: nade."
             )
         return self
+
+
+class WrittenNumbersRecipe(Component):
+    """The distribution of the numbers of a frame that is written (`model.kind: seq2seq, conditional, next_step`)."""
+
+    needs: ClassVar[Needs] = {"factors": ("`distribution: gaussian`", lambda own: own.distribution == "gaussian")}
+    distribution: Literal["gaussian", "student_t"] = Field(
+        "gaussian", description="student_t: with degrees of freedom, for outliers"
+    )
+    components: PositiveInt = Field(
+        1, description="of a mixture of such distributions: above 1 where what comes next may go one way or another"
+    )
+    factors: Count = Field(
+        0,
+        description="gaussian: the numbers of a frame move together along so many directions; 0: none, they are "
+        "independent within a component",
+    )
+    least_deviation: Positive = Field(
+        0.01, description="below which no deviation goes, in the scale the numbers have been normalised to"
+    )
 
 
 class FramesRecipe(Component):
@@ -232,6 +264,7 @@ class ModelRecipe(Component):
     tagger: TaggerRecipe = TaggerRecipe()
     decoder: DecoderRecipe = DecoderRecipe()
     next_step: NextStepRecipe = NextStepRecipe()
+    numbers: WrittenNumbersRecipe = WrittenNumbersRecipe()
     forecast: ForecastRecipe = ForecastRecipe()
     frames: FramesRecipe = FramesRecipe()
     convolution: ConvolutionRecipe = ConvolutionRecipe()

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.data.arrays import Array
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.data.streams import Tapes, Window
@@ -61,15 +60,16 @@ class StreamedStepsTask(StreamedTask):
     def _step(self, window: Window, states: list[State]) -> tuple[Tensor, list[State]]:
         values = self.examples.sequences.values
         if isinstance(self.model, NextStep):
-            frames = window.take(values).to(self.device)
-            return self.model.window_nats(_frames_before(window, frames, self.device, values), frames, states)
+            frames = self.model.laid(window.take(values).to(self.device))
+            before = self.model.laid(window.take(values, shift=-1).to(self.device))
+            return self.model.window_nats(_frames_before(window, before), frames, states)
         targets = window.take(cast("Sequences", self.examples.targets).values).to(self.device)
         return self.model.window_nats(window.take(values).to(self.device), targets, states, self.recipe.label_smoothing)
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows, each read whole."""
         prepared = self.prepared
-        evaluate = category_of(prepared.recipe.model.kind).evaluate
+        evaluate = category_of(prepared.recipe).evaluate
         return evaluate(self.model, cast("Examples", prepared.validation), prepared.features, self.device)
 
     def where(self, batch: object) -> str:
@@ -78,14 +78,13 @@ class StreamedStepsTask(StreamedTask):
         return self.examples.named(np.unique(np.concatenate(windows)))
 
 
-def _frames_before(window: Window, frames: Ragged, device: torch.device, values: Array) -> Ragged:
+def _frames_before(window: Window, before: Ragged) -> Ragged:
     """At every step of the pieces the frame before it in its row; zeros at a row's first."""
-    before = window.take(values, shift=-1).to(device)
-    first = int(frames.batch_sizes[0]) if len(frames.batch_sizes) else 0
-    begins = torch.from_numpy(window.pieces.begins).to(device)[frames.sorted_indices[:first]]
-    read = before.values.to(torch.get_default_dtype())
+    first = int(before.batch_sizes[0]) if len(before.batch_sizes) else 0
+    begins = torch.from_numpy(window.pieces.begins).to(before.device)[before.sorted_indices[:first]]
+    read = before.values.clone()
     read[:first] = read[:first].masked_fill(begins.unsqueeze(1), 0.0)
-    return frames.with_values(read)
+    return before.with_values(read)
 
 
 def _check(model: Tagger | NextStep, prepared: Prepared) -> None:

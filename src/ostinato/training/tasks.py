@@ -181,7 +181,7 @@ class RowsTask:
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows."""
         prepared = self.prepared
-        monitor = category_of(prepared.recipe.model.kind).monitor
+        monitor = category_of(prepared.recipe).monitor
         return monitor(self.model, cast("Examples", prepared.validation), prepared.features, self.device)
 
     def carried(self) -> dict[str, Tensor]:

@@ -60,7 +60,50 @@ def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
             r"`data\.validation` has no meaning without `model\.forecast\.split: null`",
         ),
         ("seq2seq", {"model.decoder.condition": "state"}, r"`model\.decoder\.condition` has no meaning for a seq2seq"),
-        ("seq2seq", {"data.extra": ["a"]}, r"`data\.extra` has no meaning for a seq2seq"),
+        ("seq2seq", {"model.pooling": ["max"]}, r"`model\.pooling` has no meaning without a further column"),
+        (
+            "seq2seq",
+            {"model.numbers.components": 2},
+            r"`model\.numbers\.components` has no meaning without frames of nu",
+        ),
+        ("seq2seq", {"model.decoder.length": 5}, r"`model\.decoder\.length` has no meaning without frames to write"),
+        (
+            "classifier",
+            {"model.numbers.components": 2},
+            r"`model\.numbers\.components` has no meaning for a classifier",
+        ),
+        *(
+            (
+                "seq2seq",
+                {"features.target.kind": "series", option: value},
+                f"`{option}` has no meaning without tokens to",
+            )
+            for option, value in (
+                ("model.decoder.beam_size", 3),
+                ("model.tie_embeddings", True),
+                ("training.label_smoothing", 0.1),
+            )
+        ),
+        (
+            "seq2seq",
+            {"features.target.kind": "notes", "model.numbers.components": 2},
+            r"`model\.numbers\.components` has no meaning without frames of numbers",
+        ),
+        (
+            "seq2seq",
+            {"features.target.kind": "series", "model.next_step.output": "nade"},
+            r"`model\.next_step\.output` has no meaning without frames of notes",
+        ),
+        (
+            "seq2seq",
+            {"features.target.kind": "notes", "model.next_step.recurrence": "note"},
+            r"`model\.next_step\.recurrence` has no meaning for a seq2seq",
+        ),
+        (
+            "tagger",
+            {"features.target.kind": "notes", "features.target.transpose": 2},
+            r"`features\.target\.transpose` has no meaning for a tagger",
+        ),
         ("conditional", {"model.decoder.attention": "none"}, "attention` has no meaning for a conditional"),
         ("conditional", {"model.decoder.score": "dot"}, r"`model\.decoder\.score` has no meaning for a conditional"),
         ("conditional", {"model.bidirectional": True}, r"`model\.bidirectional` has no meaning without a sequence"),
@@ -150,10 +193,10 @@ def test_a_target_found_to_be_numbers_is_checked_again(tmp_path: Path) -> None:
         prepare(build_recipe({"data": data, "training": {"label_smoothing": 0.1}}))
 
 
-def test_lists_of_numbers_without_a_target_are_no_forecaster(tmp_path: Path) -> None:
+def test_vectors_of_letters_without_a_target_have_nothing_to_learn(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    path.write_text('{"x": [1, 2, 3]}\n' * 5)
-    with pytest.raises(RecipeError, match="`x` is read as series, so there must be a column to predict") as caught:
+    path.write_text('{"x": ["a", "b", "c"]}\n' * 5)
+    with pytest.raises(RecipeError, match="`x` is read as tokens, so there must be a column to predict") as caught:
         inferred(build_recipe({"data": {"train": str(path), "input": "x"}}))
     assert "--set model.kind=forecaster" in str(caught.value.hint)
 
@@ -178,7 +221,7 @@ def test_a_forecaster_reads_no_windows_of_windows(tmp_path: Path) -> None:
 
 def test_every_rule_is_about_an_option_there_is() -> None:
     known = set(_paths(Recipe()))
-    kinds = {"features.input.transpose", "features.extra"}
+    kinds = {"features.input.transpose", "features.target.transpose", "features.extra"}
     assert {key for _, keys in _RULES for key in keys} <= known | kinds
 
 

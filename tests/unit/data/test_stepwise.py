@@ -89,7 +89,7 @@ def test_a_category_says_what_its_target_usually_is(tmp_path: Path) -> None:
 def test_lists_of_numbers_are_no_labels(tmp_path: Path) -> None:
     curves = [[0.5 * k for k in range(3)] for _ in LENGTHS]
     with pytest.raises(DataError, match="column `y` holds lists of numbers, and not one for each step") as error:
-        prepare(_infer(tmp_path, TEXT, curves))
+        prepare(_infer(tmp_path, TEXT, curves, model={"kind": "classifier"}))
     assert "features.target.kind=labels" in str(error.value.hint)
 
 

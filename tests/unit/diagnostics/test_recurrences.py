@@ -18,7 +18,7 @@ TARGET = Ragged.from_rows(torch.tensor([3, 4, 5, 6, 3, 4]), starts=[0, 1, 4], le
 def _found(**decoder: object) -> tuple[Seq2Seq, dict[str, Recurrence]]:
     torch.manual_seed(0)
     recipe = ModelRecipe.model_validate({"embedding_dim": 3, "hidden_size": 4, "decoder": decoder})
-    model = Seq2Seq(recipe, embed_ids(10, recipe), vocab_size=9).eval()
+    model = Seq2Seq(recipe, embed_ids(10, recipe), written=9).eval()
     return model, {found.name: found for found in recurrences(model, lambda: model.nats(SOURCE, TARGET))}
 
 

@@ -14,6 +14,7 @@ import torch
 
 import ostinato
 from ostinato.data.dataset import Examples
+from ostinato.data.places import Places
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError
@@ -88,7 +89,7 @@ def test_figures_of_a_run(run: Run) -> None:
     prepared = prepare(run.recipe)
     examples = cast("Examples", prepared.validation)
     found = evaluate(run.model, examples, run.features, run.device)
-    assert found["num_examples"] == len(same_sources(examples.sequences)) < len(examples)
+    assert found["num_examples"] == len(same_sources(examples)) < len(examples)
     assert found["exact"] == pytest.approx(1 - found["sequence_error_rate"])
     assert found["loss"] == pytest.approx(run.summary["validation"]["loss"])
     assert set(monitor(run.model, examples, run.features, run.device)) == set(found)
@@ -102,8 +103,9 @@ def test_the_report(run: Run) -> None:
 
 
 def test_attention_has_a_row_a_token_that_sums_to_one(run: Run) -> None:
-    weights = attention_of(cast("Seq2Seq", run.model), [3, 4, 5], [3, 4], torch.device("cpu"))
-    assert weights.shape == (3, 3)
+    examples = cast("Examples", prepare(run.recipe).validation)
+    weights = attention_of(cast("Seq2Seq", run.model), examples, 0, [3, 4], torch.device("cpu"))
+    assert weights.shape == (3, len(examples.sequences.row(0)))
     np.testing.assert_allclose(weights.sum(1), 1.0, rtol=1e-5)
 
 
@@ -122,7 +124,9 @@ def test_references_of_equal_sources_are_pooled(run: Run) -> None:
 
 def test_same_sources() -> None:
     rows = Sequences.from_lengths(np.asarray([3, 4, 3, 4, 3]), np.asarray([2, 2, 1]))
-    assert same_sources(rows) == [[0, 1], [2]]
+    beside = Sequences.from_lengths(np.asarray([3, 4, 3]), np.asarray([1, 1, 1]))
+    assert same_sources(Examples(rows, None, Places(), np.arange(3))) == [[0, 1], [2]]
+    assert same_sources(Examples(rows, None, Places(), np.arange(3), {"speaker": beside})) == [[0], [1], [2]]
 
 
 def test_a_sample_is_evenly_spaced(run: Run) -> None:

@@ -17,9 +17,9 @@ from ostinato.cli.app import app
 from ostinato.data.features.notes import NotesFeature
 from ostinato.data.midi import read_midi, write_midi
 from ostinato.errors import DataError, RecipeError, RunError
-from ostinato.generation.music import compose, roll_text
+from ostinato.generation.next_frames import compose, roll_text
 from ostinato.models import NextStep
-from ostinato.models.next_step import previous_frames
+from ostinato.models.frame_decoder import previous_frames
 from ostinato.recipe import ModelRecipe, build_recipe
 from ostinato.recipe.kinds import NotesRecipe
 from ostinato.training.progress import Observer

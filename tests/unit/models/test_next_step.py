@@ -252,12 +252,12 @@ def test_it_never_reads_what_it_predicts() -> None:
         ModelRecipe(kind="next_step", bidirectional=True)
 
 
-def test_only_notes_have_a_next_frame_here(tmp_path: Path) -> None:
+def test_one_value_a_row_has_no_next_frame(tmp_path: Path) -> None:
     from ostinato.data.dataset import Features
     from ostinato.data.features.numbers import NumbersFeature
     from ostinato.models.next_step import build_next_step
     from ostinato.recipe.kinds import NumbersRecipe
 
     features = Features(NumbersFeature(NumbersRecipe(), np.zeros(1), np.ones(1)))
-    with pytest.raises(RecipeError, match=r"predicts frames of notes\. Received: an input of numbers"):
+    with pytest.raises(RecipeError, match=r"frames are series, sound, notes or video\. Received: a column of kind num"):
         build_next_step(ModelRecipe(kind="next_step"), features)

@@ -9,10 +9,10 @@ import torch
 
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
-from ostinato.models.decoding import Decoder
 from ostinato.models.forcing import sampled_share, shifted
 from ostinato.models.inputs import Vectors, embed_ids
 from ostinato.models.seq2seq import Seq2Seq
+from ostinato.models.token_decoder import TokenDecoder
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged
 
@@ -78,7 +78,7 @@ def test_every_weight_learns(decoder: dict[str, Any]) -> None:
 
 
 def test_a_decoder_without_encoder_reads_a_vector_at_each_step() -> None:
-    decoder = Decoder(_recipe({"attention": "luong"}), V, fed_size=3).eval()
+    decoder = TokenDecoder(_recipe({"attention": "luong"}), V, fed_size=3).eval()
     target, fed = _rows([3, 1], V), torch.randn(2, 3)
     nats = decoder.nats(target, decoder.zero_states(2), fed=fed)
     assert decoder.attention is None
@@ -95,7 +95,7 @@ def test_inputs_and_wanted_tokens() -> None:
 
 
 def test_scheduled_sampling_reads_own_tokens_and_never_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoder = Decoder(_recipe({"attention": "none"}), V).eval()
+    decoder = TokenDecoder(_recipe({"attention": "none"}), V).eval()
     target = _rows([4, 2], V)
     read: list[Ragged] = []
     scores = decoder.scores

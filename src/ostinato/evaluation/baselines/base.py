@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -49,6 +49,11 @@ class Rival(ABC):
     def seconds(cls, prepared: Prepared) -> float:
         """A guess of what fitting and answering will take where that is not proportional to the training rows."""
         return 0.0
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> Self:
+        """One for this run, which may take settings of its recipe that all must share."""
+        return cls()
 
     @abstractmethod
     def fit(self, train: Data, features: Features) -> None:

@@ -16,7 +16,7 @@ from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import END_ID
 from ostinato.evaluation.baselines.base import Data, Figures, Rival, RowsContest, Scores, cut_blocks
 from ostinato.evaluation.baselines.ngrams import Keys, Ngrams
-from ostinato.evaluation.conditional import condition_of, nats_of_rows
+from ostinato.evaluation.conditional import nats_of_rows
 from ostinato.models import Conditional
 
 _ORDERS = (2, 3, 4, 5, 6)
@@ -240,5 +240,5 @@ def _groups(examples: Examples) -> dict[bytes, Offsets]:
     """The rows of each value that is given."""
     found: dict[bytes, list[int]] = defaultdict(list)
     for row in range(len(examples)):
-        found[condition_of(examples, row)].append(row)
+        found[examples.given(row)].append(row)
     return {value: np.asarray(rows, dtype=np.int64) for value, rows in found.items()}

@@ -57,7 +57,7 @@ def compare_with_baselines(
     Raises:
         RunError: for a category without rivals.
     """
-    contest = contest_of(prepared.recipe.model.kind)(model, prepared, device)
+    contest = contest_of(prepared.recipe)(model, prepared, device)
     scores = contest.scores(contest.own())
     own = _own_entry(contest, scores, summary)
     trial, watch, passed_over = _Trial(contest, scores, own), Stopwatch(), []
@@ -65,7 +65,7 @@ def compare_with_baselines(
         reason = _obstacle(made, prepared, budget_s - watch.seconds)
         if not reason:
             say(f"baseline: {made.name}")
-            reason = trial.run(made(), budget_s - watch.seconds)
+            reason = trial.run(made.of(prepared), budget_s - watch.seconds)
         if reason:
             passed_over.append(f"{made.name}: {reason}")
     found = Baselines(

@@ -40,7 +40,7 @@ class PairsContest(Contest):
         """What the recurrent model writes for them, by greedy search or the recipe's beam."""
         if self._found is None:
             model, examples = cast("Seq2Seq", self.model), cast("Examples", self.prepared.validation)
-            self._found = transcribe(model, examples, self.device, model.decoder.beam_size, most=_MOST_SOURCES)
+            self._found = transcribe(model, examples, self.device, model.tokens.beam_size, most=_MOST_SOURCES)
         return self._found
 
     @property
@@ -68,7 +68,7 @@ class PairsContest(Contest):
     def own_one(self, data: Data) -> None:
         """The recurrent model writes for one source."""
         model = cast("Seq2Seq", self.model)
-        transcribe(model, cast("Examples", data), self.device, model.decoder.beam_size)
+        transcribe(model, cast("Examples", data), self.device, model.tokens.beam_size)
 
 
 def _instead(one: Transcript, answer: Ids) -> Transcript:

@@ -6,12 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from ostinato.errors import RunError
+from ostinato.evaluation.categories import writes_frames
+from ostinato.recipe import Recipe
 
 if TYPE_CHECKING:
     from ostinato.data.dataset import Prepared
     from ostinato.evaluation.baselines.base import Contest, Rival
 
 _HERE = "ostinato.evaluation.baselines"
+FRAMES = "frames"
+"""Models that write frames, whatever their kind (`categories.writes_frames`)."""
 
 CONTESTS: dict[str, str] = {
     "classifier": f"{_HERE}.classes:ClassifierContest",
@@ -21,8 +25,9 @@ CONTESTS: dict[str, str] = {
     "next_step": f"{_HERE}.frames:FramesContest",
     "seq2seq": f"{_HERE}.pairs:PairsContest",
     "tagger": f"{_HERE}.tags:TaggerContest",
+    FRAMES: f"{_HERE}.frames_written:WrittenContest",
 }
-"""By `model.kind`: what is compared, and by which figure."""
+"""By `model.kind`, or `FRAMES`: what is compared, and by which figure."""
 
 RIVALS: dict[str, list[str]] = {
     "classifier": [
@@ -57,26 +62,36 @@ RIVALS: dict[str, list[str]] = {
         f"{_HERE}.steps:MeanOfSteps",
         f"{_HERE}.steps:WindowRidge",
     ],
+    FRAMES: [
+        f"{_HERE}.frames_rivals:AnyFrame",
+        f"{_HERE}.frames_rivals:EachFromBefore",
+        f"{_HERE}.frames_rivals:StepOfEach",
+        f"{_HERE}.frames_rivals:Autoregression",
+    ],
 }
-"""By `model.kind`: the simple methods, the cheapest first."""
+"""As `CONTESTS`: the simple methods, the cheapest first."""
 
 
-def has_contest(kind: str) -> bool:
-    """Whether a category has rivals."""
-    return kind in CONTESTS
+def has_contest(recipe: Recipe) -> bool:
+    """Whether the category of a settled recipe has rivals."""
+    return _category(recipe) in CONTESTS
 
 
-def contest_of(kind: str) -> type[Contest]:
-    """What a category is compared on. Raises `RunError` for one without rivals."""
-    if kind not in CONTESTS:
-        raise RunError(f"there are no baselines yet for a {kind.replace('_', ' ')}.")
-    return cast("type[Contest]", _load(CONTESTS[kind]))
+def contest_of(recipe: Recipe) -> type[Contest]:
+    """What the category of a settled recipe is compared on. Raises `RunError` for one without rivals."""
+    if not has_contest(recipe):
+        raise RunError(f"there are no baselines yet for a {recipe.model.kind.replace('_', ' ')}.")
+    return cast("type[Contest]", _load(CONTESTS[_category(recipe)]))
 
 
 def rivals_of(prepared: Prepared) -> list[type[Rival]]:
     """The rivals that can read a run's data, in their order."""
-    found = [cast("type[Rival]", _load(reference)) for reference in RIVALS.get(prepared.recipe.model.kind, [])]
+    found = [cast("type[Rival]", _load(reference)) for reference in RIVALS.get(_category(prepared.recipe), [])]
     return [rival for rival in found if rival.applies(prepared)]
+
+
+def _category(recipe: Recipe) -> str:
+    return FRAMES if writes_frames(recipe) else recipe.model.kind
 
 
 def _load(reference: str) -> object:

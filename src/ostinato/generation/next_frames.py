@@ -1,4 +1,4 @@
-"""Music from a model of frames, frame by frame, each step from the state the last one left."""
+"""What a next-step model goes on with: music, curves, frame by frame, each step from the state the last one left."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from ostinato.data.arrays import Array
 from ostinato.data.features import Feature
-from ostinato.data.features.notes import NotesFeature, note_name
+from ostinato.data.features.notes import note_name
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.generation.conditional import refuse_unknown_cell
+from ostinato.generation.frames import as_values
 from ostinato.models import NextStep
 from ostinato.types import Ragged, State
 
@@ -22,48 +24,56 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 _COLUMNS = 64
 
 
-def compose(
-    model: NextStep,
-    feature: NotesFeature,
-    *,
-    given: Mapping[str, Any] = NOTHING,
-    beside: Mapping[str, Feature] = NOTHING,
-    prompt: str | Sequence[Sequence[int]] = (),
-    num_frames: int = 64,
-    temperature: float = 1.0,
-    seed: int = 0,
-) -> list[list[int]]:
-    """The prompt's frames and as many new ones after it, as MIDI pitches; the same seed writes the same music.
-
-    Args:
-        model: with the weights to write with.
-        feature: the run's input, which knows the range of notes.
-        given: what to write for: the cell of each further column that the model reads.
-        beside: the run's further columns, `features.extra`.
-        prompt: frames of pitches, or the path of a MIDI file; none: from the very beginning.
-        num_frames: new frames, >= 1.
-        temperature: log-odds are divided by it, >= 0: below 1 safer, above wilder, 0 always what is likelier.
-        seed: of the draws.
-
-    Raises:
-        RecipeError: for a number of frames or a temperature that is not possible.
-        RunError: for a prompt or a given cell that can't be used.
+def compose(model: NextStep, feature: Feature, **options: Any) -> list[Any]:
+    """As `next_frames`, decoded: of music a list of MIDI pitches a frame, of series numbers on their own scale.
 
     Example:
         >>> run = ostinato.load("runs/music-jsb")
         >>> compose(run.model, run.features.input, prompt=[[48, 64, 67, 72]], num_frames=8, seed=1)[0]
         [48, 64, 67, 72]
     """
+    return list(cast("Any", feature).decode(next_frames(model, feature, **options)))
+
+
+def next_frames(
+    model: NextStep,
+    feature: Feature,
+    *,
+    given: Mapping[str, Any] = NOTHING,
+    beside: Mapping[str, Feature] = NOTHING,
+    prompt: Any = (),
+    num_frames: int = 64,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> Array:
+    """The prompt's frames and as many new ones after it, (L, ...), as the feature's values: the same seed writes the
+    same ones.
+
+    Args:
+        model: with the weights to write with.
+        feature: the run's input: notes, series, sound or video.
+        given: what to write for: the cell of each further column that the model reads.
+        beside: the run's further columns, `features.extra`.
+        prompt: a cell of the feature: a list of frames, or the path of a media file; none: from the very beginning.
+        num_frames: new frames, >= 1.
+        temperature: log-odds of notes are divided by it, what is drawn of numbers is so many times as far from its
+            mean; >= 0: below 1 safer, above wilder, 0 always what is likelier.
+        seed: of the draws.
+
+    Raises:
+        RecipeError: for a number of frames or a temperature that is not possible.
+        RunError: for a prompt or a given cell that can't be used.
+    """
     if num_frames < 1:
         raise RecipeError(f"`num_frames` must be a positive integer. Received: {num_frames}.")
     if temperature < 0:
         raise RecipeError(f"`temperature` must not be negative. Received: {temperature:g}.")
     generator = torch.Generator().manual_seed(seed)
-    was_training = model.training
-    model.eval()
     like = next(model.parameters())
     extra = {name: _one(one, name, given).to(like.device) for name, one in beside.items()}
-    begun = _encoded(feature, prompt).to(like)
+    begun = _encoded(model, feature, prompt).to(like)
+    was_training = model.training
+    model.eval()
     hidden, states = _step(model, begun, None, extra)
     drawn = [begun[1:]]
     for number in range(num_frames):
@@ -73,19 +83,23 @@ def compose(
         if number < num_frames - 1:
             hidden, states = _step(model, drawn[-1], states, extra)
     model.train(was_training)
-    return feature.decode(torch.cat(drawn).to(torch.uint8).numpy())
+    return as_values(feature, model.frames.stored(torch.cat(drawn)))
 
 
-def _encoded(feature: NotesFeature, prompt: str | Sequence[Sequence[int]]) -> Tensor:
-    """(1 + L, C): a frame of zeros, which stands before every piece, and the prompt."""
-    zeros = torch.zeros(1, *feature.value_shape)
+def _encoded(model: NextStep, feature: Feature, prompt: Any) -> Tensor:
+    """(1 + L, C): a frame of zeros, which stands before every row, and the prompt."""
+    zeros = torch.zeros(1, model.frames.values)
     if not len(prompt):
         return zeros
-    cell = prompt if isinstance(prompt, str) else [list(frame) for frame in prompt]
-    draft = feature.draft(pl.Series([cell], strict=False))
+    cell = prompt if isinstance(prompt, str) else list(prompt)
+    try:
+        draft = feature.draft(pl.Series([cell], strict=False))
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"the prompt can't be used: {error}.") from error
     if draft.problems:
         raise RunError(f"the prompt can't be used: {draft.problems[0]}.")
-    return torch.cat([zeros, torch.from_numpy(cast("Sequences", draft.content).values).float()])
+    values = torch.from_numpy(cast("Sequences", draft.content).values)
+    return torch.cat([zeros, model.frames.numbers(values, zeros.dtype)])
 
 
 def _one(feature: Feature, name: str, given: Mapping[str, Any]) -> Ragged:
@@ -108,9 +122,9 @@ def _step(
     """Read (L, C) frames; the output after the last, (1, H), and the states."""
     if extra:
         read, after = model.read(Ragged.from_rows(frames, [0], [len(frames)]), extra, states)
-        return read.select_last(), after
+        return model.beside(read.select_last(), frames[-1:]), after
     hidden, after = model.encoder(frames.unsqueeze(1), states)
-    return hidden[-1], after
+    return model.beside(hidden[-1], frames[-1:]), after
 
 
 def roll_text(frames: Sequence[Sequence[int]]) -> str:

@@ -1,0 +1,84 @@
+"""Draws are made where their generator is, wherever the model is, and are the same with and without a copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ostinato.models.frame_decoder import FrameDecoder, Frames
+from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, pick
+from ostinato.models.number_outputs import Numbers
+from ostinato.recipe import ModelRecipe
+from ostinato.recipe.model import WrittenNumbersRecipe
+
+RANDOM = ("rand", "randn", "multinomial", "_standard_gamma")
+
+
+class _Seen(TorchDispatchMode):
+    """The devices that random operations ran on; ones are copied from `meta`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.devices: list[tuple[str, str]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name == "_to_copy" and args[0].is_meta and str(kwargs.get("device", "meta")) == "cpu":
+            return torch.ones(args[0].shape, dtype=args[0].dtype)  # `meta` has no numbers to copy
+        found = func(*args, **(kwargs or {}))
+        if name in RANDOM:
+            self.devices.append((name, found.device.type))
+        return found
+
+
+OUTPUTS: dict[str, tuple[Any, set[str]]] = {
+    "normal": (lambda: Numbers(4, 3, WrittenNumbersRecipe()), {"randn"}),
+    "mixture": (lambda: Numbers(4, 3, WrittenNumbersRecipe(components=2)), {"randn", "multinomial"}),
+    "factors": (lambda: Numbers(4, 3, WrittenNumbersRecipe(factors=2)), {"randn"}),
+    "student_t": (
+        lambda: Numbers(4, 3, WrittenNumbersRecipe(distribution="student_t")),
+        {"randn", "_standard_gamma"},
+    ),
+    "independent": (lambda: IndependentNotes(4, 3), {"rand"}),
+    "nade": (lambda: Nade(4, 3, 2), {"rand"}),
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_generator_draws_on_its_own_device(name: str) -> None:
+    """A generator of the processor can't draw for a graphics card; `meta` stands for one here."""
+    make, wanted = OUTPUTS[name]
+    output: FrameOutput = make().to("meta")
+    hidden = torch.zeros(5, 4, device="meta")
+    with torch.no_grad(), _Seen() as seen:
+        drawn = output.draw(hidden, torch.Generator().manual_seed(0))
+    assert drawn.device.type == "meta"
+    assert set(seen.devices) == {(one, "cpu") for one in wanted}
+
+
+def test_without_a_generator_draws_are_made_where_the_model_is() -> None:
+    output = Numbers(4, 3, WrittenNumbersRecipe(components=2, factors=1)).to("meta")
+    with torch.no_grad(), _Seen() as seen:
+        output.draw(torch.zeros(5, 4, device="meta"))
+    assert {device for _, device in seen.devices} == {"meta"}
+
+
+def test_places_are_picked_as_their_shares_are() -> None:
+    shares = torch.tensor([[0.2, 0.0, 0.8]]).expand(20_000, 3)
+    counts = pick(shares, torch.Generator().manual_seed(0)).bincount(minlength=3) / 20_000
+    torch.testing.assert_close(counts, shares[0], atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "notes", "pictures"])
+def test_own_frames_are_drawn_in_training(kind: Any) -> None:
+    """Scheduled sampling has no generator: torch's own seed settles it."""
+    torch.manual_seed(0)
+    decoder = FrameDecoder(ModelRecipe(hidden_size=4), Frames(2, kind))
+    read = torch.zeros(3, decoder.read_size + decoder.frames.skipped)
+    torch.manual_seed(1)
+    first = decoder.output.draw(read)
+    torch.manual_seed(1)
+    assert torch.equal(first, decoder.output.draw(read))
