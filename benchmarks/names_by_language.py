@@ -98,7 +98,7 @@ def _of_classifier(classifier: Run) -> tuple[dict[str, float], list[tuple[str, P
     classes = classifier.features.row_target.classes
     train, validation = cast("Examples", prepared.train), cast("Examples", prepared.validation)
     counts = np.bincount(np.asarray(train.targets, dtype=np.int64), minlength=len(classes))
-    said = category_of("classifier").predict(classifier.model, validation, classifier.features, classifier.device)
+    said = category_of(classifier.recipe).predict(classifier.model, validation, classifier.features, classifier.device)
     truths = [classes[int(number)] for number in np.asarray(validation.targets)]
     return dict(zip(classes, (counts / counts.sum()).tolist(), strict=True)), list(zip(truths, said, strict=True))
 
