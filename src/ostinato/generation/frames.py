@@ -42,14 +42,14 @@ def write_frames(
     Args:
         decoder: in evaluation.
         writing: where it begins.
-        max_frames: of each, >= 1; where the decoder's length is set, that is taken.
+        max_frames: of each, >= 1; no more than the decoder's length where that is set.
         temperature: log-odds of notes are divided by it, what is drawn of numbers is so many times as far from its
             mean; >= 0. Ends are drawn as they are likely, whatever it is: an end that is unlikely at every step, but
             must come, would else not come.
         generator: of the draws; none: torch's own.
     """
     if decoder.length is not None:
-        max_frames = decoder.length
+        max_frames = min(max_frames, decoder.length)
     like = writing.layers[0][0]
     last = like.new_zeros(writing.num_rows, decoder.frames.values)
     left = like.new_ones(writing.num_rows)  # probability of not having ended

@@ -86,8 +86,8 @@ class DecoderRecipe(Component):
 
     @property
     def longest(self) -> int:
-        """The longest sequence written, in steps."""
-        return self.max_new_tokens or 100
+        """The longest sequence written, in steps; where the length is set, that."""
+        return self.length if isinstance(self.length, int) else self.max_new_tokens or 100
 
 
 class NextStepRecipe(Component):

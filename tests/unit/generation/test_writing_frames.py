@@ -76,8 +76,9 @@ def test_rows_end_each_in_their_own_time_and_are_written_as_if_alone() -> None:
 def test_no_more_frames_than_asked_for_and_a_set_length_is_kept() -> None:
     assert {len(row) for row in _write(_decoder(1e-6), 5, max_frames=7)} == {7}
     for temperature in (0.0, 1.0):
-        rows = _write(_decoder(length=5), 3, max_frames=2, temperature=temperature)
-        assert [tuple(row.shape) for row in rows] == [(5, 2)] * 3
+        for most, length in ((9, 5), (5, 5), (2, 2)):
+            rows = _write(_decoder(length=5), 3, max_frames=most, temperature=temperature)
+            assert [tuple(row.shape) for row in rows] == [(length, 2)] * 3
 
 
 def test_what_is_most_expected_is_told_what_it_expected() -> None:

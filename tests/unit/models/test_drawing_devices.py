@@ -82,3 +82,15 @@ def test_own_frames_are_drawn_in_training(kind: Any) -> None:
     first = decoder.output.draw(read)
     torch.manual_seed(1)
     assert torch.equal(first, decoder.output.draw(read))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_components_are_drawn_with_shares_to_the_power_of_one_over_the_temperature(temperature: float) -> None:
+    output = Numbers(1, 1, WrittenNumbersRecipe(components=2))
+    assert output.shares is not None
+    with torch.no_grad():
+        output.shares.bias.copy_(torch.tensor([0.8, 0.2]).log())
+        output.raw.bias.copy_(torch.tensor([100.0, -5.0, -100.0, -5.0]))  # mean and deviation of each
+    drawn = output.draw(torch.zeros(20_000, 1), torch.Generator().manual_seed(0), temperature)
+    powers = torch.tensor([0.8, 0.2]) ** (1 / temperature)
+    assert float((drawn > 0).double().mean()) == pytest.approx(float(powers[0] / powers.sum()), abs=0.015)
