@@ -61,7 +61,7 @@ class TokenDecoder(Decoder):
     ) -> None:
         options = recipe.decoder
         widest = vocab_size - NEVER_WRITTEN
-        if options.beam_size > max(widest, _USUAL_BEAM):
+        if options.beam_size > widest and options.beam_size != _USUAL_BEAM:
             raise RecipeError(
                 f"`model.decoder.beam_size` must be at most {widest}, the tokens that can be written: a beam wider "
                 f"than the vocabulary holds nothing more. Received: {options.beam_size}."
