@@ -26,7 +26,6 @@ def generate(
     max_new_tokens: Annotated[
         int | None,
         typer.Option(
-            min=1,
             help=f"Tokens, or frames, to write at most: {USUAL_LENGTH}, for what is given as the recipe says.",
         ),
     ] = Wanted.max_new_tokens,

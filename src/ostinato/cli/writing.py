@@ -46,7 +46,7 @@ def write_text(run: Run, wanted: Wanted) -> None:
     wanted.refuse(run.recipe.model.kind.replace("_", " "), "out", "condition", "num")
     pieces = run.stream(
         wanted.prompt,
-        max_new_tokens=wanted.max_new_tokens or USUAL_LENGTH,
+        max_new_tokens=USUAL_LENGTH if wanted.max_new_tokens is None else wanted.max_new_tokens,
         temperature=wanted.temperature,
         top_k=wanted.top_k,
         top_p=wanted.top_p,

@@ -72,7 +72,7 @@ def draw(
         found = sample(
             model.tokens,
             model.begin(batch.inputs, batch.extra).spread(num),
-            max_new_tokens=max_new_tokens or recipe.model.decoder.longest,
+            max_new_tokens=recipe.model.decoder.longest if max_new_tokens is None else max_new_tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
