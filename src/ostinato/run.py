@@ -229,7 +229,7 @@ class Run:
         if not isinstance(self.model, LanguageModel):
             raise RunError(
                 f"`{self.folder}` is a {self.recipe.model.kind}; only a language model can generate "
-                "(on the command line a conditional or next_step model as well).",
+                "(on the command line what writes for a value or a source, and a next_step model, as well).",
                 hint=f"ostinato predict {self.folder} … answers for rows of its own",
             )
         tokens = generate_chunks(

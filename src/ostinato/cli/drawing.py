@@ -20,12 +20,12 @@ DRAWN = 10
 def write_drawn(run: Run, wanted: Wanted) -> None:
     """Draw texts for what is given and print them, one a line."""
     from ostinato.generation.conditional import draw
-    from ostinato.models import Conditional
+    from ostinato.models import Conditional, Seq2Seq
 
-    wanted.refuse("conditional model", "prompt", "precision", "out")
+    wanted.refuse(f"{run.recipe.model.kind} model", "prompt", "precision", "out")
     given = given_of(wanted.condition, (str(run.recipe.data.input), *run.features.extra), run)
     texts = draw(
-        cast("Conditional", run.model),
+        cast("Conditional | Seq2Seq", run.model),
         run.features,
         run.recipe,
         given,

@@ -49,7 +49,7 @@ def generate(
     ] = None,
     condition: Annotated[
         list[str] | None,
-        typer.Option(help="What a conditional model writes for; of several columns: --condition COLUMN=VALUE, each."),
+        typer.Option(help="What is given, or read, to write for; several columns: --condition COLUMN=VALUE, each."),
     ] = None,
     num: Annotated[
         int | None,
@@ -73,4 +73,4 @@ def generate(
     elif kind in WRITERS and target in FRAMES:
         write_drawn_frames(opened, wanted)
     else:
-        (write_drawn if kind == "conditional" else write_text)(opened, wanted)
+        (write_drawn if kind in WRITERS else write_text)(opened, wanted)

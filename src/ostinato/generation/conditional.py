@@ -1,4 +1,4 @@
-"""Sequences drawn for what is given: names of a language, the words of a picture."""
+"""Sequences drawn for what is given or read: names of a language, the words of a picture, a translation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from ostinato.data.vocabulary import UNK_ID
 from ostinato.errors import RecipeError, RunError
 from ostinato.generation.beam import sample
 from ostinato.models.conditional import Conditional
+from ostinato.models.seq2seq import Seq2Seq
 from ostinato.recipe import Recipe
 
 _LISTED = 30
 
 
 def draw(
-    model: Conditional,
+    model: Conditional | Seq2Seq,
     features: Features,
     recipe: Recipe,
     given: Any,

@@ -11,8 +11,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import ostinato
+from ostinato.cli.app import app
 from ostinato.data.dataset import Examples
 from ostinato.data.places import Places
 from ostinato.data.prepare import prepare
@@ -100,6 +102,19 @@ def test_the_report(run: Run) -> None:
     assert "Writes <code>phones</code>, word by word, from <code>word</code>." in page
     for part in ("token error rate", "wrong sequences", "Examples", "Where it looked", "beam search, 3 wide"):
         assert part in page
+
+
+def test_other_sequences_are_drawn_for_a_source(run: Run) -> None:
+    source = cast("Examples", prepare(run.recipe).validation).preview(0)
+    likeliest = run.predict([source])[0].text
+    shown = CliRunner().invoke(app, ["generate", str(run.folder), "--condition", source, "-n", "40", "--seed", "1"])
+    assert shown.exit_code == 0, shown.output
+    drawn = shown.stdout.splitlines()
+    assert len(drawn) == 40
+    assert likeliest in drawn
+    assert len(set(drawn)) > 1
+    safest = ["generate", str(run.folder), "--condition", source, "--temperature", "0", "-n", "2"]
+    assert len(set(CliRunner().invoke(app, safest).stdout.splitlines())) == 1
 
 
 def test_attention_has_a_row_a_token_that_sums_to_one(run: Run) -> None:
