@@ -35,7 +35,7 @@ PlaceT = TypeVar("PlaceT", bound=Place)
 
 
 class Writer(Protocol[PlaceT]):
-    """What gives scores for the next token; `models.decoding.Decoder` is one."""
+    """What gives scores for the next token; `models.token_decoder.TokenDecoder` is one."""
 
     vocab_size: int
 
