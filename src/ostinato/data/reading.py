@@ -18,9 +18,12 @@ from ostinato.data.media import located
 from ostinato.data.places import Places, preview_of
 from ostinato.data.sources import Source
 from ostinato.data.targets import is_number
+from ostinato.data.written import FRAMES
 from ostinato.errors import DataError
 from ostinato.recipe import Recipe
 
+_SEQUENCES = ("fasta", "fastq")
+_NO_LETTER = "holds signs that stand for no nucleotide or residue: only letters, *, - and . do"
 _NO_LABEL = "where an empty cell means no label at all: --set features.target.kind=labels"
 Drafts = Mapping[str, Draft]
 """A block's drafts by column."""
@@ -116,7 +119,7 @@ class Reading:
                     good[row] = False
             empty = good & (draft.lengths == 0)
             if self.source.format != "text":  # a block of one long text may well hold no token
-                text = block.frame[name].dtype == pl.String
+                text = block.frame[name].dtype == pl.String and self._kind(name) not in FRAMES
                 reason = "nothing is left of the text after cleaning" if text else f"`{name}` is empty"
                 self._reject(block, empty, reason, name)
             good &= ~empty
@@ -125,6 +128,12 @@ class Reading:
                 self._reject(block, np.arange(len(block)) == row, problem, name)
                 good[row] = False
         return good
+
+    def _kind(self, name: str) -> str:
+        """How a column is read."""
+        features, data = self.recipe.features, self.recipe.data
+        found = features.input if name == data.input else features.extra.get(name, features.target)
+        return str(getattr(found, "kind", ""))
 
     def _usable(self, block: Block) -> Mask:
         """Which rows have a value in every column; the others are recorded with the first reason that holds."""
@@ -135,6 +144,8 @@ class Reading:
             problems.append((cells.is_null(), f"no value in column `{name}`", None))
             if cells.dtype == pl.String:
                 problems.append((cells.str.contains("\0", literal=True), "holds a NUL character", None))
+                if self.source.format in _SEQUENCES and self._kind(name) == "text":  # dna and protein name each letter
+                    problems.append((cells.str.contains(r"[^A-Za-z*.\s-]"), _NO_LETTER, None))
             if cells.dtype == pl.String and self.source.format != "text":
                 hint = "to allow longer rows: --set data.max_characters=N"
                 problems.append((cells.str.len_chars() > limit, f"more than {limit:,} characters", hint))

@@ -144,3 +144,11 @@ def test_a_record_with_illegal_letters_stops_training_by_name(tmp_path: Path) ->
     recipe = build_recipe({"data": {"train": str(path), "target": "kind", "validation": 0.5}})
     with pytest.raises(DataError, match=r"x\.fa:3: '\?' at position 3 is no nucleotide"):
         prepare(recipe)
+
+
+def test_a_language_model_of_sequences_learns_no_signs(tmp_path: Path) -> None:
+    path = tmp_path / "genes.fa"
+    path.write_text("".join(f">s{k}\nACGTACGTAACC*\n" for k in range(20)) + ">odd\nACGT!!GTA1CC\n")
+    with pytest.raises(DataError, match="1 row can't be used") as caught:
+        prepare(build_recipe({"data": {"train": str(path)}}))
+    assert "signs that stand for no nucleotide or residue" in str(caught.value)

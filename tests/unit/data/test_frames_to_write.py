@@ -115,3 +115,9 @@ def test_bad_frames_are_named(tmp_path: Path) -> None:
         prepare(_recipe(tmp_path, NAMES, broken))
     assert ":119" in str(caught.value)
     assert ":120" in str(caught.value)
+
+
+def test_an_empty_list_is_called_empty(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="1 row can't be used") as caught:
+        prepare(_recipe(tmp_path, NAMES, [*WALK[:-1], []]))
+    assert "`y` is empty" in str(caught.value)
