@@ -32,9 +32,9 @@ from ostinato.data.features.category import CategoryFeature
 from ostinato.data.loading import load_examples
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
-from ostinato.evaluation.categories import category_of
-from ostinato.generation.frames import draw_frames
 from ostinato.run import Run
+from ostinato.tasks.frames.sampling import draw_frames
+from ostinato.tasks.registry import category_of
 
 _LENGTH = 40
 _MOST_REAL = 400

@@ -5,7 +5,7 @@
 LSTM 128, embedding 32, 80 characters, one row. `full`: backpropagation through all steps at once; `recompute`: the same
 gradients, activations computed again; `truncated`: windows of 256 steps, the state carried on (its norm is that of the
 sum of the windows' mean gradients); `end`: the same windows with one loss, at the end of the sequence. All are
-`ostinato.training.bptt.TruncatedBPTT`. Each in a process of its own; the peak is that of the pass, above what the
+`ostinato.bptt.truncated.TruncatedBPTT`. Each in a process of its own; the peak is that of the pass, above what the
 process held before. A full pass that would not fit in the limit is not started: its estimate is printed.
 """
 
@@ -29,10 +29,10 @@ def run_one(way: str, length: int) -> dict[str, float]:
     import torch
     from torch.nn import functional as F
 
+    from ostinato.bptt.truncated import TruncatedBPTT
     from ostinato.data.streams import Tapes
-    from ostinato.models import LanguageModel
     from ostinato.recipe import BpttRecipe, ModelRecipe
-    from ostinato.training.bptt import TruncatedBPTT
+    from ostinato.tasks.language_model.model import LanguageModel
 
     torch.manual_seed(0)
     recipe = ModelRecipe(

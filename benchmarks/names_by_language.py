@@ -29,11 +29,11 @@ from ostinato.data.dataset import Examples
 from ostinato.data.features.category import CategoryFeature
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
-from ostinato.evaluation.categories import category_of
-from ostinato.evaluation.prediction import Prediction
-from ostinato.generation.conditional import draw
-from ostinato.models import Conditional
 from ostinato.run import Run
+from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.conditional.sampling import draw
+from ostinato.tasks.prediction import Prediction
+from ostinato.tasks.registry import category_of
 
 
 @dataclass(frozen=True)

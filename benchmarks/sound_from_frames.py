@@ -13,13 +13,13 @@ import numpy as np
 import soundfile
 from scipy.optimize import nnls
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.catalog import resolve_path
 from ostinato.data.features.audio import represent
-from ostinato.data.framing import samples_in, tables
-from ostinato.data.media import unpacked
-from ostinato.data.sounding import power_of_mel, waveform, with_phases
-from ostinato.data.spectra import frames_of, power_spectrum
+from ostinato.media.audio_out import power_of_mel, waveform, with_phases
+from ostinato.media.files import unpacked
+from ostinato.media.mel_tables import samples_in, tables
+from ostinato.media.spectrum import frames_of, power_spectrum
 from ostinato.recipe.kinds import AudioRecipe
 
 COUNT, FIRST_TRAINING_INDEX = 20, 5

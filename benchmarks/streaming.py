@@ -26,11 +26,11 @@ from onnx import TensorProto, helper, numpy_helper
 import ostinato
 import ostinato.nn
 from ostinato.data.prepare import prepare
-from ostinato.generation.stream import Sampling, TokenStream
 from ostinato.kernels import native
 from ostinato.kernels.native_layer import core
-from ostinato.models import LanguageModel
 from ostinato.recipe import ModelRecipe
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.stream import Sampling, TokenStream
 
 VOCABULARY = 80
 

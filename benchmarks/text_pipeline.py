@@ -27,9 +27,9 @@ import polars as pl
 
 from ostinato.data.catalog import find
 from ostinato.data.features import TextFeatureBuilder, TrainingPart
+from ostinato.data.readers.registry import open_source
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import open_source
 from ostinato.data.text import resolve_text
 from ostinato.data.vocabulary import SPECIAL
 from ostinato.recipe import Recipe, TextRecipe, build_recipe

@@ -29,11 +29,11 @@ from torch.utils.data import DataLoader
 from ostinato.data.catalog import resolve_path
 from ostinato.data.prepare import prepare
 from ostinato.kernels import dispatch
-from ostinato.models import build_model
 from ostinato.recipe import load_recipe
+from ostinato.tasks.build import build_model
+from ostinato.tasks.training import make_task
 from ostinato.training.clipping import Clipper
 from ostinato.training.saved import make_optimizer
-from ostinato.training.tasks import make_task
 
 _TRAINING_ROWS = 20_000
 _BATCH = 32

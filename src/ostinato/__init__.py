@@ -16,20 +16,20 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ostinato import nn
-    from ostinato.evaluation.prediction import Prediction
+    from ostinato.api import resume, train
     from ostinato.recipe import Recipe
     from ostinato.run import Run, load
-    from ostinato.starting import resume, train
+    from ostinato.tasks.prediction import Prediction
     from ostinato.types import Ragged
 
 _HOMES = {
-    "Prediction": "ostinato.evaluation.prediction",
+    "Prediction": "ostinato.tasks.prediction",
     "Ragged": "ostinato.types",
     "Recipe": "ostinato.recipe",
     "Run": "ostinato.run",
     "load": "ostinato.run",
-    "resume": "ostinato.starting",
-    "train": "ostinato.starting",
+    "resume": "ostinato.api",
+    "train": "ostinato.api",
 }
 
 __all__ = ["Prediction", "Ragged", "Recipe", "Run", "load", "nn", "resume", "train"]

@@ -10,15 +10,15 @@ from typing import Any
 import polars as pl
 
 from ostinato.data.dataset import Examples
-from ostinato.data.opening import open_data
 from ostinato.data.prepare import inferred, prepare
+from ostinato.data.readers.open import open_data
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, MissingLibraryError, RecipeError, RunError
-from ostinato.evaluation.categories import category_of
-from ostinato.evaluation.crossvalidated import Fold, fold_of, summarise, write_page
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, dump_recipe, named_after_data, read_recipe
+from ostinato.report.crossvalidation import Fold, fold_of, summarise, write_page
 from ostinato.run import load
 from ostinato.storage.files import write_atomically
+from ostinato.tasks.registry import category_of
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import has_ended, resume_run, train_recipe
 

@@ -9,26 +9,28 @@ from typing import Any
 import torch
 from torch import nn
 
+from ostinato.baselines import Baselines
 from ostinato.data.dataset import Examples, Features
+from ostinato.data.forecasting.feature import ForecastFeature
+from ostinato.data.forecasting.future import future_windows
+from ostinato.data.forecasting.prepare import held_back_windows
 from ostinato.data.loading import examples_of, load_examples, load_stream, reading_as
 from ostinato.data.prepare import prepare
-from ostinato.data.series import held_back_windows
-from ostinato.data.series_feature import ForecastFeature
-from ostinato.data.series_future import future_windows
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import RunError
-from ostinato.evaluation.baselines import Baselines, compare_with_baselines
-from ostinato.evaluation.categories import category_of
-from ostinato.evaluation.metrics import Metrics
-from ostinato.evaluation.prediction import Prediction
-from ostinato.evaluation.report import write_report
-from ostinato.evaluation.scoring import evaluate_stream
-from ostinato.generation.generate import decode_chunks, encode_prompt, generate_chunks
-from ostinato.models import LanguageModel, build_model
+from ostinato.metrics.classification import Metrics
 from ostinato.recipe import Recipe, Settings
+from ostinato.report.page import write_report
 from ostinato.storage.files import read_json
+from ostinato.tasks.baselines import compare_with_baselines
+from ostinato.tasks.build import build_model
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.sampling import decode_chunks, encode_prompt, generate_chunks
+from ostinato.tasks.prediction import Prediction
+from ostinato.tasks.registry import category_of
+from ostinato.tasks.scoring import evaluate_stream
 from ostinato.training.loop import MODEL_FILE
 from ostinato.training.progress import Observer
 from ostinato.training.run_folder import FEATURES_FILE, SUMMARY_FILE, read_recipe_of

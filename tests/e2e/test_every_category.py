@@ -21,10 +21,10 @@ from ostinato.data.prepare import prepare
 from ostinato.diagnostics.answers import answer_losses, batch_of
 from ostinato.diagnostics.of_category import parts_of
 from ostinato.diagnostics.validation import validation_of
-from ostinato.evaluation.figures import figures_of
 from ostinato.kernels import dispatch, torch_backend
-from ostinato.models.tagger import Tagger
 from ostinato.recipe.training import Monitor
+from ostinato.tasks.monitors import figures_of
+from ostinato.tasks.tagging.model import Tagger
 from ostinato.types import Ragged, State
 
 EVERY_FORM = {"ragged", "padded", "padded, no lengths", "one at a time", "step by step", "chunked", "stream"}

@@ -239,7 +239,7 @@ def serve(request: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     import torch
 
-    import ostinato.starting  # noqa: F401 (once, before any fork)
+    import ostinato.api  # noqa: F401 (once, before any fork)
 
     torch.set_num_threads(1)
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports a great deal

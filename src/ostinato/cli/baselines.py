@@ -11,7 +11,7 @@ from ostinato.cli.console import note, print_json, print_text, stdout
 from ostinato.cli.tables import print_table, table
 
 if TYPE_CHECKING:
-    from ostinato.evaluation.baselines import Baselines
+    from ostinato.baselines import Baselines
     from ostinato.run import Run
 
 
@@ -40,7 +40,7 @@ def baselines(
 
 
 def _print(found: Baselines) -> None:
-    from ostinato.evaluation.report_baselines import table_of
+    from ostinato.report.baselines import table_of
 
     shown = table_of(found)
     made = table("method", *shown["columns"], "this model better by", "training", "size", shown["question"])

@@ -18,7 +18,7 @@ def demo(
     minutes: Annotated[float, typer.Option(help="How long to train.")] = 2.0,
 ) -> None:
     """Train a character model of Jules Verne's The Mysterious Island, and let it write."""
-    from ostinato.starting import train
+    from ostinato.api import train
     from ostinato.training.progress import ConsoleObserver
 
     stderr.print(f"Learning to write like Jules Verne, character by character, for {minutes:g} minutes.")

@@ -57,7 +57,7 @@ def _report(run: Run) -> None:
 
 
 def _print(found: dict[str, Any]) -> None:
-    from ostinato.evaluation.report_diagnosis import layer_rows
+    from ostinato.report.diagnosis import layer_rows
 
     if found["name"]:
         stdout.print(found["name"], style="bold", markup=False)

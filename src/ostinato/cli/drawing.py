@@ -19,8 +19,9 @@ DRAWN = 10
 
 def write_drawn(run: Run, wanted: Wanted) -> None:
     """Draw texts for what is given and print them, one a line."""
-    from ostinato.generation.conditional import draw
-    from ostinato.models import Conditional, Seq2Seq
+    from ostinato.tasks.conditional.model import Conditional
+    from ostinato.tasks.conditional.sampling import draw
+    from ostinato.tasks.seq2seq.model import Seq2Seq
 
     wanted.refuse(f"{run.recipe.model.kind} model", "prompt", "precision", "out")
     given = given_of(wanted.condition, (str(run.recipe.data.input), *run.features.extra), run)

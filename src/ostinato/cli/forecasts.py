@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ostinato.evaluation.prediction import Prediction
+    from ostinato.tasks.prediction import Prediction
 
 
 def forecast_lines(predictions: Sequence[Prediction]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from ostinato.cli.writing import USUAL_LENGTH, Wanted
 from ostinato.errors import RunError
 
 if TYPE_CHECKING:
-    from ostinato.data.arrays import Array
+    from ostinato.arrays import Array
     from ostinato.data.features import Feature
     from ostinato.data.features.audio import AudioFeature
     from ostinato.data.features.video import VideoFeature
@@ -33,7 +33,7 @@ _MIDI = (".mid", ".midi")
 
 def write_drawn_frames(run: Run, wanted: Wanted) -> None:
     """Draw sequences of frames for what is given, show them, and save them to `--out`."""
-    from ostinato.generation.frames import draw_frames
+    from ostinato.tasks.frames.sampling import draw_frames
 
     wanted.refuse("model that writes frames", "prompt", "precision", "top_k", "top_p")
     given = given_of(wanted.condition, (str(run.recipe.data.input), *run.features.extra), run)
@@ -52,7 +52,7 @@ def write_drawn_frames(run: Run, wanted: Wanted) -> None:
 
 def write_next_frames(run: Run, wanted: Wanted) -> None:
     """Write frames after the prompt (a media file, or a JSON list), show them, and save them to `--out`."""
-    from ostinato.generation.next_frames import next_frames
+    from ostinato.tasks.next_step.sampling import next_frames
 
     beside = run.features.extra
     wanted.refuse("model of frames", "top_k", "top_p", "precision", "num", *(() if beside else ("condition",)))
@@ -94,7 +94,7 @@ def show(run: Run, feature: Feature, drawn: Sequence[Array], wanted: Wanted, nam
 
 def in_words(feature: Feature, values: Array) -> str:
     """A sequence of frames as text: a piano roll, or a line of bars for each of the first channels."""
-    from ostinato.generation.next_frames import roll_text
+    from ostinato.tasks.next_step.sampling import roll_text
 
     decoded = known(feature, values)
     if feature.kind == "notes":
@@ -122,16 +122,16 @@ def save(feature: Feature, values: Array, path: Path) -> None:
     elif feature.kind == "notes":
         if suffix not in _MIDI:
             raise RunError(f"music is written to {', '.join(_MIDI)} or .json. Received: {path.name}.")
-        from ostinato.data.midi import write_midi
+        from ostinato.media.midi import write_midi
 
         write_midi(decoded, path, feature.recipe.frames_per_beat)
     elif feature.kind == "audio":
-        from ostinato.data.sounding import write_sound
+        from ostinato.media.audio_out import write_sound
 
         samples, rate = cast("AudioFeature", feature).sound(values)
         write_sound(path, samples, rate)
     elif feature.kind == "video":
-        from ostinato.data.filming import write_video
+        from ostinato.media.video_out import write_video
 
         write_video(path, cast("VideoFeature", feature).pictures(values), feature.recipe.fps or _FRAMES_PER_SECOND)
     elif suffix == ".csv":
@@ -144,7 +144,7 @@ def save(feature: Feature, values: Array, path: Path) -> None:
 
 def known(feature: Feature, values: Array) -> list[Any]:
     """A sequence as a user knows it."""
-    from ostinato.generation.frames import known as as_known
+    from ostinato.tasks.frames.sampling import known as as_known
 
     return as_known(feature, values)
 

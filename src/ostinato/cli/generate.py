@@ -64,8 +64,8 @@ def generate(
     json: Annotated[bool, typer.Option("--json", help="Print what is written as JSON.")] = False,
 ) -> None:
     """Write new text, music, curves, sound."""
-    from ostinato.data.meaning import WRITERS
-    from ostinato.data.written import FRAMES
+    from ostinato.data.inference.applicability import WRITERS
+    from ostinato.data.inference.written import FRAMES
     from ostinato.run import load
 
     given = tuple(condition or ())

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ostinato.data.meaning import conditions_of
+from ostinato.data.inference.applicability import conditions_of
 from ostinato.recipe import Component, Recipe
 from ostinato.recipe.load import components
 

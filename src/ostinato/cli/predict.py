@@ -15,7 +15,7 @@ from ostinato.cli.train import Reading
 from ostinato.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
-    from ostinato.evaluation.prediction import Prediction
+    from ostinato.tasks.prediction import Prediction
 
 
 def predict(

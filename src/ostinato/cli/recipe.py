@@ -82,7 +82,7 @@ def init(
 
 def _commented(component: BaseModel, recipe: Recipe, path: str = "") -> str:
     """YAML of a component of a recipe, each key that means something to it followed by its description."""
-    from ostinato.data.meaning import means_something
+    from ostinato.data.inference.applicability import means_something
 
     lines: list[str] = []
     indent = "  " * path.count(".")

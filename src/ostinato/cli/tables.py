@@ -10,7 +10,7 @@ from rich.segment import Segment, Segments
 from rich.table import Column, Table
 
 from ostinato.cli.console import format_figure, stdout
-from ostinato.evaluation.names import METRIC_NAMES
+from ostinato.report.metric_names import METRIC_NAMES
 
 _LONGEST_WORD = 32
 """A longer one, such as a path, may be cut after all where the table would not fit."""

@@ -49,15 +49,15 @@ def train(
             "nothing to train on.",
             hint="ostinato train FILE --input COLUMN --target COLUMN, or --recipe NAME (`ostinato recipe show`)",
         )
-    from ostinato import starting
+    from ostinato import api
     from ostinato.training.progress import ConsoleObserver
 
     observer = ConsoleObserver(stderr)
     with saying_how_to_resume():
         if resume is not None:
-            run = starting.resume(resume, settings or [], observer, force_recipe=force_recipe, force_data=force_data)
+            run = api.resume(resume, settings or [], observer, force_recipe=force_recipe, force_data=force_data)
         else:
-            run = starting.train(
+            run = api.train(
                 data,
                 input=input,
                 target=target,

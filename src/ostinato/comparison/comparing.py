@@ -11,8 +11,8 @@ from typing import Any
 from ostinato.comparison.child import run_child
 from ostinato.comparison.plan import Match, Variant, Vary, plan
 from ostinato.errors import MissingLibraryError, RecipeError
-from ostinato.evaluation.compared import Contender, Scored, summarise, write_page
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, named_after_data, read_recipe
+from ostinato.report.comparison import Contender, Scored, summarise, write_page
 from ostinato.storage.files import read_json, write_atomically
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.run_folder import DATA_FILE, SUMMARY_FILE

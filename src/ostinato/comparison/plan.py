@@ -12,10 +12,10 @@ from torch import nn
 from ostinato import cells as registry
 from ostinato.data.prepare import prepare
 from ostinato.errors import RecipeError
-from ostinato.models import build_model
-from ostinato.models.other_cell import no_place_for
+from ostinato.layers.other_cell import no_place_for
 from ostinato.nn import Embedding
 from ostinato.recipe import ModelRecipe, Recipe, apply_overrides, build_recipe
+from ostinato.tasks.build import build_model
 from ostinato.training.progress import Observer
 
 Match: TypeAlias = Literal["parameters", "time", "none"]

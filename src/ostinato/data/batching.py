@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.data.arrays import Offsets
+from ostinato.arrays import Offsets
 from ostinato.data.dataset import Examples
 from ostinato.data.sequences import Sequences
 from ostinato.errors import ShapeError

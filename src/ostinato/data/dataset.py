@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.data.arrays import Array, Ids, Offsets
+from ostinato.arrays import Array, Ids, Offsets
 from ostinato.data.features import Feature, TextFeature, load_feature
 from ostinato.data.places import Places
 from ostinato.data.rejects import BadRows

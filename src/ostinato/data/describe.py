@@ -10,8 +10,8 @@ import polars as pl
 
 from ostinato.data.catalog import resolve_path
 from ostinato.data.places import preview_of
+from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import open_source
 
 _MOST_DISTINCT = 1_000
 _EXAMPLE_CHARACTERS = 48

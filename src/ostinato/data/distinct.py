@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Mask
-from ostinato.data.blocks import Block
+from ostinato.arrays import Mask
+from ostinato.data.io.blocks import Block
 from ostinato.data.rejects import counted
 
 _NAMED = 5

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array, Ids, Offsets
+from ostinato.arrays import Array, Ids, Offsets
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Draft, Feature
-from ostinato.data.opening import Say, open_data
+from ostinato.data.forecasting.feature import ForecastFeature
+from ostinato.data.forecasting.future import windows_of
+from ostinato.data.forecasting.prepare import as_trained, load_windows
+from ostinato.data.io.spool import Spool, steps_of
 from ostinato.data.places import Places
+from ostinato.data.readers.open import Say, open_data
+from ostinato.data.readers.registry import Source
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences, runs_of
-from ostinato.data.series import as_trained, load_windows
-from ostinato.data.series_feature import ForecastFeature
-from ostinato.data.series_future import windows_of
-from ostinato.data.sources import Source
-from ostinato.data.spool import Spool, steps_of
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError, RunError

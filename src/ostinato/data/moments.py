@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.data.arrays import Array
-from ostinato.data.spool import steps_of
+from ostinato.arrays import Array
+from ostinato.data.io.spool import steps_of
 
 Floats = NDArray[np.float64]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
-from ostinato.data.blocks import Block
-from ostinato.data.spool import Spool
+from ostinato.arrays import Array
+from ostinato.data.io.blocks import Block
+from ostinato.data.io.spool import Spool
 
 _PREVIEW_CHARACTERS = 300
 

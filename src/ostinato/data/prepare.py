@@ -7,22 +7,22 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array, Offsets
+from ostinato.arrays import Array, Offsets
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
-from ostinato.data.infer import infer_recipe
+from ostinato.data.forecasting.prepare import as_forecaster, inferred_series, prepare_series
+from ostinato.data.inference.applicability import WRITERS, refuse_meaningless
+from ostinato.data.inference.resolve import infer_recipe
+from ostinato.data.inference.written import with_lengths
 from ostinato.data.loading import announce, join_documents, read_examples, rejected_hint
-from ostinato.data.meaning import WRITERS, refuse_meaningless
-from ostinato.data.opening import Say, open_data
 from ostinato.data.places import Places
+from ostinato.data.readers.open import Say, open_data
 from ostinato.data.reading import Reading
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences
-from ostinato.data.series import as_forecaster, inferred_series, prepare_series
 from ostinato.data.split import split_fold, split_rows
 from ostinato.data.targets import TargetFeature, infer_target
-from ostinato.data.written import with_lengths
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import Component, Recipe, TargetRecipe
 

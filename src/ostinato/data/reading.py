@@ -9,16 +9,15 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from ostinato.data.aligned import misfits
-from ostinato.data.arrays import Mask
-from ostinato.data.blocks import Block
+from ostinato.arrays import Mask
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Draft
-from ostinato.data.media import located
+from ostinato.data.inference.aligned import misfits
+from ostinato.data.inference.written import FRAMES
+from ostinato.data.io.blocks import Block, located
 from ostinato.data.places import Places, preview_of
-from ostinato.data.sources import Source
+from ostinato.data.readers.registry import Source
 from ostinato.data.targets import is_number
-from ostinato.data.written import FRAMES
 from ostinato.errors import DataError
 from ostinato.recipe import Recipe
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ostinato.data.arrays import Array, Offsets
-from ostinato.data.spool import Spool, steps_of
+from ostinato.arrays import Array, Offsets
+from ostinato.data.io.spool import Spool, steps_of
 
 
 @dataclass(frozen=True)

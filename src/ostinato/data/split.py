@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Offsets
+from ostinato.arrays import Offsets
 from ostinato.data.rejects import counted
 from ostinato.errors import DataError, RecipeError
 

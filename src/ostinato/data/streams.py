@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.data.arrays import Offsets
+from ostinato.arrays import Offsets
 from ostinato.types import Ragged, State
 
 Flags: TypeAlias = "NDArray[np.bool_]"

@@ -8,10 +8,10 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
-from ostinato.data.lists import MOST_LABELS, kind_of_values, lists_of
+from ostinato.arrays import Array
 from ostinato.data.places import Places
 from ostinato.data.rejects import counted
+from ostinato.data.tables.list_cells import MOST_LABELS, kind_of_values, lists_of
 from ostinato.errors import DataError
 from ostinato.recipe import TargetRecipe
 

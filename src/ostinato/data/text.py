@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Codepoints, Offsets
+from ostinato.arrays import Codepoints, Offsets
 from ostinato.recipe import TextRecipe
 
 MARKUP = r"(?s:<!--.*?-->)|</?[A-Za-z!?][^<>]*>"

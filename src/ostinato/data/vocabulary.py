@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from ostinato.data.arrays import Codepoints, Ids, Offsets
+from ostinato.arrays import Codepoints, Ids, Offsets
 from ostinato.errors import DataError
 
 PAD, UNK, END = "<pad>", "<unk>", "<end>"

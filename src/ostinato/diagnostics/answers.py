@@ -10,13 +10,19 @@ from typing import TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from ostinato.data.arrays import Offsets
+from ostinato.arrays import Offsets
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.series_windows import Windows
-from ostinato.evaluation.scoring import row_losses
-from ostinato.models import Classifier, Conditional, Ensemble, Forecaster, NextStep, Seq2Seq, Tagger
-from ostinato.models.feedback import FeedbackTagger
+from ostinato.data.forecasting.windows import Windows
+from ostinato.tasks.classification.ensemble import Ensemble
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.forecasting.model import Forecaster
+from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.scoring import row_losses
+from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.tagging.feedback import FeedbackTagger
+from ostinato.tasks.tagging.model import Tagger
 from ostinato.types import Ragged
 
 Rows: TypeAlias = "Classifier | Conditional | Ensemble | Forecaster | NextStep | Seq2Seq | Tagger"

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from ostinato.data.dataset import Features
-from ostinato.data.infer import check_windows
-from ostinato.data.meaning import saved_recipe
+from ostinato.data.inference.applicability import saved_recipe
+from ostinato.data.inference.resolve import check_windows
 from ostinato.diagnostics.diagnosis import Diagnosis
 from ostinato.errors import RecipeError
-from ostinato.models import build_model
-from ostinato.models.other_cell import no_place_for
+from ostinato.layers.other_cell import no_place_for
 from ostinato.recipe import Recipe, apply_overrides
+from ostinato.tasks.build import build_model
 
 _SET = "--set "
 _RIVALS = {"model.chrono": "model.forget_bias", "model.forget_bias": "model.chrono"}

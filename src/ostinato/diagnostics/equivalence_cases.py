@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from ostinato.data.batching import Batch
 from ostinato.diagnostics.answers import default_dtype, in_dtype
 from ostinato.errors import RecipeError, RunError, ShapeError
-from ostinato.models import Classifier, LanguageModel
 from ostinato.nn import Embedding, RecurrentStack
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.training.weights import load_tensors, load_weights, save_tensors, weights_of
 from ostinato.types import Ragged, State
 

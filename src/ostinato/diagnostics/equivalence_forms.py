@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ostinato.diagnostics.answers import split_batch
 from ostinato.diagnostics.equivalence_cases import Case, WholeCase
-from ostinato.generation.stream import TokenStream
-from ostinato.models import LanguageModel
 from ostinato.nn import RecurrentStack, Stream
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.stream import TokenStream
 from ostinato.types import Ragged, State
 
 Found: TypeAlias = "tuple[Tensor, list[State] | None]"

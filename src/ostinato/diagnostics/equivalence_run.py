@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.data.arrays import Ids, Offsets
+from ostinato.arrays import Ids, Offsets
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.loading import load_examples, load_stream
@@ -27,10 +27,15 @@ from ostinato.diagnostics.equivalence_certificate import Certificate
 from ostinato.diagnostics.recurrences import Recurrence, recurrences
 from ostinato.diagnostics.validation import validation_of
 from ostinato.errors import DataError, RecipeError, RunError
-from ostinato.evaluation.scoring import row_losses
-from ostinato.models import Classifier, Forecaster, LanguageModel, NextStep, Tagger, build_model
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
 from ostinato.storage.files import write_atomically
+from ostinato.tasks.build import build_model
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.forecasting.model import Forecaster
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.scoring import row_losses
+from ostinato.tasks.tagging.model import Tagger
 from ostinato.training.run_folder import FEATURES_FILE, RECIPE_FILE
 from ostinato.types import Ragged
 

@@ -13,19 +13,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.data.arrays import Offsets
+from ostinato.arrays import Offsets
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples, Features
 from ostinato.diagnostics.answers import answer_losses, batch_of
 from ostinato.diagnostics.recurrences import Recurrence, recurrences
 from ostinato.diagnostics.subject import Subject, classifier_subject
 from ostinato.errors import DataError
-from ostinato.models import Classifier, Conditional, Ensemble, Forecaster, NextStep, Seq2Seq, Tagger
-from ostinato.models.frame_decoder import FrameDecoder, previous_frames
-from ostinato.models.token_decoder import TokenDecoder
+from ostinato.layers.frame_decoder import FrameDecoder, previous_frames
+from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.nn import LinearChainCRF
 from ostinato.nn.ctc import ctc_nats
 from ostinato.recipe import Recipe
+from ostinato.tasks.classification.ensemble import Ensemble
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.forecasting.model import Forecaster
+from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.tagging.model import Tagger
 from ostinato.types import Ragged, State
 
 _MOST_WINDOW_STEPS = 500_000

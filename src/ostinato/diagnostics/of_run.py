@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 
 from torch import nn
 
-from ostinato.data.arrays import Ids
+from ostinato.arrays import Ids
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.loading import load_examples, load_stream
 from ostinato.diagnostics.changes import with_changes_for
@@ -21,11 +21,13 @@ from ostinato.diagnostics.subject import language_model_subject
 from ostinato.diagnostics.unused import unused_context
 from ostinato.diagnostics.validation import validation_of
 from ostinato.errors import DataError, RecipeError
-from ostinato.evaluation.report_diagnosis import DIAGNOSIS_FILE
-from ostinato.models import Forecaster, LanguageModel, NextStep
 from ostinato.recipe import Recipe
+from ostinato.report.diagnosis import DIAGNOSIS_FILE
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import read_log
+from ostinato.tasks.forecasting.model import Forecaster
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.next_step.model import NextStep
 
 NUM_ROWS = 64
 NUM_STEPS = 400

@@ -9,10 +9,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ostinato.models.encoder import RecurrentEncoder
+from ostinato.bptt.vanishing import hearing
+from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn import RecurrentStack
 from ostinato.nn.stack import LayerCall
-from ostinato.training.vanishing import hearing
 from ostinato.types import Ragged, State
 
 

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.data.arrays import Ids
+from ostinato.arrays import Ids
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END_ID
-from ostinato.evaluation.scoring import row_losses
-from ostinato.models import Classifier, LanguageModel
 from ostinato.nn import RecurrentStack
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.scoring import row_losses
 from ostinato.types import Ragged, State
 
 

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.data.arrays import Ids
-from ostinato.models import LanguageModel
+from ostinato.arrays import Ids
+from ostinato.tasks.language_model.model import LanguageModel
 
 NUM_TOKENS = 20_000
 """Tokens that are scored: enough for a pair that occurs once in a thousand, little enough to be read in seconds."""

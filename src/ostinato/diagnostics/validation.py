@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ostinato.data.arrays import Ids
+from ostinato.arrays import Ids
 from ostinato.data.dataset import Examples
 from ostinato.data.prepare import prepare
 from ostinato.errors import RunError

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import RunError
-from ostinato.evaluation.figures import check_monitor
 from ostinato.recipe import LOWER_IS_BETTER, Recipe
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import RunLog
+from ostinato.tasks.monitors import check_monitor
+from ostinato.tasks.training import Task
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ostinato.training.clipping import Clipper
 from ostinato.training.divergence import all_finite, divergence
@@ -27,7 +28,6 @@ from ostinato.training.position import Position
 from ostinato.training.progress import Observer
 from ostinato.training.saved import make_optimizer, optimizer_tensors, random_tensors, restore_optimizer, restore_random
 from ostinato.training.schedule import learning_rate
-from ostinato.training.tasks import Task
 from ostinato.training.weights import save_tensors, weights_of
 
 MODEL_FILE = "model.safetensors"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from ostinato.data.meaning import saved_recipe
+from ostinato.data.inference.applicability import saved_recipe
 from ostinato.errors import RecipeError, RunError
 from ostinato.recipe import Recipe, read_recipe
 

@@ -14,26 +14,27 @@ import numpy as np
 import torch
 
 from ostinato import __version__
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.dataset import Examples, Features, Prepared
-from ostinato.data.meaning import saved_recipe
+from ostinato.data.inference.applicability import saved_recipe
+from ostinato.data.io.spool import steps_of
 from ostinato.data.prepare import prepare
 from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
-from ostinato.data.spool import steps_of
 from ostinato.errors import RecipeError, RunError
-from ostinato.evaluation.figures import check_monitor, figures_of
-from ostinato.evaluation.report import REPORT_FILE
-from ostinato.evaluation.scoring import evaluate_stream
-from ostinato.models import LanguageModel, build_model
 from ostinato.recipe import Recipe, dump_recipe
+from ostinato.report.page import REPORT_FILE
 from ostinato.storage.files import read_json, remove_partials, sync_folder, write_atomically
+from ostinato.tasks.build import build_model
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.monitors import check_monitor, figures_of
+from ostinato.tasks.scoring import evaluate_stream
+from ostinato.tasks.training import make_task
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
 from ostinato.training.resume import agrees, data_changes, recipe_changes, with_features
 from ostinato.training.run_folder import DATA_FILE, FEATURES_FILE, RECIPE_FILE, SUMMARY_FILE, read_recipe_of
-from ostinato.training.tasks import make_task
 from ostinato.training.weights import load_tensors, load_weights
 
 

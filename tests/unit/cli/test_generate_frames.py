@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ostinato.cli.app import app
-from ostinato.data.midi import read_midi
+from ostinato.media.midi import read_midi
 
 SMALL = [
     f"--set={key}={value}"

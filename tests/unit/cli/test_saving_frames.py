@@ -12,8 +12,8 @@ import pytest
 from ostinato.cli.frames import in_words, prompt_of, save
 from ostinato.data.features.notes import NotesFeature
 from ostinato.data.features.series import SeriesFeature
-from ostinato.data.midi import read_midi
 from ostinato.errors import RunError
+from ostinato.media.midi import read_midi
 from ostinato.recipe.kinds import NotesRecipe, SeriesRecipe
 
 MUSIC = NotesFeature(NotesRecipe(lowest=60, highest=63, frames_per_beat=4))

@@ -16,9 +16,9 @@ import ostinato
 from ostinato.comparison import compare
 from ostinato.comparison.plan import count_parameters, flops_per_step, plan
 from ostinato.errors import RecipeError, RunError
-from ostinato.evaluation.compared import Contender, Scored, is_clear, sentence, summarise, write_page
 from ostinato.nn import Embedding
 from ostinato.recipe import Recipe, build_recipe
+from ostinato.report.comparison import Contender, Scored, is_clear, sentence, summarise, write_page
 from ostinato.training.progress import Observer
 
 

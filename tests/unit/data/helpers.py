@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
-from ostinato.data import rawfile
+from ostinato.data.readers.registry import Source, open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import Source, open_source
+from ostinato.storage import decompress as rawfile
 
 BLOCK_SIZES = (1, 7, 64, 1000, 16 << 20)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.data.helpers import Read, read, read_same
 
-from ostinato.data.sources import detect_format
+from ostinato.data.readers.registry import detect_format
 from ostinato.errors import DataError
 
 _TS = """# a comment

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import ostinato
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features import Draft, TrainingPart, load_feature, make_builder
 from ostinato.data.features.audio import AudioFeature, num_values, represent
 from ostinato.data.prepare import prepare

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.unit.data.helpers import read_same
 
+from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import open_source
 from ostinato.errors import DataError
 
 UD = """# newdoc id = one

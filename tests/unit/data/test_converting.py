@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ostinato.data import catalog
-from ostinato.data.catalog_entries import CATALOG
-from ostinato.data.converting import scenes_of
+from ostinato.data.catalog.convert import scenes_of
+from ostinato.data.catalog.entries import CATALOG
 from ostinato.data.features.video import read_clip
 from ostinato.errors import DataError
 from ostinato.recipe.kinds import VideoRecipe

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ostinato.data import rawfile
 from ostinato.data.describe import describe
+from ostinato.storage import decompress as rawfile
 
 
 def test_a_table(tmp_path: Path) -> None:

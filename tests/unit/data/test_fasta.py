@@ -10,10 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ostinato.data import rawfile
+from ostinato.data.readers.registry import Source, open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import Source, open_source
 from ostinato.errors import DataError
+from ostinato.storage import decompress as rawfile
 
 _TWO = ">a first kind=x n=1\nACGT\nAC\n\n>b second kind=y z n=2\nGGT\n"
 

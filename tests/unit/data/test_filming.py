@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features.video import VideoFeature, read_clip
-from ostinato.data.filming import enlarged, write_video
 from ostinato.errors import DataError, RunError, ShapeError
+from ostinato.media.video_out import enlarged, write_video
 from ostinato.recipe.kinds import VideoRecipe
 
 av = pytest.importorskip("av")

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.data import grouped, rawfile
-from ostinato.data import spool as spool_module
-from ostinato.data.grouped import Groups
+from ostinato.data.forecasting.windows import Windows
+from ostinato.data.io import spool as spool_module
 from ostinato.data.moments import Moments
-from ostinato.data.nested import arrays_of, list_column, words_of
 from ostinato.data.prepare import prepare
-from ostinato.data.series_windows import Windows
+from ostinato.data.tables import group_rows as grouped
+from ostinato.data.tables.group_rows import Groups
+from ostinato.data.tables.list_columns import arrays_of, list_column, words_of
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
+from ostinato.storage import decompress as rawfile
 
 BLOCKS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=9), max_size=6)
 

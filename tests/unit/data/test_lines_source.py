@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from ostinato.data.prepare import prepare
+from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import open_source
 from ostinato.data.split import split_fold, split_rows
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe

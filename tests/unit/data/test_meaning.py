@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ostinato.data.meaning import _RULES, means_something, refuse_meaningless, saved_recipe
+from ostinato.data.inference.applicability import _RULES, means_something, refuse_meaningless, saved_recipe
 from ostinato.data.prepare import inferred
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, Recipe, apply_overrides, build_recipe

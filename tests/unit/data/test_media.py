@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ostinato.data.media import media_path
 from ostinato.data.prepare import prepare
+from ostinato.data.readers.registry import Source, detect_format, open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import Source, detect_format, open_source
 from ostinato.errors import DataError
+from ostinato.media.files import media_path
 from ostinato.recipe import build_recipe
 
 NAMES = ("3_ann_0.wav", "3_bob_11.wav", "5_ann_2.wav")

@@ -12,9 +12,9 @@ import pytest
 CODE = """
 import resource, sys
 from pathlib import Path
-from ostinato.data import rawfile
+from ostinato.storage import decompress as rawfile
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import open_source
+from ostinato.data.readers.registry import open_source
 
 rawfile.BLOCK_BYTES = rawfile.DETECT_BYTES = 1 << 20
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
@@ -44,7 +44,8 @@ def test_peak_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 PREPARE = """
 import sys, threading, time
 from pathlib import Path
-from ostinato.data import grouped, rawfile, sessions, spool
+from ostinato.data.tables import group_rows as grouped, sessions
+from ostinato.storage import decompress as rawfile, spool
 from ostinato.data.prepare import prepare
 from ostinato.recipe import apply_overrides, build_recipe
 

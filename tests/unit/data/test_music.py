@@ -12,10 +12,10 @@ import pytest
 from tests.unit.data.helpers import Read, read
 
 from ostinato.data.features.notes import NotesFeature, note_name
-from ostinato.data.midi import read_midi, write_midi
+from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import open_source
 from ostinato.errors import DataError, RecipeError
+from ostinato.media.midi import read_midi, write_midi
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import NotesRecipe
 

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ostinato.data import spool as spool_module
 from ostinato.data.features import TrainingPart, load_feature, make_builder
 from ostinato.data.features.named import NamedBuilder
+from ostinato.data.io import spool as spool_module
 from ostinato.data.sequences import Sequences
 from ostinato.recipe.kinds import CategoryRecipe, TagsRecipe, TokensRecipe
 

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.data.helpers import read, read_same
 
 from ostinato.data.prepare import prepare
+from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import open_source
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
 

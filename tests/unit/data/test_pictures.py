@@ -16,8 +16,8 @@ from PIL import Image
 from ostinato.data.features import make_builder
 from ostinato.data.features.image import ImageFeature
 from ostinato.data.prepare import prepare
+from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import open_source
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import ImageRecipe

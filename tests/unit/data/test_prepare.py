@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ostinato.data import rawfile
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.loading import load_examples, load_stream
 from ostinato.data.prepare import prepare
@@ -18,6 +17,7 @@ from ostinato.data.split import split_rows
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe
+from ostinato.storage import decompress as rawfile
 
 
 def _jsonl(path: Path, rows: list[Any]) -> Path:

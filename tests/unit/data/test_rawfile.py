@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from tests.unit.data.helpers import read, read_same
 
-from ostinato.data import rawfile
-from ostinato.data.rawfile import open_binary
+from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
-from ostinato.data.sources import open_source
 from ostinato.errors import DataError
+from ostinato.storage import decompress as rawfile
+from ostinato.storage.decompress import open_binary
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 ROWS = "text,label\n" + "".join(f"row {random.Random(i).random()},{i}\n" for i in range(3000))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ostinato.data.ahead import read_ahead
+from ostinato.data.io.prefetch import read_ahead
 
 
 def _threads() -> list[str]:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.data import spool as module
+from ostinato.data.io import spool as module
+from ostinato.data.io.spool import Spool
 from ostinato.data.sequences import Sequences
-from ostinato.data.spool import Spool
 from ostinato.errors import DataError
 
 ROWS = st.lists(st.lists(st.integers(0, 99), max_size=9), max_size=9)

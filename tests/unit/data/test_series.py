@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from ostinato.data.features import load_feature
+from ostinato.data.forecasting.feature import ForecastFeature
+from ostinato.data.forecasting.future import future_windows
+from ostinato.data.forecasting.prepare import held_back_windows
+from ostinato.data.forecasting.windows import WindowedBatches, Windows
 from ostinato.data.loading import examples_of, load_examples
 from ostinato.data.prepare import prepare
-from ostinato.data.series import held_back_windows
-from ostinato.data.series_feature import ForecastFeature
-from ostinato.data.series_future import future_windows
-from ostinato.data.series_windows import WindowedBatches, Windows
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Recipe, build_recipe
 

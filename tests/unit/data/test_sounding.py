@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ostinato.data import sounding
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features.audio import AudioFeature, represent
-from ostinato.data.framing import tables
-from ostinato.data.sounding import power_of_mel, require_log_mel, waveform, with_phases, write_sound
-from ostinato.data.spectra import frames_of, power_spectrum
 from ostinato.errors import DataError, RunError, ShapeError
+from ostinato.media import audio_out as sounding
+from ostinato.media.audio_out import power_of_mel, require_log_mel, waveform, with_phases, write_sound
+from ostinato.media.mel_tables import tables
+from ostinato.media.spectrum import frames_of, power_spectrum
 from ostinato.recipe.kinds import AudioRecipe
 
 RATE = 8000

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ostinato.data.spectra import (
+from ostinato.media.spectrum import (
     cosine_transform,
     frames_of,
     hz_to_mel,

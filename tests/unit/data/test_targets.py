@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ostinato.data.blocks import Block
+from ostinato.data.io.blocks import Block
 from ostinato.data.places import Places
 from ostinato.data.targets import TargetFeature, infer_target
 from ostinato.errors import DataError

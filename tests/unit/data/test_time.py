@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ostinato.data.time import Frequency, calendar_features, find_frequency, parse_times, shown
+from ostinato.data.forecasting.timestamps import Frequency, calendar_features, find_frequency, parse_times, shown
 
 
 def _parsed(*cells: str) -> tuple[np.ndarray, str]:

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ostinato.data.aligned import check_tagger, misfits
 from ostinato.data.dataset import Examples
 from ostinato.data.features import Draft, TagsFeature, TokensFeature, load_feature
 from ostinato.data.features.tokens import SpelledTokensFeature
+from ostinato.data.inference.aligned import check_tagger, misfits
 from ostinato.data.loading import load_examples
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features import load_feature
 from ostinato.data.features.video import VideoFeature, read_clip
 from ostinato.data.prepare import prepare

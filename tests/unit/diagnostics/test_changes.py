@@ -12,8 +12,8 @@ import ostinato
 from ostinato.data.prepare import prepare
 from ostinato.diagnostics import rules_recurrence, rules_training
 from ostinato.diagnostics.changes import completed
-from ostinato.models import build_model
 from ostinato.recipe import apply_overrides, build_recipe
+from ostinato.tasks.build import build_model
 from ostinato.training.progress import Observer
 
 POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"

@@ -21,9 +21,10 @@ from ostinato.diagnostics.equivalence_measure import measure, tolerance
 from ostinato.errors import BackendError, RecipeError, RunError, ShapeError
 from ostinato.kernels import dispatch, native, reference, torch_backend
 from ostinato.kernels.dispatch import Backend
-from ostinato.models import Classifier, LanguageModel
 from ostinato.nn import RecurrentStack, build
 from ostinato.recipe import ModelRecipe
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.training.weights import load_tensors
 from ostinato.types import Ragged, State
 

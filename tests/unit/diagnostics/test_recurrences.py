@@ -6,9 +6,9 @@ import torch
 
 from ostinato import nn
 from ostinato.diagnostics.recurrences import Recurrence, recurrences
-from ostinato.models import Seq2Seq
-from ostinato.models.inputs import embed_ids
+from ostinato.layers.inputs import embed_ids
 from ostinato.recipe import ModelRecipe
+from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.types import Ragged
 
 SOURCE = Ragged.from_rows(torch.tensor([4, 7, 7, 5, 6]), starts=[0, 1, 3], lengths=[1, 2, 2])

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ostinato.diagnostics.unused import unused_context
-from ostinato.models import LanguageModel
 from ostinato.recipe import ModelRecipe
+from ostinato.tasks.language_model.model import LanguageModel
 
 
 def _model(vocab_size: int) -> LanguageModel:

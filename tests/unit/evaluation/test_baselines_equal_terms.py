@@ -17,13 +17,13 @@ from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.places import Places
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
-from ostinato.evaluation.baselines import compare_with_baselines, frames_written
-from ostinato.evaluation.baselines.frames_rivals import AnyFrame, Autoregression, EachFromBefore, StepOfEach
-from ostinato.evaluation.baselines.frames_written import WrittenContest, WrittenRival, end_nats, hazard
-from ostinato.evaluation.baselines.registry import contest_of, rivals_of
-from ostinato.evaluation.frames_written import monitor
-from ostinato.models import build_model
 from ostinato.recipe import build_recipe
+from ostinato.tasks.baselines import compare_with_baselines, contest_of, rivals_of
+from ostinato.tasks.build import build_model
+from ostinato.tasks.frames import baselines as frames_written
+from ostinato.tasks.frames.baseline_models import AnyFrame, Autoregression, EachFromBefore, StepOfEach
+from ostinato.tasks.frames.baselines import WrittenContest, WrittenRival, end_nats, hazard
+from ostinato.tasks.frames.evaluation import monitor
 
 CPU = torch.device("cpu")
 RIVALS = (AnyFrame, EachFromBefore, StepOfEach, Autoregression)

@@ -10,18 +10,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from ostinato.baselines import Baselines
+from ostinato.baselines import measure as measuring
 from ostinato.data.dataset import Prepared
+from ostinato.data.forecasting.windows import Windows
 from ostinato.data.prepare import prepare
-from ostinato.data.series_windows import Windows
-from ostinato.evaluation.baselines import Baselines, compare_with_baselines, measuring
-from ostinato.evaluation.baselines.forecasts import ForecastContest, MeanOfWindow, SeasonalNaive, _blocks
-from ostinato.evaluation.baselines.forecasts_fitted import HoltWinters, LinearMap, _last_of_each
-from ostinato.evaluation.baselines.season import season_of
-from ostinato.evaluation.baselines.series import truth_of
-from ostinato.evaluation.forecasting import evaluate
-from ostinato.evaluation.report_baselines import table_of
-from ostinato.models import build_model
 from ostinato.recipe import build_recipe
+from ostinato.report.baselines import table_of
+from ostinato.tasks.baselines import compare_with_baselines
+from ostinato.tasks.build import build_model
+from ostinato.tasks.forecasting.baseline_rows import truth_of
+from ostinato.tasks.forecasting.baselines import ForecastContest, MeanOfWindow, SeasonalNaive, _blocks
+from ostinato.tasks.forecasting.baselines_fitted import HoltWinters, LinearMap, _last_of_each
+from ostinato.tasks.forecasting.evaluation import evaluate
+from ostinato.tasks.forecasting.season import season_of
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,13 @@ from ostinato.data.places import Places
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import END_ID
-from ostinato.evaluation.baselines import compare_with_baselines
-from ostinato.evaluation.baselines.frames import FrameBefore, FrameRegression, NoteFrequencies
-from ostinato.evaluation.baselines.given import GivenContest, NgramsOfEach, _by_row, _closed, _RowNgrams
-from ostinato.evaluation.baselines.given_whole import WholeSequences
-from ostinato.evaluation.conditional import evaluate
-from ostinato.models import build_model
 from ostinato.recipe import build_recipe
+from ostinato.tasks.baselines import compare_with_baselines
+from ostinato.tasks.build import build_model
+from ostinato.tasks.conditional.baselines import GivenContest, NgramsOfEach, _by_row, _closed, _RowNgrams
+from ostinato.tasks.conditional.baselines_whole import WholeSequences
+from ostinato.tasks.conditional.evaluation import evaluate
+from ostinato.tasks.next_step.baselines import FrameBefore, FrameRegression, NoteFrequencies
 
 CPU = torch.device("cpu")
 

@@ -19,10 +19,10 @@ from ostinato.data.features.series import SeriesFeature
 from ostinato.data.places import Places
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
-from ostinato.evaluation.baselines import compare_with_baselines
-from ostinato.evaluation.baselines.frames_rivals import AnyFrame, Autoregression, EachFromBefore, StepOfEach
-from ostinato.evaluation.baselines.frames_written import WrittenRival
 from ostinato.recipe.kinds import CategoryRecipe, NotesRecipe, SeriesRecipe
+from ostinato.tasks.baselines import compare_with_baselines
+from ostinato.tasks.frames.baseline_models import AnyFrame, Autoregression, EachFromBefore, StepOfEach
+from ostinato.tasks.frames.baselines import WrittenRival
 from ostinato.training.progress import Observer
 
 LENGTHS = np.asarray([3, 2, 4, 3, 3, 2, 5, 3])

@@ -20,11 +20,11 @@ import ostinato
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
-from ostinato.evaluation.conditional import evaluate, has_one_answer, mean_nats, monitor, nats_of_rows
-from ostinato.evaluation.pictures import picture_uri
-from ostinato.generation.conditional import draw
-from ostinato.models import Conditional
+from ostinato.report.images import picture_uri
 from ostinato.run import Run
+from ostinato.tasks.conditional.evaluation import evaluate, has_one_answer, mean_nats, monitor, nats_of_rows
+from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.conditional.sampling import draw
 from ostinato.training.progress import Observer
 
 SMALL: dict[str, Any] = {

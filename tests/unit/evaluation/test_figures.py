@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from ostinato.errors import RecipeError
-from ostinato.evaluation.figures import check_monitor, figures_of
 from ostinato.recipe import build_recipe
 from ostinato.recipe.training import Monitor
+from ostinato.tasks.monitors import check_monitor, figures_of
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 

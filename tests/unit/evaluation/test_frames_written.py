@@ -14,9 +14,10 @@ import ostinato
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
-from ostinato.evaluation import frames_written, plots_written
-from ostinato.evaluation.report_written import written_results
 from ostinato.run import Run
+from ostinato.tasks.frames import evaluation as frames_written
+from ostinato.tasks.frames import plots as plots_written
+from ostinato.tasks.frames.report import written_results
 from ostinato.training.progress import Observer
 
 SMALL = {

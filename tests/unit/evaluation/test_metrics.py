@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ostinato.evaluation import metrics
+from ostinato.metrics import classification as metrics
 
 THREE = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6], [0.8, 0.1, 0.1]])
 TRUTH = np.array([0, 1, 1, 2, 2])

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from ostinato.data.prepare import prepare
-from ostinato.evaluation.report_data import data_card
 from ostinato.recipe import build_recipe
+from ostinato.report.data import data_card
 
 
 def _card(path: Path, rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.evaluation import plots
-from ostinato.evaluation.report import figure, number, percent, plain, ticks
-from ostinato.evaluation.report_classifier import confusion_table
-from ostinato.evaluation.report_data import shown_token, token_counts
-from ostinato.evaluation.report_head import duration, loss_unit, network_name, smoothed
-from ostinato.evaluation.report_language import passage, unigram_bits
-from ostinato.evaluation.svg import BLUE, drawing, inline_svg, label_steps, sample, thin
 from ostinato.recipe import build_recipe
+from ostinato.report import plots
+from ostinato.report.data import shown_token, token_counts
+from ostinato.report.head import duration, loss_unit, network_name, smoothed
+from ostinato.report.page import figure, number, percent, plain, ticks
+from ostinato.report.svg import BLUE, drawing, inline_svg, label_steps, sample, thin
+from ostinato.tasks.classification.report import confusion_table
+from ostinato.tasks.language_model.report import passage, unigram_bits
 
 
 @pytest.mark.parametrize(

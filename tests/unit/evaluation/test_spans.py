@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ostinato.evaluation.spans import Span, are_span_tags, span_scores, spans_of
+from ostinato.tasks.tagging.entity_spans import Span, are_span_tags, span_scores, spans_of
 
 
 @pytest.mark.parametrize(

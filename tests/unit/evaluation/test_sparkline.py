@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from ostinato.evaluation.sparkline import sparkline
+from ostinato.report.sparkline import sparkline
 
 
 def _points(svg: str) -> list[list[tuple[float, float]]]:

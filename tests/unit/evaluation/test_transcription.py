@@ -20,12 +20,12 @@ from ostinato.data.places import Places
 from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError
-from ostinato.evaluation.alignment import align, edit_distance
-from ostinato.evaluation.report_transcription import attention_of
-from ostinato.evaluation.transcription import Transcript, evaluate, monitor, same_sources, scores_of, transcribe
-from ostinato.generation.beam import Written
-from ostinato.models import Seq2Seq
+from ostinato.layers.beam_search import Written
+from ostinato.metrics.edit_distance import align, edit_distance
 from ostinato.run import Run
+from ostinato.tasks.seq2seq.evaluation import Transcript, evaluate, monitor, same_sources, scores_of, transcribe
+from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.seq2seq.report import attention_of
 from ostinato.training.progress import Observer
 
 LETTERS = "abcd"

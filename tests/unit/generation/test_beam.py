@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
-from ostinato.generation.beam import beam_search, greedy, normalised, sample
-from ostinato.models.token_decoder import TokenDecoder
+from ostinato.layers.beam_search import beam_search, greedy, normalised, sample
+from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.recipe import ModelRecipe
 
 TOKENS = (3, 4)

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 import ostinato
 from ostinato.cli.app import app
 from ostinato.data.features.notes import NotesFeature
-from ostinato.data.midi import read_midi, write_midi
 from ostinato.errors import DataError, RecipeError, RunError
-from ostinato.generation.next_frames import compose, roll_text
-from ostinato.models import NextStep
-from ostinato.models.frame_decoder import previous_frames
+from ostinato.layers.frame_decoder import previous_frames
+from ostinato.media.midi import read_midi, write_midi
 from ostinato.recipe import ModelRecipe, build_recipe
 from ostinato.recipe.kinds import NotesRecipe
+from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.next_step.sampling import compose, roll_text
 from ostinato.training.progress import Observer
 from ostinato.types import Ragged
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ostinato.errors import RecipeError
-from ostinato.generation.sampling import next_token
+from ostinato.heads.sampling import next_token
 
 LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
 

@@ -7,10 +7,11 @@ import torch
 
 from ostinato.data.vocabulary import PAD_ID, UNK_ID
 from ostinato.errors import RunError
-from ostinato.generation.stream import Sampling, TokenStream
+from ostinato.heads.sampling import Sampling
 from ostinato.kernels import native
-from ostinato.models import LanguageModel
 from ostinato.recipe import ModelRecipe
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.stream import TokenStream
 
 pytestmark = pytest.mark.skipif(native.missing_reason() is not None, reason="the native core is not installed")
 

@@ -15,12 +15,13 @@ from torch import nn
 import ostinato
 from ostinato.data.features.series import SeriesFeature
 from ostinato.errors import RecipeError, RunError
-from ostinato.generation.frames import draw_frames, write_frames
-from ostinato.generation.next_frames import compose, next_frames
-from ostinato.models import Conditional, FrameDecoder, NextStep
-from ostinato.models.frame_decoder import Frames
+from ostinato.layers.frame_decoder import FrameDecoder, Frames
 from ostinato.recipe import ModelRecipe, build_recipe
 from ostinato.recipe.kinds import SeriesRecipe
+from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.frames.sampling import draw_frames, write_frames
+from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.next_step.sampling import compose, next_frames
 from ostinato.training.progress import Observer
 from ostinato.types import Ragged
 

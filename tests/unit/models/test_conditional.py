@@ -9,9 +9,9 @@ import torch
 
 from ostinato.data.batching import Batch
 from ostinato.data.vocabulary import END_ID
-from ostinato.models.conditional import Conditional
-from ostinato.models.inputs import Vectors
+from ostinato.layers.inputs import Vectors
 from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.tasks.conditional.model import Conditional
 from ostinato.types import Ragged
 
 V = 9

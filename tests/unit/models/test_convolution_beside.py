@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from ostinato.api import resume, train
 from ostinato.errors import RecipeError
-from ostinato.evaluation.report_head import model_table
-from ostinato.models import Classifier
 from ostinato.recipe import ModelRecipe, apply_overrides, build_recipe
 from ostinato.recipe.model import ConvolutionRecipe
+from ostinato.report.head import model_table
 from ostinato.run import load
-from ostinato.starting import resume, train
+from ostinato.tasks.classification.model import Classifier
 from ostinato.training.progress import Observer
 from ostinato.training.train import MODEL_FILE
 from ostinato.training.weights import load_tensors

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import distributions as td
 
-from ostinato.models.distributions import Gaussian, NegativeBinomial, Output, Point, Quantiles, StudentT, output_of
+from ostinato.heads.distributions import Gaussian, NegativeBinomial, Output, Point, Quantiles, StudentT, output_of
 from ostinato.recipe.forecast import ForecastRecipe
 
 LEVELS = (0.1, 0.5, 0.9)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ostinato.models.frame_decoder import FrameDecoder, Frames
-from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, pick
-from ostinato.models.number_outputs import Numbers
+from ostinato.heads.notes import FrameOutput, IndependentNotes, Nade, pick
+from ostinato.heads.numbers import Numbers
+from ostinato.layers.frame_decoder import FrameDecoder, Frames
 from ostinato.recipe import ModelRecipe
 from ostinato.recipe.model import WrittenNumbersRecipe
 

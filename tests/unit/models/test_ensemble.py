@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import torch
 
+from ostinato.api import resume, train
 from ostinato.data.dataset import Prepared
 from ostinato.data.prepare import prepare
 from ostinato.data.targets import TargetFeature
 from ostinato.errors import RecipeError
-from ostinato.models import Classifier, Ensemble, build_model
 from ostinato.recipe import ModelRecipe, build_recipe
 from ostinato.run import load
-from ostinato.starting import resume, train
+from ostinato.tasks.build import build_model
+from ostinato.tasks.classification.ensemble import Ensemble
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.training import ClassifierTask, EnsembleTask, make_task
 from ostinato.training.progress import Observer
-from ostinato.training.tasks import ClassifierTask, EnsembleTask, make_task
 from ostinato.training.train import MODEL_FILE
 from ostinato.training.weights import load_tensors
 from ostinato.types import Ragged

@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 import torch
 
+from ostinato.api import train
 from ostinato.errors import RecipeError
-from ostinato.models.feedback import FeedbackTagger
-from ostinato.models.inputs import Vectors, embed_ids
+from ostinato.layers.inputs import Vectors, embed_ids
 from ostinato.recipe import ModelRecipe, apply_overrides, build_recipe
 from ostinato.run import load
-from ostinato.starting import train
+from ostinato.tasks.tagging.feedback import FeedbackTagger
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 from ostinato.types import Ragged

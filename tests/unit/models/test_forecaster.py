@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from ostinato.data.batching import Batch
-from ostinato.data.series_table import StepLayout
+from ostinato.data.forecasting.table import StepLayout
 from ostinato.errors import RecipeError
-from ostinato.models.forecaster import Forecaster
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.types import Ragged
 
 STRATEGIES = ("direct", "autoregressive", "segment")

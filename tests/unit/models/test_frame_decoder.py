@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ostinato.data.features.numbers import NumbersFeature
 from ostinato.errors import RecipeError
-from ostinato.models.forcing import mixed, shifted
-from ostinato.models.frame_decoder import FrameDecoder, Frames, make_decoder, previous_frames
-from ostinato.models.token_decoder import TokenDecoder
+from ostinato.layers.frame_decoder import FrameDecoder, Frames, make_decoder, previous_frames
+from ostinato.layers.teacher_forcing import mixed, shifted
+from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.recipe import ModelRecipe
 from ostinato.recipe.kinds import NumbersRecipe
 from ostinato.types import Ragged, State

@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from ostinato.errors import RecipeError
-from ostinato.models.frames import Pictures
+from ostinato.layers.images import Pictures
 from ostinato.recipe.model import FramesRecipe
 from ostinato.types import Ragged
 

@@ -14,13 +14,13 @@ import ostinato
 from ostinato.data.dataset import Examples
 from ostinato.data.prepare import prepare
 from ostinato.diagnostics.of_category import parts_of
-from ostinato.evaluation.frames_written import evaluate, told
-from ostinato.models import FrameDecoder, Frames, NextStep
-from ostinato.models.frame_decoder import previous_frames
-from ostinato.models.inputs import Vectors
-from ostinato.models.seq2seq import Seq2Seq
+from ostinato.layers.frame_decoder import FrameDecoder, Frames, previous_frames
+from ostinato.layers.inputs import Vectors
 from ostinato.recipe import ModelRecipe
 from ostinato.run import Run
+from ostinato.tasks.frames.evaluation import evaluate, told
+from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.training.progress import Observer
 from ostinato.types import Ragged
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ostinato.models.frames import Pictures
+from ostinato.layers.images import Pictures
 from ostinato.recipe.model import FramesRecipe
 from ostinato.types import Ragged
 

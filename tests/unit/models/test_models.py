@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from ostinato import cells
+from ostinato.bptt.truncated import detach
 from ostinato.errors import RecipeError
-from ostinato.models import Classifier, LanguageModel
-from ostinato.models.language_model import detach
 from ostinato.recipe import ModelRecipe
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.types import Ragged
 
 

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from ostinato.data.batching import Batch
-from ostinato.data.cutting import cut_rows
+from ostinato.data.cut_rows import cut_rows
 from ostinato.data.dataset import Examples
 from ostinato.data.places import Places
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError
-from ostinato.models.frame_outputs import FrameOutput, IndependentNotes, Nade, NoteByNote
-from ostinato.models.next_step import NextStep, transposed
-from ostinato.models.tied_notes import TiedNotes
-from ostinato.models.tied_outputs import TiedNoteByNote
+from ostinato.heads.notes import FrameOutput, IndependentNotes, Nade, NoteByNote
+from ostinato.heads.tied_notes import TiedNoteByNote
 from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.tasks.next_step.model import NextStep, transposed
+from ostinato.tasks.next_step.tied_notes import TiedNotes
 from ostinato.types import Ragged
 
 OUTPUTS = ("independent", "nade", "autoregressive")
@@ -255,8 +255,8 @@ def test_it_never_reads_what_it_predicts() -> None:
 def test_one_value_a_row_has_no_next_frame(tmp_path: Path) -> None:
     from ostinato.data.dataset import Features
     from ostinato.data.features.numbers import NumbersFeature
-    from ostinato.models.next_step import build_next_step
     from ostinato.recipe.kinds import NumbersRecipe
+    from ostinato.tasks.next_step.model import build_next_step
 
     features = Features(NumbersFeature(NumbersRecipe(), np.zeros(1), np.ones(1)))
     with pytest.raises(RecipeError, match=r"frames are series, sound, notes or video\. Received: a column of kind num"):

@@ -9,11 +9,11 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.data.targets import TargetFeature
-from ostinato.models import Classifier
-from ostinato.models.ngrams import NgramScore
 from ostinato.nn import Embedding
 from ostinato.recipe import ModelRecipe
-from ostinato.training.tasks import adversarial_step, membership
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.ngrams import NgramScore
+from ostinato.tasks.training import adversarial_step, membership
 from ostinato.types import Ragged
 
 

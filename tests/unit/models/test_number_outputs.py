@@ -17,7 +17,7 @@ from torch.distributions import (
 )
 from torch.nn import functional as F
 
-from ostinato.models.number_outputs import Numbers
+from ostinato.heads.numbers import Numbers
 from ostinato.recipe.model import WrittenNumbersRecipe
 
 LEAST = 0.05

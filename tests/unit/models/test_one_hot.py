@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from ostinato.errors import RecipeError
-from ostinato.models import LanguageModel
 from ostinato.recipe import ModelRecipe, build_recipe
 from ostinato.run import load
+from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 

@@ -9,11 +9,11 @@ import torch
 
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
-from ostinato.models.forcing import sampled_share, shifted
-from ostinato.models.inputs import Vectors, embed_ids
-from ostinato.models.seq2seq import Seq2Seq
-from ostinato.models.token_decoder import TokenDecoder
+from ostinato.layers.inputs import Vectors, embed_ids
+from ostinato.layers.teacher_forcing import sampled_share, shifted
+from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.recipe import ModelRecipe
+from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.types import Ragged
 
 V = 10

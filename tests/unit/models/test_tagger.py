@@ -14,12 +14,12 @@ from ostinato.data.features import TagsFeature, TokensFeature
 from ostinato.data.features.category import CategoryFeature
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.errors import RecipeError, ShapeError
-from ostinato.models import Tagger, build_model
-from ostinato.models.inputs import embed_ids
-from ostinato.models.tagger import delayed
-from ostinato.models.words import UnknownWords, distinct_spellings
+from ostinato.layers.inputs import embed_ids
+from ostinato.layers.words import UnknownWords, distinct_spellings
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.recipe.kinds import CategoryRecipe, TagsRecipe, TokensRecipe
+from ostinato.tasks.build import build_model
+from ostinato.tasks.tagging.model import Tagger, delayed
 from ostinato.types import Ragged
 
 LENGTHS = [4, 1, 0, 3]

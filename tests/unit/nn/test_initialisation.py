@@ -9,8 +9,8 @@ import torch
 
 from ostinato import cells, nn
 from ostinato.errors import RecipeError
-from ostinato.models import LanguageModel
 from ostinato.recipe import ModelRecipe, build_recipe
+from ostinato.tasks.language_model.model import LanguageModel
 
 
 def blocks(stack: nn.RecurrentStack) -> list[torch.Tensor]:

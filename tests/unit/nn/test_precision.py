@@ -8,8 +8,9 @@ import torch
 from ostinato import nn
 from ostinato.errors import BackendError, RecipeError
 from ostinato.kernels import dispatch, reference
-from ostinato.models import Classifier, LanguageModel
 from ostinato.recipe import ModelRecipe
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.language_model.model import LanguageModel
 
 
 @pytest.fixture

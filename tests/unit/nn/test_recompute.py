@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from ostinato import cells, nn
 from ostinato.errors import RecipeError, ShapeError
 from ostinato.kernels import dispatch, native, reference
-from ostinato.models import Classifier, LanguageModel
 from ostinato.recipe import ModelRecipe
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.types import Ragged
 
 

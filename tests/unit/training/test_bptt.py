@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato import nn as layers
+from ostinato.bptt.reach import adaptive_reach
+from ostinato.bptt.spans import cut_probability, random_lengths
+from ostinato.bptt.truncated import TruncatedBPTT
 from ostinato.data.streams import Tapes, Window
 from ostinato.errors import RecipeError, RunError
 from ostinato.nn.pooling import Pooling
 from ostinato.recipe import BpttRecipe, build_recipe
-from ostinato.training.bptt import TruncatedBPTT
-from ostinato.training.reach import adaptive_reach
-from ostinato.training.spans import cut_probability, random_lengths
 from ostinato.types import State
 
 LENGTHS = (7, 1, 12, 4, 9, 3)
@@ -250,7 +250,7 @@ def test_random_truncation_is_unbiased(losses: Literal["step", "end"], monkeypat
             if cut is not False:
                 lengths.append(current)
                 current = 0
-        monkeypatch.setattr("ostinato.training.bptt.random_lengths", lambda *_, found=tuple(lengths): list(found))
+        monkeypatch.setattr("ostinato.bptt.truncated.random_lengths", lambda *_, found=tuple(lengths): list(found))
         training = toy.training_of(losses, 2, **recipe.model_dump())
         divisor = float(training._usual_losses or 0)
         _, gradients = _sum_of_updates(toy, training, lambda span, divisor=divisor: divisor)

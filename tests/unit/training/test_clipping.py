@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from ostinato.evaluation import report_head
 from ostinato.recipe import TrainingRecipe, build_recipe
+from ostinato.report import head as report_head
 from ostinato.storage.log import read_log
 from ostinato.training.clipping import Clipper, parameter_groups
 from ostinato.training.progress import Observer

@@ -12,9 +12,9 @@ from tests.unit.training.test_exactness import _StopAt
 
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe, build_recipe
+from ostinato.tasks.training import ClassifierTask
 from ostinato.training.checkpoint import read_checkpoint
 from ostinato.training.progress import Observer
-from ostinato.training.tasks import ClassifierTask
 from ostinato.training.train import resume_run, train_recipe
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ostinato import starting
+from ostinato import api
 from ostinato.recipe import Recipe, build_recipe
 from ostinato.training.position import Position
 from ostinato.training.progress import ConsoleObserver, Observer
@@ -74,8 +74,8 @@ def test_ctrl_c_after_training_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(starting, "load", lambda _: None)
-    monkeypatch.setattr(starting, "_try_rivals", interrupted)
+    monkeypatch.setattr(api, "load", lambda _: None)
+    monkeypatch.setattr(api, "_try_rivals", interrupted)
     with pytest.raises(KeyboardInterrupt) as stop:
-        starting._finish(tmp_path, Observer())
+        api._finish(tmp_path, Observer())
     assert stop.value.args == (str(tmp_path),)

@@ -14,13 +14,13 @@ from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.prepare import prepare
 from ostinato.errors import RecipeError
-from ostinato.models import build_model
-from ostinato.models.next_step import NextStep
-from ostinato.models.tagger import Tagger
 from ostinato.recipe import ModelRecipe, Recipe, build_recipe
+from ostinato.tasks.build import build_model
+from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.tagging.model import Tagger
+from ostinato.tasks.training import make_task
+from ostinato.tasks.training_streamed_steps import StreamedStepsTask
 from ostinato.training.progress import Observer
-from ostinato.training.streamed_steps import StreamedStepsTask
-from ostinato.training.tasks import make_task
 from ostinato.training.train import resume_run, train_recipe
 
 WINDOWS = [{"window": 5}, {"window": 3, "backprop": 9}, {"window": 3, "backprop": 9, "truncation": "random"}]

@@ -15,12 +15,13 @@ import ostinato
 from ostinato.data.prepare import prepare
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
-from ostinato.evaluation.scoring import evaluate_stream
-from ostinato.generation.generate import encode_prompt, generate_chunks
-from ostinato.models import LanguageModel, build_model
 from ostinato.recipe import BpttRecipe, Recipe, build_recipe
+from ostinato.tasks.build import build_model
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.sampling import encode_prompt, generate_chunks
+from ostinato.tasks.scoring import evaluate_stream
+from ostinato.tasks.training import StreamedClassifierTask, make_task
 from ostinato.training.progress import Observer
-from ostinato.training.tasks import StreamedClassifierTask, make_task
 from ostinato.training.train import resume_run, train_recipe
 
 WINDOWS = [

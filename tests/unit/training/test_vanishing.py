@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ostinato import nn as layers
+from ostinato.bptt.vanishing import listening, vanishing_penalty
 from ostinato.cells import Cell
 from ostinato.cells.cell import Weights
 from ostinato.errors import RecipeError
@@ -18,7 +19,6 @@ from ostinato.nn import RecurrentStack
 from ostinato.recipe import build_recipe
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
-from ostinato.training.vanishing import listening, vanishing_penalty
 from ostinato.types import Ragged
 
 LENGTHS = [5, 1, 7, 0, 3]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from ostinato.bptt import memory
+from ostinato.bptt.truncated import TruncatedBPTT
 from ostinato.data.streams import Tapes
 from ostinato.errors import RecipeError
-from ostinato.models import LanguageModel
 from ostinato.recipe import BpttRecipe, ModelRecipe, build_recipe
-from ostinato.training import memory
-from ostinato.training.bptt import TruncatedBPTT
+from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 

@@ -25,7 +25,7 @@ from ostinato.data.features.tags import TagsFeature
 from ostinato.data.features.text import TextFeature, TextFeatureBuilder
 from ostinato.data.features.tokens import TokensFeature
 from ostinato.data.features.video import VideoFeature
-from ostinato.data.series_feature import ForecastFeature
+from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, TextRecipe
 

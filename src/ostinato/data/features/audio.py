@@ -12,15 +12,15 @@ from math import gcd
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
 from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
-from ostinato.data.framing import samples_in, tables
-from ostinato.data.media import media_path
 from ostinato.data.sequences import Sequences
-from ostinato.data.sounding import require_log_mel, waveform
-from ostinato.data.spectra import LOG_FLOOR, frames_of, power_spectrum, slopes
 from ostinato.errors import DataError, MissingLibraryError, RunError, ShapeError
+from ostinato.media.audio_out import require_log_mel, waveform
+from ostinato.media.files import media_path
+from ostinato.media.mel_tables import samples_in, tables
+from ostinato.media.spectrum import LOG_FLOOR, frames_of, power_spectrum, slopes
 from ostinato.recipe.kinds import AudioRecipe
 
 _MOST_THREADS = 8

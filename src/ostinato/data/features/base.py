@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array, Mask, Offsets
+from ostinato.arrays import Array, Mask, Offsets
+from ostinato.data.io.spool import Spool, steps_of
 from ostinato.data.sequences import Sequences
-from ostinato.data.spool import Spool, steps_of
 from ostinato.errors import DataError
 from ostinato.recipe import Component
 

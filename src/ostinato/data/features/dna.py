@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array, Ids, Offsets
+from ostinato.arrays import Array, Ids, Offsets
 from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.features.letters import codes_of, illegal
 from ostinato.data.sequences import Sequences

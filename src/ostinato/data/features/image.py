@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
-from ostinato.data.media import media_path
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, MissingLibraryError
+from ostinato.media.files import media_path
 from ostinato.recipe.kinds import ImageRecipe
 
 _MODES = {"grey": "L", "rgb": "RGB"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array, Offsets
+from ostinato.arrays import Array, Offsets
 from ostinato.data.sequences import Sequences
 
 ILLEGAL = 255

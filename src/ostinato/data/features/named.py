@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ostinato.data.arrays import Array, Mask
+from ostinato.arrays import Array, Mask
 from ostinato.data.features.base import Draft, Feature, FittedBuilder, FittedFeature, TrainingPart
+from ostinato.data.io.spool import Spool, steps_of
 from ostinato.data.sequences import Sequences
-from ostinato.data.spool import Spool, steps_of
 from ostinato.recipe import Component
 
 

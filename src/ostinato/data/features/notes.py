@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
-from ostinato.data.midi import read_midi
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
+from ostinato.media.midi import read_midi
 from ostinato.recipe.kinds import NotesRecipe
 
 _NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")

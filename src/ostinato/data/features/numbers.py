@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
 from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
 from ostinato.data.sequences import Sequences

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
 from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
-from ostinato.data.nested import arrays_of
 from ostinato.data.sequences import Sequences
+from ostinato.data.tables.list_columns import arrays_of
 from ostinato.errors import DataError
 from ostinato.recipe.kinds import SeriesRecipe
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
 from ostinato.data.features.named import ListedFeature
 from ostinato.data.features.tokens import read_lists

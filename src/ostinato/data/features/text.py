@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from tokenizers import Tokenizer
 
-from ostinato.data.arrays import Ids, Mask, Offsets
+from ostinato.arrays import Ids, Mask, Offsets
 from ostinato.data.features.base import Draft, Feature, FeatureBuilder, TrainingPart
+from ostinato.data.io.spool import Spool
 from ostinato.data.sequences import Sequences
-from ostinato.data.spool import Spool
 from ostinato.data.text import TextPipeline, codepoints
 from ostinato.data.vocabulary import (
     END_ID,

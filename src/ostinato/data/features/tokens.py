@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array, Ids
+from ostinato.arrays import Array, Ids
 from ostinato.data.features.base import Draft
 from ostinato.data.features.named import NamedFeature
-from ostinato.data.nested import words_of
 from ostinato.data.sequences import Sequences
+from ostinato.data.tables.list_columns import words_of
 from ostinato.data.vocabulary import PAD_ID, SPECIAL, UNK_ID, Vocabulary
 from ostinato.errors import DataError
 from ostinato.recipe.kinds import TokensRecipe

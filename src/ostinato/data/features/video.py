@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
+from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
-from ostinato.data.media import MEDIA, media_path
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, MissingLibraryError, ShapeError
+from ostinato.media.files import MEDIA, media_path
 from ostinato.recipe.kinds import VideoRecipe
 
 _MOST_THREADS = 8

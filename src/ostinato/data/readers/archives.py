@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
-from ostinato.data.blocks import Block
+from ostinato.arrays import Array
+from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
 

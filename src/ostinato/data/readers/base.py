@@ -11,13 +11,13 @@ from typing import ClassVar
 
 import polars as pl
 
-from ostinato.data.ahead import read_ahead
-from ostinato.data.arranging import Arrangement
-from ostinato.data.blocks import Block
-from ostinato.data.rawfile import read_utf8
-from ostinato.data.records import Find, Records, cut_records, line_ends, readable
+from ostinato.data.io.blocks import Block
+from ostinato.data.io.prefetch import read_ahead
+from ostinato.data.io.records import Find, Records, cut_records, line_ends, readable
 from ostinato.data.rejects import BadRows
+from ostinato.data.tables.reshape import Arrangement
 from ostinato.errors import DataError
+from ostinato.storage.decompress import read_utf8
 
 
 @dataclass

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Offsets
-from ostinato.data.blocks import Block
-from ostinato.data.nested import list_column
+from ostinato.arrays import Offsets
+from ostinato.data.io.blocks import Block
+from ostinato.data.io.records import Records, newlines_of
 from ostinato.data.readers.base import Source
-from ostinato.data.records import Records, newlines_of
+from ostinato.data.tables.list_columns import list_column
 from ostinato.errors import DataError
 
 _NAMES_BY_NUMBER = {2: ("form", "tag"), 3: ("form", "pos", "chunk"), 4: ("form", "pos", "chunk", "ner")}

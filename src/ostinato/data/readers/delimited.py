@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Mask, Offsets
-from ostinato.data.blocks import Block
-from ostinato.data.quoting import count_fields, find_quotes, quoted_record_ends, split_fields
+from ostinato.arrays import Mask, Offsets
+from ostinato.data.io.blocks import Block
+from ostinato.data.io.csv_quotes import count_fields, find_quotes, quoted_record_ends, split_fields
+from ostinato.data.io.records import Records
 from ostinato.data.readers.base import Source
-from ostinato.data.records import Records
 from ostinato.errors import DataError
 
 

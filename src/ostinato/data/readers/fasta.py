@@ -12,14 +12,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import polars as pl
 
-from ostinato.data import rawfile
-from ostinato.data.arrays import Offsets
-from ostinato.data.blocks import Block
-from ostinato.data.rawfile import COMPRESSED, read_utf8
+from ostinato.arrays import Offsets
+from ostinato.data.io.blocks import Block
+from ostinato.data.io.records import Records, cut_records, line_ends, newlines_of, readable
 from ostinato.data.readers.base import Source
-from ostinato.data.records import Records, cut_records, line_ends, newlines_of, readable
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
+from ostinato.storage import decompress as rawfile
+from ostinato.storage.decompress import COMPRESSED, read_utf8
 
 FASTA_SUFFIXES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn")
 FASTQ_SUFFIXES = (".fastq", ".fq")

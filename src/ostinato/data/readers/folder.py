@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ostinato.data import rawfile
-from ostinato.data.blocks import Block
-from ostinato.data.rawfile import detect_encoding, is_utf8, open_binary
+from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
+from ostinato.storage import decompress as rawfile
+from ostinato.storage.decompress import detect_encoding, is_utf8, open_binary
 
 _UNLABELLED = "unsup"
 

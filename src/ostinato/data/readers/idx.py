@@ -13,11 +13,11 @@ from typing import IO
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array
-from ostinato.data.blocks import Block
-from ostinato.data.rawfile import open_binary
+from ostinato.arrays import Array
+from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
+from ostinato.storage.decompress import open_binary
 
 _NAMED = re.compile(r"[.-]idx\d-ubyte(\.gz|\.bz2|\.xz)?$", re.IGNORECASE)
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Mask
-from ostinato.data.blocks import Block
+from ostinato.arrays import Mask
+from ostinato.data.io.blocks import Block
+from ostinato.data.io.records import Records
 from ostinato.data.readers.base import Source
-from ostinato.data.records import Records
 from ostinato.errors import DataError
 
 _LOOKED_AT = 100

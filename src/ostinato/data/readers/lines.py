@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ostinato.data.blocks import Block
-from ostinato.data.rawfile import COMPRESSED, read_utf8
+from ostinato.data.io.blocks import Block
+from ostinato.data.io.records import Records, cut_records, line_ends, readable
 from ostinato.data.readers.base import Source
-from ostinato.data.records import Records, cut_records, line_ends, readable
 from ostinato.data.rejects import counted
 from ostinato.errors import DataError
+from ostinato.storage.decompress import COMPRESSED, read_utf8
 
 _SUFFIXES = (".txt", ".text")
 

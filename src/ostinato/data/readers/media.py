@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import polars as pl
 
-from ostinato.data.blocks import Block
-from ostinato.data.media import is_archive, kind_of_file, unpacked
+from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
+from ostinato.media.files import is_archive, kind_of_file, unpacked
 
 _ROWS = 256
 """Files of a block: what is decoded at a time."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from ostinato.data import rawfile
-from ostinato.data.blocks import Block
+from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
+from ostinato.storage import decompress as rawfile
 
 _MOST_ROWS = 50_000
 

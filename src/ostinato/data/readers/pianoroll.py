@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ostinato.data.arrays import Array, Offsets
-from ostinato.data.blocks import Block
-from ostinato.data.rawfile import open_binary
+from ostinato.arrays import Array, Offsets
+from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
+from ostinato.storage.decompress import open_binary
 
 LOWEST_KEY = 21
 """MIDI pitch of a piano's first key, A0: what the first column of a roll stands for."""

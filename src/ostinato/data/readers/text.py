@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from ostinato.data.blocks import Block
+from ostinato.data.io.blocks import Block
+from ostinato.data.io.records import LONGEST_RECORD_BYTES, Records, newlines_of, readable
 from ostinato.data.readers.base import Source
-from ostinato.data.records import LONGEST_RECORD_BYTES, Records, newlines_of, readable
 from ostinato.errors import DataError
 
 _LONGEST_TAG_BYTES = 4096

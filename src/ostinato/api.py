@@ -1,0 +1,108 @@
+"""Training a run from a file, a recipe or both, or going on with one; and what follows: rivals, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ostinato.baselines import BASELINES_FILE
+from ostinato.errors import MissingLibraryError
+from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, named_after_data, read_recipe
+from ostinato.report.page import REPORT_FILE
+from ostinato.run import Run, load
+from ostinato.storage.files import read_json
+from ostinato.tasks.baselines import has_contest
+from ostinato.training.progress import ConsoleObserver, Observer
+from ostinato.training.run_folder import read_recipe_of
+from ostinato.training.train import has_ended, resume_run, train_recipe
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    input: str | None = None,
+    target: str | None = None,
+    extra: Sequence[str] = (),
+    recipe: Recipe | str | Path | None = None,
+    settings: Settings = (),
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Train a model: on a file, by a recipe, or both; and write its report.
+
+    Args:
+        data: a file, folder or catalogue name; sets `data.train`.
+        input: the column that holds the sequence.
+        target: the column to predict; none: a language model, or what the format's usual target is.
+        extra: further columns to read beside the input.
+        recipe: a recipe, its file, or the name of a ready one.
+        settings: recipe keys to set, `{"model.hidden_size": 64}` or `["model.hidden_size=64"]`.
+        out: the run directory; by default `runs/NAME`.
+        observer: is told what happens; by default a progress display on stderr.
+
+    Raises:
+        OstinatoError: for anything that can't be used, before anything is written.
+        KeyboardInterrupt: after Ctrl-C, with the run directory, once a checkpoint is written.
+    """
+    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
+    given = {
+        "data.train": data and str(data),
+        "data.input": input,
+        "data.target": target,
+        "data.extra": list(extra) or None,
+    }
+    mapping = apply_overrides(mapping, {key: value for key, value in given.items() if value is not None})
+    mapping = apply_overrides(mapping, settings)
+    wanted = build_recipe(named_after_data(mapping))
+    observer = observer or ConsoleObserver()
+    return _finish(train_recipe(wanted, Path(out) if out is not None else None, observer), observer)
+
+
+def resume(
+    folder: str | Path,
+    settings: Settings = (),
+    observer: Observer | None = None,
+    *,
+    force_recipe: bool = False,
+    force_data: bool = False,
+) -> Run:
+    """Go on with an interrupted run; `settings` may raise its budget (`{"training.epochs": 20}`).
+
+    `force_recipe` lets them change more, `force_data` lets the data have changed; see `training.train.resume_run`.
+    """
+    saved = read_recipe_of(Path(folder))
+    wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), settings)) if settings else None
+    observer = observer or ConsoleObserver()
+    if wanted is None and not (Path(folder) / REPORT_FILE).is_file() and has_ended(Path(folder)):
+        return _finish(Path(folder), observer)
+    path = resume_run(Path(folder), wanted, observer, force_recipe=force_recipe, force_data=force_data)
+    return _finish(path, observer)
+
+
+def _finish(folder: Path, observer: Observer) -> Run:
+    """Open a run, compare it with simple rivals and write its report; where a library is missing, say so and go on.
+
+    Raises `KeyboardInterrupt` with the run directory after Ctrl-C: resumed, it goes on here.
+    """
+    run = load(folder)
+    try:
+        _try_rivals(run, observer)
+        run.report()
+    except MissingLibraryError as error:
+        observer.note(f"no report: {error}")
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(str(folder)) from interrupt
+    return run
+
+
+def _try_rivals(run: Run, observer: Observer) -> None:
+    """Within a small budget: what the recipe gives, and never more than training took."""
+    budget = min(run.recipe.training.baselines_seconds, float(run.summary.get("seconds", 0.0)))
+    path = run.folder / BASELINES_FILE
+    known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")
+    if budget > 0 and has_contest(run.recipe) and not known:
+        found = run.baselines(budget)
+        observer.note(f"simple rivals: {found.conclusion}")
+        for reason in found.passed_over:
+            if "not installed" in reason:
+                observer.note(f"not tried: {reason}")

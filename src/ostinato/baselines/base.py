@@ -1,0 +1,187 @@
+"""What a rival is: a simple method that learns from the same training data as the recurrent model, and answers the same
+questions on the same validation data."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ostinato.arrays import Ids, Offsets
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.metrics.classification import Metrics
+
+Figures = NDArray[np.float64]
+Data = Examples | Ids
+"""Rows, or one long text of integers."""
+
+
+class Rival(ABC):
+    """A simple method. A new one for a category is a class and a line in `baselines.RIVALS`.
+
+    Rivals are tried in the order of their registry, the cheap ones first. `fit` sees training data only; `answer` gives
+    what the category's `Contest` can score (probabilities of classes, a list of tags a row, nats of each token, …).
+    """
+
+    name: ClassVar[str]
+    """As the table shows it."""
+    about: ClassVar[str]
+    """How it works, in a few words."""
+    modules: ClassVar[tuple[str, ...]] = ()
+    """What it needs beyond Ostinato: imported before time is taken; without it the rival is passed over."""
+    trivial: ClassVar[bool] = False
+    """Whether it costs next to nothing, and so is tried whatever the budget."""
+    slow: ClassVar[bool] = False
+    """Whether answering is what costs: then it answers as many validation rows as the budget allows, evenly picked."""
+
+    @classmethod
+    def applies(cls, prepared: Prepared) -> bool:
+        """Whether it can read this data."""
+        return True
+
+    @classmethod
+    def seconds(cls, prepared: Prepared) -> float:
+        """A guess of what fitting and answering will take where that is not proportional to the training rows."""
+        return 0.0
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> Self:
+        """One for this run, which may take settings of its recipe that all must share."""
+        return cls()
+
+    @abstractmethod
+    def fit(self, train: Data, features: Features) -> None:
+        """Learn from training data."""
+
+    @abstractmethod
+    def answer(self, data: Data) -> Any:
+        """What it says of other data."""
+
+    @abstractmethod
+    def parameters(self) -> list[NDArray[Any]]:
+        """The arrays it would have to save, to say how large it is."""
+
+    @property
+    def details(self) -> str:
+        """What was chosen while fitting, in words; nothing by default."""
+        return ""
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of its parameters as they lie in memory."""
+        return sum(array.nbytes for array in self.parameters())
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good answers are.
+
+    metrics: as the run's own evaluation names them; blocks: (B,), the contest's figure on each block of validation
+    data.
+    """
+
+    metrics: Metrics
+    blocks: Figures
+
+
+class Contest(ABC):
+    """On what the recurrent model and its rivals are compared: one class a category, in `baselines.CONTESTS`.
+
+    Args:
+        model: the trained model.
+        prepared: the run's own data.
+        device: where the model is.
+    """
+
+    lower_is_better: bool
+    figure: str
+    """The metric that decides."""
+    unit: str
+    """What the validation data is counted in."""
+    question: str
+    """What one answer is, for the latency: `one row`."""
+
+    def __init__(self, model: nn.Module, prepared: Prepared, device: torch.device) -> None:
+        self.model, self.prepared, self.device = model, prepared, device
+
+    @property
+    def train(self) -> Data:
+        """What rivals learn from."""
+        return self.prepared.train
+
+    @property
+    @abstractmethod
+    def validation(self) -> Data:
+        """What all answer."""
+
+    @property
+    @abstractmethod
+    def num_units(self) -> int:
+        """How many rows or tokens of validation data there are."""
+
+    @abstractmethod
+    def own(self) -> Any:
+        """The recurrent model's answers."""
+
+    @abstractmethod
+    def scores(self, answers: Any) -> Scores:
+        """How good answers are."""
+
+    @abstractmethod
+    def one(self, number: int) -> Data:
+        """The piece of validation data that one answer is about."""
+
+    @abstractmethod
+    def own_one(self, data: Data) -> None:
+        """The recurrent model answers one piece."""
+
+    def some(self, num_rows: int) -> Data:
+        """A part of the training data, drawn with a fixed seed (of a text: its end)."""
+        if isinstance(self.train, Examples):
+            rows = np.random.default_rng(0).permutation(len(self.train))[:num_rows]
+            return self.train.take(np.sort(rows))
+        return self.train[-num_rows:]
+
+    def part(self, count: int) -> Contest:
+        """The same on `count` of the validation rows, evenly picked; on all of them where there are no more."""
+        examples = cast("Examples", self.validation)
+        rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64))
+        return type(self)(self.model, replace(self.prepared, validation=examples.take(rows)), self.device)
+
+
+class RowsContest(Contest):
+    """One whose validation data is the run's validation rows, as they are."""
+
+    @property
+    def validation(self) -> Examples:
+        """The run's validation rows."""
+        return cast("Examples", self.prepared.validation)
+
+    @property
+    def num_units(self) -> int:
+        """Rows."""
+        return len(self.validation)
+
+
+def cut_blocks(num_units: int, most: int = 200) -> list[Offsets]:
+    """Up to `most` blocks of units as equal as can be, drawn with a fixed seed: each a sample of the whole."""
+    order = np.random.default_rng(0).permutation(num_units)
+    return [np.sort(part) for part in np.array_split(order, min(most, num_units))]
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return time.perf_counter() - self._began

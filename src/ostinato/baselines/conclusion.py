@@ -1,0 +1,111 @@
+"""The one sentence: is recurrence worth it here?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from ostinato.baselines.found import Baselines, Entry
+    from ostinato.baselines.paired import Gap
+
+NAMES = {
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "micro_f1": "micro F1",
+    "rmse": "root mean squared error",
+    "mae": "mean absolute error",
+    "mse": "mean squared error",
+    "token_error_rate": "token error rate",
+    "bits_per_character": "bits per character",
+    "bits_per_token": "bits per token",
+    "nats_per_frame": "nats per frame",
+    "nats_per_token": "nats per token",
+    "mase": "MASE",
+    "smape": "sMAPE",
+}
+"""What each figure is called."""
+_SHARES = ("accuracy", "token_error_rate")
+_MANY_TIMES = 3.0
+_NOTHING = "No rival was tried, so that nothing can be said."
+
+
+def conclude(found: Baselines) -> str:
+    """Of the run's model and the best of its rivals: which is better, by how much, and at what cost."""
+    rivals = [one for one in found.ranked if one.gap is not None]
+    return _sentence(found, rivals[0]) if rivals else _NOTHING
+
+
+def _sentence(found: Baselines, best: Entry) -> str:
+    figure, own = found.figure, found.own
+    name, gap = NAMES.get(figure, figure), cast("Gap", best.gap)
+    figures = {one.name: one.metrics[figure] for one in (own, best)} if best.part is None else best.part.figures
+    theirs, ours = (written(figures[one.name], figure) for one in (best, own))
+    cost = f"{theirs} {name} {_cost(best, found.question)}"
+    mine = f"{ours} took {duration(own.seconds)} and {size(own.num_bytes)}"
+    over = (
+        f"{found.num_units:,} {found.unit}"
+        if best.part is None
+        else (f"{best.part.num_units:,} of the {found.num_units:,} {found.unit}")
+    )
+    if gap.low is None or gap.high is None:
+        open_end = f"over {over} there is too little to say which is better"
+        return f"{best.name} reaches {cost}; the recurrent model's {mine}: {open_end}."
+    spread = f"at 95 % the recurrent model is better by {signed(gap.low, figure)} to {signed(gap.high, figure)}"
+    proof = f"{spread}, paired over {over}"
+    if gap.verdict == "worse":
+        return f"{best.name} reaches {cost}; the recurrent model's {mine}: recurrence is not worth it here ({proof})."
+    if gap.verdict == "better":
+        return (
+            f"The recurrent model's {mine}; the best rival, {best.name}, reaches {cost}: {_worth(own, best)} ({proof})."
+        )
+    return (
+        f"{best.name} reaches {cost}; the recurrent model's {mine}: the difference is within noise, so that recurrence "
+        f"is not shown to be worth it here ({proof})."
+    )
+
+
+def _cost(rival: Entry, question: str) -> str:
+    if rival.seconds == 0:
+        return f"without training, {latency(rival.latency_ms)} for {question}"
+    return f"in {duration(rival.seconds)} and {size(rival.num_bytes)}"
+
+
+def _worth(own: Entry, best: Entry) -> str:
+    if own.seconds and best.seconds and own.seconds > _MANY_TIMES * best.seconds:
+        return f"recurrence is better here, for {own.seconds / max(best.seconds, 0.01):,.0f} times the training time"
+    return "recurrence is worth it here"
+
+
+def written(value: float, figure: str) -> str:
+    """A figure as people write it."""
+    return f"{100 * value:.1f} %" if figure in _SHARES else f"{value:.3f}"
+
+
+def signed(value: float, figure: str) -> str:
+    """A difference, with its sign; of shares in points."""
+    text = f"{100 * value:+.1f}" if figure in _SHARES else f"{value:+.3f}"
+    return text.replace("-", "−")
+
+
+def duration(seconds: float | None, *, short: bool = False) -> str:
+    """Of training; `short`, for a table."""
+    if seconds is None:
+        return "?" if short else "an unknown time"
+    if seconds < 1:
+        return "< 1 s" if short else "less than a second"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def latency(milliseconds: float) -> str:
+    """Of one answer."""
+    if milliseconds >= 10_000:
+        return f"{milliseconds / 1000:,.0f} s"
+    return f"{milliseconds:.2g} ms" if milliseconds < 10 else f"{milliseconds:,.0f} ms"
+
+
+def size(num_bytes: int) -> str:
+    """In the unit that is read most easily."""
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if num_bytes >= factor:
+            return f"{num_bytes / factor:,.{1 if num_bytes < 10 * factor else 0}f} {unit}"
+    return f"{num_bytes} bytes"

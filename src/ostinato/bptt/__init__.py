@@ -1,0 +1,1 @@
+"""Backpropagation through time, whole and truncated, for any task."""

@@ -1,0 +1,165 @@
+"""Gaps in time and missing values: stopped at, filled, or marked, as the recipe says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ostinato.arrays import Offsets
+from ostinato.data.forecasting.table import Floats, RawSeries, RawTable
+from ostinato.data.forecasting.timestamps import Frequency, find_frequency, shown
+from ostinato.data.rejects import counted
+from ostinato.errors import DataError
+from ostinato.recipe.forecast import ForecastRecipe
+
+_LISTED = 10
+_LOOKED_AT = 1 << 20
+"""Steps that the frequency is told by."""
+_MOST_FILLED = 100
+"""Steps that filling gaps may make out of each one that is there."""
+
+
+def make_regular(table: RawTable, forecast: ForecastRecipe) -> None:
+    """Find the frequency of a table's series and treat gaps as `on_gap` says; `table.notes` gets what was done.
+
+    Raises:
+        DataError: for gaps with `on_gap: stop`, and for stamps that don't fall on steps.
+    """
+    stamped = [one for one in table.series if one.stamps is not None and len(one) > 1]
+    if not stamped:
+        return
+    longest = max(stamped, key=len)
+    table.frequency = find_frequency(longest.stamps[:_LOOKED_AT], table.unit)  # type: ignore[index]
+    if forecast.time_delta:
+        return
+    before = sum(map(len, table.series))
+    table.change(lambda one: _regular(one, table, forecast))
+    num_filled = sum(map(len, table.series)) - before
+    if num_filled:
+        table.notes.append(f"{num_filled:,} steps of {table.frequency} that were not there are now ({forecast.on_gap})")
+
+
+def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> RawSeries:
+    frequency, stamps = table.frequency, series.stamps
+    if frequency is None or stamps is None or len(series) < 2 or _is_regular(series, frequency):
+        return series
+    places = frequency.position(stamps)
+    off = np.flatnonzero(np.abs(places - np.rint(places)) > 1e-6)
+    if len(off):
+        raise DataError(
+            f"time stamps of `{table.path}` do not fall on steps of {frequency}; the first that does not: line "
+            f"{series.lines[off[0]]}, {shown(int(stamps[off[0]]), table.unit)} ({len(off):,} in all).",
+            hint="for steps of any length: --set model.forecast.time_delta=true",
+        )
+    steps = np.rint(places).astype(np.int64)
+    gaps = np.flatnonzero(np.diff(steps) > 1)
+    if not len(gaps):
+        return series
+    if forecast.on_gap == "stop":
+        listed = "\n".join(
+            f"  {table.path}:{series.lines[i + 1]}: {steps[i + 1] - steps[i] - 1:,} missing after "
+            f"{shown(int(stamps[i]), table.unit)}"
+            for i in gaps[:_LISTED]
+        )
+        raise DataError(
+            f"{len(gaps):,} gap{'s' if len(gaps) > 1 else ''} in time, where every step is {frequency}:\n{listed}",
+            hint="--set model.forecast.on_gap=fill (on a straight line) or mask, or model.forecast.time_delta=true",
+        )
+    if steps[-1] > _MOST_FILLED * len(steps):
+        raise DataError(
+            f"filling the gaps of `{table.path}` would make {steps[-1] + 1:,} steps of {frequency} out of "
+            f"{len(steps):,}.",
+            hint="for steps of any length: --set model.forecast.time_delta=true",
+        )
+    return _spread(series, steps, frequency)
+
+
+def _is_regular(series: RawSeries, frequency: Frequency) -> bool:
+    """Whether every step is as long as the usual one, told a stretch at a time; months must be looked at together."""
+    stamps = series.stamps
+    if stamps is None or frequency.unit == "month":
+        return False
+    overlapping = (stamps[max(run.start - 1, 0) : run.stop] for run in series.runs())
+    return all(bool((np.diff(some) == frequency.count).all()) for some in overlapping)
+
+
+def _spread(series: RawSeries, steps: Offsets, frequency: Frequency) -> RawSeries:
+    size = int(steps[-1]) + 1
+    values = np.full((size, series.values.shape[1]), np.nan)
+    beside = np.full((size, series.beside.shape[1]), np.nan)
+    lines = np.zeros(size, dtype=np.int64)
+    values[steps], beside[steps], lines[steps] = series.values, series.beside, series.lines
+    first = int(series.stamps[0])  # type: ignore[index]
+    stamps = np.concatenate([[first], frequency.after(first, size - 1)])
+    return RawSeries(series.name, values, beside, stamps, lines)
+
+
+def fill_missing(table: RawTable, forecast: ForecastRecipe) -> None:
+    """Treat values that are not there as the recipe says; `known` of each series tells afterwards which were there.
+
+    What is interpolated counts as there; what is masked holds the last value before it. Covariates are interpolated.
+
+    Raises:
+        DataError: with `missing: stop` for a value that is missing or not finite, or a series without any value.
+    """
+    table.change(lambda one: one if _is_complete(one) else _filled(one, table.path, forecast))
+
+
+def _is_complete(series: RawSeries) -> bool:
+    """Whether there is a number everywhere."""
+    return all(
+        bool(
+            np.isfinite(series.values[run]).all() and np.isfinite(series.beside[run]).all() and series.lines[run].all()
+        )
+        for run in series.runs()
+    )
+
+
+def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
+    finite, there = np.isfinite(one.values), one.lines > 0
+    wrong = np.flatnonzero(~(finite.all(axis=1) & np.isfinite(one.beside).all(axis=1)) & there)
+    if len(wrong) and forecast.missing == "stop":
+        listed = "\n".join(f"  {path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED])
+        raise DataError(
+            f"{counted(len(wrong), 'row')} of `{path}` with values that are missing or not finite:\n{listed}",
+            hint="--set model.forecast.missing=mask, or interpolate",
+        )
+    if not finite.any(axis=0).all():
+        raise DataError(f"series {one.name!r} of `{path}` has a channel without a single value.")
+    kept = finite if forecast.missing == "mask" else finite | there[:, None]
+    kept = kept if forecast.on_gap == "mask" else kept | ~there[:, None]
+    values = _interpolated(one.values)
+    values[~kept] = _held(one.values)[~kept]
+    return replace(one, values=values, beside=_interpolated(one.beside), known=kept)
+
+
+def _what(series: RawSeries, row: int, forecast: ForecastRecipe) -> str:
+    names = [*(forecast.channels or ("value",)), *forecast.past, *forecast.future]
+    numbers = np.concatenate([series.values[row], series.beside[row]])
+    place = int(np.flatnonzero(~np.isfinite(numbers))[0])
+    number = numbers[place]
+    return f"`{names[min(place, len(names) - 1)]}` is {'missing' if np.isnan(number) else f'{number}'}"
+
+
+def _interpolated(values: Floats) -> Floats:
+    """Each column on straight lines between what is there, level before the first and after the last."""
+    found = values.copy()
+    steps = np.arange(len(values))
+    for column in range(values.shape[1]):
+        good = np.isfinite(values[:, column])
+        if not good.all() and good.any():
+            found[:, column] = np.interp(steps, steps[good], values[good, column])
+        elif not good.any():
+            found[:, column] = 0.0
+    return found
+
+
+def _held(values: Floats) -> Floats:
+    """The last value before each that is not there; before the first, the first."""
+    found = values.copy()
+    for column in range(values.shape[1]):
+        good = np.flatnonzero(np.isfinite(values[:, column]))
+        last = np.searchsorted(good, np.arange(len(values)), side="right") - 1
+        found[:, column] = values[good[np.maximum(last, 0)], column]
+    return found

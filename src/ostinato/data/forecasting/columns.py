@@ -1,0 +1,118 @@
+"""Which columns of a table are time, series and channels; cells as numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ostinato.data.forecasting.table import Floats
+from ostinato.data.forecasting.timestamps import parse_times
+from ostinato.data.readers.registry import Source
+from ostinato.errors import RecipeError
+from ostinato.recipe.forecast import ForecastRecipe
+
+_FEW = 0.1
+"""Share of a column's cells that may be mistakes."""
+_MISSING = ("na", "n/a", "nan", "null", "none", "?", "-")
+_TIME_NAMES = ("date", "time", "datetime", "timestamp", "ds", "month", "day", "year")
+_SERIES_NAMES = ("unique_id", "series_id", "item_id", "series")
+
+
+def settle_columns(forecast: ForecastRecipe, source: Source, notes: list[str]) -> ForecastRecipe:
+    """`forecast` with its layout and columns found where it left them open; `notes` gets what was found.
+
+    Raises:
+        RecipeError: if no column is left to forecast, or there is no time column where one is needed.
+        DataError: if a column is missing.
+    """
+    columns = source.columns()
+    source.require(*_named(forecast))
+    if forecast.layout == "rows":
+        return forecast if forecast.series else forecast.model_copy(update={"series": columns[0]})
+    head = source.sample(columns)
+    found: dict[str, Any] = {"layout": "table"}
+    free = [name for name in columns if name not in _named(forecast)]
+    if forecast.time is None:
+        time = next((name for name in free if _is_time(name, head[name])), None)
+        if time is not None:
+            found["time"] = time
+            free.remove(time)
+            notes.append(f"time: {time} (its cells are time stamps)")
+        elif forecast.calendar or forecast.time_delta:
+            key = "calendar" if forecast.calendar else "time_delta"
+            raise RecipeError(
+                f"`model.forecast.{key}` needs a time column, and `{source.path}` has none. "
+                f"Columns: {', '.join(columns)}.",
+                hint="name it: --set model.forecast.time=COLUMN",
+            )
+        else:
+            notes.append("time: no column of time stamps: rows are taken as equal steps in their order")
+    if forecast.series is None:
+        series = next((name for name in free if name.lower() in _SERIES_NAMES), None)
+        if series is not None:
+            found["series"] = series
+            free.remove(series)
+            notes.append(f"series: {series} (its name says so)")
+    if not forecast.channels:
+        numeric = tuple(name for name in free if _is_numeric(head[name]))
+        if not numeric:
+            raise RecipeError(
+                f"no column of `{source.path}` holds numbers to forecast. Columns: {', '.join(columns)}.",
+                hint="name them: --set model.forecast.channels=[COLUMN]",
+            )
+        found["channels"] = numeric
+        notes.append(f"channels: {', '.join(numeric[:8])}{', …' if len(numeric) > 8 else ''} (they hold numbers)")
+    return forecast.model_copy(update=found)
+
+
+def what_is_forecast(source: Source, input: str | None, target: str | None) -> tuple[str, tuple[str, ...]] | None:
+    """The time column and the channels of a table of numbers in time; None where it is no such table.
+
+    `input` is forecast if it holds numbers. Else `target` is, or all but the time and the names of series, where all of
+    these hold numbers. Where both are named, `input` must be the time, and `target` is forecast.
+    """
+    columns, named = source.columns(), target if input and target else input or target
+    if not {input, target} <= {None, *columns}:
+        return None
+    head = source.sample([input, target] if input and target and input != target else columns)
+    times = [input] if input and target else [name for name in columns if name != named]
+    time = next((name for name in times if _is_time(name, head[name])), None)
+    if time is None:
+        return None
+    free = tuple(name for name in columns if name != time and name.lower() not in _SERIES_NAMES)
+    looked_at = (named,) if input and named else free
+    if not looked_at or not all(_is_numeric(head[name]) for name in looked_at):
+        return None
+    return time, (named,) if named else free
+
+
+def _named(forecast: ForecastRecipe) -> list[str]:
+    names = (forecast.time, forecast.series, *forecast.channels, *forecast.past, *forecast.future)
+    return [name for name in names if name]
+
+
+def _is_time(name: str, cells: pl.Series) -> bool:
+    if cells.dtype != pl.String:
+        return False
+    parsed = parse_times(cells.drop_nulls().head(200))
+    return parsed is not None and (parsed[1] == "us" or name.lower() in _TIME_NAMES) and not parsed[0].null_count()
+
+
+def _is_numeric(cells: pl.Series) -> bool:
+    """Whether nearly all cells are numbers or missing; what is neither is named as a bad row when it is read."""
+    if cells.dtype != pl.String or not len(cells):
+        return False
+    numbers, wrong = numbers_of(cells)
+    return bool(wrong.mean() <= _FEW) and bool(np.isfinite(numbers).any())
+
+
+def numbers_of(cells: pl.Series) -> tuple[Floats, NDArray[np.bool_]]:
+    """Cells as numbers, NaN where there is none; and which of them are neither a number nor a sign of absence."""
+    texts = cells.cast(pl.String).str.strip_chars()
+    numbers = texts.cast(pl.Float64, strict=False)
+    absent = texts.is_null() | (texts == "").fill_null(True) | texts.str.to_lowercase().is_in(_MISSING).fill_null(True)
+    wrong = (numbers.is_null() & ~absent).to_numpy()
+    return numbers.fill_null(float("nan")).to_numpy().astype(np.float64), wrong

@@ -1,0 +1,288 @@
+"""Time series for a forecaster: from files to scaled windows, in training and ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from ostinato.data.catalog import resolve_path
+from ostinato.data.dataset import Features, Prepared
+from ostinato.data.forecasting.clean import fill_missing, make_regular
+from ostinato.data.forecasting.columns import settle_columns, what_is_forecast
+from ostinato.data.forecasting.feature import ForecastFeature, scale_of
+from ostinato.data.forecasting.read import read_table
+from ostinato.data.forecasting.table import RawSeries, RawTable
+from ostinato.data.forecasting.windows import Windows, borders, cut_windows, first_origin, least_context
+from ostinato.data.inference.applicability import refuse_meaningless
+from ostinato.data.inference.resolve import check_windows
+from ostinato.data.io.spool import Spool
+from ostinato.data.readers.registry import Source, open_source
+from ostinato.data.rejects import BadRows, counted
+from ostinato.data.sequences import Sequences
+from ostinato.errors import DataError, RecipeError, RunError
+from ostinato.recipe import FeaturesRecipe, Recipe, build_recipe
+from ostinato.recipe.forecast import ForecastRecipe
+
+_TABLES = ("csv", "tsv", "jsonl", "parquet")
+
+Say = Callable[[str], None]
+
+
+def prepare_series(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+    """Read, split in time, scale by the training part, and cut windows.
+
+    Args:
+        recipe: of a forecaster; may leave columns open.
+        say: called with each note a user should see.
+
+    Raises:
+        RecipeError: for a recipe that contradicts itself or the data.
+        DataError: for data that can't be used.
+    """
+    if recipe.data.train is None:
+        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=series.csv")
+    notes: list[str] = []
+    bad_rows = BadRows(recipe.data.on_bad_row)
+    source = _open(recipe, recipe.data.train, bad_rows, say)
+    recipe = _settled(recipe, source, notes)
+    forecast = recipe.model.forecast
+    table = _clean(source, forecast)
+    notes += source.notes + table.notes
+    share = recipe.data.validation if isinstance(recipe.data.validation, float) else 0.0
+    ends = [_borders(one, forecast, share, recipe) for one in table.series]
+    kept = [number for number, one in enumerate(table.series) if _is_long(one, ends[number], table, forecast, bad_rows)]
+    bad_rows.settle()
+    if not kept:
+        raise DataError(f"`{source.path}` holds no series that is long enough.")
+    table.series = [table.series[number] for number in kept]
+    ends = [ends[number] for number in kept]
+    feature = ForecastFeature.fit(forecast, table, [each[0] for each in ends])
+    notes += _said(table, ends, feature)
+    for note in notes:
+        say(note)
+    train = part_windows(feature, table, [(0, each[0]) for each in ends], 1)
+    if isinstance(recipe.data.validation, str):
+        validation = load_windows(recipe.data.validation, feature, recipe, say)
+    else:
+        validation = part_windows(feature, table, [(each[0], each[1]) for each in ends], forecast.stride)
+    return Prepared(recipe, Features(feature), train, validation, notes, bad_rows, 0)
+
+
+def as_forecaster(recipe: Recipe, say: Say = lambda _: None) -> Recipe:
+    """The recipe as one of a forecaster, where it leaves the category open and its data is a table of numbers in time.
+
+    Other recipes come back as they are; `series_columns.what_is_forecast` says what such a table is.
+    """
+    data = recipe.data
+    plain = recipe.features == FeaturesRecipe() and not (data.extra or data.session or data.time or data.fold)
+    if recipe.model.kind != "auto" or not plain or data.train is None:
+        return recipe
+    source = _open(recipe, data.train, BadRows("skip"), say)
+    found = what_is_forecast(source, data.input, data.target) if source.format in _TABLES else None
+    if found is None:
+        return recipe
+    time, channels = found
+    say(f"model: forecaster ({time} holds time stamps, {', '.join(channels[:8])}{', …' * (len(channels) > 8)} numbers)")
+    mapping = recipe.model_dump()
+    mapping["data"] |= {"input": None, "target": None}
+    mapping["model"] |= {"kind": "forecaster"}
+    if data.input or data.target:
+        mapping["model"]["forecast"]["channels"] = channels
+    return build_recipe(mapping)
+
+
+def inferred_series(recipe: Recipe) -> Recipe:
+    """The recipe with its columns settled from the head of its data."""
+    return _settled(recipe, _open(recipe, str(recipe.data.train), BadRows("skip"), lambda _: None), [])
+
+
+def held_back_windows(feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
+    """The windows of the third part of the training file, as `split` cuts it. Raises `RunError` if there is none."""
+    forecast = recipe.model.forecast
+    if not isinstance(forecast.split, tuple) or len(forecast.split) < 3:
+        raise RunError(
+            "no data to evaluate on: the recipe names no test data, and `model.forecast.split` has no third part.",
+            hint="name a file",
+        )
+    table = read_again(str(recipe.data.train), feature, recipe, say)
+    ends = [borders(len(one), forecast, 0.0) for one in table.series]
+    return part_windows(feature, table, [(each[1], each[2]) for each in ends], forecast.stride)
+
+
+def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
+    """The windows of another file, scaled as the run's training data was.
+
+    Where the recipe says that `data.test` continues the training data, its series are joined to those of their name,
+    and only what is in the file is forecast; MASE then divides by the error on all of the training file.
+
+    Raises:
+        DataError: for a file that can't be used, or a series of it that is shorter than the horizon.
+    """
+    forecast = recipe.model.forecast
+    table = read_again(reference, feature, recipe, say)
+    if forecast.test_continues and reference == recipe.data.test:
+        before = read_again(str(recipe.data.train), feature, recipe, lambda _: None)
+        joined = part_windows(feature, *_joined(before, table), forecast.stride)
+        scales = {one.name: scale_of(one, feature.seasons[0])[2] for one in before.series}
+        naive = np.stack([scales[name] for name in joined.facts.names])
+        return replace(joined, facts=replace(joined.facts, naive=naive))
+    for one in table.series:
+        needed = least_context(forecast) + forecast.horizon
+        if len(one) < needed:
+            raise too_short(one, table, forecast, len(one), needed)
+    return part_windows(feature, table, [(0, len(one)) for one in table.series], forecast.stride)
+
+
+@contextmanager
+def as_trained() -> Iterator[None]:
+    """What is wrong with data read for a trained run can't be met by keys of its recipe, which stay as they are."""
+    try:
+        yield
+    except DataError as error:
+        if error.hint is None or "model.forecast" not in error.hint:
+            raise
+        hint = f"mend the file: a run reads as it was trained to. A new run could have, {error.hint}"
+        raise DataError(error.message, hint=hint) from error
+
+
+def _open(recipe: Recipe, reference: str, bad_rows: BadRows, say: Say) -> Source:
+    data, same = recipe.data, reference == recipe.data.train
+    path = resolve_path(reference, say)
+    return open_source(
+        path, bad_rows, format=data.format if same else "auto", encoding=data.encoding, header=data.header
+    )
+
+
+def _settled(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """The recipe with nothing left open."""
+    forecast, data = recipe.model.forecast, recipe.data
+    if data.target is not None:
+        raise RecipeError(
+            f"`data.target` has no meaning for a forecaster: it predicts its own channels. Received: {data.target}.",
+            hint="--set model.forecast.channels=[COLUMN]",
+        )
+    if data.input is not None and forecast.channels not in ((), (data.input,)):
+        raise RecipeError(
+            f"`data.input` and `model.forecast.channels` both say what is forecast: give one. "
+            f"Received: {data.input} and {', '.join(forecast.channels)}."
+        )
+    if data.input is not None:
+        forecast = forecast.model_copy(update={"channels": (data.input,)})
+    mapping = recipe.model_dump()
+    mapping["model"]["forecast"] = settle_columns(forecast, source, notes).model_dump()
+    mapping["data"] |= {"format": source.format}
+    mapping["features"]["input"] = {"kind": "series"}
+    if recipe.training.bptt is None:
+        mapping["training"]["bptt"] = "full"
+    settled = build_recipe(mapping)
+    refuse_meaningless(settled.model_copy(update={"features": recipe.features}))
+    check_windows(settled)
+    return settled
+
+
+def _clean(source: Source, forecast: ForecastRecipe, *, to_forecast: bool = False) -> RawTable:
+    table = read_table(source, forecast)
+    if to_forecast:
+        table.set_future_aside()
+    make_regular(table, forecast)
+    fill_missing(table, forecast)
+    return table
+
+
+def read_again(
+    reference: str, feature: ForecastFeature, recipe: Recipe, say: Say, *, to_forecast: bool = False
+) -> RawTable:
+    """Another file, read as the training file was.
+
+    `to_forecast`: rows at the end that hold no channel are set aside, as what is known of the future.
+    """
+    bad_rows = BadRows(recipe.data.on_bad_row)
+    source = _open(recipe, reference, bad_rows, say)
+    table = _clean(source, feature.recipe, to_forecast=to_forecast)
+    bad_rows.settle()
+    for note in source.notes + table.notes:
+        say(note)
+    return table
+
+
+def _borders(one: RawSeries, forecast: ForecastRecipe, share: float, recipe: Recipe) -> list[int]:
+    if isinstance(recipe.data.validation, str):
+        return [len(one)]
+    ends = borders(len(one), forecast, share)
+    if ends[-1] > len(one):
+        raise DataError(
+            f"`model.forecast.split` needs {ends[-1]:,} steps; series {one.name!r} has {len(one):,}.",
+            hint="give shares, such as [0.7, 0.1, 0.2]",
+        )
+    return ends
+
+
+def _is_long(one: RawSeries, ends: list[int], table: RawTable, forecast: ForecastRecipe, bad_rows: BadRows) -> bool:
+    """Whether every part holds a window; if not, the series is a bad row."""
+    needed = least_context(forecast) + forecast.horizon
+    lengths = [max(0, ends[0]), *np.diff(ends).tolist()]
+    for number, (name, length) in enumerate(zip(("training", "validation", "test"), lengths, strict=False)):
+        least = needed if number == 0 else forecast.horizon
+        if length < least:
+            problem = too_short(one, table, forecast, len(one), least, f", {length:,} of them for {name}")
+            bad_rows.add(table.path, int(one.lines[0]), problem.message.rstrip("."), hint=problem.hint)
+            return False
+    return True
+
+
+def too_short(
+    one: RawSeries, table: RawTable, forecast: ForecastRecipe, length: int, needed: int, part: str = ""
+) -> DataError:
+    """What to say of a series that holds no window."""
+    return DataError(
+        f"series {one.name!r} has {counted(length, 'step')}{part}; a horizon of {forecast.horizon} needs {needed:,}.",
+        hint="--set model.forecast.horizon=N takes a shorter horizon (`segment` and `split` matter as well)",
+    )
+
+
+def _joined(before: RawTable, table: RawTable) -> tuple[RawTable, list[tuple[int, int]]]:
+    """Each series of `table` after the one of its name, and which steps of the result are its own."""
+    place = {one.name: number for number, one in enumerate(before.series)}
+    parts: list[tuple[int, int]] = []
+
+    def after(one: RawSeries) -> RawSeries:
+        if one.name not in place:
+            raise DataError(f"series {one.name!r} of `{table.path}` does not stand in `{before.path}`.")
+        first = before.series[place[one.name]]
+        if first.stamps is not None and one.stamps is not None and one.stamps[0] <= first.stamps[-1]:
+            raise DataError(f"series {one.name!r} of `{table.path}` begins before it ends in `{before.path}`.")
+        parts.append((len(first), len(first) + len(one)))
+        return first.joined(one)
+
+    joined = replace(table)
+    joined.change(after)
+    return joined, parts
+
+
+def part_windows(feature: ForecastFeature, table: RawTable, parts: list[tuple[int, int]], stride: int) -> Windows:
+    """The windows whose targets lie within `parts` of each series; what comes before is only read."""
+    cut = [one.take(slice(0, last)) for one, (_, last) in zip(table.series, parts, strict=True)]
+    spool = Spool()
+    for some, whole in zip(cut, table.series, strict=True):
+        for steps in feature.encode_series(some, whole):
+            spool.add(steps)
+    encoded = Sequences.from_lengths(spool.finish(), np.asarray([len(one) for one in cut]))
+    before = [first for first, _ in parts]
+    return cut_windows(encoded, before, feature.recipe, feature.layout, feature.facts(cut, table), stride)
+
+
+def _said(table: RawTable, ends: list[list[int]], feature: ForecastFeature) -> list[str]:
+    steps = [sum(one[0] for one in ends), sum(one[-1] for one in ends), sum(len(one) for one in table.series)]
+    notes = [f"{len(table.series):,} series, {counted(steps[2], 'step')}, {steps[0]:,} of them for training"]
+    if table.frequency is not None:
+        notes.append(f"a step is {table.frequency}; the season has {counted(feature.seasons[0], 'step')}")
+    if steps[2] > steps[1]:
+        notes.append(f"the last {steps[2] - steps[1]:,} steps are not used (`model.forecast.split`)")
+    lookback = feature.recipe.lookback
+    short = sum(first_origin(one[0], 0, feature.recipe) < lookback for one in ends)
+    if short:
+        notes.append(f"{short:,} series are shorter than lookback + horizon: their windows read what there is")
+    return notes

@@ -1,0 +1,162 @@
+"""Time stamps: parsing, the frequency of a series, stamps after its end, calendar features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ostinato.arrays import Offsets
+
+Floats = NDArray[np.float64]
+
+_DAY_US = 86_400_000_000
+_UNITS = (
+    (_DAY_US * 7, "week"),
+    (_DAY_US, "day"),
+    (3_600_000_000, "hour"),
+    (60_000_000, "minute"),
+    (1_000_000, "second"),
+)
+_SEASONS = {"15 minute": 96, "30 minute": 48, "1 hour": 24, "1 day": 7, "1 week": 52, "1 month": 12, "3 month": 4}
+_PERIODS = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12, "yearday": 366}
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """The length of a step.
+
+    Args:
+        count: of the unit, > 0.
+        unit: "us" (microseconds), "month" (of the calendar), or "step" (stamps are plain integers).
+    """
+
+    count: int
+    unit: str
+
+    def __str__(self) -> str:
+        """In words: `1 hour`, `3 month`."""
+        if self.unit != "us":
+            return f"{self.count} {self.unit}"
+        for size, name in _UNITS:
+            if self.count % size == 0:
+                return f"{self.count // size} {name}"
+        return f"{self.count / 1_000_000:g} second"
+
+    @property
+    def season(self) -> int:
+        """Steps of the usual season (a day of hours, a week of days, a year of months); 1 where there is none."""
+        return _SEASONS.get(str(self), 1)
+
+    def position(self, stamps: Offsets) -> Floats:
+        """How many steps each stamp is after the first."""
+        if self.unit != "month":
+            return np.asarray((stamps - stamps[0]) / self.count, dtype=np.float64)
+        months = _months(stamps)
+        exact = (months - months[0]) / self.count
+        same = _within_month(stamps) == _within_month(stamps)[0]
+        return np.asarray(np.where(same | _is_month_end(stamps), exact, exact + 0.5), dtype=np.float64)
+
+    def after(self, stamp: int, num_steps: int) -> Offsets:
+        """The stamps of the `num_steps` steps after `stamp`."""
+        steps = np.arange(1, num_steps + 1, dtype=np.int64) * self.count
+        if self.unit != "month":
+            return stamp + steps
+        last = np.asarray([stamp], dtype=np.int64)
+        months = int(_months(last)[0]) + steps
+        firsts = months.astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
+        ends = (months + 1).astype("datetime64[M]").astype("datetime64[us]").astype(np.int64) - _DAY_US
+        within = int(_within_month(last)[0])
+        if bool(_is_month_end(last)[0]):
+            return ends + within % _DAY_US
+        return np.minimum(firsts + within, ends + within % _DAY_US)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"count": self.count, "unit": self.unit}
+
+
+def parse_times(cells: pl.Series) -> tuple[pl.Series, str] | None:
+    """Stamps as integers, null where a cell can't be read, and their unit: "us" since 1970, or "step" (integers).
+
+    None where no cell at all is a time stamp. Read are ISO 8601 (`2016-07-01`, `2016-07-01 13:00:00`, `2016-07`), the
+    other forms that polars recognises by itself, and integers.
+    """
+    texts = cells.cast(pl.String).str.strip_chars()
+    numbers = texts.cast(pl.Int64, strict=False)
+    if numbers.null_count() == texts.null_count() and len(texts) > texts.null_count():
+        return numbers, "step"
+    monthly = texts.str.contains(r"^\d{4}-\d{2}$")
+    texts = pl.select(pl.when(monthly).then(texts + "-01").otherwise(texts)).to_series()
+    for shaped in (texts, texts.str.replace(r"(Z|[+-]\d\d:?\d\d)$", "")):
+        try:
+            found = shaped.str.to_datetime(strict=False, time_unit="us").cast(pl.Int64)
+        except pl.exceptions.PolarsError:
+            try:
+                found = shaped.str.to_date(strict=False).cast(pl.Datetime("us")).cast(pl.Int64)
+            except pl.exceptions.PolarsError:
+                continue
+        if found.null_count() < len(found):
+            return found, "us"
+    return None
+
+
+def find_frequency(stamps: Offsets, unit: str) -> Frequency:
+    """The most common step of rising stamps of one series (two at least): of the calendar where steps are months."""
+    steps = np.diff(stamps)
+    values, counts = np.unique(steps, return_counts=True)
+    if unit == "us" and int(values.min()) >= 28 * _DAY_US:
+        same_day = len(np.unique(_within_month(stamps))) == 1
+        months = np.diff(_months(stamps))
+        if (same_day or bool(_is_month_end(stamps).all())) and int(months.min()) >= 1:
+            most, often = np.unique(months, return_counts=True)
+            return Frequency(int(most[often.argmax()]), "month")
+    return Frequency(int(values[counts.argmax()]), unit)
+
+
+def calendar_features(stamps: Offsets, names: tuple[str, ...]) -> NDArray[np.float32]:
+    """(L, 2 K): for each name the sine and cosine of its place in its cycle (an hour of a day, a day of a week).
+
+    Args:
+        stamps: (L,) microseconds since 1970.
+        names: of `minute, hour, weekday, day, month, yearday`.
+    """
+    when = pl.Series("t", stamps, dtype=pl.Int64).cast(pl.Datetime("us")).dt
+    found = {
+        "minute": when.minute,
+        "hour": when.hour,
+        "weekday": when.weekday,
+        "day": when.day,
+        "month": when.month,
+        "yearday": when.ordinal_day,
+    }
+    columns: list[Floats] = []
+    for name in names:
+        angle = 2 * np.pi * found[name]().to_numpy().astype(np.float64) / _PERIODS[name]
+        columns += [np.sin(angle), np.cos(angle)]
+    shape = (len(stamps), 2 * len(names))
+    return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros(shape, dtype=np.float32)
+
+
+def shown(stamp: int, unit: str) -> str:
+    """A stamp as people write it."""
+    if unit == "step":
+        return str(stamp)
+    text = np.datetime_as_string(np.datetime64(stamp, "us"), unit="s").replace("T", " ")
+    return text.removesuffix(" 00:00:00")
+
+
+def _months(stamps: Offsets) -> Offsets:
+    return stamps.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+
+
+def _within_month(stamps: Offsets) -> Offsets:
+    first = stamps.astype("datetime64[us]").astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
+    return stamps - first
+
+
+def _is_month_end(stamps: Offsets) -> NDArray[np.bool_]:
+    return np.asarray(_months(stamps + _DAY_US) != _months(stamps), dtype=np.bool_)

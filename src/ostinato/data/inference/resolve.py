@@ -1,0 +1,275 @@
+"""What a recipe leaves open is read off the data: columns, kinds, units, the category; each with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ostinato.data.inference.aligned import check_tagger
+from ostinato.data.inference.applicability import TARGETED, WRITERS, refuse_meaningless
+from ostinato.data.inference.fixed import check_conditional, is_fixed
+from ostinato.data.inference.kinds import kind_of
+from ostinato.data.inference.step_targets import answers_steps, stepwise
+from ostinato.data.inference.written import (
+    FRAMES,
+    check_written,
+    frames_of,
+    is_given,
+    is_spelled,
+    is_written,
+    resolve_written,
+    unit_of,
+)
+from ostinato.data.readers.registry import Source
+from ostinato.data.rejects import with_article
+from ostinato.data.text import resolve_text
+from ostinato.errors import RecipeError
+from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
+from ostinato.recipe.kinds import NotesRecipe, SeriesRecipe, TagsRecipe
+
+_USUAL_WINDOW = 100
+_STREAMED = ("classifier", "language_model", "tagger", "next_step")
+"""Categories that can be read window by window."""
+_SEQUENCE_TARGETS = {"tags": "tagger", **dict.fromkeys(("text", "tokens", *FRAMES), "seq2seq")}
+_MAYBE_STEPWISE = ("series", "notes")
+"""Kinds of a target that may have a value for each step of the input."""
+_LETTERS = ("dna", "protein")
+"""Kinds whose letters a language model reads as it reads any text's."""
+_USUAL_TARGETS = {"tagger": "tags", "seq2seq": "text", "conditional": "text"}
+
+
+def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
+    """`recipe` with its columns, kinds of features and category settled, and what was inferred in words.
+
+    Raises `RecipeError` where the recipe contradicts itself and `DataError` where a column is missing.
+    """
+    notes: list[str] = []
+    recipe = _columns(recipe, source, notes)
+    recipe = _kinds(recipe, source, notes)
+    recipe = _target_kind(recipe, source, notes)
+    recipe = _split_words(recipe, source, notes)
+    recipe = _category(recipe, source, notes)
+    refuse_meaningless(recipe)
+    recipe = _units(recipe, source, notes)
+    _check(recipe, source)
+    if recipe.training.bptt is None:
+        full = recipe.model.kind != "language_model"
+        return _with(recipe, "training", bptt="full" if full else _USUAL_WINDOW), notes
+    check_windows(recipe)
+    return recipe, notes
+
+
+def _with(recipe: Recipe, section: str, **values: Any) -> Recipe:
+    mapping = recipe.model_dump()
+    mapping[section] |= values
+    return build_recipe(mapping)
+
+
+def _columns(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """Which columns are read."""
+    data, columns = recipe.data, source.columns()
+    target = data.target
+    if target is None and source.usual_target in columns and recipe.model.kind in ("auto", *TARGETED):
+        target = source.usual_target
+        reason = "the folder has one subfolder a class" if source.format == "folder" else f"usual of {source.format}"
+        notes.append(f"target: {target} ({reason})")
+    used = data.input or (source.usual_input if source.usual_input in columns else None)
+    if used is None:
+        raise RecipeError(
+            f"`data.input` is not set. Columns of `{source.path}`: {', '.join(columns)}.",
+            hint="name the column that holds the sequence: --input text",
+        )
+    source.require(*(name for name in (used, target, data.group, *data.extra, *recipe.features.extra) if name))
+    return _with(recipe, "data", input=used, target=target, format=source.format)
+
+
+def _kinds(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """Which kind of feature reads each column, where the recipe says nothing of it."""
+    data, features = recipe.data, recipe.features
+    resolved: dict[str, Any] = features.model_dump()
+    if features.input == TextRecipe() and (found := _input_kind(recipe, source)):
+        resolved["input"] = {"kind": found[0]}
+        notes.append(f"input: {data.input} as {found[0]} ({found[1]}){_otherwise(found[1], 'features.input')}")
+    for name in data.extra:
+        if name not in features.extra:
+            kind, reason = _as_input(kind_of(source, name)) or ("category", "its cells are names")
+            resolved["extra"][name] = {"kind": kind}
+            notes.append(f"extra: {name} as {kind} ({reason}){_otherwise(reason, f'features.extra.{name}')}")
+    for name, component in features.extra.items():
+        if component == TextRecipe() and (found := _as_input(kind_of(source, name))):
+            resolved["extra"][name] = {"kind": found[0]}
+    return recipe if resolved == features.model_dump() else _with(recipe, "features", **resolved)
+
+
+def _otherwise(reason: str, path: str) -> str:
+    """Where only most cells are of a kind (`186 of its first 200 …`): how to read the column as text."""
+    return f"; as text: --set {path}.unit=words" if " of its first " in reason else ""
+
+
+def _target_kind(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """How a target that is a sequence is read, where the recipe says nothing of it; the input's kind is settled."""
+    target, kind = recipe.data.target, recipe.model.kind
+    if target is None or recipe.features.target != TargetRecipe():
+        return recipe
+    found: tuple[dict[str, str], str] | None = None
+    known = source.kind_of(target)
+    if known in _SEQUENCE_TARGETS:
+        found = {"kind": str(known)}, f"{with_article(source.format)} file says so"
+    table = source.arrangement
+    if table is not None and table.labels == target:
+        found = {"kind": "series" if table.numeric else "tags"}, f"a value for each step of a {table.session}"
+    if found is None and kind in ("auto", "tagger"):
+        found = stepwise(source, recipe)
+    if found is None and kind in ("auto", *WRITERS) and (why := is_written(source, target)):
+        found = {"kind": "text"}, why
+    if found is None and kind in ("auto", *WRITERS) and (frames := frames_of(source, target)):
+        found = {"kind": frames[0]}, f"{frames[1]}: frames to write"
+    if found is None and kind in _USUAL_TARGETS:
+        found = {"kind": _USUAL_TARGETS[kind]}, f"what a {kind} predicts, unless told otherwise"
+    if found is None:
+        return recipe
+    notes.append(f"target: {target} as {found[0]['kind']} ({found[1]})")
+    return _with(recipe, "features", target=found[0])
+
+
+def _input_kind(recipe: Recipe, source: Source) -> tuple[str, str] | None:
+    """The kind of the input and the reason; None for text."""
+    data, kind = recipe.data, recipe.model.kind
+    found = _as_input(kind_of(source, str(data.input)))
+    if found and found[0] in _LETTERS and data.target is None and kind in ("auto", "language_model"):
+        return None
+    if found is not None and found[0] != "numbers":
+        return found
+    if data.target is not None and kind in ("auto", "conditional"):
+        return is_given(source, str(data.input), str(data.target)) or found
+    return found
+
+
+def _as_input(found: tuple[str, str] | None) -> tuple[str, str] | None:
+    """A kind and its reason, for a column that is read: tags are tokens there."""
+    return ("tokens", found[1]) if found is not None and found[0] == "tags" else found
+
+
+def _split_words(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """A text whose target has a value for each word is cut at blanks, as the target was, and not cleaned."""
+    target = recipe.features.target
+    stepwise_target = isinstance(target, TagsRecipe | SeriesRecipe | NotesRecipe)
+    if recipe.features.input != TextRecipe() or not stepwise_target or recipe.model.kind not in ("auto", "tagger"):
+        return recipe
+    if recipe.model.tagger.output == "ctc" or getattr(target, "split", None) == "characters":
+        return recipe
+    if target.kind in _MAYBE_STEPWISE and recipe.model.kind == "auto" and not answers_steps(source, recipe):
+        return recipe
+    what = "tag" if isinstance(target, TagsRecipe) else "value"
+    notes.append(f"input: {recipe.data.input} as tokens (the target has a {what} for each word)")
+    return _with(recipe, "features", input={"kind": "tokens"})
+
+
+def _category(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """Which category of sequence modelling it is."""
+    target = recipe.data.target
+    kind: str = recipe.model.kind
+    if kind == "auto":
+        kind, reason = _category_of(recipe, source)
+        notes.append(f"model: {kind} ({reason})")
+    if (kind in TARGETED) == (target is None):
+        needs = "needs a target column" if kind in TARGETED else "takes no target column"
+        raise RecipeError(f"`model.kind: {kind}` {needs}. Received: `data.target` = {target!r}.")
+    return _with(recipe, "model", kind=kind)
+
+
+def _category_of(recipe: Recipe, source: Source) -> tuple[str, str]:
+    features, target = recipe.features, recipe.data.target
+    if target is None:
+        if features.input.kind not in (*FRAMES, "text"):
+            raise RecipeError(
+                f"`{recipe.data.input}` is read as {features.input.kind}, so there must be a column to predict: "
+                "`data.target` is not set.",
+                hint="name it: --target COLUMN; a table with a row a time step is forecast with "
+                "--set model.kind=forecaster",
+            )
+        return "next_step" if features.input.kind in FRAMES else "language_model", "there is no target column"
+    if isinstance(features.target, TargetRecipe):
+        return "classifier", f"there is a target column, {target}"
+    if is_fixed(features.input):
+        return "conditional", f"{recipe.data.input} is one value a row, {target} a sequence"
+    kind = _SEQUENCE_TARGETS[features.target.kind]
+    if features.target.kind in _MAYBE_STEPWISE and (source.arrangement or answers_steps(source, recipe)):
+        kind = "tagger"
+    each = "a label for each step" if features.target.kind == "tags" else "a value for each step"
+    return kind, f"{target} holds {each if kind == 'tagger' else 'a sequence of its own'}"
+
+
+def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+    """How text is cut into tokens."""
+    features, kind = recipe.features, recipe.model.kind
+    resolved: dict[str, Any] = {}
+    usual = "words" if kind in ("classifier", "tagger") else "characters"
+    if isinstance(features.input, TextRecipe):
+        unit, reason = features.input.unit or usual, f"the default of a {kind.replace('_', ' ')}"
+        column = str(recipe.data.input)
+        if features.input.unit is None and (kind == "seq2seq" or (kind == "classifier" and is_spelled(source, column))):
+            unit, reason = unit_of(source, column)
+        if features.input.unit is None:
+            notes.append(f"input: {recipe.data.input} as {unit} ({reason})")
+        resolved["input"] = resolve_text(features.input, unit).model_dump()
+    if isinstance(features.target, TextRecipe):
+        unit = features.target.unit or usual
+        if features.target.unit is None:
+            unit, reason = unit_of(source, str(recipe.data.target))
+            notes.append(f"target: {recipe.data.target} as {unit} ({reason})")
+        resolved["target"] = resolve_written(features.target, unit).model_dump()
+    if isinstance(features.target, TagsRecipe) and features.target.split is None:
+        letters = resolved.get("input", {}).get("unit") == "characters" or features.input.kind in ("dna", "protein")
+        resolved["target"] = {**features.target.model_dump(), "split": "characters" if letters else "blanks"}
+    extra = {
+        name: (resolve_text(one, one.unit or "words") if isinstance(one, TextRecipe) else one).model_dump()
+        for name, one in features.extra.items()
+    }
+    return _with(recipe, "features", **resolved, extra=extra)
+
+
+def _check(recipe: Recipe, source: Source) -> None:
+    data, kind, text = recipe.data, recipe.model.kind, recipe.features.input
+    check_conditional(recipe)
+    if kind in WRITERS:
+        check_written(recipe.features.target, "features.target")
+    if kind == "next_step":
+        check_written(recipe.features.input, "features.input")
+    if kind in ("classifier", "tagger") and data.target == data.input:
+        raise RecipeError(
+            f"`data.input` and `data.target` name the same column, {data.input}: there would be nothing to predict.",
+            hint=f"name another --target. Columns: {', '.join(source.columns())}",
+        )
+    if kind == "tagger":
+        check_tagger(recipe)
+    if kind == "language_model" and not isinstance(text, TextRecipe):
+        raise RecipeError(f"a language model reads text. Received: `features.input.kind` = {text.kind!r}.")
+    if data.stratify and recipe.features.target.kind not in ("auto", "class"):
+        raise RecipeError(
+            "`data.stratify` draws the validation share from each class, so the target must be one of several classes. "
+            f"Received: `features.target.kind` = {recipe.features.target.kind!r}."
+        )
+    if isinstance(text, TextRecipe) and source.format == "text" and text.emoticons == "append":
+        raise RecipeError(
+            "`features.input.emoticons: append` has no meaning for one long text: it has no rows to append to.",
+            hint="in_place keeps them where they stand",
+        )
+
+
+def check_windows(recipe: Recipe) -> None:
+    """Raise `RecipeError` where windows are asked of what must see a row whole."""
+    bptt, kind = recipe.training.bptt, recipe.model.kind
+    if bptt is None or bptt.window is None or kind == "language_model":
+        return
+    needs_all: dict[str, object] = {
+        "model.bidirectional": recipe.model.bidirectional,
+        "training.adversarial": recipe.training.adversarial,
+    }
+    if kind not in _STREAMED:
+        needs_all["model.kind"] = kind
+    for key, value in needs_all.items():
+        if value:
+            raise RecipeError(
+                f"`{key}` needs whole rows, but `training.bptt` reads windows of {bptt.window}. Received: {value!r}.",
+                hint="set training.bptt=full",
+            )

@@ -1,0 +1,129 @@
+"""Columns that a model is to write: told from columns of classes, how they are cut, and how long they are."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ostinato.arrays import Offsets
+from ostinato.data.inference.kinds import kind_of
+from ostinato.data.readers.registry import Source
+from ostinato.data.tables.list_cells import kind_of_values, lists_of
+from ostinato.data.text import resolve_text
+from ostinato.errors import RecipeError
+from ostinato.media.files import MEDIA
+from ostinato.recipe import Component, Recipe, TextRecipe, build_recipe
+
+_FEWEST = 100
+_PARSED = 20
+"""Lists that are parsed, to tell numbers and notes from labels."""
+_MOST_CLASSES = 20
+_FEWEST_WORDS = 20
+_FEWEST_OF_A_NAME = 10
+"""Rows a different name must have on average."""
+FRAMES = ("series", "notes", "audio", "video")
+"""Kinds of a target that is written frame by frame."""
+
+
+def is_written(source: Source, column: str) -> str | None:
+    """Why a target column holds texts to write rather than classes; None where it may well hold classes.
+
+    Of at least 100 cells at the head of the data more than half must be different texts that are no numbers and no
+    JSON lists.
+    """
+    cells = source.sample([column])[column].drop_nulls()
+    if cells.dtype != pl.String or len(cells) < _FEWEST:
+        return None
+    distinct = cells.n_unique()
+    if distinct <= max(_MOST_CLASSES, len(cells) // 2):
+        return None
+    if cells.str.starts_with("[").all() or cells.cast(pl.Float64, strict=False).is_not_null().any():
+        return None
+    return f"{distinct:,} of the first {len(cells):,} cells are different texts: sequences to write, hardly classes"
+
+
+def frames_of(source: Source, column: str) -> tuple[str, str] | None:
+    """The kind of a target column whose cells are sequences of frames, and why; None where they are none."""
+    found = kind_of(source, column)
+    if found is None or found[0] not in FRAMES or found[0] in MEDIA:
+        return found if found is not None and found[0] in FRAMES else None
+    lists = lists_of(source.sample([column])[column].drop_nulls().head(_PARSED).to_list())
+    kind = None if lists is None else kind_of_values(lists)
+    return None if kind not in FRAMES else (str(kind), found[1])
+
+
+def is_given(source: Source, column: str, target: str) -> tuple[str, str] | None:
+    """That a column of texts, or of whole numbers, holds names of categories, and why: few different ones, beside
+    sequences to write."""
+    cells = source.sample([column])[column].drop_nulls()
+    distinct = cells.n_unique()
+    if cells.dtype != pl.String or distinct > len(cells) // _FEWEST_OF_A_NAME:
+        return None
+    if is_written(source, target) is None and frames_of(source, target) is None:  # texts need 100 rows to be told
+        return None
+    if cells.cast(pl.Float64, strict=False).null_count() < len(cells):
+        whole = cells.cast(pl.Int64, strict=False).null_count() == 0
+        what = f"{distinct:,} different whole numbers" if whole and distinct <= _MOST_CLASSES else None
+    else:
+        what = f"{distinct:,} different names"
+    if what is None:
+        return None
+    return "category", f"{what} in the first {len(cells):,} cells, and {target} is to be written"
+
+
+def is_spelled(source: Source, column: str) -> bool:
+    """Whether cells are single words, most of them different: only their spelling says anything."""
+    cells = source.sample([column])[column].drop_nulls()
+    return len(cells) >= _FEWEST_WORDS and cells.n_unique() > len(cells) / 2 and unit_of(source, column)[0] != "words"
+
+
+def unit_of(source: Source, column: str) -> tuple[str, str]:
+    """The unit that a text column of a sequence-to-sequence model is cut into, and the reason."""
+    cells = source.sample([column])[column].drop_nulls()
+    several = 2 * int(cells.str.contains(r"\S\s+\S").sum()) > len(cells)
+    return ("words", "most cells hold several words") if several else ("characters", "most cells hold one word")
+
+
+def resolve_written(recipe: TextRecipe, unit: str) -> TextRecipe:
+    """As `resolve_text`, for a text that is written: case, punctuation and markup are kept unless said otherwise."""
+    kept = {key: getattr(recipe, key) or "keep" for key in ("markup", "case", "punctuation")}
+    return resolve_text(recipe.model_copy(update=kept), unit)
+
+
+def check_written(component: Component, path: str) -> None:
+    """Raise `RecipeError` where frames that are to be written could not be turned back into what they came from.
+
+    Args:
+        component: how the column is read.
+        path: of it in the recipe, for messages.
+    """
+    undone = {"deltas": (False, 0), "missing": ("stop", "interpolate"), "normalize": ("none", "global")}
+    for name, allowed in undone.items():
+        value = getattr(component, name, allowed[0])
+        if value not in allowed:
+            wanted = " or ".join(str(one).lower() for one in dict.fromkeys(allowed))
+            raise RecipeError(
+                f"`{path}.{name}` must be {wanted} for frames that are written: nothing else can be undone. "
+                f"Received: {str(value).lower()}."
+            )
+
+
+def with_lengths(recipe: Recipe, lengths: Offsets) -> tuple[Recipe, str | None]:
+    """The recipe with what a decoder of frames must know of training targets of these lengths, (N,); and, in words,
+    what was found."""
+    decoder = recipe.model.decoder
+    if recipe.features.target.kind not in FRAMES or not len(lengths):
+        return recipe, None
+    longest, note = int(lengths.max()), None
+    settled = {"max_new_tokens": decoder.max_new_tokens or 2 * longest, "length": decoder.length}
+    if decoder.length is None:
+        same = int(lengths.min()) == longest
+        settled["length"] = longest if same else "learnt"
+        of = recipe.data.target
+        note = (
+            f"length: {longest:,} (of every {of}; --set model.decoder.length=learnt lets the model say when to end)"
+            if same
+            else f"length: learnt ({of} has {int(lengths.min()):,} to {longest:,} steps)"
+        )
+    mapping = recipe.model_dump()
+    mapping["model"]["decoder"] |= settled
+    return build_recipe(mapping), note

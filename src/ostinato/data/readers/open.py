@@ -1,0 +1,66 @@
+"""The reader of what a recipe names, and how columns are made where they do not stand in it as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from ostinato.data.catalog import resolve_path
+from ostinato.data.readers.registry import Source, open_source
+from ostinato.data.rejects import BadRows
+from ostinato.data.tables.list_cells import MOST_LABELS
+from ostinato.data.tables.reshape import arrangement_of
+from ostinato.recipe import Recipe
+
+Say = Callable[[str], None]
+_LOOKED_AT = 8
+"""Blocks of a long table, to see whether its target changes within a session."""
+
+
+def open_data(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source:
+    """The reader of a file, folder or catalogue name, as the recipe says how to read it."""
+    path = resolve_path(reference, say)
+    data = recipe.data
+    same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
+    format = data.format if same else "auto"
+    source = open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=data.names)
+    if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
+        found = arrangement_of(data.input, data.session, data.time, source.columns())
+        labels, numeric = _step_labels(source, recipe)
+        source.arrangement = None if found is None else replace(found, labels=labels, numeric=numeric)
+    return source
+
+
+def _step_labels(source: Source, recipe: Recipe) -> tuple[str | None, bool]:
+    """The target of a long table, if it has a value a step, and whether these are numbers.
+
+    The recipe's category and kind of target say so, or, where they are open, the first rows.
+    """
+    session, target, category = recipe.data.session, recipe.data.target, recipe.model.kind
+    if session is None or target is None or session == target or category not in ("auto", "tagger"):
+        return None, False
+    if not {session, target} <= set(source.columns()):
+        return None, False
+    head = source.sample([session, target], _LOOKED_AT)
+    changing = head.group_by(session).agg((pl.col(target).n_unique() > 1).alias("changes"))["changes"]
+    if category == "auto" and not changing.any():
+        return None, False
+    kind = recipe.features.target.kind
+    values = head[target].drop_nulls()
+    return target, kind == "series" or (kind == "auto" and _is_measured(values))
+
+
+def _is_measured(values: pl.Series) -> bool:
+    """Whether values are numbers that are no labels."""
+    numbers = values.cast(pl.Float64, strict=False)
+    if numbers.null_count():
+        return False
+    return numbers.n_unique() > MOST_LABELS or bool((numbers != numbers.round()).any())
+
+
+def _kin(reference: str) -> str:
+    """What files of one format share: their suffix, or the name of their data set."""
+    return Path(reference).suffix or reference.partition(":")[0]

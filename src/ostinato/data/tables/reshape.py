@@ -1,0 +1,117 @@
+"""Series that stand in a table otherwise than one a cell: a column a step (wide), or a row a step (long)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ostinato.data.io.blocks import Block
+from ostinato.data.rejects import BadRows
+from ostinato.data.tables.list_columns import list_column
+from ostinato.data.tables.sessions import Sessions, as_numbers, no_number
+from ostinato.errors import DataError, RecipeError
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How the column `name` is made of others.
+
+    Without `session`, each row is a series: the columns that `name` spells are its steps, and empty cells at the end
+    say that it is shorter. With `session`, rows that share its value are a series: the columns are channels, and steps
+    go by `time`, or as they stand; `labels` has a value a step, too, and becomes a list.
+
+    Args:
+        name: columns as the recipe's `data.input` spells them: `first:last` as they stand in the file, or `a,b,c`.
+        session: the column whose value rows of one series share.
+        time: the column that orders them: numbers, or dates and times in ISO 8601.
+        labels: the column that says something of each step.
+        numeric: whether it says numbers, or else texts.
+    """
+
+    name: str
+    session: str | None = None
+    time: str | None = None
+    labels: str | None = None
+    numeric: bool = False
+
+    def columns(self, there: Sequence[str]) -> list[str]:
+        """The columns of the table with the made one among them."""
+        self.parts(there)
+        return [*there, *([] if self.name in there else [self.name])]
+
+    def parts(self, there: Sequence[str]) -> list[str]:
+        """The columns that `name` spells. Raises `DataError` where there is none of that name."""
+        if self.name in there:
+            return [self.name]
+        first, colon, last = self.name.partition(":")
+        names = [first, last] if colon else [part.strip() for part in self.name.split(",")]
+        for name in (*names, *(one for one in (self.session, self.time) if one)):
+            if name not in there:
+                raise DataError(
+                    f"there is no column `{name}`, of which `data.input` = {self.name!r} is made. "
+                    f"Columns: {', '.join(there)}."
+                )
+        if not colon:
+            return names
+        start, end = there.index(first), there.index(last)
+        if end < start:
+            raise DataError(f"`{last}` stands before `{first}`. Received: `data.input` = {self.name!r}.")
+        return list(there[start : end + 1])
+
+    def needed(self, columns: Sequence[str], there: Sequence[str]) -> list[str]:
+        """What must be read of the table so that `columns` can be given."""
+        own = [name for name in (self.session, self.time, self.labels) if name]
+        plain = [name for name in columns if name in there]
+        made = [*self.parts(there), *own] if self.name in columns or self.session else []
+        return list(dict.fromkeys([*plain, *made]))
+
+    def blocks(
+        self,
+        blocks: Iterable[Block],
+        columns: Sequence[str],
+        there: Sequence[str],
+        bad_rows: BadRows,
+        note: Callable[[str], None],
+    ) -> Iterator[Block]:
+        """Blocks of `columns`, the made one among them."""
+        parts = self.parts(there)
+        if self.session is not None:
+            sessions = Sessions(self.name, parts, self.session, self.time, self.labels, self.numeric, bad_rows, note)
+            yield from sessions.blocks(blocks, columns)
+            return
+        for block in blocks:
+            yield _wide(block, self.name, parts, columns, bad_rows) if self.name in columns else block
+
+
+def arrangement_of(name: str | None, session: str | None, time: str | None, there: Sequence[str]) -> Arrangement | None:
+    """The arrangement a recipe asks for; None where its input is a column as it stands."""
+    if session is None:
+        if time is not None:
+            raise RecipeError("`data.time` orders the rows of a `data.session`: name that column, too.")
+        spelt = name is not None and name not in there and re.search(r"[:,]", name) is not None
+        return Arrangement(str(name)) if spelt else None
+    if name is None:
+        raise RecipeError(
+            "`data.input` is not set: the column of numbers that make a session's series.",
+            hint="several channels: --input first:last, or --input a,b,c",
+        )
+    return Arrangement(name, session, time)
+
+
+def _wide(block: Block, name: str, parts: Sequence[str], columns: Sequence[str], bad_rows: BadRows) -> Block:
+    """A row a series."""
+    numbers = as_numbers(block.frame, parts)
+    good = np.ones(len(block), dtype=np.bool_)
+    for part in parts:
+        for row in np.flatnonzero(no_number(block.frame[part], numbers[part])).tolist():
+            if good[row]:
+                bad_rows.add(*block.location(row), f"`{part}` is not a number: {block.frame[part][row]!r}", "")
+                good[row] = False
+    matrix = numbers.fill_null(float("nan")).to_numpy().reshape(len(block), len(parts))
+    known = ~np.isnan(matrix)
+    lengths = np.where(known.any(axis=1), len(parts) - known[:, ::-1].argmax(axis=1), 0)
+    made = list_column(name, matrix[np.arange(len(parts)) < lengths[:, None]], lengths)
+    return Block(block.frame.with_columns(made).select(columns), block.files, block.lines).keep(good)

@@ -1,0 +1,1 @@
+"""Encoders, decoders and blocks that models of several tasks share."""

@@ -1,0 +1,232 @@
+"""What writes a sequence, step by step, from a first state and perhaps a memory: all but what its steps are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.layers.encoder import RecurrentEncoder
+from ostinato.layers.inputs import width_of
+from ostinato.nn.attention import Attention, Memory, pack_like
+from ostinato.recipe import ModelRecipe
+from ostinato.types import Ragged, State
+
+TensorT = TypeVar("TensorT", Tensor, Ragged)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Where a decoder stands in R sequences that it writes at once: what `Decoder.begin` returns and `step` takes.
+
+    layers: the state of each layer, (1, R, H) a tensor; memory: of N rows, where R = N * beams and the beams of a row
+    stand side by side; fed: (R, F), what every step reads beside the last one written; fed_back: (R, C), what attention
+    made of the step before (`input_feeding`); weights: (R, S), where the last step looked.
+    """
+
+    layers: list[State]
+    memory: Memory | None = None
+    fed: Tensor | None = None
+    fed_back: Tensor | None = None
+    weights: Tensor | None = None
+
+    @property
+    def num_rows(self) -> int:
+        """R."""
+        return int(self.layers[0][0].shape[1])
+
+    def select(self, rows: Tensor) -> Writing:
+        """The sequences `rows`, which must come from the same rows of the memory, as beams of one row do."""
+        layers = [tuple(part.index_select(1, rows) for part in state) for state in self.layers]
+        fed, fed_back, weights = (
+            None if part is None else part.index_select(0, rows) for part in (self.fed, self.fed_back, self.weights)
+        )
+        return Writing(layers, self.memory, fed, fed_back, weights)
+
+    def spread(self, num_beams: int) -> Writing:
+        """Each sequence as `num_beams` beams, side by side, over the same memory."""
+        device = self.layers[0][0].device
+        return self.select(torch.arange(self.num_rows, device=device).repeat_interleave(num_beams))
+
+
+def own_sizes(recipe: ModelRecipe) -> ModelRecipe:
+    """The recipe of a decoder's recurrent layers: those of `recipe.decoder` where it has its own, one direction."""
+    options = recipe.decoder
+    return recipe.model_copy(
+        update={
+            "bidirectional": False,
+            "num_layers": options.num_layers or recipe.num_layers,
+            "hidden_size": options.hidden_size or recipe.hidden_size,
+            "embedding_dim": options.embedding_dim or recipe.embedding_dim,
+        }
+    )
+
+
+class Decoder(nn.Module):
+    """What a step of ``p(y_t | y_<t, x)`` is read from, r_t, out of a first state, and, each if there is one, a memory
+    to attend to and a vector fed in. What is written, `TokenDecoder` and `FrameDecoder` say.
+
+    h_t = cell([e(y_{t-1}); fed], h_{t-1}); without a memory r_t = h_t. With one, after Luong, Pham, Manning 2015
+    (arXiv:1508.04025, eq. 5): c_t = attention(h_t), r_t = tanh(W_r [h_t; c_t]). Attention stands behind the recurrence,
+    so that a whole target is one call of the recurrent layers.
+
+    With `input_feeding` each step also reads what attention made of the one before, and training is a loop over steps:
+    luong: r_{t-1} (section 3.3 there); bahdanau: c_t of the query h_{t-1}, which then is that of the answer, too
+    (Bahdanau, Cho, Bengio 2015, arXiv:1409.0473, section A.2.2, with one tanh layer in place of maxout). There, locked
+    dropout draws anew at each step.
+
+    Args:
+        recipe: the model's part of a recipe, with a decoder's `own_sizes`.
+        written: the layer that reads the last step written, e.
+        memory_size: M, features of a step of the memory; 0: there is none, whatever `attention` says.
+        fed_size: F, features of a vector that each step reads beside the last one written; 0: none.
+        read_size: of r_t; 0: as the last layer gives out.
+    """
+
+    def __init__(
+        self, recipe: ModelRecipe, written: nn.Module, *, memory_size: int = 0, fed_size: int = 0, read_size: int = 0
+    ) -> None:
+        super().__init__()
+        options = recipe.decoder
+        self.recipe, self.fed_size = recipe, fed_size
+        self.query_size = recipe.proj_size or recipe.hidden_size  # what the last layer gives out
+        self.read_size = read_size or self.query_size
+        attends = options.attention != "none" and memory_size > 0
+        self.additive = options.attention == "bahdanau"
+        self.feeds_back = options.input_feeding and attends
+        self._fed_back_size = (memory_size if self.additive else self.read_size) if self.feeds_back else 0
+        beside = fed_size + self._fed_back_size
+        self.stack = RecurrentEncoder(recipe, inputs=_Beside(written, beside) if beside else written)
+        self.attention: Attention | None = None
+        self.read: nn.Module = nn.Identity()
+        if attends:
+            score = "additive" if self.additive else options.score
+            size = options.attention_size or recipe.hidden_size
+            self.attention = Attention(score, self.query_size, memory_size, size)
+            self.read = nn.Sequential(nn.Linear(self.query_size + memory_size, self.read_size), nn.Tanh())
+        elif self.read_size != self.query_size:
+            self.read = nn.Linear(self.query_size, self.read_size, bias=False)
+        self.dropout = nn.Dropout(recipe.head_dropout)
+
+    @property
+    def written(self) -> nn.Module:
+        """The layer that reads the last step written."""
+        inputs = self.stack.embedding
+        return inputs.tokens if isinstance(inputs, _Beside) else inputs
+
+    def zero_states(self, num_rows: int) -> list[State]:
+        """A first state of zeros: of each layer a tuple of (1, N, H), as `RecurrentEncoder.zero_states`."""
+        return self.stack.zero_states(num_rows)
+
+    def remember(self, memory: Ragged | None) -> Memory | None:
+        """A memory laid out for all steps; none where nothing attends to it."""
+        return None if memory is None or self.attention is None else self.attention.remember(memory)
+
+    def reads(
+        self, inputs: Ragged, states: list[State], memory: Memory | None, fed: Tensor | None = None
+    ) -> tuple[Ragged, Tensor | None]:
+        """r (sum T, Q') of the step after each input, and where each step looked, (N, T, S)."""
+        if self.feeds_back and memory is not None:
+            return self._reads_step_by_step(inputs, states, memory, fed)
+        hidden = self._run(inputs, states, fed)
+        weights = None
+        if self.attention is not None and memory is not None:
+            context, weights = self.attention(hidden.to_padded()[0], memory)
+            hidden = hidden.with_values(torch.cat([hidden.values, pack_like(context, hidden).values], dim=1))
+        return hidden.with_values(self.read(hidden.values)), weights
+
+    def begin(self, states: list[State], memory: Ragged | None = None, fed: Tensor | None = None) -> Writing:
+        """Before the first step.
+
+        Args:
+            states: the first state of each layer, (1, N, H) a tensor, in the original order of the rows.
+            memory: (sum S, M), what is attended to.
+            fed: (N, F), what every step reads.
+        """
+        zeros = states[0][0].new_zeros(states[0][0].shape[1], self._fed_back_size) if self.feeds_back else None
+        return Writing(states, self.remember(memory), fed, zeros)
+
+    def advance(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
+        """The last step of each sequence, (R, ...), to r (R, Q') of the next, and where it stands then."""
+        last = last.to(writing.layers[0][0].device)
+        memory, context, weights = writing.memory, None, None
+        fed_back = writing.fed_back
+        if self.feeds_back and self.additive and memory is not None:
+            context, weights = self._attend(writing.layers[-1][0][0], memory)
+            fed_back = context
+        beside = [part for part in (writing.fed, fed_back) if part is not None]
+        if beside:
+            vectors = torch.cat([self.written(last), *beside], dim=1)
+            hidden, layers = self.stack.run(vectors.unsqueeze(0), writing.layers)
+        else:
+            hidden, layers = self.stack(last.unsqueeze(0), writing.layers)
+        hidden = hidden.squeeze(0)
+        if self.attention is not None and memory is not None:
+            if context is None or weights is None:
+                context, weights = self._attend(hidden, memory)
+            hidden = torch.cat([hidden, context], dim=1)
+        read = self.read(hidden)
+        if self.feeds_back:
+            fed_back = context if self.additive else read
+        return read, replace(writing, layers=layers, fed_back=fed_back, weights=weights)
+
+    def read_single(self, hidden: Tensor, memory: Memory | None, context: Tensor | None = None) -> Tensor:
+        """r (R, Q') of single steps from the last layer's output there, (R, Q); `context`, (R, M): what attention made
+        of the memory, where that is known."""
+        if self.attention is not None and memory is not None:
+            context = self._attend(hidden, memory)[0] if context is None else context
+            hidden = torch.cat([hidden, context], dim=1)
+        read: Tensor = self.read(hidden)
+        return read
+
+    def _attend(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Queries (R, Q), R = N * beams, to context (R, M) and weights (R, S)."""
+        attention = cast("Attention", self.attention)
+        num_rows = memory.mask.shape[0]
+        context, weights = attention(queries.view(num_rows, -1, queries.shape[1]), memory)
+        return context.flatten(0, 1), weights.flatten(0, 1)
+
+    def _run(self, inputs: Ragged, states: list[State], fed: Tensor | None) -> Ragged:
+        """The last layer's output for whole targets, in one call of each layer."""
+        if fed is None:
+            return cast("Ragged", self.stack(inputs, states)[0])
+        vectors = self.written(inputs)
+        rows = inputs.sorted_indices[inputs.rows_index()]
+        joined = torch.cat([vectors.values, fed.index_select(0, rows)], dim=1)
+        return self.stack.run(inputs.with_values(joined), states)[0]
+
+    def _reads_step_by_step(
+        self, inputs: Ragged, states: list[State], memory: Memory, fed: Tensor | None
+    ) -> tuple[Ragged, Tensor]:
+        """As `reads`, each step reading what attention made of the one before; rows that ended are left out."""
+        order = inputs.sorted_indices
+        writing = self.begin([tuple(part.index_select(1, order) for part in state) for state in states], None, fed)
+        memory = memory.select(order)
+        writing = replace(writing, fed=None if fed is None else fed.index_select(0, order))
+        found: list[Tensor] = []
+        looked = memory.values.new_zeros(len(order), inputs.max_length, memory.mask.shape[1])
+        start = 0
+        for time, alive in enumerate(inputs.batch_sizes.tolist()):
+            rows = torch.arange(alive, device=order.device)
+            if alive < writing.num_rows:
+                writing = writing.select(rows)
+            writing = replace(writing, memory=memory.select(rows))
+            read, writing = Decoder.advance(self, inputs.values[start : start + alive], writing)
+            found.append(read)
+            looked[:alive, time] = cast("Tensor", writing.weights).detach()
+            start += alive
+        return inputs.with_values(torch.cat(found)), looked.index_select(0, inputs.unsorted_indices)
+
+
+class _Beside(nn.Module):
+    """What was written, read by a layer of its own, as an input layer whose vectors get others beside them."""
+
+    def __init__(self, tokens: nn.Module, beside: int) -> None:
+        super().__init__()
+        self.tokens, self.embedding_dim = tokens, width_of(tokens) + beside
+
+    def forward(self, values: TensorT) -> TensorT:
+        """The vectors of what was written alone; the decoder lays the others beside."""
+        return self.tokens(values)  # type: ignore[no-any-return]

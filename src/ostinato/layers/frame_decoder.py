@@ -1,0 +1,223 @@
+"""A decoder that writes frames (numbers, notes or pictures) and says when they end; and which decoder writes what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.data.features import Feature
+from ostinato.errors import RecipeError
+from ostinato.heads.notes import FrameOutput, IndependentNotes, Nade, NoteByNote
+from ostinato.heads.numbers import Numbers
+from ostinato.heads.tied_notes import TiedNoteByNote
+from ostinato.layers.decoder import Decoder, Writing, own_sizes
+from ostinato.layers.inputs import Vectors
+from ostinato.layers.teacher_forcing import mixed, shifted
+from ostinato.layers.token_decoder import TokenDecoder
+from ostinato.nn.attention import Memory
+from ostinato.recipe import ModelRecipe
+from ostinato.types import Ragged, State
+
+_NOTES = {
+    "independent": "{values} notes, independent of each other",
+    "nade": "NADE: {values} notes, each given those below it, {size} units",
+    "autoregressive": "{values} notes, one after the other, GRU of {size} units",
+}
+_NEVER = -4.0
+"""Of the log-odds of an end, before training: some fifty frames."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a frame is. values: C numbers; kind: numbers, notes (zeros and ones), or pictures (bytes, C in all)."""
+
+    values: int
+    kind: Literal["numbers", "notes", "pictures"] = "numbers"
+
+    @classmethod
+    def of(cls, feature: Feature) -> Frames:
+        """Of a column's frames. Raises `RecipeError` for a column whose values have no distribution here."""
+        if feature.form == "pictures":
+            return cls(prod(feature.value_shape), "pictures")
+        if feature.form != "vectors" or not feature.ragged:
+            raise RecipeError(f"frames are series, sound, notes or video. Received: a column of kind {feature.kind}.")
+        return cls(feature.value_shape[0], "notes" if feature.kind == "notes" else "numbers")
+
+    def numbers(self, values: Tensor, dtype: torch.dtype) -> Tensor:
+        """Frames as they are stored, to (M, C): bytes of pictures as -1 to 1."""
+        if self.kind == "pictures":
+            return values.flatten(1).to(dtype) / 127.5 - 1
+        return values.to(dtype)
+
+    def stored(self, numbers: Tensor) -> Tensor:
+        """The inverse, but for the shape of pictures."""
+        if self.kind == "pictures":
+            return ((numbers + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return numbers
+
+    @property
+    def skipped(self) -> int:
+        """Numbers of the frame before that are read once more where a frame is written: C, of notes none."""
+        return 0 if self.kind == "notes" else self.values
+
+    def output(self, recipe: ModelRecipe, input_size: int) -> FrameOutput:
+        """Their distribution given states of `input_size`, as the recipe says."""
+        if self.kind != "notes":
+            return Numbers(input_size, self.values, recipe.numbers)
+        shape = recipe.next_step
+        tied = shape.recurrence == "note"
+        if shape.output == "independent":
+            return IndependentNotes(input_size, self.values, tied)
+        if shape.output == "nade":
+            return Nade(input_size, self.values, shape.output_size, shape.output_dropout)
+        kind = TiedNoteByNote if tied else NoteByNote
+        return kind(input_size, self.values, shape.output_size, shape.output_dropout)
+
+    def about(self, recipe: ModelRecipe) -> str:
+        """Their distribution, in words."""
+        if self.kind == "notes":
+            return _NOTES[recipe.next_step.output].format(values=self.values, size=recipe.next_step.output_size)
+        shape = {"gaussian": "normal", "student_t": "Student's t"}[recipe.numbers.distribution]
+        each = f"{self.values:,} numbers" if self.values > 1 else "a number"
+        count = recipe.numbers.components
+        if recipe.numbers.factors:
+            shape = f"{shape} ({recipe.numbers.factors} factors)"
+        return f"{each}, {shape}" if count == 1 else f"{each}, a mixture of {count} {shape} distributions"
+
+
+class FrameDecoder(Decoder):
+    r"""A distribution over sequences of frames :math:`v_1 … v_T` of any length, or of a length that is set.
+
+    .. math:: p(v_1 … v_T, T \mid x) = \Big(\prod_{t=1}^{T} (1 - e_t) \, p(v_t \mid r_t)\Big) \, e_{T+1}, \quad
+        e_t = \sigma(w \cdot r_t + b)
+
+    with :math:`r_t` as of `Decoder`, which reads the frame before, :math:`v_0 = 0`. Where numbers and pictures are
+    written they are told it once more (a skip connection, as in Graves 2013, arXiv:1308.0850, section 2):
+    p(v | r_t, v_{t-1}), so that what goes on as it was costs the recurrence nothing. Where `model.decoder.length` is a
+    number, so many frames are written and there is no e. p(v | r) is one of `frame_outputs` or `number_outputs`.
+
+    Scheduled sampling as of `TokenDecoder`: some frames that are read are drawn from the model's own distribution.
+
+    Args:
+        recipe: the model's part of a recipe; sizes come from `recipe.decoder` where it has its own.
+        frames: what a frame is.
+        memory_size: M, features of a step of the memory; 0: there is none, whatever `attention` says.
+        fed_size: F, features of a vector that each step reads beside the last frame; 0: none.
+
+    Example:
+        >>> decoder = FrameDecoder(ModelRecipe(hidden_size=8), Frames(3))
+        >>> targets = Ragged.from_rows(torch.rand(3, 3), starts=[0, 1], lengths=[1, 2])
+        >>> decoder.nats(targets, decoder.zero_states(2)).lengths.tolist()
+        [2, 3]
+    """
+
+    def __init__(self, recipe: ModelRecipe, frames: Frames, *, memory_size: int = 0, fed_size: int = 0) -> None:
+        read = Vectors(frames.values, recipe.input_noise if frames.kind != "notes" else 0.0)
+        super().__init__(own_sizes(recipe), read, memory_size=memory_size, fed_size=fed_size)
+        self.frames = frames
+        size = self.read_size + frames.skipped
+        self.output = frames.output(recipe, size)
+        length = recipe.decoder.length
+        self.length = length if isinstance(length, int) else None
+        self.end = nn.Linear(size, 1) if self.length is None else None
+        if self.end is not None:
+            nn.init.constant_(self.end.bias, _NEVER)
+        ends = "the end" if self.length is None else f"{self.length:,} of them"
+        self.about = f"frames of {frames.about(recipe)}; {ends}"
+
+    def loss(
+        self,
+        targets: Ragged,
+        states: list[State],
+        memory: Ragged | None = None,
+        fed: Tensor | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        own_share: float = 0.0,
+    ) -> Tensor:
+        """Mean nats a frame, those of the end among them; arguments as of `TokenDecoder.loss`, nothing is smoothed."""
+        inputs, wanted = self.asked(targets)
+        laid = self.remember(memory)
+        if own_share > 0:
+            with torch.no_grad():
+                read = self.reads(inputs, states, laid, fed)[0].values
+                inputs = mixed(inputs, self.output.draw(read).to(inputs.values.dtype), own_share)
+        read = self.reads(inputs, states, laid, fed)[0].values
+        return self.step_nats(read, wanted.values).sum() / max(1, int(targets.lengths.sum()))
+
+    def nats(
+        self, targets: Ragged, states: list[State], memory: Ragged | None = None, fed: Tensor | None = None
+    ) -> Ragged:
+        """-ln p of each frame, and of the end, (sum (T + 1),); where the length is set, (sum T,)."""
+        inputs, wanted = self.asked(targets)
+        read = self.reads(inputs, states, self.remember(memory), fed)[0]
+        return read.with_values(self.step_nats(read.values, wanted.values))
+
+    def reads(
+        self, inputs: Ragged, states: list[State], memory: Memory | None, fed: Tensor | None = None
+    ) -> tuple[Ragged, Tensor | None]:
+        """As `Decoder.reads`, with the frame before beside it: (sum T, Q' + C), of notes (sum T, Q')."""
+        read, weights = super().reads(inputs, states, memory, fed)
+        return read.with_values(self._beside(read.values, inputs.values)), weights
+
+    def advance(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
+        """As `Decoder.advance`, with the last frame beside it, as in `reads`."""
+        read, writing = super().advance(last, writing)
+        return self._beside(read, last.to(read.device)), writing
+
+    def read_single(
+        self, hidden: Tensor, memory: Memory | None, context: Tensor | None = None, last: Tensor | None = None
+    ) -> Tensor:
+        """As `Decoder.read_single`, with the frame before beside it, (R, C)."""
+        read = super().read_single(hidden, memory, context)
+        return read if last is None else self._beside(read, last)
+
+    def _beside(self, read: Tensor, last: Tensor) -> Tensor:
+        read = self.dropout(read)
+        return torch.cat([read, last], dim=1) if self.frames.skipped else read
+
+    def asked(self, targets: Ragged) -> tuple[Ragged, Ragged]:
+        """What is read at each step of whole targets, (sum (T + 1), C), and what is to be said there, (…, C + 1): the
+        frame, and 1; at the end zeros."""
+        frames = targets.with_values(self.frames.numbers(targets.values, next(self.parameters()).dtype))
+        marked = frames.with_values(F.pad(frames.values, (0, 1), value=1.0))
+        if self.end is None:
+            return previous_frames(frames, frames.values.dtype), marked
+        read, wanted = shifted(marked, 0.0)
+        return read.with_values(read.values[:, :-1].contiguous()), wanted
+
+    def step_nats(self, read: Tensor, wanted: Tensor) -> Tensor:
+        """(M,): -ln p of single steps, from what `reads` gives and what is to be said, (M, C + 1)."""
+        frames, goes_on = wanted[:, :-1], wanted[:, -1]
+        if self.end is None:
+            return self.output.nats(read, frames)
+        nats = F.binary_cross_entropy_with_logits(-self.end(read).squeeze(1), goes_on, reduction="none")
+        going = goes_on.nonzero().squeeze(1)
+        return nats.index_add(0, going, self.output.nats(read[going], frames[going]))
+
+
+def previous_frames(frames: Ragged, dtype: torch.dtype) -> Ragged:
+    """At every step the frame before it, zeros at the first, as floating-point numbers."""
+    first = int(frames.batch_sizes[0]) if len(frames.batch_sizes) else 0
+    before = frames.values.index_select(0, frames.previous_index()).to(dtype)
+    before[:first] = 0
+    return frames.with_values(before)
+
+
+def make_decoder(
+    recipe: ModelRecipe,
+    written: int | Frames,
+    counts: Tensor | None = None,
+    *,
+    memory_size: int = 0,
+    fed_size: int = 0,
+) -> TokenDecoder | FrameDecoder:
+    """What writes tokens of a vocabulary of `written`, or frames; the rest as of `TokenDecoder`."""
+    if isinstance(written, Frames):
+        return FrameDecoder(recipe, written, memory_size=memory_size, fed_size=fed_size)
+    return TokenDecoder(recipe, written, counts=counts, memory_size=memory_size, fed_size=fed_size)

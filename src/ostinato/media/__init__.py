@@ -1,0 +1,1 @@
+"""Sound, video and MIDI: files in and out."""

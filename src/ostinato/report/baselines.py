@@ -1,0 +1,111 @@
+"""The report's section on what simple rivals reach, out of the run's `baselines.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ostinato.baselines.conclusion import NAMES, duration, latency, signed, size, written
+from ostinato.baselines.found import BASELINES_FILE, Baselines, Entry, Part
+from ostinato.baselines.paired import Gap
+from ostinato.errors import RunError
+from ostinato.report.data import Section
+from ostinato.storage.files import read_json
+
+_MOST_COLUMNS = 3
+_SHOWN = (
+    "accuracy",
+    "exact",
+    "f1",
+    "micro_f1",
+    "auc",
+    "log_loss",
+    "r2",
+    "mae",
+    "mase",
+    "smape",
+    "rmse",
+    "bits_per_character",
+    "bits_per_token",
+    "perplexity",
+    "nats_per_frame",
+    "token_error_rate",
+    "sequence_error_rate",
+    "bleu",
+    "mse",
+)
+"""Metrics in the order in which they are wanted beside the deciding one."""
+_MORE_NAMES = {
+    "exact": "rows right",
+    "auc": "AUC",
+    "log_loss": "log loss",
+    "r2": "R²",
+    "perplexity": "perplexity",
+    "sequence_error_rate": "sequence error rate",
+    "bleu": "BLEU",
+}
+
+
+def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
+    """What the template shows; None for a run without `baselines.json`.
+
+    Args:
+        folder: the run directory.
+        steps: of the log: baselines beside earlier weights are marked as such.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    path = folder / BASELINES_FILE
+    if not path.is_file():
+        return None
+    try:
+        found = Baselines.from_dict(read_json(path))
+        return {**table_of(found), "outdated": bool(steps and steps[-1]["step"] != found.steps)}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"`{path}` is damaged: {type(error).__name__}: {error}.",
+            hint=f"write it anew: ostinato baselines {folder}",
+        ) from error
+
+
+def table_of(found: Baselines) -> Section:
+    """Headings and rows of the table, the best method first; and the sentence."""
+    figure, metrics = found.figure, found.own.metrics
+    columns = [figure, *(key for key in _SHOWN if key != figure and metrics.get(key) is not None)][:_MOST_COLUMNS]
+    parts = [one.part for one in found.rivals if one.part is not None]
+    names = [NAMES.get(key) or _MORE_NAMES.get(key, key) for key in columns]
+    return {
+        **{key: getattr(found, key) for key in ("conclusion", "passed_over", "num_units", "unit", "question")},
+        "columns": [*names, *(f"{names[0]}, {part.num_units:,} {found.unit}" for part in parts)],
+        "rows": [_row(one, columns, parts, found) for one in found.ranked],
+        "parts": [part.num_units for part in parts],
+    }
+
+
+def _row(entry: Entry, columns: list[str], parts: list[Part], found: Baselines) -> Section:
+    whole = {} if entry.part else entry.metrics
+    values = [_cell(whole.get(key), key) for key in columns]
+    values += [_cell(part.figures.get(entry.name), found.figure) for part in parts]
+    partly = entry.num_rows < found.num_train
+    learnt = f"learnt from {entry.num_rows:,} of {found.num_train:,} rows" if partly else ""
+    return {
+        "name": entry.name,
+        "about": "; ".join(text for text in (entry.about, entry.details, learnt) if text),
+        "own": entry.gap is None,
+        "values": values,
+        "gap": None if entry.gap is None else _limits(entry.gap, found.figure),
+        "seconds": "–" if entry.seconds == 0 else duration(entry.seconds, short=True),
+        "size": size(entry.num_bytes),
+        "latency": latency(entry.latency_ms),
+    }
+
+
+def _cell(value: Any, figure: str) -> str:
+    return "–" if value is None else written(value, figure)
+
+
+def _limits(gap: Gap, figure: str) -> str:
+    if gap.low is None or gap.high is None:
+        return f"{signed(gap.mean, figure)}, too few to say"
+    return f"{signed(gap.low, figure)} to {signed(gap.high, figure)}"

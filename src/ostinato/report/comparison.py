@@ -1,0 +1,154 @@
+"""What the runs of a comparison say together: quality with its spread over seeds, cost, and which differences hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.recipe import LOWER_IS_BETTER
+from ostinato.storage.files import write_atomically
+
+_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""Of Student's t at 97.5 % by degrees of freedom, from 1 on; beyond them 2.1."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One run. quality: the metric that is compared; steps: of all sequences that training read."""
+
+    seed: int
+    quality: float
+    epochs: float
+    best_epoch: int
+    seconds: float
+    cpu_s: float
+    peak_bytes: int
+    steps: int
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A variant and its runs, one a seed."""
+
+    name: str
+    cell: str
+    hidden_size: int
+    num_parameters: int
+    flops_per_step: int
+    runs: tuple[Scored, ...]
+
+    @property
+    def mean(self) -> float:
+        """Of the quality over seeds."""
+        return sum(run.quality for run in self.runs) / len(self.runs)
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation over seeds (n - 1); None of a single one."""
+        if len(self.runs) < 2:
+            return None
+        return math.sqrt(sum((run.quality - self.mean) ** 2 for run in self.runs) / (len(self.runs) - 1))
+
+
+def summarise(
+    name: str, metric: str, match: str, contenders: Sequence[Contender], budget: str | None = None
+) -> dict[str, Any]:
+    """Everything a page or a program wants to know, best first.
+
+    Args:
+        name: of the recipe.
+        metric: which validation figure is compared.
+        match: what was made equal: parameters, time or none.
+        contenders: at least two.
+        budget: what each was given where time was made equal, in words.
+    """
+    sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
+    ranked = sorted(contenders, key=lambda each: sign * each.mean)
+    return {
+        "name": name,
+        "metric": metric,
+        "lower_is_better": metric in LOWER_IS_BETTER,
+        "match": match,
+        "budget": budget,
+        "seeds": [run.seed for run in ranked[0].runs],
+        "sentence": sentence(metric, match, ranked, budget),
+        "variants": [_row(each, ranked[0]) for each in ranked],
+    }
+
+
+def _row(contender: Contender, best: Contender) -> dict[str, Any]:
+    runs = contender.runs
+    count = len(runs)
+    return {
+        "name": contender.name,
+        "cell": contender.cell,
+        "hidden_size": contender.hidden_size,
+        "num_parameters": contender.num_parameters,
+        "mean": contender.mean,
+        "sd": contender.sd,
+        "behind": abs(contender.mean - best.mean),
+        "clear": None if contender is best else is_clear(best, contender),
+        "epochs": sum(run.epochs for run in runs) / count,
+        "cpu_s": sum(run.cpu_s for run in runs) / count,
+        "seconds": sum(run.seconds for run in runs) / count,
+        "peak_bytes": max(run.peak_bytes for run in runs),
+        "flops_per_step": contender.flops_per_step,
+        "training_flops": 3 * contender.flops_per_step * sum(run.steps for run in runs) // count,
+        "runs": [run.__dict__ for run in runs],
+    }
+
+
+def is_clear(one: Contender, other: Contender) -> bool | None:
+    """Whether two means differ by Student's t at the 5 % level (n_1 + n_2 - 2 degrees of freedom); None of one seed."""
+    if one.sd is None or other.sd is None:
+        return None
+    error = math.sqrt(one.sd**2 / len(one.runs) + other.sd**2 / len(other.runs))
+    freedom = len(one.runs) + len(other.runs) - 2
+    quantile = _QUANTILES[freedom - 1] if freedom <= len(_QUANTILES) else 2.1
+    return abs(one.mean - other.mean) > quantile * error
+
+
+def sentence(metric: str, match: str, ranked: Sequence[Contender], budget: str | None = None) -> str:
+    """What holds, in one sentence, as carefully as the spread of the seeds asks for."""
+    best = ranked[0]
+    at = {"parameters": "At equal numbers of parameters", "time": f"In {budget} each", "none": "As they are"}[match]
+    alike = [each for each in ranked[1:] if is_clear(best, each) is False]
+    behind = [each for each in ranked[1:] if is_clear(best, each)]
+    said = f"{at}, {best.name} has the best {metric.replace('_', ' ')} ({_figure(best)})"
+    if best.sd is None:
+        others = ", ".join(f"{each.name} {_figure(each)}" for each in ranked[1:])
+        return f"{said}, then {others}: of one seed each, so that nothing is known of the spread."
+    if alike:
+        said += f"; {_listed(alike)} {'lies' if len(alike) == 1 else 'lie'} within the spread of the seeds"
+    if behind:
+        said += f"; {_listed(behind)} {'is' if len(behind) == 1 else 'are'} clearly behind"
+    cheapest = min(ranked, key=lambda each: sum(run.cpu_s for run in each.runs))
+    if cheapest is not best and match != "time":
+        share = sum(run.cpu_s for run in cheapest.runs) / max(sum(run.cpu_s for run in best.runs), 1e-9)
+        said += f"; {cheapest.name} takes {share:.0%} of its processor time"
+    return said + "."
+
+
+def _figure(contender: Contender) -> str:
+    spread = "" if contender.sd is None else f" ± {contender.sd:.2g}"
+    return f"{contender.mean:.4g}{spread}"
+
+
+def _listed(contenders: Sequence[Contender]) -> str:
+    return ", ".join(f"{each.name} ({_figure(each)})" for each in contenders)
+
+
+def write_page(path: Path, results: dict[str, Any]) -> None:
+    """The results as one page that needs no network. Raises `MissingLibraryError` without jinja2 and matplotlib."""
+    from ostinato.report.page import page_environment
+    from ostinato.report.plots_comparison import quality
+
+    environment = page_environment()
+    rows = [(row["name"], [run["quality"] for run in row["runs"]]) for row in results["variants"]]
+    plot = quality(rows, results["metric"].replace("_", " "))
+    page = environment.get_template("comparison.html.jinja").render(**results, plot=plot)
+    write_atomically(path, page.encode())

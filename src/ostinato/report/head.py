@@ -1,0 +1,239 @@
+"""The report's head (what was learnt, headline figure, facts, model table) and its learning curves."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ostinato.data.dataset import Features
+from ostinato.data.features import TextFeature
+from ostinato.data.targets import TargetFeature
+from ostinato.recipe import Recipe
+from ostinato.report.data import Section
+from ostinato.tasks.registry import writes_frames
+
+Floats = NDArray[np.floating[Any]]
+_NAMES = {
+    "elman": "Elman network",
+    "elman_relu": "Elman network (ReLU)",
+    "elman_layer_norm": "layer-normalised Elman network",
+    "gru_reset_before": "GRU that resets before the product",
+    "gru_layer_norm": "layer-normalised GRU",
+    "lstm_peephole": "peephole LSTM",
+    "lstm_layer_norm": "layer-normalised LSTM",
+}
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+_MOST_NAMED = 6
+_CURVES = (
+    ("accuracy", "accuracy"),
+    ("f1", "F1"),
+    ("auc", "AUC"),
+    ("r2", "R²"),
+    ("exact", "exact"),
+    ("token_error_rate", "token error rate"),
+)
+"""Validation figures that share one axis."""
+_PROVENANCE = (("machine", "machine"), ("ostinato", "Ostinato"), ("torch", "PyTorch"))
+
+
+def sentence(recipe: Recipe, features: Features) -> Section:
+    """What was learnt, in parts that the page puts into one sentence."""
+    target = features.target
+    classes = list(target.classes) if isinstance(target, TargetFeature) else []
+    return {
+        "kind": target.kind if target else "language_model",
+        "input": recipe.data.input or "text",
+        "extra": list(features.extra),
+        "target": recipe.data.target,
+        "classes": classes[:_MOST_NAMED],
+        "num_classes": len(classes),
+        "unit": features.input.step_noun,
+        "category": recipe.model.kind,
+        "network": network_name(recipe),
+        "data": recipe.data.train,
+    }
+
+
+def network_name(recipe: Recipe) -> str:
+    """The network with its article: "a two-layer bidirectional GRU"."""
+    model = recipe.model
+    cell = _NAMES.get(model.cell, model.cell.upper() if len(model.cell) <= 4 else model.cell)
+    words = [f"{_NUMBERS.get(model.num_layers, model.num_layers)}-layer"] if model.num_layers > 1 else []
+    words += ["bidirectional"] if model.bidirectional else []
+    first = [*words, cell][0]
+    spelled = first.isupper() and first[0] in "AEFHILMNORSX"
+    article = "an" if spelled or (not first.isupper() and first[0].lower() in "aeio8") else "a"
+    name = " ".join([article, *words, cell])
+    return (
+        name
+        if model.members == 1
+        else f"the mean of {_NUMBERS.get(model.members, model.members)} networks, each {name}"
+    )
+
+
+def run_facts(summary: Section, steps: list[Section]) -> list[tuple[str, str]]:
+    """The run's summary as (name, value) pairs; short while training has not ended."""
+    found: list[tuple[str, str]] = []
+    if "epochs" in summary:
+        found.append(("epochs", f"{summary['epochs']:,g} (best: {summary['best_epoch']})"))
+        found.append(("steps", f"{summary['steps']:,}"))
+        found.append(("training time", duration(summary["seconds"])))
+        found.append(("ended because", summary["ended"]))
+    if steps:
+        speed = float(np.median([step["tokens_per_s"] for step in steps]))
+        found.append(("speed", f"{speed:,.0f} tokens/s"))
+    found += [(name, str(summary[key])) for key, name in _PROVENANCE if key in summary]
+    if "finished" in summary:
+        found.append(("finished", summary["finished"][:16].replace("T", " ") + " UTC"))
+    return found
+
+
+def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section:
+    """One row a part of the network, in order of the computation, with its number of parameters."""
+    sizes: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:  # what batch normalisation remembers
+            continue
+        parts = re.sub(r"^members\.\d+\.", "", name).split(".")
+        key = (
+            ".".join(parts[:3])
+            if parts[:2] == ["encoder", "layers"]
+            else ".".join(parts[: 2 if parts[0] == "encoder" else 1])
+        )
+        sizes[key] = sizes.get(key, 0) + parameter.numel()
+    shape = recipe.model
+    direction = ", both directions" if shape.bidirectional else ""
+    projected = f", projected to {shape.proj_size:,}" if shape.proj_size else ""
+    rows: list[tuple[str, str, str]] = []
+    if isinstance(features.input, TextFeature):
+        size = "one-hot" if shape.embedding == "one_hot" else f"× {shape.embedding_dim:,}"
+        rows.append(("embedding", f"{features.text.vocab_size:,} tokens {size}", "encoder.embedding"))
+    elif "encoder.embedding" in sizes:
+        rows.append(("input", features.input.kind, "encoder.embedding"))
+    for layer in range(shape.num_layers):
+        about = f"{shape.cell}, {shape.hidden_size:,} units{projected}{direction}"
+        if f"encoder.layers.{layer}" in sizes:
+            rows.append((f"recurrent layer {layer + 1}", about, f"encoder.layers.{layer}"))
+    if shape.kind not in ("classifier", "language_model"):
+        rows += [(name, about, name) for name, about in getattr(model, "parts", {}).items()]
+    elif features.target is not None:
+        rows.append(("pooling over time", " + ".join(shape.pooling), "pooling"))
+        if shape.convolution.channels:
+            sizes_of = zip(shape.convolution.channels, shape.convolution.kernels, strict=True)
+            about = ", ".join(f"{channels:,} × {kernel} steps" for channels, kernel in sizes_of)
+            rows.append(("convolutions beside them", about, "convolution"))
+        if features.extra:
+            rows.append(("further columns", ", ".join(features.extra), "beside"))
+        if shape.head_size:
+            rows.append(("hidden layer", f"{shape.head_size:,} units, ReLU", "hidden"))
+        rows.append(("output", f"{features.row_target.num_outputs:,}", "output"))
+    else:
+        if "bridge" in sizes:
+            rows.append(("bridge", f"to {shape.embedding_dim:,}, so that weights can be tied", "bridge"))
+        tied = ", weights tied to the embedding's" if shape.tie_embeddings else ""
+        rows.append(("output", f"{features.text.vocab_size:,} tokens{tied}", "output"))
+    total = sum(sizes.values())
+    listed = [{"name": name, "about": about, "parameters": sizes.pop(key, 0)} for name, about, key in rows]
+    listed += [{"name": key, "about": "", "parameters": size} for key, size in sizes.items()]
+    return {"rows": listed, "total": total}
+
+
+def curves(steps: list[Section], validations: list[Section], recipe: Recipe) -> Section | None:
+    """The learning curves' plots; None for a run without a log."""
+    from ostinato.report import plots
+
+    if not steps:
+        return None
+    column = {key: np.asarray([s[key] for s in steps], dtype=np.float64) for key in ("step", "loss", "gradient_norm")}
+    scale, unit = loss_unit(recipe)
+    at = np.asarray([v["step"] for v in validations], dtype=np.float64)
+    scored = np.asarray([v["loss"] for v in validations], dtype=np.float64) * scale
+    best = max((v["step"] for v in validations if v["best"]), default=None)  # the last that was the best so far
+    raw = column["loss"] * scale
+    training = recipe.training
+    norms = column["gradient_norm"]
+    clipped = np.asarray([bool(s["clipped"]) for s in steps], dtype=np.float64)
+    metrics = [
+        (shown, np.asarray([v[key] for v in validations], dtype=np.float64))
+        for key, shown in _CURVES
+        if validations and all(v.get(key) is not None for v in validations)
+    ]
+    return {
+        "unit": unit,
+        "loss": plots.loss(column["step"], raw, smoothed(raw), (at, scored), best, unit),
+        "metric": plots.validation_metric(at, metrics, "validation") if metrics else None,
+        "metric_names": [name for name, _ in metrics],
+        "gradient": plots.gradient_norm(column["step"], norms, smoothed(norms), _thresholds(steps, recipe)),
+        "clip": training.clip,
+        "share_clipped": float(clipped.mean()),
+        "clipped": plots.share_clipped(column["step"], smoothed(clipped)) if clipped.any() else None,
+        "clipped_groups": _group_shares(steps),
+        "rate": plots.learning_rate(column["step"], np.asarray([s["learning_rate"] for s in steps], dtype=np.float64)),
+        "smoothing": training.label_smoothing,
+        "validations": _validation_rows(validations, scale, best),
+    }
+
+
+def _thresholds(steps: list[Section], recipe: Recipe) -> Floats | None:
+    """What the whole gradient's norm was compared with at each step; None where something else was compared."""
+    if recipe.training.clip not in ("norm", "adaptive") or not all("clip_threshold" in s for s in steps):
+        return None
+    return np.asarray([s["clip_threshold"] for s in steps], dtype=np.float64)
+
+
+def _group_shares(steps: list[Section]) -> list[tuple[str, float]]:
+    """The share of steps at which each group was clipped, of those that ever were."""
+    counts = Counter(name for step in steps for name in step.get("clipped_groups", ()))
+    return [(name, count / len(steps)) for name, count in counts.most_common()]
+
+
+def _validation_rows(validations: list[Section], scale: float, best: int | None) -> list[Section]:
+    names = (*_CURVES, ("mae", "MAE"), ("bleu", "BLEU"))
+    return [
+        {
+            "epoch": v["epoch"],
+            "step": v["step"],
+            "time": duration(v["elapsed_s"]),
+            "loss": v["loss"] * scale,
+            "figures": {shown: v.get(key) for key, shown in names if key in v},
+            "best": v["step"] == best,
+        }
+        for v in validations
+    ]
+
+
+def loss_unit(recipe: Recipe) -> tuple[float, str]:
+    """What a loss of the log is multiplied by to be shown, and the unit it then has."""
+    if recipe.model.kind == "language_model":
+        return 1 / math.log(2), f"bits per {(recipe.features.text.unit or 'characters').removesuffix('s')}"
+    if recipe.model.kind == "forecaster":
+        units = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's loss", "quantiles": "pinball loss"}
+        return 1.0, units.get(recipe.model.forecast.output, "nats")
+    answered = recipe.features.target.kind in ("number", "series") and not writes_frames(recipe)
+    return 1.0, "standardised squared error" if answered else "nats"
+
+
+def smoothed(values: Floats) -> Floats:
+    """Exponential moving average over about a fiftieth of the run, without a bias at the start."""
+    keep = 1 - 1 / max(len(values) / 50, 1.0)
+    total = weight = 0.0
+    found = np.empty(len(values))
+    for i, value in enumerate(values.tolist()):
+        total, weight = keep * total + (1 - keep) * value, keep * weight + 1 - keep
+        found[i] = total / weight
+    return found
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "42 s", "3 min 07 s", "2 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.0f} s"
+    hours, rest = divmod(whole, 3600)
+    return f"{hours} h {rest // 60:02} min" if hours else f"{rest // 60} min {rest % 60:02} s"

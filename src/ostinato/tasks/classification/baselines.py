@@ -1,0 +1,130 @@
+"""Rivals of classifiers, and how they are compared with one: classes, labels or a number from any kind of sequence."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ostinato.arrays import Array
+from ostinato.baselines.base import Data, Rival, RowsContest, Scores, cut_blocks
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.targets import TargetFeature
+from ostinato.metrics import classification as metrics
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.scoring import predict_examples, probabilities_of
+
+Floats = NDArray[np.float64]
+_UNCERTAIN = ("log_loss", "auc", "calibration_error")
+
+
+class ClassifierContest(RowsContest):
+    """Answers are probabilities (N, K) of classes or labels, or numbers (N,), in the order of the validation rows."""
+
+    unit, question = "rows", "one row"
+
+    @property
+    def target(self) -> TargetFeature:
+        """What is predicted."""
+        return self.prepared.features.row_target
+
+    @property
+    def lower_is_better(self) -> bool:  # type: ignore[override]
+        """Of errors."""
+        return self.target.kind == "number"
+
+    @property
+    def figure(self) -> str:  # type: ignore[override]
+        """Accuracy or, where the recipe watches it, F1; micro F1 of labels; of numbers the root mean squared error."""
+        if self.target.kind == "number":
+            return "mae" if self.prepared.recipe.training.monitor == "mae" else "rmse"
+        if self.target.kind == "labels":
+            return "micro_f1"
+        return "f1" if self.prepared.recipe.training.monitor == "f1" else "accuracy"
+
+    def own(self) -> Floats:
+        """Of the recurrent model."""
+        return self._own(self.validation)
+
+    def _own(self, examples: Examples) -> Floats:
+        outputs = predict_examples(cast("Classifier", self.model), examples, self.device)
+        if self.target.kind == "number":
+            return outputs.squeeze(1).numpy().astype(np.float64) * self.target.std + self.target.mean
+        return probabilities_of(outputs, self.target).numpy().astype(np.float64)
+
+    def scores(self, answers: Floats) -> Scores:
+        """Metrics on all rows, and the figure on each block."""
+        truth = np.asarray(self.validation.targets)
+        blocks = [self._metrics(answers[rows], truth[rows])[self.figure] for rows in cut_blocks(len(truth))]
+        return Scores(self._metrics(answers, truth), np.asarray(blocks, dtype=np.float64))
+
+    def _metrics(self, answers: Floats, truth: Array) -> metrics.Metrics:
+        if self.target.kind == "number":
+            return metrics.regression(answers, truth * self.target.std + self.target.mean)
+        if self.target.kind == "labels":
+            return metrics.multilabel(answers, truth, self.target.classes)
+        found = metrics.classification(answers, truth, self.target.classes)
+        certain = bool(np.isin(answers, (0.0, 1.0)).all())  # of a method that gives no probabilities
+        return {key: None if certain and key in _UNCERTAIN else value for key, value in found.items()}
+
+    def one(self, number: int) -> Examples:
+        """One validation row."""
+        return self.validation.take(np.asarray([number % len(self.validation)]))
+
+    def own_one(self, data: Data) -> None:
+        """The recurrent model reads a row."""
+        with torch.inference_mode():
+            self._own(cast("Examples", data))
+
+
+class ClassRival(Rival):
+    """What all rivals of a classifier share: they know what the targets are."""
+
+    target: TargetFeature
+
+    def fit(self, train: Data, features: Features) -> None:
+        """Learn from training rows."""
+        self.target, self.features = features.row_target, features
+        examples = cast("Examples", train)
+        self.fit_rows(examples, np.asarray(examples.targets))
+
+    def answer(self, data: Data) -> Floats:
+        """Probabilities (N, K), or numbers (N,)."""
+        return self.answer_rows(cast("Examples", data))
+
+    def fit_rows(self, train: Examples, targets: Array) -> None:
+        """Learn from rows and what they are: integers (N,), 0 or 1 (N, labels), standardised numbers (N,)."""
+        raise NotImplementedError
+
+    def answer_rows(self, examples: Examples) -> Floats:
+        """Probabilities (N, K), or numbers (N,)."""
+        raise NotImplementedError
+
+
+class MostFrequent(ClassRival):
+    """The share of each class or label in the training rows, or the mean: the same answer for every row."""
+
+    name, about, trivial = (
+        "most frequent",
+        "the same answer for every row: shares of the training rows, or their mean",
+        True,
+    )
+
+    def fit_rows(self, train: Examples, targets: Array) -> None:
+        """Count."""
+        if self.target.kind == "class":
+            self._answer = np.bincount(targets, minlength=len(self.target.classes)) / len(targets)
+        else:
+            self._answer = targets.astype(np.float64).mean(axis=0, keepdims=targets.ndim == 1)
+
+    def answer_rows(self, examples: Examples) -> Floats:
+        """The same for all."""
+        if self.target.kind == "number":
+            return np.full(len(examples), float(self._answer[0]) * self.target.std + self.target.mean)
+        return np.tile(self._answer, (len(examples), 1))
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """One number a class."""
+        return [self._answer]

@@ -1,0 +1,59 @@
+"""Several networks of one recipe as one model: a deep ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.data.targets import TargetFeature
+from ostinato.layers.covariates import NO_EXTRA, Extra
+from ostinato.tasks.classification.model import Classifier
+from ostinato.types import Ragged
+
+
+class Ensemble(nn.Module):
+    r"""Classifiers that differ in their first weights and in what chance does to them in training, and one answer:
+
+    .. math::
+
+        p(y \mid x) = \frac{1}{K} \sum_k p_k(y \mid x)
+
+    of K members' probabilities of classes or labels; of numbers, the mean.
+
+    Source: Lakshminarayanan, Pritzel and Blundell 2017, "Simple and scalable predictive uncertainty estimation using
+    deep ensembles", arXiv:1612.01474, section 2.4, without adversarial training. Deviation: all members see the same
+    batches, one after the other.
+
+    Args:
+        members: at least one, of equal outputs.
+        target: what is predicted.
+
+    Example:
+        >>> from ostinato.recipe import ModelRecipe
+        >>> target = TargetFeature("class", "answer", classes=("no", "yes"))
+        >>> model = Ensemble([Classifier(ModelRecipe(hidden_size=8), 50, 1) for _ in range(3)], target)
+        >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).shape
+        torch.Size([2, 1])
+    """
+
+    def __init__(self, members: Sequence[Classifier], target: TargetFeature) -> None:
+        super().__init__()
+        self.members, self.target = nn.ModuleList(members), target
+
+    @property
+    def classifiers(self) -> list[Classifier]:
+        """The members."""
+        return cast("list[Classifier]", list(self.members))
+
+    def forward(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
+        """(N, num_outputs): logits whose probabilities are the mean of the members', or standardised numbers."""
+        outputs = torch.stack([member(ids, extra) for member in self.classifiers])  # (K, N, num_outputs)
+        if self.target.kind == "number":
+            return outputs.mean(0)
+        if self.target.kind == "labels" or self.target.num_outputs == 1:  # here and below the 1/K cancels out
+            return F.logsigmoid(outputs).logsumexp(0) - F.logsigmoid(-outputs).logsumexp(0)
+        return outputs.log_softmax(2).logsumexp(0)

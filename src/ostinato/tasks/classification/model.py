@@ -1,0 +1,96 @@
+"""Many-to-one: a sequence to a class, to any number of labels, or to a number."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
+from ostinato.layers.encoder import RecurrentEncoder
+from ostinato.layers.inputs import width_of
+from ostinato.nn import Convolutions, Pooling, pool_mean
+from ostinato.recipe import ModelRecipe
+from ostinato.tasks.classification.ngrams import NgramScore
+from ostinato.types import Ragged
+
+
+class Classifier(nn.Module):
+    """embedding → recurrent stack → pooling over time → (ReLU layer) → output.
+
+    With `convolution`, convolutions over time read the embedded input beside the recurrent stack, and the mean of what
+    they find in a row is added to the pooled vector. Source: Karim, Majumdar, Darabi and Chen 2018, "LSTM fully
+    convolutional networks for time series classification", arXiv:1709.05206 (there the LSTM reads a whole series as a
+    single step, and has a dropout of its own).
+
+    With `ngrams`, a linear score of n-grams stands beside it. Each path is trained by its own loss, so that neither
+    leaves to the other what it could learn itself, and the model's output is the mean of both.
+
+    Args:
+        recipe: the model's part of a recipe.
+        vocab_size: V.
+        num_outputs: 1 for two classes (the logit of the second) or a number, else one a class or label.
+        counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
+        inputs: the layer that reads the values, if they are no ids of a vocabulary (`models.inputs`).
+        beside: what reads further columns, whose vectors the head gets beside the pooled one.
+
+    Example:
+        >>> model = Classifier(ModelRecipe(hidden_size=8), vocab_size=50, num_outputs=1)
+        >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).shape
+        torch.Size([2, 1])
+    """
+
+    def __init__(
+        self,
+        recipe: ModelRecipe,
+        vocab_size: int,
+        num_outputs: int,
+        counts: Tensor | None = None,
+        *,
+        inputs: nn.Module | None = None,
+        beside: BesideInputs | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = RecurrentEncoder(recipe, vocab_size, counts, inputs=inputs)
+        self.pooling = Pooling(recipe.pooling, self.encoder.output_size, recipe.bidirectional)
+        self.beside = beside
+        self.convolution = (
+            Convolutions(width_of(self.encoder.embedding), recipe.convolution.channels, recipe.convolution.kernels)
+            if recipe.convolution.channels
+            else None
+        )
+        self.dropout = nn.Dropout(recipe.head_dropout)
+        size = self.pooling.output_size + (beside.output_size if beside else 0)
+        size += self.convolution.output_size if self.convolution else 0
+        self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
+        self.output = nn.Linear(recipe.head_size or size, num_outputs)
+        self.ngrams = (
+            NgramScore(vocab_size, num_outputs, recipe.ngrams, recipe.ngram_buckets, recipe.ngram_dropout)
+            if recipe.ngrams
+            else None
+        )
+
+    def forward(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
+        """Logits (N, num_outputs), or standardised numbers, in the original order of the rows."""
+        recurrent = self.score(self.encoder.embedding(ids), extra)
+        return recurrent if self.ngrams is None else (recurrent + self.ngrams(ids)) / 2
+
+    def score(self, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
+        """All but n-grams, from embedded tokens: those of a text, or others near them."""
+        return self.scores(self.encoder.run(vectors)[0], vectors, extra)
+
+    def scores(self, hidden: Ragged, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
+        """The head: the output of the last recurrent layer, (sum L, D*H), to (N, num_outputs).
+
+        `vectors`, what the layers read, are read by the convolutions, too; nothing else looks at them.
+        """
+        pooled: Tensor = self.pooling(hidden)
+        if self.convolution is not None:
+            pooled = torch.cat([pooled, pool_mean(self.convolution(vectors))], dim=1)
+        return self.read(pooled, extra)
+
+    def read(self, pooled: Tensor, extra: Extra = NO_EXTRA) -> Tensor:
+        """From what pooling (and the convolutions) made of each row, (N, F), to (N, num_outputs)."""
+        if self.beside is not None:
+            pooled = torch.cat([pooled, self.beside(extra)], dim=1)
+        logits: Tensor = self.output(self.hidden(self.dropout(pooled)))
+        return logits

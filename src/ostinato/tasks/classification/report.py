@@ -1,0 +1,201 @@
+"""The report's results of a classifier: several classes, several labels, or a number."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.targets import TargetFeature
+from ostinato.metrics import classification as metrics
+from ostinato.report.data import Section, class_targets, true_numbers
+from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.scoring import predict_examples, probabilities_of
+
+Floats = NDArray[np.floating[Any]]
+_MOST_WRONG = 15
+_DRAWN_CHANNELS = 24
+_MATRIX_CLASSES = 12
+_MOST_MIXUPS = 12
+
+
+def classifier_results(model: Classifier, prepared: Prepared, device: torch.device) -> Section:
+    """Metrics on the validation data, beside those of a guess that never reads the text, with plots and mistakes."""
+    target = cast("TargetFeature", prepared.features.target)
+    train, examples = cast("Examples", prepared.train), cast("Examples", prepared.validation)
+    outputs = predict_examples(model, examples, device)
+    if target.kind == "number":
+        return _regression(outputs.squeeze(1).numpy().astype(np.float64), train, examples, target)
+    probabilities = probabilities_of(outputs, target).numpy()
+    if target.kind == "labels":
+        return _multilabel(probabilities, train, examples, target)
+    return _classification(probabilities, train, examples, target)
+
+
+def _classification(probabilities: Floats, train: Examples, examples: Examples, target: TargetFeature) -> Section:
+    from ostinato.report import plots
+
+    truth, classes = class_targets(examples), target.classes
+    scored = metrics.classification(probabilities, truth, classes)
+    frequencies = np.bincount(class_targets(train), minlength=len(classes)) / max(len(train), 1)
+    guess = metrics.classification(np.tile(frequencies, (len(truth), 1)), truth, classes)
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != truth)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MOST_WRONG]
+    bins = metrics.calibration(probabilities, truth)["bins"]
+    most_frequent = classes[int(frequencies.argmax())]
+    return {
+        "kind": "class",
+        "metrics": scored,
+        "table": _table(scored, guess, _CLASS_ROWS),
+        "guess": f"always gives each class its share of the training rows (so it says “{most_frequent}”)",
+        "confusion": confusion_table(scored["confusion"], classes),
+        "mixups": _mixups(scored["confusion"], classes),
+        "calibration": plots.calibration(bins, len(classes)),
+        "num_wrong": len(wrong),
+        "mistakes": [
+            {
+                **_where(examples, int(i)),
+                "true": classes[int(truth[i])],
+                "predicted": classes[int(predicted[i])],
+                "probability": float(confidence[i]),
+                "probability_true": float(probabilities[i, truth[i]]),
+            }
+            for i in worst
+        ],
+    }
+
+
+def confusion_table(confusion: list[list[int]], classes: tuple[str, ...]) -> Section:
+    """Rows of cells with their count and their share of the row; many classes: the most frequent only."""
+    counts = np.asarray(confusion)
+    support = counts.sum(axis=1)
+    kept = list(range(len(classes)))
+    if len(kept) > _MATRIX_CLASSES:
+        kept = sorted(np.argsort(-support, kind="stable")[:_MATRIX_CLASSES].tolist())
+    rows = [
+        {
+            "name": classes[i],
+            "support": int(support[i]),
+            "cells": [
+                {"count": int(counts[i, j]), "share": float(counts[i, j] / max(support[i], 1)), "right": i == j}
+                for j in kept
+            ],
+        }
+        for i in kept
+    ]
+    return {"columns": [classes[i] for i in kept], "rows": rows, "num_left_out": len(classes) - len(kept)}
+
+
+def _mixups(confusion: list[list[int]], classes: tuple[str, ...]) -> list[Section]:
+    """The most frequent pairs of a true and another predicted class; of interest from three classes on."""
+    if len(classes) < 3:
+        return []
+    counts = np.asarray(confusion)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:_MOST_MIXUPS]
+    pairs = [divmod(int(k), len(classes)) for k in order]
+    return [{"true": classes[i], "predicted": classes[j], "count": int(counts[i, j])} for i, j in pairs if counts[i, j]]
+
+
+def _multilabel(probabilities: Floats, train: Examples, examples: Examples, target: TargetFeature) -> Section:
+    truth = np.asarray(examples.targets, dtype=np.float32)
+    scored = metrics.multilabel(probabilities, truth, target.classes)
+    shares = np.asarray(train.targets, dtype=np.float64).mean(axis=0)
+    guess = metrics.multilabel(np.tile(shares, (len(truth), 1)), truth, target.classes)
+    for k, row in enumerate(scored["per_class"]):
+        row["auc"] = metrics.auc(probabilities[:, k], truth[:, k] >= 0.5)
+    gaps = np.abs(probabilities - truth)
+    worst_label, worst_gap = gaps.argmax(axis=1), gaps.max(axis=1)
+    wrong = np.flatnonzero(worst_gap > 0.5)
+    worst = wrong[np.argsort(-worst_gap[wrong], kind="stable")][:_MOST_WRONG]
+
+    def names(hot: NDArray[np.bool_]) -> list[str]:
+        return [name for name, on in zip(target.classes, hot.tolist(), strict=True) if on]
+
+    return {
+        "kind": "labels",
+        "metrics": scored,
+        "table": _table(scored, guess, _LABEL_ROWS),
+        "guess": "gives each label its share of the training rows",
+        "num_wrong": len(wrong),
+        "mistakes": [
+            {
+                **_where(examples, int(i)),
+                "true": names(truth[i] >= 0.5),
+                "predicted": names(probabilities[i] >= 0.5),
+                "label": target.classes[int(worst_label[i])],
+                "probability": float(probabilities[i, worst_label[i]]),
+            }
+            for i in worst
+        ],
+    }
+
+
+def _regression(outputs: Floats, train: Examples, examples: Examples, target: TargetFeature) -> Section:
+    from ostinato.report import plots
+
+    truth = true_numbers(examples, target)
+    predicted = outputs * target.std + target.mean
+    scored = metrics.regression(predicted, truth)
+    mean = float(true_numbers(train, target).mean())
+    errors = predicted - truth
+    worst = np.argsort(-np.abs(errors), kind="stable")[:_MOST_WRONG]
+    return {
+        "kind": "number",
+        "metrics": scored,
+        "table": _table(scored, metrics.regression(np.full(len(truth), mean), truth), _NUMBER_ROWS),
+        "guess": f"always says {mean:.4g}, the mean of the training rows",
+        "scatter": plots.scatter(truth, predicted),
+        "residuals": plots.residuals(errors),
+        "num_wrong": len(truth),
+        "mistakes": [
+            {**_where(examples, int(i)), "true": float(truth[i]), "predicted": float(predicted[i])} for i in worst
+        ],
+    }
+
+
+def _where(examples: Examples, index: int) -> Section:
+    return {"location": examples.location(index), "text": examples.preview(index), "drawing": _drawing(examples, index)}
+
+
+def _drawing(examples: Examples, index: int) -> str | None:
+    """A row of few numbers a step as lines; nothing for other rows."""
+    values = examples.sequences.row(index)
+    if values.ndim != 2 or values.shape[1] > _DRAWN_CHANNELS or not len(values) or values.dtype.kind != "f":
+        return None
+    from ostinato.report.sparkline import sparkline
+
+    return sparkline(values)
+
+
+_CLASS_ROWS = (
+    ("accuracy", "accuracy", "percent", "share of the examples given the right class"),
+    ("f1", "macro F1", "figure", "harmonic mean of precision and recall, every class counting alike"),
+    ("auc", "AUC", "figure", "chance that a member of a class scores above a non-member"),
+    ("log_loss", "log loss", "figure", "nats of surprise at the truth; lower is better"),
+    ("calibration_error", "calibration error", "percent", "mean gap between confidence and accuracy (ECE)"),
+)
+_LABEL_ROWS = (
+    ("micro_f1", "micro F1", "figure", "harmonic mean of precision and recall over all cells"),
+    ("f1", "macro F1", "figure", "mean of the labels' F1"),
+    ("accuracy", "rows right", "percent", "share of the examples with every label right"),
+    ("cell_accuracy", "cells right", "percent", "share of all labels of all examples that are right"),
+    ("auc", "macro AUC", "figure", "chance that an example with a label scores above one without"),
+)
+_NUMBER_ROWS = (
+    ("mae", "mean absolute error", "figure", "how far off, on average"),
+    ("rmse", "root mean squared error", "figure", "as above, large errors weighing more"),
+    ("r2", "R²", "figure", "share of the variance that is explained"),
+)
+
+
+def _table(scored: Section, guess: Section, rows: tuple[tuple[str, str, str, str], ...]) -> list[Section]:
+    return [
+        {"name": name, "value": scored[key], "guess": guess[key], "form": form, "meaning": meaning}
+        for key, name, form, meaning in rows
+    ]

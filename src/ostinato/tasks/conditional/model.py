@@ -1,0 +1,117 @@
+"""One-to-many: what is given is one value a row (a name, numbers, a picture), and a sequence is written for it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.data.batching import Batch
+from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
+from ostinato.layers.decoder import Writing
+from ostinato.layers.frame_decoder import Frames, make_decoder
+from ostinato.layers.inputs import width_of
+from ostinato.layers.teacher_forcing import sampled_share
+from ostinato.layers.token_decoder import TokenDecoder
+from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.types import Ragged, State
+
+
+class Conditional(nn.Module):
+    """``p(y_t | y_<t, x)`` for a fixed x: v = [inputs(x); beside(extra)] sets the decoder's first state, is read by it
+    at every step, or both, as `recipe.decoder.condition` says.
+
+    state: h_0 = tanh(W v + b) of each layer (an LSTM's c_0 without tanh), each with a W of its own, as an image sets
+    out the caption in Mao et al. 2015, arXiv:1412.6632, and Vinyals et al. 2015, arXiv:1411.4555 (there, one step reads
+    it) · input: [e(y_{t-1}); v] at each step, from zeros, as in Graves 2013, arXiv:1308.0850, section 5.1 · both.
+
+    Args:
+        recipe: the model's part of a recipe.
+        inputs: the layer that reads the value given (`models.inputs`), whatever its form.
+        written: V of the tokens that are written, or what its frames are.
+        counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
+        beside: what reads further columns.
+
+    Example:
+        >>> model = Conditional(ModelRecipe(hidden_size=8), Vectors(3), 10)
+        >>> model.begin(Ragged.from_rows(torch.rand(2, 3), starts=[0, 1], lengths=[1, 1])).num_rows
+        2
+    """
+
+    def __init__(
+        self,
+        recipe: ModelRecipe,
+        inputs: nn.Module,
+        written: int | Frames,
+        counts: Tensor | None = None,
+        *,
+        beside: BesideInputs | None = None,
+    ) -> None:
+        super().__init__()
+        self.options = recipe.decoder
+        self.inputs, self.beside = inputs, beside
+        size = width_of(inputs) + (beside.output_size if beside else 0)
+        how = recipe.decoder.condition
+        self.decoder = make_decoder(recipe, written, counts, fed_size=0 if how == "state" else size)
+        self.bridge = nn.ModuleList()
+        if how != "input":
+            sizes = [part.shape[2] for state in self.decoder.zero_states(1) for part in state]
+            self.bridge.extend(nn.Linear(size, wanted) for wanted in sizes)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What the network is made of, in words, by name."""
+        own = self.decoder.recipe
+        layers = "1 layer" if own.num_layers == 1 else f"{own.num_layers} layers"
+        found = {"inputs": f"reads what is given, as {width_of(self.inputs):,} numbers"}
+        if self.beside is not None:
+            found["beside"] = f"reads {', '.join(self.beside.names)}, as {self.beside.output_size:,} numbers"
+        if len(self.bridge):
+            found["bridge"] = "from there to the first states"
+        read = "" if self.options.condition == "state" else ", reads what is given at each step"
+        about = f"{own.cell}, {layers} of {own.hidden_size:,} units, {self.decoder.about}{read}"
+        return {**found, "decoder": about}
+
+    @property
+    def tokens(self) -> TokenDecoder:
+        """The decoder, which must write tokens."""
+        return cast("TokenDecoder", self.decoder)
+
+    def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
+        """Mean nats a token, or a frame, of the target, its end counted."""
+        states, fed = self.condition(batch.inputs, batch.extra)
+        return self.decoder.loss(
+            batch.sequence_targets,
+            states,
+            fed=fed,
+            label_smoothing=training.label_smoothing,
+            own_share=sampled_share(self.options.scheduled_sampling, self.options.scheduled_sampling_steps, batch.step),
+        )
+
+    def nats(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
+        """-ln p of each token or frame of the targets and of their end, (sum (T + 1),)."""
+        states, fed = self.condition(inputs, extra)
+        return self.decoder.nats(targets, states, fed=fed)
+
+    def condition(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> tuple[list[State], Tensor | None]:
+        """The decoder's first states, and what it reads at each step, (N, F), or None."""
+        given = cast("Ragged", self.inputs(inputs)).select_first()
+        if self.beside is not None:
+            given = torch.cat([given, self.beside(extra)], dim=1)
+        fed = None if self.options.condition == "state" else given
+        states = self.decoder.zero_states(len(given))
+        if not len(self.bridge):
+            return states, fed
+        made = iter(self.bridge)
+        return [_state([next(made)(given) for _ in state]) for state in states], fed
+
+    def begin(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Writing:
+        """Nothing written yet; go on with `decoder.step` (`generation.beam`)."""
+        states, fed = self.condition(inputs, extra)
+        return self.decoder.begin(states, fed=fed)
+
+
+def _state(parts: list[Tensor]) -> State:
+    """The parts of a layer's state, (N, H) each, as (1, N, H); the first, which is its output, within -1..1."""
+    return tuple(part.unsqueeze(0) for part in (torch.tanh(parts[0]), *parts[1:]))

@@ -1,0 +1,164 @@
+"""The report's results of a model that writes a sequence for one value: error rates or samples, pictures, mistakes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import cast
+
+import numpy as np
+import torch
+
+from ostinato.data.batching import BucketedBatches
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.features import Feature
+from ostinato.data.sequences import Sequences
+from ostinato.layers.beam_search import sample
+from ostinato.report.data import Section
+from ostinato.report.images import picture_uri
+from ostinato.tasks.beam_predictions import text_of
+from ostinato.tasks.conditional.evaluation import (
+    has_one_answer,
+    mean_nats,
+    nats_of_rows,
+    transcribe,
+)
+from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.seq2seq.evaluation import Transcript, scores_of
+
+_EXAMPLES = 12
+_WORST = 24
+_CONDITIONS = 24
+_SAMPLES = 8
+_MIXUPS = 16
+
+
+def conditional_results(model: Conditional, prepared: Prepared, device: torch.device) -> Section:
+    """What it writes for the validation data: beside what is right, where something is; else samples by condition."""
+    features, recipe = prepared.features, prepared.recipe
+    examples, target = cast("Examples", prepared.validation), cast("Feature", features.target)
+    given = ", ".join((str(recipe.data.input), *features.extra))
+    loss = mean_nats(model, examples, device)
+    shuffled = mean_nats(model, _with_other_conditions(examples), device)
+    found: Section = {
+        "template": "conditional.html.jinja",
+        "kind": "conditional",
+        "sentence": f"Writes `{recipe.data.target}`, {target.step_noun} by {target.step_noun}, for a given `{given}`.",
+        "noun": target.step_noun,
+        "given": given,
+        "count": len(examples),
+        "metrics": {"loss": loss, "perplexity": float(np.exp(loss))},
+        "shuffled": {"loss": shuffled, "perplexity": float(np.exp(shuffled))},
+        "beam": {"size": model.tokens.beam_size, "penalty": model.options.length_penalty},
+    }
+    if has_one_answer(examples):
+        return {**found, **_answers(model, examples, features, device, target)}
+    perplexity = ("perplexity", f"{np.exp(loss):.2f}", f"of a {target.step_noun}, told what is given")
+    without = ("told another's", f"{np.exp(shuffled):.2f}", "the same figure, where rows are given another row's value")
+    return {
+        **found,
+        "tiles": [perplexity, without],
+        "conditions": _conditions(model, prepared, examples, device),
+    }
+
+
+def _answers(
+    model: Conditional, examples: Examples, features: Features, device: torch.device, target: Feature
+) -> Section:
+    """Where there is one right sequence: how often it is written, and where it is not."""
+    found = transcribe(model, examples, device, model.tokens.beam_size)
+    scored = scores_of(found, features)
+    wrong = sorted((one for one in found if one.distance), key=lambda one: one.sequences[0].score, reverse=True)
+    spread = np.linspace(0, len(found) - 1, min(_EXAMPLES, len(found))).astype(int).tolist()
+    mixups = Counter((text_of(one.nearest, target), text_of(one.written, target)) for one in wrong)
+    noun, count = target.step_noun, len(found)
+    return {
+        "scored": scored,
+        "tiles": [
+            ("exact", f"{100 * scored['exact']:.2f} %", f"of {count:,} sequences, every {noun} right"),
+            (f"{noun} error rate", f"{100 * scored['token_error_rate']:.2f} %", f"{scored['num_tokens']:,} {noun}s"),
+        ],
+        "examples": [_shown(found[i], examples, features, target) for i in spread],
+        "num_wrong": len(wrong),
+        "worst": [_shown(one, examples, features, target) for one in wrong[:_WORST]],
+        "mixups": [
+            {"right": right, "written": written, "count": times}
+            for (right, written), times in mixups.most_common(_MIXUPS)
+        ],
+    }
+
+
+def _shown(one: Transcript, examples: Examples, features: Features, target: Feature) -> Section:
+    """A row as it was given, what is right, and what was written, with how sure the model was of it."""
+    return {
+        "location": examples.location(one.row),
+        "given": _given(examples, one.row, features),
+        "right": text_of(one.nearest, target),
+        "written": text_of(one.written, target),
+        "probability": float(np.exp(one.sequences[0].log_probability)),
+        "distance": one.distance,
+    }
+
+
+def _given(examples: Examples, row: int, features: Features) -> list[Section]:
+    """What a row was given: a picture, or how its cells read."""
+    columns: list[tuple[Feature, Sequences | None]] = [(features.input, examples.sequences)]
+    columns += [(feature, examples.extra[name]) for name, feature in features.extra.items()]
+    found: list[Section] = []
+    for feature, sequences in columns:
+        values = cast("Sequences", sequences).row(row)
+        if feature.form == "pictures" and not feature.ragged:
+            found.append({"picture": picture_uri(values[0])})
+        elif sequences is examples.sequences:
+            found.append({"text": examples.preview(row)})
+        else:
+            found.append({"text": str(feature.decode(values))})
+    return found
+
+
+def _with_other_conditions(examples: Examples) -> Examples:
+    """Every row given what a row in another place was given."""
+    order = np.random.default_rng(0).permutation(len(examples))
+    others = examples.take(order)
+    return Examples(others.sequences, examples.targets, examples.places, examples.rows, others.extra)
+
+
+def _conditions(model: Conditional, prepared: Prepared, examples: Examples, device: torch.device) -> list[Section]:
+    """For each of the most frequent values: how well it is modelled, and sequences drawn for it."""
+    train, target = cast("Examples", prepared.train), cast("Feature", prepared.features.target)
+    rows_of: dict[bytes, list[int]] = {}
+    for row in range(len(examples)):
+        rows_of.setdefault(examples.given(row), []).append(row)
+    trained = Counter(train.given(row) for row in range(len(train)))
+    known = {text_of(tuple(cast("Sequences", train.targets).row(row).tolist()), target) for row in range(len(train))}
+    totals, counts = nats_of_rows(model, examples, device)
+    chosen = sorted(rows_of, key=lambda one: -trained[one])[:_CONDITIONS]
+    shown: list[Section] = []
+    for number, condition in enumerate(chosen):
+        rows = np.asarray(rows_of[condition])
+        texts = _samples(model, examples, int(rows[0]), target, device, number)
+        targets = cast("Sequences", examples.targets)
+        shown.append(
+            {
+                "given": _given(examples, int(rows[0]), prepared.features),
+                "trained": trained[condition],
+                "count": len(rows),
+                "perplexity": float(np.exp(totals[rows].sum() / counts[rows].sum())),
+                "samples": [{"text": text, "known": text in known} for text in texts],
+                "real": [text_of(tuple(targets.row(int(row)).tolist()), target) for row in rows[: _SAMPLES // 2]],
+            }
+        )
+    return shown
+
+
+def _samples(
+    model: Conditional, examples: Examples, row: int, target: Feature, device: torch.device, seed: int
+) -> list[str]:
+    """Sequences drawn for what a row is given."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        batch = BucketedBatches(examples, 1).batch(np.asarray([row])).to(device)
+        start = model.begin(batch.inputs, batch.extra).spread(_SAMPLES)
+        found = sample(model.tokens, start, max_new_tokens=model.options.longest, seed=seed)
+    model.train(was_training)
+    return [text_of(ids, target) for ids in found]

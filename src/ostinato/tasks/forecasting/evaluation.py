@@ -1,0 +1,128 @@
+"""Evaluating, predicting and reporting of forecasters: rolling windows over a part of the data."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ostinato.arrays import Offsets
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.forecasting.feature import ForecastFeature
+from ostinato.data.forecasting.timestamps import shown
+from ostinato.data.forecasting.windows import Windows
+from ostinato.errors import RunError
+from ostinato.metrics.classification import Metrics
+from ostinato.recipe import TrainingRecipe
+from ostinato.recipe.forecast import POINT_OUTPUTS, ForecastRecipe
+from ostinato.tasks.forecasting.model import Forecaster
+from ostinato.tasks.forecasting.scores import SeriesScores
+from ostinato.tasks.prediction import Prediction
+
+Floats = NDArray[np.floating[Any]]
+_ROWS = 256
+
+
+def levels_of(recipe: ForecastRecipe) -> tuple[float, ...]:
+    """The levels of the quantiles a forecaster gives; empty where it gives a number."""
+    return () if recipe.output in POINT_OUTPUTS else recipe.quantiles
+
+
+def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+    """Loss and figures of all windows: a rolling-origin back-test, the weights as they are."""
+    return backtest(cast("Forecaster", model), _windows(examples), device)[0]
+
+
+def backtest(model: Forecaster, windows: Windows, device: torch.device) -> tuple[Metrics, SeriesScores]:
+    """Loss and figures of all windows, and the scores they were made of."""
+    levels = levels_of(model.recipe)
+    is_a_figure = model.recipe.output in ("mse", "mae") and not model.recipe.time_decay  # no second pass for the loss
+    scores, losses = SeriesScores(levels), 0.0
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for first in range(0, len(windows), _ROWS):
+            rows = np.arange(first, min(first + _ROWS, len(windows)))
+            batch = windows.batch(rows).to(device)
+            point, quantiles = forecast_rows(model, windows, rows, device, levels)
+            target, mask = model.truth(batch)
+            truth = target.cpu().numpy()
+            there = np.ones(truth.shape, dtype=np.bool_) if mask is None else mask.cpu().numpy() > 0.5
+            own = windows.original(point, rows), windows.original(truth, rows)
+            scores.add(point, truth, there, own, windows.facts.naive[windows.rows[rows]], quantiles)
+            if not is_a_figure:
+                losses += float(model.loss(batch, TrainingRecipe())) * len(rows)
+    model.train(was_training)
+    figures = scores.metrics()
+    loss = figures[model.recipe.output] if is_a_figure else losses / len(windows)
+    return {"loss": loss, **figures}, scores
+
+
+def forecast_rows(
+    model: Forecaster, windows: Windows, rows: Offsets, device: torch.device, levels: tuple[float, ...]
+) -> tuple[Floats, Floats | None]:
+    """Forecasts (N, H, C) of some windows on the model's scale, and quantiles (N, H, C, Q)."""
+    found = model.forecast(windows.batch(rows).to(device), levels)
+    quantiles = None if found.quantiles is None else found.quantiles.cpu().numpy()
+    return found.point.cpu().numpy(), quantiles
+
+
+def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
+    """For each window its future in the series' own units.
+
+    `values`: a number a step, or a tuple of a number a channel; `details`: the series' name, channels, time stamps
+    where there are any, and quantiles by level.
+    """
+    forecaster, windows = cast("Forecaster", model), _windows(examples)
+    feature = cast("ForecastFeature", features.input)
+    levels = levels_of(forecaster.recipe)
+    found: list[Prediction] = []
+    was_training = forecaster.training
+    forecaster.eval()
+    for first in range(0, len(windows), _ROWS):
+        rows = np.arange(first, min(first + _ROWS, len(windows)))
+        point, quantiles = forecast_rows(forecaster, windows, rows, device, levels)
+        own = windows.original(point, rows)
+        by_level = {
+            level: windows.original(quantiles[..., place], rows)
+            for place, level in enumerate(levels)
+            if quantiles is not None
+        }
+        for number, row in enumerate(rows.tolist()):
+            details: dict[str, Any] = {"series": windows.preview(row), "channels": list(feature.channels)}
+            details |= _times(windows, row)
+            if by_level:
+                details["quantiles"] = {f"{level:g}": _plain(of[number]) for level, of in by_level.items()}
+            found.append(Prediction(values=tuple(_plain(own[number])), details=details))
+    forecaster.train(was_training)
+    return found
+
+
+def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
+    """The report's section."""
+    from ostinato.tasks.forecasting.report import forecast_results
+
+    return forecast_results(cast("Forecaster", model), prepared, device)
+
+
+def _times(windows: Windows, row: int) -> dict[str, Any]:
+    stamps = windows.facts.stamps
+    if stamps is None:
+        return {}
+    origin = int(windows.origins[row])
+    return {"times": [shown(int(stamp), windows.facts.unit) for stamp in stamps[origin : origin + windows.horizon]]}
+
+
+def _plain(values: Floats) -> list[Any]:
+    """(H, C) as lists; one channel: as numbers."""
+    values = values[:, 0] if values.shape[1] == 1 else values
+    return [float(x) if np.ndim(x) == 0 else [float(y) for y in x] for x in values]
+
+
+def _windows(examples: Examples) -> Windows:
+    if not isinstance(examples, Windows):
+        raise RunError("a forecaster needs windows of series.")
+    return examples

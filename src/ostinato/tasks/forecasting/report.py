@@ -1,0 +1,153 @@
+"""The report's results of a forecaster: errors beside naive rivals, error by step, forecasts against what came."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ostinato.arrays import Offsets
+from ostinato.data.dataset import Prepared
+from ostinato.data.forecasting.feature import ForecastFeature
+from ostinato.data.forecasting.timestamps import shown
+from ostinato.data.forecasting.windows import Windows
+from ostinato.metrics.classification import Metrics
+from ostinato.report.data import Section
+from ostinato.tasks.forecasting import baseline_rows as rivals
+from ostinato.tasks.forecasting.evaluation import backtest, forecast_rows, levels_of
+from ostinato.tasks.forecasting.model import Forecaster
+from ostinato.tasks.forecasting.scores import SeriesScores
+
+Floats = NDArray[np.floating[Any]]
+_CHANNELS = 4
+_PAST = 3
+_ROWS = (
+    ("mse", "mean squared error", "on the scale of the model: deviations of the training part"),
+    ("mae", "mean absolute error", "on the same scale"),
+    ("rmse", "root mean squared error", "in the units of the series"),
+    ("smape", "sMAPE", "per cent of the mean of truth and forecast"),
+    ("mase", "MASE", "in units of the seasonal naive error of one step in the training part"),
+)
+
+
+def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device) -> Section:
+    """All windows of the validation part, scored; some of them drawn."""
+    windows = cast("Windows", prepared.validation)
+    feature = cast("ForecastFeature", prepared.features.input)
+    metrics, scores = backtest(model, windows, device)
+    naive = {"last value": rivals.naive_scores(windows, 1)}
+    naive |= {f"seasonal naive ({s})": rivals.naive_scores(windows, s) for s in windows.facts.seasons if s > 1}
+    by_name = {name: one.metrics() for name, one in naive.items()}
+    best = min(by_name, key=lambda name: float(by_name[name]["mase"]))
+    recipe = model.recipe
+    several = len(windows.facts.names) > 1
+    what = f"{len(windows.facts.names):,} series" if several else ", ".join(f"`{c}`" for c in feature.channels[:8])
+    return {
+        "template": "forecast.html.jinja",
+        "kind": "forecast",
+        "sentence": f"Forecasts the next {recipe.horizon:,} steps of {what} from the last {recipe.lookback:,}, "
+        f"{_step(feature)}.",
+        "tiles": _tiles(metrics, by_name[best], best),
+        "metrics": metrics,
+        "columns": ["this model", *by_name],
+        "table": [
+            {"name": name, "meaning": meaning, "values": [metrics[key], *(one[key] for one in by_name.values())]}
+            for key, name, meaning in _ROWS
+        ],
+        "intervals": _intervals(metrics),
+        "horizon": _horizon(scores, naive, recipe.horizon),
+        "examples": _examples(model, windows, feature, scores, device),
+        "num_series": len(windows.facts.names),
+        "stride": recipe.stride,
+    }
+
+
+def _step(feature: ForecastFeature) -> str:
+    return f"a step being {feature.frequency}" if feature.frequency is not None else "all of one length"
+
+
+def _tiles(metrics: Metrics, rival: Metrics, name: str) -> list[tuple[str, str, str]]:
+    tiles = [(f"validation {key.upper()}", f"{metrics[key]:.3f}", f"{rival[key]:.3f} {name}") for key in ("mse", "mae")]
+    tiles.append(("MASE", f"{metrics['mase']:.3f}", f"{rival['mase']:.3f} {name}"))
+    tiles.append(("sMAPE", f"{metrics['smape']:.1f} %", f"{rival['smape']:.1f} % {name}"))
+    if "coverage" in metrics:
+        tiles.append(("in the interval", f"{metrics['coverage']:.1%}", f"of {metrics['interval']:.0%}"))
+    return tiles
+
+
+def _intervals(metrics: Metrics) -> Section | None:
+    return {key: metrics[key] for key in ("coverage", "interval", "width", "crps")} if "crps" in metrics else None
+
+
+def _horizon(scores: SeriesScores, naive: dict[str, SeriesScores], horizon: int) -> Any:
+    from ostinato.tasks.forecasting import plots as plots_forecast
+
+    lines = [("this model", scores.by_step()[1]), *((name, one.by_step()[1]) for name, one in naive.items())]
+    return plots_forecast.error_by_step(lines, "mean absolute error")
+
+
+def _examples(
+    model: Forecaster, windows: Windows, feature: ForecastFeature, scores: SeriesScores, device: torch.device
+) -> list[Section]:
+    """Windows of usual error and the worst ones (of different series or apart in time), drawn."""
+    errors, levels = scores.by_window(), levels_of(model.recipe)
+    order = np.argsort(errors, kind="stable")
+    usual = [int(order[int(share * (len(order) - 1))]) for share in (0.25, 0.5, 0.75)]
+    picked = [(row, "usual") for row in dict.fromkeys(usual)]
+    worst: list[int] = []
+    for row in order[::-1].tolist():
+        if len(worst) < 3 and row not in usual and all(_apart(windows, row, other) for other in worst):
+            worst.append(row)
+    picked += [(row, "worst") for row in worst]
+    rows = np.asarray([row for row, _ in picked], dtype=np.int64)
+    with torch.inference_mode():
+        point, quantiles = forecast_rows(model.eval(), windows, rows, device, levels)
+    found = []
+    for place, (row, kind) in enumerate(picked):
+        interval = None if quantiles is None else quantiles[place : place + 1][..., [0, -1]]
+        label = f"{levels[0]:.0%} to {levels[-1]:.0%}" if levels else ""
+        drawn = _drawn(windows, feature, rows[place : place + 1], point[place : place + 1], interval, label)
+        found.append({**drawn, "kind": kind, "error": float(errors[row])})
+    return found
+
+
+def _apart(windows: Windows, row: int, other: int) -> bool:
+    far = abs(int(windows.origins[row] - windows.origins[other])) >= windows.horizon
+    return bool(windows.rows[row] != windows.rows[other]) or far
+
+
+def _drawn(
+    windows: Windows, feature: ForecastFeature, row: Offsets, point: Floats, interval: Floats | None, label: str
+) -> Section:
+    """One window, (1,): of its channels the one with the largest error."""
+    from ostinato.tasks.forecasting import plots as plots_forecast
+
+    truth, mask = rivals.truth_of(windows, row)
+    channel = int((np.abs(point - truth) * mask)[0].sum(0).argmax())
+    origin, begin = int(windows.origins[row[0]]), int(windows.sequences.offsets[windows.rows[row[0]]])
+    first, season = max(begin, origin - _PAST * windows.horizon), windows.facts.seasons[0]
+    past = windows.sequences.values[None, first:origin, : truth.shape[2]]
+
+    def own(values: Floats) -> Floats:
+        shown_values: Floats = windows.original(values, row)[0, ..., channel]
+        return shown_values
+
+    drawn = plots_forecast.Shown(
+        past=own(past),
+        truth=np.where(mask[0, :, channel], own(truth), np.nan),
+        point=own(point),
+        interval=None if interval is None else own(np.moveaxis(interval, 3, 1)).T,
+        rival=own(rivals.naive_forecast(windows, row, season)) if season > 1 else None,
+    )
+    stamps = windows.facts.stamps
+    return {
+        "plot": plots_forecast.forecast(f"forecast{int(row[0])}", drawn, label),
+        "series": windows.preview(int(row[0])) if len(windows.facts.names) > 1 else "",
+        "channel": feature.channels[channel] if len(feature.channels) > 1 else "",
+        "when": shown(int(stamps[origin]), windows.facts.unit)
+        if stamps is not None
+        else f"step {origin - begin + 1:,}",
+        "location": windows.location(int(row[0])),
+    }

@@ -1,0 +1,174 @@
+"""How models that write frames and their rivals are compared: nats of each row, its end counted, a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ostinato.baselines.base import Data, Figures, Rival, RowsContest, Scores, cut_blocks
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.features import Feature
+from ostinato.data.sequences import Sequences, runs_of
+from ostinato.layers.frame_decoder import Frames
+from ostinato.recipe.model import WrittenNumbersRecipe
+from ostinato.tasks.frames.evaluation import Model, frames_column, told
+
+_MOST_NUMBERS = 10_000_000
+"""Numbers of frames that a rival learns from, or answers at once: some hundred megabytes in all."""
+_PRIOR = 0.05
+
+
+class WrittenContest(RowsContest):
+    """Answers are nats of each validation row, (N,), its end counted."""
+
+    lower_is_better, figure, unit, question = True, "nats_per_frame", "rows", "one row"
+
+    def own(self) -> Figures:
+        """Of the recurrent model."""
+        found = np.zeros(len(self.validation))
+        for row, said in told(cast("Model", self.model), self.validation, self.device):
+            found[row] = said.nats.sum()
+        return found
+
+    def scores(self, answers: Figures) -> Scores:
+        """Nats a frame over all rows, and on each block of rows."""
+        lengths = frames_column(self.prepared, self.validation)[1].lengths
+        count = int(lengths.sum())
+        mean = float(answers.sum() / max(count, 1))
+        blocks = [answers[rows].sum() / max(int(lengths[rows].sum()), 1) for rows in cut_blocks(len(answers))]
+        return Scores({"loss": mean, "nats_per_frame": mean, "num_frames": count}, np.asarray(blocks))
+
+    def one(self, number: int) -> Examples:
+        """One validation row."""
+        return self.validation.take(np.asarray([number % len(self.validation)]))
+
+    def own_one(self, data: Data) -> None:
+        """The recurrent model reads a row."""
+        for _ in told(cast("Model", self.model), cast("Examples", data), self.device):
+            pass
+
+
+class WrittenRival(Rival):
+    r"""A density over whole sequences of frames, as the model is.
+
+    .. math:: p(v_1 … v_T, T \mid x) = \Big(\prod_{t=1}^{T} (1 - h_{t-1}) \, p(v_t \mid v_{<t}, x)\Big) \, h_T
+
+    with h_t the share of training rows that end after t frames, of those that have got so far. Where the model's
+    length is set, or a next-step model reads its frames, there is no h.
+
+    Args:
+        ends: whether the model says when a row ends.
+        least: below which no deviation goes, > 0, in the scale numbers were normalised to: the model's own.
+    """
+
+    def __init__(self, *, ends: bool = False, least: float = WrittenNumbersRecipe().least_deviation) -> None:
+        self.ends, self.least = ends, least
+        self._learnt = ""
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> Self:
+        """With the ends and the least deviation of the run's model."""
+        recipe = prepared.recipe.model
+        ends = recipe.kind != "next_step" and not isinstance(recipe.decoder.length, int)
+        return cls(ends=ends, least=recipe.numbers.least_deviation)
+
+    def fit(self, train: Data, features: Features) -> None:
+        """The ends, and whatever `learn` learns, of as many rows as fit into memory."""
+        examples = cast("Examples", train)
+        self._features = features
+        self._column = features.input if features.target is None else cast("Feature", features.target)
+        self.notes = self._column.kind == "notes"
+        rows = self.rows(examples)
+        self._hazard = hazard(rows.lengths) if self.ends else None
+        self._learnt = ""
+        if len(rows.values) > self.most_frames and len(rows) > 1:
+            count = max(1, len(rows) * self.most_frames // len(rows.values))
+            examples = examples.take(np.unique(np.linspace(0, len(rows) - 1, count).astype(np.int64)))
+            self._learnt = f"frames of {len(examples):,} of {len(rows):,} rows"
+        self.learn(examples)
+
+    def learn(self, examples: Examples) -> None:
+        """Learn from training rows."""
+        raise NotImplementedError
+
+    def frame_nats(self, examples: Examples) -> Figures:
+        """(sum T,): -ln p of every frame, rows one after the other."""
+        raise NotImplementedError
+
+    @property
+    def most_frames(self) -> int:
+        """Frames that are learnt from, or answered at once, in whole rows; one row may have more."""
+        return max(1, _MOST_NUMBERS // Frames.of(self._column).values)
+
+    @property
+    def details(self) -> str:
+        """How many rows were learnt from, where not all."""
+        return self._learnt
+
+    def answer(self, data: Data) -> Figures:
+        """Nats of each row."""
+        parts = [self._answer(part) for part in self._parts(cast("Examples", data))]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _answer(self, examples: Examples) -> Figures:
+        rows = self.rows(examples)
+        owner = np.repeat(np.arange(len(rows)), rows.lengths)
+        found = np.bincount(owner, weights=self.frame_nats(examples), minlength=len(rows))
+        ends = 0.0 if self._hazard is None else end_nats(self._hazard, rows.lengths)
+        return np.asarray(found + ends, dtype=np.float64)
+
+    def _parts(self, examples: Examples) -> Iterator[Examples]:
+        """The rows, some at a time."""
+        for first, last in runs_of(self.rows(examples).offsets, self.most_frames):
+            yield examples.take(np.arange(first, last))
+
+    def rows(self, examples: Examples) -> Sequences:
+        """The column whose frames are written."""
+        return examples.sequences if self._features.target is None else cast("Sequences", examples.targets)
+
+    def numbers(self, examples: Examples) -> Figures:
+        """(sum T, C): zeros and ones of notes, else numbers, in the scale that the model reads them in."""
+        values = torch.from_numpy(np.ascontiguousarray(self.rows(examples).values))
+        return np.asarray(Frames.of(self._column).numbers(values, torch.float64).numpy())
+
+    def times(self, examples: Examples) -> NDArray[np.int64]:
+        """(sum T,): the number of each frame in its row, from 0."""
+        rows = self.rows(examples)
+        return np.arange(len(rows.values)) - np.repeat(rows.offsets[:-1], rows.lengths)
+
+    def before(self, examples: Examples, values: Figures, steps: int = 1) -> Figures:
+        """(sum T, C): the frame so many steps before each, zeros where there is none."""
+        found = np.zeros_like(values)
+        found[steps:] = values[:-steps]
+        found[self.times(examples) < steps] = 0
+        return found
+
+    def normal(self, values: Figures, mean: Figures, deviation: Figures) -> Figures:
+        """(M,): -ln p of frames (M, C) of independent numbers."""
+        deviation = np.maximum(deviation, self.least)
+        nats = 0.5 * ((values - mean) / deviation) ** 2 + np.log(deviation) + 0.5 * np.log(2 * np.pi)
+        return np.asarray(nats.sum(axis=1))
+
+
+def bernoulli(values: Figures, chances: Figures) -> Figures:
+    """(M,): -ln p of frames (M, C) of independent notes."""
+    return -np.asarray(np.where(values != 0, np.log(chances), np.log1p(-chances)).sum(axis=1))
+
+
+def hazard(lengths: NDArray[Any]) -> Figures:
+    """(longest + 1,): p(end after t | it got to t), t from 0; beyond the longest the last one holds."""
+    ended = np.bincount(lengths).astype(np.float64)
+    left = len(lengths) - np.concatenate([[0.0], np.cumsum(ended)[:-1]])
+    return (ended + _PRIOR) / (left + 2 * _PRIOR)
+
+
+def end_nats(chances: Figures, lengths: NDArray[Any]) -> Figures:
+    """(N,): -ln of not ending after 0 … T - 1 frames, and of ending after T."""
+    longest = max(int(lengths.max(initial=0)), len(chances) - 1)
+    padded = np.concatenate([chances, np.full(longest + 1 - len(chances), chances[-1])])
+    going_on = np.concatenate([[0.0], np.cumsum(-np.log1p(-padded))])
+    return np.asarray(going_on[lengths] - np.log(padded[lengths]))

@@ -1,0 +1,217 @@
+"""The report's results of a model that writes frames: figures, and what is written beside what is right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, cast
+
+import numpy as np
+import torch
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from ostinato.data.batching import BucketedBatches
+from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.features import Feature
+from ostinato.data.features.video import VideoFeature
+from ostinato.data.sequences import Sequences
+from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.report.data import Section
+from ostinato.report.metric_names import METRIC_NAMES
+from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.frames import plots as plots_written
+from ostinato.tasks.frames.evaluation import (
+    Model,
+    ToldRow,
+    evaluate,
+    frames_column,
+    frames_of,
+    told,
+    told_metrics,
+    write,
+)
+from ostinato.tasks.frames.sampling import begin, write_frames
+from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.seq2seq.model import Seq2Seq
+
+Floats = NDArray[np.floating[Any]]
+_PANELS = 6
+_DRAWN = 3
+_MEANINGS = {
+    "nats_per_frame": "−ln p of the frame that came (and of the end), lower is better",
+    "mse": "squared error, in the scale the numbers were normalised to",
+    "mae": "absolute error in that scale",
+    "r2": "share of the variance that is explained",
+    "accuracy": "TP / (TP + FP + FN) of the notes",
+    "f1": "of the notes",
+    "exact": "frames with every note right",
+}
+
+
+def written_results(model: Model, prepared: Prepared, device: torch.device) -> Section:
+    """Figures told the true frames, and written alone where one answer is right; sequences drawn, or written, beside
+    true ones."""
+    examples = cast("Examples", prepared.validation)
+    metrics = evaluate(model, examples, prepared.features, device)
+    feature, _ = frames_column(prepared, examples)
+    first = "mse" if "mse" in metrics else "accuracy"
+    found: Section = {
+        "template": "written.html.jinja",
+        "kind": "written",
+        "metrics": metrics,
+        "table": [
+            {"name": METRIC_NAMES[key], "meaning": about, "told": metrics[key], "alone": metrics.get(f"free_{key}")}
+            for key, about in _MEANINGS.items()
+            if key in metrics
+        ],
+        "shuffled": _shuffled(model, examples, device),
+        "given": _given_names(prepared),
+        "noun": feature.step_noun,
+        "sentence": _sentence(model, prepared),
+        "parts": getattr(model, "parts", {}),
+        "tiles": [
+            ("nats a frame", f"{metrics['nats_per_frame']:.3f}", "told the true frames before it"),
+            (METRIC_NAMES[first], f"{metrics[first]:.3f}", "of what is expected next, told the true frames"),
+        ],
+        "has_answer": "length_error" in metrics,
+        "lengths": None,
+        "surprises": [],
+    }
+    if isinstance(model, NextStep):
+        rows = dict(told(model, examples, device))
+        return {**found, "panels": _expected(rows, examples, model, feature)}
+    if "length_error" in metrics:
+        return {**found, "panels": _answers(model, examples, feature, device)}
+    return {**found, **_drawn(model, prepared, examples, feature, device)}
+
+
+def _sentence(model: Model, prepared: Prepared) -> str:
+    recipe = prepared.recipe
+    if isinstance(model, NextStep):
+        beside = "".join(f" and `{name}`" for name in prepared.features.extra)
+        return f"Predicts each frame of `{recipe.data.input}` from those before it{beside}."
+    how = "for a given" if isinstance(model, Conditional) else "after reading"
+    return f"Writes `{recipe.data.target}`, frame by frame, {how} `{_given_names(prepared)}`."
+
+
+def _given_names(prepared: Prepared) -> str:
+    return ", ".join((str(prepared.recipe.data.input), *prepared.features.extra))
+
+
+def _shuffled(model: Model, examples: Examples, device: torch.device) -> float | None:
+    """Nats a frame where every row is given what another row was given; none where nothing is given."""
+    order = np.random.default_rng(0).permutation(len(examples))
+    others = examples.take(order)
+    if isinstance(model, NextStep):
+        if not model.is_given:
+            return None
+        swapped = Examples(examples.sequences, None, examples.places, examples.rows, others.extra)
+        pairs = zip(others.extra.values(), examples.extra.values(), strict=True)
+        if not all(np.array_equal(one.lengths, other.lengths) for one, other in pairs):
+            return None
+    else:
+        swapped = Examples(others.sequences, examples.targets, examples.places, examples.rows, others.extra)
+    rows = [row for _, row in told(model, swapped, device)]
+    return float(told_metrics(rows, frames_of(model))["nats_per_frame"])
+
+
+def _expected(rows: dict[int, ToldRow], examples: Examples, model: Model, feature: Feature) -> list[Section]:
+    """Rows of a next-step model: what was expected in the place of each frame; evenly spaced by surprise."""
+    order = sorted((row for row in rows if len(rows[row].nats)), key=lambda row: float(rows[row].nats.mean()))
+    picked = [order[i] for i in np.unique(np.linspace(0, len(order) - 1, min(_PANELS, len(order))).astype(int))]
+    return [
+        {
+            "title": examples.location(row).rsplit("/", 1)[-1],
+            "note": f"{rows[row].nats.mean():.3f} nats a frame",
+            "plot": _plot(f"expected-{row}", [rows[row].truth], [rows[row].expected], model, feature),
+        }
+        for row in picked
+    ]
+
+
+def _answers(model: Conditional | Seq2Seq, examples: Examples, feature: Feature, device: torch.device) -> list[Section]:
+    """Rows with one right sequence: it, and what is written in its place; evenly spaced by how far they are apart."""
+    frames = frames_of(model)
+    targets = cast("Sequences", examples.targets)
+    right = [_numbers(targets.row(row), model) for row in range(len(examples))]
+    said = [frames.numbers(one.cpu(), torch.float32).numpy() for one in write(model, examples, device)]
+    gaps = [_gap(a, b) for a, b in zip(said, right, strict=True)]
+    order = np.argsort(gaps, kind="stable")
+    picked = order[np.unique(np.linspace(0, len(order) - 1, min(_PANELS, len(order))).astype(int))]
+    return [
+        {
+            "title": examples.preview(int(row)) or examples.location(int(row)).rsplit("/", 1)[-1],
+            "note": f"mean squared error {gaps[row]:.3f}; {len(said[row])} frames for {len(right[row])}",
+            "plot": _plot(f"written-{row}", [right[row]], [said[row]], model, feature),
+        }
+        for row in picked.tolist()
+    ]
+
+
+def _drawn(
+    model: Conditional | Seq2Seq, prepared: Prepared, examples: Examples, feature: Feature, device: torch.device
+) -> Section:
+    """For each of the most frequent values given: sequences drawn, beside held-out ones; and their lengths."""
+    train = cast("Examples", prepared.train)
+    rows_of: dict[bytes, list[int]] = {}
+    for row in range(len(examples)):
+        rows_of.setdefault(examples.given(row), []).append(row)
+    trained = Counter(train.given(row) for row in range(len(train)))
+    targets, panels = cast("Sequences", examples.targets), []
+    lengths: list[int] = []
+    for number, condition in enumerate(sorted(rows_of, key=lambda one: -trained[one])[:_PANELS]):
+        rows = rows_of[condition]
+        said = _draws(model, examples, rows[0], device, number)
+        lengths += [len(one) for one in said]
+        panels.append(
+            {
+                "title": _cells(examples, rows[0], prepared),
+                "note": f"· {trained[condition]:,} training rows",
+                "plot": _plot(
+                    f"drawn-{number}",
+                    [_numbers(targets.row(row), model) for row in rows[:_DRAWN]],
+                    said,
+                    model,
+                    feature,
+                ),
+            }
+        )
+    return {"panels": panels, "lengths": {"right": float(targets.lengths.mean()), "drawn": float(np.mean(lengths))}}
+
+
+def _draws(model: Conditional | Seq2Seq, examples: Examples, row: int, device: torch.device, seed: int) -> list[Floats]:
+    """Sequences drawn for what a row is given."""
+    was_training = model.training
+    model.eval()
+    decoder = cast("FrameDecoder", model.decoder)
+    with torch.inference_mode():
+        batch = BucketedBatches(examples, 1).batch(np.asarray([row] * _DRAWN)).to(device)
+        generator = torch.Generator().manual_seed(seed)
+        found = write_frames(decoder, begin(model, batch), max_frames=model.options.longest, generator=generator)
+    model.train(was_training)
+    return [decoder.frames.numbers(one.cpu(), torch.float32).numpy() for one in found]
+
+
+def _cells(examples: Examples, row: int, prepared: Prepared) -> str:
+    """What a row was given, in words."""
+    beside = [str(feature.decode(examples.extra[name].row(row))) for name, feature in prepared.features.extra.items()]
+    return ", ".join([examples.preview(row), *beside])
+
+
+def _numbers(values: NDArray[Any], model: Model) -> Floats:
+    return frames_of(model).numbers(torch.from_numpy(np.ascontiguousarray(values)), torch.float32).numpy()
+
+
+def _gap(said: Floats, right: Floats) -> float:
+    count = min(len(said), len(right))
+    return float(((said[:count] - right[:count]) ** 2).mean())
+
+
+def _plot(name: str, right: list[Floats], said: list[Floats], model: Model, feature: Feature) -> Markup:
+    """Few channels as lines, many as shades, pictures as strips."""
+    frames = frames_of(model)
+    if isinstance(feature, VideoFeature):
+        strips = [feature.pictures(frames.stored(torch.from_numpy(one)).numpy()) for one in (right[0], said[0])]
+        return plots_written.strips(*strips)
+    few = frames.kind == "numbers" and right[0].shape[1] <= plots_written.MOST_LINES
+    return plots_written.lines(name, right, said) if few else plots_written.shades(name, right[0], said[0])

@@ -1,0 +1,164 @@
+"""Sequences of frames (curves, music, sound, pictures) from a decoder, drawn or the most expected."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato.arrays import Array
+from ostinato.data.batching import Batch, BucketedBatches
+from ostinato.data.dataset import Features
+from ostinato.data.features import Feature
+from ostinato.data.features.audio import AudioFeature
+from ostinato.data.features.video import VideoFeature
+from ostinato.data.loading import examples_of
+from ostinato.errors import RecipeError
+from ostinato.heads.notes import drawn_on
+from ostinato.layers.decoder import Writing
+from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.recipe import Recipe
+from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.conditional.sampling import refuse_unknown_cell
+from ostinato.tasks.seq2seq.model import Seq2Seq
+
+_LIKELY = 0.5
+
+
+@torch.inference_mode()
+def write_frames(
+    decoder: FrameDecoder,
+    writing: Writing,
+    *,
+    max_frames: int,
+    temperature: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> list[Tensor]:
+    """A sequence (T, C) for each row, as `Frames.stored` gives its frames; T is at least 1.
+
+    At a temperature of 0 each step reads the frame that was most expected at the one before, and a sequence ends where
+    it is likelier than not to have ended, along that path: at the median of its length.
+
+    Args:
+        decoder: in evaluation.
+        writing: where it begins.
+        max_frames: of each, >= 1; no more than the decoder's length where that is set.
+        temperature: log-odds of notes are divided by it, what is drawn of numbers is so many times as far from its
+            mean; >= 0. Ends are drawn as they are likely, whatever it is: an end that is unlikely at every step, but
+            must come, would else not come.
+        generator: of the draws; none: torch's own.
+    """
+    if decoder.length is not None:
+        max_frames = min(max_frames, decoder.length)
+    like = writing.layers[0][0]
+    last = like.new_zeros(writing.num_rows, decoder.frames.values)
+    left = like.new_ones(writing.num_rows)  # probability of not having ended
+    lengths = torch.full((writing.num_rows,), max_frames)
+    frames: list[Tensor] = []
+    for time in range(max_frames):
+        read, writing = decoder.advance(last, writing)
+        if time and decoder.end is not None:
+            logits = decoder.end(read).squeeze(1)
+            if temperature == 0:
+                left = left * (1 - logits.sigmoid())
+                ended = left < _LIKELY
+            else:
+                where = drawn_on(generator, logits)
+                uniform = torch.rand(len(logits), generator=generator, dtype=logits.dtype, device=where)
+                ended = uniform.to(logits.device) < logits.sigmoid()
+            lengths = torch.where(ended.cpu() & (lengths == max_frames), time, lengths)
+            if bool((lengths <= time).all()):
+                break
+        frames.append(decoder.frames.stored(decoder.output.draw(read, generator, temperature).to(like.dtype)))
+        last = decoder.frames.numbers(frames[-1], like.dtype)
+    whole = torch.stack(frames, 1)
+    return [row[:length] for row, length in zip(whole, lengths.tolist(), strict=True)]
+
+
+def begin(model: Conditional | Seq2Seq, batch: Batch) -> Writing:
+    """Where what is written for a batch begins."""
+    return model.begin(batch.inputs, batch.extra)
+
+
+def decoded(feature: Feature, frames: Tensor) -> list[Any]:
+    """A sequence of frames (T, C) as a user knows it: see `known`."""
+    return known(feature, as_values(feature, frames))
+
+
+def known(feature: Feature, values: Array) -> list[Any]:
+    """A sequence of frames, (T, ...) as the feature's values are, as a user knows it: numbers on their own scale, MIDI
+    pitches, log-mel energies, the pixels of pictures."""
+    if isinstance(feature, VideoFeature):
+        return list(feature.pictures(values).tolist())
+    if isinstance(feature, AudioFeature):
+        return list(feature.frames(values).tolist())
+    return list(cast("Any", feature).decode(values))
+
+
+def as_values(feature: Feature, frames: Tensor) -> Array:
+    """(T, C) to (T, ...), as the feature's values are."""
+    values = frames.float().cpu().numpy() if frames.is_floating_point() else frames.cpu().numpy()
+    values = values.reshape(len(values), *cast("Any", feature).value_shape)
+    return values.astype(np.uint8) if feature.kind == "notes" else values
+
+
+def draw_frames(
+    model: Conditional | Seq2Seq,
+    features: Features,
+    recipe: Recipe,
+    given: Any,
+    *,
+    num: int = 1,
+    max_frames: int | None = None,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> list[Array]:
+    """Sequences of frames drawn for what is given, each on its own, as the target's values: the same seed draws the
+    same ones. What they mean, `features.target.decode` says.
+
+    Args:
+        model: of the run.
+        features: of the run.
+        recipe: of the run.
+        given: the input's cell, or a mapping by column where there are several.
+        num: sequences, at least 1.
+        max_frames: of each, >= 1; none: as the recipe's decoder says.
+        temperature: as of `write_frames`.
+        seed: of the draws.
+
+    Raises:
+        RunError: for a cell that can't be used, such as a name that training never showed.
+        RecipeError: for options out of range.
+
+    Example:
+        >>> curves = draw_frames(run.model, run.features, run.recipe, "cyclic", num=2)
+        >>> run.features.target.decode(curves[0])[:3]
+        [31.2, 34.9, 38.1]
+    """
+    if num < 1:
+        raise RecipeError(f"`num` must be a positive integer. Received: {num}.")
+    if max_frames is not None and max_frames < 1:
+        raise RecipeError(f"`max_frames` must be a positive integer. Received: {max_frames}.")
+    if temperature < 0:
+        raise RecipeError(f"`temperature` must not be negative. Received: {temperature:g}.")
+    for column, feature in ((str(recipe.data.input), features.input), *features.extra.items()):
+        refuse_unknown_cell(feature, column, given.get(column) if isinstance(given, dict) else given)
+    decoder = cast("FrameDecoder", model.decoder)
+    generator = torch.Generator().manual_seed(seed)
+    examples = examples_of([given] * num, features, recipe)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        batch = BucketedBatches(examples, num).batch(np.arange(num)).to(next(model.parameters()).device)
+        found = write_frames(
+            decoder,
+            begin(model, batch),
+            max_frames=max_frames or recipe.model.decoder.longest,
+            temperature=temperature,
+            generator=generator,
+        )
+    model.train(was_training)
+    target = cast("Feature", features.target)
+    return [as_values(target, one) for one in found]

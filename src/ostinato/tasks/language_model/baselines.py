@@ -1,0 +1,118 @@
+"""Rivals of language models: n-grams with back-off, and frequencies alone."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ostinato.arrays import Ids
+from ostinato.baselines.base import Contest, Data, Figures, Rival, Scores
+from ostinato.baselines.ngrams import ORDERS, Ngrams
+from ostinato.data.dataset import Features
+from ostinato.metrics import classification as metrics
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.scoring import window_nats
+
+_HELD_OUT = 0.1
+_BLOCK_TOKENS = 500
+_CONTEXT_TOKENS = 32
+
+
+class TextContest(Contest):
+    """Answers are nats of each token of the validation text but the first."""
+
+    lower_is_better, unit, question = True, "tokens", "one token"
+
+    @property
+    def figure(self) -> str:  # type: ignore[override]
+        """Bits a character, or a token."""
+        characters = self.prepared.features.text.recipe.unit == "characters"
+        return "bits_per_character" if characters else "bits_per_token"
+
+    @property
+    def validation(self) -> Ids:
+        """The run's validation text."""
+        return cast("Ids", self.prepared.validation)
+
+    @property
+    def num_units(self) -> int:
+        """Tokens that are predicted."""
+        return len(self.validation) - 1
+
+    def own(self) -> Figures:
+        """Of the recurrent model: the mean of the window that a token is in."""
+        model, features = cast("LanguageModel", self.model), self.prepared.features
+        found = window_nats(model, self.validation, features, self.device, self.prepared.recipe.training.bptt)
+        return np.concatenate([np.full(count, nats / count) for nats, count in found])
+
+    def scores(self, answers: Figures) -> Scores:
+        """Metrics on the whole text, and bits on stretches of some hundred tokens."""
+        characters = self.prepared.features.text.recipe.unit == "characters"
+        found = metrics.language_model(float(answers.sum()), len(answers), characters=characters)
+        blocks = np.array_split(answers, max(1, len(answers) // _BLOCK_TOKENS))
+        bits = [float(block.mean()) / np.log(2) for block in blocks]
+        return Scores(found, np.asarray(bits))
+
+    def one(self, number: int) -> Ids:
+        """A token with those before it."""
+        start = (number * 997) % max(1, len(self.validation) - _CONTEXT_TOKENS)
+        return self.validation[start : start + _CONTEXT_TOKENS]
+
+    def own_one(self, data: Data) -> None:
+        """The recurrent model reads one token, its state known."""
+        model = cast("LanguageModel", self.model)
+        ids = torch.from_numpy(cast("Ids", data)[:1].astype(np.int64)).view(1, 1).to(self.device)
+        with torch.inference_mode():
+            model(ids, model.encoder.zero_states(1))
+
+
+class Frequencies(Rival):
+    """How frequent each token is, whatever stands before it (counts plus one)."""
+
+    name, about, trivial = "frequencies alone", "how frequent each token is, whatever stands before", True
+
+    def fit(self, train: Data, features: Features) -> None:
+        """Count."""
+        counts = np.bincount(cast("Ids", train), minlength=features.text.vocab_size) + 1.0
+        self._nats = -np.log(counts / counts.sum())
+
+    def answer(self, data: Data) -> Figures:
+        """Nats of each token but the first."""
+        return np.asarray(self._nats[cast("Ids", data)[1:]])
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """One number a token."""
+        return [self._nats.astype(np.float32)]
+
+
+class KneserNey(Rival):
+    """`Ngrams` of the whole training text, their order chosen on its last tenth."""
+
+    name = "n-grams with back-off"
+    about = "interpolated Kneser-Ney, the order chosen on the last tenth of the training text"
+
+    def fit(self, train: Data, features: Features) -> None:
+        """Choose the order, then count all of the training text."""
+        tokens, vocab = cast("Ids", train).astype(np.int64), features.text.vocab_size
+        cut = int(len(tokens) * (1 - _HELD_OUT))
+        orders = [n for n in ORDERS[features.text.recipe.unit or "characters"] if n < cut] or [1]
+        tried = Ngrams.count(tokens[:cut], vocab, orders) if len(orders) > 1 else {}
+        costs = {order: float(one.nats(tokens[cut:]).mean()) for order, one in tried.items()}
+        order = min(orders, key=lambda n: costs.get(n, 0.0))
+        self._ngrams = Ngrams.count(tokens, vocab, [order])[order]
+
+    @property
+    def details(self) -> str:
+        """The order chosen."""
+        return str(self._ngrams)
+
+    def answer(self, data: Data) -> Figures:
+        """Nats of each token but the first."""
+        return self._ngrams.nats(cast("Ids", data).astype(np.int64))[1:]
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """Keys, counts, and weights of contexts."""
+        return self._ngrams.parameters()

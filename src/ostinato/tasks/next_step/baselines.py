@@ -1,0 +1,174 @@
+"""Rivals of models that predict each frame of music, and how they are compared: nats a frame."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from ostinato.baselines.base import Data, Figures, Rival, RowsContest, Scores, cut_blocks
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.sequences import Sequences
+from ostinato.tasks.next_step.evaluation import score
+from ostinato.tasks.next_step.model import NextStep
+
+_SMOOTHING = 1.0
+_MOST_FRAMES = 50_000
+_MOST_STEPS = 60
+_PRODUCTS_A_SECOND = 1e10
+
+
+class FramesContest(RowsContest):
+    """Answers are nats of each frame, one array a row."""
+
+    lower_is_better, figure, unit, question = True, "nats_per_frame", "rows", "one row"
+
+    def own(self) -> list[Figures]:
+        """Of the recurrent model."""
+        found: list[Figures] = [np.empty(0)] * len(self.validation)
+        for row, scored in score(cast("NextStep", self.model), self.validation, self.device):
+            found[row] = scored.nats
+        return found
+
+    def scores(self, answers: list[Figures]) -> Scores:
+        """Mean nats over all frames of all rows; each row is a block of its own, or some rows together."""
+        total = np.concatenate(answers)
+        blocks = [np.concatenate([answers[i] for i in rows.tolist()]).mean() for rows in cut_blocks(len(answers))]
+        found = {"loss": float(total.mean()), "nats_per_frame": float(total.mean()), "num_frames": len(total)}
+        return Scores(found, np.asarray(blocks))
+
+    def one(self, number: int) -> Examples:
+        """One validation row."""
+        return self.validation.take(np.asarray([number % len(self.validation)]))
+
+    def own_one(self, data: Data) -> None:
+        """The recurrent model reads a row."""
+        with torch.inference_mode():
+            for _ in score(cast("NextStep", self.model), cast("Examples", data), self.device):
+                pass
+
+
+def _bernoulli(frames: NDArray[Any], chances: Figures) -> Figures:
+    """-ln p of each frame (M, C) whose notes are independent."""
+    return -np.asarray(np.where(frames != 0, np.log(chances), np.log1p(-chances)).sum(axis=1))
+
+
+class NoteFrequencies(Rival):
+    """Each note independent, as frequent as in training frames."""
+
+    name, about, trivial = (
+        "note frequencies",
+        "each note as likely as it is in training frames, whatever came before",
+        True,
+    )
+
+    def fit(self, train: Data, features: Features) -> None:
+        """Count."""
+        frames = cast("Examples", train).sequences.values != 0
+        self._chances = (frames.sum(axis=0) + _SMOOTHING / 2) / (len(frames) + _SMOOTHING)
+
+    def answer(self, data: Data) -> list[Figures]:
+        """Nats of each frame."""
+        sequences = cast("Examples", data).sequences
+        return np.split(_bernoulli(sequences.values, self._chances), sequences.offsets[1:-1])
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """A number a note."""
+        return [self._chances.astype(np.float32)]
+
+
+class FrameBefore(Rival):
+    """Each note given whether it sounds in the frame before: a Markov chain a note."""
+
+    name, about, trivial = "the frame before", "each note given whether it sounded in the frame before", True
+
+    def fit(self, train: Data, features: Features) -> None:
+        """Count, for each note, how often it goes on and how often it begins."""
+        sequences = cast("Examples", train).sequences
+        now, before = sequences.values != 0, _before(sequences)
+        plain = (now.sum(axis=0) + 0.5) / (len(now) + 1.0)
+        chances = [
+            ((now & state).sum(axis=0) + _SMOOTHING * plain) / (state.sum(axis=0) + _SMOOTHING)
+            for state in (~before, before)
+        ]
+        self._chances = np.stack(chances)  # (2, C)
+
+    def answer(self, data: Data) -> list[Figures]:
+        """Nats of each frame."""
+        sequences = cast("Examples", data).sequences
+        before = _before(sequences)
+        chances = np.where(before, self._chances[1], self._chances[0])
+        return np.split(_bernoulli(sequences.values, chances), sequences.offsets[1:-1])
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """Two numbers a note."""
+        return [self._chances.astype(np.float32)]
+
+
+class FrameRegression(Rival):
+    """Logistic regression of each note on all notes of the frame before.
+
+    All notes at once, by L-BFGS; the penalty is |W|² / 2 (scikit-learn's C = 1).
+    """
+
+    name = "regression on the frame before"
+    about = "logistic regression of each note on all notes of the frame before"
+
+    @classmethod
+    def seconds(cls, prepared: Prepared) -> float:
+        """By the products of all steps."""
+        count, width = cast("Examples", prepared.train).sequences.values.shape
+        return float(4 * min(count, _MOST_FRAMES) * width**2 * _MOST_STEPS / _PRODUCTS_A_SECOND)
+
+    def fit(self, train: Data, features: Features) -> None:
+        """On at most 50,000 frames, evenly picked."""
+        sequences = cast("Examples", train).sequences
+        count = len(sequences.values)
+        picked = np.unique(np.linspace(0, count - 1, min(count, _MOST_FRAMES)).astype(np.int64))
+        before = torch.from_numpy(_before(sequences)[picked]).float()
+        now = torch.from_numpy(sequences.values[picked] != 0).float()
+        self._share = len(picked), count
+        weights = torch.zeros(now.shape[1] + 1, now.shape[1], requires_grad=True)
+        with torch.no_grad():
+            weights[-1] = torch.logit((now.sum(0) + _SMOOTHING / 2) / (len(now) + _SMOOTHING))
+        solver = torch.optim.LBFGS([weights], max_iter=_MOST_STEPS, line_search_fn="strong_wolfe")
+
+        def cost() -> torch.Tensor:
+            solver.zero_grad()
+            logits = before @ weights[:-1] + weights[-1]
+            nats = functional.binary_cross_entropy_with_logits(logits, now, reduction="sum")
+            total: torch.Tensor = (nats + weights[:-1].square().sum() / 2) / len(now)
+            total.backward()  # type: ignore[no-untyped-call]
+            return total
+
+        solver.step(cost)  # type: ignore[no-untyped-call]
+        self._weights = weights.detach().numpy()
+
+    @property
+    def details(self) -> str:
+        """How many frames, where not all."""
+        learnt, count = self._share
+        return "" if learnt == count else f"learnt from {learnt:,} of {count:,} frames"
+
+    def answer(self, data: Data) -> list[Figures]:
+        """Nats of each frame."""
+        sequences = cast("Examples", data).sequences
+        logits = _before(sequences).astype(np.float64) @ self._weights[:-1] + self._weights[-1]
+        signed = np.where(sequences.values != 0, logits, -logits)
+        return np.split(np.logaddexp(0.0, -signed).sum(axis=1), sequences.offsets[1:-1])
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """A weight for each pair of notes."""
+        return [self._weights]
+
+
+def _before(sequences: Sequences) -> NDArray[np.bool_]:
+    """(sum L, C): the frame before each; silence before the first."""
+    found = np.zeros(sequences.values.shape, dtype=np.bool_)
+    found[1:] = sequences.values[:-1] != 0
+    starts = sequences.offsets[:-1]
+    found[starts[starts < len(found)]] = False
+    return found

@@ -1,0 +1,97 @@
+"""Evaluating, predicting and reporting of models that predict each frame from those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ostinato.data.batching import BucketedBatches
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.metrics.classification import Metrics
+from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.prediction import Prediction
+
+_ROWS = 32
+_FRAMES = 8192
+"""Rows read, and frames whose distribution is computed, at a time; fewer where each note has a state of its own."""
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """One row. nats: (L,) -ln p of each frame; predicted: (L, C) zeros and ones, what was expected in its place."""
+
+    nats: NDArray[np.float64]
+    predicted: NDArray[np.uint8]
+
+
+def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+    """`loss`: nats a frame, over all frames of all rows; `accuracy`: TP / (TP + FP + FN) over all frames (Bay et al.
+    2009, "Evaluation of multiple-F0 estimation and tracking systems", ISMIR, eq. 1), a frame of silence that was
+    expected counting nothing.
+    """
+    truth = examples.sequences
+    nats, frames, hits, wrong = 0.0, 0, 0, 0
+    for row, scored in score(cast("NextStep", model), examples, device):
+        there, said = truth.row(row) != 0, scored.predicted != 0
+        nats += float(scored.nats.sum())
+        frames += len(scored.nats)
+        hits += int((there & said).sum())
+        wrong += int((there != said).sum())
+    accuracy = hits / (hits + wrong) if hits + wrong else 1.0
+    mean = nats / max(frames, 1)
+    counts = {"num_frames": frames, "num_examples": len(examples)}
+    return {"loss": mean, "nats_per_frame": mean, "accuracy": accuracy, **counts}
+
+
+def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
+    """For each row the pitches most expected in each frame (`values`), and nats a frame (`details`)."""
+    found: list[Prediction | None] = [None] * len(examples)
+    decode = cast("Any", features.input).decode
+    for row, scored in score(cast("NextStep", model), examples, device):
+        nats = float(scored.nats.mean()) if len(scored.nats) else 0.0
+        found[row] = Prediction(values=tuple(decode(scored.predicted)), details={"nats_per_frame": nats})
+    return [cast("Prediction", one) for one in found]
+
+
+def score(model: NextStep, examples: Examples, device: torch.device) -> Iterator[tuple[int, ScoredRow]]:
+    """Each row's number and what the model says of it, rows of similar length one after the other."""
+    was_training = model.training
+    model.eval()
+    for batch in BucketedBatches(examples, max(1, _ROWS // model.states_per_row)).epoch(0):
+        with torch.inference_mode():
+            here = batch.to(device)
+            frames, hidden = here.inputs, model(here.inputs, here.extra)
+            nats, predicted = _distributions(model, hidden.values, frames.values)
+            by_row = zip(
+                batch.rows.tolist(),
+                frames.with_values(nats).split_rows(),
+                frames.with_values(predicted).split_rows(),
+                strict=True,
+            )
+        for row, nats_of, predicted_of in by_row:
+            yield row, ScoredRow(nats_of.double().cpu().numpy(), predicted_of.cpu().numpy())
+    model.train(was_training)
+
+
+def _distributions(model: NextStep, hidden: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Nats (M,) and the expected frames (M, C)."""
+    nats, predicted = [], []
+    size = max(1, _FRAMES // model.states_per_row)
+    for some, wanted in zip(torch.split(hidden, size), torch.split(frames, size), strict=True):
+        nats.append(model.output.nats(some, wanted))
+        predicted.append(model.output.draw(some, temperature=0.0))
+    return torch.cat(nats), torch.cat(predicted)
+
+
+def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
+    """The report's section."""
+    from ostinato.tasks.next_step.report import frames_results
+
+    found = frames_results(cast("NextStep", model), prepared, device)
+    return {**found, "template": "frames.html.jinja"}

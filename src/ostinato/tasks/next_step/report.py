@@ -1,0 +1,142 @@
+"""The report's results of a model that predicts frames of notes: figures, a piano roll, surprising frames."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.features.notes import NotesFeature, note_name
+from ostinato.data.sequences import Sequences
+from ostinato.report.data import Section
+from ostinato.tasks.next_step.evaluation import ScoredRow, score
+from ostinato.tasks.next_step.model import NextStep
+
+Floats = NDArray[np.float64]
+_SHOWN_FRAMES = 96
+_MOST_SURPRISING = 12
+_CONTEXT = 3
+
+
+def frames_results(model: NextStep, prepared: Prepared, device: torch.device) -> Section:
+    """Figures on the validation data beside two simple guesses, a typical piece as a roll, and surprising frames."""
+    from ostinato.tasks.next_step import plots as plots_frames
+
+    train, examples = cast("Examples", prepared.train).sequences, cast("Examples", prepared.validation)
+    feature = cast("NotesFeature", prepared.features.input)
+    scored = dict(score(model, examples, device))
+    rolls = {row: examples.sequences.row(row) for row in scored}
+    shares, holds = _guess_shares(train, examples.sequences), _guess_holds(train, examples.sequences)
+    ours = _figures([(rolls[row], scored[row].nats, scored[row].predicted) for row in scored])
+    means = {row: float(one.nats.mean()) for row, one in scored.items() if len(one.nats)}
+    typical = sorted(means, key=lambda row: means[row])[len(means) // 2]
+    roll, said = rolls[typical][:_SHOWN_FRAMES] != 0, scored[typical].predicted[:_SHOWN_FRAMES] != 0
+    example = {
+        "location": examples.location(typical),
+        "nats": means[typical],
+        "frames": len(roll),
+        "roll": plots_frames.roll(roll, said, feature.recipe.lowest),
+        "surprise": plots_frames.surprise(scored[typical].nats[:_SHOWN_FRAMES]),
+    }
+    return {
+        "kind": "frames",
+        "metrics": {"num_examples": len(examples), **ours},
+        "table": [
+            _line("nats a frame", "−ln p of the frame that came, lower is better", "loss", ours, shares, holds),
+            _line("frame accuracy", "TP / (TP + FP + FN) of the notes", "accuracy", ours, shares, holds),
+        ],
+        "example": example,
+        "surprises": _surprises(examples, scored, feature),
+        "by_pitch": plots_frames.by_pitch(*_by_pitch(rolls, scored), feature.recipe.lowest),
+        "parts": model.parts,
+        "sentence": f"Predicts each frame of `{prepared.recipe.data.input}` from those before it{_beside(prepared)}.",
+        "tiles": [
+            ("nats a frame", f"{ours['loss']:.3f}", f"{holds['loss']:.2f} by holding the last frame"),
+            ("frame accuracy", f"{100 * ours['accuracy']:.1f} %", f"{100 * holds['accuracy']:.1f} % by holding it"),
+        ],
+    }
+
+
+def _line(name: str, meaning: str, key: str, *columns: Section) -> Section:
+    return {"name": name, "meaning": meaning, "values": [column[key] for column in columns], "percent": key != "loss"}
+
+
+def _figures(rows: list[tuple[Any, Floats, Any]]) -> Section:
+    """Nats a frame, and frame accuracy, of (truth, nats, predicted) a row."""
+    hits = sum(int(((truth != 0) & (said != 0)).sum()) for truth, _, said in rows)
+    wrong = sum(int(((truth != 0) != (said != 0)).sum()) for truth, _, said in rows)
+    count = sum(len(nats) for _, nats, _ in rows)
+    nats = sum(float(nats.sum()) for _, nats, _ in rows) / max(count, 1)
+    return {"loss": nats, "accuracy": hits / (hits + wrong) if hits + wrong else 1.0, "num_frames": count}
+
+
+def _guess_shares(train: Sequences, validation: Sequences) -> Section:
+    """Each note by itself sounds as often as in the training frames."""
+    shares = (train.values.sum(axis=0, dtype=np.float64) + 1) / (len(train.values) + 2)
+    truth = validation.values != 0
+    nats = -np.where(truth, np.log(shares), np.log1p(-shares)).sum(axis=1)
+    return _figures([(truth, nats, np.broadcast_to(shares > 0.5, truth.shape))])
+
+
+def _guess_holds(train: Sequences, validation: Sequences) -> Section:
+    """Each note by itself goes on, or begins, as often as in training; the expected frame is the last one."""
+    held, begun = (np.zeros(train.values.shape[1]) for _ in range(2))
+    sounding = held.copy()
+    before, now = _previous(train), train.values != 0
+    sounding += before.sum(axis=0)
+    held += (before & now).sum(axis=0)
+    begun += (~before & now).sum(axis=0)
+    after_note, after_silence = (held + 1) / (sounding + 2), (begun + 1) / (len(now) - sounding + 2)
+    before, now = _previous(validation), validation.values != 0
+    shares = np.where(before, after_note, after_silence)
+    nats = -np.where(now, np.log(shares), np.log1p(-shares)).sum(axis=1)
+    return _figures([(now, nats, before)])
+
+
+def _previous(sequences: Sequences) -> NDArray[np.bool_]:
+    """At each frame the one before it, silence before the first."""
+    before = np.zeros(sequences.values.shape, dtype=np.bool_)
+    before[1:] = sequences.values[:-1] != 0
+    starts = sequences.offsets[:-1]
+    before[starts[starts < len(before)]] = False
+    return before
+
+
+def _by_pitch(rolls: dict[int, Any], scored: dict[int, ScoredRow]) -> tuple[Floats, Floats, Floats]:
+    """For each pitch how often it sounds, how often it was expected, and how often both."""
+    truth = np.concatenate([rolls[row] != 0 for row in rolls])
+    said = np.concatenate([scored[row].predicted != 0 for row in rolls])
+    counts = [part.sum(axis=0, dtype=np.float64) for part in (truth, said, truth & said)]
+    return counts[0], counts[1], counts[2]
+
+
+def _surprises(examples: Examples, scored: dict[int, ScoredRow], feature: NotesFeature) -> list[Section]:
+    """The most surprising frame of each of the pieces that have the most surprising ones."""
+    worst = {row: int(one.nats.argmax()) for row, one in scored.items() if len(one.nats)}
+    chosen = sorted(worst, key=lambda row: -float(scored[row].nats[worst[row]]))[:_MOST_SURPRISING]
+    found = []
+    for row in chosen:
+        at, roll = worst[row], examples.sequences.row(row)
+        found.append(
+            {
+                "location": examples.location(row),
+                "frame": at + 1,
+                "nats": float(scored[row].nats[at]),
+                "before": [_chord(one) for one in feature.decode(roll[max(at - _CONTEXT, 0) : at])],
+                "true": _chord(feature.decode(roll[at])[0]),
+                "predicted": _chord(feature.decode(scored[row].predicted[at])[0]),
+            }
+        )
+    return found
+
+
+def _chord(pitches: list[int]) -> str:
+    return " ".join(note_name(pitch) for pitch in pitches) or "silence"
+
+
+def _beside(prepared: Prepared) -> str:
+    """What is given, for the sentence of the head."""
+    return "".join(f" and `{name}`" for name in prepared.features.extra)

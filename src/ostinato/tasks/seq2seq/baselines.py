@@ -1,0 +1,165 @@
+"""Rivals of models that write a sequence for a sequence, and how they are compared: edits a token."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ostinato.baselines.base import Contest, Data, Rival, Scores, cut_blocks
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.features import TextFeature, TokensFeature
+from ostinato.data.sequences import Sequences
+from ostinato.data.vocabulary import SPECIAL, UNK_ID
+from ostinato.layers.beam_search import Written
+from ostinato.metrics.edit_distance import edit_distance
+from ostinato.tasks.seq2seq.evaluation import Transcript, scores_of, transcribe
+from ostinato.tasks.seq2seq.model import Seq2Seq
+
+Ids = tuple[int, ...]
+_MOST_SOURCES = 400
+
+
+class PairsContest(Contest):
+    """Answers are a sequence of the target's ids for each of the rows of `sources`."""
+
+    lower_is_better, figure, unit, question = True, "token_error_rate", "sources", "one source"
+    _found: list[Transcript] | None = None
+
+    @property
+    def validation(self) -> Examples:
+        """One row for each of at most 400 different sources of the run's validation rows, evenly spaced."""
+        rows = np.asarray([one.row for one in self.transcripts], dtype=np.int64)
+        return cast("Examples", self.prepared.validation).take(rows)
+
+    @property
+    def transcripts(self) -> list[Transcript]:
+        """What the recurrent model writes for them, by greedy search or the recipe's beam."""
+        if self._found is None:
+            model, examples = cast("Seq2Seq", self.model), cast("Examples", self.prepared.validation)
+            self._found = transcribe(model, examples, self.device, model.tokens.beam_size, most=_MOST_SOURCES)
+        return self._found
+
+    @property
+    def num_units(self) -> int:
+        """Sources."""
+        return len(self.transcripts)
+
+    def own(self) -> list[Ids]:
+        """Of the recurrent model."""
+        return [one.written for one in self.transcripts]
+
+    def scores(self, answers: list[Ids]) -> Scores:
+        """Error rates of all, and the token error rate on each block."""
+        found = [_instead(one, answer) for one, answer in zip(self.transcripts, answers, strict=True)]
+        features = self.prepared.features
+        parts = [[found[i] for i in rows.tolist()] for rows in cut_blocks(len(found))]
+        blocks = [sum(one.distance for one in part) / max(sum(len(one.nearest) for one in part), 1) for part in parts]
+        return Scores(scores_of(found, features), np.asarray(blocks, dtype=np.float64))
+
+    def one(self, number: int) -> Examples:
+        """One source."""
+        rows = np.asarray([self.transcripts[number % len(self.transcripts)].row])
+        return cast("Examples", self.prepared.validation).take(rows)
+
+    def own_one(self, data: Data) -> None:
+        """The recurrent model writes for one source."""
+        model = cast("Seq2Seq", self.model)
+        transcribe(model, cast("Examples", data), self.device, model.tokens.beam_size)
+
+
+def _instead(one: Transcript, answer: Ids) -> Transcript:
+    """The same source with another answer."""
+    distances = [edit_distance(list(reference), list(answer)) for reference in one.references]
+    best = int(np.argmin(distances))
+    written = (Written(answer, 0.0, 0.0),)
+    return replace(one, sequences=written, nearest=one.references[best], distance=distances[best])
+
+
+class MostFrequentAnswer(Rival):
+    """The target that training data holds most often, whatever the source."""
+
+    name, about, trivial = "most frequent answer", "the same sequence for every source", True
+
+    def fit(self, train: Data, features: Features) -> None:
+        """Count whole targets."""
+        targets = cast("Sequences", cast("Examples", train).targets)
+        counts = Counter(tuple(targets.row(i).tolist()) for i in range(len(targets)))
+        self._answer = max(counts, key=lambda ids: (counts[ids], -len(ids)))
+
+    def answer(self, data: Data) -> list[Ids]:
+        """The same for all."""
+        return [self._answer] * len(cast("Examples", data))
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """One sequence."""
+        return [np.asarray(self._answer, dtype=np.int32)]
+
+
+class Copy(Rival):
+    """The source itself, each token as the target's vocabulary spells it."""
+
+    name, about, trivial = "copy", "the source as it is", True
+
+    @classmethod
+    def applies(cls, prepared: Prepared) -> bool:
+        """Where both sides are text."""
+        pair = (prepared.features.input, prepared.features.target)
+        return all(isinstance(feature, TextFeature | TokensFeature) for feature in pair)
+
+    def fit(self, train: Data, features: Features) -> None:
+        """Which integer of the target each integer of the source is."""
+        source, target = (cast("TextFeature", each).vocabulary for each in (features.input, features.target))
+        numbers = target.numbers
+        self._table = np.asarray([numbers.get(token, UNK_ID) for token in source.tokens], dtype=np.int32)
+
+    def answer(self, data: Data) -> list[Ids]:
+        """Looked up."""
+        rows = cast("Examples", data).sequences
+        return [tuple(self._table[rows.row(i)].tolist()) for i in range(len(rows))]
+
+    def parameters(self) -> list[NDArray[Any]]:
+        """A number a token."""
+        return [self._table]
+
+
+class TokenByToken(Copy):
+    """What each token of the source is most often beside in training pairs, at the same share of the way; or nothing.
+
+    A dictionary without any context: the place of a target token is taken to be proportional to that of its source.
+    """
+
+    name, about = "token by token", "what each token of the source most often stands beside, and nothing around it"
+
+    @classmethod
+    def applies(cls, prepared: Prepared) -> bool:
+        """Always: both sides are integers."""
+        return prepared.features.input.form == "ids"
+
+    def fit(self, train: Data, features: Features) -> None:
+        """Count pairs of tokens."""
+        examples = cast("Examples", train)
+        source, target = examples.sequences, cast("Sequences", examples.targets)
+        ends = np.repeat(target.offsets[:-1], source.lengths)
+        within = np.arange(len(source.values)) - np.repeat(source.offsets[:-1], source.lengths)
+        lengths = np.repeat(source.lengths, source.lengths)
+        others = np.repeat(target.lengths, source.lengths)
+        places = np.minimum(within * others // np.maximum(lengths, 1), np.maximum(others - 1, 0))
+        there = others > 0
+        size = int(target.values.max(initial=0)) + 1
+        keys = source.values[there].astype(np.int64) * size + target.values[(ends + places)[there]]
+        found, counts = np.unique(keys, return_counts=True)
+        order = np.lexsort((counts, found // size))
+        tokens = found[order] // size
+        last = np.append(tokens[1:] != tokens[:-1], True)
+        self._table = np.full(int(source.values.max(initial=len(SPECIAL))) + 2, UNK_ID, dtype=np.int32)
+        self._table[tokens[last]] = found[order][last] % size
+
+    def answer(self, data: Data) -> list[Ids]:
+        """Looked up."""
+        rows = cast("Examples", data).sequences
+        picked = self._table[np.minimum(rows.values, len(self._table) - 1)]
+        return [tuple(part.tolist()) for part in np.split(picked, rows.offsets[1:-1])]

@@ -1,0 +1,172 @@
+"""Many-to-many, delayed: the source is read whole, then the target is written."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.data.batching import Batch
+from ostinato.errors import RecipeError
+from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
+from ostinato.layers.decoder import Decoder, Writing
+from ostinato.layers.encoder import RecurrentEncoder
+from ostinato.layers.frame_decoder import Frames, make_decoder
+from ostinato.layers.teacher_forcing import sampled_share
+from ostinato.layers.token_decoder import TokenDecoder
+from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.types import Ragged, State
+
+_LINEAR_HINT = "bridge: linear fits any sizes"
+
+
+class Bridge(nn.Module):
+    """From the encoder's final states to the decoder's first ones, layer by layer, the top ones together.
+
+    linear: h_0 = tanh(W [h_forward; h_backward] + b), of every tensor of the state (an LSTM's c without tanh), each
+    with a W of its own, after Bahdanau, Cho, Bengio 2015, arXiv:1409.0473, section A.2.2 · sum: h_forward + h_backward
+    · copy: [h_forward; h_backward], the states as they are, so the decoder has D times the encoder's units.
+
+    Args:
+        recipe: the model's part of a recipe.
+        encoder: whose final states it reads.
+        decoder: whose first states it makes.
+
+    Raises:
+        RecipeError: for sizes or numbers of layers that don't fit.
+    """
+
+    def __init__(self, recipe: ModelRecipe, encoder: RecurrentEncoder, decoder: Decoder) -> None:
+        super().__init__()
+        self.kind = recipe.decoder.bridge
+        found = [[part.shape[0] * part.shape[2] for part in state] for state in encoder.zero_states(1)]
+        wanted = [[part.shape[2] for part in state] for state in decoder.zero_states(1)]
+        self.num_layers = len(wanted)
+        if self.kind != "linear":
+            self._check(found, wanted, 2 if recipe.bidirectional else 1)
+        self.linears = nn.ModuleList()
+        if self.kind == "linear":
+            for layer, sizes in enumerate(wanted):
+                below = found[self._source(layer, len(found))]
+                self.linears.extend(nn.Linear(a, b) for a, b in zip(below, sizes, strict=True))
+
+    def forward(self, states: list[State]) -> list[State]:
+        """Final states (D, N, H) of the encoder's layers to first states (1, N, H) of the decoder's."""
+        made: list[State] = []
+        for layer in range(self.num_layers):
+            parts = states[self._source(layer, len(states))]
+            if self.kind == "sum":
+                made.append(tuple(part.sum(dim=0, keepdim=True) for part in parts))
+                continue
+            flat = [part.transpose(0, 1).flatten(1) for part in parts]  # (N, D * H)
+            if self.kind == "linear":
+                own = self.linears[layer * len(parts) : (layer + 1) * len(parts)]
+                flat = [linear(part) for linear, part in zip(own, flat, strict=True)]
+                flat[0] = torch.tanh(flat[0])
+            made.append(tuple(part.unsqueeze(0) for part in flat))
+        return made
+
+    def _source(self, layer: int, num_below: int) -> int:
+        return max(0, num_below - self.num_layers + layer)
+
+    def _check(self, found: list[list[int]], wanted: list[list[int]], directions: int) -> None:
+        if len(found) != len(wanted):
+            raise RecipeError(
+                f"`model.decoder.bridge: {self.kind}` gives each layer its own state, so encoder and decoder must have "
+                f"as many layers. Received: {len(found)} and {len(wanted)}.",
+                hint=_LINEAR_HINT,
+            )
+        given = found[0][0] // (directions if self.kind == "sum" else 1)
+        if given != wanted[0][0]:
+            does = "adds up" if self.kind == "sum" else "lays side by side"
+            raise RecipeError(
+                f"`model.decoder.bridge: {self.kind}` {does} the states of {directions} direction(s), {given} units, "
+                f"so the decoder's layers must have as many. Received: {wanted[0][0]}.",
+                hint=f"--set model.decoder.hidden_size={given}; {_LINEAR_HINT}",
+            )
+
+
+class Seq2Seq(nn.Module):
+    """encoder → bridge → decoder, which attends to the encoder's outputs; each of its steps reads further columns.
+
+    Args:
+        recipe: the model's part of a recipe.
+        inputs: the layer that reads the source (`models.inputs`).
+        written: V of the tokens that are written, or what its frames are.
+        counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
+        beside: what reads further columns, each as one vector a row.
+
+    Example:
+        >>> model = Seq2Seq(ModelRecipe(hidden_size=8), embed_ids(20, ModelRecipe()), 10)
+        >>> model.begin(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).num_rows
+        2
+    """
+
+    def __init__(
+        self,
+        recipe: ModelRecipe,
+        inputs: nn.Module,
+        written: int | Frames,
+        counts: Tensor | None = None,
+        *,
+        beside: BesideInputs | None = None,
+    ) -> None:
+        super().__init__()
+        self.options, self.beside = recipe.decoder, beside
+        self.encoder = RecurrentEncoder(recipe, inputs=inputs)
+        fed_size = beside.output_size if beside else 0
+        self.decoder = make_decoder(recipe, written, counts, memory_size=self.encoder.output_size, fed_size=fed_size)
+        self.bridge = Bridge(recipe, self.encoder, self.decoder)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What stands behind the encoder, in words, by name."""
+        own, options = self.decoder.recipe, self.options
+        attention = {
+            "none": "no attention",
+            "bahdanau": "additive attention (Bahdanau)",
+            "luong": f"{options.score} attention (Luong)",
+        }[options.attention]
+        layers = "1 layer" if own.num_layers == 1 else f"{own.num_layers} layers"
+        about = f"{own.cell}, {layers} of {own.hidden_size:,} units, {attention}, {self.decoder.about}"
+        found = {"bridge": f"{options.bridge}: final states to first ones"}
+        if self.beside is not None:
+            found["beside"] = f"each step reads {', '.join(self.beside.names)}, as {self.beside.output_size:,} numbers"
+        return {**found, "decoder": about}
+
+    @property
+    def tokens(self) -> TokenDecoder:
+        """The decoder, which must write tokens."""
+        return cast("TokenDecoder", self.decoder)
+
+    def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
+        """Mean nats a token, or a frame, of the target, its end counted."""
+        memory, states = self.read(batch.inputs)
+        return self.decoder.loss(
+            batch.sequence_targets,
+            states,
+            memory,
+            self.fed(batch.extra),
+            label_smoothing=training.label_smoothing,
+            own_share=sampled_share(self.options.scheduled_sampling, self.options.scheduled_sampling_steps, batch.step),
+        )
+
+    def nats(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
+        """-ln p of each token or frame of the targets and of their end, (sum (T + 1),)."""
+        memory, states = self.read(inputs)
+        return self.decoder.nats(targets, states, memory, self.fed(extra))
+
+    def read(self, inputs: Ragged) -> tuple[Ragged, list[State]]:
+        """The source: the encoder's outputs (sum S, D*H), and the decoder's first states."""
+        memory, states = self.encoder(inputs)
+        return cast("Ragged", memory), self.bridge(states)
+
+    def fed(self, extra: Extra = NO_EXTRA) -> Tensor | None:
+        """What each step of the decoder reads of further columns, (N, F)."""
+        return None if self.beside is None else cast("Tensor", self.beside(extra))
+
+    def begin(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Writing:
+        """The source read, and nothing written yet; go on with `decoder.step` (`generation.beam`)."""
+        memory, states = self.read(inputs)
+        return self.decoder.begin(states, memory, self.fed(extra))

@@ -1,0 +1,151 @@
+"""The report's results of a model that writes sequences: error rates, by length, examples, attention, mix-ups."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ostinato.data.batching import BucketedBatches
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.features import Feature, TextFeature
+from ostinato.data.vocabulary import END_ID
+from ostinato.layers.teacher_forcing import shifted
+from ostinato.metrics.edit_distance import align
+from ostinato.report.data import Section, shown_token
+from ostinato.tasks.beam_predictions import text_of
+from ostinato.tasks.seq2seq.evaluation import Transcript, mean_nats, scores_of, transcribe
+from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.types import Ragged
+
+Floats = NDArray[np.floating[Any]]
+_EXAMPLES = 12
+_WORST = 12
+_MIXUPS = 16
+_MAPS = 3
+_LONGEST_MAP = 24
+
+
+def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.device) -> Section:
+    """What beam search writes for all of the validation data, beside what is right."""
+    from ostinato.report import plots
+
+    features, recipe = prepared.features, prepared.recipe
+    target = cast("Feature", features.target)
+    examples = cast("Examples", prepared.validation)
+    found = transcribe(model, examples, device, model.tokens.beam_size)
+    scored = {"loss": mean_nats(model, examples, device), **scores_of(found, features)}
+    noun = target.step_noun
+    rows = [_shown(one, examples, target) for one in found]
+    worst = sorted(
+        range(len(found)), key=lambda i: (-found[i].distance / max(len(found[i].nearest), 1), -found[i].distance, i)
+    )
+    spread = np.linspace(0, len(found) - 1, min(_EXAMPLES, len(found))).astype(int).tolist()
+    return {
+        "template": "transcription.html.jinja",
+        "kind": "seq2seq",
+        "sentence": f"Writes `{recipe.data.target}`, {noun} by {noun}, from `{recipe.data.input}`.",
+        "tiles": _tiles(scored, features, len(found)),
+        "metrics": scored,
+        "noun": noun,
+        "beam": {"size": model.tokens.beam_size, "penalty": model.options.length_penalty},
+        "num_pooled": len(examples) - len(found),
+        "by_length": plots.error_by_length(*_by_length(found), noun) if found else None,
+        "examples": [rows[i] for i in spread],
+        "mixups": mixups_of([(one.nearest, one.written) for one in found], target),
+        "num_wrong": sum(one.distance > 0 for one in found),
+        "worst": [rows[i] for i in worst[:_WORST] if found[i].distance],
+        "maps": _maps(model, [found[i] for i in spread], prepared, device),
+    }
+
+
+def _tiles(scored: Section, features: Features, count: int) -> list[tuple[str, str, str]]:
+    """The headline figures: BLEU first where words are written from words, errors where a text is spelled out."""
+    noun = cast("Feature", features.target).step_noun
+    tiles = [
+        ("token error rate", f"{100 * scored['token_error_rate']:.2f} %", f"{scored['num_tokens']:,} {noun}s"),
+        ("wrong sequences", f"{100 * scored['sequence_error_rate']:.2f} %", f"of {count:,} different sources"),
+    ]
+    if "bleu" not in scored or features.input.step_noun == "character":
+        return tiles
+    return [("BLEU", f"{scored['bleu']:.2f}", "sacrebleu, 13a, cased as the data are read"), *tiles]
+
+
+def _shown(one: Transcript, examples: Examples, target: Feature) -> Section:
+    """A source beside what is right and what was written, whose edits are marked."""
+    return {
+        "location": examples.location(one.row),
+        "source": examples.preview(one.row),
+        "right": text_of(one.nearest, target),
+        "others": [text_of(other, target) for other in one.references if other != one.nearest],
+        "written": text_of(one.written, target),
+        "distance": one.distance,
+    }
+
+
+def _by_length(found: Sequence[Transcript]) -> tuple[Floats, Floats, Floats]:
+    """Length of the right sequence, the token error rate there, and how many there are; long ones in tens."""
+    lengths = np.asarray([len(one.nearest) for one in found])
+    wide = max(1, int(np.quantile(lengths, 0.98)) // 15)
+    groups = (lengths - 1).clip(min=0) // wide
+    kept = [g for g in np.unique(groups).tolist() if (groups == g).sum() >= 3] or np.unique(groups).tolist()
+    distances = np.asarray([one.distance for one in found])
+    at = [float(lengths[groups == g].mean()) for g in kept]
+    rates = [float(distances[groups == g].sum() / max(lengths[groups == g].sum(), 1)) for g in kept]
+    counts = [float((groups == g).sum()) for g in kept]
+    return np.asarray(at), np.asarray(rates), np.asarray(counts)
+
+
+def mixups_of(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], target: Feature) -> list[Section]:
+    """The most frequent edits in pairs of a right and a written sequence: what was right, what stands in its place."""
+    counts: Counter[tuple[int | None, int | None]] = Counter()
+    for right, written in pairs:
+        counts.update(edit for edit in align(right, written) if edit[0] != edit[1])
+    return [
+        {"right": _token(right, target), "written": _token(written, target), "count": count}
+        for (right, written), count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))[:_MIXUPS]
+    ]
+
+
+def _token(number: int | None, target: Feature) -> str | None:
+    if number is None:
+        return None
+    return shown_token(target, number) if isinstance(target, TextFeature) else text_of((number,), target)
+
+
+def _maps(model: Seq2Seq, found: Sequence[Transcript], prepared: Prepared, device: torch.device) -> list[Section]:
+    """Where the model looked while it wrote some sequences: a table of weights, a column a step of the source."""
+    source = prepared.features.input
+    if model.tokens.attention is None or not isinstance(source, TextFeature):
+        return []
+    examples, target = cast("Examples", prepared.validation), cast("Feature", prepared.features.target)
+    maps: list[Section] = []
+    for one in found:
+        ids = examples.sequences.row(one.row)
+        if len(maps) < _MAPS and 2 < len(ids) <= _LONGEST_MAP and 1 < len(one.written) < _LONGEST_MAP:
+            weights = attention_of(model, examples, one.row, one.written, device)
+            names = [_token(number, target) for number in (*one.written, END_ID)]
+            maps.append(
+                {
+                    "columns": [shown_token(source, int(number)) for number in ids],
+                    "rows": [{"name": n, "cells": row} for n, row in zip(names, weights.tolist(), strict=True)],
+                }
+            )
+    return maps
+
+
+def attention_of(model: Seq2Seq, examples: Examples, row: int, written: Sequence[int], device: torch.device) -> Floats:
+    """(T + 1, S): the weights of the steps of a row's source at each token written, and at the closing `<end>`."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        batch = BucketedBatches(examples, 1).batch(np.asarray([row])).to(device)
+        ids = Ragged.from_rows(torch.tensor(list(written), device=device), [0], [len(written)])
+        start = model.begin(batch.inputs, batch.extra)
+        weights = model.tokens.scores(shifted(ids)[0], start.layers, start.memory, start.fed)[1]
+    model.train(was_training)
+    return cast("Floats", cast("torch.Tensor", weights)[0].float().cpu().numpy())

@@ -1,0 +1,236 @@
+"""Evaluating, predicting and reporting of taggers: an output for each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ostinato.data.batching import BucketedBatches
+from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.features import Feature, TagsFeature, TextFeature, TokensFeature
+from ostinato.data.features.tags import IGNORED
+from ostinato.data.sequences import Sequences
+from ostinato.data.vocabulary import UNK_ID
+from ostinato.metrics.classification import Metrics
+from ostinato.metrics.edit_distance import edit_distance
+from ostinato.nn.ctc import best_path, prefix_beam_search
+from ostinato.tasks.prediction import Prediction
+from ostinato.tasks.tagging.entity_spans import are_span_tags, span_scores
+from ostinato.tasks.tagging.model import Tagger
+
+_ROWS = 64
+Integers = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What a tagger says of all examples, in their order.
+
+    answers: of each row, (L,) tags, (L, C) notes or numbers, or (ctc) labels; sureness: (L,) the probability of each
+    tag where the output is a softmax; loss: nats a step (ctc: a label), or squared error; none without targets.
+    """
+
+    answers: list[NDArray[Any]]
+    sureness: list[NDArray[np.float32]] | None
+    loss: float | None
+
+
+def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+    """Loss and metrics on examples: see `tag_metrics`, `label_metrics`, `note_metrics`, `number_metrics`."""
+    tagger = cast("Tagger", model)
+    found = run(tagger, examples, device)
+    return {"loss": cast("float", found.loss), **metrics_of(tagger, found, examples, features)}
+
+
+def metrics_of(model: Tagger, found: Tagged, examples: Examples, features: Features) -> Metrics:
+    """The metrics of answers, by what they are."""
+    targets, feature = cast("Sequences", examples.targets), cast("Feature", features.target)
+    if model.recipe.output == "ctc":
+        return label_metrics(found.answers, targets)
+    if model.kind == "notes":
+        return note_metrics(np.concatenate(found.answers), targets.values)
+    if model.kind == "series":
+        return number_metrics(np.concatenate(found.answers), targets.values)
+    return tag_metrics(found.answers, targets, cast("TagsFeature", feature), unknown_steps(examples, features))
+
+
+def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
+    """For each row a tag a step (and how sure it is of each, in `details`), or labels, notes or numbers."""
+    tagger, target = cast("Tagger", model), cast("Feature", features.target)
+    found = run(tagger, examples, device)
+    predictions = []
+    for row, answers in enumerate(found.answers):
+        decoded = target.decode(answers)
+        if isinstance(target, TextFeature):
+            predictions.append(Prediction(text=decoded))
+            continue
+        if tagger.kind != "tags":
+            predictions.append(Prediction(values=tuple(decoded)))
+            continue
+        sure = None if found.sureness is None else {"probabilities": found.sureness[row].tolist()}
+        predictions.append(Prediction(tags=tuple(decoded), details=sure))
+    return predictions
+
+
+def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
+    """The report's section."""
+    from ostinato.tasks.tagging.report import tagger_results
+
+    found = tagger_results(cast("Tagger", model), prepared, device)
+    return {**found, "template": "tagger.html.jinja"}
+
+
+def run(model: Tagger, examples: Examples, device: torch.device) -> Tagged:
+    """The model's answers and its loss on all examples."""
+    was_training = model.training
+    model.eval()
+    answers: list[NDArray[Any]] = [np.empty(0)] * len(examples)
+    sureness: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(examples)
+    softmax = model.recipe.output == "softmax" and model.kind == "tags"
+    nats, count = 0.0, 0
+    with torch.inference_mode():
+        for batch in BucketedBatches(examples, _ROWS).epoch(0):
+            batch = batch.to(device)
+            outputs = model(batch.inputs, batch.extra)
+            if examples.targets is not None:
+                total, steps = model.nats(outputs, batch.sequence_targets)
+                nats, count = nats + float(total), count + steps
+            if model.recipe.output == "ctc":
+                log_probs = outputs.with_values(outputs.values.log_softmax(1).float().cpu())
+                for row, labels in zip(batch.rows.tolist(), _labels(log_probs, model.recipe.beam_size), strict=True):
+                    answers[row] = np.asarray(labels, dtype=np.int64)
+                continue
+            for row, answer in zip(batch.rows.tolist(), model.decode(outputs).split_rows(), strict=True):
+                answers[row] = answer.cpu().numpy()
+            if softmax:
+                sure = outputs.with_values(outputs.values.softmax(1).amax(1))
+                for row, one in zip(batch.rows.tolist(), sure.split_rows(), strict=True):
+                    sureness[row] = one.float().cpu().numpy()
+    model.train(was_training)
+    return Tagged(answers, sureness if softmax else None, None if examples.targets is None else nats / max(count, 1))
+
+
+def _labels(log_probs: Any, beam_size: int) -> list[list[int]]:
+    if beam_size == 1:
+        return best_path(log_probs)
+    return [prefix_beam_search(row, beam_size)[0][0] for row in log_probs.split_rows()]
+
+
+def tag_metrics(
+    answers: list[NDArray[Any]], targets: Sequences, feature: TagsFeature, unknown: NDArray[np.bool_] | None = None
+) -> Metrics:
+    """Of tags, one a step; steps whose tag the recipe ignores count nowhere.
+
+    `accuracy`, over all steps; `exact`, share of the rows with every tag right; `accuracy_unknown`, of words that are
+    not in the vocabulary; `per_class`, precision, recall and F1 of each tag, and `f1`, their mean. Where tags are
+    spans (B-, I-, O), `f1`, `precision` and `recall` are of spans, as conlleval counts them, and `per_span` by type.
+    """
+    truth, said = targets.values, np.concatenate(answers) if answers else np.empty(0, dtype=np.int64)
+    scored = truth != IGNORED
+    right = said == truth
+    confusion = confusion_of(truth, said, feature.vocab_size)
+    per_class = per_tag(confusion, truth, feature)
+    rows_right = np.asarray([bool((a == t)[t != IGNORED].all()) for a, t in zip(answers, _rows(targets), strict=True)])
+    found: Metrics = {
+        "num_examples": len(answers),
+        "num_tokens": int(scored.sum()),
+        "accuracy": _mean(right[scored]),
+        "exact": _mean(rows_right),
+        "f1": float(np.mean([row["f1"] for row in per_class if row["support"]] or [0.0])),
+        "per_class": per_class,
+    }
+    if unknown is not None and (scored & unknown).any():
+        found["accuracy_unknown"] = _mean(right[scored & unknown])
+    if are_span_tags(feature.names):
+        found |= span_scores([feature.decode(row) for row in _rows(targets)], [feature.decode(row) for row in answers])
+    return found
+
+
+def label_metrics(answers: list[NDArray[Any]], targets: Sequences) -> Metrics:
+    """Of labels without an alignment. `token_error_rate`: insertions, deletions and substitutions a true label;
+    `sequence_error_rate`: share of the rows with any; `exact`: of those without."""
+    pairs = zip(_rows(targets), answers, strict=True)
+    distances = [edit_distance(truth.tolist(), said.tolist()) for truth, said in pairs]
+    wrong = sum(distance > 0 for distance in distances) / max(len(answers), 1)
+    return {
+        "num_examples": len(answers),
+        "num_tokens": len(targets.values),
+        "token_error_rate": sum(distances) / max(len(targets.values), 1),
+        "sequence_error_rate": wrong,
+        "exact": 1.0 - wrong,
+    }
+
+
+def note_metrics(said: NDArray[Any], truth: NDArray[Any]) -> Metrics:
+    """Of several labels a step. `accuracy`: TP / (TP + FP + FN) over all steps; `f1`: their harmonic mean over all;
+    `exact`: share of the steps with every label right."""
+    there, found = truth > 0.5, said > 0.5
+    hits, either = int((there & found).sum()), int((there | found).sum())
+    total = int(there.sum() + found.sum())
+    return {
+        "num_tokens": len(truth),
+        "accuracy": hits / either if either else 1.0,
+        "f1": 2 * hits / total if total else 1.0,
+        "exact": _mean((there == found).all(axis=1)),
+    }
+
+
+def number_metrics(said: NDArray[Any], truth: NDArray[Any]) -> Metrics:
+    """Of numbers a step, in the feature's own scale: `mse`, `mae`, and `r2` over all steps and channels."""
+    errors = said.astype(np.float64) - truth.astype(np.float64)
+    spread = float(((truth - truth.mean(axis=0)) ** 2).sum())
+    return {
+        "num_tokens": len(truth),
+        "mse": float((errors**2).mean()),
+        "mae": float(np.abs(errors).mean()),
+        "r2": 1.0 - float((errors**2).sum()) / spread if spread else None,
+    }
+
+
+def unknown_steps(examples: Examples, features: Features) -> NDArray[np.bool_] | None:
+    """(sum L,): which words of the input are not in the vocabulary; nothing where the input is no words."""
+    if not isinstance(features.input, TokensFeature | TextFeature):
+        return None
+    values = examples.sequences.values
+    return np.asarray((values if values.ndim == 1 else values[:, 0]) == UNK_ID)
+
+
+def confusion_of(truth: NDArray[Any], said: NDArray[Any], num_tags: int) -> Integers:
+    """(K, K): how often a tag (row) was given as a tag (column), over the steps whose tag training showed."""
+    known = truth >= 0
+    counts = np.bincount(truth[known] * num_tags + said[known], minlength=num_tags * num_tags)
+    return counts.reshape(num_tags, num_tags)
+
+
+def per_tag(confusion: Integers, truth: NDArray[Any], feature: TagsFeature) -> list[Metrics]:
+    """Precision, recall and F1 of each tag. Answers to steps of a tag that training never showed are not in it."""
+    rows = []
+    for number, name in enumerate(feature.names):
+        hit, said, support = (
+            int(confusion[number, number]),
+            int(confusion[:, number].sum()),
+            int(confusion[number].sum()),
+        )
+        rows.append(
+            {
+                "name": name,
+                "precision": hit / said if said else 0.0,
+                "recall": hit / support if support else 0.0,
+                "f1": 2 * hit / (said + support) if said + support else 0.0,
+                "support": support,
+            }
+        )
+    return rows
+
+
+def _rows(sequences: Sequences) -> list[NDArray[Any]]:
+    return [sequences.row(index) for index in range(len(sequences))]
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else 0.0
