@@ -42,7 +42,7 @@ def run_one(way: str, length: int) -> dict[str, float]:
     ids = torch.randint(0, VOCABULARY, (length + 1,)).numpy()
 
     def every(window, states):
-        return model.nats(window.take(ids), window.take(ids, 1), states)
+        return model.nll(window.take(ids), window.take(ids, 1), states)
 
     def last(window, states):
         hidden, states = model.encoder(window.take(ids), states)

@@ -1,4 +1,4 @@
-"""Training a run from a file, a recipe or both, or going on with one; and what follows: rivals, report."""
+"""Training a run from a file, a recipe or both, or going on with one; and what follows: baselines, report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, nam
 from ostinato.report.page import REPORT_FILE
 from ostinato.run import Run, load
 from ostinato.storage.files import read_json
-from ostinato.tasks.baselines import has_contest
+from ostinato.tasks.baselines import has_baselines
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.run_folder import read_recipe_of
 from ostinato.training.train import has_ended, resume_run, train_recipe
@@ -80,13 +80,13 @@ def resume(
 
 
 def _finish(folder: Path, observer: Observer) -> Run:
-    """Open a run, compare it with simple rivals and write its report; where a library is missing, say so and go on.
+    """Open a run, compare it with simple baselines and write its report; where a library is missing, say so and go on.
 
     Raises `KeyboardInterrupt` with the run directory after Ctrl-C: resumed, it goes on here.
     """
     run = load(folder)
     try:
-        _try_rivals(run, observer)
+        _try_baselines(run, observer)
         run.report()
     except MissingLibraryError as error:
         observer.note(f"no report: {error}")
@@ -95,14 +95,14 @@ def _finish(folder: Path, observer: Observer) -> Run:
     return run
 
 
-def _try_rivals(run: Run, observer: Observer) -> None:
+def _try_baselines(run: Run, observer: Observer) -> None:
     """Within a small budget: what the recipe gives, and never more than training took."""
     budget = min(run.recipe.training.baselines_seconds, float(run.summary.get("seconds", 0.0)))
     path = run.folder / BASELINES_FILE
     known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")
-    if budget > 0 and has_contest(run.recipe) and not known:
+    if budget > 0 and has_baselines(run.recipe) and not known:
         found = run.baselines(budget)
-        observer.note(f"simple rivals: {found.conclusion}")
+        observer.note(f"simple baselines: {found.conclusion}")
         for reason in found.passed_over:
             if "not installed" in reason:
                 observer.note(f"not tried: {reason}")

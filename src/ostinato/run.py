@@ -163,7 +163,7 @@ class Run:
             observer: is told what happens.
 
         Raises:
-            RunError: for a category without rivals, or no number of seconds.
+            RunError: for a category without baselines, or no number of seconds.
             DataError: if the data it was trained on is gone.
         """
         if not budget_s >= 0:
@@ -243,7 +243,7 @@ class Run:
             top_p=top_p,
             seed=seed,
             precision=precision,
-            forgets_every=bptt.forgets_every if (bptt := self.recipe.training.bptt) else None,
+            state_reset_interval=bptt.state_reset_interval if (bptt := self.recipe.training.bptt) else None,
         )
         return decode_chunks(self.features, tokens, begun=bool(prompt))
 

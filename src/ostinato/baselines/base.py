@@ -1,5 +1,5 @@
-"""What a rival is: a simple method that learns from the same training data as the recurrent model, and answers the same
-questions on the same validation data."""
+"""What a baseline is: a simple method that learns from the same training data as the recurrent model, and answers the
+same questions on the same validation data."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ Data = Examples | Ids
 """Rows, or one long text of integers."""
 
 
-class Rival(ABC):
-    """A simple method. A new one for a category is a class and a line in `baselines.RIVALS`.
+class Baseline(ABC):
+    """A simple method. A new one for a category is a class and a line in `baselines.BASELINES`.
 
-    Rivals are tried in the order of their registry, the cheap ones first. `fit` sees training data only; `answer` gives
-    what the category's `Contest` can score (probabilities of classes, a list of tags a row, nats of each token, …).
+    Baselines are tried in the order of their registry, the cheap ones first. `fit` sees training data only; `answer`
+    gives what the category's `BaselineComparison` can score (probabilities of classes, a list of tags a row, nats of
+    each token, …).
     """
 
     name: ClassVar[str]
@@ -34,7 +35,7 @@ class Rival(ABC):
     about: ClassVar[str]
     """How it works, in a few words."""
     modules: ClassVar[tuple[str, ...]] = ()
-    """What it needs beyond Ostinato: imported before time is taken; without it the rival is passed over."""
+    """What it needs beyond Ostinato: imported before time is taken; without it the baseline is passed over."""
     trivial: ClassVar[bool] = False
     """Whether it costs next to nothing, and so is tried whatever the budget."""
     slow: ClassVar[bool] = False
@@ -82,7 +83,7 @@ class Rival(ABC):
 class Scores:
     """How good answers are.
 
-    metrics: as the run's own evaluation names them; blocks: (B,), the contest's figure on each block of validation
+    metrics: as the run's own evaluation names them; blocks: (B,), the comparison's figure on each block of validation
     data.
     """
 
@@ -90,8 +91,8 @@ class Scores:
     blocks: Figures
 
 
-class Contest(ABC):
-    """On what the recurrent model and its rivals are compared: one class a category, in `baselines.CONTESTS`.
+class BaselineComparison(ABC):
+    """On what the recurrent model and its baselines are compared: one class a category, in `baselines.COMPARISONS`.
 
     Args:
         model: the trained model.
@@ -112,7 +113,7 @@ class Contest(ABC):
 
     @property
     def train(self) -> Data:
-        """What rivals learn from."""
+        """What baselines learn from."""
         return self.prepared.train
 
     @property
@@ -148,14 +149,14 @@ class Contest(ABC):
             return self.train.take(np.sort(rows))
         return self.train[-num_rows:]
 
-    def part(self, count: int) -> Contest:
+    def part(self, count: int) -> BaselineComparison:
         """The same on `count` of the validation rows, evenly picked; on all of them where there are no more."""
         examples = cast("Examples", self.validation)
         rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64))
         return type(self)(self.model, replace(self.prepared, validation=examples.take(rows)), self.device)
 
 
-class RowsContest(Contest):
+class RowsComparison(BaselineComparison):
     """One whose validation data is the run's validation rows, as they are."""
 
     @property

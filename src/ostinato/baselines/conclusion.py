@@ -26,13 +26,13 @@ NAMES = {
 """What each figure is called."""
 _SHARES = ("accuracy", "token_error_rate")
 _MANY_TIMES = 3.0
-_NOTHING = "No rival was tried, so that nothing can be said."
+_NOTHING = "No baseline was tried, so that nothing can be said."
 
 
 def conclude(found: Baselines) -> str:
-    """Of the run's model and the best of its rivals: which is better, by how much, and at what cost."""
-    rivals = [one for one in found.ranked if one.gap is not None]
-    return _sentence(found, rivals[0]) if rivals else _NOTHING
+    """Of the run's model and the best of its baselines: which is better, by how much, and at what cost."""
+    baselines = [one for one in found.ranked if one.gap is not None]
+    return _sentence(found, baselines[0]) if baselines else _NOTHING
 
 
 def _sentence(found: Baselines, best: Entry) -> str:
@@ -56,7 +56,8 @@ def _sentence(found: Baselines, best: Entry) -> str:
         return f"{best.name} reaches {cost}; the recurrent model's {mine}: recurrence is not worth it here ({proof})."
     if gap.verdict == "better":
         return (
-            f"The recurrent model's {mine}; the best rival, {best.name}, reaches {cost}: {_worth(own, best)} ({proof})."
+            f"The recurrent model's {mine}; the best baseline, {best.name}, reaches {cost}: "
+            f"{_worth(own, best)} ({proof})."
         )
     return (
         f"{best.name} reaches {cost}; the recurrent model's {mine}: the difference is within noise, so that recurrence "
@@ -64,10 +65,10 @@ def _sentence(found: Baselines, best: Entry) -> str:
     )
 
 
-def _cost(rival: Entry, question: str) -> str:
-    if rival.seconds == 0:
-        return f"without training, {latency(rival.latency_ms)} for {question}"
-    return f"in {duration(rival.seconds)} and {size(rival.num_bytes)}"
+def _cost(baseline: Entry, question: str) -> str:
+    if baseline.seconds == 0:
+        return f"without training, {latency(baseline.latency_ms)} for {question}"
+    return f"in {duration(baseline.seconds)} and {size(baseline.num_bytes)}"
 
 
 def _worth(own: Entry, best: Entry) -> str:

@@ -1,4 +1,4 @@
-"""Rows as sparse counts of their n-grams, and as fixed numbers: what linear rivals read."""
+"""Rows as sparse counts of their n-grams, and as fixed numbers: what linear baselines read."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _summary(sequences: Sequences, feature: Feature) -> Array:
 
 
 def _shares(rows: Sequences, size: int, ragged: bool) -> Array:
-    """(N, V): the share of each token in a row; of many tokens none, n-grams are a rival of their own."""
+    """(N, V): the share of each token in a row; of many tokens none, n-grams are a baseline of their own."""
     if size > _MOST_PIXELS:
         return np.zeros((len(rows), 0), dtype=np.float32)
     found = np.zeros((len(rows), size), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What a comparison with simple rivals found, as it is kept in `baselines.json`."""
+"""What a comparison with simple baselines found, as it is kept in `baselines.json`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BASELINES_FILE = "baselines.json"
 
 @dataclass(frozen=True)
 class Part:
-    """The part of the validation data that a slow rival answered. figures: of every method so far, by name, on it."""
+    """The part of the validation data a slow baseline answered. figures: of every method so far, by name, on it."""
 
     num_units: int
     figures: dict[str, float]
@@ -26,9 +26,9 @@ class Part:
 class Entry:
     """One method.
 
-    metrics: on all validation data, or on the `part` a slow rival answered; seconds: of training, none where not known,
-    0 where it learns anew for each answer; num_rows: training rows (or tokens) it learnt from; latency_ms: median of
-    single answers; gap: by how much the run's model is better than this one, none for itself.
+    metrics: on all validation data, or on the `part` a slow baseline answered; seconds: of training, none where not
+    known, 0 where it learns anew for each answer; num_rows: training rows (or tokens) it learnt from; latency_ms:
+    median of single answers; gap: by how much the run's model is better than this one, none for itself.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Entry:
     part: Part | None = None
 
     def standing(self, own: Entry, figure: str) -> float:
-        """Its figure; of a slow rival that of the run's model, plus by how much it differs on its part."""
+        """Its figure; of a slow baseline that of the run's model, plus by how much it differs on its part."""
         if self.part is None:
             return float(self.metrics[figure])
         return float(own.metrics[figure]) + self.part.figures[self.name] - self.part.figures[own.name]
@@ -54,7 +54,8 @@ class Baselines:
     """What a comparison found.
 
     figure: the metric that decides; num_units: validation `unit`s; num_train: what there was to learn from; budget_s:
-    what rivals were given together; own: the run's model; rivals: the others; passed_over: those not tried, and why;
+    what baselines were given together; own: the run's model; baselines: the others; passed_over: those not tried, and
+    why;
     steps: of training, when it was measured; conclusion: in one sentence.
     """
 
@@ -66,7 +67,7 @@ class Baselines:
     num_train: int
     budget_s: float
     own: Entry
-    rivals: list[Entry]
+    baselines: list[Entry]
     passed_over: list[str]
     steps: int
     conclusion: str
@@ -75,7 +76,7 @@ class Baselines:
     def ranked(self) -> list[Entry]:
         """All methods, the best one first."""
         sign = 1 if self.lower_is_better else -1
-        return sorted([self.own, *self.rivals], key=lambda one: sign * one.standing(self.own, self.figure))
+        return sorted([self.own, *self.baselines], key=lambda one: sign * one.standing(self.own, self.figure))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -84,8 +85,8 @@ class Baselines:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Baselines:
         """The inverse of `to_dict`. Raises `KeyError` or `TypeError` for anything else."""
-        rivals = [_entry(one) for one in saved["rivals"]]
-        return cls(**{**saved, "own": _entry(saved["own"]), "rivals": rivals})
+        baselines = [_entry(one) for one in saved["baselines"]]
+        return cls(**{**saved, "own": _entry(saved["own"]), "baselines": baselines})
 
     def save(self, folder: Path) -> None:
         """Write `baselines.json` into a run directory."""

@@ -79,7 +79,7 @@ class Ngrams:
     def __str__(self) -> str:
         return f"up to {len(self.tables)} tokens, {sum(len(table.keys) for table in self.tables):,} n-grams"
 
-    def nats(self, tokens: Keys) -> Figures:
+    def nll(self, tokens: Keys) -> Figures:
         """-ln p of every token given those before it, as far back as the text begins, (L,)."""
         found = np.full(len(tokens), 1.0 / (self.vocab - (self.never >= 0)))
         contexts = np.zeros(len(tokens), dtype=np.int64)  # the place of what stands before each token; -1: unknown

@@ -30,30 +30,30 @@ _TINY, _ZERO = 1e-30, 1e-12
 
 
 @contextmanager
-def listening(model: nn.Module) -> Iterator[list[LayerCall]]:
+def recording(model: nn.Module) -> Iterator[list[LayerCall]]:
     """The calls of all recurrent layers of a model while the context lasts, whose outputs will hold their gradients."""
     calls: list[LayerCall] = []
 
-    def hear(call: LayerCall) -> None:
+    def hook(call: LayerCall) -> None:
         if call.output.requires_grad:
             call.output.retain_grad()
             calls.append(call)
 
-    with hearing(model, hear):
+    with hooked(model, hook):
         yield calls
 
 
 @contextmanager
-def hearing(model: nn.Module, hear: Callable[[LayerCall], None]) -> Iterator[None]:
-    """While the context lasts, `hear` is told of every call of a model's recurrent layers."""
+def hooked(model: nn.Module, hook: Callable[[LayerCall], None]) -> Iterator[None]:
+    """While the context lasts, `hook` is told of every call of a model's recurrent layers."""
     stacks = [module for module in model.modules() if isinstance(module, RecurrentStack)]
     for stack in stacks:
-        stack.listener = hear
+        stack.call_hook = hook
     try:
         yield
     finally:
         for stack in stacks:
-            stack.listener = None
+            stack.call_hook = None
 
 
 def vanishing_penalty(calls: list[LayerCall]) -> Tensor:

@@ -82,13 +82,13 @@ def init(
 
 def _commented(component: BaseModel, recipe: Recipe, path: str = "") -> str:
     """YAML of a component of a recipe, each key that means something to it followed by its description."""
-    from ostinato.data.inference.applicability import means_something
+    from ostinato.data.inference.applicability import applies
 
     lines: list[str] = []
     indent = "  " * path.count(".")
     for name, field in type(component).model_fields.items():
         value = getattr(component, name)
-        if not means_something(f"{path}{name}", recipe):
+        if not applies(f"{path}{name}", recipe):
             continue
         if isinstance(value, BaseModel):
             inner = _commented(value, recipe, f"{path}{name}.")

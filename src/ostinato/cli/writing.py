@@ -38,7 +38,7 @@ class Wanted:
         for option in fields(self):
             if option.name in names and getattr(self, option.name) != option.default:
                 flag = option.name.replace("_", "-")
-                raise RecipeError(f"`--{flag}` has no meaning for a {model}: leave it out.")
+                raise RecipeError(f"`--{flag}` does not apply to a {model}: leave it out.")
 
 
 def write_text(run: Run, wanted: Wanted) -> None:

@@ -48,7 +48,7 @@ def compare(
     """Train each variant with each seed in a process of its own, and put together quality, time, memory and FLOPs.
 
     Every run is chosen and compared on the validation data by `training.monitor`; `data.test` is not looked at. The
-    split of the data is the same for all seeds. Simple rivals are left to `ostinato baselines RUN`. A folder that an
+    split of the data is the same for all seeds. Simple baselines are left to `ostinato baselines RUN`. A folder that an
     interruption left behind is gone on with.
 
     Args:

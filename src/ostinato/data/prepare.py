@@ -12,7 +12,7 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
 from ostinato.data.forecasting.prepare import as_forecaster, inferred_series, prepare_series
-from ostinato.data.inference.applicability import WRITERS, refuse_meaningless
+from ostinato.data.inference.applicability import WRITERS, refuse_inapplicable
 from ostinato.data.inference.resolve import infer_recipe
 from ostinato.data.inference.written import with_lengths
 from ostinato.data.loading import announce, join_documents, read_examples, rejected_hint
@@ -212,5 +212,5 @@ def _with_target_kind(recipe: Recipe, reading: Reading, notes: list[str], say: S
     say(notes[-1])
     target = features.target.model_copy(update={"kind": kind})
     recipe = recipe.model_copy(update={"features": features.model_copy(update={"target": target})})
-    refuse_meaningless(recipe)
+    refuse_inapplicable(recipe)
     return recipe

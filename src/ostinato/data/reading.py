@@ -22,7 +22,7 @@ from ostinato.errors import DataError
 from ostinato.recipe import Recipe
 
 _SEQUENCES = ("fasta", "fastq")
-_NO_LETTER = "holds signs that stand for no nucleotide or residue: only letters, *, - and . do"
+_NO_LETTER = "holds invalid characters: a nucleotide or residue is a letter, *, - or ."
 _NO_LABEL = "where an empty cell means no label at all: --set features.target.kind=labels"
 Drafts = Mapping[str, Draft]
 """A block's drafts by column."""

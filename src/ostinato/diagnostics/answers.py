@@ -46,13 +46,13 @@ def answer_losses(model: nn.Module, batch: Batch, features: Features) -> Tensor:
     if isinstance(model, Classifier | Ensemble):
         return row_losses(model(batch.inputs, batch.extra), batch.row_targets, features.row_target)
     if isinstance(model, Tagger):
-        return torch.stack([nats for nats, _ in tagged(model, tagger_outputs(model, batch), batch.sequence_targets)])
+        return torch.stack([nll for nll, _ in tagged(model, tagger_outputs(model, batch), batch.sequence_targets)])
     if isinstance(model, NextStep):
-        return batch.inputs.with_values(model.nats(batch.inputs, batch.extra)).row_major()
+        return batch.inputs.with_values(model.nll(batch.inputs, batch.extra)).row_major()
     if isinstance(model, Seq2Seq):
-        return model.nats(batch.inputs, batch.sequence_targets, batch.extra).row_major()
+        return model.nll(batch.inputs, batch.sequence_targets, batch.extra).row_major()
     if isinstance(model, Conditional):
-        return model.nats(batch.inputs, batch.sequence_targets, batch.extra).row_major()
+        return model.nll(batch.inputs, batch.sequence_targets, batch.extra).row_major()
     losses, mask = cast("Forecaster", model).losses(batch)
     return losses.flatten() if mask is None else (losses * mask).flatten()
 
@@ -67,7 +67,7 @@ def tagger_outputs(model: Tagger, batch: Batch) -> Ragged:
 def tagged(model: Tagger, outputs: Ragged, targets: Ragged) -> Iterator[tuple[Tensor, int]]:
     """For each row its summed loss, and of how many steps (ctc: labels)."""
     for row, wanted in zip(outputs.split_rows(), targets.split_rows(), strict=True):
-        yield model.nats(Ragged.from_padded(row.unsqueeze(0)), Ragged.from_padded(wanted.unsqueeze(0)))
+        yield model.nll(Ragged.from_padded(row.unsqueeze(0)), Ragged.from_padded(wanted.unsqueeze(0)))
 
 
 def split_batch(batch: Batch) -> Iterator[Batch]:

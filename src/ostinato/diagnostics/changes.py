@@ -43,7 +43,7 @@ def completed(change: str, recipe: Recipe, features: Features) -> str | None:
     """A change with what must be taken back beside it; None where it changes nothing, or can't be made.
 
     Taken back are options that the change leaves without a meaning (`clip_quantile` of `clip: adaptive`), that another
-    cell has no place for, and a rival that sets the same.
+    cell has no place for, and a baseline that sets the same.
 
     Args:
         change: options of `ostinato train`, `--set a.b=c --set d=e`.
@@ -70,7 +70,7 @@ def completed(change: str, recipe: Recipe, features: Features) -> str | None:
 def _taken_back(recipe: Recipe, wanted: Mapping[str, str]) -> dict[str, Any]:
     """What can't stay beside the keys of a change."""
     found: dict[str, Any] = {
-        rival: None for key, rival in _RIVALS.items() if key in wanted and _value(recipe, rival) is not None
+        baseline: None for key, baseline in _RIVALS.items() if key in wanted and _value(recipe, baseline) is not None
     }
     if "model.cell" in wanted:
         found |= {f"model.{key}": value for key, value in no_place_for(recipe.model, wanted["model.cell"]).items()}

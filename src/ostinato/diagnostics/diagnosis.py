@@ -66,7 +66,7 @@ class Diagnosis:
         name: of the recurrence, where the model has several: `encoder`, `decoder`.
         horizon_ahead: loss by the context that comes after the answered step; None where there is none.
         around: whether context is what each step sees on either side.
-        remarks: what has no meaning for this model, and why.
+        remarks: what does not apply to this model, and why.
         parts: of the model's further recurrences.
     """
 
@@ -122,7 +122,7 @@ def diagnose(
         training: how the model was trained; advice about windows, clipping and truncation needs it.
         unused: as `unused_context` measured it.
         name: of the recurrence, where the model has several.
-        remarks: what has no meaning for this model, and why.
+        remarks: what does not apply to this model, and why.
         seed: of everything random.
 
     Raises:

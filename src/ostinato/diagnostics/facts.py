@@ -80,7 +80,7 @@ class Training:
         return self.reach if self.reach is not None else self.max_length
 
     @property
-    def forgets_every(self) -> int | None:
+    def state_reset_interval(self) -> int | None:
         """Steps after which the state was zero again in training; None: never."""
         return None if self.carry_state else self.window
 

@@ -23,7 +23,7 @@ from ostinato.errors import DataError
 from ostinato.layers.frame_decoder import FrameDecoder, previous_frames
 from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.nn import LinearChainCRF
-from ostinato.nn.ctc import ctc_nats
+from ostinato.nn.ctc import ctc_nll
 from ostinato.recipe import Recipe
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
@@ -58,7 +58,7 @@ class Part:
         make: its subject on a random sample of answers or rows: how many, and the seed.
         unit: what a step is called.
         reads_input: whether its steps are those of the input column.
-        remarks: what has no meaning for it, and why.
+        remarks: what does not apply to it, and why.
     """
 
     name: str
@@ -139,7 +139,7 @@ def _answered(
     else:
         part, places = found["decoder"], steps_read
         if model.decoder.feeds_back:  # it ran step by step, the longest rows first
-            order = model.decoder.asked(batch.sequence_targets)[0].unsorted_indices.cpu()
+            order = model.decoder.inputs_and_targets(batch.sequence_targets)[0].unsorted_indices.cpu()
             part = part.take(order, torch.zeros_like(order), part.inputs.lengths[order])
         with torch.no_grad():
             memory = model.read(batch.inputs)[0] if isinstance(model, Seq2Seq) else None
@@ -161,7 +161,7 @@ def _frame_loss(model: NextStep, frames: Tensor, before: Tensor) -> Callable[[Ra
         hidden = output.select_last()
         if model.states_per_row > 1:
             hidden = hidden.view(len(frames), -1, hidden.shape[1])
-        return model.output.nats(model.beside(hidden, before), frames)
+        return model.output.nll(model.beside(hidden, before), frames)
 
     return loss
 
@@ -209,7 +209,7 @@ def _written_loss(
     steps: Tensor,
 ) -> Callable[[Ragged], Tensor]:
     """Nats of single tokens or frames, attention looking at the whole memory of their rows."""
-    wanted = _at(decoder.asked(targets)[1], rows, steps)
+    wanted = _at(decoder.inputs_and_targets(targets)[1], rows, steps)
     laid = decoder.remember(memory)
     device = wanted.device
     chosen = None if laid is None else laid.select(rows.to(device))
@@ -219,10 +219,10 @@ def _written_loss(
 
     read = decoder.read_single
     if isinstance(decoder, FrameDecoder):
-        read = partial(decoder.read_single, last=_at(decoder.asked(targets)[0], rows, steps))
+        read = partial(decoder.read_single, last=_at(decoder.inputs_and_targets(targets)[0], rows, steps))
 
     def loss(output: Ragged) -> Tensor:
-        return decoder.step_nats(read(output.select_last(), chosen, context), wanted)
+        return decoder.step_nll(read(output.select_last(), chosen, context), wanted)
 
     return loss
 
@@ -236,7 +236,7 @@ def _ctc(model: Tagger, examples: Examples, features: Features, count: int, seed
         starts = output.lengths.cumsum(0) - output.lengths
         answering = Ragged.from_rows(output.row_major(), starts + delay, output.lengths - delay)
         scores = model.answer(answering.values)
-        return ctc_nats(answering.with_values(scores.log_softmax(1)), batch.sequence_targets)
+        return ctc_nll(answering.with_values(scores.log_softmax(1)), batch.sequence_targets)
 
     return Subject(part.stacks, part.inputs, loss, per_step=False, has_context=False)
 
@@ -251,9 +251,9 @@ def _encoder(model: Seq2Seq, examples: Examples, features: Features, count: int,
     part = found["encoder"]
 
     def loss(output: Ragged, finals: list[State]) -> Tensor:
-        nats = model.decoder.nats(batch.sequence_targets, model.bridge(finals), output, model.fed(batch.extra))
-        sums = nats.values.new_zeros(nats.num_rows).index_add(0, nats.sorted_indices[nats.rows_index()], nats.values)
-        return sums / nats.lengths.to(sums.device)
+        nll = model.decoder.nll(batch.sequence_targets, model.bridge(finals), output, model.fed(batch.extra))
+        sums = nll.values.new_zeros(nll.num_rows).index_add(0, nll.sorted_indices[nll.rows_index()], nll.values)
+        return sums / nll.lengths.to(sums.device)
 
     return Subject(part.stacks, part.inputs, loss, per_step=False, reads_states=True, around=True)
 

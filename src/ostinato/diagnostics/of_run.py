@@ -115,13 +115,13 @@ def _language_model(
         raise DataError(f"a diagnosis needs at least 3 tokens of text. Received: {len(values)}.")
     if num_steps is None:
         num_steps = min(max(NUM_STEPS, _WINDOWS * (facts.reach or 0)), _MOST_STEPS)
-    num_steps = min(num_steps, facts.forgets_every or num_steps, len(values) - 1)
+    num_steps = min(num_steps, facts.state_reset_interval or num_steps, len(values) - 1)
     subject, context = (
         language_model_subject(model, values, rows, num_steps, seed, documents=documents)
         for rows in (num_rows, CONTEXT_ROWS * num_rows)
     )
     lags = min(NUM_STEPS, (len(values) - 2) // 2)
-    unused = unused_context(model, values, lags, restart=facts.forgets_every)
+    unused = unused_context(model, values, lags, restart=facts.state_reset_interval)
     return diagnose(subject, context=context, training=facts, unused=unused, seed=seed)
 
 

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ostinato.bptt.vanishing import hearing
+from ostinato.bptt.vanishing import hooked
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn import RecurrentStack
 from ostinato.nn.stack import LayerCall
@@ -52,7 +52,7 @@ def recurrences(model: nn.Module, read: Callable[[], object]) -> list[Recurrence
         read: runs it over a batch.
     """
     calls: list[LayerCall] = []
-    with torch.no_grad(), hearing(model, calls.append):
+    with torch.no_grad(), hooked(model, calls.append):
         read()
     found: list[Recurrence] = []
     for name, stacks in _chains(model):

@@ -136,18 +136,18 @@ def _probabilities(
     window = max(1, _MOST_SCORES // (ids.shape[1] * len(kinds)))
     window = min(window, restart) if restart is not None else window
     found: list[Tensor] = []
-    nats, states = 0.0, None
+    nll, states = 0.0, None
     for start in range(0, len(ids) - 1, window):
         inputs, targets = ids[start : start + window][: len(ids) - 1 - start], ids[start + 1 : start + 1 + window]
         logits, states = model(inputs, states)
         states = None if restart is not None and (start + window) % restart == 0 else states
         wanted = slice(max(0, first - start), None)
         logs = logits[wanted].float().log_softmax(2)
-        nats -= float(logs.gather(2, targets[wanted].unsqueeze(2)).sum())
+        nll -= float(logs.gather(2, targets[wanted].unsqueeze(2)).sum())
         summed = logs.new_zeros((*logs.shape[:2], num_kinds))
         found.append(summed.index_add_(2, of_kind, logs.exp()).cpu())
     probabilities = torch.cat(found)
-    return probabilities, nats / (probabilities.shape[0] * probabilities.shape[1])
+    return probabilities, nll / (probabilities.shape[0] * probabilities.shape[1])
 
 
 def _gain(past: NDArray[np.int64], both: Tensor, num_kinds: int) -> tuple[float, float]:

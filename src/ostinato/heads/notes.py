@@ -19,7 +19,7 @@ LOG_ODDS = -3.0
 class FrameOutput(nn.Module):
     """What a distribution over frames v ∈ {0, 1}^C can do, given hidden states (M, H), a frame each."""
 
-    def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
+    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
         """-ln p(v | h) of each frame, (M,), exactly. frames: (M, C) zeros and ones."""
         raise NotImplementedError
 
@@ -63,8 +63,8 @@ class IndependentNotes(FrameOutput):
         if not tied:
             nn.init.constant_(cast("Tensor", self.logits.bias), LOG_ODDS)
 
-    def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nats`: the sum of C binary cross-entropies."""
+    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
+        """As `FrameOutput.nll`: the sum of C binary cross-entropies."""
         logits = self.logits(hidden)
         return F.binary_cross_entropy_with_logits(logits, frames.to(logits.dtype), reduction="none").sum(1)
 
@@ -101,8 +101,8 @@ class Nade(FrameOutput):
         nn.init.constant_(self.bias.bias, LOG_ODDS)
         nn.init.normal_(self.read.weight, std=size**-0.5)
 
-    def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nats`."""
+    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
+        """As `FrameOutput.nll`."""
         states = NoteStates.of(frames)
         summed = [self.start(hidden)[states.notes.sorted_indices]]
         read = self.read(states.notes.values)
@@ -112,10 +112,10 @@ class Nade(FrameOutput):
         logits = self.logits(inner) + self.bias(hidden)[states.frame]  # (S, C)
         note = torch.arange(frames.shape[1], device=frames.device)
         between = (note > states.last.unsqueeze(1)) & (note <= states.next.unsqueeze(1))
-        nats = (-F.logsigmoid(-logits) * between).sum(1)
+        nll = (-F.logsigmoid(-logits) * between).sum(1)
         sounds = states.next < frames.shape[1]
         taken = logits.gather(1, states.next.clamp(max=frames.shape[1] - 1).unsqueeze(1)).squeeze(1)
-        return states.sum_by_frame(nats - taken * sounds)
+        return states.sum_by_frame(nll - taken * sounds)
 
     def draw(self, hidden: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         """As `FrameOutput.draw`."""
@@ -155,8 +155,8 @@ class NoteByNote(FrameOutput):
         self.dropout = nn.Dropout(dropout)
         nn.init.normal_(self.read.weight, std=size**-0.5)
 
-    def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nats`."""
+    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
+        """As `FrameOutput.nll`."""
         states = NoteStates.of(frames)
         start = self.start(hidden).tanh()
         after, _ = self.notes(states.notes.with_values(self.read(states.notes.values)), start.unsqueeze(0))

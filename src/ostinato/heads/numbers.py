@@ -38,7 +38,7 @@ class Numbers(FrameOutput):
 
     Example:
         >>> output = Numbers(8, num_values=3, recipe=WrittenNumbersRecipe(components=2))
-        >>> output.nats(torch.zeros(5, 8), torch.zeros(5, 3)).shape
+        >>> output.nll(torch.zeros(5, 8), torch.zeros(5, 3)).shape
         torch.Size([5])
     """
 
@@ -49,8 +49,8 @@ class Numbers(FrameOutput):
         self.raw = nn.Linear(input_size, recipe.components * num_values * self.parameters_per_value)
         self.shares = nn.Linear(input_size, recipe.components) if recipe.components > 1 else None
 
-    def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nats`, of frames (M, C) of numbers."""
+    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
+        """As `FrameOutput.nll`, of frames (M, C) of numbers."""
         mean, deviation, rest = self._components(hidden)
         z = (frames.to(mean.dtype).unsqueeze(1) - mean) / deviation  # (M, K, C)
         if self.recipe.distribution == "student_t":

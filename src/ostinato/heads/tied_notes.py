@@ -32,8 +32,8 @@ class TiedNoteByNote(FrameOutput):
         self.weight = nn.Linear(size, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
 
-    def nats(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nats`, hidden (M, C, H)."""
+    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
+        """As `FrameOutput.nll`, hidden (M, C, H)."""
         notes = frames.to(hidden.dtype)
         below = F.pad(notes[:, :-1], (1, 0)).unsqueeze(2)
         states, _ = self.upwards(torch.cat([hidden, below], dim=2).transpose(0, 1))  # (C, M, K)

@@ -112,7 +112,7 @@ class FrameDecoder(Decoder):
     Example:
         >>> decoder = FrameDecoder(ModelRecipe(hidden_size=8), Frames(3))
         >>> targets = Ragged.from_rows(torch.rand(3, 3), starts=[0, 1], lengths=[1, 2])
-        >>> decoder.nats(targets, decoder.zero_states(2)).lengths.tolist()
+        >>> decoder.nll(targets, decoder.zero_states(2)).lengths.tolist()
         [2, 3]
     """
 
@@ -141,22 +141,22 @@ class FrameDecoder(Decoder):
         own_share: float = 0.0,
     ) -> Tensor:
         """Mean nats a frame, those of the end among them; arguments as of `TokenDecoder.loss`, nothing is smoothed."""
-        inputs, wanted = self.asked(targets)
+        inputs, wanted = self.inputs_and_targets(targets)
         laid = self.remember(memory)
         if own_share > 0:
             with torch.no_grad():
                 read = self.reads(inputs, states, laid, fed)[0].values
                 inputs = mixed(inputs, self.output.draw(read).to(inputs.values.dtype), own_share)
         read = self.reads(inputs, states, laid, fed)[0].values
-        return self.step_nats(read, wanted.values).sum() / max(1, int(targets.lengths.sum()))
+        return self.step_nll(read, wanted.values).sum() / max(1, int(targets.lengths.sum()))
 
-    def nats(
+    def nll(
         self, targets: Ragged, states: list[State], memory: Ragged | None = None, fed: Tensor | None = None
     ) -> Ragged:
         """-ln p of each frame, and of the end, (sum (T + 1),); where the length is set, (sum T,)."""
-        inputs, wanted = self.asked(targets)
+        inputs, wanted = self.inputs_and_targets(targets)
         read = self.reads(inputs, states, self.remember(memory), fed)[0]
-        return read.with_values(self.step_nats(read.values, wanted.values))
+        return read.with_values(self.step_nll(read.values, wanted.values))
 
     def reads(
         self, inputs: Ragged, states: list[State], memory: Memory | None, fed: Tensor | None = None
@@ -181,7 +181,7 @@ class FrameDecoder(Decoder):
         read = self.dropout(read)
         return torch.cat([read, last], dim=1) if self.frames.skipped else read
 
-    def asked(self, targets: Ragged) -> tuple[Ragged, Ragged]:
+    def inputs_and_targets(self, targets: Ragged) -> tuple[Ragged, Ragged]:
         """What is read at each step of whole targets, (sum (T + 1), C), and what is to be said there, (…, C + 1): the
         frame, and 1; at the end zeros."""
         frames = targets.with_values(self.frames.numbers(targets.values, next(self.parameters()).dtype))
@@ -191,14 +191,14 @@ class FrameDecoder(Decoder):
         read, wanted = shifted(marked, 0.0)
         return read.with_values(read.values[:, :-1].contiguous()), wanted
 
-    def step_nats(self, read: Tensor, wanted: Tensor) -> Tensor:
+    def step_nll(self, read: Tensor, wanted: Tensor) -> Tensor:
         """(M,): -ln p of single steps, from what `reads` gives and what is to be said, (M, C + 1)."""
         frames, goes_on = wanted[:, :-1], wanted[:, -1]
         if self.end is None:
-            return self.output.nats(read, frames)
-        nats = F.binary_cross_entropy_with_logits(-self.end(read).squeeze(1), goes_on, reduction="none")
+            return self.output.nll(read, frames)
+        nll = F.binary_cross_entropy_with_logits(-self.end(read).squeeze(1), goes_on, reduction="none")
         going = goes_on.nonzero().squeeze(1)
-        return nats.index_add(0, going, self.output.nats(read[going], frames[going]))
+        return nll.index_add(0, going, self.output.nll(read[going], frames[going]))
 
 
 def previous_frames(frames: Ragged, dtype: torch.dtype) -> Ragged:

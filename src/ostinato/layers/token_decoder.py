@@ -119,7 +119,7 @@ class TokenDecoder(Decoder):
         scores = self.scores(inputs, states, laid, fed)[0]
         return F.cross_entropy(scores.values, wanted.values, label_smoothing=label_smoothing)
 
-    def nats(
+    def nll(
         self, targets: Ragged, states: list[State], memory: Ragged | None = None, fed: Tensor | None = None
     ) -> Ragged:
         """-ln p of each token and of the closing `<end>`, (sum (T + 1),)."""
@@ -140,11 +140,11 @@ class TokenDecoder(Decoder):
         read, writing = self.advance(ids, writing)
         return self._head(read), writing
 
-    def asked(self, targets: Ragged) -> tuple[Ragged, Ragged]:
+    def inputs_and_targets(self, targets: Ragged) -> tuple[Ragged, Ragged]:
         """What is read at each step of whole targets, and what is to be said there."""
         return shifted(targets)
 
-    def step_nats(self, read: Tensor, wanted: Tensor) -> Tensor:
+    def step_nll(self, read: Tensor, wanted: Tensor) -> Tensor:
         """(M,): -ln p of single steps, from r (M, Q') and what is to be said, (M,)."""
         return F.cross_entropy(self._head(read), wanted, reduction="none")
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ostinato.data.catalog import cache_folder
 from ostinato.errors import DataError
-from ostinato.longrange.task import Batch, Numbers, Split, Task, nats
+from ostinato.longrange.task import Batch, Numbers, Split, Task, uniform_nll
 from ostinato.types import Ragged
 
 NUM_TRAIN = 55_000
@@ -57,7 +57,7 @@ class SequentialMnist(Task):
 
     def baseline(self, length: int) -> float:
         """ln 10."""
-        return nats(10)
+        return uniform_nll(10)
 
     def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
         """(N, 784, 1) and (N,): training images drawn with replacement; `batch` goes through them in epochs."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from torch import Tensor
 
-from ostinato.longrange.task import IGNORE, Numbers, Task, nats
+from ostinato.longrange.task import IGNORE, Numbers, Task, uniform_nll
 
 
 class Adding(Task):
@@ -66,7 +66,7 @@ class CopyMemory(Task):
 
     def baseline(self, length: int) -> float:
         """10 ln 8 / (T + 20)."""
-        return 10 * nats(8) / self.num_steps(length)
+        return 10 * uniform_nll(8) / self.num_steps(length)
 
     def num_steps(self, length: int) -> int:
         """T + 20."""
@@ -109,7 +109,7 @@ class SelectiveCopying(Task):
 
     def baseline(self, length: int) -> float:
         """ln 14."""
-        return nats(14)
+        return uniform_nll(14)
 
     def num_steps(self, length: int) -> int:
         """T + 16."""
@@ -149,7 +149,7 @@ class DelayedRecall(Task):
 
     def baseline(self, length: int) -> float:
         """ln 8."""
-        return nats(8)
+        return uniform_nll(8)
 
     def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
         """(N, max L) and (N,), int64."""

@@ -172,6 +172,6 @@ class Task(ABC):
         return figure >= 1.0 - (1.0 - self.threshold) * (1.0 - margin)
 
 
-def nats(num_classes: int) -> float:
+def uniform_nll(num_classes: int) -> float:
     """The cross-entropy of a guess among equals."""
     return math.log(num_classes)

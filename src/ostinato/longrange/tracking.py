@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ostinato.longrange.task import Numbers, Task, nats
+from ostinato.longrange.task import Numbers, Task, uniform_nll
 
 
 class StateTracking(Task):
@@ -38,7 +38,7 @@ class StateTracking(Task):
 
     def baseline(self, length: int) -> float:
         """ln |G| at every step but the first, which is its own answer."""
-        return nats(self.num_outputs) * (length - 1) / length
+        return uniform_nll(self.num_outputs) * (length - 1) / length
 
     def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
         """(N, max L) twice, int64."""

@@ -20,7 +20,7 @@ _BINS = 10
 
 
 def classification(probabilities: Floats, targets: Integers, classes: tuple[str, ...]) -> Metrics:
-    """Accuracy, macro F1, AUC (two classes: of the second; more: mean of one-against-rest), log loss (nats),
+    """Accuracy, macro F1, AUC (two classes: of the second; more: mean of one-against-rest), log loss (nll),
     calibration error, confusion matrix (rows: true, columns: predicted) and precision, recall and F1 of each class.
     """
     predicted = probabilities.argmax(axis=1)
@@ -122,9 +122,9 @@ def regression(predictions: Floats, targets: Floats) -> Metrics:
     }
 
 
-def language_model(nats: float, num_tokens: int, *, characters: bool) -> Metrics:
+def language_model(nll: float, num_tokens: int, *, characters: bool) -> Metrics:
     """Nats a token, bits a character (a token is a character) or bits a token, and perplexity a token."""
-    mean = nats / num_tokens
+    mean = nll / num_tokens
     return {
         "num_tokens": num_tokens,
         "nats_per_token": mean,

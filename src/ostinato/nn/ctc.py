@@ -13,7 +13,7 @@ from ostinato.types import Ragged
 _NEVER = -math.inf
 
 
-def ctc_nats(log_probs: Ragged, labels: Ragged) -> Tensor:
+def ctc_nll(log_probs: Ragged, labels: Ragged) -> Tensor:
     """(N,) ``-log p(labels | x)``: all paths of labels and blanks that collapse to the labels, summed.
 
     A path has a label or the blank at each step; it collapses by merging equal neighbours, then leaving out blanks. So

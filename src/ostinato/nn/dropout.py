@@ -64,7 +64,7 @@ class LockedDropout(nn.Module):
 class WordDropout(nn.Module):
     """Drop whole positions: every feature of a step to zero with probability ``p``, the rest scaled by ``1 / (1 - p)``.
 
-    Source: M. Iyyer et al., "Deep Unordered Composition Rivals Syntactic Methods for Text Classification", ACL 2015,
+    Source: M. Iyyer et al., "Deep Unordered Composition Baselines Syntactic Methods for Text Classification", ACL 2015,
     section 3.1. Deviation: positions are zeroed and the rest rescaled, where the paper leaves words out of an average.
 
     Args:

@@ -123,7 +123,7 @@ class RecurrentStack(nn.Module):
         checks.check_regularisers(self.cell, recurrent_dropout, weight_dropout)
         self.recurrent_dropout = float(recurrent_dropout)
         self.weight_dropout = float(weight_dropout)
-        self.listener: Callable[[LayerCall], None] | None = None
+        self.call_hook: Callable[[LayerCall], None] | None = None
         """Is told of each layer's call, with its output as autograd knows it."""
         self.zoneout = checks.check_zoneout(zoneout, self.cell.state_names)
         self._check_projection()
@@ -297,9 +297,9 @@ class RecurrentStack(nn.Module):
         for layer in range(self.num_layers):
             read = table if layer == 0 else None
             output, ends, steps = self._run_layer(layer, ragged, initial, all_states, read)
-            if self.listener is not None:
+            if self.call_hook is not None:
                 begins = tuple(part[self._of(layer)] for part in initial)
-                self.listener(LayerCall(self, layer, ragged, read, begins, output))
+                self.call_hook(LayerCall(self, layer, ragged, read, begins, output))
             finals.extend(ends)
             if all_states:
                 every.append(tuple(ragged.with_values(torch.cat(parts, 1)) for parts in zip(*steps, strict=True)))

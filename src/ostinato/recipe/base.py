@@ -42,6 +42,6 @@ class Component(BaseModel):
         for key, (what, there) in self.needs.items():
             value = getattr(self, key)
             if value != type(self).model_fields[key].get_default(call_default_factory=True) and not there(self):
-                text = f"`{key}` has no meaning without {what}. Received: {value!r}."
+                text = f"`{key}` only applies with {what}. Received: {value!r}."
                 raise PydanticCustomError(UNREAD, "{error}", {"error": text, "key": key})
         return self

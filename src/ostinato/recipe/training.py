@@ -67,7 +67,7 @@ class BpttRecipe(Component):
         return self.backprop or self.window
 
     @property
-    def forgets_every(self) -> int | None:
+    def state_reset_interval(self) -> int | None:
         """Steps after which state is zero again, in training and ever after; None: never."""
         return None if self.carry_state else self.window
 
@@ -156,7 +156,7 @@ class TrainingRecipe(Component):
     keep_checkpoints: PositiveInt = Field(2, description="the last ones that are kept")
     baselines_seconds: NonNegative = Field(
         20.0,
-        description="for simple rivals, once training has ended, and never more than training took; 0: none",
+        description="for simple baselines, once training has ended, and never more than training took; 0: none",
     )
     num_threads: PositiveInt | None = Field(None, description="none: torch's own choice")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if there is one")

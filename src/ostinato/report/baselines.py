@@ -1,4 +1,4 @@
-"""The report's section on what simple rivals reach, out of the run's `baselines.json`."""
+"""The report's section on what simple baselines reach, out of the run's `baselines.json`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def table_of(found: Baselines) -> Section:
     """Headings and rows of the table, the best method first; and the sentence."""
     figure, metrics = found.figure, found.own.metrics
     columns = [figure, *(key for key in _SHOWN if key != figure and metrics.get(key) is not None)][:_MOST_COLUMNS]
-    parts = [one.part for one in found.rivals if one.part is not None]
+    parts = [one.part for one in found.baselines if one.part is not None]
     names = [NAMES.get(key) or _MORE_NAMES.get(key, key) for key in columns]
     return {
         **{key: getattr(found, key) for key in ("conclusion", "passed_over", "num_units", "unit", "question")},

@@ -14,7 +14,7 @@ METRIC_NAMES = {
     "f1": "macro F1",
     "micro_f1": "micro F1",
     "auc": "AUC",
-    "log_loss": "log loss (nats)",
+    "log_loss": "log loss (nll)",
     "calibration_error": "calibration error",
     "token_error_rate": "token error rate",
     "sequence_error_rate": "sequence error rate",

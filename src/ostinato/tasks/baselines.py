@@ -1,4 +1,4 @@
-"""Which categories have rivals, and which."""
+"""Which categories have baselines, and which."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ostinato.baselines import Baselines
-    from ostinato.baselines.base import Contest, Rival
+    from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.dataset import Prepared
 
 FRAMES = "frames"
 """Models that write frames, whatever their kind (`categories.writes_frames`)."""
 
-CONTESTS: dict[str, str] = {
-    "classifier": "ostinato.tasks.classification.baselines:ClassifierContest",
-    "conditional": "ostinato.tasks.conditional.baselines:GivenContest",
-    "forecaster": "ostinato.tasks.forecasting.baselines:ForecastContest",
-    "language_model": "ostinato.tasks.language_model.baselines:TextContest",
-    "next_step": "ostinato.tasks.next_step.baselines:FramesContest",
-    "seq2seq": "ostinato.tasks.seq2seq.baselines:PairsContest",
-    "tagger": "ostinato.tasks.tagging.baselines:TaggerContest",
-    FRAMES: "ostinato.tasks.frames.baselines:WrittenContest",
+COMPARISONS: dict[str, str] = {
+    "classifier": "ostinato.tasks.classification.baselines:ClassificationComparison",
+    "conditional": "ostinato.tasks.conditional.baselines:GivenComparison",
+    "forecaster": "ostinato.tasks.forecasting.baselines:ForecastComparison",
+    "language_model": "ostinato.tasks.language_model.baselines:TextComparison",
+    "next_step": "ostinato.tasks.next_step.baselines:FramesComparison",
+    "seq2seq": "ostinato.tasks.seq2seq.baselines:PairsComparison",
+    "tagger": "ostinato.tasks.tagging.baselines:TaggingComparison",
+    FRAMES: "ostinato.tasks.frames.baselines:WrittenComparison",
 }
 """By `model.kind`, or `FRAMES`: what is compared, and by which figure."""
 
-RIVALS: dict[str, list[str]] = {
+BASELINES: dict[str, list[str]] = {
     "classifier": [
         "ostinato.tasks.classification.baselines:MostFrequent",
         "ostinato.tasks.classification.baselines_linear:SummaryLinear",
@@ -85,25 +85,25 @@ RIVALS: dict[str, list[str]] = {
         "ostinato.tasks.frames.baseline_models:Autoregression",
     ],
 }
-"""As `CONTESTS`: the simple methods, the cheapest first."""
+"""As `COMPARISONS`: the simple methods, the cheapest first."""
 
 
-def has_contest(recipe: Recipe) -> bool:
-    """Whether the category of a settled recipe has rivals."""
-    return _category(recipe) in CONTESTS
+def has_baselines(recipe: Recipe) -> bool:
+    """Whether the category of a settled recipe has baselines."""
+    return _category(recipe) in COMPARISONS
 
 
-def contest_of(recipe: Recipe) -> type[Contest]:
-    """What the category of a settled recipe is compared on. Raises `RunError` for one without rivals."""
-    if not has_contest(recipe):
+def comparison_of(recipe: Recipe) -> type[BaselineComparison]:
+    """What the category of a settled recipe is compared on. Raises `RunError` for one without baselines."""
+    if not has_baselines(recipe):
         raise RunError(f"there are no baselines yet for a {recipe.model.kind.replace('_', ' ')}.")
-    return cast("type[Contest]", _load(CONTESTS[_category(recipe)]))
+    return cast("type[BaselineComparison]", _load(COMPARISONS[_category(recipe)]))
 
 
-def rivals_of(prepared: Prepared) -> list[type[Rival]]:
-    """The rivals that can read a run's data, in their order."""
-    found = [cast("type[Rival]", _load(reference)) for reference in RIVALS.get(_category(prepared.recipe), [])]
-    return [rival for rival in found if rival.applies(prepared)]
+def baselines_of(prepared: Prepared) -> list[type[Baseline]]:
+    """The baselines that can read a run's data, in their order."""
+    found = [cast("type[Baseline]", _load(reference)) for reference in BASELINES.get(_category(prepared.recipe), [])]
+    return [baseline for baseline in found if baseline.applies(prepared)]
 
 
 def compare_with_baselines(
@@ -114,7 +114,7 @@ def compare_with_baselines(
     budget_s: float,
     say: Callable[[str], None],
 ) -> Baselines:
-    """Train the rivals of a run's category on its training data, and score all on its validation data; see
+    """Train the baselines of a run's category on its training data, and score all on its validation data; see
     `baselines.measure`.
 
     Args:
@@ -122,15 +122,17 @@ def compare_with_baselines(
         prepared: its data.
         device: where the model is.
         summary: of its training: seconds and steps.
-        budget_s: seconds for all rivals together, >= 0.
+        budget_s: seconds for all baselines together, >= 0.
         say: is told what happens.
 
     Raises:
-        RunError: for a category without rivals.
+        RunError: for a category without baselines.
     """
     from ostinato.baselines.measure import measure
 
-    return measure(contest_of(prepared.recipe)(model, prepared, device), rivals_of(prepared), summary, budget_s, say)
+    return measure(
+        comparison_of(prepared.recipe)(model, prepared, device), baselines_of(prepared), summary, budget_s, say
+    )
 
 
 def _category(recipe: Recipe) -> str:

@@ -105,13 +105,13 @@ def evaluate_stream(
 
     With `num_streams` > 1 the text is read in that many parts side by side: faster, but each begins without context.
     """
-    found = list(window_nats(model, values, features, device, bptt, num_streams))
-    nats, count = sum(nats for nats, _ in found), sum(count for _, count in found)
+    found = list(window_nll(model, values, features, device, bptt, num_streams))
+    nll, count = sum(nll for nll, _ in found), sum(count for _, count in found)
     characters = features.text.recipe.unit == "characters"
-    return {"loss": nats / count, **metrics.language_model(nats, count, characters=characters)}
+    return {"loss": nll / count, **metrics.language_model(nll, count, characters=characters)}
 
 
-def window_nats(
+def window_nll(
     model: LanguageModel,
     values: Ids,
     features: Features,
@@ -123,23 +123,23 @@ def window_nats(
     was_training = model.training
     model.eval()
     tapes = Tapes.of_text(len(values), num_streams, features.begins(values))
-    forgets_every = None if bptt is None else bptt.forgets_every
-    steps = forgets_every or _WINDOW_STEPS
+    state_reset_interval = None if bptt is None else bptt.state_reset_interval
+    steps = state_reset_interval or _WINDOW_STEPS
     zeros = states = model.encoder.zero_states(tapes.num_streams)
     for start in range(0, tapes.length, steps):
         with torch.inference_mode():
             window = tapes.window(start, start + steps)
-            part, finals = stream_nats(model, window, values, window.enter(states), device)
-            states = zeros if forgets_every else window.leave(states, finals)
+            part, finals = stream_nll(model, window, values, window.enter(states), device)
+            states = zeros if state_reset_interval else window.leave(states, finals)
         yield float(part), window.num_steps
     model.train(was_training)
 
 
-def stream_nats(
+def stream_nll(
     model: LanguageModel, window: Window, values: Ids, states: list[State], device: torch.device
 ) -> tuple[Tensor, list[State]]:
     """Sum of -ln p of the value after each one of a window, and the states after its pieces."""
     ids, targets = (
         part.with_values(part.values.long()).to(device) for part in (window.take(values), window.take(values, 1))
     )
-    return model.nats(ids, targets, states)
+    return model.nll(ids, targets, states)

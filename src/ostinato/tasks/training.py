@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.bptt.memory import check_memory
-from ostinato.bptt.vanishing import listening, vanishing_penalty
+from ostinato.bptt.vanishing import recording, vanishing_penalty
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.cut_rows import cut_rows
 from ostinato.data.dataset import Examples, Prepared
@@ -48,7 +48,7 @@ class Task(Protocol):
         """Add the gradients of a batch's mean loss to the parameters'.
 
         Returns:
-            The mean loss (nats, or squared error), and how many tokens the batch holds.
+            The mean loss (nll, or squared error), and how many tokens the batch holds.
         """
 
     def evaluate(self) -> Metrics:
@@ -222,7 +222,7 @@ class PenalisedTask:
 
     def backward(self, batch: object) -> tuple[float, int]:
         """Gradients of the loss and of the weighted penalty; returns the loss alone."""
-        with listening(self._model) as calls:
+        with recording(self._model) as calls:
             found = self._task.backward(batch)
         penalty = self._weight * vanishing_penalty(calls)
         if penalty.requires_grad:

@@ -20,7 +20,7 @@ from ostinato.metrics.classification import Metrics
 from ostinato.recipe import BpttRecipe
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.scoring import evaluate_examples, evaluate_stream, row_losses, stream_nats
+from ostinato.tasks.scoring import evaluate_examples, evaluate_stream, row_losses, stream_nll
 from ostinato.types import State
 
 _EVALUATION_STREAMS = 32
@@ -73,7 +73,7 @@ class LanguageModelTask(StreamedTask):
         self.training = TruncatedBPTT(
             self.layout,
             bounded(self.recipe.bptt, self.layout(0)),
-            lambda window, states: stream_nats(model, window, self.values, states, device),
+            lambda window, states: stream_nll(model, window, self.values, states, device),
             model.encoder.zero_states,
             recompute=model.recompute,
             seed=self.recipe.seed,

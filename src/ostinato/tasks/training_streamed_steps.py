@@ -62,9 +62,9 @@ class StreamedStepsTask(StreamedTask):
         if isinstance(self.model, NextStep):
             frames = self.model.laid(window.take(values).to(self.device))
             before = self.model.laid(window.take(values, shift=-1).to(self.device))
-            return self.model.window_nats(_frames_before(window, before), frames, states)
+            return self.model.window_nll(_frames_before(window, before), frames, states)
         targets = window.take(cast("Sequences", self.examples.targets).values).to(self.device)
-        return self.model.window_nats(window.take(values).to(self.device), targets, states, self.recipe.label_smoothing)
+        return self.model.window_nll(window.take(values).to(self.device), targets, states, self.recipe.label_smoothing)
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows, each read whole."""

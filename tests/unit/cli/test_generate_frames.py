@@ -97,8 +97,8 @@ def test_a_tune_is_midi_and_a_sound_is_heard(folder: Path, tmp_path: Path) -> No
     [
         ("curve", (), "writes for a given kind. Received: nothing"),
         ("curve", ("--condition", "upp"), "`kind` must be one of down, up"),
-        ("curve", ("--condition", "up", "--top-k", 3), "`--top-k` has no meaning for a model that writes frames"),
-        ("curve", ("--condition", "up", "--prompt", "[1]"), "`--prompt` has no meaning"),
+        ("curve", ("--condition", "up", "--top-k", 3), "`--top-k` does not apply to a model that writes frames"),
+        ("curve", ("--condition", "up", "--prompt", "[1]"), "`--prompt` does not apply"),
         ("curve", ("--condition", "up", "--out", "c.wav"), "numbers are written to .csv or .json. Received: c.wav"),
         ("curve", ("--condition", "up", "--out", "nowhere/c.csv"), "there is no folder `nowhere`"),
         ("sound", ("--condition", "up", "--out", "s.txt"), ".txt"),

@@ -126,11 +126,11 @@ def test_features_are_saved_with_the_run(options: dict[str, object]) -> None:
         ({"kind": "dna", "k": 5}, "`features.input.k` must be at most 4 unless `encoding` is ids"),
         (
             {"kind": "dna", "encoding": "ids", "reverse_complement": True},
-            "`features.input.reverse_complement` has no meaning without `encoding: shares`",
+            "`features.input.reverse_complement` only applies with `encoding: shares`",
         ),
-        ({"kind": "dna", "encoding": "ids", "positions": 4}, "`features.input.positions` has no meaning"),
+        ({"kind": "dna", "encoding": "ids", "positions": 4}, "`features.input.positions` only applies"),
         ({"kind": "dna", "positions": 1}, "`features.input.positions` must be 0, or at least 2"),
-        ({"kind": "protein", "scales": True}, "`features.input.scales` has no meaning"),
+        ({"kind": "protein", "scales": True}, "`features.input.scales` only applies"),
     ],
 )
 def test_options_that_contradict_each_other(options: dict[str, object], message: str) -> None:
@@ -151,4 +151,4 @@ def test_a_language_model_of_sequences_learns_no_signs(tmp_path: Path) -> None:
     path.write_text("".join(f">s{k}\nACGTACGTAACC*\n" for k in range(20)) + ">odd\nACGT!!GTA1CC\n")
     with pytest.raises(DataError, match="1 row can't be used") as caught:
         prepare(build_recipe({"data": {"train": str(path)}}))
-    assert "signs that stand for no nucleotide or residue" in str(caught.value)
+    assert "invalid characters" in str(caught.value)

@@ -53,5 +53,5 @@ def test_a_table_without_a_header(tmp_path: Path) -> None:
     assert sum(map(len, _prepare(path, [], header=["label", "dna"]))) == 8
     with pytest.raises(DataError, match="has 2 fields, the header has 3"):
         _prepare(path, [], header=["label", "dna", "more"])
-    with pytest.raises(DataError, match="has no meaning for the format fasta"):
+    with pytest.raises(DataError, match="does not apply to the format fasta"):
         _prepare(path, [], header=["label", "dna"], format="fasta")

@@ -25,5 +25,5 @@ POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
 )
 def test_an_option_without_meaning_is_refused(target: str | None, section: str, key: str, value: Any) -> None:
     data = {"train": str(POLARITY), "input": "text", "target": target}
-    with pytest.raises(RecipeError, match=rf"`{section}\.{key}` has no meaning for a "):
+    with pytest.raises(RecipeError, match=rf"`{section}\.{key}` does not apply to a "):
         prepare(build_recipe({"data": data, section: {key: value}}))

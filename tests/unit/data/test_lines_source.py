@@ -106,5 +106,5 @@ def test_stratified_rows_need_classes(tmp_path: Path) -> None:
         RecipeError, match=r"must be one of several classes. Received: `features.target.kind` = 'number'"
     ):
         prepare(build_recipe(other))
-    with pytest.raises(RecipeError, match=r"`data.stratify` has no meaning without a `validation` that is a share"):
+    with pytest.raises(RecipeError, match=r"`data.stratify` only applies with a `validation` that is a share"):
         prepare(build_recipe(_recipe(folder, validation=str(folder))))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ostinato.data.inference.applicability import _RULES, means_something, refuse_meaningless, saved_recipe
+from ostinato.data.inference.applicability import _RULES, applies, refuse_inapplicable, saved_recipe
 from ostinato.data.prepare import inferred
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, Recipe, apply_overrides, build_recipe
@@ -38,45 +38,45 @@ def _series() -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", OF_KIND)
 def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
-    refuse_meaningless(_recipe(kind))
+    refuse_inapplicable(_recipe(kind))
 
 
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("forecaster", {"data.extra": ["a"]}, r"`data\.extra` has no meaning for a forecaster. Received: \('a',\)"),
-        ("forecaster", {"data.distinct": True}, r"`data\.distinct` has no meaning for a forecaster"),
-        ("forecaster", {"data.session": "a", "data.time": "t"}, r"`data\.session` has no meaning for a forecaster"),
-        ("forecaster", {"data.where": "a = 1"}, r"`data\.where` has no meaning for a forecaster"),
-        ("forecaster", {"features.input.unit": "words"}, r"`features\.input\.unit` has no meaning for a forecaster"),
-        ("forecaster", {"features.input.kind": "audio"}, r"`features\.input\.kind` has no meaning for a forecaster"),
-        ("forecaster", {"model.embedding_dim": 8}, r"`model\.embedding_dim` has no meaning without a column read as"),
-        ("forecaster", {"model.input_noise": 0.1}, r"`model\.input_noise` has no meaning without a column"),
-        ("forecaster", {"model.forecast.sort": True}, r"`model\.forecast\.sort` has no meaning without a column of ti"),
-        ("forecaster", {"model.forecast.test_continues": True}, "has no meaning without `data.test`"),
+        ("forecaster", {"data.extra": ["a"]}, r"`data\.extra` does not apply to a forecaster. Received: \('a',\)"),
+        ("forecaster", {"data.distinct": True}, r"`data\.distinct` does not apply to a forecaster"),
+        ("forecaster", {"data.session": "a", "data.time": "t"}, r"`data\.session` does not apply to a forecaster"),
+        ("forecaster", {"data.where": "a = 1"}, r"`data\.where` does not apply to a forecaster"),
+        ("forecaster", {"features.input.unit": "words"}, r"`features\.input\.unit` does not apply to a forecaster"),
+        ("forecaster", {"features.input.kind": "audio"}, r"`features\.input\.kind` does not apply to a forecaster"),
+        ("forecaster", {"model.embedding_dim": 8}, r"`model\.embedding_dim` only applies with a column read as"),
+        ("forecaster", {"model.input_noise": 0.1}, r"`model\.input_noise` only applies with a column"),
+        ("forecaster", {"model.forecast.sort": True}, r"`model\.forecast\.sort` only applies with a column of ti"),
+        ("forecaster", {"model.forecast.test_continues": True}, "only applies with `data.test`"),
         (
             "forecaster",
             {"data.validation": 0.2, "model.forecast.split": "last"},
-            r"`data\.validation` has no meaning without `model\.forecast\.split: null`",
+            r"`data\.validation` only applies with `model\.forecast\.split: null`",
         ),
-        ("seq2seq", {"model.decoder.condition": "state"}, r"`model\.decoder\.condition` has no meaning for a seq2seq"),
-        ("seq2seq", {"model.pooling": ["max"]}, r"`model\.pooling` has no meaning without a further column"),
+        ("seq2seq", {"model.decoder.condition": "state"}, r"`model\.decoder\.condition` does not apply to a seq2seq"),
+        ("seq2seq", {"model.pooling": ["max"]}, r"`model\.pooling` only applies with a further column"),
         (
             "seq2seq",
             {"model.numbers.components": 2},
-            r"`model\.numbers\.components` has no meaning without frames of nu",
+            r"`model\.numbers\.components` only applies with frames of nu",
         ),
-        ("seq2seq", {"model.decoder.length": 5}, r"`model\.decoder\.length` has no meaning without frames to write"),
+        ("seq2seq", {"model.decoder.length": 5}, r"`model\.decoder\.length` only applies with frames to write"),
         (
             "classifier",
             {"model.numbers.components": 2},
-            r"`model\.numbers\.components` has no meaning for a classifier",
+            r"`model\.numbers\.components` does not apply to a classifier",
         ),
         *(
             (
                 "seq2seq",
                 {"features.target.kind": "series", option: value},
-                f"`{option}` has no meaning without tokens to",
+                f"`{option}` only applies with tokens to",
             )
             for option, value in (
                 ("model.decoder.beam_size", 3),
@@ -87,48 +87,48 @@ def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
         (
             "seq2seq",
             {"features.target.kind": "notes", "model.numbers.components": 2},
-            r"`model\.numbers\.components` has no meaning without frames of numbers",
+            r"`model\.numbers\.components` only applies with frames of numbers",
         ),
         (
             "seq2seq",
             {"features.target.kind": "series", "model.next_step.output": "nade"},
-            r"`model\.next_step\.output` has no meaning without frames of notes",
+            r"`model\.next_step\.output` only applies with frames of notes",
         ),
         (
             "seq2seq",
             {"features.target.kind": "notes", "model.next_step.recurrence": "note"},
-            r"`model\.next_step\.recurrence` has no meaning for a seq2seq",
+            r"`model\.next_step\.recurrence` does not apply to a seq2seq",
         ),
         (
             "tagger",
             {"features.target.kind": "notes", "features.target.transpose": 2},
-            r"`features\.target\.transpose` has no meaning for a tagger",
+            r"`features\.target\.transpose` does not apply to a tagger",
         ),
-        ("conditional", {"model.decoder.attention": "none"}, "attention` has no meaning for a conditional"),
-        ("conditional", {"model.decoder.score": "dot"}, r"`model\.decoder\.score` has no meaning for a conditional"),
-        ("conditional", {"model.bidirectional": True}, r"`model\.bidirectional` has no meaning without a sequence"),
-        ("conditional", {"model.pooling": ["max"]}, r"`model\.pooling` has no meaning without a further column"),
-        ("language_model", {"data.extra": ["a"]}, r"`data\.extra` has no meaning for a language model"),
-        ("language_model", {"data.stratify": True}, r"`data\.stratify` has no meaning for a language model"),
-        ("language_model", {"data.fold": [1, 3]}, r"`data\.fold` has no meaning for a language model"),
-        ("language_model", {"features.target.kind": "text"}, r"`features\.target\.kind` has no meaning for a language"),
-        ("next_step", {"model.embedding_std": 1.0}, r"`model\.embedding_std` has no meaning without a column read as"),
-        ("next_step", {"model.input_scale": 0.1}, r"`model\.input_scale` has no meaning without a column that is read"),
-        ("tagger", {"data.stratify": True}, r"`data\.stratify` has no meaning for a tagger"),
-        ("tagger", {"model.tie_embeddings": True}, r"`model\.tie_embeddings` has no meaning for a tagger"),
-        ("classifier", _series() | {"model.ngrams": 2}, r"`model\.ngrams` has no meaning without a text as input"),
-        ("classifier", _series() | {"training.adversarial": 1.0}, "has no meaning without an input whose vectors"),
+        ("conditional", {"model.decoder.attention": "none"}, "attention` does not apply to a conditional"),
+        ("conditional", {"model.decoder.score": "dot"}, r"`model\.decoder\.score` does not apply to a conditional"),
+        ("conditional", {"model.bidirectional": True}, r"`model\.bidirectional` only applies with a sequence"),
+        ("conditional", {"model.pooling": ["max"]}, r"`model\.pooling` only applies with a further column"),
+        ("language_model", {"data.extra": ["a"]}, r"`data\.extra` does not apply to a language model"),
+        ("language_model", {"data.stratify": True}, r"`data\.stratify` does not apply to a language model"),
+        ("language_model", {"data.fold": [1, 3]}, r"`data\.fold` does not apply to a language model"),
+        ("language_model", {"features.target.kind": "text"}, r"`features\.target\.kind` does not apply to a language"),
+        ("next_step", {"model.embedding_std": 1.0}, r"`model\.embedding_std` only applies with a column read as"),
+        ("next_step", {"model.input_scale": 0.1}, r"`model\.input_scale` only applies with a column that is read"),
+        ("tagger", {"data.stratify": True}, r"`data\.stratify` does not apply to a tagger"),
+        ("tagger", {"model.tie_embeddings": True}, r"`model\.tie_embeddings` does not apply to a tagger"),
+        ("classifier", _series() | {"model.ngrams": 2}, r"`model\.ngrams` only applies with a text as input"),
+        ("classifier", _series() | {"training.adversarial": 1.0}, "only applies with an input whose vectors"),
         (
             "classifier",
             {"features.target.kind": "number", "training.label_smoothing": 0.1},
-            r"`training\.label_smoothing` has no meaning without classes or labels",
+            r"`training\.label_smoothing` only applies with classes or labels",
         ),
         ("classifier", {"features.target.kind": "class", "features.target.separator": ";"}, "a target of labels"),
     ],
 )
 def test_what_nothing_would_read_is_refused(kind: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        refuse_meaningless(_recipe(kind, **options))
+        refuse_inapplicable(_recipe(kind, **options))
 
 
 @pytest.mark.parametrize(
@@ -145,37 +145,37 @@ def test_what_nothing_would_read_is_refused(kind: str, options: dict[str, Any], 
     ],
 )
 def test_what_something_reads_is_let_through(kind: str, options: dict[str, Any]) -> None:
-    refuse_meaningless(_recipe(kind, **options))
+    refuse_inapplicable(_recipe(kind, **options))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"training.clip_quantile": 0.5}, r"`training\.clip_quantile` has no meaning without `clip: adaptive`"),
-        ({"training.clip": "none", "training.max_norm": 5}, r"`training\.max_norm` has no meaning without `clip`"),
-        ({"training.rollback_factor": 0.1}, r"`training\.rollback_factor` has no meaning without `on_divergence"),
-        ({"training.bptt": {"window": 5, "max_bias": 0.2}}, r"`training\.bptt\.max_bias` has no meaning without"),
-        ({"model.ngram_buckets": 99}, r"`model\.ngram_buckets` has no meaning without `ngrams`"),
-        ({"model.next_step.output_size": 9}, r"`model\.next_step\.output_size` has no meaning without `output: nade"),
-        ({"model.forecast.segment": 9}, r"`model\.forecast\.segment` has no meaning without `strategy: segment`"),
-        ({"model.forecast.quantiles": [0.5]}, r"`model\.forecast\.quantiles` has no meaning without `output`"),
-        ({"model.forecast.num_samples": 9}, r"`model\.forecast\.num_samples` has no meaning without `strategy: auto"),
-        ({"features.input.truncate": "head"}, r"`features\.input\.truncate` has no meaning without `max_length`"),
+        ({"training.clip_quantile": 0.5}, r"`training\.clip_quantile` only applies with `clip: adaptive`"),
+        ({"training.clip": "none", "training.max_norm": 5}, r"`training\.max_norm` only applies with `clip`"),
+        ({"training.rollback_factor": 0.1}, r"`training\.rollback_factor` only applies with `on_divergence"),
+        ({"training.bptt": {"window": 5, "max_bias": 0.2}}, r"`training\.bptt\.max_bias` only applies with"),
+        ({"model.ngram_buckets": 99}, r"`model\.ngram_buckets` only applies with `ngrams`"),
+        ({"model.next_step.output_size": 9}, r"`model\.next_step\.output_size` only applies with `output: nade"),
+        ({"model.forecast.segment": 9}, r"`model\.forecast\.segment` only applies with `strategy: segment`"),
+        ({"model.forecast.quantiles": [0.5]}, r"`model\.forecast\.quantiles` only applies with `output`"),
+        ({"model.forecast.num_samples": 9}, r"`model\.forecast\.num_samples` only applies with `strategy: auto"),
+        ({"features.input.truncate": "head"}, r"`features\.input\.truncate` only applies with `max_length`"),
         (
             {"features.input": {"unit": "characters", "contractions": "keep"}},
-            r"`features\.input\.contractions` has no meaning without `unit: words`",
+            r"`features\.input\.contractions` only applies with `unit: words`",
         ),
         (
             {"features.extra": {"a": {"kind": "tokens", "max_word_length": 9}}},
-            r"`features\.extra\.a\.max_word_length` has no meaning without `characters: true`",
+            r"`features\.extra\.a\.max_word_length` only applies with `characters: true`",
         ),
         (
             {"features.input": {"kind": "audio", "representation": "raw", "num_mels": 9}},
-            r"`features\.input\.num_mels` has no meaning without `representation: log_mel` or `mfcc`",
+            r"`features\.input\.num_mels` only applies with `representation: log_mel` or `mfcc`",
         ),
-        ({"data.test_where": "a = 1"}, r"`data\.test_where` has no meaning without `test`"),
-        ({"data.validation_where": "a = 1"}, r"`data\.validation_where` has no meaning without a `validation` that"),
-        ({"data.validation": "v.csv", "data.split_seed": 2}, r"`data\.split_seed` has no meaning without a `valida"),
+        ({"data.test_where": "a = 1"}, r"`data\.test_where` only applies with `test`"),
+        ({"data.validation_where": "a = 1"}, r"`data\.validation_where` only applies with a `validation` that"),
+        ({"data.validation": "v.csv", "data.split_seed": 2}, r"`data\.split_seed` only applies with a `valida"),
     ],
 )
 def test_what_needs_another_option_is_refused_without_it(options: dict[str, Any], message: str) -> None:
@@ -189,7 +189,7 @@ def test_a_target_found_to_be_numbers_is_checked_again(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("text,y\n" + "".join(f"some words {i},{i / 7}\n" for i in range(40)))
     data = {"train": str(path), "input": "text", "target": "y"}
-    with pytest.raises(RecipeError, match=r"`training\.label_smoothing` has no meaning without classes or labels"):
+    with pytest.raises(RecipeError, match=r"`training\.label_smoothing` only applies with classes or labels"):
         prepare(build_recipe({"data": data, "training": {"label_smoothing": 0.1}}))
 
 
@@ -232,8 +232,8 @@ def test_every_need_is_about_an_option_there_is() -> None:
 
 def test_what_means_nothing_is_left_out_of_a_new_recipe() -> None:
     recipe = inferred(build_recipe({"data": {"train": str(POLARITY), "input": "text", "target": "label"}}))
-    assert means_something("model.pooling", recipe)
-    assert not means_something("model.decoder.bridge", recipe)
+    assert applies("model.pooling", recipe)
+    assert not applies("model.decoder.bridge", recipe)
 
 
 def _paths(component: BaseModel, path: str = "") -> Iterator[str]:

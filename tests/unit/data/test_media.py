@@ -106,7 +106,7 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"`data\.names` must differ from each other"):
         open_source(tmp_path, BadRows(), names=("name",)).columns()
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match=r"`data\.names` has no meaning for the format csv"):
+    with pytest.raises(DataError, match=r"`data\.names` does not apply to the format csv"):
         open_source(tmp_path / "rows.csv", BadRows(), names=("name",))
     empty = _tar(tmp_path / "empty.tar", {"a.txt": b"x"}, "w")
     with pytest.raises(DataError, match="holds no file of sound, video, music or pictures"):

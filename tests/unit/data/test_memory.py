@@ -45,7 +45,8 @@ PREPARE = """
 import sys, threading, time
 from pathlib import Path
 from ostinato.data.tables import group_rows as grouped, sessions
-from ostinato.storage import decompress as rawfile, spool
+from ostinato.data.io import spool
+from ostinato.storage import decompress as rawfile
 from ostinato.data.prepare import prepare
 from ostinato.recipe import apply_overrides, build_recipe
 

@@ -230,7 +230,7 @@ def test_too_short_for_a_language_model(tmp_path: Path) -> None:
         ({"data": {"train": "rows.jsonl", "input": "text", "target": "label"}, "model": {"kind": "language_model"}},
          "takes no target column"),
         ({"data": {"train": "rows.jsonl", "input": "text"}, "features": {"input": {"max_length": 9}}},
-         "`features.input.max_length` has no meaning for a language model"),
+         "`features.input.max_length` does not apply to a language model"),
         ({"data": {"train": "book.txt"}, "features": {"input": {"emoticons": "append"}}}, "no rows to append to"),
     ],
 )  # fmt: skip

@@ -258,7 +258,7 @@ def test_logarithms_are_undone_in_the_series_own_units(tmp_path: Path) -> None:
 
 def test_recipes_that_contradict_themselves(tmp_path: Path) -> None:
     path = _wide(tmp_path / "t.csv", _rows(40))
-    with pytest.raises(RecipeError, match=r"`data.target` has no meaning for a forecaster"):
+    with pytest.raises(RecipeError, match=r"`data.target` does not apply to a forecaster"):
         prepare(_recipe(path, {"target": "a"}))
     with pytest.raises(RecipeError, match=r"lookback` must be a multiple of segment \(4\). Received: 6"):
         _recipe(path, strategy="segment", segment=4, horizon=4)

@@ -223,15 +223,15 @@ def test_ctc_needs_a_step_a_label_and_one_between_equal_ones() -> None:
 @pytest.mark.parametrize(
     ("model", "features", "training", "message"),
     [
-        ({"tagger": {"delay": 2}, "bidirectional": True}, {}, {}, "delay` has no meaning here: a bidirectional"),
-        ({"tagger": {"delay": 2, "output": "ctc"}}, {}, {}, "delay` has no meaning here: ctc"),
-        ({"tagger": {"beam_size": 2}}, {}, {}, "`model.tagger.beam_size` has no meaning without `output: ctc`"),
-        ({"tagger": {"output": "crf"}}, {}, {"label_smoothing": 0.1}, "label_smoothing` has no meaning with crf"),
+        ({"tagger": {"delay": 2}, "bidirectional": True}, {}, {}, "delay` does not apply here: a bidirectional"),
+        ({"tagger": {"delay": 2, "output": "ctc"}}, {}, {}, "delay` does not apply here: ctc"),
+        ({"tagger": {"beam_size": 2}}, {}, {}, "`model.tagger.beam_size` only applies with `output: ctc`"),
+        ({"tagger": {"output": "crf"}}, {}, {"label_smoothing": 0.1}, "label_smoothing` does not apply with crf"),
         ({"tagger": {"output": "crf"}}, {"target": {"kind": "notes"}}, {}, "must be tags for .* Received: notes"),
         ({}, {"input": {"unit": "subwords"}}, {}, "must be words or characters"),
-        ({}, {"input": {"max_length": 3}}, {}, "max_length` has no meaning for a tagger"),
+        ({}, {"input": {"max_length": 3}}, {}, "max_length` does not apply to a tagger"),
         ({"unknown_words": 0.5}, {"input": {"unit": "characters"}}, {}, "unknown_words` needs words"),
-        ({"tagger": {"output": "ctc"}}, {"target": {"kind": "tags", "ignore": ["-"]}}, {}, "ignore` has no meaning"),
+        ({"tagger": {"output": "ctc"}}, {"target": {"kind": "tags", "ignore": ["-"]}}, {}, "ignore` does not apply"),
     ],
 )
 def test_what_a_tagger_has_no_use_for_is_refused(
@@ -248,7 +248,5 @@ def test_what_a_tagger_has_no_use_for_is_refused(
 
 def test_options_of_characters_without_characters_are_refused(tmp_path: Path) -> None:
     _files(tmp_path, "a O\nb B-X\n", "a O\n")
-    with pytest.raises(
-        RecipeError, match=r"`model\.characters\.hidden_size` has no meaning without a column whose words"
-    ):
+    with pytest.raises(RecipeError, match=r"`model\.characters\.hidden_size` only applies with a column whose words"):
         prepare(build_recipe(_recipe(tmp_path, model={"characters": {"hidden_size": 3}})))

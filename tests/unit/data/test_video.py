@@ -74,7 +74,7 @@ def test_a_folder_of_frames(tmp_path: Path) -> None:
         pillow.fromarray(frame).save(tmp_path / f"frame{number}.png")  # frame10 follows frame9
     np.testing.assert_array_equal(_clip(tmp_path)[:, 0], frames)
     np.testing.assert_array_equal(_clip(tmp_path, num_frames=2)[:, 0], frames[[0, 11]])
-    with pytest.raises(DataError, match="`fps` has no meaning for a folder of frames"):
+    with pytest.raises(DataError, match="`fps` does not apply to a folder of frames"):
         _clip(tmp_path, fps=2)
 
 

@@ -19,7 +19,7 @@ def _found(**decoder: object) -> tuple[Seq2Seq, dict[str, Recurrence]]:
     torch.manual_seed(0)
     recipe = ModelRecipe.model_validate({"embedding_dim": 3, "hidden_size": 4, "decoder": decoder})
     model = Seq2Seq(recipe, embed_ids(10, recipe), written=9).eval()
-    return model, {found.name: found for found in recurrences(model, lambda: model.nats(SOURCE, TARGET))}
+    return model, {found.name: found for found in recurrences(model, lambda: model.nll(SOURCE, TARGET))}
 
 
 def test_encoder_and_decoder_are_told_apart() -> None:

@@ -157,9 +157,9 @@ def test_a_tag_of_a_chain_given_the_tags_beside_it() -> None:
     rows, steps = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 0])
     own = scores.row_major() + _beside(crf, tags, rows, steps)
     for number, (row, step) in enumerate(zip(rows.tolist(), steps.tolist(), strict=True)):
-        nats = []
+        nll = []
         for tag in range(3):
             flat = tags.row_major().clone()
             flat[step if row == 0 else 3] = tag
-            nats.append(crf(scores, Ragged.from_rows(flat, [0, 3], [3, 1]))[row])
-        torch.testing.assert_close(own[number].log_softmax(0), (-torch.stack(nats)).log_softmax(0))
+            nll.append(crf(scores, Ragged.from_rows(flat, [0, 3], [3, 1]))[row])
+        torch.testing.assert_close(own[number].log_softmax(0), (-torch.stack(nll)).log_softmax(0))

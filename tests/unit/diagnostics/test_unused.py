@@ -21,14 +21,14 @@ def test_the_loss_is_that_of_the_model_as_it_was_trained(restart: int | None) ->
     model, values = _model(6), np.random.default_rng(0).integers(0, 6, 60).astype(np.int32)
     found = unused_context(model, values, 10, restart=restart)
     ids = torch.from_numpy(values.astype(np.int64))
-    nats = []
+    nll = []
     with torch.no_grad():
         for place in range(9, 59):
             begin = 0 if restart is None else place - place % restart
             logits, _ = model(ids[begin : place + 1, None])
-            nats.append(-float(logits[-1, 0].log_softmax(0)[ids[place + 1]]))
+            nll.append(-float(logits[-1, 0].log_softmax(0)[ids[place + 1]]))
     assert found.num_tokens == 50
-    assert found.loss == pytest.approx(float(np.mean(nats)), rel=1e-5)
+    assert found.loss == pytest.approx(float(np.mean(nll)), rel=1e-5)
 
 
 def test_a_model_that_knows_nothing_leaves_the_lag_unused_that_tells_all() -> None:

@@ -1,4 +1,4 @@
-"""The simple rivals: right by hand, honest about noise, and side by side with a trained run."""
+"""The simple baselines: right by hand, honest about noise, and side by side with a trained run."""
 
 from __future__ import annotations
 
@@ -64,36 +64,36 @@ class _Text:
 
 
 def _kneser_ney(tokens: list[int]) -> KneserNey:
-    rival = KneserNey()
-    rival.fit(np.asarray(tokens, dtype=np.int32), _Text())  # type: ignore[arg-type]
-    return rival
+    baseline = KneserNey()
+    baseline.fit(np.asarray(tokens, dtype=np.int32), _Text())  # type: ignore[arg-type]
+    return baseline
 
 
 @pytest.mark.parametrize("context", [[], [1], [4, 2], [1, 2, 3], [3, 3, 3]])
 def test_kneser_ney_gives_probabilities_that_sum_to_one(context: list[int]) -> None:
     random = np.random.default_rng(1)
-    rival = _kneser_ney([1 + int(x) for x in random.integers(0, 4, 400) * random.integers(0, 2, 400)])
-    chances = [np.exp(-rival._ngrams.nats(np.asarray([*context, word]))[-1]) for word in range(5)]
+    baseline = _kneser_ney([1 + int(x) for x in random.integers(0, 4, 400) * random.integers(0, 2, 400)])
+    chances = [np.exp(-baseline._ngrams.nll(np.asarray([*context, word]))[-1]) for word in range(5)]
     assert sum(chances) == pytest.approx(1.0, abs=1e-12)
     assert min(chances) > 0
 
 
 def test_kneser_ney_learns_a_pattern_and_prefers_the_order_that_helps() -> None:
-    rival = _kneser_ney([1, 2, 3, 4] * 100)
-    assert float(rival.answer(np.asarray([1, 2, 3, 4, 1, 2, 3, 4])).mean()) < 0.1
-    assert len(rival._ngrams.tables) >= 2
-    assert float(rival.answer(np.asarray([1, 3, 1, 3])).mean()) > 1.0
+    baseline = _kneser_ney([1, 2, 3, 4] * 100)
+    assert float(baseline.answer(np.asarray([1, 2, 3, 4, 1, 2, 3, 4])).mean()) < 0.1
+    assert len(baseline._ngrams.tables) >= 2
+    assert float(baseline.answer(np.asarray([1, 3, 1, 3])).mean()) > 1.0
 
 
 def test_a_warped_row_is_nearest_to_what_it_was_made_of() -> None:
     steps = np.linspace(0, 6.28, 40)
     rows = np.stack([np.sin(steps), np.sin(2 * steps), np.cos(steps)])[:, :, None]
-    rival = NearestWarped()
-    rival._steps, rival._rows, rival._targets = 40, rows, np.asarray([0, 1, 2])
+    baseline = NearestWarped()
+    baseline._steps, baseline._rows, baseline._targets = 40, rows, np.asarray([0, 1, 2])
     late = np.roll(rows[1], 3, axis=0)
-    assert rival._nearest(late[None]).tolist() == [1]
+    assert baseline._nearest(late[None]).tolist() == [1]
     straight = ((rows - rows[0]) ** 2).sum(axis=(1, 2))
-    warped = rival._distances(rows[0])
+    warped = baseline._distances(rows[0])
     assert warped[0] == 0
     assert (warped <= straight + 1e-12).all()
 
@@ -129,27 +129,27 @@ def test_a_gap_within_noise_is_called_noise_and_a_clear_one_is_not() -> None:
 )
 def test_the_sentence_says_what_was_found(gap: Gap, says: str) -> None:
     own = Entry("this model", "", {"accuracy": 0.873}, 1200.0, 5_500_000, 1.0, 10)
-    rival = Entry("NB-SVM", "", {"accuracy": 0.897}, 12.0, 3_000_000, 1.0, 10, gap=gap)
+    baseline = Entry("NB-SVM", "", {"accuracy": 0.897}, 12.0, 3_000_000, 1.0, 10, gap=gap)
     weak = Entry("most frequent", "", {"accuracy": 0.5}, 0.0, 16, 1.0, 10, gap=Gap(0.4, 0.3, 0.5))
-    found = conclude(Baselines("accuracy", False, "rows", "one row", 2000, 10, 60.0, own, [weak, rival], [], 5, ""))
+    found = conclude(Baselines("accuracy", False, "rows", "one row", 2000, 10, 60.0, own, [weak, baseline], [], 5, ""))
     assert says in found
     assert "89.7 % accuracy in 12 s and 3.0 MB" in found
     assert "2,000 rows" in found
 
 
 @pytest.mark.parametrize("kind", ["two", "four", "labels", "number", "characters", "words", "documents"])
-def test_every_kind_of_run_has_rivals(trained: Callable[[str], Trained], kind: str) -> None:
+def test_every_kind_of_run_has_baselines(trained: Callable[[str], Trained], kind: str) -> None:
     run, prepared = trained(kind)
     found = registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
-    assert len(found.rivals) >= 2
+    assert len(found.baselines) >= 2
     assert found.figure in found.own.metrics
-    for rival in found.rivals:
-        assert rival.num_bytes > 0
-        assert rival.latency_ms > 0
-        assert np.isfinite(rival.metrics[found.figure])
+    for baseline in found.baselines:
+        assert baseline.num_bytes > 0
+        assert baseline.latency_ms > 0
+        assert np.isfinite(baseline.metrics[found.figure])
     json.dumps(found.to_dict(), allow_nan=False)
     if kind in ("characters", "words", "documents"):
-        bits = {rival.name: rival.metrics[found.figure] for rival in found.rivals}
+        bits = {baseline.name: baseline.metrics[found.figure] for baseline in found.baselines}
         assert bits["n-grams with back-off"] < bits["frequencies alone"]
 
 
@@ -163,11 +163,11 @@ def test_the_model_s_own_figures_are_those_of_its_evaluation(trained: Callable[[
 def test_what_the_budget_does_not_reach_is_named(trained: Callable[[str], Trained]) -> None:
     run, prepared = trained("two")
     found = registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 0.0, lambda _: None)
-    assert [rival.name for rival in found.rivals] == ["most frequent"]
+    assert [baseline.name for baseline in found.baselines] == ["most frequent"]
     assert "NB-SVM: the budget was spent" in found.passed_over
 
 
-def test_without_scikit_learn_its_rivals_are_passed_over(
+def test_without_scikit_learn_its_baselines_are_passed_over(
     trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measuring, "find_spec", lambda name: None)
@@ -176,14 +176,14 @@ def test_without_scikit_learn_its_rivals_are_passed_over(
     assert any("pip install 'ostinato[baselines]'" in reason for reason in found.passed_over)
 
 
-def test_a_rival_is_a_class_and_a_line(trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_baseline_is_a_class_and_a_line(trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch) -> None:
     line = "ostinato.tasks.classification.baselines:MostFrequent"
-    monkeypatch.setitem(registry.RIVALS, "classifier", [line])
+    monkeypatch.setitem(registry.BASELINES, "classifier", [line])
     run, prepared = trained("two")
     found = registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
-    assert [rival.name for rival in found.rivals] == ["most frequent"]
-    monkeypatch.setitem(registry.CONTESTS, "classifier", line)
-    monkeypatch.delitem(registry.CONTESTS, "classifier")
+    assert [baseline.name for baseline in found.baselines] == ["most frequent"]
+    monkeypatch.setitem(registry.COMPARISONS, "classifier", line)
+    monkeypatch.delitem(registry.COMPARISONS, "classifier")
     with pytest.raises(RunError, match="no baselines yet for a classifier"):
         registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 1.0, lambda _: None)
 
@@ -204,7 +204,7 @@ def test_series_have_neighbours_and_statistics(tmp_path: Path) -> None:
     x = [(np.sin(np.arange(12 + i % 3) * (1 + i % 2)) + random.normal(0, 0.05, 12 + i % 3)).tolist() for i in range(60)]
     y = ["slow" if i % 2 == 0 else "fast" for i in range(60)]
     found = _train(pl.DataFrame({"x": x, "y": y}), tmp_path, model={"embedding_dim": 64})  # nothing is embedded
-    accuracy = {rival.name: rival.metrics["accuracy"] for rival in found.rivals}
+    accuracy = {baseline.name: baseline.metrics["accuracy"] for baseline in found.baselines}
     assert accuracy["1-nearest neighbour, Euclidean"] > 0.9
     assert accuracy["1-nearest neighbour, warped (DTW)"] > 0.9
     assert accuracy["linear on summary statistics"] > 0.9
@@ -216,7 +216,7 @@ def test_tags_are_looked_up(tmp_path: Path) -> None:
     tags = [["DET", "NOUN", "VERB"]] * 40
     features = {"target": {"kind": "tags"}}
     found = _train(pl.DataFrame({"x": words, "y": tags}), tmp_path, features=features, model={"kind": "tagger"})
-    accuracy = {rival.name: rival.metrics["accuracy"] for rival in found.rivals}
+    accuracy = {baseline.name: baseline.metrics["accuracy"] for baseline in found.baselines}
     assert accuracy["most frequent tag of each token"] == 1.0
     assert accuracy["logistic regression on a window"] > 0.9
     assert accuracy["most frequent tag"] == pytest.approx(1 / 3)
@@ -233,7 +233,7 @@ def test_numbers_and_notes_of_each_step_have_a_mean_and_a_window(tmp_path: Path)
         features = {"target": {"kind": kind}}
         found = _train(pl.DataFrame({"x": x, "y": y}), tmp_path / folder, features=features, model=model)
         mean, window = (
-            next(rival.metrics[figure] for rival in found.rivals if rival.name == name)
+            next(baseline.metrics[figure] for baseline in found.baselines if baseline.name == name)
             for name in ("mean", "ridge regression on a window")
         )
         assert window < mean / 10 if figure == "mse" else window > mean + 0.2, (mean, window)
@@ -245,7 +245,7 @@ def test_pairs_are_copied_and_looked_up(tmp_path: Path) -> None:
     y = [text.translate(str.maketrans("abcd", "bcda")) for text in x]
     features = {"input": {"unit": "characters"}, "target": {"kind": "text", "unit": "characters"}}
     found = _train(pl.DataFrame({"x": x, "y": y}), tmp_path, features=features, model={"kind": "seq2seq"})
-    rates = {rival.name: rival.metrics["token_error_rate"] for rival in found.rivals}
+    rates = {baseline.name: baseline.metrics["token_error_rate"] for baseline in found.baselines}
     assert rates["token by token"] == 0.0
     assert rates["copy"] > 0.5
     assert rates["most frequent answer"] > 0.5

@@ -1,4 +1,4 @@
-"""Rivals of forecasters: right by hand, on the model's own windows, and within the budget."""
+"""Baselines of forecasters: right by hand, on the model's own windows, and within the budget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ostinato.report.baselines import table_of
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.build import build_model
 from ostinato.tasks.forecasting.baseline_rows import truth_of
-from ostinato.tasks.forecasting.baselines import ForecastContest, MeanOfWindow, SeasonalNaive, _blocks
+from ostinato.tasks.forecasting.baselines import ForecastComparison, MeanOfWindow, SeasonalNaive, _blocks
 from ostinato.tasks.forecasting.baselines_fitted import HoltWinters, LinearMap, _last_of_each
 from ostinato.tasks.forecasting.evaluation import evaluate
 from ostinato.tasks.forecasting.season import season_of
@@ -60,51 +60,51 @@ def _compare(prepared: Prepared, budget_s: float = 60.0) -> Baselines:
     return compare_with_baselines(model, prepared, torch.device("cpu"), {"seconds": 9.0}, budget_s, lambda _: None)
 
 
-def test_every_rival_answers_every_window_of_every_channel(tmp_path: Path) -> None:
+def test_every_baseline_answers_every_window_of_every_channel(tmp_path: Path) -> None:
     prepared = _prepared(tmp_path, {"a": _wave(150, 0.1), "b": -3 * _wave(150, 0.1)}, monitor="mase", stride=8)
     found = _compare(prepared)
     names = ["mean", "last value", "seasonal naive", "linear", "ETS (Holt-Winters)"]
-    assert [one.name for one in found.rivals] == names
+    assert [one.name for one in found.baselines] == names
     assert found.figure == "mase"
     assert found.num_units == len(_windows(prepared)[1])
-    figures = {one.name: one.metrics["mase"] for one in found.rivals}
+    figures = {one.name: one.metrics["mase"] for one in found.baselines}
     assert max(figures["linear"], figures["ETS (Holt-Winters)"]) < figures["seasonal naive"] < figures["last value"]
-    assert all(one.gap is not None for one in found.rivals)
-    assert "a season has 7 steps, at which training data resemble themselves most" in found.rivals[2].details
+    assert all(one.gap is not None for one in found.baselines)
+    assert "a season has 7 steps, at which training data resemble themselves most" in found.baselines[2].details
     assert Baselines.from_dict(found.to_dict()) == found
 
 
 def test_the_model_s_figures_are_those_of_its_evaluation(tmp_path: Path) -> None:
     prepared = _prepared(tmp_path, {"a": _wave(90, 0.2)}, output="gaussian")
     model = build_model(prepared.recipe.model, prepared.features)
-    contest = ForecastContest(model, prepared, torch.device("cpu"))
-    metrics = evaluate(model, contest.validation, prepared.features, torch.device("cpu"))
-    scores = contest.scores(contest.own())
-    assert contest.figure == "mae"
+    comparison = ForecastComparison(model, prepared, torch.device("cpu"))
+    metrics = evaluate(model, comparison.validation, prepared.features, torch.device("cpu"))
+    scores = comparison.scores(comparison.own())
+    assert comparison.figure == "mae"
     for name in ("mse", "mae", "rmse", "smape", "mase"):
         assert scores.metrics[name] == pytest.approx(metrics[name], rel=1e-6)
 
 
 def test_the_linear_map_continues_what_is_linear(tmp_path: Path) -> None:
     train, validation = _windows(_prepared(tmp_path, {"a": _wave(120), "b": _wave(120, period=5)}))
-    rival = LinearMap()
-    rival.fit_windows(train)
+    baseline = LinearMap()
+    baseline.fit_windows(train)
     truth = truth_of(validation, np.arange(len(validation)))[0]
-    assert float(np.abs(rival.answer(validation) - truth).max()) < 0.02
-    assert "penalty 1e-06" in rival.details
-    assert rival.num_bytes == 4 * (14 + 1) * 5
+    assert float(np.abs(baseline.answer(validation) - truth).max()) < 0.02
+    assert "penalty 1e-06" in baseline.details
+    assert baseline.num_bytes == 4 * (14 + 1) * 5
 
 
 def test_the_linear_map_is_ridge_regression(tmp_path: Path) -> None:
     train, validation = _windows(_prepared(tmp_path, {"a": _wave(100, 0.5)}))
-    rival = LinearMap()
-    rival.fit_windows(train)
-    x, last = rival._inputs(train, np.arange(len(train)))
+    baseline = LinearMap()
+    baseline.fit_windows(train)
+    x, last = baseline._inputs(train, np.arange(len(train)))
     y = truth_of(train, np.arange(len(train)))[0][:, :, 0] - last
-    penalty = np.diag([rival._penalty * np.trace(x[:, :-1].T @ x[:, :-1]) / 14] * 14 + [0.0])
+    penalty = np.diag([baseline._penalty * np.trace(x[:, :-1].T @ x[:, :-1]) / 14] * 14 + [0.0])
     weights = np.linalg.solve(x.T @ x + penalty, x.T @ y)
-    inputs, last = rival._inputs(validation, np.arange(len(validation)))
-    np.testing.assert_allclose(rival.answer(validation)[:, :, 0], inputs @ weights + last, atol=1e-4)
+    inputs, last = baseline._inputs(validation, np.arange(len(validation)))
+    np.testing.assert_allclose(baseline.answer(validation)[:, :, 0], inputs @ weights + last, atol=1e-4)
 
 
 def test_the_penalty_is_chosen_on_the_last_windows_of_each_series(tmp_path: Path) -> None:
@@ -143,30 +143,32 @@ def test_of_given_seasons_the_better_one_is_taken_and_said(tmp_path: Path) -> No
 def test_ets_reads_the_past_only_and_survives_what_never_changes(tmp_path: Path) -> None:
     prepared = _prepared(tmp_path, {"a": _wave(120, 0.1), "b": np.full(120, 3.0)})
     train, validation = _windows(prepared)
-    rival = HoltWinters()
-    rival.fit_windows(train)
+    baseline = HoltWinters()
+    baseline.fit_windows(train)
     one = validation.take(np.asarray([10]))
-    before = rival.answer(one)
+    before = baseline.answer(one)
     validation.sequences.values[int(one.origins[0]) :] = 99.0
-    np.testing.assert_array_equal(rival.answer(one), before)
+    np.testing.assert_array_equal(baseline.answer(one), before)
     np.testing.assert_allclose(before[0, :, 1], 0.0, atol=1e-6)
     seasonal = SeasonalNaive()
     seasonal.fit_windows(train)
     np.testing.assert_allclose(before[0, :, 0], seasonal.answer(one)[0, :, 0], atol=0.3)
     short = validation.take(np.asarray([0]))
     short.sequences.offsets[0] = short.origins[0] - 4
-    assert np.ptp(rival.answer(short)[0, :, 0]) == 0.0
+    assert np.ptp(baseline.answer(short)[0, :, 0]) == 0.0
 
 
-def test_a_slow_rival_answers_a_part_and_all_are_scored_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_baseline_answers_a_part_and_all_are_scored_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepared = _prepared(tmp_path, {"a": _wave(200, 0.1)})
     monkeypatch.setattr(measuring, "_seconds_an_answer", lambda *_: 5.0)
     found = _compare(prepared, 62.0)
-    last = found.rivals[-1]
+    last = found.baselines[-1]
     assert last.name == "ETS (Holt-Winters)"
     assert last.part is not None
     assert 10 <= last.part.num_units <= 12
-    assert set(last.part.figures) == {"this model", *(one.name for one in found.rivals)}
+    assert set(last.part.figures) == {"this model", *(one.name for one in found.baselines)}
     assert last.metrics["num_examples"] == last.part.num_units
     assert last.standing(found.own, "mse") - found.own.metrics["mse"] == pytest.approx(
         last.metrics["mse"] - last.part.figures["this model"]
@@ -179,11 +181,11 @@ def test_a_slow_rival_answers_a_part_and_all_are_scored_on_it(tmp_path: Path, mo
     assert Baselines.from_dict(found.to_dict()) == found
 
 
-def test_a_slow_rival_that_has_no_time_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_baseline_that_has_no_time_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "_seconds_an_answer", lambda *_: 5.0)
     found = _compare(_prepared(tmp_path, {"a": _wave(200, 0.1)}), 45.0)
     assert found.passed_over == ["ETS (Holt-Winters): one window takes 5 s, too long for 10 within the budget"]
-    assert all(one.part is None for one in found.rivals)
+    assert all(one.part is None for one in found.baselines)
 
 
 def test_a_single_window_says_nothing_of_which_is_better(tmp_path: Path) -> None:
@@ -205,5 +207,5 @@ def test_values_that_are_missing_count_nowhere(tmp_path: Path) -> None:
     values = _wave(200, 0.1)
     values[140:160] = np.nan
     found = _compare(_prepared(tmp_path, {"a": values, "b": values}, missing="mask"), 0.0)
-    assert all(np.isfinite(one.metrics["mse"]) for one in (found.own, *found.rivals))
-    assert all(one.gap and np.isfinite(one.gap.mean) for one in found.rivals)
+    assert all(np.isfinite(one.metrics["mse"]) for one in (found.own, *found.baselines))
+    assert all(one.gap and np.isfinite(one.gap.mean) for one in found.baselines)

@@ -1,4 +1,4 @@
-"""Rivals of models that write for a value, and of models of music: proper distributions that learn what is there."""
+"""Baselines of models that write for a value, and of models of music: proper distributions that learn what is there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ostinato.data.vocabulary import END_ID
 from ostinato.recipe import build_recipe
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.build import build_model
-from ostinato.tasks.conditional.baselines import GivenContest, NgramsOfEach, _by_row, _closed, _RowNgrams
+from ostinato.tasks.conditional.baselines import GivenComparison, NgramsOfEach, _by_row, _closed, _RowNgrams
 from ostinato.tasks.conditional.baselines_whole import WholeSequences
 from ostinato.tasks.conditional.evaluation import evaluate
 from ostinato.tasks.next_step.baselines import FrameBefore, FrameRegression, NoteFrequencies
@@ -44,14 +44,14 @@ def test_what_may_follow_in_a_row_sums_to_one(context: list[int]) -> None:
     targets = _rows(*([int(x) for x in random.integers(3, 6, n)] for n in random.integers(0, 6, 50)))
     for ngrams in _RowNgrams.count(targets, 6, (2, 4)).values():
         rows = [[*context, token] for token in range(6) if token != END_ID]
-        nats = [ngrams.nats(_rows(row))[len(context)] for row in rows] + [ngrams.nats(_rows(context))[-1]]
-        assert np.exp(-np.asarray(nats)).sum() == pytest.approx(1.0, abs=1e-12)
+        nll = [ngrams.nll(_rows(row))[len(context)] for row in rows] + [ngrams.nll(_rows(context))[-1]]
+        assert np.exp(-np.asarray(nll)).sum() == pytest.approx(1.0, abs=1e-12)
 
 
 def test_a_row_does_not_look_into_the_one_before() -> None:
     ngrams = _RowNgrams.count(_rows([3, 4], [4, 3], [3, 3, 4]), 6, (3,))[3]
-    alone = ngrams.nats(_rows([4, 3]))
-    np.testing.assert_allclose(ngrams.nats(_rows([3, 3], [4, 3]))[-3:], alone)
+    alone = ngrams.nll(_rows([4, 3]))
+    np.testing.assert_allclose(ngrams.nll(_rows([3, 3], [4, 3]))[-3:], alone)
 
 
 @pytest.fixture(scope="module")
@@ -72,21 +72,21 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def test_the_value_helps_n_grams_that_know_it(prepared: Prepared) -> None:
     model = build_model(prepared.recipe.model, prepared.features).eval()
     found = compare_with_baselines(model, prepared, CPU, {"seconds": 1.0}, 60.0, lambda _: None)
-    nats = {one.name: one.metrics["nats_per_token"] for one in found.rivals}
-    assert nats["n-grams of each value"] < nats["n-grams, whatever is given"] < nats["frequencies alone"]
+    nll = {one.name: one.metrics["nats_per_token"] for one in found.baselines}
+    assert nll["n-grams of each value"] < nll["n-grams, whatever is given"] < nll["frequencies alone"]
     assert found.unit == "rows"
-    contest = GivenContest(model, prepared, CPU)
-    metrics = evaluate(model, contest.validation, prepared.features, CPU)
+    comparison = GivenComparison(model, prepared, CPU)
+    metrics = evaluate(model, comparison.validation, prepared.features, CPU)
     assert found.own.metrics["nats_per_token"] == pytest.approx(metrics["loss"], rel=1e-6)
-    assert "2 values" in found.rivals[2].details
+    assert "2 values" in found.baselines[2].details
 
 
 def test_a_value_never_seen_gets_what_all_together_say(prepared: Prepared) -> None:
-    rival = NgramsOfEach()
-    rival.fit(prepared.train, prepared.features)
-    one = GivenContest(torch.nn.Identity(), prepared, CPU).one(0)
-    rival._each = {}
-    np.testing.assert_allclose(rival.answer(one), super(NgramsOfEach, rival).answer(one))
+    baseline = NgramsOfEach()
+    baseline.fit(prepared.train, prepared.features)
+    one = GivenComparison(torch.nn.Identity(), prepared, CPU).one(0)
+    baseline._each = {}
+    np.testing.assert_allclose(baseline.answer(one), super(NgramsOfEach, baseline).answer(one))
 
 
 def test_few_targets_are_picked_whole_by_a_linear_model() -> None:
@@ -97,17 +97,17 @@ def test_few_targets_are_picked_whole_by_a_linear_model() -> None:
     rows = Sequences.from_lengths(points, np.ones(240, dtype=np.int64))
     examples = Examples(rows, _rows(*(words[i] for i in which)), Places(), np.arange(240))
     features: Any = SimpleNamespace(input=_Points, target=_Points, extra={})
-    rival = WholeSequences()
-    rival.fit(examples, features)
-    assert float(rival.answer(examples).mean()) < 0.1
+    baseline = WholeSequences()
+    baseline.fit(examples, features)
+    assert float(baseline.answer(examples).mean()) < 0.1
     other = Examples(rows, _rows(*([5, 5, 5] for _ in which)), Places(), np.arange(240))
-    assert np.isfinite(rival.answer(other)).all()
-    assert float(rival.answer(other).min()) > 5.0
-    assert rival.details == "one of 3 sequences"
+    assert np.isfinite(baseline.answer(other)).all()
+    assert float(baseline.answer(other).min()) > 5.0
+    assert baseline.details == "one of 3 sequences"
 
 
 class _Points:
-    """As much of a feature as a rival reads: one vector a row; six tokens."""
+    """As much of a feature as a baseline reads: one vector a row; six tokens."""
 
     form, ragged, vocab_size = "vectors", False, 6
 
@@ -128,12 +128,12 @@ def test_notes_that_follow_others_are_learnt_from_the_frame_before(prepared: Pre
     frames[:, 3] = random.random(400) < 0.3
     rows = Sequences.from_lengths(frames, np.asarray([100, 150, 150]))
     examples = Examples(rows, None, Places(), np.arange(3))
-    nats = {}
-    for rival in (NoteFrequencies(), FrameBefore(), FrameRegression()):
-        rival.fit(examples, prepared.features)
-        answers = rival.answer(examples)
+    nll = {}
+    for baseline in (NoteFrequencies(), FrameBefore(), FrameRegression()):
+        baseline.fit(examples, prepared.features)
+        answers = baseline.answer(examples)
         assert [len(part) for part in answers] == [100, 150, 150]
-        nats[rival.name] = float(np.concatenate(answers).mean())
+        nll[baseline.name] = float(np.concatenate(answers).mean())
     chance = -0.3 * np.log(0.3) - 0.7 * np.log(0.7)
-    assert nats["regression on the frame before"] == pytest.approx(chance, abs=0.15)
-    assert nats["regression on the frame before"] < nats["the frame before"] - 0.3
+    assert nll["regression on the frame before"] == pytest.approx(chance, abs=0.15)
+    assert nll["regression on the frame before"] < nll["the frame before"] - 0.3

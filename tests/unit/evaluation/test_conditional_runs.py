@@ -22,7 +22,7 @@ from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.report.images import picture_uri
 from ostinato.run import Run
-from ostinato.tasks.conditional.evaluation import evaluate, has_one_answer, mean_nats, monitor, nats_of_rows
+from ostinato.tasks.conditional.evaluation import evaluate, has_one_answer, mean_nll, monitor, nll_of_rows
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.conditional.sampling import draw
 from ostinato.training.progress import Observer
@@ -110,8 +110,8 @@ def test_one_value_with_many_answers_is_not_right_or_wrong(names: Run) -> None:
     assert "exact" not in metrics
     assert metrics["perplexity"] == pytest.approx(np.exp(metrics["loss"]))
     model = cast("Conditional", names.model)
-    totals, counts = nats_of_rows(model, validation, torch.device("cpu"))
-    assert mean_nats(model, validation, torch.device("cpu")) == pytest.approx(totals.sum() / counts.sum())
+    totals, counts = nll_of_rows(model, validation, torch.device("cpu"))
+    assert mean_nll(model, validation, torch.device("cpu")) == pytest.approx(totals.sum() / counts.sum())
     assert counts.tolist() == (cast("Sequences", validation.targets).lengths + 1).tolist()
     page = (names.folder / "report.html").read_text(encoding="utf-8")
     assert "Drawn for each label" in page
@@ -162,18 +162,18 @@ def test_generate_draws_for_what_is_given(names: Run, cli: Cli) -> None:
     )
     nothing = cli("generate", names.folder)
     assert "writes for a given label. Received: nothing." in nothing.err
-    assert "`--prompt` has no meaning" in cli("generate", names.folder, "--condition", "Polish", "--prompt", "A").err
+    assert "`--prompt` does not apply" in cli("generate", names.folder, "--condition", "Polish", "--prompt", "A").err
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"model.decoder.beam_size": 90}, "`model.decoder.beam_size` must be at most"),
-        ({"model.decoder.bridge": "sum"}, "`model.decoder.bridge` has no meaning for a conditional"),
-        ({"model.decoder.attention": "bahdanau"}, "`model.decoder.attention` has no meaning for a conditional"),
+        ({"model.decoder.bridge": "sum"}, "`model.decoder.bridge` does not apply to a conditional"),
+        ({"model.decoder.attention": "bahdanau"}, "`model.decoder.attention` does not apply to a conditional"),
         ({"features.input": {"unit": "words"}}, "must be one of category, numbers, image. Received: 'text'"),
-        ({"model.frames.kernel": 5}, "`model.frames.kernel` has no meaning without a column of pictures"),
-        ({"model.kind": "seq2seq", "model.decoder.condition": "state"}, "no meaning for a seq2seq"),
+        ({"model.frames.kernel": 5}, "`model.frames.kernel` only applies with a column of pictures"),
+        ({"model.kind": "seq2seq", "model.decoder.condition": "state"}, "does not apply to a seq2seq"),
     ],
 )
 def test_what_would_be_ignored_is_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:

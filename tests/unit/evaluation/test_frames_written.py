@@ -85,14 +85,14 @@ def test_what_is_told_is_of_each_row(made: dict[str, Made], name: str) -> None:
     ends = 0 if name.startswith("next") else 1
     for number, row in rows.items():
         count = len(frames.row(number))
-        assert (len(row.nats), row.expected.shape) == (count + ends, (count, frames.values.shape[1]))
+        assert (len(row.nll), row.expected.shape) == (count + ends, (count, frames.values.shape[1]))
         np.testing.assert_allclose(row.truth, frames.row(number))
         single = one.rows.take(np.asarray([number]))
         ((_, alone),) = frames_written.told(cast("Any", one.run.model), single, one.run.device)
-        np.testing.assert_allclose(alone.nats, row.nats, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(alone.nll, row.nll, rtol=1e-4, atol=1e-5)
     figures = _evaluated(one)
     count = sum(len(row.truth) for row in rows.values())
-    assert figures["loss"] == pytest.approx(sum(row.nats.sum() for row in rows.values()) / count)
+    assert figures["loss"] == pytest.approx(sum(row.nll.sum() for row in rows.values()) / count)
     assert (figures["num_frames"], figures["num_examples"]) == (count, len(one.rows))
     if name != "tunes":
         errors = np.concatenate([row.expected - row.truth for row in rows.values()])
@@ -155,7 +155,7 @@ def test_a_next_step_model_predicts_each_frame(made: dict[str, Made]) -> None:
         np.testing.assert_allclose(
             np.asarray(prediction.values), np.asarray(feature.decode(rows[number].expected)), rtol=1e-4, atol=1e-5
         )
-        assert prediction.details["nats_per_frame"] == pytest.approx(rows[number].nats.mean())
+        assert prediction.details["nats_per_frame"] == pytest.approx(rows[number].nll.mean())
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -215,8 +215,8 @@ def test_answers_are_shown_from_the_best_to_the_worst(made: dict[str, Made]) -> 
     for name in ("of a sequence", "tunes"):
         gaps = [float(panel["note"].split(";")[0].split()[-1]) for panel in _results(made[name])["panels"]]
         assert gaps == sorted(gaps)
-    nats = [float(panel["note"].split()[0]) for panel in _results(made["next"])["panels"]]
-    assert nats == sorted(nats)
+    nll = [float(panel["note"].split()[0]) for panel in _results(made["next"])["panels"]]
+    assert nll == sorted(nll)
 
 
 def test_pictures_stand_in_two_rows() -> None:

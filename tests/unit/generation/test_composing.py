@@ -240,14 +240,14 @@ def test_generate_writes_midi_and_shows_the_roll(run: ostinato.Run, tmp_path: Pa
 
 def test_what_means_nothing_to_music_is_refused(run: ostinato.Run, tmp_path: Path) -> None:
     for arguments, problem in {
-        ("--top-k", "3"): "`--top-k` has no meaning",
+        ("--top-k", "3"): "`--top-k` does not apply",
         ("--prompt", "[[60"): "the prompt is no JSON list",
         ("--out", str(tmp_path / "no" / "x.mid")): "there is no folder",
     }.items():
         result = CliRunner().invoke(app, ["generate", str(run.folder), *arguments])
         assert result.exit_code != 0
         assert problem in str(result.exception)
-    with pytest.raises(RecipeError, match=r"`features\.input\.transpose` has no meaning"):
+    with pytest.raises(RecipeError, match=r"`features\.input\.transpose` does not apply"):
         ostinato.train(
             str(run.recipe.data.train),
             settings={"features.input": {"kind": "notes", "transpose": 2}, "model.kind": "language_model"},

@@ -85,7 +85,9 @@ def test_no_more_frames_than_asked_for_and_a_set_length_is_kept() -> None:
 def test_what_is_most_expected_is_told_what_it_expected() -> None:
     decoder = _decoder(length=6)
     (row,) = _write(decoder, max_frames=6, temperature=0.0)
-    read = decoder.reads(decoder.asked(Ragged.from_rows(row, [0], [6]))[0], decoder.zero_states(1), None)[0].values
+    read = decoder.reads(decoder.inputs_and_targets(Ragged.from_rows(row, [0], [6]))[0], decoder.zero_states(1), None)[
+        0
+    ].values
     torch.testing.assert_close(decoder.output.draw(read, temperature=0.0), row)
 
 

@@ -44,14 +44,14 @@ def _targets(lengths: list[int]) -> Ragged:
 def test_whole_targets_are_what_steps_make(condition: str, cell: str) -> None:
     model = _model(condition, cell=cell, num_layers=2)
     given, targets = _given(), _targets([4, 0, 2])
-    nats = model.nats(given, targets).split_rows()
+    nll = model.nll(given, targets).split_rows()
     for row, wanted in enumerate(targets.split_rows()):
         alone = Ragged.from_rows(given.row_major()[row : row + 1], [0], [1])
         writing, last = model.begin(alone), torch.tensor([END_ID])
         for place, token in enumerate([*wanted.tolist(), END_ID]):
             logits, writing = model.decoder.step(last, writing)
             found = -logits.log_softmax(1)[0, token]
-            torch.testing.assert_close(found, nats[row][place], rtol=0, atol=1e-12)
+            torch.testing.assert_close(found, nll[row][place], rtol=0, atol=1e-12)
             last = torch.tensor([token])
 
 
@@ -73,5 +73,5 @@ def test_what_is_given_matters_and_gets_gradients(condition: str) -> None:
 def test_the_mean_is_over_tokens_with_their_end() -> None:
     model, given, targets = _model("both"), _given(), _targets([3, 0, 5])
     loss = model.loss(Batch(given, targets, torch.arange(3).numpy()), TrainingRecipe())
-    torch.testing.assert_close(loss, model.nats(given, targets).values.mean())
-    assert len(model.nats(given, targets).values) == 3 + 0 + 5 + 3
+    torch.testing.assert_close(loss, model.nll(given, targets).values.mean())
+    assert len(model.nll(given, targets).values) == 3 + 0 + 5 + 3

@@ -85,7 +85,7 @@ def test_a_run_is_resumed_exactly_loaded_verified_and_diagnosed(waves: Path, tmp
     [
         ({"model.convolution.kernels": [3]}, r"must be as many as channels \(2\)\. Received: \[3\]"),
         ({"model.convolution.kernels": [4, 3]}, r"must be odd numbers\. Received: \[4, 3\]"),
-        ({"model.convolution": {"kernels": [3]}}, r"kernels` has no meaning without `channels`"),
+        ({"model.convolution": {"kernels": [3]}}, r"kernels` only applies with `channels`"),
     ],
 )
 def test_sizes_that_make_no_sense_are_refused(waves: Path, settings: dict[str, Any], said: str) -> None:
@@ -94,5 +94,5 @@ def test_sizes_that_make_no_sense_are_refused(waves: Path, settings: dict[str, A
 
 
 def test_windows_can_not_be_convolved(waves: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"`model.convolution.channels` has no meaning without rows that are read"):
+    with pytest.raises(RecipeError, match=r"`model.convolution.channels` only applies with rows that are read"):
         train(recipe=build_recipe(_recipe(waves, **{"training.bptt": 5})), out=tmp_path / "run", observer=Observer())

@@ -119,5 +119,5 @@ def test_a_run_is_resumed_exactly_loaded_verified_and_diagnosed(words: dict[str,
 @pytest.mark.parametrize("setting", [{"model": {"ngrams": 2}}, {"training": {"adversarial": 1.0}}])
 def test_what_belongs_to_one_network_is_refused(words: dict[str, Any], setting: dict[str, Any]) -> None:
     mapping = {**words, **{part: {**words[part], **options} for part, options in setting.items()}}
-    with pytest.raises(RecipeError, match=r"has no meaning without a single network \(`model.members: 1`\)"):
+    with pytest.raises(RecipeError, match=r"only applies with a single network \(`model.members: 1`\)"):
         _prepared(mapping)

@@ -115,7 +115,7 @@ def test_a_run_learns_what_the_answer_before_tells(tmp_path: Path) -> None:
 
 
 def test_feedback_has_no_meaning_elsewhere(polarity: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"`model.feedback` has no meaning for a classifier"):
+    with pytest.raises(RecipeError, match=r"`model.feedback` does not apply to a classifier"):
         train(polarity, input="text", target="label", settings={"model.feedback": "output"}, out=tmp_path / "run")
     with pytest.raises(RecipeError, match="feedback"):
         build_recipe({"model": {"feedback": "input"}})

@@ -81,7 +81,7 @@ def _stepped(
     for frame in numbers:
         read, writing = decoder.advance(last, writing)
         last = frame.unsqueeze(0)
-        going = decoder.output.nats(read, last)
+        going = decoder.output.nll(read, last)
         found.append(going if decoder.end is None else going - torch.log(1 - decoder.end(read).sigmoid()).squeeze(1))
     if decoder.end is not None:
         read, writing = decoder.advance(last, writing)
@@ -93,17 +93,17 @@ def _check_steps(decoder: FrameDecoder, memory_size: int = 0, fed_size: int = 0)
     targets, states = _rows(decoder.frames, LENGTHS), _states(decoder, len(LENGTHS))
     memory = _rows(Frames(memory_size), [2, 5, 1, 3]) if memory_size else None
     fed = torch.randn(len(LENGTHS), fed_size) if fed_size else None
-    whole = decoder.nats(targets, states, memory, fed)
+    whole = decoder.nll(targets, states, memory, fed)
     ends = 0 if decoder.end is None else 1
     assert whole.lengths.tolist() == [length + ends for length in LENGTHS]
-    for row, nats in enumerate(whole.split_rows()):
+    for row, nll in enumerate(whole.split_rows()):
         about = None if memory is None else _alone(memory, row)
         said = None if fed is None else fed[row : row + 1]
         own = _of_row(states, row)
         stepped = _stepped(decoder, targets.split_rows()[row], own, about, said)
-        torch.testing.assert_close(nats, stepped, rtol=0, atol=1e-10)
-        alone = decoder.nats(_alone(targets, row), own, about, said)
-        torch.testing.assert_close(nats, alone.values, rtol=0, atol=1e-10)
+        torch.testing.assert_close(nll, stepped, rtol=0, atol=1e-10)
+        alone = decoder.nll(_alone(targets, row), own, about, said)
+        torch.testing.assert_close(nll, alone.values, rtol=0, atol=1e-10)
     loss = decoder.loss(targets, states, memory, fed)
     assert loss.item() == pytest.approx(whole.values.sum().item() / sum(LENGTHS))
 
@@ -129,7 +129,7 @@ def test_input_feeding_reads_what_attention_made_of_the_step_before(attention: s
     """Written out for one row: luong feeds r back, bahdanau the context, whose query is the state before."""
     decoder = _decoder(NUMBERS, {"attention": attention, "input_feeding": True}, memory=4, cell="gru")
     targets, states, memory = _rows(NUMBERS, [3]), _states(decoder, 1), _rows(Frames(4), [5])
-    inputs, wanted = decoder.asked(targets)
+    inputs, wanted = decoder.inputs_and_targets(targets)
     laid = decoder.remember(memory)
     assert laid is not None
     assert decoder.attention is not None
@@ -144,8 +144,8 @@ def test_input_feeding_reads_what_attention_made_of_the_step_before(attention: s
         read = torch.tanh(decoder.read[0](torch.cat([hidden, context], dim=1)))  # type: ignore[index]
         fed_back = context if attention == "bahdanau" else read
         found.append(torch.cat([read, last], dim=1))
-    nats = decoder.nats(targets, states, memory).values
-    torch.testing.assert_close(nats, decoder.step_nats(torch.cat(found), wanted.values), rtol=0, atol=1e-10)
+    nll = decoder.nll(targets, states, memory).values
+    torch.testing.assert_close(nll, decoder.step_nll(torch.cat(found), wanted.values), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("options", ATTENTION, ids=str)
@@ -153,7 +153,7 @@ def test_what_is_attended_to_matters_and_gets_gradients(options: dict[str, Any])
     decoder = _decoder(NUMBERS, options, memory=4)
     targets, states, memory = _rows(NUMBERS, LENGTHS), _states(decoder, 4), _rows(Frames(4), [2, 5, 1, 3])
     other = memory.with_values(-memory.values)
-    assert not torch.allclose(decoder.nats(targets, states, memory).values, decoder.nats(targets, states, other).values)
+    assert not torch.allclose(decoder.nll(targets, states, memory).values, decoder.nll(targets, states, other).values)
     decoder.loss(targets, states, memory).backward()  # type: ignore[no-untyped-call]
     assert all(part.grad is not None and part.grad.abs().sum() > 0 for part in decoder.parameters())
 
@@ -169,9 +169,9 @@ def test_all_first_frames_of_notes_and_the_end_have_probability_one_together(out
     size = {} if output == "independent" else {"output_size": 4}
     decoder = _decoder(NOTES, next_step={"output": output, **size})
     every = torch.cartesian_prod(*[torch.tensor([0, 1], dtype=torch.uint8)] * 3)
-    nats = decoder.nats(Ragged.from_rows(every, range(8), [1] * 8), decoder.zero_states(8))
-    first = torch.stack([row[0] for row in nats.split_rows()])
-    none = decoder.nats(Ragged.from_rows(every, [0], [0]), decoder.zero_states(1)).values
+    nll = decoder.nll(Ragged.from_rows(every, range(8), [1] * 8), decoder.zero_states(8))
+    first = torch.stack([row[0] for row in nll.split_rows()])
+    none = decoder.nll(Ragged.from_rows(every, [0], [0]), decoder.zero_states(1)).values
     assert ((-first).exp().sum() + (-none).exp().sum()).item() == pytest.approx(1)
 
 
@@ -183,16 +183,16 @@ def test_with_constant_log_odds_of_an_end_lengths_are_geometric() -> None:
     nn.init.constant_(decoder.end.bias, math.log(hazard / (1 - hazard)))
     targets = _rows(NOTES, list(range(12)))
     states = decoder.zero_states(12)
-    inputs, wanted = decoder.asked(targets)
+    inputs, wanted = decoder.inputs_and_targets(targets)
     read = decoder.reads(inputs, states, None)[0]
-    whole = read.with_values(decoder.step_nats(read.values, wanted.values)).split_rows()
-    for length, (nats, target) in enumerate(zip(whole, targets.split_rows(), strict=True)):
+    whole = read.with_values(decoder.step_nll(read.values, wanted.values)).split_rows()
+    for length, (nll, target) in enumerate(zip(whole, targets.split_rows(), strict=True)):
         of_frames = torch.zeros(())
         if length:
             alone = Ragged.from_rows(target, [0], [length])
             seen = decoder.reads(previous_frames(alone, torch.float64), decoder.zero_states(1), None)[0].values
-            of_frames = decoder.output.nats(seen, target).sum()
-        p = (of_frames - nats.sum()).exp().item()
+            of_frames = decoder.output.nll(seen, target).sum()
+        p = (of_frames - nll.sum()).exp().item()
         assert p == pytest.approx(hazard * (1 - hazard) ** length)
 
 
@@ -235,12 +235,12 @@ def test_shifted_frames_begin_and_end_with_zeros() -> None:
 
 def test_what_is_asked_of_a_step_is_the_frame_and_that_there_is_one() -> None:
     targets = _rows(PICTURES, [2, 1])
-    inputs, wanted = _decoder(PICTURES, {"length": "learnt"}).asked(targets)
+    inputs, wanted = _decoder(PICTURES, {"length": "learnt"}).inputs_and_targets(targets)
     first = PICTURES.numbers(targets.split_rows()[0], torch.float64)
     assert torch.equal(inputs.split_rows()[0], torch.cat([torch.zeros(1, 3), first]))
     assert torch.equal(wanted.split_rows()[0][:, :3], torch.cat([first, torch.zeros(1, 3)]))
     assert wanted.split_rows()[0][:, 3].tolist() == [1, 1, 0]
-    inputs, wanted = _decoder(PICTURES, {"length": 2}).asked(targets)
+    inputs, wanted = _decoder(PICTURES, {"length": 2}).inputs_and_targets(targets)
     assert (inputs.lengths.tolist(), wanted.values[:, 3].tolist()) == ([2, 1], [1, 1, 1])
     assert torch.equal(inputs.split_rows()[0], torch.cat([torch.zeros(1, 3), first[:1]]))
 
@@ -252,7 +252,7 @@ def test_scheduled_sampling_changes_what_later_steps_read_alone() -> None:
     assert own.item() != pytest.approx(told.item())
     single = _rows(NUMBERS, [0, 0, 0, 0])
     assert torch.equal(decoder.loss(single, states), decoder.loss(single, states, own_share=1.0))
-    inputs, _ = decoder.asked(targets)
+    inputs, _ = decoder.inputs_and_targets(targets)
     guesses = torch.arange(len(inputs.values)).view(-1, 1).expand(-1, 3).double() + 100
     rows = mixed(inputs, guesses, 1.0).split_rows()
     for row, of_guesses in zip(rows, inputs.with_values(guesses).split_rows(), strict=True):

@@ -36,7 +36,7 @@ def _targets() -> Ragged:
 def test_the_frame_before_stands_beside_what_numbers_are_written_from() -> None:
     torch.manual_seed(0)
     decoder, targets = FrameDecoder(ModelRecipe(hidden_size=5), Frames(C)).double().eval(), _targets()
-    inputs = decoder.asked(targets)[0]
+    inputs = decoder.inputs_and_targets(targets)[0]
     read = decoder.reads(inputs, decoder.zero_states(3), None)[0].values
     torch.testing.assert_close(read[:, -C:], inputs.values)
     torch.testing.assert_close(inputs.split_rows()[0][:4], previous_frames(targets, torch.float64).split_rows()[0])
@@ -49,10 +49,10 @@ def test_rows_side_by_side_are_as_they_are_alone() -> None:
     torch.manual_seed(0)
     model = Seq2Seq(ModelRecipe(hidden_size=4, bidirectional=True), Vectors(2), Frames(C)).double().eval()
     sources = Ragged.from_rows(torch.randn(7, 2).double(), [0, 4, 5], [4, 1, 2])
-    whole = model.nats(sources, _targets()).split_rows()
+    whole = model.nll(sources, _targets()).split_rows()
     for row in range(3):
         source, target = sources.split_rows()[row], _targets().split_rows()[row]
-        alone = model.nats(Ragged.from_rows(source, [0], [len(source)]), Ragged.from_rows(target, [0], [len(target)]))
+        alone = model.nll(Ragged.from_rows(source, [0], [len(source)]), Ragged.from_rows(target, [0], [len(target)]))
         torch.testing.assert_close(alone.values, whole[row])
 
 
@@ -129,7 +129,7 @@ def test_figures_are_those_of_rows(table: Path, runs: dict[str, Run]) -> None:
     said = dict(told(cast("Any", run.model), examples, run.device))
     frames = sum(len(one.truth) for one in said.values())
     assert found["num_frames"] == frames
-    assert found["nats_per_frame"] == pytest.approx(sum(one.nats.sum() for one in said.values()) / frames)
+    assert found["nats_per_frame"] == pytest.approx(sum(one.nll.sum() for one in said.values()) / frames)
     errors = np.concatenate([(one.expected - one.truth) ** 2 for one in said.values()])
     assert found["mse"] == pytest.approx(errors.mean())
     assert "free_mse" not in found  # a voice says many things
@@ -142,5 +142,5 @@ def test_what_is_diagnosed_is_what_is_scored(runs: dict[str, Run], name: str) ->
     examples = cast("Examples", prepare(run.recipe).validation)
     part = parts_of(run.model.eval(), examples, run.features, run.recipe)[-1]
     subject = part.make(10**6, 0)
-    expected = np.concatenate([one.nats for _, one in told(cast("Any", run.model), examples, run.device)])
+    expected = np.concatenate([one.nll for _, one in told(cast("Any", run.model), examples, run.device)])
     assert np.sort(subject.row_losses().detach().numpy()) == pytest.approx(np.sort(expected), rel=1e-3, abs=1e-4)

@@ -96,17 +96,17 @@ def test_windows_with_carried_state_are_the_whole_text() -> None:
     torch.manual_seed(0)
     model = LanguageModel(ModelRecipe(hidden_size=6, num_layers=2), vocab_size=9).double().eval()
     text, targets = torch.randint(9, (30, 3)), torch.randint(9, (30, 3))
-    whole, _ = model.nats(text, targets)
+    whole, _ = model.nll(text, targets)
     parts, states = torch.zeros((), dtype=torch.float64), None
     for start in range(0, 30, 7):
-        nats, states = model.nats(text[start : start + 7], targets[start : start + 7], states)
+        nll, states = model.nll(text[start : start + 7], targets[start : start + 7], states)
         states = detach(states)
-        parts = parts + nats
+        parts = parts + nll
     torch.testing.assert_close(parts, whole)
 
 
 def test_an_untrained_model_costs_about_the_log_of_the_vocabulary() -> None:
     torch.manual_seed(0)
     model = LanguageModel(ModelRecipe(hidden_size=16), vocab_size=50)
-    nats, _ = model.nats(torch.randint(50, (40, 8)), torch.randint(50, (40, 8)))
-    assert float(nats.detach()) / 320 == pytest.approx(math.log(50), abs=0.1)
+    nll, _ = model.nll(torch.randint(50, (40, 8)), torch.randint(50, (40, 8)))
+    assert float(nll.detach()) / 320 == pytest.approx(math.log(50), abs=0.1)

@@ -72,10 +72,10 @@ def _all_frames(num_notes: int) -> Tensor:
 def test_the_probabilities_of_all_frames_sum_to_one(name: str, num_notes: int) -> None:
     frames = _all_frames(num_notes)
     hidden = _hidden(name, num_notes)
-    nats = _output(name, num_notes).nats(hidden.expand(len(frames), *hidden.shape[1:]), frames)
-    assert nats.shape == (2**num_notes,)
-    assert (-nats).exp().sum().item() == pytest.approx(1.0, abs=1e-12)
-    assert nats.std().item() > 0.01
+    nll = _output(name, num_notes).nll(hidden.expand(len(frames), *hidden.shape[1:]), frames)
+    assert nll.shape == (2**num_notes,)
+    assert (-nll).exp().sum().item() == pytest.approx(1.0, abs=1e-12)
+    assert nll.std().item() > 0.01
 
 
 def test_nade_is_its_equations_note_by_note() -> None:
@@ -84,13 +84,13 @@ def test_nade_is_its_equations_note_by_note() -> None:
     frames, hidden = _all_frames(5), torch.randn(32, 3, dtype=torch.float64)
     expected = []
     for frame, h in zip(frames, hidden, strict=True):
-        bias, summed, nats = output.bias(h), output.start(h), torch.zeros((), dtype=torch.float64)
+        bias, summed, nll = output.bias(h), output.start(h), torch.zeros((), dtype=torch.float64)
         for i, value in enumerate(frame.tolist()):
             p = (bias[i] + output.logits.weight[i] @ summed.sigmoid()).sigmoid()
-            nats = nats - (p if value else 1 - p).log()
+            nll = nll - (p if value else 1 - p).log()
             summed = summed + value * output.read.weight[i]
-        expected.append(nats)
-    torch.testing.assert_close(output.nats(hidden, frames), torch.stack(expected))
+        expected.append(nll)
+    torch.testing.assert_close(output.nll(hidden, frames), torch.stack(expected))
 
 
 def test_note_by_note_is_its_equations() -> None:
@@ -99,15 +99,15 @@ def test_note_by_note_is_its_equations() -> None:
     frames, hidden = _all_frames(4), torch.randn(16, 3, dtype=torch.float64)
     expected = []
     for frame, h in zip(frames, hidden, strict=True):
-        state, last, nats = output.start(h).tanh(), -1, torch.zeros((), dtype=torch.float64)
+        state, last, nll = output.start(h).tanh(), -1, torch.zeros((), dtype=torch.float64)
         for note in [*frame.nonzero()[:, 0].tolist(), 4]:
             logits = (output.logits(state) + output.bias(h))[last + 1 :]
-            nats = nats - logits.log_softmax(0)[note - last - 1]
+            nll = nll - logits.log_softmax(0)[note - last - 1]
             if note < 4:
                 state = output.notes(output.read(torch.tensor([[note]])), state.view(1, 1, -1))[0].view(-1)
                 last = note
-        expected.append(nats)
-    torch.testing.assert_close(output.nats(hidden, frames), torch.stack(expected))
+        expected.append(nll)
+    torch.testing.assert_close(output.nll(hidden, frames), torch.stack(expected))
 
 
 @pytest.mark.parametrize("name", OUTPUTS + TIED)
@@ -116,7 +116,7 @@ def test_what_is_drawn_has_its_probability(name: str) -> None:
     hidden = _hidden(name, 3)
     drawn = output.draw(hidden.expand(20_000, *hidden.shape[1:]), torch.Generator().manual_seed(0))
     counts = torch.bincount((drawn.long() * torch.tensor([4, 2, 1])).sum(1), minlength=8) / 20_000
-    shares = (-output.nats(hidden.expand(8, *hidden.shape[1:]), frames)).exp()
+    shares = (-output.nll(hidden.expand(8, *hidden.shape[1:]), frames)).exp()
     torch.testing.assert_close(counts.double(), shares, atol=0.02, rtol=0.0)
     greedy = output.draw(hidden, temperature=0.0)
     assert torch.equal(greedy, output.draw(hidden, temperature=0.0))
@@ -126,9 +126,9 @@ def test_what_is_drawn_has_its_probability(name: str) -> None:
 def test_a_row_has_the_same_nats_alone_and_in_company(output: str) -> None:
     model = _model(output)
     frames = _ragged(ROWS)
-    together = frames.with_values(model.nats(frames)).split_rows()
-    for row, nats in zip(ROWS, together, strict=True):
-        torch.testing.assert_close(model.nats(_ragged([row])), nats)
+    together = frames.with_values(model.nll(frames)).split_rows()
+    for row, nll in zip(ROWS, together, strict=True):
+        torch.testing.assert_close(model.nll(_ragged([row])), nll)
 
 
 @pytest.mark.parametrize("output", OUTPUTS + TIED)
@@ -139,9 +139,9 @@ def test_a_frame_depends_on_those_before_it_only(output: str) -> None:
     before, after = model(_ragged([base])).values, model(_ragged([changed])).values
     torch.testing.assert_close(before[:3], after[:3], rtol=0, atol=0)  # what is known of a frame is known before it
     assert (before[3] != after[3]).any()
-    nats = model.nats(_ragged([base])), model.nats(_ragged([changed]))
-    torch.testing.assert_close(nats[0][:2], nats[1][:2], rtol=0, atol=0)
-    assert nats[0][2] != nats[1][2]
+    nll = model.nll(_ragged([base])), model.nll(_ragged([changed]))
+    torch.testing.assert_close(nll[0][:2], nll[1][:2], rtol=0, atol=0)
+    assert nll[0][2] != nll[1][2]
 
 
 def test_a_note_sees_its_neighbourhood_the_intervals_above_it_and_its_place() -> None:
@@ -204,7 +204,7 @@ def test_the_loss_is_the_mean_over_frames_and_reaches_every_weight(output: str) 
     model = _model(output).train()
     frames = _ragged(ROWS)
     loss = model.loss(Batch(frames, None, np.arange(3)), TrainingRecipe())
-    assert loss.item() == pytest.approx(model.nats(frames).sum().item() / 6)
+    assert loss.item() == pytest.approx(model.nll(frames).sum().item() / 6)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(bool(p.grad is not None and (p.grad != 0).any()) for p in model.parameters())
 

@@ -61,7 +61,7 @@ def _reference(output: Numbers, hidden: Tensor) -> MixtureSameFamily:
 def test_nats_are_those_of_torch(distribution: str, components: int, factors: int) -> None:
     output, hidden, frames = _output(distribution, components, factors), torch.randn(7, 5), 2 * torch.randn(7, 4)
     wanted = -_reference(output, hidden).log_prob(frames)
-    torch.testing.assert_close(output.nats(hidden, frames), wanted, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(output.nll(hidden, frames), wanted, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(("distribution", "components", "factors"), KINDS)
@@ -69,7 +69,7 @@ def test_the_density_of_one_number_integrates_to_one(distribution: str, componen
     output, hidden = _output(distribution, components, factors, num_values=1), torch.randn(1, 5)
     angle = torch.linspace(-torch.pi / 2, torch.pi / 2, 200_001)[1:-1]
     grid = torch.tan(angle)  # of the whole line, so that heavy tails count
-    density = (-output.nats(hidden.expand(len(grid), 5), grid.unsqueeze(1))).exp()
+    density = (-output.nll(hidden.expand(len(grid), 5), grid.unsqueeze(1))).exp()
     assert torch.trapezoid(density, grid).item() == pytest.approx(1, abs=1e-4)
 
 
@@ -131,7 +131,7 @@ def test_no_deviation_goes_below_the_least() -> None:
     with torch.no_grad():
         output.raw.weight.zero_()
         output.raw.bias.copy_(torch.tensor([0.0, -1000.0]))
-    found = output.nats(torch.zeros(1, 5), torch.zeros(1, 1))
+    found = output.nll(torch.zeros(1, 5), torch.zeros(1, 1))
     assert found.item() == pytest.approx(-Normal(0.0, LEAST).log_prob(torch.tensor(0.0)).item())
 
 
@@ -139,4 +139,4 @@ def test_gradients_of_nats_are_those_of_finite_differences() -> None:
     for distribution, components, factors in KINDS:
         output = _output(distribution, components, factors, num_values=2)
         hidden, frames = torch.randn(2, 5, requires_grad=True), torch.randn(2, 2)
-        assert torch.autograd.gradcheck(lambda h, one=output, v=frames: one.nats(h, v), (hidden,))
+        assert torch.autograd.gradcheck(lambda h, one=output, v=frames: one.nll(h, v), (hidden,))

@@ -57,7 +57,7 @@ VARIANTS: list[dict[str, Any]] = [
 def test_whole_targets_are_what_steps_make(decoder: dict[str, Any], tied: bool) -> None:
     model = _model(decoder, num_layers=2, tie_embeddings=tied, cell="gru" if tied else "lstm").eval()
     source, target = _rows([2, 4, 3], 20), _rows([4, 0, 2], V)
-    nats = model.nats(source, target).to_padded()[0]
+    nll = model.nll(source, target).to_padded()[0]
     writing = model.begin(source)
     wanted = [[*row.tolist(), END_ID] for row in target.split_rows()]
     last = torch.full((3,), END_ID)
@@ -65,7 +65,7 @@ def test_whole_targets_are_what_steps_make(decoder: dict[str, Any], tied: bool) 
         scores, writing = model.decoder.step(last, writing)
         for row, ids in enumerate(wanted):
             if time < len(ids):
-                torch.testing.assert_close(-scores.log_softmax(1)[row, ids[time]], nats[row, time])
+                torch.testing.assert_close(-scores.log_softmax(1)[row, ids[time]], nll[row, time])
         last = torch.tensor([ids[min(time, len(ids) - 1)] for ids in wanted])
 
 
@@ -80,12 +80,12 @@ def test_every_weight_learns(decoder: dict[str, Any]) -> None:
 def test_a_decoder_without_encoder_reads_a_vector_at_each_step() -> None:
     decoder = TokenDecoder(_recipe({"attention": "luong"}), V, fed_size=3).eval()
     target, fed = _rows([3, 1], V), torch.randn(2, 3)
-    nats = decoder.nats(target, decoder.zero_states(2), fed=fed)
+    nll = decoder.nll(target, decoder.zero_states(2), fed=fed)
     assert decoder.attention is None
-    assert not torch.equal(nats.values, decoder.nats(target, decoder.zero_states(2), fed=-fed).values)
+    assert not torch.equal(nll.values, decoder.nll(target, decoder.zero_states(2), fed=-fed).values)
     scores, _ = decoder.step(torch.full((2,), END_ID), decoder.begin(decoder.zero_states(2), fed=fed))
     first = -scores.log_softmax(1).gather(1, target.select_first().unsqueeze(1))[:, 0]
-    torch.testing.assert_close(first, nats.select_first())
+    torch.testing.assert_close(first, nll.select_first())
 
 
 def test_inputs_and_wanted_tokens() -> None:
@@ -136,17 +136,17 @@ def test_a_linear_bridge_joins_stacks_of_any_depth() -> None:
 def test_the_source_may_be_vectors() -> None:
     model = Seq2Seq(_recipe({}), Vectors(3), V)
     frames = Ragged.from_rows(torch.randn(5, 3), [0, 2], [2, 3])
-    assert model.nats(frames, _rows([1, 2], V)).lengths.tolist() == [2, 3]
+    assert model.nll(frames, _rows([1, 2], V)).lengths.tolist() == [2, 3]
 
 
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [
-        ({"attention": "bahdanau", "score": "dot"}, "`score` has no meaning without `attention: luong`"),
-        ({"attention_size": 9}, "`attention_size` has no meaning without `attention: bahdanau`, or `score"),
-        ({"attention": "none", "input_feeding": True}, "`input_feeding` has no meaning without `attention"),
-        ({"scheduled_sampling_steps": 9}, "`scheduled_sampling_steps` has no meaning without `scheduled_sampling`"),
-        ({"beam_size": 1, "length_penalty": 1.0}, "`length_penalty` has no meaning without `beam_size` above 1"),
+        ({"attention": "bahdanau", "score": "dot"}, "`score` only applies with `attention: luong`"),
+        ({"attention_size": 9}, "`attention_size` only applies with `attention: bahdanau`, or `score"),
+        ({"attention": "none", "input_feeding": True}, "`input_feeding` only applies with `attention"),
+        ({"scheduled_sampling_steps": 9}, "`scheduled_sampling_steps` only applies with `scheduled_sampling`"),
+        ({"beam_size": 1, "length_penalty": 1.0}, "`length_penalty` only applies with `beam_size` above 1"),
     ],
 )
 def test_options_that_would_be_ignored(decoder: dict[str, Any], message: str) -> None:

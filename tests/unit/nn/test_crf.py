@@ -52,7 +52,7 @@ def test_loss_and_gradients_against_all_sequences(lengths: list[int], num_tags: 
     crf = _crf(num_tags)
     emissions, tags = _batch(lengths, num_tags)
     emissions.values.requires_grad_()
-    nats = crf(emissions, tags)
+    nll = crf(emissions, tags)
     expected = []
     for row, wanted in zip(emissions.split_rows(), tags.split_rows(), strict=True):
         if not len(row):
@@ -60,9 +60,9 @@ def test_loss_and_gradients_against_all_sequences(lengths: list[int], num_tags: 
             continue
         every = torch.stack(list(_all(crf, row).values()))
         expected.append(every.logsumexp(0) - _score(crf, row, tuple(wanted.tolist())))
-    torch.testing.assert_close(nats, torch.stack(expected))
+    torch.testing.assert_close(nll, torch.stack(expected))
     wanted_by = [emissions.values, *crf.parameters()]
-    found = torch.autograd.grad(nats.sum(), wanted_by, retain_graph=True)
+    found = torch.autograd.grad(nll.sum(), wanted_by, retain_graph=True)
     by_hand = torch.autograd.grad(torch.stack(expected).sum(), wanted_by, allow_unused=True)
     for one, other in zip(found, by_hand, strict=True):
         torch.testing.assert_close(one, torch.zeros_like(one) if other is None else other)
@@ -109,17 +109,17 @@ def test_unknown_tags_are_summed_over() -> None:
     scores = _all(crf, emissions.split_rows()[0])
     agree = [score for ys, score in scores.items() if ys[0] == known[0] and ys[2] == known[2]]
     expected = torch.stack(list(scores.values())).logsumexp(0) - torch.stack(agree).logsumexp(0)
-    nats = crf(emissions, partly)
-    torch.testing.assert_close(nats[0], expected)
-    torch.testing.assert_close(nats[1], crf(emissions, tags)[1])
+    nll = crf(emissions, partly)
+    torch.testing.assert_close(nll[0], expected)
+    torch.testing.assert_close(nll[1], crf(emissions, tags)[1])
 
 
 def test_large_scores_stay_finite() -> None:
     crf = _crf(3)
     emissions, tags = _batch([3, 2], 3)
-    nats = crf(emissions.with_values(emissions.values * 1e4), tags)
-    assert torch.isfinite(nats).all()
-    assert (nats >= 0).all()
+    nll = crf(emissions.with_values(emissions.values * 1e4), tags)
+    assert torch.isfinite(nll).all()
+    assert (nll >= 0).all()
 
 
 def test_shapes_are_checked() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ostinato.nn.ctc import best_path, ctc_nats, prefix_beam_search
+from ostinato.nn.ctc import best_path, ctc_nll, prefix_beam_search
 from ostinato.types import Ragged
 
 
@@ -37,15 +37,15 @@ def test_loss_of_a_ragged_batch_against_all_paths() -> None:
     rows, labels = [_random(4, 2, 0), _random(2, 2, 1), _random(5, 2, 2)], [(0, 0), (1,), (0, 1, 0)]
     batch = Ragged.from_rows(torch.cat(rows), [0, 4, 6], [4, 2, 5])
     flat = torch.tensor([label for row in labels for label in row])
-    nats = ctc_nats(batch, Ragged.from_rows(flat, [0, 2, 3], [2, 1, 3]))
+    nll = ctc_nll(batch, Ragged.from_rows(flat, [0, 2, 3], [2, 1, 3]))
     expected = [-math.log(_probabilities(row)[wanted]) for row, wanted in zip(rows, labels, strict=True)]
-    assert nats.tolist() == pytest.approx(expected)
+    assert nll.tolist() == pytest.approx(expected)
 
 
 def test_more_labels_than_steps_have_no_path() -> None:
     batch = Ragged.from_rows(_random(2, 2, 0), [0], [2])
-    nats = ctc_nats(batch, Ragged.from_rows(torch.tensor([0, 0]), [0], [2]))
-    assert math.isinf(float(nats[0]))
+    nll = ctc_nll(batch, Ragged.from_rows(torch.tensor([0, 0]), [0], [2]))
+    assert math.isinf(float(nll[0]))
 
 
 def test_the_beam_finds_the_likeliest_labels_and_their_probability() -> None:

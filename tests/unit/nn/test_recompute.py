@@ -183,9 +183,9 @@ def test_a_language_model(cell: str) -> None:
         torch.manual_seed(0)
         model = LanguageModel(recipe.model_copy(update={"recompute": recompute}), 11)
         ids = torch.randint(0, 11, (31, 3))
-        nats, states = model.nats(ids[:-1], ids[1:])
-        more, _ = model.nats(ids[:-1], ids[1:], states)
-        found.append([nats, more, *torch.autograd.grad(nats + more, list(model.parameters()))])
+        nll, states = model.nll(ids[:-1], ids[1:])
+        more, _ = model.nll(ids[:-1], ids[1:], states)
+        found.append([nll, more, *torch.autograd.grad(nll + more, list(model.parameters()))])
     torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-5)
 
 

@@ -75,7 +75,7 @@ def test_ctrl_c_after_training_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr(api, "load", lambda _: None)
-    monkeypatch.setattr(api, "_try_rivals", interrupted)
+    monkeypatch.setattr(api, "_try_baselines", interrupted)
     with pytest.raises(KeyboardInterrupt) as stop:
         api._finish(tmp_path, Observer())
     assert stop.value.args == (str(tmp_path),)

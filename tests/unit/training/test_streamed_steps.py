@@ -73,16 +73,16 @@ def _tags(folder: Path, bptt: Any, epochs: int = 2, **model: Any) -> Recipe:
     )
 
 
-def _whole_nats(model: torch.nn.Module, prepared: Prepared) -> float:
+def _whole_nll(model: torch.nn.Module, prepared: Prepared) -> float:
     """The losses of all training rows, each read whole."""
     examples = prepared.train
     assert isinstance(examples, Examples)
     with torch.no_grad():
         batch = BucketedBatches(examples, len(examples)).batch(np.arange(len(examples)))
         if isinstance(model, NextStep):
-            return float(model.nats(batch.inputs).sum())
+            return float(model.nll(batch.inputs).sum())
         assert isinstance(model, Tagger)
-        return float(model.nats(model(batch.inputs), batch.sequence_targets)[0])
+        return float(model.nll(model(batch.inputs), batch.sequence_targets)[0])
 
 
 @pytest.mark.parametrize("make", [_music, _tied_music, _tags])
@@ -97,7 +97,7 @@ def test_the_losses_of_an_epoch_are_those_of_whole_rows(make: Any, bptt: Any, tm
     for span in task.training.batches(0):
         mean, _ = task.backward(span)
         total += mean * sum(chunk.window.num_steps for chunk in span.chunks if chunk.counts)
-    assert total == pytest.approx(_whole_nats(model, prepared), rel=1e-5)
+    assert total == pytest.approx(_whole_nll(model, prepared), rel=1e-5)
 
 
 @pytest.mark.parametrize("make", [_music, _tied_music, _tags])

@@ -131,13 +131,13 @@ def _language_model(folder: Path, bptt: Any) -> tuple[LanguageModel, Any, Any]:
 
 def test_documents_are_scored_each_from_a_fresh_state(tmp_path: Path) -> None:
     model, features, values = _language_model(tmp_path, 100)
-    nats = 0.0
+    nll = 0.0
     bounds = [0, *np.flatnonzero(values == END_ID).tolist()]
     for start, stop in zip(bounds, [*bounds[1:], None], strict=True):
         ids = torch.from_numpy(values[start : None if stop is None else stop + 1].astype(np.int64)).unsqueeze(1)
         if len(ids) > 1:
-            nats += float(model.nats(ids[:-1], ids[1:])[0].detach())
-    expected = nats / (len(values) - 1)
+            nll += float(model.nll(ids[:-1], ids[1:])[0].detach())
+    expected = nll / (len(values) - 1)
     for num_streams in (1, 2):
         found = evaluate_stream(model, values, features, torch.device("cpu"), BpttRecipe(window=100), num_streams)
         assert num_streams == 2 or found["loss"] == pytest.approx(expected, rel=1e-5)
@@ -146,17 +146,17 @@ def test_documents_are_scored_each_from_a_fresh_state(tmp_path: Path) -> None:
 def test_a_model_that_forgets_in_training_forgets_in_evaluation_and_text(tmp_path: Path) -> None:
     model, features, values = _language_model(tmp_path, 100)
     values = values[values != END_ID]
-    nats = 0.0
+    nll = 0.0
     for start in range(0, len(values) - 1, 5):
         ids = torch.from_numpy(values[start : start + 6].astype(np.int64)).unsqueeze(1)
-        nats += float(model.nats(ids[:-1], ids[1:])[0].detach())
+        nll += float(model.nll(ids[:-1], ids[1:])[0].detach())
     bptt = BpttRecipe(window=5, carry_state=False)
     found = evaluate_stream(model, values, features, torch.device("cpu"), bptt)
-    assert found["loss"] == pytest.approx(nats / (len(values) - 1), rel=1e-5)
+    assert found["loss"] == pytest.approx(nll / (len(values) - 1), rel=1e-5)
     prompt = values[:8]
-    drawn = np.concatenate(list(generate_chunks(model, prompt, max_new_tokens=30, seed=1, forgets_every=5)))
+    drawn = np.concatenate(list(generate_chunks(model, prompt, max_new_tokens=30, seed=1, state_reset_interval=5)))
     context = [*prompt.tolist(), *drawn.tolist()]
-    greedy = np.concatenate(list(generate_chunks(model, prompt, max_new_tokens=30, top_k=1, forgets_every=5)))
+    greedy = np.concatenate(list(generate_chunks(model, prompt, max_new_tokens=30, top_k=1, state_reset_interval=5)))
     context = [*prompt.tolist(), *greedy.tolist()]
     for place in range(len(prompt), len(context)):
         begin = (place - 1) // 5 * 5

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ostinato import nn as layers
-from ostinato.bptt.vanishing import listening, vanishing_penalty
+from ostinato.bptt.vanishing import recording, vanishing_penalty
 from ostinato.cells import Cell
 from ostinato.cells.cell import Weights
 from ostinato.errors import RecipeError
@@ -31,7 +31,7 @@ def _batch(seed: int = 0) -> Ragged:
 
 def _penalty(stack: RecurrentStack, batch: Ragged, weigh: Tensor) -> Tensor:
     stack.zero_grad()
-    with listening(stack) as calls:
+    with recording(stack) as calls:
         output, _ = stack(batch)
         (output.values * weigh).sum().backward()  # type: ignore[no-untyped-call]
         stack.zero_grad()
@@ -94,7 +94,7 @@ def test_with_the_penalty_alone_gradients_learn_to_keep_their_norm(scale: float)
     weigh[-6:] = 1.0  # a loss at the last step
 
     def lost() -> float:
-        with listening(stack):
+        with recording(stack):
             x = batch.with_values(batch.values.clone().requires_grad_())
             output, _ = stack(x)
             (first,) = torch.autograd.grad((output.values * weigh).sum(), x.values)

@@ -24,7 +24,7 @@ def _training(bptt: BpttRecipe, recompute: bool = False) -> TruncatedBPTT:
     values = torch.from_numpy(np.random.default_rng(0).integers(0, 20, 100_001))
 
     def step(window, states):  # type: ignore[no-untyped-def]
-        return model.nats(window.take(values.numpy()), window.take(values.numpy(), 1), states)
+        return model.nll(window.take(values.numpy()), window.take(values.numpy(), 1), states)
 
     return TruncatedBPTT(
         lambda _: Tapes.of_text(100_001, 1), bptt, step, model.encoder.zero_states, recompute=recompute

@@ -167,7 +167,7 @@ def _frame_files(folder: Path) -> list[Path]:
 
 def _frames_of_folder(recipe: VideoRecipe, files: list[Path]) -> Iterator[Array]:
     if recipe.fps is not None:
-        raise DataError("`fps` has no meaning for a folder of frames, which says no times; set num_frames, or neither")
+        raise DataError("`fps` does not apply to a folder of frames, which says no times; set num_frames, or neither")
     for place in _chosen(len(files), recipe.num_frames):
         found = [_small(recipe, frame) for frame in _decoded(files[place])]
         if not found:

@@ -16,7 +16,7 @@ from ostinato.data.forecasting.feature import ForecastFeature, scale_of
 from ostinato.data.forecasting.read import read_table
 from ostinato.data.forecasting.table import RawSeries, RawTable
 from ostinato.data.forecasting.windows import Windows, borders, cut_windows, first_origin, least_context
-from ostinato.data.inference.applicability import refuse_meaningless
+from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.inference.resolve import check_windows
 from ostinato.data.io.spool import Spool
 from ostinato.data.readers.registry import Source, open_source
@@ -161,7 +161,7 @@ def _settled(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     forecast, data = recipe.model.forecast, recipe.data
     if data.target is not None:
         raise RecipeError(
-            f"`data.target` has no meaning for a forecaster: it predicts its own channels. Received: {data.target}.",
+            f"`data.target` does not apply to a forecaster: it predicts its own channels. Received: {data.target}.",
             hint="--set model.forecast.channels=[COLUMN]",
         )
     if data.input is not None and forecast.channels not in ((), (data.input,)):
@@ -178,7 +178,7 @@ def _settled(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     if recipe.training.bptt is None:
         mapping["training"]["bptt"] = "full"
     settled = build_recipe(mapping)
-    refuse_meaningless(settled.model_copy(update={"features": recipe.features}))
+    refuse_inapplicable(settled.model_copy(update={"features": recipe.features}))
     check_windows(settled)
     return settled
 

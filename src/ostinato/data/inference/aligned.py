@@ -61,7 +61,7 @@ def check_tagger(recipe: Recipe) -> None:
     model, features = recipe.model, recipe.features
     tagger, target = model.tagger, features.target
     if isinstance(features.input, TextRecipe) and features.input.max_length is not None and tagger.output != "ctc":
-        raise RecipeError("`features.input.max_length` has no meaning for a tagger: its target would not be cut.")
+        raise RecipeError("`features.input.max_length` does not apply to a tagger: its target would not be cut.")
     if isinstance(features.input, TextRecipe) and features.input.unit == "subwords" and tagger.output != "ctc":
         raise RecipeError("`features.input.unit` must be words or characters for a tagger. Received: subwords.")
     allowed = {"softmax": ("tags", "notes", "series"), "crf": ("tags",), "ctc": ("tags", "tokens", "text")}
@@ -73,13 +73,13 @@ def check_tagger(recipe: Recipe) -> None:
         )
     if tagger.delay and (model.bidirectional or tagger.output == "ctc"):
         why = "a bidirectional network reads what follows anyway" if model.bidirectional else "ctc aligns by itself"
-        raise RecipeError(f"`model.tagger.delay` has no meaning here: {why}. Received: {tagger.delay}.")
+        raise RecipeError(f"`model.tagger.delay` does not apply here: {why}. Received: {tagger.delay}.")
     if isinstance(target, TagsRecipe) and target.ignore and tagger.output == "ctc":
-        raise RecipeError(f"`features.target.ignore` has no meaning with output: ctc. Received: {target.ignore}.")
+        raise RecipeError(f"`features.target.ignore` does not apply with output: ctc. Received: {target.ignore}.")
     if recipe.training.label_smoothing and (tagger.output != "softmax" or target.kind == "series"):
         what = tagger.output if tagger.output != "softmax" else "a target of numbers"
         raise RecipeError(
-            f"`training.label_smoothing` has no meaning with {what}. Received: {recipe.training.label_smoothing}."
+            f"`training.label_smoothing` does not apply with {what}. Received: {recipe.training.label_smoothing}."
         )
     words = (features.input.kind, getattr(features.input, "unit", None))
     if model.unknown_words and words not in (("tokens", None), ("text", "words")):

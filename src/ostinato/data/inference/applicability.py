@@ -228,21 +228,21 @@ def conditions_of(path: str) -> list[Condition]:
     return [condition for condition, keys in _RULES if any(path == key or path.startswith(f"{key}.") for key in keys)]
 
 
-def means_something(path: str, recipe: Recipe) -> bool:
+def applies(path: str, recipe: Recipe) -> bool:
     """Whether an option, or a group of them, has a meaning in a recipe, as far as it is settled."""
     return all(condition.holds(recipe) for condition in conditions_of(path))
 
 
-def refuse_meaningless(recipe: Recipe) -> None:
+def refuse_inapplicable(recipe: Recipe) -> None:
     """Raise `RecipeError` for the first option that was changed and that nothing would read."""
-    for path, value, condition in _meaningless(recipe):
+    for path, value, condition in _inapplicable(recipe):
         if condition.categories:
             raise RecipeError(
-                f"`{path}` has no meaning for a {named(recipe.model.kind)}. Received: {_shown(value)}.",
+                f"`{path}` does not apply to a {named(recipe.model.kind)}. Received: {_shown(value)}.",
                 hint=f"only a {' or '.join(named(one) for one in condition.categories)} uses it: "
                 f"--set model.kind={condition.categories[0]} makes it one",
             )
-        raise RecipeError(f"`{path}` has no meaning without {condition.words}. Received: {_shown(value)}.")
+        raise RecipeError(f"`{path}` only applies with {condition.words}. Received: {_shown(value)}.")
 
 
 def saved_recipe(mapping: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
@@ -256,14 +256,14 @@ def saved_recipe(mapping: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
     """
     recipe, unread = build_saved(mapping)
     kept = recipe.model_dump()
-    for path, _, _ in _meaningless(recipe):
+    for path, _, _ in _inapplicable(recipe):
         group = path.removesuffix(".kind") if path.startswith("features.") else path
         held = remove(kept, group)
         unread |= {} if held is None else {group: held}
     return (build_recipe(kept) if unread else recipe), unread
 
 
-def _meaningless(recipe: Recipe) -> Iterator[tuple[str, object, Condition]]:
+def _inapplicable(recipe: Recipe) -> Iterator[tuple[str, object, Condition]]:
     """Every option that was changed and that nothing would read, and the first condition that does not hold."""
     for path, value in _changed(recipe):
         unmet = next((condition for condition in conditions_of(path) if not condition.holds(recipe)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ostinato.data.inference.aligned import check_tagger
-from ostinato.data.inference.applicability import TARGETED, WRITERS, refuse_meaningless
+from ostinato.data.inference.applicability import TARGETED, WRITERS, refuse_inapplicable
 from ostinato.data.inference.fixed import check_conditional, is_fixed
 from ostinato.data.inference.kinds import kind_of
 from ostinato.data.inference.step_targets import answers_steps, stepwise
@@ -48,7 +48,7 @@ def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
     recipe = _target_kind(recipe, source, notes)
     recipe = _split_words(recipe, source, notes)
     recipe = _category(recipe, source, notes)
-    refuse_meaningless(recipe)
+    refuse_inapplicable(recipe)
     recipe = _units(recipe, source, notes)
     _check(recipe, source)
     if recipe.training.bptt is None:
@@ -251,7 +251,7 @@ def _check(recipe: Recipe, source: Source) -> None:
         )
     if isinstance(text, TextRecipe) and source.format == "text" and text.emoticons == "append":
         raise RecipeError(
-            "`features.input.emoticons: append` has no meaning for one long text: it has no rows to append to.",
+            "`features.input.emoticons: append` does not apply to one long text: it has no rows to append to.",
             hint="in_place keeps them where they stand",
         )
 

@@ -93,9 +93,9 @@ def open_source(
     if format not in _SOURCES:
         raise DataError(f"no reader for the format {format}. There are: {', '.join(_SOURCES)}.")
     if header and format not in ("csv", "tsv"):
-        raise DataError(f"`data.header` has no meaning for the format {format}. Received: {', '.join(header)}.")
+        raise DataError(f"`data.header` does not apply to the format {format}. Received: {', '.join(header)}.")
     if names and format != "media":
-        raise DataError(f"`data.names` has no meaning for the format {format}. Received: {', '.join(names)}.")
+        raise DataError(f"`data.names` does not apply to the format {format}. Received: {', '.join(names)}.")
     return _SOURCES[format](path, bad_rows, encoding, part=part, header=header, names=names)
 
 

@@ -1,4 +1,4 @@
-"""Rivals of classifiers, and how they are compared with one: classes, labels or a number from any kind of sequence."""
+"""Baselines of classifiers, and how they are compared with one: classes, labels or numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.baselines.base import Data, Rival, RowsContest, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, Data, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics import classification as metrics
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 _UNCERTAIN = ("log_loss", "auc", "calibration_error")
 
 
-class ClassifierContest(RowsContest):
+class ClassificationComparison(RowsComparison):
     """Answers are probabilities (N, K) of classes or labels, or numbers (N,), in the order of the validation rows."""
 
     unit, question = "rows", "one row"
@@ -79,8 +79,8 @@ class ClassifierContest(RowsContest):
             self._own(cast("Examples", data))
 
 
-class ClassRival(Rival):
-    """What all rivals of a classifier share: they know what the targets are."""
+class ClassBaseline(Baseline):
+    """What all baselines of a classifier share: they know what the targets are."""
 
     target: TargetFeature
 
@@ -103,7 +103,7 @@ class ClassRival(Rival):
         raise NotImplementedError
 
 
-class MostFrequent(ClassRival):
+class MostFrequent(ClassBaseline):
     """The share of each class or label in the training rows, or the mean: the same answer for every row."""
 
     name, about, trivial = (

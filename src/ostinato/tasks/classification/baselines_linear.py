@@ -1,4 +1,4 @@
-"""Linear rivals of classifiers: on counts of n-grams, and on summary statistics of any columns."""
+"""Linear baselines of classifiers: on counts of n-grams, and on summary statistics of any columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ostinato.arrays import Array
 from ostinato.baselines.counting import NgramCounts, longest_ngram, summary_of, token_rows
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.tasks.classification.baselines import ClassRival, Floats
+from ostinato.tasks.classification.baselines import ClassBaseline, Floats
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def ending_early() -> Iterator[None]:
         yield
 
 
-class LinearRival(ClassRival):
+class LinearBaseline(ClassBaseline):
     """Logistic or ridge regression of scikit-learn on what `features_of` makes of a row."""
 
     modules = ("sklearn.linear_model", "sklearn.feature_extraction.text")
@@ -91,7 +91,7 @@ def _reads_tokens(prepared: Prepared) -> bool:
     return feature.ragged and feature.form in ("ids", "words")
 
 
-class TfidfLogistic(LinearRival):
+class TfidfLogistic(LinearBaseline):
     """Counts of n-grams, log-scaled and weighted by how few rows hold them, rows scaled to length one."""
 
     name = "TF-IDF + logistic regression"
@@ -125,7 +125,7 @@ class TfidfLogistic(LinearRival):
         return [*super().parameters(), self._weights.idf_.astype(np.float32), *self._counts.keys]
 
 
-class NbSvm(ClassRival):
+class NbSvm(ClassBaseline):
     """Presence of n-grams scaled by naive Bayes' log ratio, under a linear model for each class.
 
     Source: Wang & Manning 2012, "Baselines and bigrams", eq. 1-3 (β = 0.25, α = 1). Deviation: logistic loss in place
@@ -197,7 +197,7 @@ class NbSvm(ClassRival):
         return [*(weights for weights, _ in self._models), *self._counts.keys]
 
 
-class SummaryLinear(LinearRival):
+class SummaryLinear(LinearBaseline):
     """A linear model of a few statistics of each column: what does not care for order."""
 
     name = "linear on summary statistics"

@@ -1,4 +1,4 @@
-"""The nearest training row says what a row is: rivals of classifiers of series and other vectors."""
+"""The nearest training row says what a row is: baselines of classifiers of series and other vectors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ostinato.arrays import Array
 from ostinato.baselines.counting import resampled
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.tasks.classification.baselines import ClassRival, Floats
+from ostinato.tasks.classification.baselines import ClassBaseline, Floats
 
 _LONGEST = 256
 _BAND = 0.1
@@ -19,7 +19,7 @@ _CELL_S = 4e-9
 _CHUNK = 1 << 22
 
 
-class NearestNeighbour(ClassRival):
+class NearestNeighbour(ClassBaseline):
     """1-nearest neighbour by Euclidean distance; rows of unequal length are stretched to the median one."""
 
     name = "1-nearest neighbour, Euclidean"
@@ -72,8 +72,8 @@ class NearestNeighbour(ClassRival):
 class NearestWarped(NearestNeighbour):
     """1-nearest neighbour by dynamic time warping within a band of a tenth of the steps.
 
-    Source: Sakoe & Chiba 1978, with squared differences and steps (1, 0), (0, 1), (1, 1); the usual first rival on the
-    UCR archive (Bagnall et al. 2017).
+    Source: Sakoe & Chiba 1978, with squared differences and steps (1, 0), (0, 1), (1, 1); the usual first baseline on
+    the UCR archive (Bagnall et al. 2017).
     """
 
     name = "1-nearest neighbour, warped (DTW)"

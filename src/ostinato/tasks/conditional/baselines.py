@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
-from ostinato.baselines.base import Data, Figures, Rival, RowsContest, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, Data, Figures, RowsComparison, Scores, cut_blocks
 from ostinato.baselines.ngrams import Keys, Ngrams
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import END_ID
-from ostinato.tasks.conditional.evaluation import nats_of_rows
+from ostinato.tasks.conditional.evaluation import nll_of_rows
 from ostinato.tasks.conditional.model import Conditional
 
 _ORDERS = (2, 3, 4, 5, 6)
@@ -25,14 +25,14 @@ _TRUST = (10.0, 100.0, 1e3, 1e4, 1e5)
 _ROWS_A_VALUE = 5
 
 
-class GivenContest(RowsContest):
+class GivenComparison(RowsComparison):
     """Answers are nats of each validation row's target, (N,), its closing `<end>` counted."""
 
     lower_is_better, figure, unit, question = True, "nats_per_token", "rows", "one row"
 
     def own(self) -> Figures:
         """Of the recurrent model."""
-        return nats_of_rows(cast("Conditional", self.model), self.validation, self.device)[0]
+        return nll_of_rows(cast("Conditional", self.model), self.validation, self.device)[0]
 
     def scores(self, answers: Figures) -> Scores:
         """Nats a token over all rows, and on each block of rows."""
@@ -49,7 +49,7 @@ class GivenContest(RowsContest):
     def own_one(self, data: Data) -> None:
         """The recurrent model scores a row."""
         with torch.inference_mode():
-            nats_of_rows(cast("Conditional", self.model), cast("Examples", data), self.device)
+            nll_of_rows(cast("Conditional", self.model), cast("Examples", data), self.device)
 
 
 def _targets(data: Data) -> Sequences:
@@ -70,12 +70,12 @@ def _closed(targets: Sequences, pad: int = -1, num_pads: int = 0) -> tuple[Keys,
     return tokens, own
 
 
-def _by_row(nats: Figures, targets: Sequences) -> Figures:
+def _by_row(nll: Figures, targets: Sequences) -> Figures:
     """(N,): sums over the tokens of each row and its `<end>`."""
-    return np.add.reduceat(nats, targets.offsets[:-1] + np.arange(len(targets)))
+    return np.add.reduceat(nll, targets.offsets[:-1] + np.arange(len(targets)))
 
 
-class TokenFrequencies(Rival):
+class TokenFrequencies(Baseline):
     """How frequent each token is, whatever is given and whatever stands before it (counts plus one)."""
 
     name, about, trivial = "frequencies alone", "how frequent each token is, whatever is given or stands before", True
@@ -112,13 +112,13 @@ class _RowNgrams:
         found = Ngrams.count(tokens, vocab_size + 1, orders, never=vocab_size)
         return {order: cls(one) for order, one in found.items()}
 
-    def nats(self, targets: Sequences) -> Figures:
+    def nll(self, targets: Sequences) -> Figures:
         """Of every token and `<end>` of some rows, one row after the other."""
         tokens, own = _closed(targets, self.ngrams.never, len(self.ngrams.tables) - 1)
-        return self.ngrams.nats(tokens)[own]
+        return self.ngrams.nll(tokens)[own]
 
 
-class NgramsOfAll(Rival):
+class NgramsOfAll(Baseline):
     """N-grams with back-off of all training targets, whatever is given; the order chosen on every tenth row."""
 
     name = "n-grams, whatever is given"
@@ -131,7 +131,7 @@ class NgramsOfAll(Rival):
         order = min(_ORDERS)
         if len(early):
             tried = _RowNgrams.count(targets.take(early), vocab, _ORDERS)
-            costs = {n: float(one.nats(targets.take(late)).mean()) for n, one in tried.items()}
+            costs = {n: float(one.nll(targets.take(late)).mean()) for n, one in tried.items()}
             order = min(costs, key=lambda n: costs[n])
         self._ngrams = _RowNgrams.count(targets, vocab, (order,))[order]
 
@@ -143,7 +143,7 @@ class NgramsOfAll(Rival):
     def answer(self, data: Data) -> Figures:
         """Nats of each row."""
         targets = _targets(data)
-        return _by_row(self._ngrams.nats(targets), targets)
+        return _by_row(self._ngrams.nll(targets), targets)
 
     def parameters(self) -> list[NDArray[Any]]:
         """Of the n-grams."""
@@ -183,7 +183,7 @@ class NgramsOfEach(NgramsOfAll):
         if len(early):
             known, held = examples.take(early), examples.take(late)
             order = (len(self._ngrams.ngrams.tables),)
-            base = _RowNgrams.count(_targets(known), vocab, order)[order[0]].nats(_targets(held))
+            base = _RowNgrams.count(_targets(known), vocab, order)[order[0]].nll(_targets(held))
             costs: dict[tuple[int, float], float] = {}
             for n in _ORDERS:
                 self._count(known, vocab, n)
@@ -203,7 +203,7 @@ class NgramsOfEach(NgramsOfAll):
         """Nats of each token by the n-grams of its row's value, and how many tokens they were counted on (0: none)."""
         targets = _targets(examples)
         begins = targets.offsets[:-1] + np.arange(len(targets))
-        nats, seen = (np.zeros(len(targets.values) + len(targets)) for _ in range(2))
+        nll, seen = (np.zeros(len(targets.values) + len(targets)) for _ in range(2))
         for value, rows in _groups(examples).items():
             if value not in self._each:
                 continue
@@ -211,8 +211,8 @@ class NgramsOfEach(NgramsOfAll):
             lengths = targets.lengths[rows] + 1
             firsts = np.cumsum(lengths) - lengths
             places = np.arange(int(lengths.sum())) + np.repeat(begins[rows] - firsts, lengths)
-            nats[places], seen[places] = ngrams.nats(targets.take(rows)), count
-        return nats, seen
+            nll[places], seen[places] = ngrams.nll(targets.take(rows)), count
+        return nll, seen
 
     @property
     def details(self) -> str:
@@ -224,7 +224,7 @@ class NgramsOfEach(NgramsOfAll):
         """Nats of each row."""
         examples = cast("Examples", data)
         targets = _targets(examples)
-        return _by_row(_mixed(self._ngrams.nats(targets), *self._own(examples), self._trust), targets)
+        return _by_row(_mixed(self._ngrams.nll(targets), *self._own(examples), self._trust), targets)
 
     def parameters(self) -> list[NDArray[Any]]:
         """Of all n-grams."""

@@ -44,7 +44,7 @@ def monitor(model: nn.Module, examples: Examples, features: Features, device: to
 def _scored(
     model: Conditional, examples: Examples, features: Features, device: torch.device, beam_size: int, most: int | None
 ) -> Metrics:
-    loss = mean_nats(model, examples, device)
+    loss = mean_nll(model, examples, device)
     metrics: Metrics = {"loss": loss, "perplexity": math.exp(min(loss, 700.0)), "num_examples": len(examples)}
     if has_one_answer(examples):
         metrics |= scores_of(transcribe(model, examples, device, beam_size, most), features)
@@ -97,13 +97,13 @@ def transcribe(
     return found
 
 
-def mean_nats(model: Conditional, examples: Examples, device: torch.device) -> float:
+def mean_nll(model: Conditional, examples: Examples, device: torch.device) -> float:
     """-ln p a token of the targets, `<end>` counted, without label smoothing."""
-    total, count = nats_of_rows(model, examples, device)
+    total, count = nll_of_rows(model, examples, device)
     return float(total.sum() / max(count.sum(), 1))
 
 
-def nats_of_rows(
+def nll_of_rows(
     model: Conditional, examples: Examples, device: torch.device
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """-ln p of each row's target, (N,), and its tokens, `<end>` counted, (N,)."""
@@ -113,7 +113,7 @@ def nats_of_rows(
     with torch.inference_mode():
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             here = batch.to(device)
-            nats = model.nats(here.inputs, here.sequence_targets, here.extra)
-            totals[batch.rows] = [float(row.double().sum()) for row in nats.split_rows()]
+            nll = model.nll(here.inputs, here.sequence_targets, here.extra)
+            totals[batch.rows] = [float(row.double().sum()) for row in nll.split_rows()]
     model.train(was_training)
     return totals, cast("Sequences", examples.targets).lengths + 1

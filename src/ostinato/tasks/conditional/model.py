@@ -89,10 +89,10 @@ class Conditional(nn.Module):
             own_share=sampled_share(self.options.scheduled_sampling, self.options.scheduled_sampling_steps, batch.step),
         )
 
-    def nats(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
+    def nll(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
         """-ln p of each token or frame of the targets and of their end, (sum (T + 1),)."""
         states, fed = self.condition(inputs, extra)
-        return self.decoder.nats(targets, states, fed=fed)
+        return self.decoder.nll(targets, states, fed=fed)
 
     def condition(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> tuple[list[State], Tensor | None]:
         """The decoder's first states, and what it reads at each step, (N, F), or None."""

@@ -18,8 +18,8 @@ from ostinato.report.images import picture_uri
 from ostinato.tasks.beam_predictions import text_of
 from ostinato.tasks.conditional.evaluation import (
     has_one_answer,
-    mean_nats,
-    nats_of_rows,
+    mean_nll,
+    nll_of_rows,
     transcribe,
 )
 from ostinato.tasks.conditional.model import Conditional
@@ -37,8 +37,8 @@ def conditional_results(model: Conditional, prepared: Prepared, device: torch.de
     features, recipe = prepared.features, prepared.recipe
     examples, target = cast("Examples", prepared.validation), cast("Feature", features.target)
     given = ", ".join((str(recipe.data.input), *features.extra))
-    loss = mean_nats(model, examples, device)
-    shuffled = mean_nats(model, _with_other_conditions(examples), device)
+    loss = mean_nll(model, examples, device)
+    shuffled = mean_nll(model, _with_other_conditions(examples), device)
     found: Section = {
         "template": "conditional.html.jinja",
         "kind": "conditional",
@@ -130,7 +130,7 @@ def _conditions(model: Conditional, prepared: Prepared, examples: Examples, devi
         rows_of.setdefault(examples.given(row), []).append(row)
     trained = Counter(train.given(row) for row in range(len(train)))
     known = {text_of(tuple(cast("Sequences", train.targets).row(row).tolist()), target) for row in range(len(train))}
-    totals, counts = nats_of_rows(model, examples, device)
+    totals, counts = nll_of_rows(model, examples, device)
     chosen = sorted(rows_of, key=lambda one: -trained[one])[:_CONDITIONS]
     shown: list[Section] = []
     for number, condition in enumerate(chosen):

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
-from ostinato.baselines.base import Contest, Data, Rival, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Data, Scores, cut_blocks
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.forecasting.windows import Windows
 from ostinato.tasks.forecasting.baseline_rows import Floats, naive_forecast, score_rows
@@ -24,7 +24,7 @@ _MOST_VALUES = 10_000_000
 _CHUNK_VALUES = 2_000_000
 
 
-class ForecastContest(Contest):
+class ForecastComparison(BaselineComparison):
     """Answers are forecasts (N, H, C) on the model's scale, of the validation windows in their order."""
 
     lower_is_better, unit, question = True, "windows", "one window"
@@ -110,8 +110,8 @@ def _blocks(windows: Windows) -> list[Offsets]:
     return [np.concatenate([groups[i] for i in some.tolist()]) for some in cut_blocks(len(groups))]
 
 
-class ForecastRival(Rival):
-    """What all rivals of a forecaster share: they read the values of each series before a forecast, and neither
+class ForecastBaseline(Baseline):
+    """What all baselines of a forecaster share: they read the values of each series before a forecast, and neither
     covariates nor the calendar."""
 
     def fit(self, train: Data, features: Features) -> None:
@@ -134,7 +134,7 @@ class ForecastRival(Rival):
         return []
 
 
-class MeanOfWindow(ForecastRival):
+class MeanOfWindow(ForecastBaseline):
     """The mean of the steps the model reads, at each step of the horizon."""
 
     name, about, trivial = "mean", "the mean of the steps that the model reads, again and again", True
@@ -153,7 +153,7 @@ class MeanOfWindow(ForecastRival):
         return np.repeat(means[:, None], windows.horizon, axis=1)
 
 
-class LastValue(ForecastRival):
+class LastValue(ForecastBaseline):
     """The last value, at each step of the horizon."""
 
     name, about, trivial = "last value", "the last value again and again", True
@@ -163,7 +163,7 @@ class LastValue(ForecastRival):
         return naive_forecast(windows, np.arange(len(windows)), 1)
 
 
-class SeasonalNaive(ForecastRival):
+class SeasonalNaive(ForecastBaseline):
     """The last season, again and again."""
 
     name, about, trivial = "seasonal naive", "the last season again and again", True

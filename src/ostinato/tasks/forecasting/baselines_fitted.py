@@ -1,4 +1,4 @@
-"""Rivals of forecasters that are fitted: one linear map for all windows, and Holt-Winters for each."""
+"""Baselines of forecasters that are fitted: one linear map for all windows, and Holt-Winters for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ostinato.baselines.base import Figures
 from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.windows import Windows
 from ostinato.tasks.forecasting.baseline_rows import Floats, naive_forecast, truth_of
-from ostinato.tasks.forecasting.baselines import ForecastRival, chunks
+from ostinato.tasks.forecasting.baselines import ForecastBaseline, chunks
 from ostinato.tasks.forecasting.season import season_of
 
 _PENALTIES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -54,7 +54,7 @@ class _Moments:
         return self.yy - 2 * float((weights * self.xy).sum()) + float((weights * (self.xx @ weights)).sum())
 
 
-class LinearMap(ForecastRival):
+class LinearMap(ForecastBaseline):
     r"""Ridge regression from the lookback to the horizon, the same for every channel and series.
 
     .. math:: \hat y = x_L + W (x - x_L) + b
@@ -122,7 +122,7 @@ def _last_of_each(windows: Windows) -> NDArray[np.bool_]:
     return found
 
 
-class HoltWinters(ForecastRival):
+class HoltWinters(ForecastBaseline):
     """Exponential smoothing (ETS) with additive errors, a damped trend and an additive season, fitted anew for each
     window and channel by statsmodels' `ExponentialSmoothing`.
 

@@ -18,13 +18,13 @@ Floats = NDArray[np.floating[Any]]
 @dataclass(frozen=True)
 class Shown:
     """One channel of one window: past (L,), truth (H,) with NaN where there is none, point (H,), interval (H, 2) or
-    none, rival (H,) a seasonal naive forecast or none."""
+    none, baseline (H,) a seasonal naive forecast or none."""
 
     past: Floats
     truth: Floats
     point: Floats
     interval: Floats | None
-    rival: Floats | None
+    baseline: Floats | None
 
 
 def forecast(name: str, shown: Shown, interval: str) -> Markup:
@@ -35,8 +35,8 @@ def forecast(name: str, shown: Shown, interval: str) -> Markup:
         axes.plot(np.arange(1 - len(shown.past), 1), shown.past, color=MUTED, linewidth=1)
         joined = np.concatenate([shown.past[-1:], shown.truth])
         axes.plot(np.arange(len(joined)), joined, color=INK, linewidth=1.1, label="what came")
-        if shown.rival is not None:
-            axes.plot(steps, shown.rival, color=ORANGE, linewidth=0.9, linestyle=":", label="seasonal naive")
+        if shown.baseline is not None:
+            axes.plot(steps, shown.baseline, color=ORANGE, linewidth=0.9, linestyle=":", label="seasonal naive")
         if shown.interval is not None:
             low, high = shown.interval[:, 0], shown.interval[:, 1]
             axes.fill_between(steps, low, high, color=BLUE, alpha=0.2, linewidth=0, label=interval)

@@ -1,4 +1,4 @@
-"""The report's results of a forecaster: errors beside naive rivals, error by step, forecasts against what came."""
+"""The report's results of a forecaster: errors beside naive baselines, error by step, forecasts against what came."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ostinato.data.forecasting.timestamps import shown
 from ostinato.data.forecasting.windows import Windows
 from ostinato.metrics.classification import Metrics
 from ostinato.report.data import Section
-from ostinato.tasks.forecasting import baseline_rows as rivals
+from ostinato.tasks.forecasting import baseline_rows as baselines
 from ostinato.tasks.forecasting.evaluation import backtest, forecast_rows, levels_of
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.forecasting.scores import SeriesScores
@@ -37,8 +37,8 @@ def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device
     windows = cast("Windows", prepared.validation)
     feature = cast("ForecastFeature", prepared.features.input)
     metrics, scores = backtest(model, windows, device)
-    naive = {"last value": rivals.naive_scores(windows, 1)}
-    naive |= {f"seasonal naive ({s})": rivals.naive_scores(windows, s) for s in windows.facts.seasons if s > 1}
+    naive = {"last value": baselines.naive_scores(windows, 1)}
+    naive |= {f"seasonal naive ({s})": baselines.naive_scores(windows, s) for s in windows.facts.seasons if s > 1}
     by_name = {name: one.metrics() for name, one in naive.items()}
     best = min(by_name, key=lambda name: float(by_name[name]["mase"]))
     recipe = model.recipe
@@ -68,10 +68,12 @@ def _step(feature: ForecastFeature) -> str:
     return f"a step being {feature.frequency}" if feature.frequency is not None else "all of one length"
 
 
-def _tiles(metrics: Metrics, rival: Metrics, name: str) -> list[tuple[str, str, str]]:
-    tiles = [(f"validation {key.upper()}", f"{metrics[key]:.3f}", f"{rival[key]:.3f} {name}") for key in ("mse", "mae")]
-    tiles.append(("MASE", f"{metrics['mase']:.3f}", f"{rival['mase']:.3f} {name}"))
-    tiles.append(("sMAPE", f"{metrics['smape']:.1f} %", f"{rival['smape']:.1f} % {name}"))
+def _tiles(metrics: Metrics, baseline: Metrics, name: str) -> list[tuple[str, str, str]]:
+    tiles = [
+        (f"validation {key.upper()}", f"{metrics[key]:.3f}", f"{baseline[key]:.3f} {name}") for key in ("mse", "mae")
+    ]
+    tiles.append(("MASE", f"{metrics['mase']:.3f}", f"{baseline['mase']:.3f} {name}"))
+    tiles.append(("sMAPE", f"{metrics['smape']:.1f} %", f"{baseline['smape']:.1f} % {name}"))
     if "coverage" in metrics:
         tiles.append(("in the interval", f"{metrics['coverage']:.1%}", f"of {metrics['interval']:.0%}"))
     return tiles
@@ -124,7 +126,7 @@ def _drawn(
     """One window, (1,): of its channels the one with the largest error."""
     from ostinato.tasks.forecasting import plots as plots_forecast
 
-    truth, mask = rivals.truth_of(windows, row)
+    truth, mask = baselines.truth_of(windows, row)
     channel = int((np.abs(point - truth) * mask)[0].sum(0).argmax())
     origin, begin = int(windows.origins[row[0]]), int(windows.sequences.offsets[windows.rows[row[0]]])
     first, season = max(begin, origin - _PAST * windows.horizon), windows.facts.seasons[0]
@@ -139,7 +141,7 @@ def _drawn(
         truth=np.where(mask[0, :, channel], own(truth), np.nan),
         point=own(point),
         interval=None if interval is None else own(np.moveaxis(interval, 3, 1)).T,
-        rival=own(rivals.naive_forecast(windows, row, season)) if season > 1 else None,
+        baseline=own(baselines.naive_forecast(windows, row, season)) if season > 1 else None,
     )
     stamps = windows.facts.stamps
     return {

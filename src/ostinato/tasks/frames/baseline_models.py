@@ -1,4 +1,4 @@
-"""Rivals of models that write frames: one distribution for all, a line from the frame before, a shape a kind, ridge."""
+"""Baselines of models that write frames: linear methods of numbers and notes, with the distribution of frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ostinato.baselines.counting import summary_of
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.layers.frame_decoder import Frames
-from ostinato.tasks.frames.baselines import WrittenRival, bernoulli
+from ostinato.tasks.frames.baselines import WrittenBaseline, bernoulli
 from ostinato.tasks.frames.evaluation import frames_column
 
 _PENALTIES = (1.0, 100.0, 10_000.0)
@@ -29,7 +29,7 @@ _TINY = 1e-12
 _PRODUCTS_A_SECOND = 1e10
 
 
-class AnyFrame(WrittenRival):
+class AnyFrame(WrittenBaseline):
     """Each number normal, each note as likely, as in training frames, whatever is given and came before."""
 
     name, trivial = "any frame", True
@@ -42,7 +42,7 @@ class AnyFrame(WrittenRival):
         if self.notes:
             self._mean = _shares(values)
 
-    def frame_nats(self, examples: Examples) -> Figures:
+    def frame_nll(self, examples: Examples) -> Figures:
         """Of every frame."""
         values = self.numbers(examples)
         return bernoulli(values, self._mean) if self.notes else self.normal(values, self._mean, self._deviation)
@@ -52,7 +52,7 @@ class AnyFrame(WrittenRival):
         return [self._mean.astype(np.float32), *([] if self.notes else [self._deviation.astype(np.float32)])]
 
 
-class EachFromBefore(WrittenRival):
+class EachFromBefore(WrittenBaseline):
     """Each number given itself in the frame before (a line and its residual); each note whether it sounded.
 
     Of first frames, mean and deviation are those of all rows' first ones and of one more, with the mean and variance of
@@ -75,7 +75,7 @@ class EachFromBefore(WrittenRival):
         level, slope, residual = _line(last, now)
         self._table = np.stack([mean, deviation, level, slope, residual])
 
-    def frame_nats(self, examples: Examples) -> Figures:
+    def frame_nll(self, examples: Examples) -> Figures:
         """Of every frame."""
         values, first = self.numbers(examples), self.times(examples)[:, None] == 0
         before = self.before(examples, values)
@@ -110,7 +110,7 @@ def _line(last: Figures, now: Figures) -> tuple[Figures, Figures, Figures]:
     return level, slope, (now - level - slope * last).std(axis=0)
 
 
-class StepOfEach(WrittenRival):
+class StepOfEach(WrittenBaseline):
     """Each step of a row normal, by the rows that were given the same: as if all of a kind were one shape and noise."""
 
     name = "the same step of its kind"
@@ -147,7 +147,7 @@ class StepOfEach(WrittenRival):
         mean = total / count
         return np.stack([mean, np.maximum(squares / count - mean**2, 0.0)], axis=1)
 
-    def frame_nats(self, examples: Examples) -> Figures:
+    def frame_nll(self, examples: Examples) -> Figures:
         """Of every frame."""
         values, rows = self.numbers(examples), self.rows(examples)
         mean, variance = (np.tile(part, (len(values), 1)) for part in self._all)
@@ -163,7 +163,7 @@ class StepOfEach(WrittenRival):
         return [part.astype(np.float32) for part in (*self._kinds.values(), *self._all)]
 
 
-class Autoregression(WrittenRival):
+class Autoregression(WrittenBaseline):
     """Ridge regression of all numbers on the two frames before, the place in the row and what is given; of the first
     two frames on as many as there are. A fifth of the training frames, in blocks, choose the penalty and give the
     deviations."""
@@ -202,7 +202,7 @@ class Autoregression(WrittenRival):
         inputs = np.concatenate([part.astype(np.float64) for part in parts], axis=1)
         return values, np.minimum(times, _FRAMES_BEFORE), inputs
 
-    def frame_nats(self, examples: Examples) -> Figures:
+    def frame_nll(self, examples: Examples) -> Figures:
         """Of every frame."""
         values, before, inputs = self._read(examples)
         found = np.zeros(len(values))

@@ -1,4 +1,4 @@
-"""How models that write frames and their rivals are compared: nats of each row, its end counted, a frame."""
+"""How models that write frames and their baselines are compared: nats of each row, its end counted, a frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Data, Figures, Rival, RowsContest, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, Data, Figures, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences, runs_of
@@ -18,11 +18,11 @@ from ostinato.recipe.model import WrittenNumbersRecipe
 from ostinato.tasks.frames.evaluation import Model, frames_column, told
 
 _MOST_NUMBERS = 10_000_000
-"""Numbers of frames that a rival learns from, or answers at once: some hundred megabytes in all."""
+"""Numbers of frames that a baseline learns from, or answers at once: some hundred megabytes in all."""
 _PRIOR = 0.05
 
 
-class WrittenContest(RowsContest):
+class WrittenComparison(RowsComparison):
     """Answers are nats of each validation row, (N,), its end counted."""
 
     lower_is_better, figure, unit, question = True, "nats_per_frame", "rows", "one row"
@@ -31,7 +31,7 @@ class WrittenContest(RowsContest):
         """Of the recurrent model."""
         found = np.zeros(len(self.validation))
         for row, said in told(cast("Model", self.model), self.validation, self.device):
-            found[row] = said.nats.sum()
+            found[row] = said.nll.sum()
         return found
 
     def scores(self, answers: Figures) -> Scores:
@@ -52,7 +52,7 @@ class WrittenContest(RowsContest):
             pass
 
 
-class WrittenRival(Rival):
+class WrittenBaseline(Baseline):
     r"""A density over whole sequences of frames, as the model is.
 
     .. math:: p(v_1 … v_T, T \mid x) = \Big(\prod_{t=1}^{T} (1 - h_{t-1}) \, p(v_t \mid v_{<t}, x)\Big) \, h_T
@@ -95,7 +95,7 @@ class WrittenRival(Rival):
         """Learn from training rows."""
         raise NotImplementedError
 
-    def frame_nats(self, examples: Examples) -> Figures:
+    def frame_nll(self, examples: Examples) -> Figures:
         """(sum T,): -ln p of every frame, rows one after the other."""
         raise NotImplementedError
 
@@ -117,8 +117,8 @@ class WrittenRival(Rival):
     def _answer(self, examples: Examples) -> Figures:
         rows = self.rows(examples)
         owner = np.repeat(np.arange(len(rows)), rows.lengths)
-        found = np.bincount(owner, weights=self.frame_nats(examples), minlength=len(rows))
-        ends = 0.0 if self._hazard is None else end_nats(self._hazard, rows.lengths)
+        found = np.bincount(owner, weights=self.frame_nll(examples), minlength=len(rows))
+        ends = 0.0 if self._hazard is None else end_nll(self._hazard, rows.lengths)
         return np.asarray(found + ends, dtype=np.float64)
 
     def _parts(self, examples: Examples) -> Iterator[Examples]:
@@ -150,8 +150,8 @@ class WrittenRival(Rival):
     def normal(self, values: Figures, mean: Figures, deviation: Figures) -> Figures:
         """(M,): -ln p of frames (M, C) of independent numbers."""
         deviation = np.maximum(deviation, self.least)
-        nats = 0.5 * ((values - mean) / deviation) ** 2 + np.log(deviation) + 0.5 * np.log(2 * np.pi)
-        return np.asarray(nats.sum(axis=1))
+        nll = 0.5 * ((values - mean) / deviation) ** 2 + np.log(deviation) + 0.5 * np.log(2 * np.pi)
+        return np.asarray(nll.sum(axis=1))
 
 
 def bernoulli(values: Figures, chances: Figures) -> Figures:
@@ -166,7 +166,7 @@ def hazard(lengths: NDArray[Any]) -> Figures:
     return (ended + _PRIOR) / (left + 2 * _PRIOR)
 
 
-def end_nats(chances: Figures, lengths: NDArray[Any]) -> Figures:
+def end_nll(chances: Figures, lengths: NDArray[Any]) -> Figures:
     """(N,): -ln of not ending after 0 … T - 1 frames, and of ending after T."""
     longest = max(int(lengths.max(initial=0)), len(chances) - 1)
     padded = np.concatenate([chances, np.full(longest + 1 - len(chances), chances[-1])])

@@ -33,11 +33,11 @@ _ROWS = 32
 
 
 @dataclass(frozen=True)
-class ToldRow:
+class ForcedRow:
     """What a model says of one row, told its true frames. nats: (T,) or, with that of the end, (T + 1,): -ln p of each;
     expected: (T, C), in the place of each frame, given those before it; truth: (T, C)."""
 
-    nats: NDArray[np.float64]
+    nll: NDArray[np.float64]
     expected: Floats
     truth: Floats
 
@@ -62,13 +62,13 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
 def monitor(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """As `evaluate`, told the true frames only."""
     one = cast("Model", model)
-    return told_metrics([row for _, row in told(one, examples, device)], frames_of(one))
+    return forced_metrics([row for _, row in told(one, examples, device)], frames_of(one))
 
 
-def told_metrics(rows: list[ToldRow], frames: Frames) -> Metrics:
+def forced_metrics(rows: list[ForcedRow], frames: Frames) -> Metrics:
     """The figures of rows that were told their true frames."""
     count = sum(len(row.truth) for row in rows)
-    mean = sum(float(row.nats.sum()) for row in rows) / max(count, 1)
+    mean = sum(float(row.nll.sum()) for row in rows) / max(count, 1)
     figures = _compared([row.expected for row in rows], [row.truth for row in rows], frames)
     return {"loss": mean, "nats_per_frame": mean, **figures, "num_frames": count, "num_examples": len(rows)}
 
@@ -96,7 +96,7 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
         found: dict[int, Prediction] = {}
         for row, said in told(one, examples, device):
             values = tuple(decoded(features.input, one.frames.stored(torch.from_numpy(said.expected))))
-            found[row] = Prediction(values=values, details={"nats_per_frame": float(said.nats.mean())})
+            found[row] = Prediction(values=values, details={"nats_per_frame": float(said.nll.mean())})
         return [found[row] for row in range(len(examples))]
     refuse_unknown(examples, features)
     target = cast("Feature", features.target)
@@ -122,17 +122,17 @@ def frames_column(prepared: Prepared, examples: Examples) -> tuple[Feature, Sequ
     return cast("Feature", prepared.features.target), cast("Sequences", examples.targets)
 
 
-def told(model: Model, examples: Examples, device: torch.device) -> Iterator[tuple[int, ToldRow]]:
+def told(model: Model, examples: Examples, device: torch.device) -> Iterator[tuple[int, ForcedRow]]:
     """Each row's number and what the model says of it."""
     was_training = model.training
     model.eval()
     for batch in BucketedBatches(examples, _ROWS).epoch(0):
         with torch.inference_mode():
-            nats, expected, truth = _read(model, batch.to(device))
-            parts = [one.with_values(one.values.double().cpu()).split_rows() for one in (nats, expected, truth)]
-        for row, of_nats, of_expected, of_truth in zip(batch.rows.tolist(), *parts, strict=True):
+            nll, expected, truth = _read(model, batch.to(device))
+            parts = [one.with_values(one.values.double().cpu()).split_rows() for one in (nll, expected, truth)]
+        for row, of_nll, of_expected, of_truth in zip(batch.rows.tolist(), *parts, strict=True):
             right = of_truth.numpy()
-            yield row, ToldRow(of_nats.numpy(), of_expected.numpy()[: len(right)], right)
+            yield row, ForcedRow(of_nll.numpy(), of_expected.numpy()[: len(right)], right)
     model.train(was_training)
 
 
@@ -140,15 +140,15 @@ def _read(model: Model, batch: Batch) -> tuple[Ragged, Ragged, Ragged]:
     """Nats, what was expected, and what is true, of a batch."""
     if isinstance(model, NextStep):
         hidden, truth = model(batch.inputs, batch.extra), model.laid(batch.inputs)
-        nats = hidden.with_values(model.output.nats(hidden.values, truth.values))
-        return nats, hidden.with_values(model.output.draw(hidden.values, temperature=0.0)), truth
+        nll = hidden.with_values(model.output.nll(hidden.values, truth.values))
+        return nll, hidden.with_values(model.output.draw(hidden.values, temperature=0.0)), truth
     decoder, writing = cast("FrameDecoder", model.decoder), begin(model, batch)
     targets = batch.sequence_targets
-    inputs, wanted = decoder.asked(targets)
+    inputs, wanted = decoder.inputs_and_targets(targets)
     read = decoder.reads(inputs, writing.layers, writing.memory, writing.fed)[0]
-    nats = read.with_values(decoder.step_nats(read.values, wanted.values))
+    nll = read.with_values(decoder.step_nll(read.values, wanted.values))
     expected = read.with_values(decoder.output.draw(read.values, temperature=0.0))
-    return nats, expected, targets.with_values(decoder.frames.numbers(targets.values, read.values.dtype))
+    return nll, expected, targets.with_values(decoder.frames.numbers(targets.values, read.values.dtype))
 
 
 def write(model: Conditional | Seq2Seq, examples: Examples, device: torch.device) -> list[torch.Tensor]:

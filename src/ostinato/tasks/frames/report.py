@@ -21,13 +21,13 @@ from ostinato.report.metric_names import METRIC_NAMES
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.frames import plots as plots_written
 from ostinato.tasks.frames.evaluation import (
+    ForcedRow,
     Model,
-    ToldRow,
     evaluate,
+    forced_metrics,
     frames_column,
     frames_of,
     told,
-    told_metrics,
     write,
 )
 from ostinato.tasks.frames.sampling import begin, write_frames
@@ -112,17 +112,17 @@ def _shuffled(model: Model, examples: Examples, device: torch.device) -> float |
     else:
         swapped = Examples(others.sequences, examples.targets, examples.places, examples.rows, others.extra)
     rows = [row for _, row in told(model, swapped, device)]
-    return float(told_metrics(rows, frames_of(model))["nats_per_frame"])
+    return float(forced_metrics(rows, frames_of(model))["nats_per_frame"])
 
 
-def _expected(rows: dict[int, ToldRow], examples: Examples, model: Model, feature: Feature) -> list[Section]:
+def _expected(rows: dict[int, ForcedRow], examples: Examples, model: Model, feature: Feature) -> list[Section]:
     """Rows of a next-step model: what was expected in the place of each frame; evenly spaced by surprise."""
-    order = sorted((row for row in rows if len(rows[row].nats)), key=lambda row: float(rows[row].nats.mean()))
+    order = sorted((row for row in rows if len(rows[row].nll)), key=lambda row: float(rows[row].nll.mean()))
     picked = [order[i] for i in np.unique(np.linspace(0, len(order) - 1, min(_PANELS, len(order))).astype(int))]
     return [
         {
             "title": examples.location(row).rsplit("/", 1)[-1],
-            "note": f"{rows[row].nats.mean():.3f} nats a frame",
+            "note": f"{rows[row].nll.mean():.3f} nats a frame",
             "plot": _plot(f"expected-{row}", [rows[row].truth], [rows[row].expected], model, feature),
         }
         for row in picked

@@ -1,4 +1,4 @@
-"""Rivals of language models: n-grams with back-off, and frequencies alone."""
+"""Baselines of language models: n-grams with back-off, and frequencies alone."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Ids
-from ostinato.baselines.base import Contest, Data, Figures, Rival, Scores
+from ostinato.baselines.base import Baseline, BaselineComparison, Data, Figures, Scores
 from ostinato.baselines.ngrams import ORDERS, Ngrams
 from ostinato.data.dataset import Features
 from ostinato.metrics import classification as metrics
 from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.scoring import window_nats
+from ostinato.tasks.scoring import window_nll
 
 _HELD_OUT = 0.1
 _BLOCK_TOKENS = 500
 _CONTEXT_TOKENS = 32
 
 
-class TextContest(Contest):
+class TextComparison(BaselineComparison):
     """Answers are nats of each token of the validation text but the first."""
 
     lower_is_better, unit, question = True, "tokens", "one token"
@@ -45,8 +45,8 @@ class TextContest(Contest):
     def own(self) -> Figures:
         """Of the recurrent model: the mean of the window that a token is in."""
         model, features = cast("LanguageModel", self.model), self.prepared.features
-        found = window_nats(model, self.validation, features, self.device, self.prepared.recipe.training.bptt)
-        return np.concatenate([np.full(count, nats / count) for nats, count in found])
+        found = window_nll(model, self.validation, features, self.device, self.prepared.recipe.training.bptt)
+        return np.concatenate([np.full(count, nll / count) for nll, count in found])
 
     def scores(self, answers: Figures) -> Scores:
         """Metrics on the whole text, and bits on stretches of some hundred tokens."""
@@ -69,7 +69,7 @@ class TextContest(Contest):
             model(ids, model.encoder.zero_states(1))
 
 
-class Frequencies(Rival):
+class Frequencies(Baseline):
     """How frequent each token is, whatever stands before it (counts plus one)."""
 
     name, about, trivial = "frequencies alone", "how frequent each token is, whatever stands before", True
@@ -88,7 +88,7 @@ class Frequencies(Rival):
         return [self._nats.astype(np.float32)]
 
 
-class KneserNey(Rival):
+class KneserNey(Baseline):
     """`Ngrams` of the whole training text, their order chosen on its last tenth."""
 
     name = "n-grams with back-off"
@@ -100,7 +100,7 @@ class KneserNey(Rival):
         cut = int(len(tokens) * (1 - _HELD_OUT))
         orders = [n for n in ORDERS[features.text.recipe.unit or "characters"] if n < cut] or [1]
         tried = Ngrams.count(tokens[:cut], vocab, orders) if len(orders) > 1 else {}
-        costs = {order: float(one.nats(tokens[cut:]).mean()) for order, one in tried.items()}
+        costs = {order: float(one.nll(tokens[cut:]).mean()) for order, one in tried.items()}
         order = min(orders, key=lambda n: costs.get(n, 0.0))
         self._ngrams = Ngrams.count(tokens, vocab, [order])[order]
 
@@ -111,7 +111,7 @@ class KneserNey(Rival):
 
     def answer(self, data: Data) -> Figures:
         """Nats of each token but the first."""
-        return self._ngrams.nats(cast("Ids", data).astype(np.int64))[1:]
+        return self._ngrams.nll(cast("Ids", data).astype(np.int64))[1:]
 
     def parameters(self) -> list[NDArray[Any]]:
         """Keys, counts, and weights of contexts."""

@@ -34,7 +34,7 @@ class LanguageModel(nn.Module):
 
     def __init__(self, recipe: ModelRecipe, vocab_size: int, counts: Tensor | None = None) -> None:
         super().__init__()
-        # `nats` recomputes layers and head together; layers that did so by themselves would run once more
+        # `nll` recomputes layers and head together; layers that did so by themselves would run once more
         self.encoder = RecurrentEncoder(recipe.model_copy(update={"recompute": False}), vocab_size, counts)
         self.dropout = nn.Dropout(recipe.head_dropout)
         size = self.encoder.output_size
@@ -64,10 +64,10 @@ class LanguageModel(nn.Module):
         return (weight @ self.bridge.weight if isinstance(self.bridge, nn.Linear) else weight), self.output.bias
 
     @overload
-    def nats(self, ids: Tensor, targets: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]: ...
+    def nll(self, ids: Tensor, targets: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]: ...
     @overload
-    def nats(self, ids: Ragged, targets: Ragged, states: list[State] | None = None) -> tuple[Tensor, list[State]]: ...
-    def nats(
+    def nll(self, ids: Ragged, targets: Ragged, states: list[State] | None = None) -> tuple[Tensor, list[State]]: ...
+    def nll(
         self, ids: Tensor | Ragged, targets: Tensor | Ragged, states: list[State] | None = None
     ) -> tuple[Tensor, list[State]]:
         """Sum of -ln p(target) over a window, (L, N) or rows of unequal length, and the final states.
@@ -79,11 +79,11 @@ class LanguageModel(nn.Module):
         if self.recompute and torch.is_grad_enabled() and isinstance(ids, Tensor):
             begin = self.encoder.zero_states(ids.shape[1]) if states is None else states
             return recompute_through_time(
-                lambda parts, before: self._nats(parts[0], parts[1], before), begin, [ids, cast("Tensor", targets)]
+                lambda parts, before: self._nll(parts[0], parts[1], before), begin, [ids, cast("Tensor", targets)]
             )
-        return self._nats(ids, targets, states)
+        return self._nll(ids, targets, states)
 
-    def _nats(
+    def _nll(
         self, ids: Tensor | Ragged, targets: Tensor | Ragged, states: list[State] | None
     ) -> tuple[Tensor, list[State]]:
         hidden, final = self.encoder(ids, states)

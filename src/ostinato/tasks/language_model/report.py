@@ -37,7 +37,7 @@ def language_results(
     features, validation = prepared.features, cast("Ids", prepared.validation)
     bptt = prepared.recipe.training.bptt
     scored = known or evaluate_stream(model, validation, features, device, bptt)
-    forgets_every = None if bptt is None else bptt.forgets_every
+    state_reset_interval = None if bptt is None else bptt.state_reset_interval
     unit = (features.text.recipe.unit or "characters").removesuffix("s")
     bits = scored["nats_per_token"] / math.log(2)
     was_training = model.training
@@ -50,7 +50,7 @@ def language_results(
         "bits": bits,
         "guess_bits": unigram_bits(cast("Ids", prepared.train), validation, features.text.vocab_size),
         "samples": [
-            {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1, forgets_every)}
+            {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1, state_reset_interval)}
             for i, t in enumerate(_TEMPERATURES)
         ],
         "passage": passage(model, validation, features, device),
@@ -62,8 +62,8 @@ def language_results(
 def unigram_bits(train: Ids, validation: Ids, size: int) -> float:
     """Bits a token of a guess that knows only how frequent each token is (counts plus one)."""
     counts = token_counts(train, size) + 1
-    nats = -np.log(counts / counts.sum())
-    return float((token_counts(validation, size) * nats).sum() / len(validation) / math.log(2))
+    nll = -np.log(counts / counts.sum())
+    return float((token_counts(validation, size) * nll).sum() / len(validation) / math.log(2))
 
 
 def passage(model: LanguageModel, values: Ids, features: Features, device: torch.device) -> Section:
@@ -124,7 +124,7 @@ def _passage_start(values: Ids, features: Features, wanted: int) -> int:
 
 
 def _sample(
-    model: LanguageModel, features: Features, temperature: float, seed: int, forgets_every: int | None
+    model: LanguageModel, features: Features, temperature: float, seed: int, state_reset_interval: int | None
 ) -> list[str]:
     """About 400 characters: one text, or as many documents as that takes."""
     left = _SAMPLE_TOKENS[features.text.recipe.unit or "characters"]
@@ -137,7 +137,7 @@ def _sample(
             max_new_tokens=left,
             temperature=temperature,
             seed=seed + len(texts),
-            forgets_every=forgets_every,
+            state_reset_interval=state_reset_interval,
         )
         ids = list(drawn)
         left -= len(ids)

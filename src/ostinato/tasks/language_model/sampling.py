@@ -31,11 +31,12 @@ def generate_chunks(
     top_p: float = 1.0,
     seed: int = 0,
     precision: str = "full",
-    forgets_every: int | None = None,
+    state_reset_interval: int | None = None,
 ) -> Iterator[Ids]:
     """Sampled tokens, some at a time; ends early after `<end>`. `<pad>` and `<unk>` are never drawn.
 
-    A model trained without carried state (`BpttRecipe.forgets_every`) begins anew every so many tokens, as it did then.
+    A model trained without carried state (`BpttRecipe.state_reset_interval`) begins anew every so many tokens, as it
+    did then.
 
     Raises `RecipeError` at once, before the first token, for options that describe no distribution, and `BackendError`
     for a precision that can't run.
@@ -43,7 +44,7 @@ def generate_chunks(
     if max_new_tokens < 1:
         raise RecipeError(f"`max_new_tokens` must be a positive integer. Received: {max_new_tokens}.")
     sampling = Sampling(temperature, top_k, top_p)
-    return _draw(TokenStream(model, precision=precision), prompt, max_new_tokens, sampling, seed, forgets_every)
+    return _draw(TokenStream(model, precision=precision), prompt, max_new_tokens, sampling, seed, state_reset_interval)
 
 
 def generate_ids(
@@ -55,7 +56,7 @@ def generate_ids(
     top_k: int | None = None,
     top_p: float = 1.0,
     seed: int = 0,
-    forgets_every: int | None = None,
+    state_reset_interval: int | None = None,
 ) -> Iterator[int]:
     """As `generate_chunks`, one token at a time."""
     chunks = generate_chunks(
@@ -66,23 +67,23 @@ def generate_ids(
         top_k=top_k,
         top_p=top_p,
         seed=seed,
-        forgets_every=forgets_every,
+        state_reset_interval=state_reset_interval,
     )
     return (int(token) for chunk in chunks for token in chunk)
 
 
 def _draw(
-    stream: TokenStream, prompt: Ids, count: int, sampling: Sampling, seed: int, forgets_every: int | None
+    stream: TokenStream, prompt: Ids, count: int, sampling: Sampling, seed: int, state_reset_interval: int | None
 ) -> Iterator[Ids]:
     generator = torch.Generator().manual_seed(seed)
     ids = torch.from_numpy(prompt.astype("int64"))
     num_read = len(ids) - 1
-    stream.skip(ids[num_read - num_read % (forgets_every or len(ids)) : -1].unsqueeze(1))
+    stream.skip(ids[num_read - num_read % (state_reset_interval or len(ids)) : -1].unsqueeze(1))
     last, size = ids[-1:], 1
     while count > 0:
-        if forgets_every:
-            size = min(size, forgets_every - num_read % forgets_every)
-            if num_read % forgets_every == 0:
+        if state_reset_interval:
+            size = min(size, state_reset_interval - num_read % state_reset_interval)
+            if num_read % state_reset_interval == 0:
                 stream.reset()
         drawn = stream.draw(last, min(size, count), generator, sampling, END_ID)[:, 0]
         yield cast("Ids", drawn.numpy())

@@ -1,4 +1,4 @@
-"""Rivals of models that predict each frame of music, and how they are compared: nats a frame."""
+"""Baselines of models that predict each frame of music, and how they are compared: nats a frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from ostinato.baselines.base import Data, Figures, Rival, RowsContest, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, Data, Figures, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.tasks.next_step.evaluation import score
@@ -21,7 +21,7 @@ _MOST_STEPS = 60
 _PRODUCTS_A_SECOND = 1e10
 
 
-class FramesContest(RowsContest):
+class FramesComparison(RowsComparison):
     """Answers are nats of each frame, one array a row."""
 
     lower_is_better, figure, unit, question = True, "nats_per_frame", "rows", "one row"
@@ -30,7 +30,7 @@ class FramesContest(RowsContest):
         """Of the recurrent model."""
         found: list[Figures] = [np.empty(0)] * len(self.validation)
         for row, scored in score(cast("NextStep", self.model), self.validation, self.device):
-            found[row] = scored.nats
+            found[row] = scored.nll
         return found
 
     def scores(self, answers: list[Figures]) -> Scores:
@@ -56,7 +56,7 @@ def _bernoulli(frames: NDArray[Any], chances: Figures) -> Figures:
     return -np.asarray(np.where(frames != 0, np.log(chances), np.log1p(-chances)).sum(axis=1))
 
 
-class NoteFrequencies(Rival):
+class NoteFrequencies(Baseline):
     """Each note independent, as frequent as in training frames."""
 
     name, about, trivial = (
@@ -80,7 +80,7 @@ class NoteFrequencies(Rival):
         return [self._chances.astype(np.float32)]
 
 
-class FrameBefore(Rival):
+class FrameBefore(Baseline):
     """Each note given whether it sounds in the frame before: a Markov chain a note."""
 
     name, about, trivial = "the frame before", "each note given whether it sounded in the frame before", True
@@ -108,7 +108,7 @@ class FrameBefore(Rival):
         return [self._chances.astype(np.float32)]
 
 
-class FrameRegression(Rival):
+class FrameRegression(Baseline):
     """Logistic regression of each note on all notes of the frame before.
 
     All notes at once, by L-BFGS; the penalty is |W|² / 2 (scikit-learn's C = 1).
@@ -139,8 +139,8 @@ class FrameRegression(Rival):
         def cost() -> torch.Tensor:
             solver.zero_grad()
             logits = before @ weights[:-1] + weights[-1]
-            nats = functional.binary_cross_entropy_with_logits(logits, now, reduction="sum")
-            total: torch.Tensor = (nats + weights[:-1].square().sum() / 2) / len(now)
+            nll = functional.binary_cross_entropy_with_logits(logits, now, reduction="sum")
+            total: torch.Tensor = (nll + weights[:-1].square().sum() / 2) / len(now)
             total.backward()  # type: ignore[no-untyped-call]
             return total
 

@@ -26,7 +26,7 @@ _FRAMES = 8192
 class ScoredRow:
     """One row. nats: (L,) -ln p of each frame; predicted: (L, C) zeros and ones, what was expected in its place."""
 
-    nats: NDArray[np.float64]
+    nll: NDArray[np.float64]
     predicted: NDArray[np.uint8]
 
 
@@ -36,15 +36,15 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
     expected counting nothing.
     """
     truth = examples.sequences
-    nats, frames, hits, wrong = 0.0, 0, 0, 0
+    nll, frames, hits, wrong = 0.0, 0, 0, 0
     for row, scored in score(cast("NextStep", model), examples, device):
         there, said = truth.row(row) != 0, scored.predicted != 0
-        nats += float(scored.nats.sum())
-        frames += len(scored.nats)
+        nll += float(scored.nll.sum())
+        frames += len(scored.nll)
         hits += int((there & said).sum())
         wrong += int((there != said).sum())
     accuracy = hits / (hits + wrong) if hits + wrong else 1.0
-    mean = nats / max(frames, 1)
+    mean = nll / max(frames, 1)
     counts = {"num_frames": frames, "num_examples": len(examples)}
     return {"loss": mean, "nats_per_frame": mean, "accuracy": accuracy, **counts}
 
@@ -54,8 +54,8 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
     found: list[Prediction | None] = [None] * len(examples)
     decode = cast("Any", features.input).decode
     for row, scored in score(cast("NextStep", model), examples, device):
-        nats = float(scored.nats.mean()) if len(scored.nats) else 0.0
-        found[row] = Prediction(values=tuple(decode(scored.predicted)), details={"nats_per_frame": nats})
+        nll = float(scored.nll.mean()) if len(scored.nll) else 0.0
+        found[row] = Prediction(values=tuple(decode(scored.predicted)), details={"nats_per_frame": nll})
     return [cast("Prediction", one) for one in found]
 
 
@@ -67,26 +67,26 @@ def score(model: NextStep, examples: Examples, device: torch.device) -> Iterator
         with torch.inference_mode():
             here = batch.to(device)
             frames, hidden = here.inputs, model(here.inputs, here.extra)
-            nats, predicted = _distributions(model, hidden.values, frames.values)
+            nll, predicted = _distributions(model, hidden.values, frames.values)
             by_row = zip(
                 batch.rows.tolist(),
-                frames.with_values(nats).split_rows(),
+                frames.with_values(nll).split_rows(),
                 frames.with_values(predicted).split_rows(),
                 strict=True,
             )
-        for row, nats_of, predicted_of in by_row:
-            yield row, ScoredRow(nats_of.double().cpu().numpy(), predicted_of.cpu().numpy())
+        for row, nll_of, predicted_of in by_row:
+            yield row, ScoredRow(nll_of.double().cpu().numpy(), predicted_of.cpu().numpy())
     model.train(was_training)
 
 
 def _distributions(model: NextStep, hidden: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
     """Nats (M,) and the expected frames (M, C)."""
-    nats, predicted = [], []
+    nll, predicted = [], []
     size = max(1, _FRAMES // model.states_per_row)
     for some, wanted in zip(torch.split(hidden, size), torch.split(frames, size), strict=True):
-        nats.append(model.output.nats(some, wanted))
+        nll.append(model.output.nll(some, wanted))
         predicted.append(model.output.draw(some, temperature=0.0))
-    return torch.cat(nats), torch.cat(predicted)
+    return torch.cat(nll), torch.cat(predicted)
 
 
 def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class NextStep(nn.Module):
     Example:
         >>> model = NextStep(ModelRecipe(hidden_size=8), 5)
         >>> frames = Ragged.from_rows(torch.tensor([[0, 1, 0, 0, 1], [0, 1, 0, 0, 0]]), starts=[0], lengths=[2])
-        >>> model.nats(frames).shape
+        >>> model.nll(frames).shape
         torch.Size([2])
     """
 
@@ -98,16 +98,16 @@ class NextStep(nn.Module):
             return self.encoder.run(layer(before, extra), states)
         return cast("tuple[Ragged, list[State]]", self.encoder(before, states))
 
-    def nats(self, frames: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
+    def nll(self, frames: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """-ln p of each frame, (sum L,), packed as the frames are."""
-        return self.output.nats(self(frames, extra).values, self.laid(frames).values)
+        return self.output.nll(self(frames, extra).values, self.laid(frames).values)
 
-    def window_nats(self, before: Ragged, frames: Ragged, states: list[State]) -> tuple[Tensor, list[State]]:
+    def window_nll(self, before: Ragged, frames: Ragged, states: list[State]) -> tuple[Tensor, list[State]]:
         """The summed nats of pieces of rows, given the frame before each, that go on from `states` (D, N, H), and the
         states after them."""
         hidden, after = self.encoder(before, states)
         read = self.beside(self.dropout(hidden.values), before.values)
-        return self.output.nats(read, frames.values).sum(), after
+        return self.output.nll(read, frames.values).sum(), after
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """Mean nats a frame; in training of pieces moved by a few semitones, drawn from (seed, step)."""
@@ -115,7 +115,7 @@ class NextStep(nn.Module):
         if self.training and self.transpose:
             draws = np.random.default_rng([training.seed, batch.step]).random(frames.num_rows)
             frames = transposed(frames, self.transpose, torch.from_numpy(draws))
-        return self.nats(frames, batch.extra).mean()
+        return self.nll(frames, batch.extra).mean()
 
 
 def transposed(frames: Ragged, most: int, draws: Tensor) -> Ragged:

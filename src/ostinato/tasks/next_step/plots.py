@@ -50,12 +50,12 @@ def roll(truth: Mask, predicted: Mask, lowest: int) -> Markup:
     return plot.svg
 
 
-def surprise(nats: Floats) -> Markup:
+def surprise(nll: Floats) -> Markup:
     """Nats of each frame of a piece."""
     with drawing("surprise", "Nats of surprise at each frame of the piece") as plot:
         plot.axes.figure.set_size_inches(9.0, 1.7)  # type: ignore[union-attr]
-        plot.axes.step(np.arange(len(nats) + 1), np.append(nats, nats[-1:]), where="post", color=BLUE)
-        plot.axes.set_xlim(0, len(nats))
+        plot.axes.step(np.arange(len(nll) + 1), np.append(nll, nll[-1:]), where="post", color=BLUE)
+        plot.axes.set_xlim(0, len(nll))
         plot.axes.set_ylim(bottom=0)
         plot.axes.set_xlabel("frame")
         plot.axes.set_ylabel("nats")

@@ -30,8 +30,8 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
     scored = dict(score(model, examples, device))
     rolls = {row: examples.sequences.row(row) for row in scored}
     shares, holds = _guess_shares(train, examples.sequences), _guess_holds(train, examples.sequences)
-    ours = _figures([(rolls[row], scored[row].nats, scored[row].predicted) for row in scored])
-    means = {row: float(one.nats.mean()) for row, one in scored.items() if len(one.nats)}
+    ours = _figures([(rolls[row], scored[row].nll, scored[row].predicted) for row in scored])
+    means = {row: float(one.nll.mean()) for row, one in scored.items() if len(one.nll)}
     typical = sorted(means, key=lambda row: means[row])[len(means) // 2]
     roll, said = rolls[typical][:_SHOWN_FRAMES] != 0, scored[typical].predicted[:_SHOWN_FRAMES] != 0
     example = {
@@ -39,7 +39,7 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
         "nats": means[typical],
         "frames": len(roll),
         "roll": plots_frames.roll(roll, said, feature.recipe.lowest),
-        "surprise": plots_frames.surprise(scored[typical].nats[:_SHOWN_FRAMES]),
+        "surprise": plots_frames.surprise(scored[typical].nll[:_SHOWN_FRAMES]),
     }
     return {
         "kind": "frames",
@@ -68,17 +68,17 @@ def _figures(rows: list[tuple[Any, Floats, Any]]) -> Section:
     """Nats a frame, and frame accuracy, of (truth, nats, predicted) a row."""
     hits = sum(int(((truth != 0) & (said != 0)).sum()) for truth, _, said in rows)
     wrong = sum(int(((truth != 0) != (said != 0)).sum()) for truth, _, said in rows)
-    count = sum(len(nats) for _, nats, _ in rows)
-    nats = sum(float(nats.sum()) for _, nats, _ in rows) / max(count, 1)
-    return {"loss": nats, "accuracy": hits / (hits + wrong) if hits + wrong else 1.0, "num_frames": count}
+    count = sum(len(nll) for _, nll, _ in rows)
+    nll = sum(float(nll.sum()) for _, nll, _ in rows) / max(count, 1)
+    return {"loss": nll, "accuracy": hits / (hits + wrong) if hits + wrong else 1.0, "num_frames": count}
 
 
 def _guess_shares(train: Sequences, validation: Sequences) -> Section:
     """Each note by itself sounds as often as in the training frames."""
     shares = (train.values.sum(axis=0, dtype=np.float64) + 1) / (len(train.values) + 2)
     truth = validation.values != 0
-    nats = -np.where(truth, np.log(shares), np.log1p(-shares)).sum(axis=1)
-    return _figures([(truth, nats, np.broadcast_to(shares > 0.5, truth.shape))])
+    nll = -np.where(truth, np.log(shares), np.log1p(-shares)).sum(axis=1)
+    return _figures([(truth, nll, np.broadcast_to(shares > 0.5, truth.shape))])
 
 
 def _guess_holds(train: Sequences, validation: Sequences) -> Section:
@@ -92,8 +92,8 @@ def _guess_holds(train: Sequences, validation: Sequences) -> Section:
     after_note, after_silence = (held + 1) / (sounding + 2), (begun + 1) / (len(now) - sounding + 2)
     before, now = _previous(validation), validation.values != 0
     shares = np.where(before, after_note, after_silence)
-    nats = -np.where(now, np.log(shares), np.log1p(-shares)).sum(axis=1)
-    return _figures([(now, nats, before)])
+    nll = -np.where(now, np.log(shares), np.log1p(-shares)).sum(axis=1)
+    return _figures([(now, nll, before)])
 
 
 def _previous(sequences: Sequences) -> NDArray[np.bool_]:
@@ -115,8 +115,8 @@ def _by_pitch(rolls: dict[int, Any], scored: dict[int, ScoredRow]) -> tuple[Floa
 
 def _surprises(examples: Examples, scored: dict[int, ScoredRow], feature: NotesFeature) -> list[Section]:
     """The most surprising frame of each of the pieces that have the most surprising ones."""
-    worst = {row: int(one.nats.argmax()) for row, one in scored.items() if len(one.nats)}
-    chosen = sorted(worst, key=lambda row: -float(scored[row].nats[worst[row]]))[:_MOST_SURPRISING]
+    worst = {row: int(one.nll.argmax()) for row, one in scored.items() if len(one.nll)}
+    chosen = sorted(worst, key=lambda row: -float(scored[row].nll[worst[row]]))[:_MOST_SURPRISING]
     found = []
     for row in chosen:
         at, roll = worst[row], examples.sequences.row(row)
@@ -124,7 +124,7 @@ def _surprises(examples: Examples, scored: dict[int, ScoredRow], feature: NotesF
             {
                 "location": examples.location(row),
                 "frame": at + 1,
-                "nats": float(scored[row].nats[at]),
+                "nats": float(scored[row].nll[at]),
                 "before": [_chord(one) for one in feature.decode(roll[max(at - _CONTEXT, 0) : at])],
                 "true": _chord(feature.decode(roll[at])[0]),
                 "predicted": _chord(feature.decode(scored[row].predicted[at])[0]),

@@ -1,4 +1,4 @@
-"""Rivals of models that write a sequence for a sequence, and how they are compared: edits a token."""
+"""Baselines of models that write a sequence for a sequence, and how they are compared: edits a token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Contest, Data, Rival, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Data, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import TextFeature, TokensFeature
 from ostinato.data.sequences import Sequences
@@ -23,7 +23,7 @@ Ids = tuple[int, ...]
 _MOST_SOURCES = 400
 
 
-class PairsContest(Contest):
+class PairsComparison(BaselineComparison):
     """Answers are a sequence of the target's ids for each of the rows of `sources`."""
 
     lower_is_better, figure, unit, question = True, "token_error_rate", "sources", "one source"
@@ -79,7 +79,7 @@ def _instead(one: Transcript, answer: Ids) -> Transcript:
     return replace(one, sequences=written, nearest=one.references[best], distance=distances[best])
 
 
-class MostFrequentAnswer(Rival):
+class MostFrequentAnswer(Baseline):
     """The target that training data holds most often, whatever the source."""
 
     name, about, trivial = "most frequent answer", "the same sequence for every source", True
@@ -99,7 +99,7 @@ class MostFrequentAnswer(Rival):
         return [np.asarray(self._answer, dtype=np.int32)]
 
 
-class Copy(Rival):
+class Copy(Baseline):
     """The source itself, each token as the target's vocabulary spells it."""
 
     name, about, trivial = "copy", "the source as it is", True

@@ -55,14 +55,14 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
     """
     seq2seq = cast("Seq2Seq", model)
     found = transcribe(seq2seq, examples, device, seq2seq.tokens.beam_size)
-    return {"loss": mean_nats(seq2seq, examples, device), **scores_of(found, features)}
+    return {"loss": mean_nll(seq2seq, examples, device), **scores_of(found, features)}
 
 
 def monitor(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """As `evaluate`, quickly, for every epoch: greedy, and of at most 2,000 sources, evenly spaced; the loss of all."""
     seq2seq = cast("Seq2Seq", model)
     found = transcribe(seq2seq, examples, device, 1, most=_MONITORED)
-    return {"loss": mean_nats(seq2seq, examples, device), **scores_of(found, features)}
+    return {"loss": mean_nll(seq2seq, examples, device), **scores_of(found, features)}
 
 
 def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
@@ -109,7 +109,7 @@ def same_sources(examples: Examples) -> list[list[int]]:
     return list(found.values())
 
 
-def mean_nats(model: Seq2Seq, examples: Examples, device: torch.device) -> float:
+def mean_nll(model: Seq2Seq, examples: Examples, device: torch.device) -> float:
     """-ln p a token of the targets, `<end>` counted, without label smoothing."""
     was_training = model.training
     model.eval()
@@ -117,9 +117,9 @@ def mean_nats(model: Seq2Seq, examples: Examples, device: torch.device) -> float
     with torch.inference_mode():
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             batch = batch.to(device)
-            nats = model.nats(batch.inputs, batch.sequence_targets, batch.extra).values
-            total += float(nats.double().sum())
-            count += len(nats)
+            nll = model.nll(batch.inputs, batch.sequence_targets, batch.extra).values
+            total += float(nll.double().sum())
+            count += len(nll)
     model.train(was_training)
     return total / max(count, 1)
 

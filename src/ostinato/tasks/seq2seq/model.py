@@ -152,10 +152,10 @@ class Seq2Seq(nn.Module):
             own_share=sampled_share(self.options.scheduled_sampling, self.options.scheduled_sampling_steps, batch.step),
         )
 
-    def nats(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
+    def nll(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
         """-ln p of each token or frame of the targets and of their end, (sum (T + 1),)."""
         memory, states = self.read(inputs)
-        return self.decoder.nats(targets, states, memory, self.fed(extra))
+        return self.decoder.nll(targets, states, memory, self.fed(extra))
 
     def read(self, inputs: Ragged) -> tuple[Ragged, list[State]]:
         """The source: the encoder's outputs (sum S, D*H), and the decoder's first states."""

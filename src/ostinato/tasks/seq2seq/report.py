@@ -18,7 +18,7 @@ from ostinato.layers.teacher_forcing import shifted
 from ostinato.metrics.edit_distance import align
 from ostinato.report.data import Section, shown_token
 from ostinato.tasks.beam_predictions import text_of
-from ostinato.tasks.seq2seq.evaluation import Transcript, mean_nats, scores_of, transcribe
+from ostinato.tasks.seq2seq.evaluation import Transcript, mean_nll, scores_of, transcribe
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.types import Ragged
 
@@ -38,7 +38,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     target = cast("Feature", features.target)
     examples = cast("Examples", prepared.validation)
     found = transcribe(model, examples, device, model.tokens.beam_size)
-    scored = {"loss": mean_nats(model, examples, device), **scores_of(found, features)}
+    scored = {"loss": mean_nll(model, examples, device), **scores_of(found, features)}
     noun = target.step_noun
     rows = [_shown(one, examples, target) for one in found]
     worst = sorted(

@@ -1,4 +1,4 @@
-"""Rivals of taggers, and how they are compared with one: a tag, notes or numbers at each step."""
+"""Baselines of taggers, and how they are compared with one: a tag, notes or numbers at each step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Data, Rival, RowsContest, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, Data, RowsComparison, Scores, cut_blocks
 from ostinato.baselines.counting import token_rows
 from ostinato.baselines.window import around
 from ostinato.data.dataset import Examples, Features, Prepared
@@ -21,7 +21,7 @@ from ostinato.tasks.tagging.model import Tagger
 Answers = list[NDArray[Any]]
 
 
-class TaggerContest(RowsContest):
+class TaggingComparison(RowsComparison):
     """Answers are one array a row: (L,) tags, (L, C) notes or numbers."""
 
     unit, question = "rows", "one row"
@@ -72,7 +72,7 @@ def _is_tagging(prepared: Prepared) -> bool:
     return aligned and getattr(features.target, "kind", "") == "tags"
 
 
-class MostFrequentTag(Rival):
+class MostFrequentTag(Baseline):
     """The same tag at every step: the most frequent one of training data."""
 
     name, about, trivial = "most frequent tag", "the same tag at every step", True
@@ -96,7 +96,7 @@ class MostFrequentTag(Rival):
         return [np.asarray([self._tag])]
 
 
-class MostFrequentLabels(Rival):
+class MostFrequentLabels(Baseline):
     """The same labels for every row: those that most rows of training data have."""
 
     name, about, trivial = "most frequent labels", "the same labels for every row", True
@@ -122,10 +122,10 @@ class MostFrequentLabels(Rival):
         return [self._labels]
 
 
-class TagOfWord(Rival):
+class TagOfWord(Baseline):
     """The tag that training data gave a token most often; to tokens it never showed, that of rare ones together.
 
-    The usual first rival of taggers: Charniak et al. 1993, "Equations for part-of-speech tagging".
+    The usual first baseline of taggers: Charniak et al. 1993, "Equations for part-of-speech tagging".
     """
 
     name, about, trivial = "most frequent tag of each token", "looks each token up, and nothing around it", True
@@ -160,7 +160,7 @@ class TagOfWord(Rival):
         return [self._table]
 
 
-class WindowLogistic(Rival):
+class WindowLogistic(Baseline):
     """Multinomial logistic regression on the tokens (or numbers) within two steps of each step."""
 
     name = "logistic regression on a window"

@@ -1,4 +1,4 @@
-"""Rivals of taggers that answer with numbers or notes at each step."""
+"""Baselines of taggers that answer with numbers or notes at each step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Data, Rival
+from ostinato.baselines.base import Baseline, Data
 from ostinato.baselines.window import around
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
@@ -21,7 +21,7 @@ def _kind(prepared: Prepared) -> str:
     return kind if kind in ("series", "notes") else ""
 
 
-class _Steps(Rival):
+class _Steps(Baseline):
     """Numbers (sum L, C) of all steps, cut into rows; notes are those above one half."""
 
     def fit(self, train: Data, features: Features) -> None:

@@ -92,14 +92,14 @@ def run(model: Tagger, examples: Examples, device: torch.device) -> Tagged:
     answers: list[NDArray[Any]] = [np.empty(0)] * len(examples)
     sureness: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(examples)
     softmax = model.recipe.output == "softmax" and model.kind == "tags"
-    nats, count = 0.0, 0
+    nll, count = 0.0, 0
     with torch.inference_mode():
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             batch = batch.to(device)
             outputs = model(batch.inputs, batch.extra)
             if examples.targets is not None:
-                total, steps = model.nats(outputs, batch.sequence_targets)
-                nats, count = nats + float(total), count + steps
+                total, steps = model.nll(outputs, batch.sequence_targets)
+                nll, count = nll + float(total), count + steps
             if model.recipe.output == "ctc":
                 log_probs = outputs.with_values(outputs.values.log_softmax(1).float().cpu())
                 for row, labels in zip(batch.rows.tolist(), _labels(log_probs, model.recipe.beam_size), strict=True):
@@ -112,7 +112,7 @@ def run(model: Tagger, examples: Examples, device: torch.device) -> Tagged:
                 for row, one in zip(batch.rows.tolist(), sure.split_rows(), strict=True):
                     sureness[row] = one.float().cpu().numpy()
     model.train(was_training)
-    return Tagged(answers, sureness if softmax else None, None if examples.targets is None else nats / max(count, 1))
+    return Tagged(answers, sureness if softmax else None, None if examples.targets is None else nll / max(count, 1))
 
 
 def _labels(log_probs: Any, beam_size: int) -> list[list[int]]:

@@ -108,7 +108,7 @@ class FeedbackTagger(Tagger):
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """The mean loss of a step, given the true answer to the step before."""
         outputs = self.forced(batch.inputs, batch.sequence_targets, batch.extra)
-        total, count = self.nats(outputs, batch.sequence_targets, training.label_smoothing)
+        total, count = self.nll(outputs, batch.sequence_targets, training.label_smoothing)
         return total / max(count, 1)
 
     def forced(self, inputs: Ragged, answers: Ragged, extra: Extra = NO_EXTRA) -> Ragged:

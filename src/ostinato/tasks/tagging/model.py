@@ -19,7 +19,7 @@ from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import input_layer
 from ostinato.layers.words import UnknownWords
 from ostinato.nn import LinearChainCRF
-from ostinato.nn.ctc import ctc_nats
+from ostinato.nn.ctc import ctc_nll
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State
 
@@ -86,14 +86,14 @@ class Tagger(nn.Module):
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """The mean loss of a step (ctc: of a label)."""
-        total, count = self.nats(self(batch.inputs, batch.extra), batch.sequence_targets, training.label_smoothing)
+        total, count = self.nll(self(batch.inputs, batch.extra), batch.sequence_targets, training.label_smoothing)
         return total / max(count, 1)
 
-    def nats(self, outputs: Ragged, targets: Ragged, smoothing: float = 0.0) -> tuple[Tensor, int]:
+    def nll(self, outputs: Ragged, targets: Ragged, smoothing: float = 0.0) -> tuple[Tensor, int]:
         """The summed loss of a batch, and of how many steps (ctc: labels); steps of unknown tags count nothing."""
         if self.recipe.output == "ctc":
             log_probs = outputs.with_values(outputs.values.log_softmax(1))
-            return ctc_nats(log_probs, targets).sum(), len(targets.values)
+            return ctc_nll(log_probs, targets).sum(), len(targets.values)
         if not torch.equal(outputs.lengths, targets.lengths):
             raise ShapeError("a tagger's targets must have the lengths of its inputs.")
         flat, wanted = outputs.values, targets.values
@@ -108,7 +108,7 @@ class Tagger(nn.Module):
         wanted = wanted.long().clamp(min=-1)
         return F.cross_entropy(flat, wanted, ignore_index=-1, label_smoothing=smoothing, reduction="sum"), known
 
-    def window_nats(
+    def window_nll(
         self, inputs: Ragged, targets: Ragged, states: list[State], smoothing: float = 0.0
     ) -> tuple[Tensor, list[State]]:
         """The summed loss of pieces of rows that go on from `states` (D, N, H), and the states after them.
@@ -116,7 +116,7 @@ class Tagger(nn.Module):
         Only where each step is scored by itself: not for crf or ctc, nor with a delay.
         """
         hidden, after = self.encoder(self.unknown(inputs), states)
-        return self.nats(hidden.with_values(self.answer(hidden.values)), targets, smoothing)[0], after
+        return self.nll(hidden.with_values(self.answer(hidden.values)), targets, smoothing)[0], after
 
     @torch.no_grad()
     def decode(self, outputs: Ragged) -> Ragged:
