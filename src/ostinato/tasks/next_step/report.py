@@ -36,7 +36,7 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
     roll, said = rolls[typical][:_SHOWN_FRAMES] != 0, scored[typical].predicted[:_SHOWN_FRAMES] != 0
     example = {
         "location": examples.location(typical),
-        "nats": means[typical],
+        "nll": means[typical],
         "frames": len(roll),
         "roll": plots_frames.roll(roll, said, feature.recipe.lowest),
         "surprise": plots_frames.surprise(scored[typical].nll[:_SHOWN_FRAMES]),
@@ -124,7 +124,7 @@ def _surprises(examples: Examples, scored: dict[int, ScoredRow], feature: NotesF
             {
                 "location": examples.location(row),
                 "frame": at + 1,
-                "nats": float(scored[row].nll[at]),
+                "nll": float(scored[row].nll[at]),
                 "before": [_chord(one) for one in feature.decode(roll[max(at - _CONTEXT, 0) : at])],
                 "true": _chord(feature.decode(roll[at])[0]),
                 "predicted": _chord(feature.decode(scored[row].predicted[at])[0]),
