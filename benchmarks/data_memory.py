@@ -97,8 +97,8 @@ def status(key: str) -> float:
 
 def run_one(path: Path, settings: list[str]) -> dict[str, float]:
     """Prepare the data of one file; memory in MB, seconds."""
-    from ostinato.data.prepare import prepare
     from ostinato.recipe import apply_overrides, build_recipe
+    from ostinato.tasks.prepare import prepare
 
     recipe = build_recipe(apply_overrides({}, [f"data.train={path}", *settings]))
     began, peak, running = status("RssAnon"), 0.0, True

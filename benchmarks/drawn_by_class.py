@@ -30,11 +30,10 @@ from ostinato.data.dataset import Examples
 from ostinato.data.features import Feature
 from ostinato.data.features.category import CategoryFeature
 from ostinato.data.loading import load_examples
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.run import Run
 from ostinato.tasks.frames.sampling import draw_frames
-from ostinato.tasks.registry import category_of
+from ostinato.tasks.prepare import prepare
 
 _LENGTH = 40
 _MOST_REAL = 400
@@ -113,7 +112,7 @@ def _real(classifier: Run) -> list[tuple[str, str | None]]:
     """The classifier's test rows: their class, and what it takes them for."""
     classes = classifier.features.row_target.classes
     examples = load_examples(str(classifier.recipe.data.test), classifier.features, classifier.recipe)
-    said = category_of(classifier.recipe).predict(classifier.model, examples, classifier.features, classifier.device)
+    said = classifier.spec.predict(classifier.model, examples, classifier.features, classifier.device)
     truths = [classes[int(one)] for one in np.asarray(examples.targets)]
     return list(zip(truths, (one.label for one in said), strict=True))
 

@@ -27,13 +27,12 @@ import numpy as np
 import ostinato
 from ostinato.data.dataset import Examples
 from ostinato.data.features.category import CategoryFeature
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.run import Run
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.conditional.sampling import draw
 from ostinato.tasks.prediction import Prediction
-from ostinato.tasks.registry import category_of
+from ostinato.tasks.prepare import prepare
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def _of_classifier(classifier: Run) -> tuple[dict[str, float], list[tuple[str, P
     classes = classifier.features.row_target.classes
     train, validation = cast("Examples", prepared.train), cast("Examples", prepared.validation)
     counts = np.bincount(np.asarray(train.targets, dtype=np.int64), minlength=len(classes))
-    said = category_of(classifier.recipe).predict(classifier.model, validation, classifier.features, classifier.device)
+    said = classifier.spec.predict(classifier.model, validation, classifier.features, classifier.device)
     truths = [classes[int(number)] for number in np.asarray(validation.targets)]
     return dict(zip(classes, (counts / counts.sum()).tolist(), strict=True)), list(zip(truths, said, strict=True))
 

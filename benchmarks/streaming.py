@@ -25,12 +25,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 import ostinato
 import ostinato.nn
-from ostinato.data.prepare import prepare
 from ostinato.kernels import native
 from ostinato.kernels.native_layer import core
 from ostinato.recipe import ModelRecipe
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.stream import Sampling, TokenStream
+from ostinato.tasks.prepare import prepare
 
 VOCABULARY = 80
 

@@ -27,11 +27,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ostinato.data.catalog import resolve_path
-from ostinato.data.prepare import prepare
 from ostinato.kernels import dispatch
 from ostinato.recipe import load_recipe
-from ostinato.tasks.build import build_model
-from ostinato.tasks.training import make_task
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
+from ostinato.tasks.training import training_of
 from ostinato.training.clipping import Clipper
 from ostinato.training.saved import make_optimizer
 
@@ -119,8 +119,8 @@ def ostinato() -> tuple[float, Iterator[float]]:
     prepared_s = time.perf_counter() - began
     recipe = prepared.recipe.training
     torch.manual_seed(recipe.seed)
-    model = build_model(prepared.recipe.model, prepared.features)
-    task = make_task(model, prepared, torch.device("cpu"))
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
+    task = training_of(task_of(prepared.recipe), model, prepared, torch.device("cpu"))
     optimizer, clip = make_optimizer(model, recipe), Clipper(model, recipe)
 
     def steps() -> Iterator[float]:

@@ -8,10 +8,9 @@ from pathlib import Path
 from ostinato.baselines import BASELINES_FILE
 from ostinato.errors import MissingLibraryError
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, named_after_data, read_recipe
-from ostinato.report.page import REPORT_FILE
 from ostinato.run import Run, load
 from ostinato.storage.files import read_json
-from ostinato.tasks.baselines import has_baselines
+from ostinato.tasks.report_page import REPORT_FILE
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.run_folder import read_recipe_of
 from ostinato.training.train import has_ended, resume_run, train_recipe
@@ -100,7 +99,7 @@ def _try_baselines(run: Run, observer: Observer) -> None:
     budget = min(run.recipe.training.baselines_seconds, float(run.summary.get("seconds", 0.0)))
     path = run.folder / BASELINES_FILE
     known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")
-    if budget > 0 and has_baselines(run.recipe) and not known:
+    if budget > 0 and run.spec.comparison(run.recipe) is not None and not known:
         found = run.baselines(budget)
         observer.note(f"simple baselines: {found.conclusion}")
         for reason in found.passed_over:

@@ -9,8 +9,6 @@ from typing import Any
 
 import polars as pl
 
-from ostinato.data.dataset import Examples
-from ostinato.data.prepare import inferred, prepare
 from ostinato.data.readers.open import open_data
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, MissingLibraryError, RecipeError, RunError
@@ -18,7 +16,7 @@ from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, dum
 from ostinato.report.crossvalidation import Fold, fold_of, summarise, write_page
 from ostinato.run import load
 from ostinato.storage.files import write_atomically
-from ostinato.tasks.registry import category_of
+from ostinato.tasks.prepare import inferred, prepare
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import has_ended, resume_run, train_recipe
 
@@ -162,10 +160,7 @@ def _fold(
         resume_run(place, None, observer)
     run = load(place)
     examples = prepare(run.recipe).validation
-    if not isinstance(examples, Examples):
-        raise RunError(f"`{place}` has no rows to score.")
-    category = category_of(run.recipe)
-    predictions = category.predict(run.model, examples, run.features, run.device)
+    predictions = run.spec.predict(run.model, examples, run.features, run.device)
     held_out = {values.get(examples.places.location(int(row)), "") for row in examples.rows} if values else set()
     name = ", ".join(sorted(held_out)) if held_out else str(number)
     return fold_of(name, run.summary, examples, predictions, run.features)

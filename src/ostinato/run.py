@@ -1,41 +1,53 @@
-"""A trained run: predict, evaluate, generate. `load` opens a run directory; `starting.train` makes one."""
+"""A trained run: predict, evaluate, generate. `load` opens a run directory; `api.train` makes one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 import torch
 from torch import nn
 
 from ostinato.baselines import Baselines
-from ostinato.data.dataset import Examples, Features
-from ostinato.data.forecasting.feature import ForecastFeature
-from ostinato.data.forecasting.future import future_windows
-from ostinato.data.forecasting.prepare import held_back_windows
-from ostinato.data.loading import examples_of, load_examples, load_stream, reading_as
-from ostinato.data.prepare import prepare
+from ostinato.data.dataset import Features
+from ostinato.data.loading import reading_as
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import RunError
 from ostinato.metrics.classification import Metrics
 from ostinato.recipe import Recipe, Settings
-from ostinato.report.page import write_report
 from ostinato.storage.files import read_json
 from ostinato.tasks.baselines import compare_with_baselines
-from ostinato.tasks.build import build_model
-from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.language_model.sampling import decode_chunks, encode_prompt, generate_chunks
+from ostinato.tasks.frames.sampling import known
+from ostinato.tasks.generation import GenerateOptions, Generation
 from ostinato.tasks.prediction import Prediction
-from ostinato.tasks.registry import category_of
-from ostinato.tasks.scoring import evaluate_stream
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
+from ostinato.tasks.report_page import write_report
+from ostinato.tasks.spec import TaskSpec
 from ostinato.training.loop import MODEL_FILE
 from ostinato.training.progress import Observer
 from ostinato.training.run_folder import FEATURES_FILE, SUMMARY_FILE, read_recipe_of
 from ostinato.training.train import set_up
 from ostinato.training.weights import load_tensors, load_weights
+
+if TYPE_CHECKING:
+    from ostinato.data.features import Feature
+
+
+class Options(TypedDict, total=False):
+    """Options of `Run.generate`; see `tasks.generation.GenerateOptions`."""
+
+    condition: Any
+    num: int | None
+    max_new_tokens: int | None
+    temperature: float
+    top_k: int | None
+    top_p: float
+    seed: int
+    precision: str
 
 
 class Run:
@@ -63,6 +75,11 @@ class Run:
         path = self.folder / SUMMARY_FILE
         return read_json(path) if path.is_file() else {}
 
+    @property
+    def spec(self) -> TaskSpec:
+        """What its task is."""
+        return task_of(self.recipe)
+
     def report(self) -> Path:
         """Write `report.html`, one file that needs no network; returns its path.
 
@@ -86,14 +103,11 @@ class Run:
             >>> load("runs/imdb").predict(["great film :)"])[0].label
             '1'
         """
-        if isinstance(self.model, LanguageModel):
-            raise self._no_rows("predict")
         given = [rows] if isinstance(rows, str) else list(rows)
         if not given:
             return []
-        return category_of(self.recipe).predict(
-            self.model, examples_of(given, self.features, self.recipe), self.features, self.device
-        )
+        examples = self.spec.encode(given, self.features, self.recipe)
+        return self.spec.predict(self.model, examples, self.features, self.device)
 
     def predict_file(self, data: str | Path, observer: Observer | None = None) -> list[tuple[str, str, Prediction]]:
         """A prediction for each row of a file or folder: (file and line, how the row begins, prediction). A forecaster
@@ -107,15 +121,8 @@ class Run:
             RunError: for a language model.
             DataError: for a file that can't be used.
         """
-        if isinstance(self.model, LanguageModel):
-            raise self._no_rows("predict")
-        without_target = Features(self.features.input, extra=self.features.extra)
-        say = (observer or Observer()).note
-        if isinstance(self.features.input, ForecastFeature):
-            examples: Examples = future_windows(str(data), self.features.input, self.recipe, say)
-        else:
-            examples = load_examples(str(data), without_target, self.recipe, say)
-        found = category_of(self.recipe).predict(self.model, examples, self.features, self.device)
+        examples = self.spec.load_inputs(str(data), self.features, self.recipe, (observer or Observer()).note)
+        found = self.spec.predict(self.model, examples, self.features, self.device)
         return [(examples.location(row), examples.preview(row), one) for row, one in enumerate(found)]
 
     def evaluate(self, data: str | Path | None = None, observer: Observer | None = None) -> Metrics:
@@ -126,20 +133,16 @@ class Run:
             RunError: if no file is named and the recipe has no test data.
             DataError: for a file that can't be used.
         """
+        say, spec = (observer or Observer()).note, self.spec
         reference = str(data) if data is not None else self.recipe.data.test
-        if reference is None and isinstance(self.features.input, ForecastFeature):
-            held_back = held_back_windows(self.features.input, self.recipe, (observer or Observer()).note)
-            return category_of(self.recipe).evaluate(self.model, held_back, self.features, self.device)
-        if reference is None:
+        examples = (
+            spec.held_back(self.features, self.recipe, say)
+            if reference is None
+            else spec.load(reference, self.features, self.recipe, say)
+        )
+        if examples is None:
             raise RunError("no data to evaluate on.", hint=f"name a file: ostinato evaluate {self.folder} test.jsonl")
-        say = (observer or Observer()).note
-        if isinstance(self.model, LanguageModel):
-            values = load_stream(reference, self.features, self.recipe, say)
-            if len(values) < 2:
-                raise RunError(f"`{reference}` has {len(values)} tokens; a language model needs at least 2.")
-            return evaluate_stream(self.model, values, self.features, self.device, self.recipe.training.bptt)
-        examples = load_examples(reference, self.features, self.recipe, say)
-        return category_of(self.recipe).evaluate(self.model, examples, self.features, self.device)
+        return spec.evaluate(self.model, examples, self.features, self.recipe, self.device)
 
     def diagnose(
         self,
@@ -169,7 +172,8 @@ class Run:
         if not budget_s >= 0:
             raise RunError(f"`budget_s` must be a number of seconds, 0 or more. Received: {budget_s!r}.")
         say = (observer or Observer()).note
-        found = compare_with_baselines(self.model, prepare(self.recipe), self.device, self.summary, budget_s, say)
+        prepared = prepare(self.recipe)
+        found = compare_with_baselines(self.spec, self.model, prepared, self.device, self.summary, budget_s, say)
         found.save(self.folder)
         return found
 
@@ -188,70 +192,40 @@ class Run:
             say=(observer or Observer()).note,
         )
 
-    def generate(
-        self,
-        prompt: str = "",
-        *,
-        max_new_tokens: int = 500,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-        seed: int = 0,
-        precision: str = "full",
-    ) -> str:
-        """The prompt and what the language model writes after it; the same seed writes the same text.
+    def generate(self, prompt: Any = "", **options: Unpack[Options]) -> Any:
+        """What the model writes; the same seed writes the same.
+
+        Args:
+            prompt: how it begins: of a language model a text; of a next-step model a list of frames or a media file.
+            options: see `tasks.generation.GenerateOptions`: condition (what is given to write for: a cell, or a mapping
+                by column), num (sequences), max_new_tokens (or frames), temperature, top_k, top_p, seed, precision.
+
+        Returns:
+            A language model: the prompt and what follows, a text. Models that write texts for what is given: a list of
+            texts. Models that write frames: a list of sequences, as a user knows them; a next-step model one sequence.
 
         Raises:
-            RunError: if this is no language model, or the prompt holds tokens it never saw.
+            RunError: for a task that writes nothing, or a prompt or a condition that can't be used.
+            RecipeError: for options out of range, or that don't apply.
         """
-        return prompt + "".join(
-            self.stream(
-                prompt,
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                top_k=top_k,
-                top_p=top_p,
-                seed=seed,
-                precision=precision,
-            )
-        )
+        found = self.generation(prompt, **options)
+        if found.pieces is not None:
+            return found.prompt + "".join(found.pieces)
+        if found.texts is not None:
+            return found.texts
+        sequences = [known(cast("Feature", found.feature), values) for values in found.frames or []]
+        return sequences[0] if found.feature is self.features.input else sequences
 
-    def stream(
-        self,
-        prompt: str = "",
-        *,
-        max_new_tokens: int = 500,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-        seed: int = 0,
-        precision: str = "full",
-    ) -> Iterator[str]:
-        """As `generate`, without the prompt, piece by piece as it is written; mistakes are raised at once."""
-        if not isinstance(self.model, LanguageModel):
-            raise RunError(
-                f"`{self.folder}` is a {self.recipe.model.kind}; only a language model can generate "
-                "(on the command line what writes for a value or a source, and a next_step model, as well).",
-                hint=f"ostinato predict {self.folder} … answers for rows of its own",
-            )
-        tokens = generate_chunks(
-            self.model,
-            encode_prompt(self.features, prompt),
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            precision=precision,
-            state_reset_interval=bptt.state_reset_interval if (bptt := self.recipe.training.bptt) else None,
-        )
-        return decode_chunks(self.features, tokens, begun=bool(prompt))
+    def stream(self, prompt: str = "", **options: Unpack[Options]) -> Iterator[str]:
+        """As `generate`, without the prompt, piece by piece as a language model writes; mistakes are raised at once."""
+        pieces = self.generation(prompt, **options).pieces
+        if pieces is None:
+            raise RunError(f"`{self.folder}` is a {self.spec.noun}; only a language model writes piece by piece.")
+        return pieces
 
-    def _no_rows(self, verb: str) -> RunError:
-        return RunError(
-            f"`{self.folder}` is a language model: it has no target to {verb}.",
-            hint=f"write text with it: ostinato generate {self.folder}",
-        )
+    def generation(self, prompt: Any = "", **options: Unpack[Options]) -> Generation:
+        """What `generate` gives, before it is decoded."""
+        return self.spec.generate(self, GenerateOptions(prompt, **options))
 
 
 def load(folder: str | Path, settings: Settings = ()) -> Run:
@@ -280,7 +254,7 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
             hint=f"go on with: ostinato train --resume {path}",
         )
     device = set_up(recipe)
-    model = build_model(recipe.model, features).to(device)
+    model = task_of(recipe).build(recipe, features).to(device)
     load_weights(model, load_tensors(path / MODEL_FILE), path / MODEL_FILE)
     model.eval()
     return Run(path, recipe, features, model, device)

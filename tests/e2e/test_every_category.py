@@ -17,13 +17,12 @@ from torch import Tensor
 
 import ostinato
 from ostinato.data.dataset import Examples
-from ostinato.data.prepare import prepare
 from ostinato.diagnostics.answers import answer_losses, batch_of
 from ostinato.diagnostics.of_category import parts_of
 from ostinato.diagnostics.validation import validation_of
 from ostinato.kernels import dispatch, torch_backend
 from ostinato.recipe.training import Monitor
-from ostinato.tasks.monitors import figures_of
+from ostinato.tasks.prepare import prepare
 from ostinato.tasks.tagging.model import Tagger
 from ostinato.types import Ragged, State
 
@@ -47,7 +46,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_figures_of_a_category_are_known_beforehand(runs: dict[str, Path], category: str) -> None:
     run = ostinato.load(runs[category])
-    assert set(figures_of(prepare(run.recipe))) == set(get_args(Monitor)) & set(run.summary["validation"])
+    assert {"loss", *run.spec.figures(prepare(run.recipe))} == set(get_args(Monitor)) & set(run.summary["validation"])
 
 
 @pytest.mark.parametrize("category", CATEGORIES)

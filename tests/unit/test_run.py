@@ -49,7 +49,7 @@ def test_a_loaded_run_is_the_same_run(classifier: ostinato.Run, writer: ostinato
 
 def test_evaluation_on_the_validation_rows_agrees_with_training(classifier: ostinato.Run, tmp_path: Path) -> None:
     from ostinato.data.dataset import Examples
-    from ostinato.data.prepare import prepare
+    from ostinato.tasks.prepare import prepare
 
     validation = prepare(classifier.recipe).validation
     assert isinstance(validation, Examples)

@@ -6,20 +6,18 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ostinato.arrays import Ids, Offsets
+from ostinato.arrays import Offsets
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.metrics.classification import Metrics
 
 Figures = NDArray[np.float64]
-Data = Examples | Ids
-"""Rows, or one long text of integers."""
 
 
 class Baseline(ABC):
@@ -57,11 +55,11 @@ class Baseline(ABC):
         return cls()
 
     @abstractmethod
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Learn from training data."""
 
     @abstractmethod
-    def answer(self, data: Data) -> Any:
+    def answer(self, data: Examples) -> Any:
         """What it says of other data."""
 
     @abstractmethod
@@ -100,6 +98,8 @@ class BaselineComparison(ABC):
         device: where the model is.
     """
 
+    divisible: ClassVar[bool] = True
+    """Whether a method may learn from some of the training rows."""
     lower_is_better: bool
     figure: str
     """The metric that decides."""
@@ -112,14 +112,19 @@ class BaselineComparison(ABC):
         self.model, self.prepared, self.device = model, prepared, device
 
     @property
-    def train(self) -> Data:
+    def train(self) -> Examples:
         """What baselines learn from."""
         return self.prepared.train
 
     @property
     @abstractmethod
-    def validation(self) -> Data:
+    def validation(self) -> Examples:
         """What all answer."""
+
+    @property
+    def num_train(self) -> int:
+        """How many rows or tokens of training data there are."""
+        return len(self.train)
 
     @property
     @abstractmethod
@@ -135,23 +140,21 @@ class BaselineComparison(ABC):
         """How good answers are."""
 
     @abstractmethod
-    def one(self, number: int) -> Data:
+    def one(self, number: int) -> Examples:
         """The piece of validation data that one answer is about."""
 
     @abstractmethod
-    def own_one(self, data: Data) -> None:
+    def own_one(self, data: Examples) -> None:
         """The recurrent model answers one piece."""
 
-    def some(self, num_rows: int) -> Data:
-        """A part of the training data, drawn with a fixed seed (of a text: its end)."""
-        if isinstance(self.train, Examples):
-            rows = np.random.default_rng(0).permutation(len(self.train))[:num_rows]
-            return self.train.take(np.sort(rows))
-        return self.train[-num_rows:]
+    def some(self, num_rows: int) -> Examples:
+        """A part of the training data, drawn with a fixed seed."""
+        rows = np.random.default_rng(0).permutation(len(self.train))[:num_rows]
+        return self.train.take(np.sort(rows))
 
     def part(self, count: int) -> BaselineComparison:
         """The same on `count` of the validation rows, evenly picked; on all of them where there are no more."""
-        examples = cast("Examples", self.validation)
+        examples = self.validation
         rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64))
         return type(self)(self.model, replace(self.prepared, validation=examples.take(rows)), self.device)
 
@@ -162,7 +165,7 @@ class RowsComparison(BaselineComparison):
     @property
     def validation(self) -> Examples:
         """The run's validation rows."""
-        return cast("Examples", self.prepared.validation)
+        return self.prepared.validation
 
     @property
     def num_units(self) -> int:

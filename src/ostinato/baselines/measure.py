@@ -14,7 +14,7 @@ from ostinato.baselines.base import Baseline, BaselineComparison, Scores, Stopwa
 from ostinato.baselines.conclusion import conclude
 from ostinato.baselines.found import Baselines, Entry, Part
 from ostinato.baselines.paired import paired_gap
-from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.dataset import Prepared
 from ostinato.metrics.classification import Metrics
 
 _PILOT_ROWS = 1000
@@ -157,7 +157,7 @@ class _Trial:
 def _fit(baseline: Baseline, comparison: BaselineComparison, left_s: float) -> tuple[int, float]:
     """Fit on as many rows as the budget allows; their number, and how many seconds it took."""
     size = share = _size(comparison)
-    if not baseline.trivial and size > 2 * _PILOT_ROWS and isinstance(comparison.train, Examples):
+    if not baseline.trivial and size > 2 * _PILOT_ROWS and comparison.divisible:
         pilot = Stopwatch()
         baseline.fit(comparison.some(_PILOT_ROWS), comparison.prepared.features)
         a_row = pilot.seconds / _PILOT_ROWS
@@ -189,7 +189,7 @@ def _latency(comparison: BaselineComparison, answer: Callable[[Any], Any]) -> fl
 
 
 def _size(comparison: BaselineComparison) -> int:
-    return len(comparison.train)
+    return comparison.num_train
 
 
 def _plain(metrics: Metrics) -> Metrics:

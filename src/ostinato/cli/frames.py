@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ostinato.cli.console import note, print_json, print_text
-from ostinato.cli.drawing import given_of
-from ostinato.cli.writing import USUAL_LENGTH, Wanted
 from ostinato.errors import RunError
 
 if TYPE_CHECKING:
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
     from ostinato.data.features.audio import AudioFeature
     from ostinato.data.features.video import VideoFeature
     from ostinato.run import Run
+    from ostinato.tasks.generation import Generation
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLUMNS = 64
@@ -31,59 +29,21 @@ _USUAL_SUFFIX = {"notes": ".mid", "audio": ".wav", "video": ".gif"}
 _MIDI = (".mid", ".midi")
 
 
-def write_drawn_frames(run: Run, wanted: Wanted) -> None:
-    """Draw sequences of frames for what is given, show them, and save them to `--out`."""
-    from ostinato.tasks.frames.sampling import draw_frames
-
-    wanted.refuse("model that writes frames", "prompt", "precision", "top_k", "top_p")
-    given = given_of(wanted.condition, (str(run.recipe.data.input), *run.features.extra), run)
-    drawn = draw_frames(
-        cast("Any", run.model),
-        run.features,
-        run.recipe,
-        given,
-        num=1 if wanted.num is None else wanted.num,
-        max_frames=wanted.max_new_tokens,
-        temperature=wanted.temperature,
-        seed=wanted.seed,
-    )
-    show(run, cast("Feature", run.features.target), drawn, wanted, {"condition": given})
-
-
-def write_next_frames(run: Run, wanted: Wanted) -> None:
-    """Write frames after the prompt (a media file, or a JSON list), show them, and save them to `--out`."""
-    from ostinato.tasks.next_step.sampling import next_frames
-
-    beside = run.features.extra
-    wanted.refuse("model of frames", "top_k", "top_p", "precision", "num", *(() if beside else ("condition",)))
-    found = given_of(wanted.condition, tuple(beside), run) if beside else {}
-    given = found if isinstance(found, dict) else {next(iter(beside)): found}
-    values = next_frames(
-        cast("Any", run.model),
-        run.features.input,
-        given=given,
-        beside=beside,
-        prompt=prompt_of(wanted.prompt),
-        num_frames=USUAL_LENGTH if wanted.max_new_tokens is None else wanted.max_new_tokens,
-        temperature=wanted.temperature,
-        seed=wanted.seed,
-    )
-    show(run, run.features.input, [values], wanted, {"condition": given} if beside else {})
-
-
-def show(run: Run, feature: Feature, drawn: Sequence[Array], wanted: Wanted, named: dict[str, Any]) -> None:
-    """Print sequences, and save them where a file is asked for, or a person would want one."""
+def show(run: Run, found: Generation, out: Path | None, seed: int, json: bool) -> None:
+    """Print sequences of frames, and save them where a file is asked for, or a person would want one."""
+    feature, drawn = cast("Feature", found.feature), found.frames or []
     suffix = _USUAL_SUFFIX.get(feature.kind)
-    path = wanted.out or (run.folder / f"generated-{wanted.seed}{suffix}" if suffix else None)
+    path = out or (run.folder / f"generated-{seed}{suffix}" if suffix else None)
     paths = [] if path is None else [_numbered(path, number, len(drawn)) for number in range(len(drawn))]
     for values, to in zip(drawn, paths, strict=False):
         save(feature, values, to)
-    if wanted.json:
+    if json:
+        given = {} if found.given is None else {"condition": found.given}
         files = {"files": [str(to) for to in paths]} if paths else {}
         if feature.kind == "notes" and len(drawn) == 1:
-            print_json({**named, "frames": known(feature, drawn[0]), "midi": str(paths[0]), "seed": wanted.seed})
+            print_json({**given, "frames": known(feature, drawn[0]), "midi": str(paths[0]), "seed": seed})
             return
-        print_json({**named, "sequences": [known(feature, values) for values in drawn], **files, "seed": wanted.seed})
+        print_json({**given, "sequences": [known(feature, values) for values in drawn], **files, "seed": seed})
         return
     for values in drawn:
         print_text(in_words(feature, values))

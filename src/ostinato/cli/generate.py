@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json as json_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ostinato.cli.drawing import DRAWN, write_drawn
-from ostinato.cli.frames import write_drawn_frames, write_next_frames
-from ostinato.cli.writing import USUAL_LENGTH, Wanted, write_text
+from ostinato.cli.console import print_json, print_text
+from ostinato.errors import RecipeError
 
 RunFolder = Annotated[
     Path,
@@ -23,7 +23,7 @@ Prompt = Annotated[
 ]
 Length = Annotated[
     int | None,
-    typer.Option(help=f"Tokens, or frames, to write at most: {USUAL_LENGTH}, for what is given as the recipe says."),
+    typer.Option(help="Tokens, or frames, to write at most: 500, for what is given as the recipe says."),
 ]
 Temperature = Annotated[float, typer.Option(help="Below 1: safer; above: wilder; 0: always the likeliest.")]
 TopK = Annotated[int | None, typer.Option(help="Draw only from so many of the likeliest tokens.")]
@@ -43,38 +43,76 @@ Given = Annotated[
 ]
 Count = Annotated[
     int | None,
-    typer.Option(
-        "--num", "-n", min=1, help=f"Sequences to draw for what is given: texts by default {DRAWN}, frames 1."
-    ),
+    typer.Option("--num", "-n", min=1, help="Sequences to draw for what is given: texts by default 10, frames 1."),
 ]
 
 
 def generate(
     run: RunFolder,
-    prompt: Prompt = Wanted.prompt,
-    max_new_tokens: Length = Wanted.max_new_tokens,
-    temperature: Temperature = Wanted.temperature,
-    top_k: TopK = Wanted.top_k,
-    top_p: TopP = Wanted.top_p,
-    seed: Seed = Wanted.seed,
-    precision: Precision = Wanted.precision,
+    prompt: Prompt = "",
+    max_new_tokens: Length = None,
+    temperature: Temperature = 1.0,
+    top_k: TopK = None,
+    top_p: TopP = 1.0,
+    seed: Seed = 0,
+    precision: Precision = "full",
     out: Out = None,
     condition: Given = None,
     num: Count = None,
     json: Annotated[bool, typer.Option("--json", help="Print what is written as JSON.")] = False,
 ) -> None:
     """Write new text, music, curves, sound."""
-    from ostinato.data.inference.applicability import WRITERS
-    from ostinato.data.inference.written import FRAMES
+    from ostinato.cli.frames import prompt_of, show
     from ostinato.run import load
 
-    given = tuple(condition or ())
-    wanted = Wanted(prompt, max_new_tokens, temperature, top_k, top_p, seed, precision, out, given, num, json)
     opened = load(run)
-    kind, target = opened.recipe.model.kind, opened.recipe.features.target.kind
-    if kind == "next_step":
-        write_next_frames(opened, wanted)
-    elif kind in WRITERS and target in FRAMES:
-        write_drawn_frames(opened, wanted)
-    else:
-        (write_drawn if kind in WRITERS else write_text)(opened, wanted)
+    found = opened.generation(
+        prompt_of(prompt),
+        condition=given_of(condition or []),
+        num=num,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        precision=precision,
+    )
+    if found.frames is not None:
+        show(opened, found, out, seed, json)
+        return
+    if out is not None:
+        raise RecipeError("`out` does not apply to a model that writes text: leave it out.")
+    if found.texts is not None:
+        if json:
+            print_json({"condition": found.given, "texts": found.texts, "seed": seed})
+        else:
+            print_text("\n".join(found.texts))
+        return
+    pieces = found.pieces or iter(())
+    if json:
+        print_json({"prompt": found.prompt, "text": "".join(pieces), "seed": seed})
+        return
+    print_text(found.prompt, end="")
+    for piece in pieces:
+        print_text(piece, end="")
+    print_text("")
+
+
+def given_of(condition: list[str]) -> Any:
+    """What `--condition` gives: nothing, a cell, or a mapping by column."""
+    if not condition:
+        return None
+    named = dict(part.split("=", 1) for part in condition if "=" in part)
+    if len(named) == len(condition):
+        return {name: _cell(value) for name, value in named.items()}
+    return _cell(condition[0]) if len(condition) == 1 else dict.fromkeys(condition, "")
+
+
+def _cell(value: str) -> Any:
+    """Text, or a JSON list: numbers, pixels."""
+    if not value.lstrip().startswith("["):
+        return value
+    try:
+        return json_module.loads(value)
+    except json_module.JSONDecodeError:
+        return value

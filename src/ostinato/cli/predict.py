@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ostinato.cli.console import format_figure, print_json, print_text
-from ostinato.cli.forecasts import forecast_lines
 from ostinato.cli.train import Reading
 from ostinato.errors import DataError, RecipeError
 
@@ -46,8 +45,9 @@ def predict(
     if file is not None:
         opened = load(run, settings or [])
         found = opened.predict_file(file, ConsoleObserver())
-        if opened.recipe.model.kind == "forecaster" and not json:
-            for line in forecast_lines([prediction for _, _, prediction in found]):
+        lines = None if json else opened.spec.csv_lines([prediction for _, _, prediction in found])
+        if lines is not None:
+            for line in lines:
                 print_text(line)
             return
         for place, preview, prediction in found:
@@ -60,8 +60,7 @@ def predict(
             hint='ostinato predict RUN "A film I will not forget :)", a text a line on stdin, or --file FILE',
         )
     opened = load(run)
-    parsed = opened.features.extra or opened.recipe.model.kind == "forecaster"
-    cells = [_parsed(row) for row in given] if parsed else given
+    cells = [_parsed(row) for row in given] if opened.spec.reads_json(opened.features) else given
     for text, prediction in zip(given, opened.predict(cells), strict=True):
         _show({"text": text}, None, prediction, json)
 

@@ -66,7 +66,7 @@ def init(
     """Begin a recipe: every key that means something to this data, with its default and what it means."""
     given = {"train": data, "input": input, "target": target}
     mapping = named_after_data({"data": {key: value for key, value in given.items() if value is not None}})
-    from ostinato.data.prepare import inferred
+    from ostinato.tasks.prepare import inferred
 
     recipe = inferred(build_recipe(mapping))
     text = _commented(recipe, recipe)

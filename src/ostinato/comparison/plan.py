@@ -10,12 +10,12 @@ from typing import Any, Literal, TypeAlias
 from torch import nn
 
 from ostinato import cells as registry
-from ostinato.data.prepare import prepare
 from ostinato.errors import RecipeError
 from ostinato.layers.other_cell import no_place_for
 from ostinato.nn import Embedding
 from ostinato.recipe import ModelRecipe, Recipe, apply_overrides, build_recipe
-from ostinato.tasks.build import build_model
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
 from ostinato.training.progress import Observer
 
 Match: TypeAlias = Literal["parameters", "time", "none"]
@@ -94,7 +94,7 @@ def _variant(name: str, recipe: Recipe, wanted: int | None, observer: Observer) 
         changed = build_recipe(
             apply_overrides(prepared.recipe.model_dump(mode="json"), {"model.hidden_size": hidden_size})
         )
-        return build_model(changed.model, prepared.features)
+        return task_of(changed).build(changed, prepared.features)
 
     size = sized.hidden_size if wanted is None else _size_for(built, wanted, sized)
     model = built(size)

@@ -141,15 +141,13 @@ class Examples:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything the model and the loop need: the resolved recipe, the fitted features, and encoded data.
-
-    `train` and `validation` are `Examples` for a classifier, one long sequence of integers for a language model.
-    """
+    """Everything the model and the loop need: the resolved recipe, the fitted features, and encoded data. Of running
+    text a row is a document."""
 
     recipe: Recipe
     features: Features
-    train: Examples | Ids
-    validation: Examples | Ids
+    train: Examples
+    validation: Examples
     notes: list[str]
     bad_rows: BadRows
     num_characters: int

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ostinato.arrays import Array, Ids, Offsets
+from ostinato.arrays import Array, Offsets
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Draft, Feature
-from ostinato.data.forecasting.feature import ForecastFeature
-from ostinato.data.forecasting.future import windows_of
-from ostinato.data.forecasting.prepare import as_trained, load_windows
 from ostinato.data.io.spool import Spool, steps_of
 from ostinato.data.places import Places
 from ostinato.data.readers.open import Say, open_data
@@ -49,9 +47,6 @@ def reading_as(recipe: Recipe, settings: Settings) -> Recipe:
 
 def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
     """Rows of another file, encoded as the run's training data was. Targets are read if the run has a target."""
-    if isinstance(features.input, ForecastFeature):
-        with as_trained():
-            return load_windows(reference, features.input, recipe, say)
     bad_rows = BadRows(recipe.data.on_bad_row)
     where = recipe.data.test_where if reference == recipe.data.test else None
     examples = read_examples(reference, features, recipe, bad_rows, say, "data", where)
@@ -59,12 +54,14 @@ def load_examples(reference: str, features: Features, recipe: Recipe, say: Say =
     return examples
 
 
-def load_stream(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Ids:
-    """The integers of another text, for a language model."""
-    bad_rows = BadRows(recipe.data.on_bad_row)
-    examples = read_examples(reference, Features(features.input), recipe, bad_rows, say, "data")
-    _say_left_out(bad_rows, say)
-    return join_documents(examples.sequences, features.documents)
+def load_documents(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
+    """Another text, or documents, for a language model."""
+    return documents_of(load_examples(reference, Features(features.input), recipe, say), features.documents)
+
+
+def documents_of(examples: Examples, documents: bool) -> Examples:
+    """Rows as a language model reads them: separate documents each closed by `<end>`."""
+    return replace(examples, sequences=close_documents(examples.sequences)) if documents else examples
 
 
 def _say_left_out(bad_rows: BadRows, say: Say) -> None:
@@ -72,15 +69,13 @@ def _say_left_out(bad_rows: BadRows, say: Say) -> None:
         say(f"left out, since they can't be used: {counted(len(bad_rows.rows), 'row')}:\n{bad_rows.listed()}")
 
 
-def join_documents(sequences: Sequences, documents: bool) -> Ids:
-    """All rows one after the other, with `<end>` after each where they are separate documents."""
-    if not documents:
-        return sequences.values
+def close_documents(sequences: Sequences) -> Sequences:
+    """The same rows with `<end>` after each."""
     spool, offsets = Spool(), sequences.offsets
     for first, last in runs_of(offsets, steps_of(sequences.values)):
         some = sequences.values[offsets[first] : offsets[last]]
         spool.add(np.insert(some, offsets[first + 1 : last + 1] - offsets[first], END_ID))
-    return spool.finish()
+    return Sequences(spool.finish(), offsets + np.arange(len(offsets)))
 
 
 def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Examples:
@@ -94,8 +89,6 @@ def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Exam
     Raises:
         RunError: for a row that lacks a column, or can't be used.
     """
-    if isinstance(features.input, ForecastFeature):
-        return windows_of(rows, features.input)
     name = str(recipe.data.input)
     columns = {name: features.input, **features.extra}
     encoded: dict[str, Sequences] = {}

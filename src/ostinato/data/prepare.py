@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
@@ -11,11 +11,10 @@ from ostinato.arrays import Array, Offsets
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
-from ostinato.data.forecasting.prepare import as_forecaster, inferred_series, prepare_series
 from ostinato.data.inference.applicability import WRITERS, refuse_inapplicable
 from ostinato.data.inference.resolve import infer_recipe
 from ostinato.data.inference.written import with_lengths
-from ostinato.data.loading import announce, join_documents, read_examples, rejected_hint
+from ostinato.data.loading import announce, close_documents, documents_of, read_examples, rejected_hint
 from ostinato.data.places import Places
 from ostinato.data.readers.open import Say, open_data
 from ostinato.data.reading import Reading
@@ -27,24 +26,29 @@ from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import Component, Recipe, TargetRecipe
 
 
-def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
-    """Read, infer, split and encode the data of a recipe.
+def prepare_rows(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+    """Rows that are independent of each other: read, split, fitted on the training part, encoded.
 
     Args:
-        recipe: may leave columns, kinds and units open; the returned recipe leaves nothing open.
+        recipe: with its task settled; may leave columns, kinds and units open; the returned recipe leaves nothing open.
         say: called with each note a user should see, as it comes up.
 
     Raises:
         RecipeError: for a recipe that contradicts itself or the data.
         DataError: for data that can't be used; with `on_bad_row: stop` also for any bad row, all of a file listed.
     """
-    if recipe.data.train is None:
-        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
-    given, recipe = recipe, as_forecaster(recipe, say)
-    if recipe is not given:
-        say("is it no series in time? --input COLUMN --target COLUMN reads its rows one by one")
-    if recipe.model.kind == "forecaster":
-        return prepare_series(recipe, say)
+    return _prepare(recipe, say, _rows)
+
+
+def prepare_text(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+    """As `prepare_rows`, of running text: a document a row, of which the last share validates."""
+    return _prepare(recipe, say, _text)
+
+
+_Encode = Callable[[Recipe, Reading, Mapping[str, FeatureBuilder], list[str], Say], Prepared]
+
+
+def _prepare(recipe: Recipe, say: Say, encode: _Encode) -> Prepared:
     bad_rows = BadRows(recipe.data.on_bad_row)
     source = open_data(str(recipe.data.train), recipe, bad_rows, say)
     recipe, notes = infer_recipe(recipe, source)
@@ -65,29 +69,11 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     bad_rows.settle()
     if len(reading.places) == 0:
         raise DataError(f"`{source.path}` holds no usable row.", hint=rejected_hint(bad_rows))
-    if recipe.model.kind == "language_model":
-        prepared = _prepare_language_model(recipe, reading, builders[str(recipe.data.input)], notes, say)
-    else:
-        prepared = _prepare_rows(recipe, reading, builders, notes, say)
+    prepared = encode(recipe, reading, builders, notes, say)
     num_rejected = bad_rows.settle()
     if num_rejected:
         say(f"set aside in rejected.jsonl: {counted(num_rejected, 'row')}")
     return prepared
-
-
-def inferred(recipe: Recipe) -> Recipe:
-    """The recipe with its columns, kinds and category settled from the head of its data; nothing is trained on.
-
-    Raises:
-        RecipeError: for a recipe that contradicts itself or the data.
-        DataError: for data that can't be read.
-    """
-    if recipe.data.train is None:
-        return recipe
-    recipe = as_forecaster(recipe)
-    if recipe.model.kind == "forecaster":
-        return inferred_series(recipe)
-    return infer_recipe(recipe, open_data(str(recipe.data.train), recipe, BadRows("skip"), lambda _: None))[0]
 
 
 def _builders(recipe: Recipe) -> dict[str, FeatureBuilder]:
@@ -119,10 +105,9 @@ def _split(recipe: Recipe, reading: Reading) -> tuple[Offsets, Offsets | None]:
     return np.arange(count), None
 
 
-def _prepare_rows(
+def _rows(
     recipe: Recipe, reading: Reading, builders: Mapping[str, FeatureBuilder], notes: list[str], say: Say
 ) -> Prepared:
-    """Rows that are independent of each other: every category but a language model's running text."""
     recipe = _with_target_kind(recipe, reading, notes, say)
     training, held_out = _split(recipe, reading)
     target_recipe, name = recipe.features.target, recipe.data.target
@@ -167,28 +152,46 @@ def _prepare_rows(
     return Prepared(recipe, features, train, validation, notes, reading.source.bad_rows, reading.num_characters)
 
 
-def _prepare_language_model(
-    recipe: Recipe, reading: Reading, builder: FeatureBuilder, notes: list[str], say: Say
+def _text(
+    recipe: Recipe, reading: Reading, builders: Mapping[str, FeatureBuilder], notes: list[str], say: Say
 ) -> Prepared:
+    """Documents, each closed by `<end>`, or a single text."""
     documents = reading.source.format != "text"
-    fraction = recipe.data.validation
+    fraction, bad_rows = recipe.data.validation, reading.source.bad_rows
     share = 1.0 - fraction if isinstance(fraction, float) else 1.0
-    feature, sequences = builder.finish(TrainingPart(share=share))
+    feature, sequences = builders[str(recipe.data.input)].finish(TrainingPart(share=share))
     features = Features(feature, None, documents)
-    stream = join_documents(sequences, documents)
+    closed = close_documents(sequences) if documents else sequences
     if isinstance(fraction, float):
         cut = int(len(sequences.values) * share)  # where the vocabulary's part ends, too
-        if documents:
+        if documents:  # the document it falls into is cut
             cut += int(np.searchsorted(sequences.offsets[1:], cut, side="right"))
-        train, validation = stream[:cut], stream[cut:]
+        train, validation = cut_text(closed, reading.places, cut)
     else:
-        bad_rows, where = reading.source.bad_rows, recipe.data.validation_where
-        held_out = read_examples(fraction, features, recipe, bad_rows, say, "validation data", where)
-        train, validation = stream, join_documents(held_out.sequences, documents)
-    for name, ids in (("training", train), ("validation", validation)):
-        if len(ids) < 2:
-            raise DataError(f"the {name} text has {len(ids)} tokens; a language model needs at least 2.")
-    return Prepared(recipe, features, train, validation, notes, reading.source.bad_rows, reading.num_characters)
+        held_out = read_examples(
+            fraction, features, recipe, bad_rows, say, "validation data", recipe.data.validation_where
+        )
+        train = Examples(closed, None, reading.places, np.arange(len(closed)))
+        validation = documents_of(held_out, documents)
+    for name, part in (("training", train), ("validation", validation)):
+        if len(part.sequences.values) < 2:
+            raise DataError(
+                f"the {name} text has {len(part.sequences.values)} tokens; a language model needs at least 2."
+            )
+    return Prepared(recipe, features, train, validation, notes, bad_rows, reading.num_characters)
+
+
+def cut_text(sequences: Sequences, places: Places, cut: int) -> tuple[Examples, Examples]:
+    """What stands before a token, and what from it on; a row in which it stands is in both parts."""
+    ends = sequences.offsets[1:]
+    last = int(np.searchsorted(ends, cut, side="left"))  # the row that reaches the cut
+    first = np.append(sequences.offsets[: last + 1], cut)
+    begins = int(np.searchsorted(ends, cut, side="right"))
+    second = np.concatenate([[0], ends[begins:] - cut])
+    parts = (Sequences(sequences.values[:cut], first), Sequences(sequences.values[cut:], second))
+    rows = (np.arange(len(first) - 1), begins + np.arange(len(second) - 1))
+    train, validation = (Examples(part, None, places, of) for part, of in zip(parts, rows, strict=True))
+    return train, validation
 
 
 class _Subset(Places):

@@ -16,7 +16,7 @@ from ostinato.diagnostics.diagnosis import Diagnosis
 from ostinato.errors import RecipeError
 from ostinato.layers.other_cell import no_place_for
 from ostinato.recipe import Recipe, apply_overrides
-from ostinato.tasks.build import build_model
+from ostinato.tasks.registry import task_of
 
 _SET = "--set "
 _RIVALS = {"model.chrono": "model.forget_bias", "model.forget_bias": "model.chrono"}
@@ -58,7 +58,7 @@ def completed(change: str, recipe: Recipe, features: Features) -> str | None:
         changed, unread = saved_recipe(mapping)
         check_windows(changed)
         with torch.random.fork_rng():
-            build_model(changed.model, features)
+            task_of(changed).build(changed, features)
     except RecipeError:
         return None
     if changed == recipe or set(unread) & set(wanted):

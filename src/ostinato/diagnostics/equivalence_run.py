@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from ostinato.arrays import Ids, Offsets
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.loading import load_examples, load_stream
 from ostinato.data.sequences import Sequences
 from ostinato.diagnostics.answers import answer_losses, batch_of
 from ostinato.diagnostics.equivalence import verify, verify_model
@@ -29,11 +28,10 @@ from ostinato.diagnostics.validation import validation_of
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
 from ostinato.storage.files import write_atomically
-from ostinato.tasks.build import build_model
 from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.registry import task_of
 from ostinato.tasks.scoring import row_losses
 from ostinato.tasks.tagging.model import Tagger
 from ostinato.training.run_folder import FEATURES_FILE, RECIPE_FILE
@@ -82,11 +80,10 @@ def verify_run(
         raise RecipeError(f"`num_rows` must be at least 2, so that lengths differ. Received: {num_rows}.")
     device = next(model.parameters()).device
     random = np.random.default_rng(seed)
-    rebuild = _rebuild(recipe, features)
+    rebuild, spec = _rebuild(recipe, features), task_of(recipe)
     if isinstance(model, LanguageModel):
-        values = (
-            cast("Ids", validation_of(folder, recipe)) if data is None else load_stream(data, features, recipe, say)
-        )
+        text = validation_of(folder, recipe) if data is None else spec.load(data, features, recipe, say)
+        values = text.sequences.values
         inputs, after = _cut_text(values, num_rows, random, features.text.vocab_size)
 
         def loss(outputs: Tensor) -> Tensor:
@@ -94,11 +91,13 @@ def verify_run(
 
         certificate = verify(model, inputs.to(device), loss=loss, seed=seed, rebuild=rebuild)
     else:
-        found = validation_of(folder, recipe) if data is None else load_examples(data, features, recipe, say)
-        examples = cast("Examples", found)
+        found = validation_of(folder, recipe) if data is None else spec.load(data, features, recipe, say)
+        examples = found
         if isinstance(model, Classifier) and not features.extra and not _wide_integers(examples):
             certificate = _of_classifier(model, examples, features, num_rows, random, rebuild, seed)
         else:
+            if examples.targets is None and spec.needs_targets:
+                raise DataError("the rows have no target to compute a loss with.")
             certificate = _of_rows(model, examples, features, num_rows, random, rebuild, seed)
     content = json.dumps(certificate.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(folder / CERTIFICATE_FILE, content.encode())
@@ -134,8 +133,6 @@ def _of_rows(
     seed: int,
 ) -> Certificate:
     """Of a model of any category: as a whole on some rows, and its recurrences on what reached them there."""
-    if examples.targets is None and not isinstance(model, NextStep | Forecaster):
-        raise DataError("the rows have no target to compute a loss with.")
     rows: Offsets = random.choice(len(examples), size=min(num_rows, len(examples)), replace=False)
     batch = batch_of(_shortened(model, examples.take(rows), random), np.arange(len(rows)))
     batch = batch.to(next(model.parameters()).device)
@@ -217,7 +214,7 @@ def _rebuild(recipe: Recipe, features: Features) -> Rebuild:
         features.save(folder / FEATURES_FILE)
         read = build_recipe(read_recipe(folder / RECIPE_FILE))
         random = torch.get_rng_state()
-        fresh = build_model(read.model, Features.load(folder / FEATURES_FILE))
+        fresh = task_of(read).build(read, Features.load(folder / FEATURES_FILE))
         torch.set_rng_state(random)
         return fresh
 

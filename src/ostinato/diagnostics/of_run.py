@@ -6,13 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from torch import nn
 
 from ostinato.arrays import Ids
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.loading import load_examples, load_stream
 from ostinato.diagnostics.changes import with_changes_for
 from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
 from ostinato.diagnostics.facts import Training, training_facts
@@ -25,9 +24,8 @@ from ostinato.recipe import Recipe
 from ostinato.report.diagnosis import DIAGNOSIS_FILE
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import read_log
-from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.registry import task_of
 
 NUM_ROWS = 64
 NUM_STEPS = 400
@@ -83,16 +81,17 @@ def diagnose_run(
         if value is not None and value < least:
             raise RecipeError(f"`{name}` must be at least {least}. Received: {value}.")
     model, features, recipe = run.model.eval(), run.features, run.recipe
-    unit = features.input.step_noun
+    unit, spec = features.input.step_noun, task_of(recipe)
     steps, _ = read_log(run.folder / "log.jsonl")
     validation = validation_of(run.folder, run.recipe, say) if data is None else None
     if isinstance(model, LanguageModel):
-        values = load_stream(str(data), features, recipe, say) if validation is None else cast("Ids", validation)
+        text = spec.load(str(data), features, recipe, say) if validation is None else validation
+        values = text.sequences.values
         facts = training_facts(recipe, steps, None, unit)
         found = _language_model(model, values, facts, num_rows, num_steps, seed, documents=features.documents)
     else:
-        rows = load_examples(str(data), features, recipe, say) if validation is None else cast("Examples", validation)
-        if rows.targets is None and not isinstance(model, NextStep | Forecaster):
+        rows = spec.load(str(data), features, recipe, say) if validation is None else validation
+        if rows.targets is None and spec.needs_targets:
             raise DataError("the rows have no target to compute a loss with.")
         found = _parts(run, rows, steps, num_rows, num_steps, seed)
     found = with_changes_for(found, recipe, features)

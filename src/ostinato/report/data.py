@@ -24,18 +24,19 @@ _VISIBLE = {" ": "␣", "\n": "↵", "\r": "␍", "\t": "⇥"}
 _CHUNK = 1 << 24
 
 
-def data_card(prepared: Prepared, notes: list[str]) -> Section:
+def data_card(prepared: Prepared, notes: list[str], noun: str = "rows") -> Section:
     """The data section's facts.
 
     Args:
         prepared: the run's encoded data.
         notes: what reading and inferring said when the run was trained.
+        noun: what the rows are: rows, documents, windows.
     """
     from ostinato.report import plots
 
-    lengths = _lengths(prepared)
+    lengths = _lengths(prepared, noun == "documents")
     card: Section = {
-        "counts": _counts(prepared),
+        "counts": _counts(prepared, noun == "documents"),
         "num_characters": prepared.num_characters if _is_read(prepared.features.input) else 0,
         "classes": _class_balance(prepared),
         "numbers": _number_balance(prepared),
@@ -43,7 +44,7 @@ def data_card(prepared: Prepared, notes: list[str]) -> Section:
         "num_rejected": prepared.num_rejected,
         "rejected": prepared.bad_rows.rows[:_MOST_REJECTED],
         "lengths": None,
-        "noun": _noun_of_rows(prepared),
+        "noun": noun,
         "unit": prepared.features.input.step_noun + "s",
         "vocabulary": _vocabulary(prepared) if isinstance(prepared.features.input, TextFeature) else None,
     }
@@ -61,17 +62,6 @@ def data_card(prepared: Prepared, notes: list[str]) -> Section:
 def _is_read(feature: Feature) -> bool:
     """Whether a cell holds the sequence itself, so that its characters say how much was read; others name a file."""
     return feature.kind not in MEDIA
-
-
-def _noun_of_rows(prepared: Prepared) -> str:
-    if isinstance(prepared.train, Windows):
-        return "windows"
-    return "rows" if isinstance(prepared.train, Examples) else "documents"
-
-
-def values_of(part: Examples | Ids) -> Ids:
-    """All integers of a part of the data."""
-    return part.sequences.values if isinstance(part, Examples) else part
 
 
 def token_counts(values: Ids, size: int) -> Integers:
@@ -98,16 +88,14 @@ def class_targets(examples: Examples) -> Integers:
     return cast("Integers", examples.targets)
 
 
-def _counts(prepared: Prepared) -> list[Section]:
+def _counts(prepared: Prepared, text: bool) -> list[Section]:
     rows = []
     for name, part in (("training", prepared.train), ("validation", prepared.validation)):
-        values = values_of(part)
-        if isinstance(part, Examples):
-            count: int | None = len(part)
-        else:
-            count = int((values == END_ID).sum()) if prepared.features.documents else None
+        values, count = part.sequences.values, len(part)
+        if text:  # documents that end here, where there are some
+            ended = int((values == END_ID).sum()) if prepared.features.documents else None
         told = prepared.features.input.ragged and not isinstance(part, Windows)  # windows read the same steps again
-        rows.append({"name": name, "rows": count, "tokens": len(values) if told else None})
+        rows.append({"name": name, "rows": ended if text else count, "tokens": len(values) if told else None})
     return rows
 
 
@@ -115,7 +103,7 @@ def _class_balance(prepared: Prepared) -> Section | None:
     target = prepared.features.target
     if not isinstance(target, TargetFeature) or target.kind == "number":
         return None
-    train, validation = cast("Examples", prepared.train), cast("Examples", prepared.validation)
+    train, validation = prepared.train, prepared.validation
     counts = [_per_class(part, target) for part in (train, validation)]
     order = np.argsort(-counts[0], kind="stable")[:MOST_CLASSES] if len(target.classes) > MOST_CLASSES else None
     rows = [
@@ -147,7 +135,7 @@ def _number_balance(prepared: Prepared) -> list[Section] | None:
         return None
     rows = []
     for name, part in (("training", prepared.train), ("validation", prepared.validation)):
-        numbers = true_numbers(cast("Examples", part), target)
+        numbers = true_numbers(part, target)
         quartiles = np.quantile(numbers, [0.0, 0.25, 0.5, 0.75, 1.0]).tolist()
         rows.append({"name": name, "mean": float(numbers.mean()), "std": float(numbers.std()), "quartiles": quartiles})
     return rows
@@ -158,20 +146,18 @@ def true_numbers(examples: Examples, target: TargetFeature) -> NDArray[np.float6
     return np.asarray(examples.targets, dtype=np.float64) * target.std + target.mean
 
 
-def _lengths(prepared: Prepared) -> Integers | None:
+def _lengths(prepared: Prepared, text: bool) -> Integers | None:
     """Tokens in each row or document, all data together; None for one running text, or one value a row."""
     if not prepared.features.input.ragged:
         return None
     if isinstance(prepared.train, Windows):
         series = cast("Windows", prepared.validation).sequences.lengths
         return series if len(series) > 1 else None
-    if isinstance(prepared.train, Examples):
-        return np.concatenate(
-            [prepared.train.sequences.lengths, cast("Examples", prepared.validation).sequences.lengths]
-        )
+    if not text:
+        return np.concatenate([prepared.train.sequences.lengths, prepared.validation.sequences.lengths])
     if not prepared.features.documents:
         return None
-    stream = np.concatenate([values_of(prepared.train), values_of(prepared.validation)])
+    stream = np.concatenate([prepared.train.sequences.values, prepared.validation.sequences.values])
     ends = np.flatnonzero(stream == END_ID)
     return np.diff(ends, prepend=-1) - 1
 
@@ -197,7 +183,7 @@ def _vocabulary(prepared: Prepared) -> Section:
     order = np.argsort(-counts, kind="stable")
     seen = order[counts[order] > 0]
     shares = np.cumsum(counts[seen]) / total
-    validation = values_of(prepared.validation)
+    validation = prepared.validation.sequences.values
     unknown = sum(
         int((validation[start : start + _CHUNK] == UNK_ID).sum()) for start in range(0, len(validation), _CHUNK)
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,10 @@ from torch import nn
 from ostinato.data.dataset import Features
 from ostinato.data.features import TextFeature
 from ostinato.data.targets import TargetFeature
-from ostinato.recipe import Recipe
+from ostinato.recipe import Recipe, TrainingRecipe
 from ostinato.report.data import Section
-from ostinato.tasks.registry import writes_frames
 
+Parts = Sequence[tuple[str, str, str]]
 Floats = NDArray[np.floating[Any]]
 _NAMES = {
     "elman": "Elman network",
@@ -94,17 +94,18 @@ def run_facts(summary: Section, steps: list[Section]) -> list[tuple[str, str]]:
     return found
 
 
-def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section:
-    """One row a part of the network, in order of the computation, with its number of parameters."""
+def model_table(model: nn.Module, recipe: Recipe, features: Features, parts: Parts) -> Section:
+    """One row a part of the network, in order of the computation, with its number of parameters; `parts`: those after
+    the recurrent layers: what they are called, what they are, and the module's name."""
     sizes: dict[str, int] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:  # what batch normalisation remembers
             continue
-        parts = re.sub(r"^members\.\d+\.", "", name).split(".")
+        path = re.sub(r"^members\.\d+\.", "", name).split(".")
         key = (
-            ".".join(parts[:3])
-            if parts[:2] == ["encoder", "layers"]
-            else ".".join(parts[: 2 if parts[0] == "encoder" else 1])
+            ".".join(path[:3])
+            if path[:2] == ["encoder", "layers"]
+            else ".".join(path[: 2 if path[0] == "encoder" else 1])
         )
         sizes[key] = sizes.get(key, 0) + parameter.numel()
     shape = recipe.model
@@ -120,43 +121,27 @@ def model_table(model: nn.Module, recipe: Recipe, features: Features) -> Section
         about = f"{shape.cell}, {shape.hidden_size:,} units{projected}{direction}"
         if f"encoder.layers.{layer}" in sizes:
             rows.append((f"recurrent layer {layer + 1}", about, f"encoder.layers.{layer}"))
-    if shape.kind not in ("classifier", "language_model"):
-        rows += [(name, about, name) for name, about in getattr(model, "parts", {}).items()]
-    elif features.target is not None:
-        rows.append(("pooling over time", " + ".join(shape.pooling), "pooling"))
-        if shape.convolution.channels:
-            sizes_of = zip(shape.convolution.channels, shape.convolution.kernels, strict=True)
-            about = ", ".join(f"{channels:,} × {kernel} steps" for channels, kernel in sizes_of)
-            rows.append(("convolutions beside them", about, "convolution"))
-        if features.extra:
-            rows.append(("further columns", ", ".join(features.extra), "beside"))
-        if shape.head_size:
-            rows.append(("hidden layer", f"{shape.head_size:,} units, ReLU", "hidden"))
-        rows.append(("output", f"{features.row_target.num_outputs:,}", "output"))
-    else:
-        if "bridge" in sizes:
-            rows.append(("bridge", f"to {shape.embedding_dim:,}, so that weights can be tied", "bridge"))
-        tied = ", weights tied to the embedding's" if shape.tie_embeddings else ""
-        rows.append(("output", f"{features.text.vocab_size:,} tokens{tied}", "output"))
+    rows += parts
     total = sum(sizes.values())
     listed = [{"name": name, "about": about, "parameters": sizes.pop(key, 0)} for name, about, key in rows]
     listed += [{"name": key, "about": "", "parameters": size} for key, size in sizes.items()]
     return {"rows": listed, "total": total}
 
 
-def curves(steps: list[Section], validations: list[Section], recipe: Recipe) -> Section | None:
-    """The learning curves' plots; None for a run without a log."""
+def curves(
+    steps: list[Section], validations: list[Section], training: TrainingRecipe, shown: tuple[float, str]
+) -> Section | None:
+    """The learning curves' plots; None for a run without a log. shown: what a loss is multiplied by, and its unit."""
     from ostinato.report import plots
 
     if not steps:
         return None
     column = {key: np.asarray([s[key] for s in steps], dtype=np.float64) for key in ("step", "loss", "gradient_norm")}
-    scale, unit = loss_unit(recipe)
+    scale, unit = shown
     at = np.asarray([v["step"] for v in validations], dtype=np.float64)
     scored = np.asarray([v["loss"] for v in validations], dtype=np.float64) * scale
     best = max((v["step"] for v in validations if v["best"]), default=None)  # the last that was the best so far
     raw = column["loss"] * scale
-    training = recipe.training
     norms = column["gradient_norm"]
     clipped = np.asarray([bool(s["clipped"]) for s in steps], dtype=np.float64)
     metrics = [
@@ -169,7 +154,7 @@ def curves(steps: list[Section], validations: list[Section], recipe: Recipe) -> 
         "loss": plots.loss(column["step"], raw, smoothed(raw), (at, scored), best, unit),
         "metric": plots.validation_metric(at, metrics, "validation") if metrics else None,
         "metric_names": [name for name, _ in metrics],
-        "gradient": plots.gradient_norm(column["step"], norms, smoothed(norms), _thresholds(steps, recipe)),
+        "gradient": plots.gradient_norm(column["step"], norms, smoothed(norms), _thresholds(steps, training)),
         "clip": training.clip,
         "share_clipped": float(clipped.mean()),
         "clipped": plots.share_clipped(column["step"], smoothed(clipped)) if clipped.any() else None,
@@ -180,9 +165,9 @@ def curves(steps: list[Section], validations: list[Section], recipe: Recipe) -> 
     }
 
 
-def _thresholds(steps: list[Section], recipe: Recipe) -> Floats | None:
+def _thresholds(steps: list[Section], training: TrainingRecipe) -> Floats | None:
     """What the whole gradient's norm was compared with at each step; None where something else was compared."""
-    if recipe.training.clip not in ("norm", "adaptive") or not all("clip_threshold" in s for s in steps):
+    if training.clip not in ("norm", "adaptive") or not all("clip_threshold" in s for s in steps):
         return None
     return np.asarray([s["clip_threshold"] for s in steps], dtype=np.float64)
 
@@ -206,17 +191,6 @@ def _validation_rows(validations: list[Section], scale: float, best: int | None)
         }
         for v in validations
     ]
-
-
-def loss_unit(recipe: Recipe) -> tuple[float, str]:
-    """What a loss of the log is multiplied by to be shown, and the unit it then has."""
-    if recipe.model.kind == "language_model":
-        return 1 / math.log(2), f"bits per {(recipe.features.text.unit or 'characters').removesuffix('s')}"
-    if recipe.model.kind == "forecaster":
-        units = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's loss", "quantiles": "pinball loss"}
-        return 1.0, units.get(recipe.model.forecast.output, "nats")
-    answered = recipe.features.target.kind in ("number", "series") and not writes_frames(recipe)
-    return 1.0, "standardised squared error" if answered else "nats"
 
 
 def smoothed(values: Floats) -> Floats:

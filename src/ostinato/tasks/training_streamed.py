@@ -1,33 +1,31 @@
-"""Tasks whose sequences lie on streams and are read in windows: truncated BPTT, or a text as a whole."""
+"""Training whose sequences lie on streams and are read in windows: truncated BPTT, or a text as a whole."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ostinato.arrays import Ids
 from ostinato.bptt.spans import Span
 from ostinato.bptt.truncated import TruncatedBPTT
-from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.streams import Tapes, Window
+from ostinato.errors import RecipeError
+from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.metrics.classification import Metrics
-from ostinato.recipe import BpttRecipe
-from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.scoring import evaluate_examples, evaluate_stream, row_losses, stream_nll
+from ostinato.recipe import BpttRecipe, Recipe
 from ostinato.types import State
 
-_EVALUATION_STREAMS = 32
+if TYPE_CHECKING:
+    from ostinato.tasks.spec import TaskSpec
 
 
-class StreamedTask(ABC):
-    """A task whose sequences lie on streams and are read in windows: truncated BPTT, or a text as a whole."""
+class StreamedTraining(ABC):
+    """Training whose sequences lie on streams and are read in windows: truncated BPTT, or a text as a whole."""
 
     training: TruncatedBPTT
 
@@ -61,98 +59,89 @@ class StreamedTask(ABC):
         self.training.restore(tensors)
 
 
-class LanguageModelTask(StreamedTask):
-    """Next-token prediction: a text, or documents one after the other, in parallel streams."""
-
-    def __init__(self, model: LanguageModel, prepared: Prepared, device: torch.device) -> None:
-        self.model, self.device, self.recipe = model, device, prepared.recipe.training
-        self.features = prepared.features
-        self.validation = cast("Ids", prepared.validation)
-        self.values = cast("Ids", prepared.train)
-        self._begins = self.features.begins(self.values)
-        self.training = TruncatedBPTT(
-            self.layout,
-            bounded(self.recipe.bptt, self.layout(0)),
-            lambda window, states: stream_nll(model, window, self.values, states, device),
-            model.encoder.zero_states,
-            recompute=model.recompute,
-            seed=self.recipe.seed,
-        )
-
-    def layout(self, epoch: int) -> Tapes:
-        """The text in parallel streams; after the first epoch the cuts between them move on (seeded)."""
-        length = len(self.values) // max(1, min(self.recipe.batch_size, len(self.values) // 2))
-        random = np.random.default_rng([self.recipe.seed, epoch])
-        shift = int(random.integers(length)) if epoch and length else 0
-        return Tapes.of_text(len(self.values), self.recipe.batch_size, self._begins, shift)
-
-    def evaluate(self) -> Metrics:
-        """Metrics on the validation text, read in up to 32 streams (the final figure is read in one)."""
-        return evaluate_stream(
-            self.model, self.validation, self.features, self.device, self.recipe.bptt, _EVALUATION_STREAMS
-        )
-
-    def where(self, batch: object) -> str:
-        """The tokens by their places in the training text, and how they begin."""
-        pieces = [chunk.window.pieces for chunk in cast("Span", batch).chunks]
-        begins, stops = pieces[0].offsets, pieces[-1].offsets + pieces[-1].lengths
-        shown = self.features.text.decode(self.values[begins[0] : begins[0] + 20])
-        more = f" and {len(begins) - 1} more streams" if len(begins) > 1 else ""
-        return f"tokens {begins[0]:,} to {stops[0]:,} of the training text ({shown!r} …){more}"
-
-
-class StreamedClassifierTask(StreamedTask):
-    """Many-to-one in windows: rows shuffled and laid on streams, a loss at each row's end, what was pooled carried."""
-
-    def __init__(self, model: Classifier, prepared: Prepared, device: torch.device) -> None:
-        self.model, self.device, self.recipe = model, device, prepared.recipe.training
-        self.target = prepared.features.row_target
-        self.validation = cast("Examples", prepared.validation)
-        self.examples = cast("Examples", prepared.train)
-        self._whole = BucketedBatches(self.examples, self.recipe.batch_size)
-        self.training = TruncatedBPTT(
-            self.layout,
-            bounded(self.recipe.bptt, self.layout(0)),
-            self._step,
-            lambda num_rows: [*model.encoder.zero_states(num_rows), model.pooling.zero_state(num_rows)],
-            "end",
-            seed=self.recipe.seed,
-        )
-
-    def layout(self, epoch: int) -> Tapes:
-        """The rows in an order of their own each epoch (seeded)."""
-        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.examples))
-        return Tapes.of_rows(self.examples.sequences.offsets, order, self.recipe.batch_size)
-
-    def _step(self, window: Window, states: list[State]) -> tuple[Tensor, list[State]]:
-        ids = window.take(self.examples.sequences.values)
-        values = ids.values if ids.values.is_floating_point() else ids.values.long()
-        *layers, pooled = states
-        hidden, after = self.model.encoder(ids.with_values(values).to(self.device), layers)
-        features, pooled = self.model.pooling.absorb(hidden, pooled)
-        ended = np.flatnonzero(window.pieces.ends)
-        batch = self._whole.batch(window.pieces.rows[ended]).to(self.device)
-        outputs = self.model.read(features[torch.from_numpy(ended).to(self.device)], batch.extra)
-        targets = batch.row_targets
-        losses = row_losses(outputs, targets, self.target, self.recipe.label_smoothing).sum()
-        if self.model.ngrams is not None and torch.is_grad_enabled():
-            scores = self.model.ngrams(batch.inputs)
-            own = row_losses(scores, targets, self.target, self.recipe.label_smoothing).sum()
-            losses = losses + own - own.detach()  # its gradient, and not its value: each path has a loss of its own
-        return losses, [*after, pooled]
-
-    def evaluate(self) -> Metrics:
-        """Metrics on the validation rows."""
-        return evaluate_examples(self.model, self.validation, self.target, self.device)
-
-    def where(self, batch: object) -> str:
-        """The rows that are read, by file and line."""
-        windows = [chunk.window.pieces.rows for chunk in cast("Span", batch).chunks]
-        return self.examples.named(np.unique(np.concatenate(windows)))
-
-
 def bounded(recipe: BpttRecipe | None, tapes: Tapes) -> BpttRecipe:
     """The recipe, with a window as long as the streams where it is full."""
     if recipe is None or recipe.window is None:
         return BpttRecipe(window=max(tapes.length, 1))
     return recipe
+
+
+def shuffled_rows(examples: Examples, num_streams: int, seed: int, epoch: int) -> Tapes:
+    """Rows on streams, in an order of their own each epoch (seeded)."""
+    order = np.random.default_rng([seed, epoch]).permutation(len(examples))
+    return Tapes.of_rows(examples.sequences.offsets, order, num_streams)
+
+
+def rows_read(batch: object, examples: Examples) -> str:
+    """The rows of an update, by file and line."""
+    windows = [chunk.window.pieces.rows for chunk in cast("Span", batch).chunks]
+    return examples.named(np.unique(np.concatenate(windows)))
+
+
+class StreamedStepsTraining(StreamedTraining):
+    """Many-to-many, synchronised, in windows: rows shuffled and laid on streams, a loss at each step.
+
+    So rows of any length train in the memory of a window (k2 steps). The state is carried, and so evaluation reads rows
+    whole: the model has never had to begin anew within one.
+
+    Args:
+        spec: of the task.
+        model: whose steps are scored one by one.
+        prepared: the run's data.
+        device: where the model is.
+        step: from a window and the states before it to the summed loss, and the states after it.
+        whole: keys of the recipe that need whole rows, with what they hold; empty where they don't apply.
+
+    Raises:
+        RecipeError: for the first of `whole` that is set, or without `training.bptt.carry_state`.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        model: nn.Module,
+        prepared: Prepared,
+        device: torch.device,
+        step: Callable[[Window, list[State]], tuple[Tensor, list[State]]],
+        whole: Mapping[str, object],
+    ) -> None:
+        _check_windows(prepared, whole)
+        self.spec, self.model, self.device, self.prepared = spec, model, device, prepared
+        self.recipe, self.examples = prepared.recipe.training, prepared.train
+        encoder = cast("RecurrentEncoder", model.encoder)
+        self.training = TruncatedBPTT(
+            self.layout, bounded(self.recipe.bptt, self.layout(0)), step, encoder.zero_states, seed=self.recipe.seed
+        )
+
+    def layout(self, epoch: int) -> Tapes:
+        """The rows in an order of their own each epoch (seeded)."""
+        return shuffled_rows(self.examples, self.recipe.batch_size, self.recipe.seed, epoch)
+
+    def evaluate(self) -> Metrics:
+        """Metrics on the validation rows, each read whole."""
+        prepared = self.prepared
+        return self.spec.evaluate(self.model, prepared.validation, prepared.features, prepared.recipe, self.device)
+
+    def where(self, batch: object) -> str:
+        """The rows that are read, by file and line."""
+        return rows_read(batch, self.examples)
+
+
+def reads_windows(recipe: Recipe) -> bool:
+    """Whether `training.bptt` cuts rows into windows."""
+    return recipe.training.bptt is not None and recipe.training.bptt.window is not None
+
+
+def _check_windows(prepared: Prepared, whole: Mapping[str, object]) -> None:
+    for key, value in whole.items():
+        if value:
+            raise RecipeError(
+                f"`{key}` needs whole rows, but `training.bptt` reads windows. Received: {value!r}.",
+                hint="set training.bptt=full",
+            )
+    bptt = prepared.recipe.training.bptt
+    if bptt is not None and not bptt.carry_state:
+        raise RecipeError(
+            "`training.bptt.carry_state` must be true here: rows are evaluated whole. Received: false.",
+            hint="leave it out",
+        )

@@ -20,7 +20,7 @@ from ostinato.recipe import LOWER_IS_BETTER, Recipe
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import RunLog
 from ostinato.tasks.monitors import check_monitor
-from ostinato.tasks.training import Task
+from ostinato.tasks.training import TrainingTask
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ostinato.training.clipping import Clipper
 from ostinato.training.divergence import all_finite, divergence
@@ -49,7 +49,13 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, model: nn.Module, task: Task, folder: Path, observer: Observer, device: torch.device
+        self,
+        recipe: Recipe,
+        model: nn.Module,
+        task: TrainingTask,
+        folder: Path,
+        observer: Observer,
+        device: torch.device,
     ) -> None:
         self.recipe, self.training = recipe, recipe.training
         self.model, self.task, self.folder, self.observer, self.device = model, task, folder, observer, device

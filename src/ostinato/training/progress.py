@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from ostinato.recipe import Recipe
+from ostinato.tasks.registry import task_of
 from ostinato.training.position import Position
 
 _SMOOTHING = 0.98
@@ -36,7 +36,7 @@ class Observer:
 
 
 class ConsoleObserver(Observer):
-    """A progress bar with loss, bits per character (language models), tokens a second and time left.
+    """A progress bar with loss, the loss in its own unit, tokens a second and time left.
 
     Args:
         console: where to write; stderr by default.
@@ -44,7 +44,7 @@ class ConsoleObserver(Observer):
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self._unit = ""
+        self._scale, self._unit = 1.0, ""
         self._bar: Progress | None = None
         self._task: TaskID = TaskID(0)
         self._epochs = 0
@@ -60,8 +60,7 @@ class ConsoleObserver(Observer):
     def start(self, step: int, total_steps: int, recipe: Recipe) -> None:
         """Show the bar, if this is a terminal."""
         self._epochs = 0 if recipe.training.max_minutes else recipe.training.epochs
-        if recipe.model.kind == "language_model":
-            self._unit = str(recipe.features.text.unit).removesuffix("s")
+        self._scale, self._unit = task_of(recipe).loss_unit(recipe)
         self._by_loss = recipe.training.monitor == "loss" and recipe.training.keep == "best"
         if step:
             self.note(f"going on after step {step:,}")
@@ -86,7 +85,7 @@ class ConsoleObserver(Observer):
             return
         loss = self._loss / self._weight
         left = event["elapsed_s"] * (1 - progress) / max(progress, 1e-9)
-        bits = f"{loss / math.log(2):.3f} bits/{self._unit} · " if self._unit else ""
+        bits = "" if self._scale == 1 else f"{loss * self._scale:.3f} {self._unit.replace(' per ', '/')} · "
         figures = f"loss {loss:.3f} · {bits}{self._rate / self._weight:,.0f} tokens/s · {_duration(left)} left"
         where = f"epoch {event['epoch']}" + (f"/{self._epochs}" if self._epochs else "")
         self._bar.update(self._task, completed=min(progress, 1.0), where=where, figures=figures)

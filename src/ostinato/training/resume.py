@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ostinato.data.dataset import Features, Prepared
-from ostinato.data.loading import load_examples, load_stream
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe
+from ostinato.tasks.registry import task_of
 
 FREE = {
     *("epochs", "max_minutes", "patience", "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints"),
@@ -104,8 +104,8 @@ def with_features(prepared: Prepared, features: Features) -> Prepared:
             "the data of the run has changed since training began, and with it the rows that it is validated on.",
             hint="bring the old data back, or train anew; with a file of its own as data.validation, rows may be added",
         )
-    read: Callable[..., Any] = load_stream if recipe.model.kind == "language_model" else load_examples
-    train, held_out = (read(str(place), features, recipe) for place in (recipe.data.train, validation))
+    spec = task_of(recipe)
+    train, held_out = (spec.load(str(place), features, recipe) for place in (recipe.data.train, validation))
     return dataclasses.replace(prepared, features=features, train=train, validation=held_out)
 
 

@@ -15,21 +15,19 @@ import torch
 
 from ostinato import __version__
 from ostinato.arrays import Array
-from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.dataset import Features, Prepared
 from ostinato.data.inference.applicability import saved_recipe
 from ostinato.data.io.spool import steps_of
-from ostinato.data.prepare import prepare
 from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.recipe import Recipe, dump_recipe
-from ostinato.report.page import REPORT_FILE
 from ostinato.storage.files import read_json, remove_partials, sync_folder, write_atomically
-from ostinato.tasks.build import build_model
-from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.monitors import check_monitor, figures_of
-from ostinato.tasks.scoring import evaluate_stream
-from ostinato.tasks.training import make_task
+from ostinato.tasks.monitors import check_monitor
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
+from ostinato.tasks.report_page import REPORT_FILE
+from ostinato.tasks.training import training_of
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.loop import MODEL_FILE, Trainer
 from ostinato.training.progress import Observer
@@ -55,10 +53,11 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
         )
     device = set_up(recipe)
     prepared = prepare(recipe, say=observer.note)
-    check_monitor(recipe.training.monitor, figures_of(prepared))
+    spec = task_of(prepared.recipe)
+    check_monitor(recipe.training.monitor, ("loss", *spec.figures(prepared)))
     torch.manual_seed(recipe.training.seed)
-    model = build_model(prepared.recipe.model, prepared.features).to(device)
-    task = make_task(model, prepared, device)
+    model = spec.build(prepared.recipe, prepared.features).to(device)
+    task = training_of(spec, model, prepared, device)
     folder = out or _free_folder(recipe.name)
     _write_head(folder, prepared)
     observer.note(f"run: {folder}")
@@ -103,8 +102,10 @@ def resume_run(
     remove_partials(folder)
     prepared, other_data = _prepare_again(folder, recipe, checkpoint, force_data)
     changes += other_data
-    model = build_model(prepared.recipe.model, prepared.features).to(device)
-    trainer = Trainer(prepared.recipe, model, make_task(model, prepared, device), folder, observer, device)
+    spec = task_of(prepared.recipe)
+    model = spec.build(prepared.recipe, prepared.features).to(device)
+    task = training_of(spec, model, prepared, device)
+    trainer = Trainer(prepared.recipe, model, task, folder, observer, device)
     trainer.origin = _origin(prepared)
     trainer.restore(checkpoint)
     trainer.position.ended = ended
@@ -173,7 +174,8 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
     if trainer.interrupted:
         raise KeyboardInterrupt(str(folder))
     load_weights(trainer.model, load_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
-    metrics = final_metrics(trainer, prepared)
+    recipe, features = prepared.recipe, prepared.features
+    metrics = task_of(recipe).final_metrics(trainer.model, prepared.validation, features, recipe, trainer.device)
     summary: dict[str, Any] = {
         "ostinato": __version__,
         "torch": torch.__version__,
@@ -192,14 +194,6 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
     }
     write_atomically(folder / SUMMARY_FILE, json.dumps(summary, indent=1, ensure_ascii=False).encode())
     return folder
-
-
-def final_metrics(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
-    """Validation metrics of the best weights; a language model reads the whole text in one stream."""
-    if isinstance(trainer.model, LanguageModel):
-        values: Any = prepared.validation
-        return evaluate_stream(trainer.model, values, prepared.features, trainer.device, prepared.recipe.training.bptt)
-    return trainer.task.evaluate()
 
 
 def set_up(recipe: Recipe) -> torch.device:
@@ -226,12 +220,13 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
     """Counts and checksums of the encoded data, to notice that files changed between a run and its resumption."""
     found: dict[str, Any] = {}
     for name, part in (("train", prepared.train), ("validation", prepared.validation)):
-        values = part.sequences.values if isinstance(part, Examples) else part
-        rows = len(part) if isinstance(part, Examples) else 1
-        found[name] = {"rows": rows, "tokens": len(values), "sha256": _checksum(values)}
-        if not isinstance(part, Examples):
-            continue
-        found[name]["rows_sha256"] = _checksum(part.sequences.offsets)
+        sequences = part.sequences
+        found[name] = {
+            "rows": len(part),
+            "tokens": len(sequences.values),
+            "sha256": _checksum(sequences.values),
+            "rows_sha256": _checksum(sequences.offsets),
+        }
         if part.targets is not None:
             whole = part.targets.values if isinstance(part.targets, Sequences) else part.targets
             found[name]["targets_sha256"] = _checksum(whole)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import ostinato
-from ostinato.data.prepare import inferred, prepare
 from ostinato.data.readers.open import open_data
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe
 from ostinato.storage import decompress as rawfile
+from ostinato.tasks.prepare import inferred, prepare
 from ostinato.training.progress import Observer
 
 WIDE = "id,t0,t1,t2,label\na,1,2,3,up\nb,4,5,,up\nc,7,,9,down\nd,,,,down\ne,1,x,3,up\n"

@@ -15,11 +15,11 @@ import ostinato
 from ostinato.arrays import Array
 from ostinato.data.features import Draft, TrainingPart, load_feature, make_builder
 from ostinato.data.features.audio import AudioFeature, num_values, represent
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, MissingLibraryError, RecipeError
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import AudioRecipe
+from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 
 soundfile = pytest.importorskip("soundfile")

@@ -11,12 +11,12 @@ import pytest
 from ostinato.data.features import load_feature
 from ostinato.data.features.dna import BASES, IUPAC, DnaFeature
 from ostinato.data.features.protein import AMINO_ACIDS, ProteinFeature
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import DnaRecipe, ProteinRecipe
+from ostinato.tasks.prepare import prepare
 
 
 def _dna(rows: list[str], **options: object) -> tuple[DnaFeature, Sequences]:

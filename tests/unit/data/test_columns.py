@@ -15,12 +15,12 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import TrainingPart, make_builder
 from ostinato.data.features.category import CategoryFeature
 from ostinato.data.features.numbers import NumbersFeature
-from ostinato.data.prepare import prepare
 from ostinato.data.split import split_fold
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import CategoryRecipe, NumbersRecipe
+from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 
 COLUMNS = ("text", "age", "country", "label")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ostinato.data.dataset import Examples
-from ostinato.data.prepare import prepare
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
 from ostinato.storage import decompress as rawfile
+from ostinato.tasks.prepare import prepare
 
 _ROWS = ["EI,  ACGT", "EI,ACCT", "N,GGGT", "EI,acgt", "N,TTTT", "N,ACCT", "N,GGGT", "EI,CCCC"]
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from ostinato.data.forecasting.windows import Windows
 from ostinato.data.io import spool as spool_module
 from ostinato.data.moments import Moments
-from ostinato.data.prepare import prepare
 from ostinato.data.tables import group_rows as grouped
 from ostinato.data.tables.group_rows import Groups
 from ostinato.data.tables.list_columns import arrays_of, list_column, words_of
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
 from ostinato.storage import decompress as rawfile
+from ostinato.tasks.prepare import prepare
 
 BLOCKS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=9), max_size=6)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ostinato.data.prepare import prepare
 from ostinato.errors import RecipeError
 from ostinato.recipe import build_recipe
+from ostinato.tasks.prepare import prepare
 
 POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
 

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ostinato.data.prepare import prepare
 from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
 from ostinato.data.split import split_fold, split_rows
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe
+from ostinato.tasks.prepare import prepare
 
 
 def _rows(path: Path, bad_rows: BadRows | None = None) -> tuple[list[tuple[str, str, int]], list[str]]:

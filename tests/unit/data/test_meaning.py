@@ -11,9 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from ostinato.data.inference.applicability import _RULES, applies, refuse_inapplicable, saved_recipe
-from ostinato.data.prepare import inferred
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, Recipe, apply_overrides, build_recipe
+from ostinato.tasks.prepare import inferred
 
 POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
 OF_KIND: dict[str, dict[str, Any]] = {
@@ -184,7 +184,7 @@ def test_what_needs_another_option_is_refused_without_it(options: dict[str, Any]
 
 
 def test_a_target_found_to_be_numbers_is_checked_again(tmp_path: Path) -> None:
-    from ostinato.data.prepare import prepare
+    from ostinato.tasks.prepare import prepare
 
     path = tmp_path / "x.csv"
     path.write_text("text,y\n" + "".join(f"some words {i},{i / 7}\n" for i in range(40)))

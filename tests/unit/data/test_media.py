@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ostinato.data.prepare import prepare
 from ostinato.data.readers.registry import Source, detect_format, open_source
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
 from ostinato.media.files import media_path
 from ostinato.recipe import build_recipe
+from ostinato.tasks.prepare import prepare
 
 NAMES = ("3_ann_0.wav", "3_bob_11.wav", "5_ann_2.wav")
 

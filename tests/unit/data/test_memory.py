@@ -47,7 +47,7 @@ from pathlib import Path
 from ostinato.data.tables import group_rows as grouped, sessions
 from ostinato.data.io import spool
 from ostinato.storage import decompress as rawfile
-from ostinato.data.prepare import prepare
+from ostinato.tasks.prepare import prepare
 from ostinato.recipe import apply_overrides, build_recipe
 
 rawfile.BLOCK_BYTES = rawfile.DETECT_BYTES = spool.SPILL_BYTES = spool._STEP_BYTES = 1 << 18

@@ -166,7 +166,7 @@ def test_lists_and_json_are_the_same_notes() -> None:
     ],
 )
 def test_what_is_wrong_with_a_cell_is_said(cell: str, reason: str, tmp_path: Path) -> None:
-    from ostinato.data.prepare import prepare
+    from ostinato.tasks.prepare import prepare
 
     pl.DataFrame({"notes": ["[[60]]", cell]}).write_csv(tmp_path / "x.csv")
     recipe = {"data": {"train": str(tmp_path / "x.csv"), "input": "notes", "validation": str(tmp_path / "x.csv")}}

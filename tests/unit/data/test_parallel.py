@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from tests.unit.data.helpers import read, read_same
 
-from ostinato.data.prepare import prepare
 from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
+from ostinato.tasks.prepare import prepare
 
 ENGLISH = ["A dog runs.", "Two men cook.", "", "A girl sings.", "Nobody."]
 GERMAN = ["Ein Hund rennt.", "Zwei Männer kochen.", "", "", "Niemand."]

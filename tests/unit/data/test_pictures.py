@@ -15,12 +15,12 @@ from PIL import Image
 
 from ostinato.data.features import make_builder
 from ostinato.data.features.image import ImageFeature
-from ostinato.data.prepare import prepare
 from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import ImageRecipe
+from ostinato.tasks.prepare import prepare
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
 

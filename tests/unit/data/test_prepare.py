@@ -6,18 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.loading import load_examples, load_stream
-from ostinato.data.prepare import prepare
+from ostinato.data.loading import load_documents, load_examples
 from ostinato.data.rejects import BadRows
 from ostinato.data.split import split_rows
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe
 from ostinato.storage import decompress as rawfile
+from ostinato.tasks.prepare import prepare
 
 
 def _jsonl(path: Path, rows: list[Any]) -> Path:
@@ -193,24 +192,26 @@ def test_a_language_model_of_a_text(tmp_path: Path) -> None:
         "model: language_model (there is no target column)",
         "input: text as characters (the default of a language model)",
     ]
-    assert isinstance(prepared.train, np.ndarray)
-    assert isinstance(prepared.validation, np.ndarray)
+    train, validation = prepared.train.sequences.values, prepared.validation.sequences.values
+    assert len(prepared.train) == len(prepared.validation) == 1
     clean = text.replace("\r\n", "\n")
-    assert len(prepared.train) == int(len(clean) * 0.9)
-    decoded = [prepared.features.input.decode(part) for part in (prepared.train, prepared.validation)]
+    assert len(train) == int(len(clean) * 0.9)
+    decoded = [prepared.features.input.decode(part) for part in (train, validation)]
     assert "".join(decoded) == clean
-    other = load_stream(str(tmp_path / "book.txt"), prepared.features, prepared.recipe)
-    assert prepared.features.input.decode(other) == clean
+    other = load_documents(str(tmp_path / "book.txt"), prepared.features, prepared.recipe)
+    assert prepared.features.input.decode(other.sequences.values) == clean
 
 
 def test_a_language_model_of_rows_closes_each_and_cuts_where_the_vocabulary_ends(tmp_path: Path) -> None:
     rows = [{"text": chr(ord("a") + i) * (i + 1)} for i in range(10)]
     prepared = _prepare(_jsonl(tmp_path / "rows.jsonl", rows), target=None, validation=0.3)
-    stream = [*prepared.train, *prepared.validation]
+    train, validation = prepared.train.sequences.values, prepared.validation.sequences.values
+    stream = [*train, *validation]
+    assert len(prepared.train) + len(prepared.validation) == 10 + (int(train[-1]) != END_ID)
     assert sum(token == END_ID for token in stream) == 10
     assert stream[-1] == END_ID
     assert stream[1] == END_ID
-    assert len([t for t in prepared.train if t != END_ID]) == int(55 * 0.7)
+    assert len([t for t in train if t != END_ID]) == int(55 * 0.7)
     assert set(prepared.features.input.vocabulary.tokens[3:]) == {chr(ord("a") + i) for i in range(9)}
     assert prepared.features.documents
 

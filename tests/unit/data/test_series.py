@@ -15,9 +15,9 @@ from ostinato.data.forecasting.future import future_windows
 from ostinato.data.forecasting.prepare import held_back_windows
 from ostinato.data.forecasting.windows import WindowedBatches, Windows
 from ostinato.data.loading import examples_of, load_examples
-from ostinato.data.prepare import prepare
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Recipe, build_recipe
+from ostinato.tasks.prepare import prepare
 
 HOURS = [f"2020-01-{1 + i // 24:02}T{i % 24:02}:00:00" for i in range(120)]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ostinato.data.prepare import inferred, prepare
 from ostinato.errors import DataError
 from ostinato.recipe import Recipe, build_recipe
+from ostinato.tasks.prepare import inferred, prepare
 
 RANDOM = np.random.default_rng(0)
 LENGTHS = RANDOM.integers(3, 9, 120).tolist()

@@ -14,11 +14,11 @@ from ostinato.data.features import Draft, TagsFeature, TokensFeature, load_featu
 from ostinato.data.features.tokens import SpelledTokensFeature
 from ostinato.data.inference.aligned import check_tagger, misfits
 from ostinato.data.loading import load_examples
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import TagsRecipe, TokensRecipe
+from ostinato.tasks.prepare import prepare
 
 WORDS = np.asarray(["The", "cat", "the", "1984", "cat", "THE", "1985"], dtype=object)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ostinato.data.prepare import inferred, prepare
 from ostinato.data.readers.delimited import DelimitedSource
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import Recipe, apply_overrides, build_recipe
+from ostinato.tasks.prepare import inferred, prepare
 
 DAYS = [str(np.datetime64("2020-01-01") + day) for day in range(60)]
 

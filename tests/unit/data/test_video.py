@@ -12,10 +12,10 @@ import pytest
 from ostinato.arrays import Array
 from ostinato.data.features import load_feature
 from ostinato.data.features.video import VideoFeature, read_clip
-from ostinato.data.prepare import prepare
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import VideoRecipe
+from ostinato.tasks.prepare import prepare
 
 av = pytest.importorskip("av")
 

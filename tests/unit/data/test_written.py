@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ostinato.data.prepare import inferred, prepare
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
+from ostinato.tasks.prepare import inferred, prepare
 
 
 def _table(path: Path, targets: list[str]) -> Path:

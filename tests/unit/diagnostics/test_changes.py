@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import ostinato
-from ostinato.data.prepare import prepare
 from ostinato.diagnostics import rules_recurrence, rules_training
 from ostinato.diagnostics.changes import completed
 from ostinato.recipe import apply_overrides, build_recipe
-from ostinato.tasks.build import build_model
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
 from ostinato.training.progress import Observer
 
 POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
@@ -74,7 +74,7 @@ def test_a_change_that_is_proposed_can_be_made(options: dict[str, Any]) -> None:
         changed = build_recipe(apply_overrides(written, found.split("--set ")[1:]))
         assert changed != prepared.recipe
         again = prepare(changed)
-        build_model(again.recipe.model, again.features)
+        task_of(again.recipe).build(again.recipe, again.features)
 
 
 def test_what_a_change_takes_back_is_part_of_it() -> None:

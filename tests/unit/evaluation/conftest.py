@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from ostinato.data.dataset import Prepared
-from ostinato.data.prepare import prepare
 from ostinato.recipe import build_recipe
 from ostinato.run import Run, load
+from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 

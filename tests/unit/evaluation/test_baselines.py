@@ -17,15 +17,17 @@ from ostinato.baselines.conclusion import conclude
 from ostinato.baselines.counting import NgramCounts, resampled
 from ostinato.baselines.found import Entry
 from ostinato.baselines.paired import Gap, paired_gap
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RunError
 from ostinato.recipe import build_recipe
 from ostinato.run import load
 from ostinato.tasks import baselines as registry
+from ostinato.tasks.classification.baselines import MostFrequent
 from ostinato.tasks.classification.baselines_nearest import NearestWarped
+from ostinato.tasks.classification.spec import Classification
 from ostinato.tasks.language_model.baselines import KneserNey
 from ostinato.tasks.next_step.baselines import _before
+from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 
@@ -140,7 +142,9 @@ def test_the_sentence_says_what_was_found(gap: Gap, says: str) -> None:
 @pytest.mark.parametrize("kind", ["two", "four", "labels", "number", "characters", "words", "documents"])
 def test_every_kind_of_run_has_baselines(trained: Callable[[str], Trained], kind: str) -> None:
     run, prepared = trained(kind)
-    found = registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
+    found = registry.compare_with_baselines(
+        run.spec, run.model, prepared, run.device, run.summary, 60.0, lambda _: None
+    )
     assert len(found.baselines) >= 2
     assert found.figure in found.own.metrics
     for baseline in found.baselines:
@@ -156,13 +160,15 @@ def test_every_kind_of_run_has_baselines(trained: Callable[[str], Trained], kind
 def test_the_model_s_own_figures_are_those_of_its_evaluation(trained: Callable[[str], Trained]) -> None:
     for kind, figure in (("four", "accuracy"), ("characters", "bits_per_character"), ("number", "rmse")):
         run, prepared = trained(kind)
-        found = registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 0.0, lambda _: None)
+        found = registry.compare_with_baselines(
+            run.spec, run.model, prepared, run.device, run.summary, 0.0, lambda _: None
+        )
         assert found.own.metrics[figure] == pytest.approx(run.summary["validation"][figure], rel=1e-5)
 
 
 def test_what_the_budget_does_not_reach_is_named(trained: Callable[[str], Trained]) -> None:
     run, prepared = trained("two")
-    found = registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 0.0, lambda _: None)
+    found = registry.compare_with_baselines(run.spec, run.model, prepared, run.device, run.summary, 0.0, lambda _: None)
     assert [baseline.name for baseline in found.baselines] == ["most frequent"]
     assert "NB-SVM: the budget was spent" in found.passed_over
 
@@ -172,20 +178,24 @@ def test_without_scikit_learn_its_baselines_are_passed_over(
 ) -> None:
     monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     run, prepared = trained("two")
-    found = registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
+    found = registry.compare_with_baselines(
+        run.spec, run.model, prepared, run.device, run.summary, 60.0, lambda _: None
+    )
     assert any("pip install 'ostinato[baselines]'" in reason for reason in found.passed_over)
 
 
-def test_a_baseline_is_a_class_and_a_line(trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch) -> None:
-    line = "ostinato.tasks.classification.baselines:MostFrequent"
-    monkeypatch.setitem(registry.BASELINES, "classifier", [line])
+def test_a_baseline_is_a_class_that_its_task_names(
+    trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Classification, "baselines", lambda *_: [MostFrequent])
     run, prepared = trained("two")
-    found = registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
+    found = registry.compare_with_baselines(
+        run.spec, run.model, prepared, run.device, run.summary, 60.0, lambda _: None
+    )
     assert [baseline.name for baseline in found.baselines] == ["most frequent"]
-    monkeypatch.setitem(registry.COMPARISONS, "classifier", line)
-    monkeypatch.delitem(registry.COMPARISONS, "classifier")
+    monkeypatch.setattr(Classification, "comparison", lambda *_: None)
     with pytest.raises(RunError, match="no baselines yet for a classifier"):
-        registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 1.0, lambda _: None)
+        registry.compare_with_baselines(run.spec, run.model, prepared, run.device, run.summary, 1.0, lambda _: None)
 
 
 def _train(frame: pl.DataFrame, path: Path, **recipe: Any) -> Any:
@@ -196,7 +206,7 @@ def _train(frame: pl.DataFrame, path: Path, **recipe: Any) -> Any:
     train_recipe(build_recipe({"data": data, "model": model, "training": training, **recipe}), path / "run", Observer())
     run = load(path / "run")
     prepared = prepare(run.recipe)
-    return registry.compare_with_baselines(run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
+    return registry.compare_with_baselines(run.spec, run.model, prepared, run.device, run.summary, 60.0, lambda _: None)
 
 
 def test_series_have_neighbours_and_statistics(tmp_path: Path) -> None:

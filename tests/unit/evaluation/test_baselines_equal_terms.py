@@ -15,15 +15,15 @@ from scipy.stats import bernoulli, norm
 
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.places import Places
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.recipe import build_recipe
-from ostinato.tasks.baselines import baselines_of, compare_with_baselines, comparison_of
-from ostinato.tasks.build import build_model
+from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.frames import baselines as frames_written
 from ostinato.tasks.frames.baseline_models import AnyFrame, Autoregression, EachFromBefore, StepOfEach
 from ostinato.tasks.frames.baselines import WrittenBaseline, WrittenComparison, end_nll, hazard
 from ostinato.tasks.frames.evaluation import monitor
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
 
 CPU = torch.device("cpu")
 BASELINES = (AnyFrame, EachFromBefore, StepOfEach, Autoregression)
@@ -185,8 +185,10 @@ def _curves(folder: Path, *, lengths: list[int], **model: Any) -> dict[str, Any]
 
 
 def _compared(prepared: Prepared) -> dict[str, float]:
-    model = build_model(prepared.recipe.model, prepared.features).eval()
-    found = compare_with_baselines(model, prepared, CPU, {"seconds": 1.0}, 60.0, lambda _: None)
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features).eval()
+    found = compare_with_baselines(
+        task_of(prepared.recipe), model, prepared, CPU, {"seconds": 1.0}, 60.0, lambda _: None
+    )
     validation = prepared.validation
     assert isinstance(validation, Examples)
     own = monitor(model, validation, prepared.features, CPU)
@@ -194,7 +196,9 @@ def _compared(prepared: Prepared) -> dict[str, float]:
     assert not found.passed_over
     nll = {one.name: float(one.metrics["nats_per_frame"]) for one in found.baselines}
     comparison = WrittenComparison(model, prepared, CPU)
-    for kind in baselines_of(prepared):
+    for kind in task_of(prepared.recipe).baselines(prepared.recipe):
+        if not kind.applies(prepared):
+            continue
         baseline = kind.of(prepared)
         baseline.fit(comparison.train, prepared.features)
         alone = comparison.scores(baseline.answer(validation)).metrics["nats_per_frame"]
@@ -204,7 +208,7 @@ def _compared(prepared: Prepared) -> dict[str, float]:
 
 def test_curves_for_a_name_have_all_baselines(tmp_path: Path) -> None:
     prepared = prepare(build_recipe(_curves(tmp_path, lengths=[6, 8, 11])))
-    assert comparison_of(prepared.recipe) is WrittenComparison
+    assert task_of(prepared.recipe).comparison(prepared.recipe) is WrittenComparison
     nll = _compared(prepared)
     assert set(nll) == {kind.name for kind in BASELINES}
     assert max(nll, key=lambda name: nll[name]) == AnyFrame.name
@@ -217,7 +221,9 @@ def test_baselines_say_when_a_row_ends_where_the_model_does(tmp_path: Path) -> N
         decoder = {} if length is None else {"decoder": {"length": length}}
         recipe = _curves(tmp_path, lengths=[6], numbers={"least_deviation": 0.07}, **decoder)
         prepared = prepare(build_recipe(recipe))
-        for kind in baselines_of(prepared):
+        for kind in task_of(prepared.recipe).baselines(prepared.recipe):
+            if not kind.applies(prepared):
+                continue
             baseline = kind.of(prepared)
             assert isinstance(baseline, WrittenBaseline)
             assert (baseline.ends, baseline.least) == (ends, 0.07)

@@ -14,16 +14,16 @@ from ostinato.baselines import Baselines
 from ostinato.baselines import measure as measuring
 from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.windows import Windows
-from ostinato.data.prepare import prepare
 from ostinato.recipe import build_recipe
 from ostinato.report.baselines import table_of
 from ostinato.tasks.baselines import compare_with_baselines
-from ostinato.tasks.build import build_model
 from ostinato.tasks.forecasting.baseline_rows import truth_of
 from ostinato.tasks.forecasting.baselines import ForecastComparison, MeanOfWindow, SeasonalNaive, _blocks
 from ostinato.tasks.forecasting.baselines_fitted import HoltWinters, LinearMap, _last_of_each
 from ostinato.tasks.forecasting.evaluation import evaluate
 from ostinato.tasks.forecasting.season import season_of
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +56,10 @@ def _windows(prepared: Prepared) -> tuple[Windows, Windows]:
 
 def _compare(prepared: Prepared, budget_s: float = 60.0) -> Baselines:
     torch.manual_seed(0)
-    model = build_model(prepared.recipe.model, prepared.features).eval()
-    return compare_with_baselines(model, prepared, torch.device("cpu"), {"seconds": 9.0}, budget_s, lambda _: None)
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features).eval()
+    return compare_with_baselines(
+        task_of(prepared.recipe), model, prepared, torch.device("cpu"), {"seconds": 9.0}, budget_s, lambda _: None
+    )
 
 
 def test_every_baseline_answers_every_window_of_every_channel(tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_every_baseline_answers_every_window_of_every_channel(tmp_path: Path) ->
 
 def test_the_model_s_figures_are_those_of_its_evaluation(tmp_path: Path) -> None:
     prepared = _prepared(tmp_path, {"a": _wave(90, 0.2)}, output="gaussian")
-    model = build_model(prepared.recipe.model, prepared.features)
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
     comparison = ForecastComparison(model, prepared, torch.device("cpu"))
     metrics = evaluate(model, comparison.validation, prepared.features, torch.device("cpu"))
     scores = comparison.scores(comparison.own())

@@ -12,16 +12,16 @@ import torch
 
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.places import Places
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import END_ID
 from ostinato.recipe import build_recipe
 from ostinato.tasks.baselines import compare_with_baselines
-from ostinato.tasks.build import build_model
 from ostinato.tasks.conditional.baselines import GivenComparison, NgramsOfEach, _by_row, _closed, _RowNgrams
 from ostinato.tasks.conditional.baselines_whole import WholeSequences
 from ostinato.tasks.conditional.evaluation import evaluate
 from ostinato.tasks.next_step.baselines import FrameBefore, FrameRegression, NoteFrequencies
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
 
 CPU = torch.device("cpu")
 
@@ -70,8 +70,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 def test_the_value_helps_n_grams_that_know_it(prepared: Prepared) -> None:
-    model = build_model(prepared.recipe.model, prepared.features).eval()
-    found = compare_with_baselines(model, prepared, CPU, {"seconds": 1.0}, 60.0, lambda _: None)
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features).eval()
+    found = compare_with_baselines(
+        task_of(prepared.recipe), model, prepared, CPU, {"seconds": 1.0}, 60.0, lambda _: None
+    )
     nll = {one.name: one.metrics["nats_per_token"] for one in found.baselines}
     assert nll["n-grams of each value"] < nll["n-grams, whatever is given"] < nll["frequencies alone"]
     assert found.unit == "rows"

@@ -17,12 +17,12 @@ from ostinato.data.features.category import CategoryFeature
 from ostinato.data.features.notes import NotesFeature
 from ostinato.data.features.series import SeriesFeature
 from ostinato.data.places import Places
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.recipe.kinds import CategoryRecipe, NotesRecipe, SeriesRecipe
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.frames.baseline_models import AnyFrame, Autoregression, EachFromBefore, StepOfEach
 from ostinato.tasks.frames.baselines import WrittenBaseline
+from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 
 LENGTHS = np.asarray([3, 2, 4, 3, 3, 2, 5, 3])
@@ -197,7 +197,9 @@ def test_beside_a_trained_model(tmp_path: Path) -> None:
     run = ostinato.train(
         path, input="kind", target="curve", settings=settings, out=tmp_path / "run", observer=Observer()
     )
-    found = compare_with_baselines(run.model, prepare(run.recipe), run.device, run.summary, 30.0, lambda _: None)
+    found = compare_with_baselines(
+        run.spec, run.model, prepare(run.recipe), run.device, run.summary, 30.0, lambda _: None
+    )
     names = [one.name for one in found.baselines]
     assert set(names) >= {"any frame", "the frame before", "the same step of its kind", "linear autoregression"}
     assert found.figure == "nats_per_frame"

@@ -17,7 +17,6 @@ from tests.conftest import Cli
 from tests.unit.data.test_pictures import write_idx
 
 import ostinato
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.report.images import picture_uri
@@ -25,6 +24,7 @@ from ostinato.run import Run
 from ostinato.tasks.conditional.evaluation import evaluate, has_one_answer, mean_nll, monitor, nll_of_rows
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.conditional.sampling import draw
+from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 
 SMALL: dict[str, Any] = {

@@ -11,7 +11,7 @@ import pytest
 from ostinato.errors import RecipeError
 from ostinato.recipe import build_recipe
 from ostinato.recipe.training import Monitor
-from ostinato.tasks.monitors import check_monitor, figures_of
+from ostinato.tasks.monitors import check_monitor
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 
@@ -24,7 +24,9 @@ POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
 @pytest.mark.parametrize("kind", ["two", "labels", "number", "characters"])
 def test_what_is_said_to_be_measured_is(trained: Callable[[str], Trained], kind: str) -> None:
     run, prepared = trained(kind)
-    assert set(figures_of(prepared)) == set(get_args(Monitor)) & set(run.summary["validation"])
+    assert {"loss", *task_of(prepared.recipe).figures(prepared)} == set(get_args(Monitor)) & set(
+        run.summary["validation"]
+    )
 
 
 def test_another_figure_is_refused_before_training(tmp_path: Path) -> None:

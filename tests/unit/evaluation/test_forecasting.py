@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 import ostinato
 from ostinato.cli.app import app
 from ostinato.data.forecasting.windows import Windows
-from ostinato.data.prepare import prepare
 from ostinato.errors import RunError
 from ostinato.recipe import build_recipe
 from ostinato.tasks.forecasting.baseline_rows import naive_forecast, naive_scores
 from ostinato.tasks.forecasting.scores import SeriesScores
+from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 
 SEASON = np.array([0.0, 3.0, 5.0, 2.0])

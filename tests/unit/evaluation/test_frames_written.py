@@ -12,12 +12,12 @@ import torch
 
 import ostinato
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.run import Run
 from ostinato.tasks.frames import evaluation as frames_written
 from ostinato.tasks.frames import plots as plots_written
 from ostinato.tasks.frames.report import written_results
+from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 
 SMALL = {

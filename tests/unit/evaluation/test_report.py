@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from ostinato.errors import MissingLibraryError, RunError
-from ostinato.report.page import write_report
 from ostinato.tasks.classification import report as report_classifier
+from ostinato.tasks.report_page import write_report
 
 Trains = Callable[[str], Any]
 CLASSIFIERS = ("two", "four", "labels", "number")

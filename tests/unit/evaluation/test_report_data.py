@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from ostinato.data.prepare import prepare
 from ostinato.recipe import build_recipe
 from ostinato.report.data import data_card
+from ostinato.tasks.prepare import prepare
 
 
 def _card(path: Path, rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:

@@ -12,11 +12,12 @@ import torch
 from ostinato.recipe import build_recipe
 from ostinato.report import plots
 from ostinato.report.data import shown_token, token_counts
-from ostinato.report.head import duration, loss_unit, network_name, smoothed
+from ostinato.report.head import duration, network_name, smoothed
 from ostinato.report.page import figure, number, percent, plain, ticks
 from ostinato.report.svg import BLUE, drawing, inline_svg, label_steps, sample, thin
 from ostinato.tasks.classification.report import confusion_table
 from ostinato.tasks.language_model.report import passage, unigram_bits
+from ostinato.tasks.registry import task_named
 
 
 @pytest.mark.parametrize(
@@ -107,10 +108,12 @@ def test_unigram_bits_by_hand():
 
 
 def test_unit_of_the_loss():
-    assert loss_unit(build_recipe({"model": {"kind": "language_model"}})) == (1 / math.log(2), "bits per character")
-    assert loss_unit(build_recipe({"features": {"target": {"kind": "number"}}}))[1] == "standardised squared error"
-    assert loss_unit(build_recipe({"features": {"target": {"kind": "series"}}}))[1] == "standardised squared error"
-    assert loss_unit(build_recipe({})) == (1.0, "nats")
+    assert task_named("language_model").loss_unit(build_recipe({})) == (1 / math.log(2), "bits per character")
+    number = build_recipe({"features": {"target": {"kind": "number"}}})
+    series = build_recipe({"features": {"target": {"kind": "series"}}})
+    assert task_named("classification").loss_unit(number)[1] == "standardised squared error"
+    assert task_named("tagging").loss_unit(series)[1] == "standardised squared error"
+    assert task_named("classification").loss_unit(build_recipe({})) == (1.0, "nats")
 
 
 def test_tokens_as_readers_can_see_them(trained):

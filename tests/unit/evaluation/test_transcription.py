@@ -17,12 +17,12 @@ import ostinato
 from ostinato.cli.app import app
 from ostinato.data.dataset import Examples
 from ostinato.data.places import Places
-from ostinato.data.prepare import prepare
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError
 from ostinato.layers.beam_search import Written
 from ostinato.metrics.edit_distance import align, edit_distance
 from ostinato.run import Run
+from ostinato.tasks.prepare import prepare
 from ostinato.tasks.seq2seq.evaluation import Transcript, evaluate, monitor, same_sources, scores_of, transcribe
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.tasks.seq2seq.report import attention_of

@@ -11,15 +11,16 @@ import torch
 
 from ostinato.api import resume, train
 from ostinato.data.dataset import Prepared
-from ostinato.data.prepare import prepare
 from ostinato.data.targets import TargetFeature
 from ostinato.errors import RecipeError
 from ostinato.recipe import ModelRecipe, build_recipe
 from ostinato.run import load
-from ostinato.tasks.build import build_model
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.training import ClassifierTask, EnsembleTask, make_task
+from ostinato.tasks.classification.training import ClassifierTraining, EnsembleTraining
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
+from ostinato.tasks.training import training_of
 from ostinato.training.progress import Observer
 from ostinato.training.train import MODEL_FILE
 from ostinato.training.weights import load_tensors
@@ -84,17 +85,17 @@ def _prepared(words: dict[str, Any]) -> Prepared:
 
 def test_each_member_has_the_gradients_it_would_have_alone(words: dict[str, Any]) -> None:
     prepared, cpu = _prepared(words), torch.device("cpu")
-    model = build_model(prepared.recipe.model, prepared.features)
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
     assert isinstance(model, Ensemble)
-    task = make_task(model, prepared, cpu)
-    assert isinstance(task, EnsembleTask)
+    task = training_of(task_of(prepared.recipe), model, prepared, cpu)
+    assert isinstance(task, EnsembleTraining)
     batch = next(iter(task.batches(0, 0)))
     mean, _ = task.backward(batch)
     found = [[parameter.grad for parameter in member.parameters()] for member in model.classifiers]
     losses = []
     for member, own in zip(model.classifiers, found, strict=True):
         member.zero_grad()
-        losses.append(ClassifierTask(member, prepared, cpu).backward(batch)[0])
+        losses.append(ClassifierTraining(member, prepared, cpu).backward(batch)[0])
         for gradient, parameter in zip(own, member.parameters(), strict=True):
             torch.testing.assert_close(gradient, parameter.grad)
     assert mean == pytest.approx(np.mean(losses))

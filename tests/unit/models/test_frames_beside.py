@@ -12,7 +12,6 @@ import torch
 
 import ostinato
 from ostinato.data.dataset import Examples
-from ostinato.data.prepare import prepare
 from ostinato.diagnostics.of_category import parts_of
 from ostinato.layers.frame_decoder import FrameDecoder, Frames, previous_frames
 from ostinato.layers.inputs import Vectors
@@ -20,6 +19,7 @@ from ostinato.recipe import ModelRecipe
 from ostinato.run import Run
 from ostinato.tasks.frames.evaluation import evaluate, told
 from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.prepare import prepare
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.training.progress import Observer
 from ostinato.types import Ragged

@@ -18,7 +18,7 @@ from ostinato.layers.inputs import embed_ids
 from ostinato.layers.words import UnknownWords, distinct_spellings
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.recipe.kinds import CategoryRecipe, TagsRecipe, TokensRecipe
-from ostinato.tasks.build import build_model
+from ostinato.tasks.tagging.feedback import build_any_tagger
 from ostinato.tasks.tagging.model import Tagger, delayed
 from ostinato.types import Ragged
 
@@ -172,7 +172,7 @@ def _spelled(features: Features, rows: list[list[str]]) -> Ragged:
 def test_words_are_their_vector_and_their_spelling() -> None:
     features = _features()
     recipe = ModelRecipe(kind="tagger", embedding_dim=3, hidden_size=4, characters={"hidden_size": 2})  # type: ignore[arg-type]
-    layer = build_model(recipe, features).encoder.embedding  # type: ignore[union-attr]
+    layer = build_any_tagger(recipe, features).encoder.embedding  # type: ignore[union-attr]
     batch = _spelled(features, [["The", "the", "dog"], [], ["cat", "the"]])
     vectors = layer(batch)  # type: ignore[operator]
     assert vectors.values.shape == (5, 3 + 4)
@@ -187,7 +187,7 @@ def test_words_are_their_vector_and_their_spelling() -> None:
 def test_spellings_get_gradients_from_all_their_places() -> None:
     features = _features()
     recipe = ModelRecipe(kind="tagger", embedding_dim=3, hidden_size=4, characters={"hidden_size": 2})  # type: ignore[arg-type]
-    model = build_model(recipe, features)
+    model = build_any_tagger(recipe, features)
     batch = _spelled(features, [["cat", "sat"], ["cat"]])
     targets = batch.with_values(torch.tensor([1, 1, 2]))
     model.loss(_batch(batch, targets), TrainingRecipe()).backward()  # type: ignore[operator]
@@ -221,7 +221,7 @@ def test_further_columns_stand_beside_each_step() -> None:
     kind = CategoryFeature.fit(CategoryRecipe(), np.asarray(["a", "b"]))
     pos = TokensFeature.fit(TokensRecipe(), np.asarray(["X", "Y"], dtype=object))
     features = _features(genre=kind, pos=pos)
-    model = build_model(ModelRecipe(kind="tagger", embedding_dim=3, hidden_size=4), features).eval()
+    model = build_any_tagger(ModelRecipe(kind="tagger", embedding_dim=3, hidden_size=4), features).eval()
     rows = [["The", "cat"], ["sat", "sat", "the"]]
     batch = _spelled(features, rows)
     extra = {
@@ -244,4 +244,4 @@ def test_further_columns_stand_beside_each_step() -> None:
 def test_a_tagger_needs_a_sequence_as_target() -> None:
     features = Features(_features().input, CategoryFeature.fit(CategoryRecipe(), np.asarray(["a", "b"])))
     with pytest.raises(RecipeError, match="a value for each step"):
-        build_model(ModelRecipe(kind="tagger"), features)
+        build_any_tagger(ModelRecipe(kind="tagger"), features)

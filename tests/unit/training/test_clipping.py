@@ -122,7 +122,7 @@ def test_every_step_of_a_run_tells_what_was_clipped(clip: str, polarity: Path, t
     named = {name for event in steps for name in event.get("clipped_groups", ())}
     assert named <= {"embedding", "layer 1", "head"}
     assert bool(named) == (clip == "group")
-    curves = report_head.curves(*read_log(folder / "log.jsonl"), recipe)
+    curves = report_head.curves(*read_log(folder / "log.jsonl"), recipe.training, (1.0, "nats"))
     assert curves is not None
     assert (curves["clipped"] is not None) == (clip != "none")
     assert {name for name, _ in curves["clipped_groups"]} == named

@@ -12,7 +12,7 @@ from tests.unit.training.test_exactness import _StopAt
 
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe, build_recipe
-from ostinato.tasks.training import ClassifierTask
+from ostinato.tasks.classification.training import ClassifierTraining
 from ostinato.training.checkpoint import read_checkpoint
 from ostinato.training.progress import Observer
 from ostinato.training.train import resume_run, train_recipe
@@ -39,16 +39,16 @@ class _Poison:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *calls: int) -> None:
         self.calls = 0
-        backward = ClassifierTask.backward
+        backward = ClassifierTraining.backward
 
-        def poisoned(task: ClassifierTask, batch: object) -> tuple[float, int]:
+        def poisoned(task: ClassifierTraining, batch: object) -> tuple[float, int]:
             self.calls += 1
             if self.calls in calls:
                 with torch.no_grad():
                     task.model.output.weight.fill_(torch.inf)
             return backward(task, batch)
 
-        monkeypatch.setattr(ClassifierTask, "backward", poisoned)
+        monkeypatch.setattr(ClassifierTraining, "backward", poisoned)
 
 
 def test_it_stops_naming_step_rows_and_parameter_and_keeps_the_last_good_checkpoint(
@@ -138,8 +138,8 @@ def test_it_gives_up_in_the_end(polarity: Path, tmp_path: Path, monkeypatch: pyt
 def test_a_validation_that_is_not_finite_is_a_divergence_too(
     polarity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evaluate = ClassifierTask.evaluate
-    monkeypatch.setattr(ClassifierTask, "evaluate", lambda task: {**evaluate(task), "loss": float("nan")})
+    evaluate = ClassifierTraining.evaluate
+    monkeypatch.setattr(ClassifierTraining, "evaluate", lambda task: {**evaluate(task), "loss": float("nan")})
     with pytest.raises(RunError, match=r"the validation loss is nan at step .*, on all of the validation data"):
         train_recipe(_recipe(polarity), tmp_path / "run", Observer())
     assert not (tmp_path / "run" / "model.safetensors").exists()

@@ -12,14 +12,14 @@ from tests.tagged import tagged_by_the_word_before
 
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.prepare import prepare
 from ostinato.errors import RecipeError
 from ostinato.recipe import ModelRecipe, Recipe, build_recipe
-from ostinato.tasks.build import build_model
 from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
 from ostinato.tasks.tagging.model import Tagger
-from ostinato.tasks.training import make_task
-from ostinato.tasks.training_streamed_steps import StreamedStepsTask
+from ostinato.tasks.training import training_of
+from ostinato.tasks.training_streamed import StreamedStepsTraining
 from ostinato.training.progress import Observer
 from ostinato.training.train import resume_run, train_recipe
 
@@ -90,9 +90,9 @@ def _whole_nll(model: torch.nn.Module, prepared: Prepared) -> float:
 def test_the_losses_of_an_epoch_are_those_of_whole_rows(make: Any, bptt: Any, tmp_path: Path) -> None:
     prepared = prepare(make(tmp_path, bptt))
     torch.manual_seed(0)
-    model = build_model(prepared.recipe.model, prepared.features)
-    task = make_task(model, prepared, torch.device("cpu"))
-    assert isinstance(task, StreamedStepsTask)
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
+    task = training_of(task_of(prepared.recipe), model, prepared, torch.device("cpu"))
+    assert isinstance(task, StreamedStepsTraining)
     total = 0.0
     for span in task.training.batches(0):
         mean, _ = task.backward(span)
@@ -104,8 +104,8 @@ def test_the_losses_of_an_epoch_are_those_of_whole_rows(make: Any, bptt: Any, tm
 def test_a_window_as_long_as_the_rows_has_their_gradient(make: Any, tmp_path: Path) -> None:
     prepared = prepare(make(tmp_path, {"window": 10_000}))
     torch.manual_seed(0)
-    model = build_model(prepared.recipe.model, prepared.features)
-    task = make_task(model, prepared, torch.device("cpu"))
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
+    task = training_of(task_of(prepared.recipe), model, prepared, torch.device("cpu"))
     (span,) = task.batches(0, 0)
     task.backward(span)
     found = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}

@@ -12,15 +12,16 @@ import torch
 from tests.unit.training.test_exactness import _StopAt
 
 import ostinato
-from ostinato.data.prepare import prepare
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
 from ostinato.recipe import BpttRecipe, Recipe, build_recipe
-from ostinato.tasks.build import build_model
+from ostinato.tasks.classification.training import StreamedClassifierTraining
+from ostinato.tasks.language_model.evaluation import evaluate_stream
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.sampling import encode_prompt, generate_chunks
-from ostinato.tasks.scoring import evaluate_stream
-from ostinato.tasks.training import StreamedClassifierTask, make_task
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
+from ostinato.tasks.training import training_of
 from ostinato.training.progress import Observer
 from ostinato.training.train import resume_run, train_recipe
 
@@ -72,9 +73,9 @@ def test_each_row_is_scored_once_an_epoch_as_evaluation_scores_it(polarity: Path
     """With weights that stand still, the losses of an epoch in windows are those of the rows read whole."""
     prepared = prepare(_classifier(polarity, {"window": 5}))
     torch.manual_seed(0)
-    model = build_model(prepared.recipe.model, prepared.features)
-    task = make_task(model, prepared, torch.device("cpu"))
-    assert isinstance(task, StreamedClassifierTask)
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
+    task = training_of(task_of(prepared.recipe), model, prepared, torch.device("cpu"))
+    assert isinstance(task, StreamedClassifierTraining)
     total, count = 0.0, 0
     for span in task.training.batches(0):
         value, _ = task.backward(span)
@@ -124,7 +125,7 @@ def test_what_needs_whole_rows_is_refused_in_windows(
 def _language_model(folder: Path, bptt: Any) -> tuple[LanguageModel, Any, Any]:
     prepared = prepare(_documents(folder, bptt))
     torch.manual_seed(0)
-    model = build_model(prepared.recipe.model, prepared.features)
+    model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
     assert isinstance(model, LanguageModel)
     return model.eval(), prepared.features, prepared.validation
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.baselines.base import Baseline, Data, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics import classification as metrics
@@ -73,10 +73,10 @@ class ClassificationComparison(RowsComparison):
         """One validation row."""
         return self.validation.take(np.asarray([number % len(self.validation)]))
 
-    def own_one(self, data: Data) -> None:
+    def own_one(self, data: Examples) -> None:
         """The recurrent model reads a row."""
         with torch.inference_mode():
-            self._own(cast("Examples", data))
+            self._own(data)
 
 
 class ClassBaseline(Baseline):
@@ -84,15 +84,15 @@ class ClassBaseline(Baseline):
 
     target: TargetFeature
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Learn from training rows."""
         self.target, self.features = features.row_target, features
-        examples = cast("Examples", train)
+        examples = train
         self.fit_rows(examples, np.asarray(examples.targets))
 
-    def answer(self, data: Data) -> Floats:
+    def answer(self, data: Examples) -> Floats:
         """Probabilities (N, K), or numbers (N,)."""
-        return self.answer_rows(cast("Examples", data))
+        return self.answer_rows(data)
 
     def fit_rows(self, train: Examples, targets: Array) -> None:
         """Learn from rows and what they are: integers (N,), 0 or 1 (N, labels), standardised numbers (N,)."""

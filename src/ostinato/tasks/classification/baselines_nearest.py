@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class NearestNeighbour(ClassBaseline):
     @classmethod
     def seconds(cls, prepared: Prepared) -> float:
         """By the number of pairs of rows and their steps."""
-        train, validation = cast("Examples", prepared.train), cast("Examples", prepared.validation)
+        train, validation = prepared.train, prepared.validation
         steps = min(_LONGEST, float(np.median(train.sequences.lengths)))
         size = int(np.prod(train.sequences.values.shape[1:]))
         return len(train) * len(validation) * steps * size * 1e-9
@@ -82,7 +82,7 @@ class NearestWarped(NearestNeighbour):
     @classmethod
     def seconds(cls, prepared: Prepared) -> float:
         """By the number of cells of all alignments."""
-        train, validation = cast("Examples", prepared.train), cast("Examples", prepared.validation)
+        train, validation = prepared.train, prepared.validation
         steps = min(_LONGEST, float(np.median(train.sequences.lengths)))
         size = int(np.prod(train.sequences.values.shape[1:]))
         cells = steps * (2 * max(1, _BAND * steps) + 1)

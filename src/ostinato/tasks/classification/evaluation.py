@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
 
-from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics.classification import Metrics
 from ostinato.tasks.classification.model import Classifier
@@ -27,14 +27,6 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
     if target.kind == "number":
         return [Prediction(value=float(x) * target.std + target.mean) for x in outputs.squeeze(1)]
     return [_prediction(row, target) for row in probabilities_of(outputs, target).tolist()]
-
-
-def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
-    """The report's section."""
-    from ostinato.tasks.classification.report import classifier_results
-
-    found = classifier_results(cast("Classifier", model), prepared, device)
-    return {**found, "template": "classifier.html.jinja"}
 
 
 def _prediction(probabilities: list[float], target: TargetFeature) -> Prediction:

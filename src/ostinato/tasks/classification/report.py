@@ -25,7 +25,7 @@ _MOST_MIXUPS = 12
 def classifier_results(model: Classifier, prepared: Prepared, device: torch.device) -> Section:
     """Metrics on the validation data, beside those of a guess that never reads the text, with plots and mistakes."""
     target = cast("TargetFeature", prepared.features.target)
-    train, examples = cast("Examples", prepared.train), cast("Examples", prepared.validation)
+    train, examples = prepared.train, prepared.validation
     outputs = predict_examples(model, examples, device)
     if target.kind == "number":
         return _regression(outputs.squeeze(1).numpy().astype(np.float64), train, examples, target)

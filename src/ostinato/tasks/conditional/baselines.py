@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
-from ostinato.baselines.base import Baseline, Data, Figures, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, Figures, RowsComparison, Scores, cut_blocks
 from ostinato.baselines.ngrams import Keys, Ngrams
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
@@ -46,14 +46,14 @@ class GivenComparison(RowsComparison):
         """One validation row."""
         return self.validation.take(np.asarray([number % len(self.validation)]))
 
-    def own_one(self, data: Data) -> None:
+    def own_one(self, data: Examples) -> None:
         """The recurrent model scores a row."""
         with torch.inference_mode():
-            nll_of_rows(cast("Conditional", self.model), cast("Examples", data), self.device)
+            nll_of_rows(cast("Conditional", self.model), data, self.device)
 
 
-def _targets(data: Data) -> Sequences:
-    return cast("Sequences", cast("Examples", data).targets)
+def _targets(data: Examples) -> Sequences:
+    return cast("Sequences", data.targets)
 
 
 def _closed(targets: Sequences, pad: int = -1, num_pads: int = 0) -> tuple[Keys, NDArray[np.bool_]]:
@@ -80,12 +80,12 @@ class TokenFrequencies(Baseline):
 
     name, about, trivial = "frequencies alone", "how frequent each token is, whatever is given or stands before", True
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Count."""
         counts = np.bincount(_closed(_targets(train))[0], minlength=_vocab_size(features)) + 1.0
         self._nats = -np.log(counts / counts.sum())
 
-    def answer(self, data: Data) -> Figures:
+    def answer(self, data: Examples) -> Figures:
         """Nats of each row."""
         targets = _targets(data)
         return _by_row(self._nats[_closed(targets)[0]], targets)
@@ -124,7 +124,7 @@ class NgramsOfAll(Baseline):
     name = "n-grams, whatever is given"
     about = "interpolated Kneser-Ney, the order chosen on every tenth training row"
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Choose the order, then count all rows."""
         targets, vocab = _targets(train), _vocab_size(features)
         early, late = _held_out(len(targets))
@@ -140,7 +140,7 @@ class NgramsOfAll(Baseline):
         """The order chosen."""
         return str(self._ngrams.ngrams)
 
-    def answer(self, data: Data) -> Figures:
+    def answer(self, data: Examples) -> Figures:
         """Nats of each row."""
         targets = _targets(data)
         return _by_row(self._ngrams.nll(targets), targets)
@@ -171,13 +171,13 @@ class NgramsOfEach(NgramsOfAll):
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
         """Where a value is given at least five times on average."""
-        train = cast("Examples", prepared.train)
+        train = prepared.train
         return len(_groups(train)) * _ROWS_A_VALUE <= len(train)
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Choose order and β, then count all rows."""
         super().fit(train, features)
-        examples, vocab = cast("Examples", train), _vocab_size(features)
+        examples, vocab = train, _vocab_size(features)
         early, late = _held_out(len(examples))
         self._order, self._trust = min(_ORDERS), _TRUST[-1]
         if len(early):
@@ -220,9 +220,9 @@ class NgramsOfEach(NgramsOfAll):
         each = f"{len(self._each):,} values, n-grams up to {self._order} tokens of each"
         return f"{each}, which weigh half after {self._trust:,.0f} training tokens"
 
-    def answer(self, data: Data) -> Figures:
+    def answer(self, data: Examples) -> Figures:
         """Nats of each row."""
-        examples = cast("Examples", data)
+        examples = data
         targets = _targets(examples)
         return _by_row(_mixed(self._ngrams.nll(targets), *self._own(examples), self._trust), targets)
 

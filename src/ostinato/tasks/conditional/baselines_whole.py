@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Data, Figures
+from ostinato.baselines.base import Figures
 from ostinato.baselines.counting import summary_of
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
@@ -32,15 +32,15 @@ class WholeSequences(NgramsOfAll):
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
         """Where training shows at least two and at most 200 different targets, each twenty times on average."""
-        keys = _keys(cast("Examples", prepared.train))
+        keys = _keys(prepared.train)
         return 2 <= len(set(keys)) <= min(_MOST_SEQUENCES, len(keys) // _ROWS_A_SEQUENCE)
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """On what is given, standardised."""
         from sklearn.linear_model import LogisticRegression
 
         super().fit(train, features)
-        examples, self._features = cast("Examples", train), features
+        examples, self._features = train, features
         given = summary_of(examples, features)
         deviation = given.std(axis=0)
         self._scale = given.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
@@ -60,9 +60,9 @@ class WholeSequences(NgramsOfAll):
         """How many there are."""
         return f"one of {len(self._known):,} sequences"
 
-    def answer(self, data: Data) -> Figures:
+    def answer(self, data: Examples) -> Figures:
         """Nats of each row."""
-        examples = cast("Examples", data)
+        examples = data
         chances = self._model.predict_proba(self._numbers(examples)).astype(np.float64)
         places = np.asarray([self._known.get(key, -1) for key in _keys(examples)])
         picked = np.where(places >= 0, chances[np.arange(len(examples)), places], 0.0)

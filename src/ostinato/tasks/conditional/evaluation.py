@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ostinato.data.batching import BucketedBatches
-from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.dataset import Examples, Features
 from ostinato.data.sequences import Sequences
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
@@ -60,13 +60,6 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
     conditional = cast("Conditional", model)
     refuse_unknown(examples, features)
     return predictions_of(conditional, _begin(conditional), examples, features.target, device)
-
-
-def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
-    """The report's section."""
-    from ostinato.tasks.conditional.report import conditional_results
-
-    return conditional_results(cast("Conditional", model), prepared, device)
 
 
 def _begin(model: Conditional) -> Begin:

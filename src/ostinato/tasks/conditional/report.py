@@ -35,7 +35,7 @@ _MIXUPS = 16
 def conditional_results(model: Conditional, prepared: Prepared, device: torch.device) -> Section:
     """What it writes for the validation data: beside what is right, where something is; else samples by condition."""
     features, recipe = prepared.features, prepared.recipe
-    examples, target = cast("Examples", prepared.validation), cast("Feature", features.target)
+    examples, target = prepared.validation, cast("Feature", features.target)
     given = ", ".join((str(recipe.data.input), *features.extra))
     loss = mean_nll(model, examples, device)
     shuffled = mean_nll(model, _with_other_conditions(examples), device)
@@ -124,7 +124,7 @@ def _with_other_conditions(examples: Examples) -> Examples:
 
 def _conditions(model: Conditional, prepared: Prepared, examples: Examples, device: torch.device) -> list[Section]:
     """For each of the most frequent values: how well it is modelled, and sequences drawn for it."""
-    train, target = cast("Examples", prepared.train), cast("Feature", prepared.features.target)
+    train, target = prepared.train, cast("Feature", prepared.features.target)
     rows_of: dict[bytes, list[int]] = {}
     for row in range(len(examples)):
         rows_of.setdefault(examples.given(row), []).append(row)

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
-from ostinato.baselines.base import Baseline, BaselineComparison, Data, Scores, cut_blocks
-from ostinato.data.dataset import Features, Prepared
+from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
+from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.forecasting.windows import Windows
 from ostinato.tasks.forecasting.baseline_rows import Floats, naive_forecast, score_rows
 from ostinato.tasks.forecasting.evaluation import forecast_rows, levels_of
@@ -86,7 +86,7 @@ class ForecastComparison(BaselineComparison):
         """One validation window."""
         return self.validation.take(np.asarray([number % len(self.validation)]))
 
-    def own_one(self, data: Data) -> None:
+    def own_one(self, data: Examples) -> None:
         """The recurrent model forecasts one window."""
         self._own(cast("Windows", data))
 
@@ -114,11 +114,11 @@ class ForecastBaseline(Baseline):
     """What all baselines of a forecaster share: they read the values of each series before a forecast, and neither
     covariates nor the calendar."""
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Learn from training windows."""
         self.fit_windows(cast("Windows", train))
 
-    def answer(self, data: Data) -> Floats:
+    def answer(self, data: Examples) -> Floats:
         """(N, H, C) on the model's scale."""
         return self.answer_windows(cast("Windows", data))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ostinato.arrays import Offsets
-from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.dataset import Examples, Features
 from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.timestamps import shown
 from ostinato.data.forecasting.windows import Windows
@@ -99,13 +99,6 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
             found.append(Prediction(values=tuple(_plain(own[number])), details=details))
     forecaster.train(was_training)
     return found
-
-
-def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
-    """The report's section."""
-    from ostinato.tasks.forecasting.report import forecast_results
-
-    return forecast_results(cast("Forecaster", model), prepared, device)
 
 
 def _times(windows: Windows, row: int) -> dict[str, Any]:

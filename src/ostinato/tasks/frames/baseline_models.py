@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +121,7 @@ class StepOfEach(WrittenBaseline):
         """Of numbers for a value given, where training shows each value five times on average."""
         if prepared.recipe.model.kind != "conditional" or prepared.recipe.features.target.kind == "notes":
             return False
-        train = cast("Examples", prepared.train)
+        train = prepared.train
         return len({train.given(row) for row in range(len(train))}) * _ROWS_A_VALUE <= len(train)
 
     def learn(self, examples: Examples) -> None:
@@ -174,13 +174,13 @@ class Autoregression(WrittenBaseline):
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
         """Of numbers, not too many of them."""
-        column = frames_column(prepared, cast("Examples", prepared.train))[0]
+        column = frames_column(prepared, prepared.train)[0]
         return column.kind != "notes" and _FRAMES_BEFORE * Frames.of(column).values <= _MOST_INPUTS
 
     @classmethod
     def seconds(cls, prepared: Prepared) -> float:
         """By the products of the frames before alone."""
-        column, rows = frames_column(prepared, cast("Examples", prepared.train))
+        column, rows = frames_column(prepared, prepared.train)
         size = Frames.of(column).values
         return float(min(len(rows.values), _MOST_FRAMES) * 2 * size * 3 * size * 2 / _PRODUCTS_A_SECOND)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Baseline, Data, Figures, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, Figures, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences, runs_of
@@ -46,9 +46,9 @@ class WrittenComparison(RowsComparison):
         """One validation row."""
         return self.validation.take(np.asarray([number % len(self.validation)]))
 
-    def own_one(self, data: Data) -> None:
+    def own_one(self, data: Examples) -> None:
         """The recurrent model reads a row."""
-        for _ in told(cast("Model", self.model), cast("Examples", data), self.device):
+        for _ in told(cast("Model", self.model), data, self.device):
             pass
 
 
@@ -76,9 +76,9 @@ class WrittenBaseline(Baseline):
         ends = recipe.kind != "next_step" and not isinstance(recipe.decoder.length, int)
         return cls(ends=ends, least=recipe.numbers.least_deviation)
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """The ends, and whatever `learn` learns, of as many rows as fit into memory."""
-        examples = cast("Examples", train)
+        examples = train
         self._features = features
         self._column = features.input if features.target is None else cast("Feature", features.target)
         self.notes = self._column.kind == "notes"
@@ -109,9 +109,9 @@ class WrittenBaseline(Baseline):
         """How many rows were learnt from, where not all."""
         return self._learnt
 
-    def answer(self, data: Data) -> Figures:
+    def answer(self, data: Examples) -> Figures:
         """Nats of each row."""
-        parts = [self._answer(part) for part in self._parts(cast("Examples", data))]
+        parts = [self._answer(part) for part in self._parts(data)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def _answer(self, examples: Examples) -> Figures:

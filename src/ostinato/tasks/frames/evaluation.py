@@ -103,13 +103,6 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
     return [Prediction(values=tuple(decoded(target, frames))) for frames in write(one, examples, device)]
 
 
-def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
-    """The report's section."""
-    from ostinato.tasks.frames.report import written_results
-
-    return written_results(cast("Model", model), prepared, device)
-
-
 def frames_of(model: Model) -> Frames:
     """What a frame is."""
     return model.frames if isinstance(model, NextStep) else cast("FrameDecoder", model.decoder).frames

@@ -51,7 +51,7 @@ _MEANINGS = {
 def written_results(model: Model, prepared: Prepared, device: torch.device) -> Section:
     """Figures told the true frames, and written alone where one answer is right; sequences drawn, or written, beside
     true ones."""
-    examples = cast("Examples", prepared.validation)
+    examples = prepared.validation
     metrics = evaluate(model, examples, prepared.features, device)
     feature, _ = frames_column(prepared, examples)
     first = "mse" if "mse" in metrics else "accuracy"
@@ -152,7 +152,7 @@ def _drawn(
     model: Conditional | Seq2Seq, prepared: Prepared, examples: Examples, feature: Feature, device: torch.device
 ) -> Section:
     """For each of the most frequent values given: sequences drawn, beside held-out ones; and their lengths."""
-    train = cast("Examples", prepared.train)
+    train = prepared.train
     rows_of: dict[bytes, list[int]] = {}
     for row in range(len(examples)):
         rows_of.setdefault(examples.given(row), []).append(row)

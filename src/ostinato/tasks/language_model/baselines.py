@@ -9,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Ids
-from ostinato.baselines.base import Baseline, BaselineComparison, Data, Figures, Scores
+from ostinato.baselines.base import Baseline, BaselineComparison, Figures, Scores
 from ostinato.baselines.ngrams import ORDERS, Ngrams
-from ostinato.data.dataset import Features
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.sequences import Sequences
 from ostinato.metrics import classification as metrics
+from ostinato.tasks.language_model.evaluation import window_nll
 from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.scoring import window_nll
 
 _HELD_OUT = 0.1
 _BLOCK_TOKENS = 500
@@ -24,6 +25,7 @@ _CONTEXT_TOKENS = 32
 class TextComparison(BaselineComparison):
     """Answers are nats of each token of the validation text but the first."""
 
+    divisible = False
     lower_is_better, unit, question = True, "tokens", "one token"
 
     @property
@@ -33,19 +35,24 @@ class TextComparison(BaselineComparison):
         return "bits_per_character" if characters else "bits_per_token"
 
     @property
-    def validation(self) -> Ids:
+    def validation(self) -> Examples:
         """The run's validation text."""
-        return cast("Ids", self.prepared.validation)
+        return self.prepared.validation
+
+    @property
+    def num_train(self) -> int:
+        """Tokens of the training text."""
+        return len(_tokens(self.train))
 
     @property
     def num_units(self) -> int:
         """Tokens that are predicted."""
-        return len(self.validation) - 1
+        return len(_tokens(self.validation)) - 1
 
     def own(self) -> Figures:
         """Of the recurrent model: the mean of the window that a token is in."""
         model, features = cast("LanguageModel", self.model), self.prepared.features
-        found = window_nll(model, self.validation, features, self.device, self.prepared.recipe.training.bptt)
+        found = window_nll(model, _tokens(self.validation), features, self.device, self.prepared.recipe.training.bptt)
         return np.concatenate([np.full(count, nll / count) for nll, count in found])
 
     def scores(self, answers: Figures) -> Scores:
@@ -56,17 +63,26 @@ class TextComparison(BaselineComparison):
         bits = [float(block.mean()) / np.log(2) for block in blocks]
         return Scores(found, np.asarray(bits))
 
-    def one(self, number: int) -> Ids:
+    def one(self, number: int) -> Examples:
         """A token with those before it."""
-        start = (number * 997) % max(1, len(self.validation) - _CONTEXT_TOKENS)
-        return self.validation[start : start + _CONTEXT_TOKENS]
+        tokens, places = _tokens(self.validation), self.validation.places
+        start = (number * 997) % max(1, len(tokens) - _CONTEXT_TOKENS)
+        some = tokens[start : start + _CONTEXT_TOKENS]
+        return Examples(
+            Sequences.from_lengths(some, np.asarray([len(some)])), None, places, np.zeros(1, dtype=np.int64)
+        )
 
-    def own_one(self, data: Data) -> None:
+    def own_one(self, data: Examples) -> None:
         """The recurrent model reads one token, its state known."""
         model = cast("LanguageModel", self.model)
-        ids = torch.from_numpy(cast("Ids", data)[:1].astype(np.int64)).view(1, 1).to(self.device)
+        ids = torch.from_numpy(_tokens(data)[:1].astype(np.int64)).view(1, 1).to(self.device)
         with torch.inference_mode():
             model(ids, model.encoder.zero_states(1))
+
+
+def _tokens(examples: Examples) -> Ids:
+    """The text, documents one after the other."""
+    return cast("Ids", examples.sequences.values)
 
 
 class Frequencies(Baseline):
@@ -74,14 +90,14 @@ class Frequencies(Baseline):
 
     name, about, trivial = "frequencies alone", "how frequent each token is, whatever stands before", True
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Count."""
-        counts = np.bincount(cast("Ids", train), minlength=features.text.vocab_size) + 1.0
+        counts = np.bincount(_tokens(train), minlength=features.text.vocab_size) + 1.0
         self._nats = -np.log(counts / counts.sum())
 
-    def answer(self, data: Data) -> Figures:
+    def answer(self, data: Examples) -> Figures:
         """Nats of each token but the first."""
-        return np.asarray(self._nats[cast("Ids", data)[1:]])
+        return np.asarray(self._nats[_tokens(data)[1:]])
 
     def parameters(self) -> list[NDArray[Any]]:
         """One number a token."""
@@ -94,9 +110,9 @@ class KneserNey(Baseline):
     name = "n-grams with back-off"
     about = "interpolated Kneser-Ney, the order chosen on the last tenth of the training text"
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Choose the order, then count all of the training text."""
-        tokens, vocab = cast("Ids", train).astype(np.int64), features.text.vocab_size
+        tokens, vocab = _tokens(train).astype(np.int64), features.text.vocab_size
         cut = int(len(tokens) * (1 - _HELD_OUT))
         orders = [n for n in ORDERS[features.text.recipe.unit or "characters"] if n < cut] or [1]
         tried = Ngrams.count(tokens[:cut], vocab, orders) if len(orders) > 1 else {}
@@ -109,9 +125,9 @@ class KneserNey(Baseline):
         """The order chosen."""
         return str(self._ngrams)
 
-    def answer(self, data: Data) -> Figures:
+    def answer(self, data: Examples) -> Figures:
         """Nats of each token but the first."""
-        return self._ngrams.nll(cast("Ids", data).astype(np.int64))[1:]
+        return self._ngrams.nll(_tokens(data).astype(np.int64))[1:]
 
     def parameters(self) -> list[NDArray[Any]]:
         """Keys, counts, and weights of contexts."""

@@ -13,9 +13,9 @@ from ostinato.data.dataset import Features, Prepared
 from ostinato.data.features import TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.report.data import Section, shown_token, token_counts
+from ostinato.tasks.language_model.evaluation import evaluate_stream
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.sampling import encode_prompt, generate_ids
-from ostinato.tasks.scoring import evaluate_stream
 
 _TEMPERATURES = (0.5, 0.8, 1.0)
 _SAMPLE_TOKENS = {"characters": 400, "words": 80, "subwords": 120}
@@ -34,7 +34,7 @@ def language_results(
     Args:
         known: the metrics, if they were computed before.
     """
-    features, validation = prepared.features, cast("Ids", prepared.validation)
+    features, validation = prepared.features, prepared.validation.sequences.values
     bptt = prepared.recipe.training.bptt
     scored = known or evaluate_stream(model, validation, features, device, bptt)
     state_reset_interval = None if bptt is None else bptt.state_reset_interval
@@ -48,7 +48,7 @@ def language_results(
         "documents": features.documents,
         "metrics": scored,
         "bits": bits,
-        "guess_bits": unigram_bits(cast("Ids", prepared.train), validation, features.text.vocab_size),
+        "guess_bits": unigram_bits(prepared.train.sequences.values, validation, features.text.vocab_size),
         "samples": [
             {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1, state_reset_interval)}
             for i, t in enumerate(_TEMPERATURES)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from ostinato.baselines.base import Baseline, Data, Figures, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, Figures, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.tasks.next_step.evaluation import score
@@ -44,10 +44,10 @@ class FramesComparison(RowsComparison):
         """One validation row."""
         return self.validation.take(np.asarray([number % len(self.validation)]))
 
-    def own_one(self, data: Data) -> None:
+    def own_one(self, data: Examples) -> None:
         """The recurrent model reads a row."""
         with torch.inference_mode():
-            for _ in score(cast("NextStep", self.model), cast("Examples", data), self.device):
+            for _ in score(cast("NextStep", self.model), data, self.device):
                 pass
 
 
@@ -65,14 +65,14 @@ class NoteFrequencies(Baseline):
         True,
     )
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Count."""
-        frames = cast("Examples", train).sequences.values != 0
+        frames = train.sequences.values != 0
         self._chances = (frames.sum(axis=0) + _SMOOTHING / 2) / (len(frames) + _SMOOTHING)
 
-    def answer(self, data: Data) -> list[Figures]:
+    def answer(self, data: Examples) -> list[Figures]:
         """Nats of each frame."""
-        sequences = cast("Examples", data).sequences
+        sequences = data.sequences
         return np.split(_bernoulli(sequences.values, self._chances), sequences.offsets[1:-1])
 
     def parameters(self) -> list[NDArray[Any]]:
@@ -85,9 +85,9 @@ class FrameBefore(Baseline):
 
     name, about, trivial = "the frame before", "each note given whether it sounded in the frame before", True
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Count, for each note, how often it goes on and how often it begins."""
-        sequences = cast("Examples", train).sequences
+        sequences = train.sequences
         now, before = sequences.values != 0, _before(sequences)
         plain = (now.sum(axis=0) + 0.5) / (len(now) + 1.0)
         chances = [
@@ -96,9 +96,9 @@ class FrameBefore(Baseline):
         ]
         self._chances = np.stack(chances)  # (2, C)
 
-    def answer(self, data: Data) -> list[Figures]:
+    def answer(self, data: Examples) -> list[Figures]:
         """Nats of each frame."""
-        sequences = cast("Examples", data).sequences
+        sequences = data.sequences
         before = _before(sequences)
         chances = np.where(before, self._chances[1], self._chances[0])
         return np.split(_bernoulli(sequences.values, chances), sequences.offsets[1:-1])
@@ -120,12 +120,12 @@ class FrameRegression(Baseline):
     @classmethod
     def seconds(cls, prepared: Prepared) -> float:
         """By the products of all steps."""
-        count, width = cast("Examples", prepared.train).sequences.values.shape
+        count, width = prepared.train.sequences.values.shape
         return float(4 * min(count, _MOST_FRAMES) * width**2 * _MOST_STEPS / _PRODUCTS_A_SECOND)
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """On at most 50,000 frames, evenly picked."""
-        sequences = cast("Examples", train).sequences
+        sequences = train.sequences
         count = len(sequences.values)
         picked = np.unique(np.linspace(0, count - 1, min(count, _MOST_FRAMES)).astype(np.int64))
         before = torch.from_numpy(_before(sequences)[picked]).float()
@@ -153,9 +153,9 @@ class FrameRegression(Baseline):
         learnt, count = self._share
         return "" if learnt == count else f"learnt from {learnt:,} of {count:,} frames"
 
-    def answer(self, data: Data) -> list[Figures]:
+    def answer(self, data: Examples) -> list[Figures]:
         """Nats of each frame."""
-        sequences = cast("Examples", data).sequences
+        sequences = data.sequences
         logits = _before(sequences).astype(np.float64) @ self._weights[:-1] + self._weights[-1]
         signed = np.where(sequences.values != 0, logits, -logits)
         return np.split(np.logaddexp(0.0, -signed).sum(axis=1), sequences.offsets[1:-1])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ostinato.data.batching import BucketedBatches
-from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.dataset import Examples, Features
 from ostinato.metrics.classification import Metrics
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.prediction import Prediction
@@ -87,11 +87,3 @@ def _distributions(model: NextStep, hidden: Tensor, frames: Tensor) -> tuple[Ten
         nll.append(model.output.nll(some, wanted))
         predicted.append(model.output.draw(some, temperature=0.0))
     return torch.cat(nll), torch.cat(predicted)
-
-
-def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
-    """The report's section."""
-    from ostinato.tasks.next_step.report import frames_results
-
-    found = frames_results(cast("NextStep", model), prepared, device)
-    return {**found, "template": "frames.html.jinja"}

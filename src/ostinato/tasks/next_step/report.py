@@ -25,7 +25,7 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
     """Figures on the validation data beside two simple guesses, a typical piece as a roll, and surprising frames."""
     from ostinato.tasks.next_step import plots as plots_frames
 
-    train, examples = cast("Examples", prepared.train).sequences, cast("Examples", prepared.validation)
+    train, examples = prepared.train.sequences, prepared.validation
     feature = cast("NotesFeature", prepared.features.input)
     scored = dict(score(model, examples, device))
     rolls = {row: examples.sequences.row(row) for row in scored}

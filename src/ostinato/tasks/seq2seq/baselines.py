@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Baseline, BaselineComparison, Data, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import TextFeature, TokensFeature
 from ostinato.data.sequences import Sequences
@@ -33,13 +33,13 @@ class PairsComparison(BaselineComparison):
     def validation(self) -> Examples:
         """One row for each of at most 400 different sources of the run's validation rows, evenly spaced."""
         rows = np.asarray([one.row for one in self.transcripts], dtype=np.int64)
-        return cast("Examples", self.prepared.validation).take(rows)
+        return self.prepared.validation.take(rows)
 
     @property
     def transcripts(self) -> list[Transcript]:
         """What the recurrent model writes for them, by greedy search or the recipe's beam."""
         if self._found is None:
-            model, examples = cast("Seq2Seq", self.model), cast("Examples", self.prepared.validation)
+            model, examples = cast("Seq2Seq", self.model), self.prepared.validation
             self._found = transcribe(model, examples, self.device, model.tokens.beam_size, most=_MOST_SOURCES)
         return self._found
 
@@ -63,12 +63,12 @@ class PairsComparison(BaselineComparison):
     def one(self, number: int) -> Examples:
         """One source."""
         rows = np.asarray([self.transcripts[number % len(self.transcripts)].row])
-        return cast("Examples", self.prepared.validation).take(rows)
+        return self.prepared.validation.take(rows)
 
-    def own_one(self, data: Data) -> None:
+    def own_one(self, data: Examples) -> None:
         """The recurrent model writes for one source."""
         model = cast("Seq2Seq", self.model)
-        transcribe(model, cast("Examples", data), self.device, model.tokens.beam_size)
+        transcribe(model, data, self.device, model.tokens.beam_size)
 
 
 def _instead(one: Transcript, answer: Ids) -> Transcript:
@@ -84,15 +84,15 @@ class MostFrequentAnswer(Baseline):
 
     name, about, trivial = "most frequent answer", "the same sequence for every source", True
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Count whole targets."""
-        targets = cast("Sequences", cast("Examples", train).targets)
+        targets = cast("Sequences", train.targets)
         counts = Counter(tuple(targets.row(i).tolist()) for i in range(len(targets)))
         self._answer = max(counts, key=lambda ids: (counts[ids], -len(ids)))
 
-    def answer(self, data: Data) -> list[Ids]:
+    def answer(self, data: Examples) -> list[Ids]:
         """The same for all."""
-        return [self._answer] * len(cast("Examples", data))
+        return [self._answer] * len(data)
 
     def parameters(self) -> list[NDArray[Any]]:
         """One sequence."""
@@ -110,15 +110,15 @@ class Copy(Baseline):
         pair = (prepared.features.input, prepared.features.target)
         return all(isinstance(feature, TextFeature | TokensFeature) for feature in pair)
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Which integer of the target each integer of the source is."""
         source, target = (cast("TextFeature", each).vocabulary for each in (features.input, features.target))
         numbers = target.numbers
         self._table = np.asarray([numbers.get(token, UNK_ID) for token in source.tokens], dtype=np.int32)
 
-    def answer(self, data: Data) -> list[Ids]:
+    def answer(self, data: Examples) -> list[Ids]:
         """Looked up."""
-        rows = cast("Examples", data).sequences
+        rows = data.sequences
         return [tuple(self._table[rows.row(i)].tolist()) for i in range(len(rows))]
 
     def parameters(self) -> list[NDArray[Any]]:
@@ -139,9 +139,9 @@ class TokenByToken(Copy):
         """Always: both sides are integers."""
         return prepared.features.input.form == "ids"
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Count pairs of tokens."""
-        examples = cast("Examples", train)
+        examples = train
         source, target = examples.sequences, cast("Sequences", examples.targets)
         ends = np.repeat(target.offsets[:-1], source.lengths)
         within = np.arange(len(source.values)) - np.repeat(source.offsets[:-1], source.lengths)
@@ -158,8 +158,8 @@ class TokenByToken(Copy):
         self._table = np.full(int(source.values.max(initial=len(SPECIAL))) + 2, UNK_ID, dtype=np.int32)
         self._table[tokens[last]] = found[order][last] % size
 
-    def answer(self, data: Data) -> list[Ids]:
+    def answer(self, data: Examples) -> list[Ids]:
         """Looked up."""
-        rows = cast("Examples", data).sequences
+        rows = data.sequences
         picked = self._table[np.minimum(rows.values, len(self._table) - 1)]
         return [tuple(part.tolist()) for part in np.split(picked, rows.offsets[1:-1])]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
 
 from ostinato.data.batching import BucketedBatches
-from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import TextFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import MissingLibraryError
@@ -69,13 +69,6 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
     """What beam search writes for each row, and the other sequences it kept, each with its normalised ln p."""
     seq2seq = cast("Seq2Seq", model)
     return predictions_of(seq2seq, _begin(seq2seq), examples, features.target, device)
-
-
-def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
-    """The report's section."""
-    from ostinato.tasks.seq2seq.report import transcription_results
-
-    return transcription_results(cast("Seq2Seq", model), prepared, device)
 
 
 def transcribe(

@@ -36,7 +36,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
 
     features, recipe = prepared.features, prepared.recipe
     target = cast("Feature", features.target)
-    examples = cast("Examples", prepared.validation)
+    examples = prepared.validation
     found = transcribe(model, examples, device, model.tokens.beam_size)
     scored = {"loss": mean_nll(model, examples, device), **scores_of(found, features)}
     noun = target.step_noun
@@ -122,7 +122,7 @@ def _maps(model: Seq2Seq, found: Sequence[Transcript], prepared: Prepared, devic
     source = prepared.features.input
     if model.tokens.attention is None or not isinstance(source, TextFeature):
         return []
-    examples, target = cast("Examples", prepared.validation), cast("Feature", prepared.features.target)
+    examples, target = prepared.validation, cast("Feature", prepared.features.target)
     maps: list[Section] = []
     for one in found:
         ids = examples.sequences.row(one.row)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Baseline, Data, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, RowsComparison, Scores, cut_blocks
 from ostinato.baselines.counting import token_rows
 from ostinato.baselines.window import around
 from ostinato.data.dataset import Examples, Features, Prepared
@@ -60,10 +60,10 @@ class TaggingComparison(RowsComparison):
         """One validation row."""
         return self.validation.take(np.asarray([number % len(self.validation)]))
 
-    def own_one(self, data: Data) -> None:
+    def own_one(self, data: Examples) -> None:
         """The recurrent model tags a row."""
         with torch.inference_mode():
-            run(cast("Tagger", self.model), cast("Examples", data), self.device)
+            run(cast("Tagger", self.model), data, self.device)
 
 
 def _is_tagging(prepared: Prepared) -> bool:
@@ -82,14 +82,14 @@ class MostFrequentTag(Baseline):
         """Where each step has a tag."""
         return _is_tagging(prepared)
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Count."""
-        tags = cast("Sequences", cast("Examples", train).targets).values
+        tags = cast("Sequences", train.targets).values
         self._tag = int(np.bincount(tags[tags >= 0]).argmax())
 
-    def answer(self, data: Data) -> Answers:
+    def answer(self, data: Examples) -> Answers:
         """One tag a step."""
-        return [np.full(length, self._tag) for length in cast("Examples", data).sequences.lengths]
+        return [np.full(length, self._tag) for length in data.sequences.lengths]
 
     def parameters(self) -> list[NDArray[Any]]:
         """One number."""
@@ -106,16 +106,16 @@ class MostFrequentLabels(Baseline):
         """Where labels have no step of their own (CTC)."""
         return prepared.recipe.model.tagger.output == "ctc"
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Count."""
-        labels = cast("Sequences", cast("Examples", train).targets)
+        labels = cast("Sequences", train.targets)
         rows = [labels.row(row) for row in range(len(labels.lengths))]
         ((common, _),) = Counter(tuple(row.tolist()) for row in rows).most_common(1)
         self._labels = np.asarray(common, dtype=labels.values.dtype)
 
-    def answer(self, data: Data) -> Answers:
+    def answer(self, data: Examples) -> Answers:
         """Once for each row."""
-        return [self._labels] * len(cast("Examples", data))
+        return [self._labels] * len(data)
 
     def parameters(self) -> list[NDArray[Any]]:
         """The labels."""
@@ -135,9 +135,9 @@ class TagOfWord(Baseline):
         """Where each step has a token and a tag."""
         return _is_tagging(prepared) and prepared.features.input.form in ("ids", "words")
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Count pairs."""
-        examples = cast("Examples", train)
+        examples = train
         tokens, tags = token_rows(examples.sequences).values, cast("Sequences", examples.targets).values
         known = tags >= 0
         size, count = int(tokens.max(initial=0)) + 1, int(tags.max(initial=0)) + 1
@@ -148,9 +148,9 @@ class TagOfWord(Baseline):
         self._unknown = int(rare.argmax())
         self._table = np.where(seen > 0, table.argmax(axis=1), self._unknown).astype(np.int32)
 
-    def answer(self, data: Data) -> Answers:
+    def answer(self, data: Examples) -> Answers:
         """Looked up."""
-        rows = token_rows(cast("Examples", data).sequences)
+        rows = token_rows(data.sequences)
         inside = rows.values < len(self._table)
         tags = np.where(inside, self._table[np.where(inside, rows.values, 0)], self._unknown)
         return np.split(tags, rows.offsets[1:-1])
@@ -172,19 +172,19 @@ class WindowLogistic(Baseline):
         """Where each step has a tag, and is a token or a few numbers."""
         return _is_tagging(prepared) and prepared.features.input.form in ("ids", "words", "vectors")
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Five passes."""
         from sklearn.linear_model import SGDClassifier
 
-        examples = cast("Examples", train)
+        examples = train
         tags = cast("Sequences", examples.targets).values
         known = tags >= 0
         model = SGDClassifier(loss="log_loss", alpha=1e-6, average=True, max_iter=5, tol=None, random_state=0)
         self._model = model.fit(around(examples.sequences)[np.flatnonzero(known)], tags[known])
 
-    def answer(self, data: Data) -> Answers:
+    def answer(self, data: Examples) -> Answers:
         """The likeliest tag of each step."""
-        sequences = cast("Examples", data).sequences
+        sequences = data.sequences
         return np.split(np.asarray(self._model.predict(around(sequences))), sequences.offsets[1:-1])
 
     def parameters(self) -> list[NDArray[Any]]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Baseline, Data
+from ostinato.baselines.base import Baseline
 from ostinato.baselines.window import around
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
@@ -24,15 +24,15 @@ def _kind(prepared: Prepared) -> str:
 class _Steps(Baseline):
     """Numbers (sum L, C) of all steps, cut into rows; notes are those above one half."""
 
-    def fit(self, train: Data, features: Features) -> None:
+    def fit(self, train: Examples, features: Features) -> None:
         """Learn from the numbers of all steps."""
-        examples = cast("Examples", train)
+        examples = train
         self._notes = getattr(features.target, "kind", "") == "notes"
         self._learn(examples.sequences, cast("Sequences", examples.targets).values.astype(np.float32))
 
-    def answer(self, data: Data) -> Answers:
+    def answer(self, data: Examples) -> Answers:
         """A row of numbers, or of zeros and ones, for each step."""
-        sequences = cast("Examples", data).sequences
+        sequences = data.sequences
         found = self._numbers(sequences)
         return np.split((found > 0.5).astype(np.uint8) if self._notes else found, sequences.offsets[1:-1])
 

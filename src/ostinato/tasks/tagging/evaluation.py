@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ostinato.data.batching import BucketedBatches
-from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature, TagsFeature, TextFeature, TokensFeature
 from ostinato.data.features.tags import IGNORED
 from ostinato.data.sequences import Sequences
@@ -75,14 +75,6 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
         sure = None if found.sureness is None else {"probabilities": found.sureness[row].tolist()}
         predictions.append(Prediction(tags=tuple(decoded), details=sure))
     return predictions
-
-
-def results(model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Any]:
-    """The report's section."""
-    from ostinato.tasks.tagging.report import tagger_results
-
-    found = tagger_results(cast("Tagger", model), prepared, device)
-    return {**found, "template": "tagger.html.jinja"}
 
 
 def run(model: Tagger, examples: Examples, device: torch.device) -> Tagged:

@@ -30,7 +30,7 @@ _OUTPUTS = {"softmax": "each by itself", "crf": "as a chain (CRF)", "ctc": "with
 
 def tagger_results(model: Tagger, prepared: Prepared, device: torch.device) -> Section:
     """Metrics on the validation data beside those of a guess, what is taken for what, and the worst rows."""
-    examples = cast("Examples", prepared.validation)
+    examples = prepared.validation
     found = run(model, examples, device)
     scored = {"loss": found.loss, **metrics_of(model, found, examples, prepared.features)}
     kind = "labels" if model.recipe.output == "ctc" else model.kind
@@ -59,7 +59,7 @@ def _sentence(model: Tagger, prepared: Prepared) -> str:
 
 
 def _tags(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
-    train, examples = cast("Examples", prepared.train), cast("Examples", prepared.validation)
+    train, examples = prepared.train, prepared.validation
     feature = cast("TagsFeature", prepared.features.target)
     targets = cast("Sequences", examples.targets)
     guess = tag_metrics(usual_tags(prepared, train, examples), targets, feature)
@@ -113,7 +113,7 @@ def _words(sequences: Sequences) -> NDArray[Any]:
 
 def _by_frequency(prepared: Prepared, said: NDArray[Any]) -> list[Section]:
     """How often tags are right, by how often training held the word."""
-    examples = cast("Examples", prepared.validation)
+    examples = prepared.validation
     feature = cast("TokensFeature", prepared.features.input)
     truth, words = cast("Sequences", examples.targets).values, _words(examples.sequences)
     counts = feature.counts[words]
@@ -141,7 +141,7 @@ def _mixups(confusion: NDArray[Any], names: tuple[str, ...]) -> list[Section]:
 
 def _mistakes(found: Tagged, prepared: Prepared, feature: TagsFeature) -> list[Section]:
     """The rows with the most wrong tags, each step with its tags."""
-    examples = cast("Examples", prepared.validation)
+    examples = prepared.validation
     targets = cast("Sequences", examples.targets)
     wrong = [
         int(((answers != targets.row(row)) & (targets.row(row) != IGNORED)).sum())
@@ -189,7 +189,7 @@ def step_texts(examples: Examples, row: int, prepared: Prepared) -> list[str]:
 
 def _labels(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
     """Of labels without an alignment: error rates, and the rows with the most errors."""
-    examples = cast("Examples", prepared.validation)
+    examples = prepared.validation
     targets, feature = cast("Sequences", examples.targets), cast("Feature", prepared.features.target)
     pairs = [(targets.row(row).tolist(), answer.tolist()) for row, answer in enumerate(found.answers)]
     distances = [edit_distance(*pair) for pair in pairs]
@@ -217,7 +217,7 @@ def _numbers(found: Tagged, scored: Metrics, prepared: Prepared, kind: str) -> S
     """Of several labels or numbers a step."""
     from ostinato.report import plots
 
-    truth = cast("Sequences", cast("Examples", prepared.validation).targets).values
+    truth = cast("Sequences", prepared.validation.targets).values
     said = np.concatenate(found.answers)
     if kind == "notes":
         tiles = [("accuracy", _percent(scored["accuracy"]), "of labels there or given, the share that is both")]

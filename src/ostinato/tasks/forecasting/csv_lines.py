@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ostinato.tasks.prediction import Prediction
+from ostinato.tasks.prediction import Prediction
 
 
 def forecast_lines(predictions: Sequence[Prediction]) -> Iterator[str]:

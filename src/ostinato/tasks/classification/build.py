@@ -1,0 +1,30 @@
+"""From a recipe to a classifier."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ostinato.data.dataset import Features
+from ostinato.data.features import TextFeature
+from ostinato.layers.covariates import BesideInputs
+from ostinato.layers.inputs import input_layer
+from ostinato.recipe import ModelRecipe
+from ostinato.tasks.classification.ensemble import Ensemble
+from ostinato.tasks.classification.model import Classifier
+
+
+def build_classifier(recipe: ModelRecipe, features: Features) -> nn.Module:
+    """The classifier of a resolved recipe; several that answer as one where it says so."""
+    if recipe.members > 1:
+        return Ensemble([_one_classifier(recipe, features) for _ in range(recipe.members)], features.row_target)
+    return _one_classifier(recipe, features)
+
+
+def _one_classifier(recipe: ModelRecipe, features: Features) -> Classifier:
+    feature, beside = features.input, BesideInputs(recipe, features.extra) if features.extra else None
+    outputs = features.row_target.num_outputs
+    if isinstance(feature, TextFeature):
+        counts = torch.from_numpy(feature.counts)
+        return Classifier(recipe, feature.vocab_size, outputs, counts, beside=beside)
+    return Classifier(recipe, 0, outputs, inputs=input_layer(feature, recipe), beside=beside)

@@ -1,0 +1,109 @@
+"""Many-to-one: a sequence to a class, to any number of labels, or to a number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ostinato.tasks.spec import Section, TaskSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.metrics.classification import Metrics
+    from ostinato.recipe import Recipe
+    from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.training import TrainingTask
+
+_FIGURES = {"class": ("accuracy", "f1"), "labels": ("accuracy", "f1"), "number": ("mae", "rmse", "r2")}
+"""By the kind of the target."""
+
+
+class Classification(TaskSpec):
+    """Many-to-one: one value a row."""
+
+    name, noun = "classification", "classifier"
+
+    def build(self, recipe: Recipe, features: Features) -> nn.Module:
+        """A classifier, or several that answer as one."""
+        from ostinato.tasks.classification.build import build_classifier
+
+        return build_classifier(recipe.model, features)
+
+    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+        """Whole rows, or windows of them; of several networks each by itself."""
+        from ostinato.tasks.classification.training import training_of
+
+        return training_of(model, prepared, device)
+
+    def evaluate(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Loss, and the metrics of the target's kind."""
+        from ostinato.tasks.classification.evaluation import evaluate
+
+        return evaluate(model, examples, features, device)
+
+    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+        """By the kind of the target."""
+        return _FIGURES[prepared.features.row_target.kind]
+
+    def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
+        """Nats; of numbers their squared error."""
+        return 1.0, "standardised squared error" if recipe.features.target.kind == "number" else "nats"
+
+    def predict(
+        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+    ) -> list[Prediction]:
+        """A class, labels or a number for each row."""
+        from ostinato.tasks.classification.evaluation import predict
+
+        return predict(model, examples, features, device)
+
+    def report(
+        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+    ) -> Section:
+        """Metrics, confusions, calibration, examples."""
+        from ostinato.tasks.classification.model import Classifier
+        from ostinato.tasks.classification.report import classifier_results
+
+        found = classifier_results(cast("Classifier", model), prepared, device)
+        return {**found, "template": "classifier.html.jinja"}
+
+    def parts(self, model: nn.Module, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
+        """Pooling, what stands beside it, and the head."""
+        own = recipe.model
+        rows = [("pooling over time", " + ".join(own.pooling), "pooling")]
+        if own.convolution.channels:
+            sizes = zip(own.convolution.channels, own.convolution.kernels, strict=True)
+            about = ", ".join(f"{channels:,} × {kernel} steps" for channels, kernel in sizes)
+            rows.append(("convolutions beside them", about, "convolution"))
+        if features.extra:
+            rows.append(("further columns", ", ".join(features.extra), "beside"))
+        if own.head_size:
+            rows.append(("hidden layer", f"{own.head_size:,} units, ReLU", "hidden"))
+        return [*rows, ("output", f"{features.row_target.num_outputs:,}", "output")]
+
+    def comparison(self, recipe: Recipe) -> type[BaselineComparison]:
+        """Accuracy, or error of numbers."""
+        from ostinato.tasks.classification.baselines import ClassificationComparison
+
+        return ClassificationComparison
+
+    def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
+        """Frequencies, linear models, neighbours."""
+        from ostinato.tasks.classification import baselines, baselines_linear, baselines_nearest
+
+        return [
+            baselines.MostFrequent,
+            baselines_linear.SummaryLinear,
+            baselines_nearest.NearestNeighbour,
+            baselines_linear.NbSvm,
+            baselines_linear.TfidfLogistic,
+            baselines_nearest.NearestWarped,
+        ]
+
+
+SPEC = Classification()

@@ -1,0 +1,142 @@
+"""The future of time series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from ostinato.tasks.spec import Say, Section, TaskSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.metrics.classification import Metrics
+    from ostinato.recipe import Recipe
+    from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.training import TrainingTask
+
+_LOSSES = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's loss", "quantiles": "pinball loss"}
+
+
+class Forecasting(TaskSpec):
+    """Windows of the past to all steps of a horizon."""
+
+    name, noun, row_noun, needs_targets = "forecasting", "forecaster", "windows", False
+
+    def build(self, recipe: Recipe, features: Features) -> nn.Module:
+        """A forecaster of the series' channels."""
+        from ostinato.tasks.forecasting.model import build_forecaster
+
+        return build_forecaster(recipe.model, features)
+
+    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+        """Batches of windows, all of them or some drawn anew each epoch."""
+        from ostinato.data.forecasting.windows import WindowedBatches, Windows
+        from ostinato.tasks.training import RowsTraining
+
+        training, drawn = prepared.recipe.training, prepared.recipe.model.forecast.windows_per_epoch
+        windows = cast("Windows", prepared.train)
+        batches = WindowedBatches(windows, training.batch_size, True, training.seed, drawn)
+        return RowsTraining(self, model, prepared, device, batches)
+
+    def prepare(self, recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+        """Series, split in time, scaled and cut into windows."""
+        from ostinato.data.forecasting.prepare import prepare_series
+
+        return prepare_series(recipe, say)
+
+    def load(self, reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
+        """The windows of another file."""
+        from ostinato.data.forecasting.feature import ForecastFeature
+        from ostinato.data.forecasting.prepare import as_trained, load_windows
+
+        with as_trained():
+            return load_windows(reference, cast("ForecastFeature", features.input), recipe, say)
+
+    def load_inputs(self, reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
+        """The last window of each series of another file: what comes after it is forecast."""
+        from ostinato.data.forecasting.feature import ForecastFeature
+        from ostinato.data.forecasting.future import future_windows
+
+        return future_windows(reference, cast("ForecastFeature", features.input), recipe, say)
+
+    def encode(self, rows: list[Any], features: Features, recipe: Recipe) -> Examples:
+        """Windows given by hand."""
+        from ostinato.data.forecasting.feature import ForecastFeature
+        from ostinato.data.forecasting.future import windows_of
+
+        return windows_of(rows, cast("ForecastFeature", features.input))
+
+    def held_back(self, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples | None:
+        """The third part of the training file."""
+        from ostinato.data.forecasting.feature import ForecastFeature
+        from ostinato.data.forecasting.prepare import held_back_windows
+
+        return held_back_windows(cast("ForecastFeature", features.input), recipe, say)
+
+    def evaluate(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Errors of all windows."""
+        from ostinato.tasks.forecasting.evaluation import evaluate
+
+        return evaluate(model, examples, features, device)
+
+    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+        """Errors of the point forecast."""
+        return ("mse", "mae", "rmse", "smape", "mase")
+
+    def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
+        """As the output says."""
+        return 1.0, _LOSSES.get(recipe.model.forecast.output, "nats")
+
+    def predict(
+        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+    ) -> list[Prediction]:
+        """The steps of each window's horizon, with quantiles where the output has them."""
+        from ostinato.tasks.forecasting.evaluation import predict
+
+        return predict(model, examples, features, device)
+
+    def csv_lines(self, predictions: Sequence[Prediction]) -> Iterator[str] | None:
+        """A line a step of the future."""
+        from ostinato.tasks.forecasting.csv_lines import forecast_lines
+
+        return forecast_lines(predictions)
+
+    def reads_json(self, features: Features) -> bool:
+        """A window is a list."""
+        return True
+
+    def report(
+        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+    ) -> Section:
+        """Errors by step and series, forecasts."""
+        from ostinato.tasks.forecasting.model import Forecaster
+        from ostinato.tasks.forecasting.report import forecast_results
+
+        return forecast_results(cast("Forecaster", model), prepared, device)
+
+    def comparison(self, recipe: Recipe) -> type[BaselineComparison]:
+        """Squared error."""
+        from ostinato.tasks.forecasting.baselines import ForecastComparison
+
+        return ForecastComparison
+
+    def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
+        """Naive forecasts, a linear map, Holt-Winters."""
+        from ostinato.tasks.forecasting import baselines, baselines_fitted
+
+        return [
+            baselines.MeanOfWindow,
+            baselines.LastValue,
+            baselines.SeasonalNaive,
+            baselines_fitted.LinearMap,
+            baselines_fitted.HoltWinters,
+        ]
+
+
+SPEC = Forecasting()

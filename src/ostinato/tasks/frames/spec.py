@@ -1,0 +1,100 @@
+"""What tasks that write sequences share where those are frames: numbers, notes, sound, pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from ostinato.data.inference.written import FRAMES
+from ostinato.tasks.spec import Section, TaskSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.features import Feature
+    from ostinato.metrics.classification import Metrics
+    from ostinato.recipe import Recipe
+    from ostinato.tasks.frames.evaluation import Model
+    from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.prediction import Prediction
+
+_FIGURES = {"notes": ("accuracy", "f1", "exact")}
+_NUMBERS = ("mse", "mae", "r2")
+
+
+class FrameWriting(TaskSpec):
+    """Figures, predictions, report and baselines of models that write frames. A task that may write something else,
+    too, asks `writes_frames` and falls back to its own."""
+
+    def writes_frames(self, features: Features) -> bool:
+        """Whether what is written are frames."""
+        return features.target is not None and features.target.kind in FRAMES
+
+    def evaluate(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """With teacher forcing, and free running where one row has one answer."""
+        from ostinato.tasks.frames.evaluation import evaluate
+
+        return evaluate(model, examples, features, device)
+
+    def monitor(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """With teacher forcing only."""
+        from ostinato.tasks.frames.evaluation import monitor
+
+        return monitor(model, examples, features, device)
+
+    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+        """By the kind of frames."""
+        return _FIGURES.get(prepared.recipe.features.target.kind, _NUMBERS)
+
+    def predict(
+        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+    ) -> list[Prediction]:
+        """The likeliest frames for each row."""
+        from ostinato.tasks.frames.evaluation import predict
+
+        return predict(model, examples, features, device)
+
+    def report(
+        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+    ) -> Section:
+        """Figures, and what was written beside the truth."""
+        from ostinato.tasks.frames.report import written_results
+
+        return written_results(cast("Model", model), prepared, device)
+
+    def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
+        """Sequences of frames drawn for what is given."""
+        from ostinato.tasks.frames.sampling import draw_frames
+        from ostinato.tasks.generation import Generation
+
+        options.refuse("model that writes frames", "prompt", "precision", "top_k", "top_p")
+        given = options.cells((str(run.recipe.data.input), *run.features.extra), run.folder)
+        drawn = draw_frames(
+            cast("Any", run.model),
+            run.features,
+            run.recipe,
+            given,
+            num=1 if options.num is None else options.num,
+            max_frames=options.max_new_tokens,
+            temperature=options.temperature,
+            seed=options.seed,
+        )
+        return Generation(frames=drawn, feature=cast("Feature", run.features.target), given=given)
+
+    def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
+        """Nats a frame."""
+        from ostinato.tasks.frames.baselines import WrittenComparison
+
+        return WrittenComparison
+
+    def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
+        """Distributions of frames, from linear ones up."""
+        from ostinato.tasks.frames import baseline_models as methods
+
+        return [methods.AnyFrame, methods.EachFromBefore, methods.StepOfEach, methods.Autoregression]

@@ -1,0 +1,90 @@
+"""What a model is asked to write, and what it wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from ostinato.arrays import Array
+from ostinato.data.dataset import Features
+from ostinato.data.features import Feature
+from ostinato.errors import RecipeError, RunError
+from ostinato.recipe import Recipe
+
+USUAL_LENGTH = 500
+"""Tokens, or frames, of what has no end of its own, where nobody says how many."""
+DRAWN = 10
+"""Texts that are drawn for what is given, where nobody says how many."""
+
+
+class OpenRun(Protocol):
+    """What a task needs of a run: `ostinato.Run` is one."""
+
+    folder: Path
+    recipe: Recipe
+    features: Features
+    model: nn.Module
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """How something is written; the default of each option says that nobody asked for it.
+
+    prompt: how it begins: text, a media file, or a list of frames; condition: what is given to write for: a cell, or a
+    mapping from column to cell; num: sequences to draw; max_new_tokens: tokens, or frames, at most; temperature: below 1
+    safer, above wilder, 0 always the likeliest; top_k, top_p: only from the likeliest tokens; seed: the same
+    writes the same; precision: full, or int8.
+    """
+
+    prompt: Any = ""
+    condition: Any = None
+    num: int | None = None
+    max_new_tokens: int | None = None
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    seed: int = 0
+    precision: str = "full"
+
+    def refuse(self, noun: str, *names: str) -> None:
+        """Raise `RecipeError` for one of these options that was given, since it does not apply to a model."""
+        for option in fields(self):
+            if option.name in names and getattr(self, option.name) != option.default:
+                raise RecipeError(f"`{option.name}` does not apply to a {noun}: leave it out.")
+
+    def cells(self, columns: tuple[str, ...], folder: Path) -> Any:
+        """What is given to write for: one cell, or a mapping of them by column. Raises `RunError` for others."""
+        given = self.condition
+        if len(columns) == 1:
+            if given is not None and not (isinstance(given, Mapping) and set(given) - set(columns)):
+                return given[columns[0]] if isinstance(given, Mapping) else given
+        elif isinstance(given, Mapping) and sorted(given) == sorted(columns):
+            return dict(given)
+        example = " ".join(f"--condition {name}=…" for name in columns) if len(columns) > 1 else "--condition …"
+        received = ", ".join(f"{k}={v}" for k, v in given.items()) if isinstance(given, Mapping) else given
+        raise RunError(
+            f"`{folder}` writes for a given {', '.join(columns)}. Received: {received or 'nothing'}.",
+            hint=f"ostinato generate {folder} {example}",
+        )
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What was written: one of the first three.
+
+    pieces: text as it is written, after `prompt`; texts: sequences of tokens, decoded; frames: sequences of frames, as
+    values of `feature`; given: what they were written for, and None where nothing is.
+    """
+
+    pieces: Iterator[str] | None = None
+    texts: list[str] | None = None
+    frames: list[Array] | None = None
+    feature: Feature | None = None
+    prompt: str = ""
+    given: Any = field(default=None)

@@ -1,0 +1,72 @@
+"""Scoring of language models: a text is read window by window, the state carried as in training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ostinato.arrays import Ids
+from ostinato.data.dataset import Features
+from ostinato.data.streams import Tapes, Window
+from ostinato.metrics import classification as metrics
+from ostinato.recipe import BpttRecipe
+from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.types import State
+
+MONITOR_STREAMS = 32
+_WINDOW_STEPS = 256
+
+
+def evaluate_stream(
+    model: LanguageModel,
+    values: Ids,
+    features: Features,
+    device: torch.device,
+    bptt: BpttRecipe | None = None,
+    num_streams: int = 1,
+) -> metrics.Metrics:
+    """Loss and metrics of a language model on one long text, its state as it was in training: carried throughout, and
+    zero at the beginning of each document; without `bptt.carry_state` zero at the beginning of each window, too.
+
+    With `num_streams` > 1 the text is read in that many parts side by side: faster, but each begins without context.
+    """
+    found = list(window_nll(model, values, features, device, bptt, num_streams))
+    nll, count = sum(nll for nll, _ in found), sum(count for _, count in found)
+    characters = features.text.recipe.unit == "characters"
+    return {"loss": nll / count, **metrics.language_model(nll, count, characters=characters)}
+
+
+def window_nll(
+    model: LanguageModel,
+    values: Ids,
+    features: Features,
+    device: torch.device,
+    bptt: BpttRecipe | None = None,
+    num_streams: int = 1,
+) -> Iterator[tuple[float, int]]:
+    """As `evaluate_stream`, window by window: the sum of -ln p(token), and how many tokens were predicted."""
+    was_training = model.training
+    model.eval()
+    tapes = Tapes.of_text(len(values), num_streams, features.begins(values))
+    state_reset_interval = None if bptt is None else bptt.state_reset_interval
+    steps = state_reset_interval or _WINDOW_STEPS
+    zeros = states = model.encoder.zero_states(tapes.num_streams)
+    for start in range(0, tapes.length, steps):
+        with torch.inference_mode():
+            window = tapes.window(start, start + steps)
+            part, finals = stream_nll(model, window, values, window.enter(states), device)
+            states = zeros if state_reset_interval else window.leave(states, finals)
+        yield float(part), window.num_steps
+    model.train(was_training)
+
+
+def stream_nll(
+    model: LanguageModel, window: Window, values: Ids, states: list[State], device: torch.device
+) -> tuple[Tensor, list[State]]:
+    """Sum of -ln p of the value after each one of a window, and the states after its pieces."""
+    ids, targets = (
+        part.with_values(part.values.long()).to(device) for part in (window.take(values), window.take(values, 1))
+    )
+    return model.nll(ids, targets, states)

@@ -1,0 +1,155 @@
+"""Next-token prediction: a text, or documents one after the other."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+from ostinato.errors import RunError
+from ostinato.tasks.spec import Say, Section, TaskSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.metrics.classification import Metrics
+    from ostinato.recipe import Recipe
+    from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.training import TrainingTask
+
+
+class LanguageModelling(TaskSpec):
+    """p(token | all tokens before it), the state carried throughout. Its examples are documents, one a row; a text is
+    a single row."""
+
+    name, noun, row_noun, needs_targets = "language_model", "language model", "documents", False
+
+    def build(self, recipe: Recipe, features: Features) -> nn.Module:
+        """A language model of the vocabulary."""
+        import torch
+
+        from ostinato.tasks.language_model.model import LanguageModel
+
+        return LanguageModel(recipe.model, features.text.vocab_size, torch.from_numpy(features.text.counts))
+
+    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+        """Parallel streams, read in windows."""
+        from ostinato.tasks.language_model.model import LanguageModel
+        from ostinato.tasks.language_model.training import LanguageModelTraining
+
+        return LanguageModelTraining(self, cast("LanguageModel", model), prepared, device)
+
+    def prepare(self, recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+        """Documents, the last share of which validates."""
+        from ostinato.data.prepare import prepare_text
+
+        return prepare_text(recipe, say)
+
+    def load(self, reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
+        """Another text."""
+        from ostinato.data.loading import load_documents
+
+        return load_documents(reference, features, recipe, say)
+
+    def load_inputs(self, reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
+        """There is nothing to predict."""
+        raise self._no_rows(recipe)
+
+    def encode(self, rows: list[Any], features: Features, recipe: Recipe) -> Examples:
+        """There is nothing to predict."""
+        raise self._no_rows(recipe)
+
+    def _no_rows(self, recipe: Recipe) -> RunError:
+        return RunError(
+            f"`{recipe.name}` is a language model: it has no target to predict.",
+            hint=f"write text with it: ostinato generate runs/{recipe.name}",
+        )
+
+    def evaluate(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Read in one stream."""
+        from ostinato.tasks.language_model.evaluation import evaluate_stream
+        from ostinato.tasks.language_model.model import LanguageModel
+
+        values = examples.sequences.values
+        if len(values) < 2:
+            raise RunError(f"there are {len(values)} tokens to score; a language model needs at least 2.")
+        return evaluate_stream(cast("LanguageModel", model), values, features, device, recipe.training.bptt)
+
+    def monitor(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Read in up to 32 streams."""
+        from ostinato.tasks.language_model.evaluation import MONITOR_STREAMS, evaluate_stream
+        from ostinato.tasks.language_model.model import LanguageModel
+
+        values, bptt = examples.sequences.values, recipe.training.bptt
+        return evaluate_stream(cast("LanguageModel", model), values, features, device, bptt, MONITOR_STREAMS)
+
+    def final_metrics(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Those of `evaluate`."""
+        return self.evaluate(model, examples, features, recipe, device)
+
+    def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
+        """Bits a token."""
+        return 1 / math.log(2), f"bits per {(recipe.features.text.unit or 'characters').removesuffix('s')}"
+
+    def report(
+        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+    ) -> Section:
+        """Bits, samples, and a passage with what was expected."""
+        from ostinato.tasks.language_model.model import LanguageModel
+        from ostinato.tasks.language_model.report import language_results
+
+        found = language_results(cast("LanguageModel", model), prepared, device, known)
+        return {**found, "template": "language.html.jinja"}
+
+    def parts(self, model: nn.Module, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
+        """Bridge and output."""
+        own = recipe.model
+        bridged = own.tie_embeddings and recipe.model.embedding_dim != getattr(model.encoder, "output_size", 0)
+        rows = [("bridge", f"to {own.embedding_dim:,}, so that weights can be tied", "bridge")] if bridged else []
+        tied = ", weights tied to the embedding's" if own.tie_embeddings else ""
+        return [*rows, ("output", f"{features.text.vocab_size:,} tokens{tied}", "output")]
+
+    def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
+        """Text after a prompt, piece by piece; mistakes are raised at once."""
+        from ostinato.tasks.generation import USUAL_LENGTH, Generation
+        from ostinato.tasks.language_model.model import LanguageModel
+        from ostinato.tasks.language_model.sampling import decode_chunks, encode_prompt, generate_chunks
+
+        options.refuse(self.noun, "condition", "num")
+        bptt = run.recipe.training.bptt
+        tokens = generate_chunks(
+            cast("LanguageModel", run.model),
+            encode_prompt(run.features, options.prompt),
+            max_new_tokens=USUAL_LENGTH if options.max_new_tokens is None else options.max_new_tokens,
+            temperature=options.temperature,
+            top_k=options.top_k,
+            top_p=options.top_p,
+            seed=options.seed,
+            precision=options.precision,
+            state_reset_interval=bptt.state_reset_interval if bptt else None,
+        )
+        pieces = decode_chunks(run.features, tokens, begun=bool(options.prompt))
+        return Generation(pieces=pieces, prompt=options.prompt)
+
+    def comparison(self, recipe: Recipe) -> type[BaselineComparison]:
+        """Bits a token."""
+        from ostinato.tasks.language_model.baselines import TextComparison
+
+        return TextComparison
+
+    def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
+        """Counts."""
+        from ostinato.tasks.language_model.baselines import Frequencies, KneserNey
+
+        return [Frequencies, KneserNey]
+
+
+SPEC = LanguageModelling()

@@ -1,0 +1,126 @@
+"""Many-to-many, synchronised with itself: each frame from those before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ostinato.tasks.frames.spec import FrameWriting
+from ostinato.tasks.spec import Section
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.metrics.classification import Metrics
+    from ostinato.recipe import Recipe
+    from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.training import TrainingTask
+
+
+class NextStepPrediction(FrameWriting):
+    """The next frame of music, series, sound or video."""
+
+    name, noun, needs_targets = "next_step", "next step model", False
+
+    def writes_frames(self, features: Features) -> bool:
+        """All frames but notes, which have figures of their own."""
+        return features.input.kind != "notes"
+
+    def build(self, recipe: Recipe, features: Features) -> nn.Module:
+        """A model of the next frame."""
+        from ostinato.tasks.next_step.model import build_next_step
+
+        return build_next_step(recipe.model, features)
+
+    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+        """Whole rows, or windows of them."""
+        from ostinato.tasks.next_step.training import training_of
+
+        return training_of(self, model, prepared, device)
+
+    def evaluate(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Nats a frame, accuracy of notes."""
+        if self.writes_frames(features):
+            return super().evaluate(model, examples, features, recipe, device)
+        from ostinato.tasks.next_step.evaluation import evaluate
+
+        return evaluate(model, examples, features, device)
+
+    def monitor(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """With teacher forcing."""
+        if self.writes_frames(features):
+            return super().monitor(model, examples, features, recipe, device)
+        return self.evaluate(model, examples, features, recipe, device)
+
+    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+        """Errors of numbers, accuracy of notes."""
+        return super().figures(prepared) if self.writes_frames(prepared.features) else ("accuracy",)
+
+    def predict(
+        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+    ) -> list[Prediction]:
+        """What was expected of each frame."""
+        if self.writes_frames(features):
+            return super().predict(model, examples, features, device)
+        from ostinato.tasks.next_step.evaluation import predict
+
+        return predict(model, examples, features, device)
+
+    def report(
+        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+    ) -> Section:
+        """Figures, and a piece with what was expected of it."""
+        if self.writes_frames(prepared.features):
+            return super().report(model, prepared, device, known)
+        from ostinato.tasks.next_step.model import NextStep
+        from ostinato.tasks.next_step.report import frames_results
+
+        return {**frames_results(cast("NextStep", model), prepared, device), "template": "frames.html.jinja"}
+
+    def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
+        """Frames after a prompt, for what is given where further columns are read."""
+        from ostinato.tasks.generation import USUAL_LENGTH, Generation
+        from ostinato.tasks.next_step.model import NextStep
+        from ostinato.tasks.next_step.sampling import next_frames
+
+        beside = run.features.extra
+        options.refuse("model of frames", "top_k", "top_p", "precision", "num", *(() if beside else ("condition",)))
+        found = options.cells(tuple(beside), run.folder) if beside else None
+        given = found if isinstance(found, dict) or found is None else {next(iter(beside)): found}
+        values = next_frames(
+            cast("NextStep", run.model),
+            run.features.input,
+            given=given or {},
+            beside=beside,
+            prompt=options.prompt,
+            num_frames=USUAL_LENGTH if options.max_new_tokens is None else options.max_new_tokens,
+            temperature=options.temperature,
+            seed=options.seed,
+        )
+        return Generation(frames=[values], feature=run.features.input, given=given)
+
+    def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
+        """Nats a frame."""
+        if recipe.features.input.kind != "notes":
+            return super().comparison(recipe)
+        from ostinato.tasks.next_step.baselines import FramesComparison
+
+        return FramesComparison
+
+    def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
+        """Frequencies of notes, the frame before, a regression."""
+        if recipe.features.input.kind != "notes":
+            return super().baselines(recipe)
+        from ostinato.tasks.next_step.baselines import FrameBefore, FrameRegression, NoteFrequencies
+
+        return [NoteFrequencies, FrameBefore, FrameRegression]
+
+
+SPEC = NextStepPrediction()

@@ -1,0 +1,113 @@
+"""Many-to-many, delayed: the source is read whole, then the target is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ostinato.data.inference.written import FRAMES
+from ostinato.tasks.frames.spec import FrameWriting
+from ostinato.tasks.spec import Section
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.metrics.classification import Metrics
+    from ostinato.recipe import Recipe
+    from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.prediction import Prediction
+
+
+class SequenceToSequence(FrameWriting):
+    """Many-to-many, delayed."""
+
+    name, noun = "seq2seq", "seq2seq"
+
+    def build(self, recipe: Recipe, features: Features) -> nn.Module:
+        """A model that writes the target's tokens or frames."""
+        from ostinato.layers.covariates import BesideInputs
+        from ostinato.layers.inputs import input_layer
+        from ostinato.tasks.seq2seq.model import Seq2Seq
+        from ostinato.tasks.written import written
+
+        beside = BesideInputs(recipe.model, features.extra) if features.extra else None
+        what, counts = written(features, self.noun)
+        return Seq2Seq(recipe.model, input_layer(features.input, recipe.model), what, counts, beside=beside)
+
+    def evaluate(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Of tokens: loss, errors, exact answers, BLEU of words, by beam search; of frames as `FrameWriting`."""
+        if self.writes_frames(features):
+            return super().evaluate(model, examples, features, recipe, device)
+        from ostinato.tasks.seq2seq.evaluation import evaluate
+
+        return evaluate(model, examples, features, device)
+
+    def monitor(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Greedy, of at most 2,000 rows."""
+        if self.writes_frames(features):
+            return super().monitor(model, examples, features, recipe, device)
+        from ostinato.tasks.seq2seq.evaluation import monitor
+
+        return monitor(model, examples, features, device)
+
+    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+        """Errors of what is written."""
+        if self.writes_frames(prepared.features):
+            return super().figures(prepared)
+        from ostinato.tasks.written import figures_of_tokens
+
+        return figures_of_tokens(prepared.features)
+
+    def predict(
+        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+    ) -> list[Prediction]:
+        """The likeliest sequence for each row."""
+        if self.writes_frames(features):
+            return super().predict(model, examples, features, device)
+        from ostinato.tasks.seq2seq.evaluation import predict
+
+        return predict(model, examples, features, device)
+
+    def report(
+        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+    ) -> Section:
+        """Figures, and what was written beside the truth."""
+        if self.writes_frames(prepared.features):
+            return super().report(model, prepared, device, known)
+        from ostinato.tasks.seq2seq.model import Seq2Seq
+        from ostinato.tasks.seq2seq.report import transcription_results
+
+        return transcription_results(cast("Seq2Seq", model), prepared, device)
+
+    def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
+        """Texts, or frames, drawn for what is given."""
+        if self.writes_frames(run.features):
+            return super().generate(run, options)
+        from ostinato.tasks.written import draw_texts
+
+        return draw_texts(run, options, self.noun)
+
+    def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
+        """Errors of whole answers."""
+        if recipe.features.target.kind in FRAMES:
+            return super().comparison(recipe)
+        from ostinato.tasks.seq2seq.baselines import PairsComparison
+
+        return PairsComparison
+
+    def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
+        """Frequent answers, copies, tables of tokens."""
+        if recipe.features.target.kind in FRAMES:
+            return super().baselines(recipe)
+        from ostinato.tasks.seq2seq.baselines import Copy, MostFrequentAnswer, TokenByToken
+
+        return [MostFrequentAnswer, Copy, TokenByToken]
+
+
+SPEC = SequenceToSequence()

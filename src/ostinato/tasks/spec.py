@@ -1,0 +1,163 @@
+"""`TaskSpec`: the one object to ask what a task is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ostinato.errors import RunError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.metrics.classification import Metrics
+    from ostinato.recipe import Recipe
+    from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.training import TrainingTask
+
+Say = Callable[[str], None]
+Section = dict[str, Any]
+
+
+def _silent(_: str) -> None:
+    """Nobody is told."""
+
+
+class TaskSpec(ABC):
+    """Everything the rest of the house may want to know of a task: one subclass a task, in `tasks/<task>/spec.py`,
+    registered once as an entry point of the group `ostinato.tasks`.
+
+    Modules that hold specs import neither torch nor models at the top: a recipe is read, and `--help` printed, without.
+    Methods import what they need.
+    """
+
+    name: ClassVar[str]
+    """As recipes spell it, `model.task: classification`."""
+    noun: ClassVar[str]
+    """What a model of it is called in a sentence: `classifier`."""
+    row_noun: ClassVar[str] = "rows"
+    """What its examples are, in the plural."""
+    needs_targets: ClassVar[bool] = True
+    """Whether rows without a target have no loss."""
+
+    # ---- model and training -----------------------------------------------------------------------------------------
+    @abstractmethod
+    def build(self, recipe: Recipe, features: Features) -> nn.Module:
+        """The model of a resolved recipe, with fresh weights from torch's random generator."""
+
+    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+        """Batches, gradients, monitoring and carried state of a run: by default independent rows whose loss the model
+        knows."""
+        from ostinato.tasks.training import RowsTraining
+
+        return RowsTraining(self, model, prepared, device)
+
+    # ---- data -------------------------------------------------------------------------------------------------------
+    def prepare(self, recipe: Recipe, say: Say = _silent) -> Prepared:
+        """Read, split and encode the data of a recipe whose task is settled."""
+        from ostinato.data.prepare import prepare_rows
+
+        return prepare_rows(recipe, say)
+
+    def load(self, reference: str, features: Features, recipe: Recipe, say: Say = _silent) -> Examples:
+        """Rows of another file with their targets, encoded as training data was."""
+        from ostinato.data.loading import load_examples
+
+        return load_examples(reference, features, recipe, say)
+
+    def load_inputs(self, reference: str, features: Features, recipe: Recipe, say: Say = _silent) -> Examples:
+        """Rows of another file to predict: a target column is not needed."""
+        from ostinato.data.dataset import Features as Fitted
+        from ostinato.data.loading import load_examples
+
+        return load_examples(reference, Fitted(features.input, extra=features.extra), recipe, say)
+
+    def encode(self, rows: list[Any], features: Features, recipe: Recipe) -> Examples:
+        """Rows given by hand to predict: cells, or mappings from column to cell."""
+        from ostinato.data.loading import examples_of
+
+        return examples_of(rows, features, recipe)
+
+    def held_back(self, features: Features, recipe: Recipe, say: Say = _silent) -> Examples | None:
+        """What of the training file was held back for a test; None where nothing was."""
+        return None
+
+    # ---- figures ----------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def evaluate(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Metrics on examples with targets, `loss` among them."""
+
+    def monitor(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """As `evaluate`, quickly: what is measured after each epoch."""
+        return self.evaluate(model, examples, features, recipe, device)
+
+    def final_metrics(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """The validation figures of the summary: those of `monitor`."""
+        return self.monitor(model, examples, features, recipe, device)
+
+    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+        """The figures that `monitor` gives, beside `loss`, of those that `training.monitor` may name."""
+        return ()
+
+    def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
+        """What a loss of the log is multiplied by to be shown, and the unit it then has."""
+        return 1.0, "nats"
+
+    # ---- answers ----------------------------------------------------------------------------------------------------
+    def predict(
+        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+    ) -> list[Prediction]:
+        """A prediction for each row, in their order. Raises `RunError` for a task without rows to predict."""
+        raise RunError(f"a {self.noun} has no target to predict.")
+
+    def csv_lines(self, predictions: Sequence[Prediction]) -> Iterator[str] | None:
+        """Predictions of a file as lines of CSV, a header first; None: each is printed on a line of its own."""
+        return None
+
+    def reads_json(self, features: Features) -> bool:
+        """Whether a row on the command line is JSON: an object by column."""
+        return bool(features.extra)
+
+    # ---- report -----------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def report(
+        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+    ) -> Section:
+        """The facts of the report's section, `template` among them.
+
+        Args:
+            known: the final metrics of these very weights, where they were computed before.
+        """
+
+    def parts(self, model: nn.Module, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
+        """The network's parts after the recurrent layers, for the report's table: what each is called, what it is, and
+        its module's name. By default what the model says of itself."""
+        return [(name, about, name) for name, about in getattr(model, "parts", {}).items()]
+
+    # ---- generation -------------------------------------------------------------------------------------------------
+    def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
+        """What the model writes. Raises `RunError` for a task that writes nothing."""
+        raise RunError(
+            f"`{run.folder}` is a {self.noun}; it writes nothing.",
+            hint=f"ostinato predict {run.folder} … answers for rows of its own",
+        )
+
+    # ---- baselines --------------------------------------------------------------------------------------------------
+    def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
+        """On what the model and its baselines are compared; None: there are none."""
+        return None
+
+    def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
+        """The simple methods, the cheapest first."""
+        return []

@@ -1,0 +1,98 @@
+"""Many-to-many, synchronised: an output for each step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ostinato.tasks.spec import Section, TaskSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.metrics.classification import Metrics
+    from ostinato.recipe import Recipe
+    from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.training import TrainingTask
+
+_TAGS = ("accuracy", "f1", "exact")
+_FIGURES = {"notes": ("accuracy", "f1", "exact"), "series": ("mse", "mae", "r2")}
+"""By the kind of the target, where it is not tags."""
+_LABELS = ("token_error_rate", "sequence_error_rate", "exact")
+
+
+class Tagging(TaskSpec):
+    """Many-to-many, synchronised: tags, notes or numbers of each step, or labels without alignment."""
+
+    name, noun = "tagging", "tagger"
+
+    def build(self, recipe: Recipe, features: Features) -> nn.Module:
+        """A tagger, which may read its answer to the step before."""
+        from ostinato.tasks.tagging.feedback import build_any_tagger
+
+        return build_any_tagger(recipe.model, features)
+
+    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+        """Whole rows, or windows of them."""
+        from ostinato.tasks.tagging.training import training_of
+
+        return training_of(self, model, prepared, device)
+
+    def evaluate(
+        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+    ) -> Metrics:
+        """Loss and metrics of all steps."""
+        from ostinato.tasks.tagging.evaluation import evaluate
+
+        return evaluate(model, examples, features, device)
+
+    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+        """By the kind of the target."""
+        if prepared.recipe.model.tagger.output == "ctc":
+            return _LABELS
+        return _FIGURES.get(prepared.recipe.features.target.kind, _TAGS)
+
+    def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
+        """Nats; of numbers their squared error."""
+        return 1.0, "standardised squared error" if recipe.features.target.kind == "series" else "nats"
+
+    def predict(
+        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+    ) -> list[Prediction]:
+        """Tags, notes or numbers of each step of each row."""
+        from ostinato.tasks.tagging.evaluation import predict
+
+        return predict(model, examples, features, device)
+
+    def report(
+        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+    ) -> Section:
+        """Metrics, confusions, tagged examples."""
+        from ostinato.tasks.tagging.model import Tagger
+        from ostinato.tasks.tagging.report import tagger_results
+
+        return {**tagger_results(cast("Tagger", model), prepared, device), "template": "tagger.html.jinja"}
+
+    def comparison(self, recipe: Recipe) -> type[BaselineComparison]:
+        """Accuracy of steps, or error of numbers."""
+        from ostinato.tasks.tagging.baselines import TaggingComparison
+
+        return TaggingComparison
+
+    def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
+        """Frequencies, tables, windows."""
+        from ostinato.tasks.tagging import baselines, baselines_numeric
+
+        return [
+            baselines.MostFrequentTag,
+            baselines.MostFrequentLabels,
+            baselines.TagOfWord,
+            baselines.WindowLogistic,
+            baselines_numeric.MeanOfSteps,
+            baselines_numeric.WindowRidge,
+        ]
+
+
+SPEC = Tagging()
