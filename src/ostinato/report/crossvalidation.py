@@ -134,8 +134,8 @@ def _pooled(folds: Sequence[Fold]) -> Metrics | None:
 
 def write_page(path: Path, results: dict[str, Any]) -> None:
     """The results as one page that needs no network. Raises `MissingLibraryError` without jinja2 and matplotlib."""
+    from ostinato.report.confusion import confusion_table
     from ostinato.report.page import page_environment
-    from ostinato.tasks.classification.report import confusion_table
 
     environment = page_environment()
     pooled = results["pooled"] or {}

@@ -37,8 +37,8 @@ class GenerateOptions:
     """How something is written; the default of each option says that nobody asked for it.
 
     prompt: how it begins: text, a media file, or a list of frames; condition: what is given to write for: a cell, or a
-    mapping from column to cell; num: sequences to draw; max_new_tokens: tokens, or frames, at most; temperature: below 1
-    safer, above wilder, 0 always the likeliest; top_k, top_p: only from the likeliest tokens; seed: the same
+    mapping from column to cell; num: sequences to draw; max_new_tokens: tokens, or frames, at most; temperature: below
+    1 safer, above wilder, 0 always the likeliest; top_k, top_p: only from the likeliest tokens; seed: the same one
     writes the same; precision: full, or int8.
     """
 

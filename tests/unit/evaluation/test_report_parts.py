@@ -11,11 +11,11 @@ import torch
 
 from ostinato.recipe import build_recipe
 from ostinato.report import plots
+from ostinato.report.confusion import confusion_table
 from ostinato.report.data import shown_token, token_counts
 from ostinato.report.head import duration, network_name, smoothed
 from ostinato.report.page import figure, number, percent, plain, ticks
 from ostinato.report.svg import BLUE, drawing, inline_svg, label_steps, sample, thin
-from ostinato.tasks.classification.report import confusion_table
 from ostinato.tasks.language_model.report import passage, unigram_bits
 from ostinato.tasks.registry import task_named
 
@@ -129,11 +129,11 @@ def test_tokens_as_readers_can_see_them(trained):
 
 def test_passage_gives_the_probabilities_of_a_straight_reading(trained):
     run, prepared = trained("characters")
-    found = passage(run.model, prepared.validation, run.features, run.device)
+    found = passage(run.model, prepared.validation.sequences.values, run.features, run.device)
     assert len(found["columns"]) == 160
     with torch.inference_mode():
-        logits, _ = run.model(torch.from_numpy(prepared.validation.astype(np.int64)).unsqueeze(1))
-    ids = prepared.validation.tolist()
+        logits, _ = run.model(torch.from_numpy(prepared.validation.sequences.values.astype(np.int64)).unsqueeze(1))
+    ids = prepared.validation.sequences.values.tolist()
     probabilities = logits[:, 0].softmax(-1)
     given = [c["probability"] for c in found["columns"]]
     told = [float(probabilities[i - 1, ids[i]]) for i in range(1, len(ids))]
@@ -151,7 +151,7 @@ def test_passage_gives_the_probabilities_of_a_straight_reading(trained):
 @pytest.mark.parametrize("length", [2, 3, 40])
 def test_a_passage_of_a_very_short_text(length, trained):
     run, prepared = trained("characters")
-    found = passage(run.model, prepared.validation[:length], run.features, run.device)
+    found = passage(run.model, prepared.validation.sequences.values[:length], run.features, run.device)
     assert 1 <= len(found["columns"]) <= length - 1
 
 

@@ -14,8 +14,9 @@ from tests.conftest import Cli
 import ostinato
 from ostinato.data.features import TagsFeature
 from ostinato.data.sequences import Sequences
+from ostinato.metrics.steps import note_metrics, number_metrics
 from ostinato.recipe.kinds import TagsRecipe
-from ostinato.tasks.tagging.evaluation import label_metrics, note_metrics, number_metrics, tag_metrics
+from ostinato.tasks.tagging.evaluation import label_metrics, tag_metrics
 
 LEXICON = {"the": "DET", "a": "DET", "cat": "NOUN", "dog": "NOUN", "sees": "VERB", "bites": "VERB", "<b>&": "SYM"}
 PATTERN = ("DET", "NOUN", "VERB", "DET", "NOUN", "SYM")

@@ -13,7 +13,7 @@ from ostinato.nn import Embedding
 from ostinato.recipe import ModelRecipe
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.classification.ngrams import NgramScore
-from ostinato.tasks.training import adversarial_step, membership
+from ostinato.tasks.classification.training import adversarial_step, membership
 from ostinato.types import Ragged
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,18 +9,9 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Array
 from ostinato.baselines.counting import NgramCounts, longest_ngram, summary_of, token_rows
+from ostinato.baselines.solvers import ending_early
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.tasks.classification.baselines import ClassBaseline, Floats
-
-
-@contextmanager
-def ending_early() -> Iterator[None]:
-    """A solver that stops at its number of iterations is what a budget wants, and nothing to warn of."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 class LinearBaseline(ClassBaseline):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics import classification as metrics
+from ostinato.report.confusion import confusion_table
 from ostinato.report.data import Section, class_targets, true_numbers
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.scoring import predict_examples, probabilities_of
@@ -18,7 +19,6 @@ from ostinato.tasks.scoring import predict_examples, probabilities_of
 Floats = NDArray[np.floating[Any]]
 _MOST_WRONG = 15
 _DRAWN_CHANNELS = 24
-_MATRIX_CLASSES = 12
 _MOST_MIXUPS = 12
 
 
@@ -68,27 +68,6 @@ def _classification(probabilities: Floats, train: Examples, examples: Examples, 
             for i in worst
         ],
     }
-
-
-def confusion_table(confusion: list[list[int]], classes: tuple[str, ...]) -> Section:
-    """Rows of cells with their count and their share of the row; many classes: the most frequent only."""
-    counts = np.asarray(confusion)
-    support = counts.sum(axis=1)
-    kept = list(range(len(classes)))
-    if len(kept) > _MATRIX_CLASSES:
-        kept = sorted(np.argsort(-support, kind="stable")[:_MATRIX_CLASSES].tolist())
-    rows = [
-        {
-            "name": classes[i],
-            "support": int(support[i]),
-            "cells": [
-                {"count": int(counts[i, j]), "share": float(counts[i, j] / max(support[i], 1)), "right": i == j}
-                for j in kept
-            ],
-        }
-        for i in kept
-    ]
-    return {"columns": [classes[i] for i in kept], "rows": rows, "num_left_out": len(classes) - len(kept)}
 
 
 def _mixups(confusion: list[list[int]], classes: tuple[str, ...]) -> list[Section]:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ostinato.baselines.base import Figures
 from ostinato.baselines.counting import summary_of
+from ostinato.baselines.solvers import ending_early
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
-from ostinato.tasks.classification.baselines_linear import ending_early
 from ostinato.tasks.conditional.baselines import NgramsOfAll
 
 _MOST_SEQUENCES = 200

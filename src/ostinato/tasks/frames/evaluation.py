@@ -17,6 +17,7 @@ from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
 from ostinato.layers.frame_decoder import FrameDecoder, Frames
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.steps import note_metrics, number_metrics
 from ostinato.tasks.conditional.evaluation import has_one_answer
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.conditional.sampling import refuse_unknown
@@ -24,7 +25,6 @@ from ostinato.tasks.frames.sampling import begin, decoded, write_frames
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.prediction import Prediction
 from ostinato.tasks.seq2seq.model import Seq2Seq
-from ostinato.tasks.tagging.evaluation import note_metrics, number_metrics
 from ostinato.types import Ragged
 
 Model: TypeAlias = "Conditional | Seq2Seq | NextStep"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -15,8 +14,8 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature, TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.layers.teacher_forcing import shifted
-from ostinato.metrics.edit_distance import align
 from ostinato.report.data import Section, shown_token
+from ostinato.report.edits import mixups_of, shown_step
 from ostinato.tasks.beam_predictions import text_of
 from ostinato.tasks.seq2seq.evaluation import Transcript, mean_nll, scores_of, transcribe
 from ostinato.tasks.seq2seq.model import Seq2Seq
@@ -25,7 +24,6 @@ from ostinato.types import Ragged
 Floats = NDArray[np.floating[Any]]
 _EXAMPLES = 12
 _WORST = 12
-_MIXUPS = 16
 _MAPS = 3
 _LONGEST_MAP = 24
 
@@ -100,23 +98,6 @@ def _by_length(found: Sequence[Transcript]) -> tuple[Floats, Floats, Floats]:
     return np.asarray(at), np.asarray(rates), np.asarray(counts)
 
 
-def mixups_of(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], target: Feature) -> list[Section]:
-    """The most frequent edits in pairs of a right and a written sequence: what was right, what stands in its place."""
-    counts: Counter[tuple[int | None, int | None]] = Counter()
-    for right, written in pairs:
-        counts.update(edit for edit in align(right, written) if edit[0] != edit[1])
-    return [
-        {"right": _token(right, target), "written": _token(written, target), "count": count}
-        for (right, written), count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))[:_MIXUPS]
-    ]
-
-
-def _token(number: int | None, target: Feature) -> str | None:
-    if number is None:
-        return None
-    return shown_token(target, number) if isinstance(target, TextFeature) else text_of((number,), target)
-
-
 def _maps(model: Seq2Seq, found: Sequence[Transcript], prepared: Prepared, device: torch.device) -> list[Section]:
     """Where the model looked while it wrote some sequences: a table of weights, a column a step of the source."""
     source = prepared.features.input
@@ -128,7 +109,7 @@ def _maps(model: Seq2Seq, found: Sequence[Transcript], prepared: Prepared, devic
         ids = examples.sequences.row(one.row)
         if len(maps) < _MAPS and 2 < len(ids) <= _LONGEST_MAP and 1 < len(one.written) < _LONGEST_MAP:
             weights = attention_of(model, examples, one.row, one.written, device)
-            names = [_token(number, target) for number in (*one.written, END_ID)]
+            names = [shown_step(number, target) for number in (*one.written, END_ID)]
             maps.append(
                 {
                     "columns": [shown_token(source, int(number)) for number in ids],

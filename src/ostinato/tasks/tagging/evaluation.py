@@ -18,6 +18,7 @@ from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
+from ostinato.metrics.steps import note_metrics, number_metrics
 from ostinato.nn.ctc import best_path, prefix_beam_search
 from ostinato.tasks.prediction import Prediction
 from ostinato.tasks.tagging.entity_spans import are_span_tags, span_scores
@@ -155,32 +156,6 @@ def label_metrics(answers: list[NDArray[Any]], targets: Sequences) -> Metrics:
         "token_error_rate": sum(distances) / max(len(targets.values), 1),
         "sequence_error_rate": wrong,
         "exact": 1.0 - wrong,
-    }
-
-
-def note_metrics(said: NDArray[Any], truth: NDArray[Any]) -> Metrics:
-    """Of several labels a step. `accuracy`: TP / (TP + FP + FN) over all steps; `f1`: their harmonic mean over all;
-    `exact`: share of the steps with every label right."""
-    there, found = truth > 0.5, said > 0.5
-    hits, either = int((there & found).sum()), int((there | found).sum())
-    total = int(there.sum() + found.sum())
-    return {
-        "num_tokens": len(truth),
-        "accuracy": hits / either if either else 1.0,
-        "f1": 2 * hits / total if total else 1.0,
-        "exact": _mean((there == found).all(axis=1)),
-    }
-
-
-def number_metrics(said: NDArray[Any], truth: NDArray[Any]) -> Metrics:
-    """Of numbers a step, in the feature's own scale: `mse`, `mae`, and `r2` over all steps and channels."""
-    errors = said.astype(np.float64) - truth.astype(np.float64)
-    spread = float(((truth - truth.mean(axis=0)) ** 2).sum())
-    return {
-        "num_tokens": len(truth),
-        "mse": float((errors**2).mean()),
-        "mae": float(np.abs(errors).mean()),
-        "r2": 1.0 - float((errors**2).sum()) / spread if spread else None,
     }
 
 

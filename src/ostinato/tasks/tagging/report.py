@@ -15,9 +15,9 @@ from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
+from ostinato.report.confusion import confusion_table
 from ostinato.report.data import Section
-from ostinato.tasks.classification.report import confusion_table
-from ostinato.tasks.seq2seq.report import mixups_of
+from ostinato.report.edits import mixups_of
 from ostinato.tasks.tagging.evaluation import Tagged, confusion_of, metrics_of, run, tag_metrics
 from ostinato.tasks.tagging.model import Tagger
 

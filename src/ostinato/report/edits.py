@@ -1,0 +1,36 @@
+"""The edits that turn what is right into what was written, as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.data.features import Feature, TextFeature
+from ostinato.metrics.edit_distance import align
+from ostinato.report.data import Section, shown_token
+
+_MIXUPS = 16
+
+
+def mixups_of(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], target: Feature) -> list[Section]:
+    """The most frequent edits in pairs of a right and a written sequence: what was right, what stands in its place."""
+    counts: Counter[tuple[int | None, int | None]] = Counter()
+    for right, written in pairs:
+        counts.update(edit for edit in align(right, written) if edit[0] != edit[1])
+    return [
+        {"right": shown_step(right, target), "written": shown_step(written, target), "count": count}
+        for (right, written), count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))[:_MIXUPS]
+    ]
+
+
+def shown_step(number: int | None, target: Feature) -> str | None:
+    """A step of a sequence as readers can see it."""
+    if number is None:
+        return None
+    return (
+        shown_token(target, number)
+        if isinstance(target, TextFeature)
+        else str(target.decode(np.asarray([number], dtype=np.int32)))
+    )
