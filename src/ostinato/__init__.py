@@ -35,6 +35,10 @@ _HOMES = {
 __all__ = ["Prediction", "Ragged", "Recipe", "Run", "load", "nn", "resume", "train"]
 
 
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)

@@ -60,8 +60,9 @@ def load_documents(reference: str, features: Features, recipe: Recipe, say: Say 
 
 
 def documents_of(examples: Examples, documents: bool) -> Examples:
-    """Rows as a language model reads them: separate documents each closed by `<end>`."""
-    return replace(examples, sequences=close_documents(examples.sequences)) if documents else examples
+    """Rows as a language model reads them: see `as_documents`."""
+    sequences = as_documents(examples.sequences, documents)
+    return replace(examples, sequences=sequences, rows=examples.rows[: len(sequences)])
 
 
 def _say_left_out(bad_rows: BadRows, say: Say) -> None:
@@ -69,8 +70,10 @@ def _say_left_out(bad_rows: BadRows, say: Say) -> None:
         say(f"left out, since they can't be used: {counted(len(bad_rows.rows), 'row')}:\n{bad_rows.listed()}")
 
 
-def close_documents(sequences: Sequences) -> Sequences:
-    """The same rows with `<end>` after each."""
+def as_documents(sequences: Sequences, documents: bool) -> Sequences:
+    """Separate documents, a row each, closed by `<end>`; or all pieces of one text as a single row."""
+    if not documents:
+        return Sequences.from_lengths(sequences.values, np.asarray([len(sequences.values)]))
     spool, offsets = Spool(), sequences.offsets
     for first, last in runs_of(offsets, steps_of(sequences.values)):
         some = sequences.values[offsets[first] : offsets[last]]

@@ -14,7 +14,7 @@ from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_b
 from ostinato.data.inference.applicability import WRITERS, refuse_inapplicable
 from ostinato.data.inference.resolve import infer_recipe
 from ostinato.data.inference.written import with_lengths
-from ostinato.data.loading import announce, close_documents, documents_of, read_examples, rejected_hint
+from ostinato.data.loading import announce, as_documents, documents_of, read_examples, rejected_hint
 from ostinato.data.places import Places
 from ostinato.data.readers.open import Say, open_data
 from ostinato.data.reading import Reading
@@ -161,7 +161,7 @@ def _text(
     share = 1.0 - fraction if isinstance(fraction, float) else 1.0
     feature, sequences = builders[str(recipe.data.input)].finish(TrainingPart(share=share))
     features = Features(feature, None, documents)
-    closed = close_documents(sequences) if documents else sequences
+    closed = as_documents(sequences, documents)
     if isinstance(fraction, float):
         cut = int(len(sequences.values) * share)  # where the vocabulary's part ends, too
         if documents:  # the document it falls into is cut
@@ -178,6 +178,13 @@ def _text(
             raise DataError(
                 f"the {name} text has {len(part.sequences.values)} tokens; a language model needs at least 2."
             )
+    most = max(1, len(train.sequences.values) // 2)
+    if most < recipe.training.batch_size:
+        notes.append(
+            f"training.batch_size: {counted(most, 'stream')} in place of {recipe.training.batch_size}: a stream has at "
+            f"least two tokens, and the training text {len(train.sequences.values)}"
+        )
+        say(notes[-1])
     return Prepared(recipe, features, train, validation, notes, bad_rows, reading.num_characters)
 
 

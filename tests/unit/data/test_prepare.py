@@ -281,3 +281,12 @@ def test_bad_rows_are_listed_file_after_file_by_line(tmp_path: Path) -> None:
     assert caught.value.message == "3 rows can't be used:\n  b:2: reason\n  b:5: reason\n  a:9: reason"
     BadRows().write(tmp_path)
     assert not (tmp_path / "rejected.jsonl").exists()
+
+
+def test_fewer_streams_than_asked_for_are_said(tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("abcdefghij" * 2)
+    said: list[str] = []
+    _prepare(tmp_path / "short.txt", said, input=None, target=None)
+    assert said[-1] == (
+        "training.batch_size: 9 streams in place of 32: a stream has at least two tokens, and the training text 18"
+    )
