@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     top_p: float
     seed: int
     precision: str
+    flags: bool
 
 
 class Run:

@@ -76,12 +76,13 @@ def generate(
         top_p=top_p,
         seed=seed,
         precision=precision,
+        flags=True,
     )
     if found.frames is not None:
         show(opened, found, out, seed, json)
         return
     if out is not None:
-        raise RecipeError("`out` does not apply to a model that writes text: leave it out.")
+        raise RecipeError("`--out` does not apply to a model that writes text: leave it out.")
     if found.texts is not None:
         if json:
             print_json({"condition": found.given, "texts": found.texts, "seed": seed})

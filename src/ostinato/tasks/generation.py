@@ -51,12 +51,15 @@ class GenerateOptions:
     top_p: float = 1.0
     seed: int = 0
     precision: str = "full"
+    flags: bool = False
+    """Whether messages name options as the command line does."""
 
     def refuse(self, noun: str, *names: str) -> None:
         """Raise `RecipeError` for one of these options that was given, since it does not apply to a model."""
         for option in fields(self):
             if option.name in names and getattr(self, option.name) != option.default:
-                raise RecipeError(f"`{option.name}` does not apply to a {noun}: leave it out.")
+                shown = f"--{option.name.replace('_', '-')}" if self.flags else option.name
+                raise RecipeError(f"`{shown}` does not apply to a {noun}: leave it out.")
 
     def cells(self, columns: tuple[str, ...], folder: Path) -> Any:
         """What is given to write for: one cell, or a mapping of them by column. Raises `RunError` for others."""
