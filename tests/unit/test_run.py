@@ -77,7 +77,7 @@ def test_an_empty_prompt_begins_by_itself(writer: ostinato.Run) -> None:
 
 
 def test_each_kind_says_what_it_can_not_do(classifier: ostinato.Run, writer: ostinato.Run) -> None:
-    with pytest.raises(RunError, match="only a language model can generate"):
+    with pytest.raises(RunError, match="is a classifier; it writes nothing"):
         classifier.stream("x")
     with pytest.raises(RunError, match="it has no target to predict"):
         writer.predict(["x"])

@@ -17,6 +17,8 @@ from ostinato.baselines.conclusion import conclude
 from ostinato.baselines.counting import NgramCounts, resampled
 from ostinato.baselines.found import Entry
 from ostinato.baselines.paired import Gap, paired_gap
+from ostinato.data.dataset import Examples
+from ostinato.data.places import Places
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RunError
 from ostinato.recipe import build_recipe
@@ -65,9 +67,13 @@ class _Text:
             unit = "words"
 
 
+def _text(*tokens: int) -> Examples:
+    return Examples(_rows(list(tokens)), None, Places(), np.zeros(1, dtype=np.int64))
+
+
 def _kneser_ney(tokens: list[int]) -> KneserNey:
     baseline = KneserNey()
-    baseline.fit(np.asarray(tokens, dtype=np.int32), _Text())  # type: ignore[arg-type]
+    baseline.fit(_text(*tokens), _Text())  # type: ignore[arg-type]
     return baseline
 
 
@@ -82,9 +88,9 @@ def test_kneser_ney_gives_probabilities_that_sum_to_one(context: list[int]) -> N
 
 def test_kneser_ney_learns_a_pattern_and_prefers_the_order_that_helps() -> None:
     baseline = _kneser_ney([1, 2, 3, 4] * 100)
-    assert float(baseline.answer(np.asarray([1, 2, 3, 4, 1, 2, 3, 4])).mean()) < 0.1
+    assert float(baseline.answer(_text(1, 2, 3, 4, 1, 2, 3, 4)).mean()) < 0.1
     assert len(baseline._ngrams.tables) >= 2
-    assert float(baseline.answer(np.asarray([1, 3, 1, 3])).mean()) > 1.0
+    assert float(baseline.answer(_text(1, 3, 1, 3)).mean()) > 1.0
 
 
 def test_a_warped_row_is_nearest_to_what_it_was_made_of() -> None:

@@ -127,7 +127,7 @@ def _language_model(folder: Path, bptt: Any) -> tuple[LanguageModel, Any, Any]:
     torch.manual_seed(0)
     model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
     assert isinstance(model, LanguageModel)
-    return model.eval(), prepared.features, prepared.validation
+    return model.eval(), prepared.features, prepared.validation.sequences.values
 
 
 def test_documents_are_scored_each_from_a_fresh_state(tmp_path: Path) -> None:
