@@ -11,11 +11,16 @@ $(BIN)/python:
 
 NATIVE := $(shell find native -type f)
 
-$(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
+# The editable installation knows each module by its file: it is made anew when files have come, gone or moved.
+$(VENV)/.modules: FORCE | $(BIN)/python
+	@find src -name '*.py' | sort | cmp -s - $@ || find src -name '*.py' | sort > $@
+FORCE:
+
+$(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE) $(VENV)/.modules | $(BIN)/python
 	$(PIP) --editable '.[all]'
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml constraints.txt $(NATIVE) $(VENV)/.modules | $(BIN)/python
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
 
