@@ -13,12 +13,13 @@ from ostinato.data.distinct import Distinct
 from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
 from ostinato.data.inference.applicability import WRITERS, refuse_inapplicable
 from ostinato.data.inference.resolve import infer_recipe
+from ostinato.data.inference.sample import DataSample
 from ostinato.data.inference.written import with_lengths
 from ostinato.data.loading import announce, as_documents, documents_of, read_examples, rejected_hint
 from ostinato.data.places import Places
-from ostinato.data.readers.open import Say, open_data
+from ostinato.data.readers.open import Say
 from ostinato.data.reading import Reading
-from ostinato.data.rejects import BadRows, counted
+from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
 from ostinato.data.split import split_fold, split_rows
 from ostinato.data.targets import TargetFeature, infer_target
@@ -26,32 +27,32 @@ from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import Component, Recipe, TargetRecipe
 
 
-def prepare_rows(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+def prepare_rows(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
     """Rows that are independent of each other: read, split, fitted on the training part, encoded.
 
     Args:
         recipe: with its task settled; may leave columns, kinds and units open; the returned recipe leaves nothing open.
+        sample: of the training data, its columns arranged.
         say: called with each note a user should see, as it comes up.
 
     Raises:
         RecipeError: for a recipe that contradicts itself or the data.
         DataError: for data that can't be used; with `on_bad_row: stop` also for any bad row, all of a file listed.
     """
-    return _prepare(recipe, say, _rows)
+    return _prepare(recipe, sample, say, _rows)
 
 
-def prepare_text(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+def prepare_text(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
     """As `prepare_rows`, of running text: a document a row, of which the last share validates."""
-    return _prepare(recipe, say, _text)
+    return _prepare(recipe, sample, say, _text)
 
 
 _Encode = Callable[[Recipe, Reading, Mapping[str, FeatureBuilder], list[str], Say], Prepared]
 
 
-def _prepare(recipe: Recipe, say: Say, encode: _Encode) -> Prepared:
-    bad_rows = BadRows(recipe.data.on_bad_row)
-    source = open_data(str(recipe.data.train), recipe, bad_rows, say)
-    recipe, notes = infer_recipe(recipe, source)
+def _prepare(recipe: Recipe, sample: DataSample, say: Say, encode: _Encode) -> Prepared:
+    source, bad_rows = sample.source, sample.source.bad_rows
+    recipe, notes = infer_recipe(recipe, sample)
     for note in notes:
         say(note)
     builders = _builders(recipe)

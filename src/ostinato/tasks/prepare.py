@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ostinato.data.dataset import Prepared
-from ostinato.data.forecasting.prepare import as_forecaster, inferred_series
+from ostinato.data.forecasting.prepare import as_forecaster, settle_series
 from ostinato.data.inference.resolve import infer_recipe
-from ostinato.data.readers.open import Say, open_data
+from ostinato.data.inference.sample import DataSample
+from ostinato.data.readers.open import Say, arrange, open_stored
 from ostinato.data.rejects import BadRows
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe
@@ -25,13 +26,13 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     """
     if recipe.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
-    given, recipe = recipe, as_forecaster(recipe, say)
+    sample = DataSample(open_stored(recipe.data.train, recipe, BadRows(recipe.data.on_bad_row), say))
+    given, recipe = recipe, as_forecaster(recipe, sample, say)
     if recipe is not given:
         say("is it no series in time? --input COLUMN --target COLUMN reads its rows one by one")
-    if recipe.model.kind == "auto":
-        source = open_data(str(recipe.data.train), recipe, BadRows("skip"), lambda _: None)
-        return task_of(infer_recipe(recipe, source)[0]).prepare(recipe, say)
-    return task_of(recipe).prepare(recipe, say)
+    arrange(sample, recipe)
+    task = task_of(infer_recipe(recipe, sample)[0] if recipe.model.kind == "auto" else recipe)
+    return task.prepare(recipe, sample, say)
 
 
 def inferred(recipe: Recipe) -> Recipe:
@@ -43,7 +44,9 @@ def inferred(recipe: Recipe) -> Recipe:
     """
     if recipe.data.train is None:
         return recipe
-    recipe = as_forecaster(recipe)
+    sample = DataSample(open_stored(recipe.data.train, recipe, BadRows("skip"), lambda _: None))
+    recipe = as_forecaster(recipe, sample)
     if recipe.model.kind == "forecaster":
-        return inferred_series(recipe)
-    return infer_recipe(recipe, open_data(str(recipe.data.train), recipe, BadRows("skip"), lambda _: None))[0]
+        return settle_series(recipe, sample, [])
+    arrange(sample, recipe)
+    return infer_recipe(recipe, sample)[0]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
@@ -58,11 +59,11 @@ class TaskSpec(ABC):
         return RowsTraining(self, model, prepared, device)
 
     # ---- data -------------------------------------------------------------------------------------------------------
-    def prepare(self, recipe: Recipe, say: Say = _silent) -> Prepared:
+    def prepare(self, recipe: Recipe, sample: DataSample, say: Say = _silent) -> Prepared:
         """Read, split and encode the data of a recipe whose task is settled."""
         from ostinato.data.prepare import prepare_rows
 
-        return prepare_rows(recipe, say)
+        return prepare_rows(recipe, sample, say)
 
     def load(self, reference: str, features: Features, recipe: Recipe, say: Say = _silent) -> Examples:
         """Rows of another file with their targets, encoded as training data was."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ostinato.data.forecasting.table import Floats
 from ostinato.data.forecasting.timestamps import parse_times
-from ostinato.data.readers.registry import Source
+from ostinato.data.inference.sample import DataSample
 from ostinato.errors import RecipeError
 from ostinato.recipe.forecast import ForecastRecipe
 
@@ -21,18 +21,18 @@ _TIME_NAMES = ("date", "time", "datetime", "timestamp", "ds", "month", "day", "y
 _SERIES_NAMES = ("unique_id", "series_id", "item_id", "series")
 
 
-def settle_columns(forecast: ForecastRecipe, source: Source, notes: list[str]) -> ForecastRecipe:
+def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str]) -> ForecastRecipe:
     """`forecast` with its layout and columns found where it left them open; `notes` gets what was found.
 
     Raises:
         RecipeError: if no column is left to forecast, or there is no time column where one is needed.
         DataError: if a column is missing.
     """
-    columns = source.columns()
-    source.require(*_named(forecast))
+    columns = sample.columns()
+    sample.source.require(*_named(forecast))
     if forecast.layout == "rows":
         return forecast if forecast.series else forecast.model_copy(update={"series": columns[0]})
-    head = source.sample(columns)
+    head = sample.rows(*columns)
     found: dict[str, Any] = {"layout": "table"}
     free = [name for name in columns if name not in _named(forecast)]
     if forecast.time is None:
@@ -44,7 +44,7 @@ def settle_columns(forecast: ForecastRecipe, source: Source, notes: list[str]) -
         elif forecast.calendar or forecast.time_delta:
             key = "calendar" if forecast.calendar else "time_delta"
             raise RecipeError(
-                f"`model.forecast.{key}` needs a time column, and `{source.path}` has none. "
+                f"`model.forecast.{key}` needs a time column, and `{sample.path}` has none. "
                 f"Columns: {', '.join(columns)}.",
                 hint="name it: --set model.forecast.time=COLUMN",
             )
@@ -60,7 +60,7 @@ def settle_columns(forecast: ForecastRecipe, source: Source, notes: list[str]) -
         numeric = tuple(name for name in free if _is_numeric(head[name]))
         if not numeric:
             raise RecipeError(
-                f"no column of `{source.path}` holds numbers to forecast. Columns: {', '.join(columns)}.",
+                f"no column of `{sample.path}` holds numbers to forecast. Columns: {', '.join(columns)}.",
                 hint="name them: --set model.forecast.channels=[COLUMN]",
             )
         found["channels"] = numeric
@@ -68,16 +68,16 @@ def settle_columns(forecast: ForecastRecipe, source: Source, notes: list[str]) -
     return forecast.model_copy(update=found)
 
 
-def what_is_forecast(source: Source, input: str | None, target: str | None) -> tuple[str, tuple[str, ...]] | None:
+def what_is_forecast(sample: DataSample, input: str | None, target: str | None) -> tuple[str, tuple[str, ...]] | None:
     """The time column and the channels of a table of numbers in time; None where it is no such table.
 
     `input` is forecast if it holds numbers. Else `target` is, or all but the time and the names of series, where all of
     these hold numbers. Where both are named, `input` must be the time, and `target` is forecast.
     """
-    columns, named = source.columns(), target if input and target else input or target
+    columns, named = sample.columns(), target if input and target else input or target
     if not {input, target} <= {None, *columns}:
         return None
-    head = source.sample([input, target] if input and target and input != target else columns)
+    head = sample.rows(*([input, target] if input and target and input != target else columns))
     times = [input] if input and target else [name for name in columns if name != named]
     time = next((name for name in times if _is_time(name, head[name])), None)
     if time is None:

@@ -11,9 +11,10 @@ import numpy as np
 from ostinato.arrays import Offsets
 from ostinato.data.forecasting.clean import fill_missing
 from ostinato.data.forecasting.feature import ForecastFeature
-from ostinato.data.forecasting.prepare import Say, as_trained, part_windows, read_again, too_short
+from ostinato.data.forecasting.prepare import as_trained, part_windows, read_again, too_short
 from ostinato.data.forecasting.table import RawSeries, RawTable
 from ostinato.data.forecasting.windows import Windows, least_context
+from ostinato.data.readers.open import Say
 from ostinato.errors import DataError, RunError
 from ostinato.recipe import Recipe
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
-from ostinato.data.catalog import resolve_path
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.forecasting.clean import fill_missing, make_regular
 from ostinato.data.forecasting.columns import settle_columns, what_is_forecast
@@ -18,8 +17,10 @@ from ostinato.data.forecasting.table import RawSeries, RawTable
 from ostinato.data.forecasting.windows import Windows, borders, cut_windows, first_origin, least_context
 from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.inference.resolve import check_windows
+from ostinato.data.inference.sample import DataSample
 from ostinato.data.io.spool import Spool
-from ostinato.data.readers.registry import Source, open_source
+from ostinato.data.readers.base import Source
+from ostinato.data.readers.open import Say, open_stored
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError, RunError
@@ -28,26 +29,22 @@ from ostinato.recipe.forecast import ForecastRecipe
 
 _TABLES = ("csv", "tsv", "jsonl", "parquet")
 
-Say = Callable[[str], None]
 
-
-def prepare_series(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
     """Read, split in time, scale by the training part, and cut windows.
 
     Args:
         recipe: of a forecaster; may leave columns open.
+        sample: of its training data.
         say: called with each note a user should see.
 
     Raises:
         RecipeError: for a recipe that contradicts itself or the data.
         DataError: for data that can't be used.
     """
-    if recipe.data.train is None:
-        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=series.csv")
     notes: list[str] = []
-    bad_rows = BadRows(recipe.data.on_bad_row)
-    source = _open(recipe, recipe.data.train, bad_rows, say)
-    recipe = _settled(recipe, source, notes)
+    source, bad_rows = sample.source, sample.source.bad_rows
+    recipe = settle_series(recipe, sample, notes)
     forecast = recipe.model.forecast
     table = _clean(source, forecast)
     notes += source.notes + table.notes
@@ -71,17 +68,16 @@ def prepare_series(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     return Prepared(recipe, Features(feature), train, validation, notes, bad_rows, 0)
 
 
-def as_forecaster(recipe: Recipe, say: Say = lambda _: None) -> Recipe:
+def as_forecaster(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
     """The recipe as one of a forecaster, where it leaves the category open and its data is a table of numbers in time.
 
-    Other recipes come back as they are; `series_columns.what_is_forecast` says what such a table is.
+    Other recipes come back as they are; `columns.what_is_forecast` says what such a table is.
     """
     data = recipe.data
     plain = recipe.features == FeaturesRecipe() and not (data.extra or data.session or data.time or data.fold)
-    if recipe.model.kind != "auto" or not plain or data.train is None:
+    if recipe.model.kind != "auto" or not plain or sample.format not in _TABLES:
         return recipe
-    source = _open(recipe, data.train, BadRows("skip"), say)
-    found = what_is_forecast(source, data.input, data.target) if source.format in _TABLES else None
+    found = what_is_forecast(sample, data.input, data.target)
     if found is None:
         return recipe
     time, channels = found
@@ -92,11 +88,6 @@ def as_forecaster(recipe: Recipe, say: Say = lambda _: None) -> Recipe:
     if data.input or data.target:
         mapping["model"]["forecast"]["channels"] = channels
     return build_recipe(mapping)
-
-
-def inferred_series(recipe: Recipe) -> Recipe:
-    """The recipe with its columns settled from the head of its data."""
-    return _settled(recipe, _open(recipe, str(recipe.data.train), BadRows("skip"), lambda _: None), [])
 
 
 def held_back_windows(feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
@@ -148,16 +139,8 @@ def as_trained() -> Iterator[None]:
         raise DataError(error.message, hint=hint) from error
 
 
-def _open(recipe: Recipe, reference: str, bad_rows: BadRows, say: Say) -> Source:
-    data, same = recipe.data, reference == recipe.data.train
-    path = resolve_path(reference, say)
-    return open_source(
-        path, bad_rows, format=data.format if same else "auto", encoding=data.encoding, header=data.header
-    )
-
-
-def _settled(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
-    """The recipe with nothing left open."""
+def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
+    """A forecaster's recipe with nothing left open; `notes` gets what was found."""
     forecast, data = recipe.model.forecast, recipe.data
     if data.target is not None:
         raise RecipeError(
@@ -172,8 +155,8 @@ def _settled(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     if data.input is not None:
         forecast = forecast.model_copy(update={"channels": (data.input,)})
     mapping = recipe.model_dump()
-    mapping["model"]["forecast"] = settle_columns(forecast, source, notes).model_dump()
-    mapping["data"] |= {"format": source.format}
+    mapping["model"]["forecast"] = settle_columns(forecast, sample, notes).model_dump()
+    mapping["data"] |= {"format": sample.format}
     mapping["features"]["input"] = {"kind": "series"}
     if recipe.training.bptt is None:
         mapping["training"]["bptt"] = "full"
@@ -200,7 +183,7 @@ def read_again(
     `to_forecast`: rows at the end that hold no channel are set aside, as what is known of the future.
     """
     bad_rows = BadRows(recipe.data.on_bad_row)
-    source = _open(recipe, reference, bad_rows, say)
+    source = open_stored(reference, recipe, bad_rows, say)
     table = _clean(source, feature.recipe, to_forecast=to_forecast)
     bad_rows.settle()
     for note in source.notes + table.notes:

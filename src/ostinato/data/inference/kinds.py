@@ -1,4 +1,4 @@
-"""What kind of feature a column holds, told by its format or its first cells."""
+"""The kind of feature that reads a column, auto-detected from its format or its first cells."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import polars as pl
 
-from ostinato.data.readers.registry import Source
+from ostinato.data.inference.sample import DataSample
 from ostinato.data.rejects import with_article
 from ostinato.data.tables.list_cells import kind_of_values, lists_of
 from ostinato.media.files import MEDIA
 
 _LOOKED_AT = 200
 _MOST = 0.9
-"""Share of the cells that tells a kind: what is none of it is named as a bad row then, rather than read as text."""
+"""Share of the cells that decides a kind; the others are bad rows then."""
 _FEWEST = 5
-"""Cells of which one may be none of it."""
+"""Cells among which one may be of no such kind."""
 _NUMBERS = re.compile(r"^\s*\[\s*(\[|\]|-?\d|-?\.\d|-?Infinity|NaN|null)")
 _NUCLEOTIDES = re.compile(r"^\s*[ACGTUNacgtun]{20,}\s*$")
 _RESIDUES = re.compile(r"^\s*[A-Z]{20,}\s*$")
@@ -26,12 +26,16 @@ _PARSED = 20
 """Lists of numbers that are parsed, to tell notes from series."""
 
 
-def kind_of(source: Source, column: str) -> tuple[str, str] | None:
+def kind_of(sample: DataSample, column: str) -> tuple[str, str] | None:
     """The kind of a column and the reason; None where it is plain text, or plain cells of a target."""
-    known = source.kind_of(column)
+    return sample.once(("kind", column), lambda: _kind_of(sample, column))
+
+
+def _kind_of(sample: DataSample, column: str) -> tuple[str, str] | None:
+    known = sample.source.kind_of(column)
     if known is not None:
-        return known, f"{with_article(source.format)} file says so"
-    cells = source.sample([column])[column].drop_nulls().head(_LOOKED_AT)
+        return known, f"{with_article(sample.format)} file says so"
+    cells = sample.cells(column).head(_LOOKED_AT)
     return _kind_of_cells(cells) if len(cells) else None
 
 

@@ -8,6 +8,7 @@ from ostinato.data.inference.aligned import check_tagger
 from ostinato.data.inference.applicability import TARGETED, WRITERS, refuse_inapplicable
 from ostinato.data.inference.fixed import check_conditional, is_fixed
 from ostinato.data.inference.kinds import kind_of
+from ostinato.data.inference.sample import DataSample
 from ostinato.data.inference.step_targets import answers_steps, stepwise
 from ostinato.data.inference.written import (
     FRAMES,
@@ -19,7 +20,6 @@ from ostinato.data.inference.written import (
     resolve_written,
     unit_of,
 )
-from ostinato.data.readers.registry import Source
 from ostinato.data.rejects import with_article
 from ostinato.data.text import resolve_text
 from ostinato.errors import RecipeError
@@ -37,20 +37,20 @@ _LETTERS = ("dna", "protein")
 _USUAL_TARGETS = {"tagger": "tags", "seq2seq": "text", "conditional": "text"}
 
 
-def infer_recipe(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
+def infer_recipe(recipe: Recipe, sample: DataSample) -> tuple[Recipe, list[str]]:
     """`recipe` with its columns, kinds of features and category settled, and what was inferred in words.
 
     Raises `RecipeError` where the recipe contradicts itself and `DataError` where a column is missing.
     """
     notes: list[str] = []
-    recipe = _columns(recipe, source, notes)
-    recipe = _kinds(recipe, source, notes)
-    recipe = _target_kind(recipe, source, notes)
-    recipe = _split_words(recipe, source, notes)
-    recipe = _category(recipe, source, notes)
+    recipe = _columns(recipe, sample, notes)
+    recipe = _kinds(recipe, sample, notes)
+    recipe = _target_kind(recipe, sample, notes)
+    recipe = _split_words(recipe, sample, notes)
+    recipe = _category(recipe, sample, notes)
     refuse_inapplicable(recipe)
-    recipe = _units(recipe, source, notes)
-    _check(recipe, source)
+    recipe = _units(recipe, sample, notes)
+    _check(recipe, sample)
     if recipe.training.bptt is None:
         full = recipe.model.kind != "language_model"
         return _with(recipe, "training", bptt="full" if full else _USUAL_WINDOW), notes
@@ -64,9 +64,9 @@ def _with(recipe: Recipe, section: str, **values: Any) -> Recipe:
     return build_recipe(mapping)
 
 
-def _columns(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+def _columns(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """Which columns are read."""
-    data, columns = recipe.data, source.columns()
+    data, columns, source = recipe.data, sample.columns(), sample.source
     target = data.target
     if target is None and source.usual_target in columns and recipe.model.kind in ("auto", *TARGETED):
         target = source.usual_target
@@ -82,20 +82,20 @@ def _columns(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     return _with(recipe, "data", input=used, target=target, format=source.format)
 
 
-def _kinds(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+def _kinds(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """Which kind of feature reads each column, where the recipe says nothing of it."""
     data, features = recipe.data, recipe.features
     resolved: dict[str, Any] = features.model_dump()
-    if features.input == TextRecipe() and (found := _input_kind(recipe, source)):
+    if features.input == TextRecipe() and (found := _input_kind(recipe, sample)):
         resolved["input"] = {"kind": found[0]}
         notes.append(f"input: {data.input} as {found[0]} ({found[1]}){_otherwise(found[1], 'features.input')}")
     for name in data.extra:
         if name not in features.extra:
-            kind, reason = _as_input(kind_of(source, name)) or ("category", "its cells are names")
+            kind, reason = _as_input(kind_of(sample, name)) or ("category", "its cells are names")
             resolved["extra"][name] = {"kind": kind}
             notes.append(f"extra: {name} as {kind} ({reason}){_otherwise(reason, f'features.extra.{name}')}")
     for name, component in features.extra.items():
-        if component == TextRecipe() and (found := _as_input(kind_of(source, name))):
+        if component == TextRecipe() and (found := _as_input(kind_of(sample, name))):
             resolved["extra"][name] = {"kind": found[0]}
     return recipe if resolved == features.model_dump() else _with(recipe, "features", **resolved)
 
@@ -105,23 +105,23 @@ def _otherwise(reason: str, path: str) -> str:
     return f"; as text: --set {path}.unit=words" if " of its first " in reason else ""
 
 
-def _target_kind(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+def _target_kind(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """How a target that is a sequence is read, where the recipe says nothing of it; the input's kind is settled."""
     target, kind = recipe.data.target, recipe.model.kind
     if target is None or recipe.features.target != TargetRecipe():
         return recipe
     found: tuple[dict[str, str], str] | None = None
-    known = source.kind_of(target)
+    known = sample.source.kind_of(target)
     if known in _SEQUENCE_TARGETS:
-        found = {"kind": str(known)}, f"{with_article(source.format)} file says so"
-    table = source.arrangement
+        found = {"kind": str(known)}, f"{with_article(sample.format)} file says so"
+    table = sample.source.arrangement
     if table is not None and table.labels == target:
         found = {"kind": "series" if table.numeric else "tags"}, f"a value for each step of a {table.session}"
     if found is None and kind in ("auto", "tagger"):
-        found = stepwise(source, recipe)
-    if found is None and kind in ("auto", *WRITERS) and (why := is_written(source, target)):
+        found = stepwise(sample, recipe)
+    if found is None and kind in ("auto", *WRITERS) and (why := is_written(sample, target)):
         found = {"kind": "text"}, why
-    if found is None and kind in ("auto", *WRITERS) and (frames := frames_of(source, target)):
+    if found is None and kind in ("auto", *WRITERS) and (frames := frames_of(sample, target)):
         found = {"kind": frames[0]}, f"{frames[1]}: frames to write"
     if found is None and kind in _USUAL_TARGETS:
         found = {"kind": _USUAL_TARGETS[kind]}, f"what a {kind} predicts, unless told otherwise"
@@ -131,16 +131,16 @@ def _target_kind(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     return _with(recipe, "features", target=found[0])
 
 
-def _input_kind(recipe: Recipe, source: Source) -> tuple[str, str] | None:
+def _input_kind(recipe: Recipe, sample: DataSample) -> tuple[str, str] | None:
     """The kind of the input and the reason; None for text."""
     data, kind = recipe.data, recipe.model.kind
-    found = _as_input(kind_of(source, str(data.input)))
+    found = _as_input(kind_of(sample, str(data.input)))
     if found and found[0] in _LETTERS and data.target is None and kind in ("auto", "language_model"):
         return None
     if found is not None and found[0] != "numbers":
         return found
     if data.target is not None and kind in ("auto", "conditional"):
-        return is_given(source, str(data.input), str(data.target)) or found
+        return is_given(sample, str(data.input), str(data.target)) or found
     return found
 
 
@@ -149,7 +149,7 @@ def _as_input(found: tuple[str, str] | None) -> tuple[str, str] | None:
     return ("tokens", found[1]) if found is not None and found[0] == "tags" else found
 
 
-def _split_words(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+def _split_words(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """A text whose target has a value for each word is cut at blanks, as the target was, and not cleaned."""
     target = recipe.features.target
     stepwise_target = isinstance(target, TagsRecipe | SeriesRecipe | NotesRecipe)
@@ -157,19 +157,19 @@ def _split_words(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
         return recipe
     if recipe.model.tagger.output == "ctc" or getattr(target, "split", None) == "characters":
         return recipe
-    if target.kind in _MAYBE_STEPWISE and recipe.model.kind == "auto" and not answers_steps(source, recipe):
+    if target.kind in _MAYBE_STEPWISE and recipe.model.kind == "auto" and not answers_steps(sample, recipe):
         return recipe
     what = "tag" if isinstance(target, TagsRecipe) else "value"
     notes.append(f"input: {recipe.data.input} as tokens (the target has a {what} for each word)")
     return _with(recipe, "features", input={"kind": "tokens"})
 
 
-def _category(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+def _category(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """Which category of sequence modelling it is."""
     target = recipe.data.target
     kind: str = recipe.model.kind
     if kind == "auto":
-        kind, reason = _category_of(recipe, source)
+        kind, reason = _category_of(recipe, sample)
         notes.append(f"model: {kind} ({reason})")
     if (kind in TARGETED) == (target is None):
         needs = "needs a target column" if kind in TARGETED else "takes no target column"
@@ -177,7 +177,7 @@ def _category(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     return _with(recipe, "model", kind=kind)
 
 
-def _category_of(recipe: Recipe, source: Source) -> tuple[str, str]:
+def _category_of(recipe: Recipe, sample: DataSample) -> tuple[str, str]:
     features, target = recipe.features, recipe.data.target
     if target is None:
         if features.input.kind not in (*FRAMES, "text"):
@@ -193,13 +193,13 @@ def _category_of(recipe: Recipe, source: Source) -> tuple[str, str]:
     if is_fixed(features.input):
         return "conditional", f"{recipe.data.input} is one value a row, {target} a sequence"
     kind = _SEQUENCE_TARGETS[features.target.kind]
-    if features.target.kind in _MAYBE_STEPWISE and (source.arrangement or answers_steps(source, recipe)):
+    if features.target.kind in _MAYBE_STEPWISE and (sample.source.arrangement or answers_steps(sample, recipe)):
         kind = "tagger"
     each = "a label for each step" if features.target.kind == "tags" else "a value for each step"
     return kind, f"{target} holds {each if kind == 'tagger' else 'a sequence of its own'}"
 
 
-def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
+def _units(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """How text is cut into tokens."""
     features, kind = recipe.features, recipe.model.kind
     resolved: dict[str, Any] = {}
@@ -207,15 +207,15 @@ def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     if isinstance(features.input, TextRecipe):
         unit, reason = features.input.unit or usual, f"the default of a {kind.replace('_', ' ')}"
         column = str(recipe.data.input)
-        if features.input.unit is None and (kind == "seq2seq" or (kind == "classifier" and is_spelled(source, column))):
-            unit, reason = unit_of(source, column)
+        if features.input.unit is None and (kind == "seq2seq" or (kind == "classifier" and is_spelled(sample, column))):
+            unit, reason = unit_of(sample, column)
         if features.input.unit is None:
             notes.append(f"input: {recipe.data.input} as {unit} ({reason})")
         resolved["input"] = resolve_text(features.input, unit).model_dump()
     if isinstance(features.target, TextRecipe):
         unit = features.target.unit or usual
         if features.target.unit is None:
-            unit, reason = unit_of(source, str(recipe.data.target))
+            unit, reason = unit_of(sample, str(recipe.data.target))
             notes.append(f"target: {recipe.data.target} as {unit} ({reason})")
         resolved["target"] = resolve_written(features.target, unit).model_dump()
     if isinstance(features.target, TagsRecipe) and features.target.split is None:
@@ -228,7 +228,7 @@ def _units(recipe: Recipe, source: Source, notes: list[str]) -> Recipe:
     return _with(recipe, "features", **resolved, extra=extra)
 
 
-def _check(recipe: Recipe, source: Source) -> None:
+def _check(recipe: Recipe, sample: DataSample) -> None:
     data, kind, text = recipe.data, recipe.model.kind, recipe.features.input
     check_conditional(recipe)
     if kind in WRITERS:
@@ -238,7 +238,7 @@ def _check(recipe: Recipe, source: Source) -> None:
     if kind in ("classifier", "tagger") and data.target == data.input:
         raise RecipeError(
             f"`data.input` and `data.target` name the same column, {data.input}: there would be nothing to predict.",
-            hint=f"name another --target. Columns: {', '.join(source.columns())}",
+            hint=f"name another --target. Columns: {', '.join(sample.columns())}",
         )
     if kind == "tagger":
         check_tagger(recipe)
@@ -249,7 +249,7 @@ def _check(recipe: Recipe, source: Source) -> None:
             "`data.stratify` draws the validation share from each class, so the target must be one of several classes. "
             f"Received: `features.target.kind` = {recipe.features.target.kind!r}."
         )
-    if isinstance(text, TextRecipe) and source.format == "text" and text.emoticons == "append":
+    if isinstance(text, TextRecipe) and sample.format == "text" and text.emoticons == "append":
         raise RecipeError(
             "`features.input.emoticons: append` does not apply to one long text: it has no rows to append to.",
             hint="in_place keeps them where they stand",

@@ -1,4 +1,4 @@
-"""Targets with a value for each step of their input, told from their first cells."""
+"""Targets with a value for each step of their input, auto-detected from their first cells."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import polars as pl
 from ostinato.arrays import Offsets
 from ostinato.data.features import make_builder
 from ostinato.data.inference.fixed import is_fixed
+from ostinato.data.inference.sample import DataSample
 from ostinato.data.io.blocks import Block, located
-from ostinato.data.readers.registry import Source
 from ostinato.data.tables.list_cells import MOST_LABELS, kind_of_values, lists_of
 from ostinato.recipe import Component, Recipe, TextRecipe
 
@@ -19,7 +19,7 @@ _FILES_LOOKED_AT = 5
 _MOST = 0.9
 
 
-def stepwise(source: Source, recipe: Recipe) -> tuple[dict[str, str], str] | None:
+def stepwise(sample: DataSample, recipe: Recipe) -> tuple[dict[str, str], str] | None:
     """How to read a target that holds a value for each step of the input, and why; None where it holds none.
 
     The steps of the input are those its feature makes of the first cells (of a text: its words, or its characters if
@@ -29,29 +29,24 @@ def stepwise(source: Source, recipe: Recipe) -> tuple[dict[str, str], str] | Non
     inputs = recipe.features.input
     if is_fixed(inputs):
         return None
-    names = [str(recipe.data.input), str(recipe.data.target)]
-    frame = source.sample(names).drop_nulls().head(_LOOKED_AT)
-    steps = _steps(source, frame, names[0], inputs)
-    frame = frame.head(len(steps))
-    cells = frame[names[1]].to_list()
+    frame, steps = _head(sample, recipe)
+    read, cells = (frame[name].to_list() for name in (str(recipe.data.input), str(recipe.data.target)))
     lists = lists_of(cells)
     if lists is not None:
         kind = kind_of_values(lists)
         found = {"kind": kind} if kind and _fits(steps, [len(row) for row in lists]) else None
     else:
-        found = _text_tags(frame[names[0]].to_list(), cells, steps, words=_is_words(inputs))
+        found = _text_tags(read, cells, steps, words=_is_words(inputs))
     if found is None:
         return None
-    return found, f"a value for each {'word' if _is_words(inputs) else 'step'} of {names[0]}"
+    return found, f"a value for each {'word' if _is_words(inputs) else 'step'} of {recipe.data.input}"
 
 
-def answers_steps(source: Source, recipe: Recipe) -> bool:
+def answers_steps(sample: DataSample, recipe: Recipe) -> bool:
     """Whether a target of numbers or notes has, in half of the first rows or more, as many values as the input has
     steps: it is answered step by step then, and rows that don't fit are bad ones."""
-    names = [str(recipe.data.input), str(recipe.data.target)]
-    frame = source.sample(names).drop_nulls().head(_LOOKED_AT)
-    steps = _steps(source, frame, names[0], recipe.features.input)
-    lists = lists_of(frame.head(len(steps))[names[1]].to_list())
+    frame, steps = _head(sample, recipe)
+    lists = lists_of(frame[str(recipe.data.target)].to_list())
     if lists is None or not len(steps):
         return lists is None
     good = steps > 0
@@ -63,9 +58,16 @@ def _is_words(inputs: Component) -> bool:
     return isinstance(inputs, TextRecipe) and inputs.unit in (None, "words")
 
 
-def _steps(source: Source, frame: pl.DataFrame, name: str, inputs: Component) -> Offsets:
-    """(N,) steps of each of the first cells, 0 where a cell can't be read."""
-    cells = frame[name]
+def _head(sample: DataSample, recipe: Recipe) -> tuple[pl.DataFrame, Offsets]:
+    """The first rows with input and target, and the steps of each, (N,): 0 where a cell can't be read."""
+    names, inputs = (str(recipe.data.input), str(recipe.data.target)), recipe.features.input
+    frame = sample.rows(*names).drop_nulls().head(_LOOKED_AT)
+    key = (*names, sample.source.arrangement, inputs.model_dump_json())
+    steps = sample.once(key, lambda: _steps(sample, frame[names[0]], inputs))
+    return frame.head(len(steps)), steps
+
+
+def _steps(sample: DataSample, cells: pl.Series, inputs: Component) -> Offsets:
     if isinstance(inputs, TextRecipe):
         found = [len(cell.split()) if _is_words(inputs) else len(cell.strip()) for cell in cells.to_list()]
         return np.asarray(found, dtype=np.int64)
@@ -73,7 +75,7 @@ def _steps(source: Source, frame: pl.DataFrame, name: str, inputs: Component) ->
     if builder.reads_files:
         cells = cells.head(_FILES_LOOKED_AT)
         lines = np.arange(len(cells), dtype=np.int64)
-        cells = located(Block(cells.to_frame(), (str(source.path),), lines), cells)
+        cells = located(Block(cells.to_frame(), (str(sample.path),), lines), cells)
     return builder.draft(cells).lengths
 
 

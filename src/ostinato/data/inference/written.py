@@ -1,4 +1,4 @@
-"""Columns that a model is to write: told from columns of classes, how they are cut, and how long they are."""
+"""Target columns that a model is to write: auto-detected, how they are cut, how long they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import polars as pl
 
 from ostinato.arrays import Offsets
 from ostinato.data.inference.kinds import kind_of
-from ostinato.data.readers.registry import Source
+from ostinato.data.inference.sample import DataSample
 from ostinato.data.tables.list_cells import kind_of_values, lists_of
 from ostinato.data.text import resolve_text
 from ostinato.errors import RecipeError
@@ -24,13 +24,13 @@ FRAMES = ("series", "notes", "audio", "video")
 """Kinds of a target that is written frame by frame."""
 
 
-def is_written(source: Source, column: str) -> str | None:
+def is_written(sample: DataSample, column: str) -> str | None:
     """Why a target column holds texts to write rather than classes; None where it may well hold classes.
 
     Of at least 100 cells at the head of the data more than half must be different texts that are no numbers and no
     JSON lists.
     """
-    cells = source.sample([column])[column].drop_nulls()
+    cells = sample.cells(column)
     if cells.dtype != pl.String or len(cells) < _FEWEST:
         return None
     distinct = cells.n_unique()
@@ -41,24 +41,24 @@ def is_written(source: Source, column: str) -> str | None:
     return f"{distinct:,} of the first {len(cells):,} cells are different texts: sequences to write, hardly classes"
 
 
-def frames_of(source: Source, column: str) -> tuple[str, str] | None:
+def frames_of(sample: DataSample, column: str) -> tuple[str, str] | None:
     """The kind of a target column whose cells are sequences of frames, and why; None where they are none."""
-    found = kind_of(source, column)
+    found = kind_of(sample, column)
     if found is None or found[0] not in FRAMES or found[0] in MEDIA:
         return found if found is not None and found[0] in FRAMES else None
-    lists = lists_of(source.sample([column])[column].drop_nulls().head(_PARSED).to_list())
+    lists = lists_of(sample.cells(column).head(_PARSED).to_list())
     kind = None if lists is None else kind_of_values(lists)
     return None if kind not in FRAMES else (str(kind), found[1])
 
 
-def is_given(source: Source, column: str, target: str) -> tuple[str, str] | None:
+def is_given(sample: DataSample, column: str, target: str) -> tuple[str, str] | None:
     """That a column of texts, or of whole numbers, holds names of categories, and why: few different ones, beside
     sequences to write."""
-    cells = source.sample([column])[column].drop_nulls()
+    cells = sample.cells(column)
     distinct = cells.n_unique()
     if cells.dtype != pl.String or distinct > len(cells) // _FEWEST_OF_A_NAME:
         return None
-    if is_written(source, target) is None and frames_of(source, target) is None:  # texts need 100 rows to be told
+    if is_written(sample, target) is None and frames_of(sample, target) is None:  # texts to write need 100 rows
         return None
     if cells.cast(pl.Float64, strict=False).null_count() < len(cells):
         whole = cells.cast(pl.Int64, strict=False).null_count() == 0
@@ -70,15 +70,15 @@ def is_given(source: Source, column: str, target: str) -> tuple[str, str] | None
     return "category", f"{what} in the first {len(cells):,} cells, and {target} is to be written"
 
 
-def is_spelled(source: Source, column: str) -> bool:
+def is_spelled(sample: DataSample, column: str) -> bool:
     """Whether cells are single words, most of them different: only their spelling says anything."""
-    cells = source.sample([column])[column].drop_nulls()
-    return len(cells) >= _FEWEST_WORDS and cells.n_unique() > len(cells) / 2 and unit_of(source, column)[0] != "words"
+    cells = sample.cells(column)
+    return len(cells) >= _FEWEST_WORDS and cells.n_unique() > len(cells) / 2 and unit_of(sample, column)[0] != "words"
 
 
-def unit_of(source: Source, column: str) -> tuple[str, str]:
+def unit_of(sample: DataSample, column: str) -> tuple[str, str]:
     """The unit that a text column of a sequence-to-sequence model is cut into, and the reason."""
-    cells = source.sample([column])[column].drop_nulls()
+    cells = sample.cells(column)
     several = 2 * int(cells.str.contains(r"\S\s+\S").sum()) > len(cells)
     return ("words", "most cells hold several words") if several else ("characters", "most cells hold one word")
 

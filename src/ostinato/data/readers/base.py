@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
-
-import polars as pl
 
 from ostinato.data.io.blocks import Block
 from ostinato.data.io.prefetch import read_ahead
@@ -38,6 +36,8 @@ class Source:
     """The column that is read where a recipe names none."""
     usual_target: ClassVar[str | None] = None
     """The column that is predicted where a recipe names none."""
+    columns_apart: ClassVar[bool] = False
+    """Whether a column is read without the others: each costs what it holds."""
     part: str | None = None
     """What of the file is read, where it holds several tables: `train` of `music.npz#train`."""
     header: tuple[str, ...] = ()
@@ -50,20 +50,6 @@ class Source:
     def kind_of(self, column: str) -> str | None:
         """The kind of feature (`features.*.kind`) that a column is by the format alone; None: its cells must say."""
         return None
-
-    def sample(self, columns: Sequence[str], num_blocks: int = 1) -> pl.DataFrame:
-        """The first block of the file, or some more, to see what columns hold; bad rows are not recorded."""
-        other = type(self)(
-            self.path, BadRows("skip"), self.encoding, part=self.part, header=self.header, names=self.names
-        )
-        other.arrangement = self.arrangement
-        other.require(*columns)
-        blocks = other._read_blocks(other._needed(columns))
-        while some := list(itertools.islice(blocks, num_blocks)):
-            found = [block.frame for block in other._arranged(iter(some), columns)]
-            if found:
-                return pl.concat(found)
-        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
 
     def columns(self) -> list[str]:
         """The names of the columns there are. Raises `DataError` if the file can't be read."""
@@ -83,16 +69,28 @@ class Source:
             DataError: if a column is missing or the file can't be read.
         """
         self.require(*columns)
-        return self._arranged(read_ahead(self._read_blocks(self._needed(columns))), columns)
+        return self.arranged(read_ahead(self._read_blocks(self._needed(columns))), columns)
+
+    def glance(self) -> Source:
+        """The same file, whose bad rows and notes are not recorded here."""
+        other = copy.copy(self)
+        other.bad_rows, other.notes = BadRows("skip"), []
+        return other
+
+    def stored_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        """The rows as they are stored, before any arrangement: all that `columns` are made of, read here and now."""
+        self.require(*columns)
+        return self._read_blocks(self._needed(columns) if self.columns_apart else list(self._columns or ()))
+
+    def arranged(self, blocks: Iterable[Block], columns: Sequence[str]) -> Iterator[Block]:
+        """`columns`, made of stored blocks."""
+        if self.arrangement is not None:
+            return self.arrangement.blocks(blocks, columns, list(self._columns or ()), self.bad_rows, self.note)
+        return iter(blocks)
 
     def _needed(self, columns: Sequence[str]) -> list[str]:
         """The columns of the file that `columns` are made of."""
         return self.arrangement.needed(columns, list(self._columns or ())) if self.arrangement else list(columns)
-
-    def _arranged(self, blocks: Iterator[Block], columns: Sequence[str]) -> Iterator[Block]:
-        if self.arrangement is None:
-            return blocks
-        return self.arrangement.blocks(blocks, columns, list(self._columns or ()), self.bad_rows, self.note)
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         raise NotImplementedError

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from ostinato.data.catalog import resolve_path
+from ostinato.data.inference.sample import DataSample
 from ostinato.data.readers.registry import Source, open_source
 from ostinato.data.rejects import BadRows
 from ostinato.data.tables.list_cells import MOST_LABELS
@@ -21,20 +22,34 @@ _LOOKED_AT = 8
 
 
 def open_data(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source:
-    """The reader of a file, folder or catalogue name, as the recipe says how to read it."""
+    """The reader of a file, folder or catalogue name, as the recipe says how to read it, its columns arranged."""
+    source = open_stored(reference, recipe, bad_rows, say)
+    arrange(DataSample(source), recipe)
+    return source
+
+
+def open_stored(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> Source:
+    """As `open_data`, with the columns as they are stored."""
     path = resolve_path(reference, say)
     data = recipe.data
     same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
     format = data.format if same else "auto"
-    source = open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=data.names)
+    names = () if recipe.model.kind == "forecaster" else data.names
+    return open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=names)
+
+
+def arrange(sample: DataSample, recipe: Recipe) -> None:
+    """Let the sampled source make the columns that the recipe spells, or puts together from rows."""
+    data, source = recipe.data, sample.source
+    if recipe.model.kind == "forecaster":  # it reads tables as they are
+        return
     if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
         found = arrangement_of(data.input, data.session, data.time, source.columns())
-        labels, numeric = _step_labels(source, recipe)
+        labels, numeric = _step_labels(sample, recipe)
         source.arrangement = None if found is None else replace(found, labels=labels, numeric=numeric)
-    return source
 
 
-def _step_labels(source: Source, recipe: Recipe) -> tuple[str | None, bool]:
+def _step_labels(sample: DataSample, recipe: Recipe) -> tuple[str | None, bool]:
     """The target of a long table, if it has a value a step, and whether these are numbers.
 
     The recipe's category and kind of target say so, or, where they are open, the first rows.
@@ -42,9 +57,9 @@ def _step_labels(source: Source, recipe: Recipe) -> tuple[str | None, bool]:
     session, target, category = recipe.data.session, recipe.data.target, recipe.model.kind
     if session is None or target is None or session == target or category not in ("auto", "tagger"):
         return None, False
-    if not {session, target} <= set(source.columns()):
+    if not {session, target} <= set(sample.columns()):
         return None, False
-    head = source.sample([session, target], _LOOKED_AT)
+    head = sample.rows(session, target, num_blocks=_LOOKED_AT)
     changing = head.group_by(session).agg((pl.col(target).n_unique() > 1).alias("changes"))["changes"]
     if category == "auto" and not changing.any():
         return None, False

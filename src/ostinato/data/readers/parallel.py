@@ -28,6 +28,7 @@ class ParallelSource(Source):
     """
 
     format = "parallel"
+    columns_apart = True
 
     def kind_of(self, column: str) -> str | None:
         """Every column is text."""

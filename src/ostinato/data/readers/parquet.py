@@ -20,6 +20,7 @@ class ParquetSource(Source):
     """Parquet. Numbers and dates are taken as their text, lists and structs as JSON text."""
 
     format = "parquet"
+    columns_apart = True
 
     def _read_columns(self) -> list[str]:
         try:

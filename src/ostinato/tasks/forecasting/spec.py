@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
     from ostinato.recipe import Recipe
     from ostinato.tasks.prediction import Prediction
@@ -42,11 +43,11 @@ class Forecasting(TaskSpec):
         batches = WindowedBatches(windows, training.batch_size, True, training.seed, drawn)
         return RowsTraining(self, model, prepared, device, batches)
 
-    def prepare(self, recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+    def prepare(self, recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
         """Series, split in time, scaled and cut into windows."""
         from ostinato.data.forecasting.prepare import prepare_series
 
-        return prepare_series(recipe, say)
+        return prepare_series(recipe, sample, say)
 
     def load(self, reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
         """The windows of another file."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
@@ -41,11 +42,11 @@ class LanguageModelling(TaskSpec):
 
         return LanguageModelTraining(self, cast("LanguageModel", model), prepared, device)
 
-    def prepare(self, recipe: Recipe, say: Say = lambda _: None) -> Prepared:
+    def prepare(self, recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
         """Documents, the last share of which validates."""
         from ostinato.data.prepare import prepare_text
 
-        return prepare_text(recipe, say)
+        return prepare_text(recipe, sample, say)
 
     def load(self, reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
         """Another text."""
