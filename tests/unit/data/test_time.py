@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ostinato.data.forecasting.timestamps import Frequency, calendar_features, find_frequency, parse_times, shown
+from ostinato.data.forecasting.timestamps import Frequency, calendar_features, find_frequency, shown
+from ostinato.data.tables.times import parse_times
 
 
 def _parsed(*cells: str) -> tuple[np.ndarray, str]:

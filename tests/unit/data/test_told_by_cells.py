@@ -64,7 +64,7 @@ def test_texts_beside_time_stamps_are_not_forecast(tmp_path: Path) -> None:
 def test_a_channel_with_a_mistake_is_not_left_out(tmp_path: Path) -> None:
     cells = _numbers()
     cells[20] = "abc"
-    with pytest.raises(DataError, match=r"1 row of .* can't be used:\n.*t.csv:22: `b` is no number: 'abc'"):
+    with pytest.raises(DataError, match=r"1 row of .* can't be used:\n.*t.csv:22: `b` is not a number: 'abc'"):
         prepare(_recipe(_table(tmp_path / "t.csv", "when,a,b", DAYS, _numbers(), cells)))
 
 

@@ -1,4 +1,4 @@
-"""Which columns of a table are time, series and channels; cells as numbers."""
+"""Which columns of a table are time, series and channels."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from ostinato.data.forecasting.table import Floats
-from ostinato.data.forecasting.timestamps import parse_times
 from ostinato.data.inference.sample import DataSample
+from ostinato.data.tables.numbers import MISSING, numbers_of
+from ostinato.data.tables.times import parse_times
 from ostinato.errors import RecipeError
 from ostinato.recipe.forecast import ForecastRecipe
 
 _FEW = 0.1
 """Share of a column's cells that may be mistakes."""
-_MISSING = ("na", "n/a", "nan", "null", "none", "?", "-")
 _TIME_NAMES = ("date", "time", "datetime", "timestamp", "ds", "month", "day", "year")
 _SERIES_NAMES = ("unique_id", "series_id", "item_id", "series")
 
@@ -105,14 +103,5 @@ def _is_numeric(cells: pl.Series) -> bool:
     """Whether nearly all cells are numbers or missing; what is neither is named as a bad row when it is read."""
     if cells.dtype != pl.String or not len(cells):
         return False
-    numbers, wrong = numbers_of(cells)
+    numbers, wrong = numbers_of(cells, MISSING)
     return bool(wrong.mean() <= _FEW) and bool(np.isfinite(numbers).any())
-
-
-def numbers_of(cells: pl.Series) -> tuple[Floats, NDArray[np.bool_]]:
-    """Cells as numbers, NaN where there is none; and which of them are neither a number nor a sign of absence."""
-    texts = cells.cast(pl.String).str.strip_chars()
-    numbers = texts.cast(pl.Float64, strict=False)
-    absent = texts.is_null() | (texts == "").fill_null(True) | texts.str.to_lowercase().is_in(_MISSING).fill_null(True)
-    wrong = (numbers.is_null() & ~absent).to_numpy()
-    return numbers.fill_null(float("nan")).to_numpy().astype(np.float64), wrong

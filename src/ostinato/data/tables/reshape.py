@@ -11,7 +11,8 @@ import numpy as np
 from ostinato.data.io.blocks import Block
 from ostinato.data.rejects import BadRows
 from ostinato.data.tables.list_columns import list_column
-from ostinato.data.tables.sessions import Sessions, as_numbers, no_number
+from ostinato.data.tables.numbers import wide_rows
+from ostinato.data.tables.sessions import Sessions
 from ostinato.errors import DataError, RecipeError
 
 
@@ -103,15 +104,6 @@ def arrangement_of(name: str | None, session: str | None, time: str | None, ther
 
 def _wide(block: Block, name: str, parts: Sequence[str], columns: Sequence[str], bad_rows: BadRows) -> Block:
     """A row a series."""
-    numbers = as_numbers(block.frame, parts)
-    good = np.ones(len(block), dtype=np.bool_)
-    for part in parts:
-        for row in np.flatnonzero(no_number(block.frame[part], numbers[part])).tolist():
-            if good[row]:
-                bad_rows.add(*block.location(row), f"`{part}` is not a number: {block.frame[part][row]!r}", "")
-                good[row] = False
-    matrix = numbers.fill_null(float("nan")).to_numpy().reshape(len(block), len(parts))
-    known = ~np.isnan(matrix)
-    lengths = np.where(known.any(axis=1), len(parts) - known[:, ::-1].argmax(axis=1), 0)
-    made = list_column(name, matrix[np.arange(len(parts)) < lengths[:, None]], lengths)
+    numbers, lengths, good = wide_rows(block, parts, lambda of, row, what: bad_rows.add(*of.location(row), what))
+    made = list_column(name, numbers[np.arange(len(parts)) < lengths[:, None]], lengths)
     return Block(block.frame.with_columns(made).select(columns), block.files, block.lines).keep(good)

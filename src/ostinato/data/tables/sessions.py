@@ -12,8 +12,10 @@ from ostinato.arrays import Array, Ids, Mask, Offsets
 from ostinato.data.io.blocks import Block
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import runs_of
-from ostinato.data.tables.group_rows import Groups, Numbering
+from ostinato.data.tables.group_rows import Numbering
 from ostinato.data.tables.list_columns import list_column
+from ostinato.data.tables.long import LongTable, by_time, not_later
+from ostinato.data.tables.numbers import Problem, read_numbers
 
 _STEPS = 1 << 17
 """Of a block, unless one session has more."""
@@ -43,61 +45,44 @@ class Sessions:
     numeric: bool
     bad_rows: BadRows
     note: Callable[[str], None]
-    _spoilt: set[str] = field(default_factory=set)
+    _spoilt: set[str | None] = field(default_factory=set)
     _texts: Numbering = field(default_factory=Numbering)
     _file: str = ""
 
     def blocks(self, blocks: Iterable[Block], columns: Sequence[str]) -> Iterator[Block]:
         """Blocks of sessions, in the order in which their first rows stand."""
-        groups = Groups()
+        rows = LongTable({"values": self.parts}, self._reject, self.session, self.time, fractions=True)
         others = [name for name in columns if name not in (self.session, self.name, self.labels)]
         facts = _Facts(others)
         for block in blocks:
             self._file = block.files[0]
-            names, found, good = self._read(block)
-            numbers = groups.add(names.filter(good), {name: values[good] for name, values in found.items()})
+            numbers, good = rows.add(block, *self._labels(block))
             facts.add(numbers, block.frame.filter(good), block.lines[good])
-        if not len(groups.numbering):
+        names, offsets, steps = rows.finish()
+        if not names:
             return
-        offsets, steps = groups.finish()
-        table = facts.finish().with_columns(pl.Series(self.session, groups.numbering.names))
+        table = facts.finish().with_columns(pl.Series(self.session, names))
         self._tell_of_changes(table, [name for name in others if name not in (*self.parts, self.time)])
         for first, last in runs_of(offsets, _STEPS):
             some = {name: values[offsets[first] : offsets[last]] for name, values in steps.items()}
-            yield self._block(some, table[first:last], np.diff(offsets[first : last + 1]), columns)
+            yield self._block(some, table[first:last], offsets[first : last + 1] - offsets[first], columns)
 
-    def _read(self, block: Block) -> tuple[pl.Series, dict[str, Array], Mask]:
-        """The session of each row, its numbers, and which rows can be used; the others spoil their sessions."""
-        names = block.frame[self.session].cast(pl.String)
-        numbers = as_numbers(block.frame, self.parts)
-        found: dict[str, Array] = {"values": numbers.fill_null(float("nan")).to_numpy().reshape(len(block), -1)}
-        problems: list[tuple[Array, str, pl.Series | None]] = [
-            (names.is_null().to_numpy(), f"no value in column `{self.session}`", None)
-        ]
-        for part in self.parts:
-            wrong = no_number(block.frame[part], numbers[part])
-            problems.append((wrong, f"`{part}` is not a number", block.frame[part]))
-        if self.time is not None:
-            stamps = _stamps(block.frame[self.time])
-            found["stamps"] = stamps
-            problems.append((np.isnan(stamps), f"`{self.time}` is neither a number nor a time", block.frame[self.time]))
-        if self.labels is not None:
-            told = block.frame[self.labels]
-            problems.append((told.is_null().to_numpy(), f"no value in column `{self.labels}`", None))
-            if self.numeric:
-                values = as_numbers(block.frame, [self.labels])[self.labels]
-                problems.append((no_number(told, values), f"`{self.labels}` is not a number", told))
-                found["labels"] = values.fill_null(float("nan")).to_numpy()
-            else:
-                found["labels"] = self._texts.of(told.cast(pl.String).fill_null(""))
-        good = names.is_not_null().to_numpy().copy()
-        for wrong, reason, cells in problems:
-            for row in np.flatnonzero(wrong).tolist():
-                said = reason if cells is None else f"{reason}: {cells[row]!r}"
-                self.bad_rows.add(*block.location(row), f"{said} (its session is set aside whole)", str(names[row]))
-                if names[row] is not None:
-                    self._spoilt.add(names[row])
-        return names, found, good
+    def _labels(self, block: Block) -> tuple[dict[str, Array], list[Problem]]:
+        """The label of each row, and what is wrong with some."""
+        if self.labels is None:
+            return {}, []
+        cells = block.frame[self.labels]
+        empty = (cells.is_null().to_numpy(), f"no value in column `{self.labels}`", None)
+        if self.numeric:
+            values, problems = read_numbers(block.frame, [self.labels])
+            return {"labels": values[:, 0]}, [empty, *problems]
+        return {"labels": self._texts.of(cells.cast(pl.String).fill_null(""))}, [empty]
+
+    def _reject(self, block: Block, row: int, reason: str) -> None:
+        """A row that can't be used spoils its session."""
+        name = block.frame[self.session][row]
+        self.bad_rows.add(*block.location(row), f"{reason} (its session is set aside whole)", str(name))
+        self._spoilt.add(name)
 
     def _tell_of_changes(self, table: pl.DataFrame, names: Sequence[str]) -> None:
         for name in names:
@@ -105,15 +90,14 @@ class Sessions:
             if changing:
                 self.note(f"`{name}` changes within {counted(changing, 'session')}, which have no value of it")
 
-    def _block(self, steps: dict[str, Array], table: pl.DataFrame, lengths: Offsets, columns: Sequence[str]) -> Block:
+    def _block(self, steps: dict[str, Array], table: pl.DataFrame, offsets: Offsets, columns: Sequence[str]) -> Block:
         """Some sessions whose rows stand one after the other."""
-        of = np.repeat(np.arange(len(lengths)), lengths)
-        good = ~table[self.session].is_in(list(self._spoilt)).to_numpy()
+        lengths = np.diff(offsets)
+        good = ~table[self.session].is_in(list(self._spoilt - {None})).to_numpy()
         if self.time is not None:
-            order = np.lexsort((steps["stamps"], of))
-            steps = {name: values[order] for name, values in steps.items()}
-            good &= self._not_doubled(steps["stamps"], of, good, table)
-        kept = good[of]
+            steps = by_time(steps, offsets)
+            good &= self._not_doubled(not_later(steps["stamps"], offsets), offsets, good, table)
+        kept = np.repeat(good, lengths)
         values = steps["values"][kept]
         values = values[:, 0] if len(self.parts) == 1 else values
         made = [list_column(self.name, values, lengths[good])]
@@ -130,11 +114,10 @@ class Sessions:
         lines = table[_LINE].to_numpy().astype(np.int64)
         return Block(table.with_columns(*plain).with_columns(*made).select(columns), (self._file,), lines)
 
-    def _not_doubled(self, stamps: Array, of: Offsets, good: Mask, table: pl.DataFrame) -> Mask:
-        """Which sessions have no two rows of one time; the others are recorded."""
-        same = (np.diff(stamps) == 0) & (np.diff(of) == 0)
+    def _not_doubled(self, same: Offsets, offsets: Offsets, good: Mask, table: pl.DataFrame) -> Mask:
+        """Which sessions have no two rows of one time, such as the rows `same`; the others are recorded."""
         doubled = np.zeros(len(table), dtype=np.bool_)
-        doubled[of[1:][same]] = True
+        doubled[np.searchsorted(offsets, same, side="right") - 1] = True
         for row in np.flatnonzero(doubled & good).tolist():
             name = table[self.session][row]
             reason = f"session {name!r} has two rows of one `{self.time}`"
@@ -179,21 +162,3 @@ class _Facts:
 
 def _varies(name: str) -> str:
     return f"\0varies {name}"
-
-
-def as_numbers(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Some columns as numbers, null where a cell is none."""
-    return frame.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
-
-
-def no_number(cells: pl.Series, numbers: pl.Series) -> Array:
-    """Which cells hold something that is no number."""
-    return np.asarray((cells.is_not_null() & numbers.is_null()).to_numpy())
-
-
-def _stamps(cells: pl.Series) -> Array:
-    """What orders the rows, as numbers; NaN where a cell is neither a number nor a time."""
-    numbers = cells.cast(pl.Float64, strict=False)
-    if numbers.is_null().all() and cells.dtype == pl.String:
-        numbers = cells.str.to_datetime(strict=False, time_unit="us").dt.epoch("us").cast(pl.Float64)
-    return numbers.fill_null(float("nan")).to_numpy()
