@@ -14,10 +14,10 @@ from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.future import future_windows
 from ostinato.data.forecasting.prepare import held_back_windows
 from ostinato.data.forecasting.windows import WindowedBatches, Windows
-from ostinato.data.loading import examples_of, load_examples
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Recipe, build_recipe
 from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
 
 HOURS = [f"2020-01-{1 + i // 24:02}T{i % 24:02}:00:00" for i in range(120)]
 
@@ -96,7 +96,7 @@ def test_ragged_rows_and_a_test_file_that_continues(tmp_path: Path) -> None:
         test_continues=True,
     )
     prepared = prepare(recipe)
-    test = load_examples(str(tmp_path / "test.csv"), prepared.features, prepared.recipe)
+    test = task_of(prepared.recipe).load(str(tmp_path / "test.csv"), prepared.features, prepared.recipe)
     assert isinstance(test, Windows)
     assert test.facts.names == ["B", "A"]
     batch = test.batch(np.array([0]))
@@ -135,7 +135,7 @@ def test_a_run_can_not_change_how_it_reads(tmp_path: Path) -> None:
     gap = _wide(tmp_path / "u.csv", [row for i, row in enumerate(_rows(40)) if i != 10])
     hint = "mend the file: a run reads as it was trained to. A new run could have, --set model.forecast.on_gap=fill"
     with pytest.raises(DataError, match="1 gap in time") as found:
-        load_examples(str(gap), prepared.features, prepared.recipe)
+        task_of(prepared.recipe).load(str(gap), prepared.features, prepared.recipe)
     assert str(found.value.hint).startswith(hint)
     assert isinstance(prepared.features.input, ForecastFeature)
     with pytest.raises(DataError, match="1 gap in time") as found:
@@ -236,11 +236,11 @@ def test_the_future_after_a_file_and_its_covariates(tmp_path: Path) -> None:
 
 def test_series_given_by_hand(tmp_path: Path) -> None:
     prepared = prepare(_recipe(_wide(tmp_path / "t.csv", [row[:2] for row in _rows(40)], "date,a")))
-    windows = examples_of([[1.0, 2, 3, 4, 5, 6, 7]], prepared.features, prepared.recipe)
+    windows = task_of(prepared.recipe).encode([[1.0, 2, 3, 4, 5, 6, 7]], prepared.features, prepared.recipe)
     assert isinstance(windows, Windows)
     assert len(windows.batch(np.array([0])).inputs.values) == 6
     with pytest.raises(RunError, match="series 1 must have 1 numbers a step"):
-        examples_of([[[1.0, 2.0]]], prepared.features, prepared.recipe)
+        task_of(prepared.recipe).encode([[[1.0, 2.0]]], prepared.features, prepared.recipe)
 
 
 def test_logarithms_are_undone_in_the_series_own_units(tmp_path: Path) -> None:
