@@ -1,0 +1,1 @@
+"""Data: files read, their columns inferred, rows split and encoded."""

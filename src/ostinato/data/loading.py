@@ -11,7 +11,7 @@ import polars as pl
 
 from ostinato.arrays import Array, Offsets
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.features import Draft, Feature
+from ostinato.data.features import Feature
 from ostinato.data.io.spool import Spool, steps_of
 from ostinato.data.places import Places
 from ostinato.data.readers.open import Say, open_data
@@ -105,7 +105,7 @@ def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Exam
         if problems:
             first = min(problems)
             raise RunError(f"row {first + 1}, {str(cells[first])[:60]!r}, can't be used: {problems[first]}.")
-        encoded[column] = _final(draft)
+        encoded[column] = draft.encoded
     extra = {column: encoded[column] for column in features.extra}
     return Examples(encoded[name], None, Places(), np.arange(len(rows)), extra)
 
@@ -120,12 +120,6 @@ def _cell(row: Any, column: str, columns: list[str]) -> Any:
             f"this model reads several columns: {', '.join(columns)}.", hint="give each row as a mapping by column"
         )
     return row
-
-
-def _final(draft: Draft) -> Sequences:
-    if not isinstance(draft.content, Sequences):
-        raise TypeError("a fitted feature must encode for good")
-    return draft.content
 
 
 def read_examples(
@@ -148,7 +142,7 @@ def read_examples(
     lengths: dict[str, list[Offsets]] = {column: [] for column in columns}
     for drafts, keep in reading.drafts():
         for column, draft in drafts.items():
-            content = _final(draft)
+            content = draft.encoded
             kept = content if keep.all() else content.take(np.flatnonzero(keep))
             spools[column].add(kept.values)
             lengths[column].append(kept.lengths)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.data.io.spool import steps_of
+from ostinato.data.io.spool import stretches
 
 Floats = NDArray[np.float64]
 
@@ -36,10 +36,9 @@ class Moments:
         """
         width = values.shape[1]
         total = cls(np.zeros(width, dtype=np.int64), np.zeros(width), np.zeros(width))
-        step = steps_of(values)
-        for start in range(0, len(values), step):
-            some = values[start : start + step].astype(np.float64)
-            seen = ~np.isnan(some) if there is None else there[start : start + step] & ~np.isnan(some)
+        for stretch in stretches(values):
+            some = values[stretch].astype(np.float64)
+            seen = ~np.isnan(some) if there is None else there[stretch] & ~np.isnan(some)
             count = seen.sum(axis=0)
             mean = np.where(seen, some, 0.0).sum(axis=0) / np.maximum(count, 1)
             squares = (np.where(seen, some - mean, 0.0) ** 2).sum(axis=0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ostinato.arrays import Array, Offsets
-from ostinato.data.io.spool import Spool, steps_of
+from ostinato.data.io.spool import spooled, steps_of
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Sequences:
         """The rows `rows`, copied in that order, some megabytes at a time; much spills to a file."""
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
-        spool = Spool()
         taken = Sequences.from_lengths(self.values[:0], lengths)
-        for first, last in runs_of(taken.offsets, steps_of(self.values)):
-            some = lengths[first:last]
-            spool.add(self.values[np.repeat(starts[first:last], some) + _within(some)])
-        return Sequences(spool.finish(), taken.offsets)
+        parts = (
+            self.values[np.repeat(starts[first:last], lengths[first:last]) + within(lengths[first:last])]
+            for first, last in runs_of(taken.offsets, steps_of(self.values))
+        )
+        return Sequences(spooled(parts), taken.offsets)
 
     def truncate(self, max_length: int | None, cut: str) -> Sequences:
         """Rows of at most `max_length` tokens; `cut` says which part goes: "tail", "head" or "middle"."""
@@ -52,14 +52,14 @@ class Sequences:
         if max_length is None or len(lengths) == 0 or int(lengths.max()) <= max_length:
             return self
         kept = np.minimum(lengths, max_length)
-        within = _within(kept)
+        places = within(kept)
         skipped = np.repeat(lengths - kept, kept)
         front = {"tail": max_length, "head": 0, "middle": max_length - max_length // 2}[cut]
-        source = np.repeat(self.offsets[:-1], kept) + within + np.where(within >= front, skipped, 0)
+        source = np.repeat(self.offsets[:-1], kept) + places + np.where(places >= front, skipped, 0)
         return Sequences.from_lengths(self.values[source], kept)
 
 
-def _within(lengths: Offsets) -> Offsets:
+def within(lengths: Offsets) -> Offsets:
     """0, 1, … up to each length, one after the other."""
     ends = np.cumsum(lengths)
     return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,7 @@ import polars as pl
 from ostinato.arrays import Array
 from ostinato.data.places import Places
 from ostinato.data.rejects import counted
-from ostinato.data.tables.list_cells import MOST_LABELS, kind_of_values, lists_of
+from ostinato.data.tables.list_cells import MOST_LABELS, json_list, kind_of_values, lists_of
 from ostinato.errors import DataError
 from ostinato.recipe import TargetRecipe
 
@@ -127,7 +127,7 @@ class TargetFeature:
 
 def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
     """The kind of a target column and the reason for it. Raises `DataError` where numbers and text are mixed."""
-    if len(cells) and cells.str.starts_with("[").all() and all(_json_list(cell) is not None for cell in cells.unique()):
+    if len(cells) and cells.str.starts_with("[").all() and all(json_list(cell) is not None for cell in cells.unique()):
         _refuse_sequences(cells, column)
         return "labels", f"`{column}` holds JSON lists"
     if (shared := _shared_labels(cells)) is not None:
@@ -182,8 +182,8 @@ def _shared_labels(cells: pl.Series) -> int | None:
     pieces = cells.str.split(",").explode().str.strip_chars()
     times = pieces.value_counts()
     together = cells.filter(cells.str.contains(",", literal=True)).str.split(",").explode().str.strip_chars().unique()
-    often = times.filter(pl.col(pieces.name).is_in(together.implode()))["count"].min()
-    return len(times.filter(pl.col(pieces.name) != "")) if cast("int", often) > 1 else None
+    shared = times.filter(pl.col(pieces.name).is_in(together.implode()))["count"] > 1
+    return len(times.filter(pl.col(pieces.name) != "")) if shared.all() else None
 
 
 def is_number(cells: pl.Series) -> pl.Series:
@@ -193,20 +193,10 @@ def is_number(cells: pl.Series) -> pl.Series:
 
 def split_labels(cell: str, separator: str) -> list[str]:
     """The labels in a cell: a JSON list, or texts between separators."""
-    labels = _json_list(cell)
+    labels = json_list(cell)
     if labels is not None:
         return [label if isinstance(label, str) else json.dumps(label, ensure_ascii=False) for label in labels]
     return [label.strip() for label in cell.split(separator) if label.strip()]
-
-
-def _json_list(cell: str) -> list[Any] | None:
-    if not cell.startswith("["):
-        return None
-    try:
-        found = json.loads(cell)
-    except json.JSONDecodeError:
-        return None
-    return found if isinstance(found, list) else None
 
 
 def _class_order(name: str) -> tuple[bool, float, str]:

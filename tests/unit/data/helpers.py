@@ -9,7 +9,7 @@ from unittest import mock
 
 from ostinato.data.readers.registry import Source, open_source
 from ostinato.data.rejects import BadRows
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 
 BLOCK_SIZES = (1, 7, 64, 1000, 16 << 20)
 
@@ -36,7 +36,7 @@ def read(
 ) -> Read:
     """Read a whole source. `bad` is "LINE: reason"."""
     bad_rows, found = BadRows(), Read()
-    with mock.patch.object(rawfile, "BLOCK_BYTES", block_bytes):
+    with mock.patch.object(decompress, "BLOCK_BYTES", block_bytes):
         source: Source = open_source(path, bad_rows, encoding=encoding)
         for block in source.blocks(columns if columns is not None else source.columns()):
             found.num_blocks += 1

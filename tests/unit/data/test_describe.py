@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ostinato.data.describe import describe
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 
 
 def test_a_table(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_table(tmp_path: Path) -> None:
 
 
 def test_a_text_is_one_row_however_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rawfile, "BLOCK_BYTES", 50)
+    monkeypatch.setattr(decompress, "BLOCK_BYTES", 50)
     (tmp_path / "a.txt").write_text("a line of text\n" * 100)
     found = describe(str(tmp_path / "a.txt"))
     assert (found["format"], found["encoding"], found["rows"]) == ("text", "UTF-8", 1)

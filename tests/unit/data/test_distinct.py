@@ -9,7 +9,7 @@ import pytest
 from ostinato.data.dataset import Examples
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.tasks.prepare import prepare
 
 _ROWS = ["EI,  ACGT", "EI,ACCT", "N,GGGT", "EI,acgt", "N,TTTT", "N,ACCT", "N,GGGT", "EI,CCCC"]
@@ -27,7 +27,7 @@ def _prepare(path: Path, said: list[str], **data: object) -> tuple[Examples, Exa
 def test_repeated_rows_are_left_out_and_contradictions_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
 ) -> None:
-    monkeypatch.setattr(rawfile, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(decompress, "BLOCK_BYTES", block_bytes)
     path = tmp_path / "x.csv"
     path.write_text("label,dna\n" + "\n".join(_ROWS) + "\n")
     said: list[str] = []

@@ -13,7 +13,7 @@ import pytest
 from ostinato.data.readers.registry import Source, open_source
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 
 _TWO = ">a first kind=x n=1\nACGT\nAC\n\n>b second kind=y z n=2\nGGT\n"
 
@@ -59,7 +59,7 @@ def test_compressed(tmp_path: Path, suffix: str) -> None:
 
 
 def test_blocks_end_between_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rawfile, "BLOCK_BYTES", 7)
+    monkeypatch.setattr(decompress, "BLOCK_BYTES", 7)
     rows = [(f"r{i}", "ACGT"[i % 4] * (i + 1)) for i in range(20)]
     path = _write(tmp_path / "x.fa", "".join(f">{name}\n{letters[:3]}\n{letters[3:]}\n" for name, letters in rows))
     source = open_source(path, BadRows())

@@ -12,11 +12,11 @@ import pytest
 CODE = """
 import resource, sys
 from pathlib import Path
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.data.rejects import BadRows
 from ostinato.data.readers.registry import open_source
 
-rawfile.BLOCK_BYTES = rawfile.DETECT_BYTES = 1 << 20
+decompress.BLOCK_BYTES = decompress.DETECT_BYTES = 1 << 20
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 source, rows, early = open_source(Path(sys.argv[1]), BadRows()), 0, 0
 for number, block in enumerate(source.blocks(["text", "label"])):
@@ -44,14 +44,14 @@ def test_peak_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 PREPARE = """
 import sys, threading, time
 from pathlib import Path
-from ostinato.data.tables import group_rows as grouped, sessions
+from ostinato.data.tables import group_rows, sessions
 from ostinato.data.io import spool
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.tasks.prepare import prepare
 from ostinato.recipe import apply_overrides, build_recipe
 
-rawfile.BLOCK_BYTES = rawfile.DETECT_BYTES = spool.SPILL_BYTES = spool._STEP_BYTES = 1 << 18
-grouped._ROWS = sessions._STEPS = 1 << 14
+decompress.BLOCK_BYTES = decompress.DETECT_BYTES = spool.SPILL_BYTES = spool._STEP_BYTES = 1 << 18
+group_rows._ROWS = sessions._STEPS = 1 << 14
 peak, running = 0, True
 
 def private():

@@ -15,7 +15,7 @@ from ostinato.data.split import split_rows
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.tasks.prepare import prepare
 
 
@@ -74,7 +74,7 @@ def test_a_classifier_is_inferred_and_nothing_is_left_open(tmp_path: Path) -> No
 def test_blocks_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _jsonl(tmp_path / "rows.jsonl", _rows(200))
     whole = _prepare(path)
-    monkeypatch.setattr(rawfile, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(decompress, "BLOCK_BYTES", 100)
     blocks = _prepare(path)
     assert blocks.features.input.vocabulary.tokens == whole.features.input.vocabulary.tokens
     assert blocks.num_characters == whole.num_characters == sum(len(row["text"]) for row in _rows(200))

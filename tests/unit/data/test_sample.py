@@ -14,7 +14,7 @@ from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
 from ostinato.recipe import apply_overrides, build_recipe
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.tasks.prepare import prepare
 
 HOURS = [f"2020-01-{1 + i // 24:02} {i % 24:02}:00:00" for i in range(200)]
@@ -45,13 +45,13 @@ def test_a_file_is_opened_for_its_columns_for_its_head_and_to_be_read(
     path = tmp_path / "t.csv"
     path.write_text(TABLES[table])
     opened: list[Path] = []
-    plain = rawfile.open_binary
+    plain = decompress.open_binary
 
     def counting(path: Path, part: str | None = None) -> IO[bytes]:
         opened.append(path)
         return plain(path, part)
 
-    monkeypatch.setattr(rawfile, "open_binary", counting)
+    monkeypatch.setattr(decompress, "open_binary", counting)
     prepared = prepare(build_recipe(apply_overrides({}, [f"data.train={path}", *settings])))
     assert prepared.recipe.model.kind == kind
     assert opened == [path] * 3
@@ -75,7 +75,7 @@ def test_the_first_rows_are_kept_and_bad_ones_not_recorded(tmp_path: Path) -> No
 
 
 def test_more_blocks_may_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rawfile, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(decompress, "BLOCK_BYTES", 8)
     sample = _sample(tmp_path / "t.csv", "x\n" + "".join(f"{number}\n" for number in range(20)))
     few, more = sample.rows("x")["x"].to_list(), sample.rows("x", num_blocks=3)["x"].to_list()
     assert 0 < len(few) < len(more) < 20

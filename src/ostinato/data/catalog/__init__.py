@@ -124,13 +124,13 @@ def download(entry: DataSet) -> Path:
     """
     if entry.packaged:
         raise DataError(f"`{entry.name}` comes with the package; there is nothing to download.")
-    first = next(iter(entry.splits.values()))[0].partition("#")[0]
     if entry.unpack is None:
         raise DataError(
             f"`{entry.name}` is not on this machine, and can't be downloaded by a command.",
-            hint=f"fetch it from {entry.url}, and let OSTINATO_DATA name the folder that holds {first}",
+            hint=f"fetch it from {entry.url}, and let OSTINATO_DATA name the folder that holds "
+            f"{entry.first_file.partition('#')[0]}",
         )
-    target = cache_folder() / Path(next(iter(entry.splits.values()))[0]).parent
+    target = cache_folder() / Path(entry.first_file).parent
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as temporary:
         archive, unpacked = Path(temporary) / "archive", Path(temporary) / "unpacked"
@@ -141,8 +141,7 @@ def download(entry: DataSet) -> Path:
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             raise DataError(
                 f"can't download `{entry.name}` from {entry.url}: {getattr(error, 'reason', error)}.",
-                hint="fetch it elsewhere, and let OSTINATO_DATA name the folder that holds "
-                + next(iter(entry.splits.values()))[0],
+                hint=f"fetch it elsewhere, and let OSTINATO_DATA name the folder that holds {entry.first_file}",
             ) from error
         verify(archive, entry.checksum, entry.name)
         entry.unpack(archive, unpacked)

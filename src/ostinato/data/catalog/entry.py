@@ -35,3 +35,8 @@ class DataSet:
     packaged: str | None = None
     convert: Callable[[Path, Path], None] | None = None
     converted: str = ""
+
+    @property
+    def first_file(self) -> str:
+        """What its first split is looked for as first."""
+        return next(iter(self.splits.values()))[0]

@@ -14,7 +14,7 @@ import polars as pl
 
 from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
-from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
+from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, MissingLibraryError, RunError, ShapeError
 from ostinato.media.audio_out import require_log_mel, waveform
@@ -31,7 +31,7 @@ class AudioFeature(ScaledFeature):
 
     A file is decoded by libsndfile, its channels are averaged, and it is resampled to `sample_rate` (polyphase, Kaiser
     window). A frame of `frame_ms` becomes ln(max(mel energies, 1e-10)) (`log_mel`), the first `num_cepstra` of their
-    cosine transform (`mfcc`), or stays as it is (`raw`); formulas in `data.spectra`. With `deltas` slopes over five
+    cosine transform (`mfcc`), or stays as it is (`raw`); formulas in `media.spectrum`. With `deltas` slopes over five
     frames follow (1), and slopes of these (2). `normalize`: each number to mean 0 and variance 1 over all frames of the
     training rows (`global`) or over those of the row (`row`).
 
@@ -64,15 +64,6 @@ class AudioFeature(ScaledFeature):
         joined = np.concatenate([*frames, np.zeros((0, width), dtype=np.float32)])
         return Draft(lengths, Sequences.from_lengths(joined, lengths), problems, notes)
 
-    @classmethod
-    def fit(cls, recipe: AudioRecipe, values: Array) -> AudioFeature:
-        """Mean and standard deviation of the training rows' frames."""
-        if not len(values):
-            raise DataError("there is no sound to fit to.")
-        if recipe.normalize != "global":
-            return cls(recipe, np.zeros(values.shape[1]), np.ones(values.shape[1]))
-        return cls(recipe, *mean_and_scale(values))
-
     def decode(self, values: Array) -> list[list[float]]:
         """Frames as lists of numbers, on their own scale; with `normalize: row`, whose scale is not kept, as they are.
 
@@ -100,7 +91,7 @@ class AudioFeature(ScaledFeature):
         return self._restored(values)
 
     def sound(self, values: Array, iterations: int = 60, seed: int = 0) -> tuple[Array, int]:
-        """Frames as a person can hear them, by `sounding.waveform`.
+        """Frames as a person can hear them, by `media.audio_out.waveform`.
 
         Args:
             values: (L, num_mels), as for `frames`.

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.arrays import Array, Mask, Offsets
-from ostinato.data.io.spool import Spool, steps_of
+from ostinato.data.io.spool import Spool, spooled, stretches
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
 from ostinato.recipe import Component
@@ -30,6 +30,13 @@ class Draft:
     content: Sequences | pl.Series
     problems: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def encoded(self) -> Sequences:
+        """The rows. Raises `TypeError` where they are text that still waits for its tokenizer."""
+        if not isinstance(self.content, Sequences):
+            raise TypeError("this draft holds text, not encoded rows")
+        return self.content
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class TrainingPart:
 class Feature(ABC):
     """A column's fitted encoding. Rows are `Sequences`, whose values are (sum L, ...): one value or frame a step.
 
-    `form` says what a value is, and so which layer reads it (`models.inputs`): "ids" (integers below `vocab_size`),
+    `form` says what a value is, and so which layer reads it (`layers.inputs`): "ids" (integers below `vocab_size`),
     "vectors" (C numbers), "words" (a word and its characters, integers), "pictures" ((C, H, W) numbers).
     A feature that is no sequence (`ragged` false) has exactly one value a row.
     """
@@ -151,10 +158,8 @@ class FittedFeature(Feature):
     def draft(self, cells: pl.Series) -> Draft:
         """Cells of new data, encoded for good."""
         raw = self.read(self.recipe, cells)
-        if not isinstance(raw.content, Sequences):
-            raise TypeError("`read` must return Sequences")
-        values = self.transform(raw.content.values)
-        return Draft(raw.lengths, Sequences(values, raw.content.offsets), raw.problems, raw.notes)
+        values = self.transform(raw.encoded.values)
+        return Draft(raw.lengths, Sequences(values, raw.encoded.offsets), raw.problems, raw.notes)
 
 
 class FittedBuilder(FeatureBuilder):
@@ -174,16 +179,15 @@ class FittedBuilder(FeatureBuilder):
     def draft(self, cells: pl.Series) -> Draft:
         """A block of cells as raw values; all blocks must have values of one shape."""
         draft = self._feature.read(self._recipe, cells)
-        if not isinstance(draft.content, Sequences):
-            raise TypeError("`read` must return Sequences")
-        shape = draft.content.values.shape[1:]
-        if self._shape is None and len(draft.content.values):
+        values = draft.encoded.values
+        shape = values.shape[1:]
+        if self._shape is None and len(values):
             self._shape = shape
         if self._shape is None or shape == self._shape:
             return draft
         problem = f"has values of shape {shape}, rows before it of {self._shape}"
         lengths = np.zeros(len(cells), dtype=np.int64)
-        empty = Sequences.from_lengths(np.zeros((0, *self._shape), dtype=draft.content.values.dtype), lengths)
+        empty = Sequences.from_lengths(np.zeros((0, *self._shape), dtype=values.dtype), lengths)
         return Draft(lengths, empty, {**dict.fromkeys(range(len(cells)), problem), **draft.problems}, draft.notes)
 
     def add(self, draft: Draft, keep: Mask) -> None:
@@ -194,15 +198,11 @@ class FittedBuilder(FeatureBuilder):
 
     @staticmethod
     def _kept(draft: Draft, keep: Mask) -> Sequences:
-        if not isinstance(draft.content, Sequences):
-            raise TypeError("`read` must return Sequences")
-        return draft.content if keep.all() else draft.content.take(np.flatnonzero(keep))
+        return draft.encoded if keep.all() else draft.encoded.take(np.flatnonzero(keep))
 
     def finish(self, part: TrainingPart) -> tuple[Feature, Sequences]:
         """Fit on the training part, transform everything."""
         raw = Sequences.from_lengths(self._spool.finish(), np.concatenate(self._lengths))
         feature = self._feature.fit(self._recipe, part.values(raw))
-        spool, step = Spool(), steps_of(raw.values)
-        for start in range(0, max(len(raw.values), 1), step):
-            spool.add(feature.transform(raw.values[start : start + step]))
-        return feature, Sequences(spool.finish(), raw.offsets)
+        values = spooled(feature.transform(raw.values[some]) for some in stretches(raw.values))
+        return feature, Sequences(values, raw.offsets)

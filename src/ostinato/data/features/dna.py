@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ostinato.arrays import Array, Ids, Offsets
-from ostinato.data.features.base import Draft, FittedFeature
-from ostinato.data.features.letters import codes_of, illegal
-from ostinato.data.sequences import Sequences
+from ostinato.arrays import Array, Ids
+from ostinato.data.features.base import Draft
+from ostinato.data.features.letters import LettersFeature, codes_of, illegal
+from ostinato.data.sequences import Sequences, within
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.recipe.kinds import DnaRecipe
 
@@ -46,7 +45,7 @@ _COMPLEMENT = np.asarray(
 )
 
 
-class DnaFeature(FittedFeature):
+class DnaFeature(LettersFeature):
     """A row of L letters becomes L - k + 1 overlapping k-mers, one a step. Case is folded, U read as T.
 
     `encoding: shares`: the outer product of the letters' shares, 4^k numbers that sum to 1; R (A or G) is
@@ -64,9 +63,10 @@ class DnaFeature(FittedFeature):
     """
 
     form = "vectors"
+    recipe_type = DnaRecipe
 
     def __init__(self, recipe: DnaRecipe, counts: Array) -> None:
-        self.recipe, self.counts = recipe, counts
+        super().__init__(recipe, counts)
         if recipe.encoding == "ids":
             self.form = "ids"  # type: ignore[misc]
 
@@ -97,14 +97,14 @@ class DnaFeature(FittedFeature):
         for row in np.flatnonzero((kept == 0) & (lengths > 0)).tolist():
             problems.setdefault(row, f"has {lengths[row]} letters, fewer than k = {recipe.k}")
         kept[list(problems)] = 0
-        starts = np.repeat(rows.offsets[:-1], kept) + _within(kept)
+        starts = np.repeat(rows.offsets[:-1], kept) + within(kept)
         windows = codes[starts[:, None] + np.arange(recipe.k)]
         if recipe.reverse_complement:
-            mirrored = np.repeat(rows.offsets[1:] - recipe.k, kept) - _within(kept)
+            mirrored = np.repeat(rows.offsets[1:] - recipe.k, kept) - within(kept)
             other = _COMPLEMENT[codes[mirrored[:, None] + np.arange(recipe.k)[::-1]]]
             windows = np.concatenate([windows, other], axis=1)
         if recipe.positions:
-            places = np.rint(_within(kept) * (_LAST_PLACE / np.maximum(np.repeat(kept, kept) - 1, 1)))
+            places = np.rint(within(kept) * (_LAST_PLACE / np.maximum(np.repeat(kept, kept) - 1, 1)))
             windows = np.concatenate([windows, places.astype(np.uint8)[:, None]], axis=1)
         return Draft(kept, Sequences.from_lengths(windows, kept), problems)
 
@@ -150,15 +150,6 @@ class DnaFeature(FittedFeature):
             kmers = [_kmer(int(np.argmax(v[:size])) if v[:size].max() > 0.5 else -1, self.recipe.k) for v in values]
         return "".join(kmer[0] for kmer in kmers[:-1]) + kmers[-1] if kmers else ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Counts of the integers."""
-        return {"recipe": self.recipe.model_dump(mode="json"), "counts": self.counts.tolist()}
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> DnaFeature:
-        """The inverse of `to_dict`."""
-        return cls(DnaRecipe.model_validate(saved["recipe"]), np.asarray(saved["counts"], dtype=np.int64))
-
 
 def _bumps(count: int) -> Array:
     """(256, count): for each place in a row its distance from evenly spaced centres, as bumps."""
@@ -178,8 +169,3 @@ def _kmer(number: int, k: int) -> str:
     if number < 0:
         return "?" * k
     return "".join(BASES[number // 4**place % 4] for place in range(k - 1, -1, -1))
-
-
-def _within(lengths: Offsets) -> Offsets:
-    ends = np.cumsum(lengths)
-    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)

@@ -1,16 +1,44 @@
-"""Rows of letters as small integers, and which letter is none of an alphabet."""
+"""What features of letters share: rows as small integers, and which letter is none of an alphabet."""
 
 from __future__ import annotations
+
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 
 from ostinato.arrays import Array, Offsets
+from ostinato.data.features.base import FittedFeature
 from ostinato.data.sequences import Sequences
+from ostinato.recipe import Component
 
 ILLEGAL = 255
 """The code of a letter that is not in the alphabet."""
 _CODE_POINTS = 0x110000
+
+
+class LettersFeature(FittedFeature):
+    """A feature of letters.
+
+    Args:
+        recipe: of the feature.
+        counts: (V,) how often training rows held each integer.
+    """
+
+    recipe_type: ClassVar[type[Component]]
+    """Of `recipe`."""
+
+    def __init__(self, recipe: Any, counts: Array) -> None:
+        self.recipe, self.counts = recipe, counts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts of the integers."""
+        return {"recipe": self.recipe.model_dump(mode="json"), "counts": self.counts.tolist()}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        return cls(cls.recipe_type.model_validate(saved["recipe"]), np.asarray(saved["counts"], dtype=np.int64))
 
 
 def codes_of(letters: pl.Series, alphabet: str) -> tuple[Array, Offsets]:

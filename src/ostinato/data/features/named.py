@@ -13,7 +13,7 @@ import numpy as np
 
 from ostinato.arrays import Array, Mask
 from ostinato.data.features.base import Draft, Feature, FittedBuilder, FittedFeature, TrainingPart
-from ostinato.data.io.spool import Spool, steps_of
+from ostinato.data.io.spool import spooled, stretches
 from ostinato.data.sequences import Sequences
 from ostinato.recipe import Component
 
@@ -90,7 +90,6 @@ class NamedBuilder(FittedBuilder):
         found = sorted((name, count) for name, count in zip(names, counts, strict=True) if count)
         feature = self._named.fit_names(self._recipe, [name for name, _ in found], [count for _, count in found])
         table = feature.transform(np.asarray(names, dtype=object))
-        spool, step = Spool(), steps_of(table)
-        for start in range(0, max(len(raw.values), 1), step):
-            spool.add(table[raw.values[start : start + step]])
-        return feature, Sequences(spool.finish(), raw.offsets)
+        return feature, Sequences(
+            spooled(table[raw.values[some]] for some in stretches(raw.values, like=table)), raw.offsets
+        )

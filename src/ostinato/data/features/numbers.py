@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
-from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
+from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.sequences import Sequences
 from ostinato.recipe.kinds import NumbersRecipe
 
@@ -39,11 +38,6 @@ class NumbersFeature(ScaledFeature):
         values = np.asarray([row or [0.0] * width for row in rows], dtype=np.float64).reshape(len(rows), width)
         lengths = np.ones(len(rows), dtype=np.int64)
         return Draft(lengths, Sequences.from_lengths(values, lengths), problems)
-
-    @classmethod
-    def fit(cls, recipe: NumbersRecipe, values: Array) -> NumbersFeature:
-        """Mean and standard deviation of the training rows."""
-        return cls(recipe, *mean_and_scale(values))
 
 
 def _numbers(cell: Any) -> list[float] | None:

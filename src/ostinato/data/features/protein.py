@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
 from ostinato.arrays import Array
-from ostinato.data.features.base import Draft, FittedFeature
-from ostinato.data.features.letters import codes_of, illegal
+from ostinato.data.features.base import Draft
+from ostinato.data.features.letters import LettersFeature, codes_of, illegal
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL
 from ostinato.recipe.kinds import ProteinRecipe
@@ -126,7 +124,7 @@ def _table(scales: bool) -> Array:
     return shares.astype(np.float32)
 
 
-class ProteinFeature(FittedFeature):
+class ProteinFeature(LettersFeature):
     """One amino acid a step. Case is folded; U (selenocysteine) is read as C, O (pyrrolysine) as K.
 
     `encoding: ids`: one integer of 20, or X for B, Z, J and X. `encoding: shares`: 20 shares (B is half D, half N; X a
@@ -139,9 +137,10 @@ class ProteinFeature(FittedFeature):
     """
 
     form = "ids"
+    recipe_type = ProteinRecipe
 
     def __init__(self, recipe: ProteinRecipe, counts: Array) -> None:
-        self.recipe, self.counts = recipe, counts
+        super().__init__(recipe, counts)
         if recipe.encoding != "ids":
             self.form = "vectors"  # type: ignore[misc]
         self._vectors = _table(recipe.scales)
@@ -187,15 +186,6 @@ class ProteinFeature(FittedFeature):
             return "".join((AMINO_ACIDS + "X")[max(int(value) - len(SPECIAL), -1)] for value in values)
         shares = values[:, : len(AMINO_ACIDS)]
         return "".join(AMINO_ACIDS[int(row.argmax())] if row.max() > 0.5 else "X" for row in shares)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Counts of the integers."""
-        return {"recipe": self.recipe.model_dump(mode="json"), "counts": self.counts.tolist()}
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> ProteinFeature:
-        """The inverse of `to_dict`."""
-        return cls(ProteinRecipe.model_validate(saved["recipe"]), np.asarray(saved["counts"], dtype=np.int64))
 
 
 def _ids(codes: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from ostinato.arrays import Array
 from ostinato.data.features.base import FittedFeature
 from ostinato.data.moments import Moments
+from ostinato.errors import DataError
 from ostinato.recipe import Component
 
 
@@ -33,6 +34,16 @@ class ScaledFeature(FittedFeature):
         """(D,)."""
         return (len(self.mean),)
 
+    @classmethod
+    def fit(cls, recipe: Any, values: Array) -> Self:
+        """Mean and deviation of the training rows, where the recipe does not have it otherwise (`normalize`)."""
+        if not len(values):
+            raise DataError(f"there is no value to fit {recipe.kind} to.")
+        if getattr(recipe, "normalize", "global") != "global":
+            return cls(recipe, np.zeros(values.shape[1]), np.ones(values.shape[1]))
+        moments = Moments.of(values)
+        return cls(recipe, moments.mean, np.where(moments.std > 0, moments.std, np.inf))
+
     def transform(self, values: Array) -> Array:
         """(sum L, D) float32."""
         return ((values - self.mean) / self.std).astype(np.float32)
@@ -53,9 +64,3 @@ class ScaledFeature(FittedFeature):
         std = np.asarray([np.inf if s is None else s for s in saved["std"]], dtype=np.float64)
         recipe = cls.recipe_type.model_validate(saved["recipe"])
         return cls(recipe, np.asarray(saved["mean"], dtype=np.float64), std)
-
-
-def mean_and_scale(values: Array) -> tuple[Array, Array]:
-    """Mean (0 where there is no value) and standard deviation (infinite where a number never changes) of (L, D)."""
-    moments = Moments.of(values)
-    return moments.mean, np.where(moments.std > 0, moments.std, np.inf)

@@ -11,10 +11,9 @@ import polars as pl
 
 from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
-from ostinato.data.features.scaled import ScaledFeature, mean_and_scale
+from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.sequences import Sequences
 from ostinato.data.tables.list_columns import arrays_of
-from ostinato.errors import DataError
 from ostinato.recipe.kinds import SeriesRecipe
 
 
@@ -58,19 +57,8 @@ class SeriesFeature(ScaledFeature):
     def draft(self, cells: pl.Series) -> Draft:
         """Cells of new data; rows of another number of channels than training's are problems."""
         raw = read_series(self.recipe, cells, self.num_channels)
-        content = raw.content
-        if not isinstance(content, Sequences):
-            raise TypeError("`read_series` must return Sequences")
-        return Draft(raw.lengths, Sequences(self.transform(content.values), content.offsets), raw.problems, raw.notes)
-
-    @classmethod
-    def fit(cls, recipe: SeriesRecipe, values: Array) -> SeriesFeature:
-        """Mean and standard deviation of each channel of the training rows, where they are known."""
-        if not len(values):
-            raise DataError("there is no value to fit a series to.")
-        if recipe.normalize != "global":
-            return cls(recipe, np.zeros(values.shape[1]), np.ones(values.shape[1]))
-        return cls(recipe, *mean_and_scale(values))
+        rows = Sequences(self.transform(raw.encoded.values), raw.encoded.offsets)
+        return Draft(raw.lengths, rows, raw.problems, raw.notes)
 
     def transform(self, values: Array) -> Array:
         """(sum L, D) float32."""

@@ -9,7 +9,6 @@ from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
 from ostinato.data.features.named import ListedFeature
 from ostinato.data.features.tokens import read_lists
-from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
 from ostinato.recipe.kinds import TagsRecipe
 
@@ -71,8 +70,8 @@ class TagsFeature(ListedFeature):
     def draft(self, cells: pl.Series) -> Draft:
         """Cells of new data; a row with a tag that training never showed can't be used, unless the recipe says so."""
         found = super().draft(cells)
-        content = found.content
-        if self.recipe.unseen == "wrong" or not isinstance(content, Sequences):
+        content = found.encoded
+        if self.recipe.unseen == "wrong":
             return found
         problems = dict(found.problems)
         places = np.flatnonzero(content.values < IGNORED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -13,6 +12,7 @@ from ostinato.arrays import Array, Ids
 from ostinato.data.features.base import Draft
 from ostinato.data.features.named import NamedFeature
 from ostinato.data.sequences import Sequences
+from ostinato.data.tables.list_cells import json_list
 from ostinato.data.tables.list_columns import words_of
 from ostinato.data.vocabulary import PAD_ID, SPECIAL, UNK_ID, Vocabulary
 from ostinato.errors import DataError
@@ -169,7 +169,7 @@ def read_lists(cells: pl.Series, *, characters: bool) -> Draft:
 
 def _words(cell: Any, characters: bool) -> list[str] | None:
     if isinstance(cell, str):
-        found = _json_list(cell)
+        found = _listed_words(cell)
         if found is not None:
             return found
         return list(cell.strip()) if characters else cell.split()
@@ -178,15 +178,10 @@ def _words(cell: Any, characters: bool) -> list[str] | None:
     return None
 
 
-def _json_list(cell: str) -> list[str] | None:
+def _listed_words(cell: str) -> list[str] | None:
     """The words of a JSON list, as a JSONL file holds them, whole numbers as text; nothing where there is no list."""
-    if not cell.lstrip().startswith("[") or not cell.rstrip().endswith("]"):
-        return None
-    try:
-        found = json.loads(cell)
-    except json.JSONDecodeError:
-        return None
-    if not isinstance(found, list) or not all(isinstance(word, str) or type(word) is int for word in found):
+    found = json_list(cell)
+    if found is None or not all(isinstance(word, str) or type(word) is int for word in found):
         return None
     return [str(word) for word in found]
 

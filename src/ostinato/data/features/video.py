@@ -78,7 +78,7 @@ class VideoFeature(FittedFeature):
         return f"{len(values)} frames of {self.recipe.size[0]} × {self.recipe.size[1]} pixels"
 
     def pictures(self, values: Array, white: float = 255.0) -> Array:
-        """Frames as a person can see them, (L, C, H, W) uint8, for `filming.write_video`.
+        """Frames as a person can see them, (L, C, H, W) uint8, for `media.video_out.write_video`.
 
         Motion beside the pixels is left out; motion alone is what is seen. Numbers are rounded; a model's that are
         below black or above white become black or white.

@@ -1,0 +1,1 @@
+"""Time series in tables: read, made regular, scaled, cut into windows."""

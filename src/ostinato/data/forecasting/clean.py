@@ -87,12 +87,12 @@ def _is_regular(series: RawSeries, frequency: Frequency) -> bool:
 def _spread(series: RawSeries, steps: Offsets, frequency: Frequency) -> RawSeries:
     size = int(steps[-1]) + 1
     values = np.full((size, series.values.shape[1]), np.nan)
-    beside = np.full((size, series.beside.shape[1]), np.nan)
+    covariates = np.full((size, series.covariates.shape[1]), np.nan)
     lines = np.zeros(size, dtype=np.int64)
-    values[steps], beside[steps], lines[steps] = series.values, series.beside, series.lines
+    values[steps], covariates[steps], lines[steps] = series.values, series.covariates, series.lines
     first = int(series.stamps[0])  # type: ignore[index]
     stamps = np.concatenate([[first], frequency.after(first, size - 1)])
-    return RawSeries(series.name, values, beside, stamps, lines)
+    return RawSeries(series.name, values, covariates, stamps, lines)
 
 
 def fill_missing(table: RawTable, forecast: ForecastRecipe) -> None:
@@ -109,16 +109,15 @@ def fill_missing(table: RawTable, forecast: ForecastRecipe) -> None:
 def _is_complete(series: RawSeries) -> bool:
     """Whether there is a number everywhere."""
     return all(
-        bool(
-            np.isfinite(series.values[run]).all() and np.isfinite(series.beside[run]).all() and series.lines[run].all()
-        )
+        all(bool(np.isfinite(values[run]).all()) for values in (series.values, series.covariates))
+        and bool(series.lines[run].all())
         for run in series.runs()
     )
 
 
 def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
     finite, there = np.isfinite(one.values), one.lines > 0
-    wrong = np.flatnonzero(~(finite.all(axis=1) & np.isfinite(one.beside).all(axis=1)) & there)
+    wrong = np.flatnonzero(~(finite.all(axis=1) & np.isfinite(one.covariates).all(axis=1)) & there)
     if len(wrong) and forecast.missing == "stop":
         listed = "\n".join(f"  {path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED])
         raise DataError(
@@ -131,12 +130,12 @@ def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
     kept = kept if forecast.on_gap == "mask" else kept | ~there[:, None]
     values = _interpolated(one.values)
     values[~kept] = _held(one.values)[~kept]
-    return replace(one, values=values, beside=_interpolated(one.beside), known=kept)
+    return replace(one, values=values, covariates=_interpolated(one.covariates), known=kept)
 
 
 def _what(series: RawSeries, row: int, forecast: ForecastRecipe) -> str:
     names = [*(forecast.channels or ("value",)), *forecast.past, *forecast.future]
-    numbers = np.concatenate([series.values[row], series.beside[row]])
+    numbers = np.concatenate([series.values[row], series.covariates[row]])
     place = int(np.flatnonzero(~np.isfinite(numbers))[0])
     number = numbers[place]
     return f"`{names[min(place, len(names) - 1)]}` is {'missing' if np.isnan(number) else f'{number}'}"

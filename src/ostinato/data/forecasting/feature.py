@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -15,7 +15,7 @@ from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, Feature
 from ostinato.data.forecasting.table import RawSeries, RawTable, SeriesFacts, StepLayout
 from ostinato.data.forecasting.timestamps import Frequency, calendar_features
-from ostinato.data.io.spool import Spool
+from ostinato.data.io.spool import spooled
 from ostinato.data.moments import Moments
 from ostinato.errors import DataError, RunError
 from ostinato.recipe.forecast import ForecastRecipe
@@ -30,7 +30,7 @@ class ForecastFeature(Feature):
         recipe: with columns settled.
         scales: by name of a series: mean, deviation and mean seasonal difference of each channel, (3, C).
         default: (3, C) of all series together, for `scaling: global`.
-        beside: (2, P + F) mean and deviation of the covariates.
+        covariates: (2, P + F) mean and deviation of the covariates.
         frequency: of the steps; none where there are no stamps.
         step: length of the most common step in units of the stamps.
         seasons: steps of the seasons, the first one for MASE.
@@ -43,11 +43,11 @@ class ForecastFeature(Feature):
         recipe: ForecastRecipe,
         scales: dict[str, Floats],
         default: Floats,
-        beside: Floats,
+        covariates: Floats,
         frequency: Frequency | None,
         seasons: tuple[int, ...],
     ) -> None:
-        self.recipe, self.scales, self.default, self.beside = recipe, scales, default, beside
+        self.recipe, self.scales, self.default, self.covariates = recipe, scales, default, covariates
         self.frequency, self.seasons = frequency, seasons
 
     @property
@@ -85,9 +85,9 @@ class ForecastFeature(Feature):
         log = recipe.transform == "log"
         found = [Scale.of(part, seasons[0], log) for part in parts]
         scales = {part.name: one.table() for part, one in zip(parts, found, strict=True)}
-        covariates = reduce(Moments.joined, (Moments.of(part.beside) for part in parts))
-        beside = np.stack([covariates.mean, np.where(covariates.std > 0, covariates.std, 1.0)])
-        return cls(recipe, scales, reduce(Scale.joined, found).table(), beside, table.frequency, seasons)
+        moments = reduce(Moments.joined, (Moments.of(part.covariates) for part in parts))
+        covariates = np.stack([moments.mean, np.where(moments.std > 0, moments.std, 1.0)])
+        return cls(recipe, scales, reduce(Scale.joined, found).table(), covariates, table.frequency, seasons)
 
     def scale(self, series: RawSeries) -> Floats:
         """(3, C): mean, deviation and mean seasonal difference; of a series never seen, its own."""
@@ -106,11 +106,11 @@ class ForecastFeature(Feature):
         num_past, log = len(self.recipe.past), self.recipe.transform == "log"
         for run in series.runs():
             some = series.take(run)
-            beside = (some.beside - self.beside[0]) / self.beside[1]
+            covariates = (some.covariates - self.covariates[0]) / self.covariates[1]
             columns: list[Array] = [(transformed(some.values, log, some.name) - mean) / deviation]
             if self.layout.masked:
                 columns.append(some.mask.astype(np.float64))
-            columns += [beside[:, :num_past], beside[:, num_past:]]
+            columns += [covariates[:, :num_past], covariates[:, num_past:]]
             if some.stamps is not None and self.recipe.calendar:
                 columns.append(calendar_features(some.stamps, self.recipe.calendar))
             if lengths is not None:
@@ -132,9 +132,9 @@ class ForecastFeature(Feature):
             mean=scales[:, 0],
             std=scales[:, 1],
             naive=scales[:, 2],
-            stamps=_together(one.stamps for one in series if one.stamps is not None) if stamped else None,
+            stamps=spooled(one.stamps for one in series if one.stamps is not None) if stamped else None,
             unit=table.unit,
-            lines=_together(one.lines for one in series),
+            lines=spooled(one.lines for one in series),
             path=table.path,
             seasons=self.seasons,
             log=self.recipe.transform == "log",
@@ -146,7 +146,7 @@ class ForecastFeature(Feature):
             "recipe": {"kind": self.kind, **self.recipe.model_dump(mode="json")},
             "scales": {name: scale.tolist() for name, scale in self.scales.items()},
             "default": self.default.tolist(),
-            "beside": self.beside.tolist(),
+            "beside": self.covariates.tolist(),
             "frequency": self.frequency.to_dict() if self.frequency else None,
             "seasons": list(self.seasons),
         }
@@ -157,8 +157,8 @@ class ForecastFeature(Feature):
         recipe = ForecastRecipe.model_validate({k: v for k, v in saved["recipe"].items() if k != "kind"})
         frequency = Frequency(**saved["frequency"]) if saved["frequency"] else None
         scales = {name: np.asarray(scale, dtype=np.float64) for name, scale in saved["scales"].items()}
-        default, beside = (np.asarray(saved[key], dtype=np.float64) for key in ("default", "beside"))
-        return cls(recipe, scales, default, beside.reshape(2, -1), frequency, tuple(saved["seasons"]))
+        default, covariates = (np.asarray(saved[key], dtype=np.float64) for key in ("default", "beside"))
+        return cls(recipe, scales, default, covariates.reshape(2, -1), frequency, tuple(saved["seasons"]))
 
 
 def transformed(values: Floats, log: bool, name: str) -> Floats:
@@ -170,14 +170,6 @@ def transformed(values: Floats, log: bool, name: str) -> Floats:
             f"series {name!r} holds {np.nanmin(values):g}; `model.forecast.transform: log` needs values above zero."
         )
     return np.asarray(np.log(values), dtype=np.float64)
-
-
-def _together(arrays: Iterable[Array]) -> Array:
-    """One after the other; many in a mapped file."""
-    spool = Spool()
-    for one in arrays:
-        spool.add(one)
-    return spool.finish()
 
 
 @dataclass(frozen=True)

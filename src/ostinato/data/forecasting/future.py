@@ -75,12 +75,12 @@ def _extended(one: RawSeries, table: RawTable, feature: ForecastFeature) -> RawS
             f"{', '.join(feature.recipe.future)} of the future, the channels empty. "
             f"Received: {0 if ahead is None else len(ahead)}."
         )
-    beside = np.zeros((horizon, one.beside.shape[1]))
+    covariates = np.zeros((horizon, one.covariates.shape[1]))
     if ahead is not None and num_future:
-        beside[:, -num_future:] = ahead[:horizon, -num_future:]
+        covariates[:, -num_future:] = ahead[:horizon, -num_future:]
     stamps: Offsets | None = None
     if one.stamps is not None and feature.frequency is not None:
         stamps = feature.frequency.after(int(one.stamps[-1]), horizon)
     values = np.repeat(one.values[-1:], horizon, axis=0)
     unknown, lines = np.zeros(values.shape, dtype=np.bool_), np.zeros(horizon, dtype=np.int64)
-    return one.joined(RawSeries(one.name, values, beside, stamps, lines, unknown))
+    return one.joined(RawSeries(one.name, values, covariates, stamps, lines, unknown))

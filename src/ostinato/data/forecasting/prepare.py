@@ -18,7 +18,7 @@ from ostinato.data.forecasting.windows import Windows, borders, cut_windows, fir
 from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.inference.resolve import check_windows
 from ostinato.data.inference.sample import DataSample
-from ostinato.data.io.spool import Spool
+from ostinato.data.io.spool import spooled
 from ostinato.data.readers.base import Source
 from ostinato.data.readers.open import Say, open_stored
 from ostinato.data.rejects import BadRows, counted
@@ -248,11 +248,9 @@ def _joined(before: RawTable, table: RawTable) -> tuple[RawTable, list[tuple[int
 def part_windows(feature: ForecastFeature, table: RawTable, parts: list[tuple[int, int]], stride: int) -> Windows:
     """The windows whose targets lie within `parts` of each series; what comes before is only read."""
     cut = [one.take(slice(0, last)) for one, (_, last) in zip(table.series, parts, strict=True)]
-    spool = Spool()
-    for some, whole in zip(cut, table.series, strict=True):
-        for steps in feature.encode_series(some, whole):
-            spool.add(steps)
-    encoded = Sequences.from_lengths(spool.finish(), np.asarray([len(one) for one in cut]))
+    pairs = zip(cut, table.series, strict=True)
+    steps = spooled(steps for some, whole in pairs for steps in feature.encode_series(some, whole))
+    encoded = Sequences.from_lengths(steps, np.asarray([len(one) for one in cut]))
     before = [first for first, _ in parts]
     return cut_windows(encoded, before, feature.recipe, feature.layout, feature.facts(cut, table), stride)
 

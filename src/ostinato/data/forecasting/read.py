@@ -17,7 +17,7 @@ from ostinato.errors import DataError
 from ostinato.recipe.forecast import ForecastRecipe
 
 _LISTED = 10
-_KEYS = ("values", "beside", "stamps", "lines")
+_KEYS = ("values", "covariates", "stamps", "lines")
 
 
 def read_table(source: Source, forecast: ForecastRecipe) -> RawTable:
@@ -60,8 +60,8 @@ def _reject_by(source: Source) -> Reject:
 
 def _read_steps(source: Source, forecast: ForecastRecipe) -> RawTable:
     """A row a step."""
-    numbers = {"values": forecast.channels, "beside": (*forecast.past, *forecast.future)}
-    columns = [name for name in (forecast.series, forecast.time, *numbers["values"], *numbers["beside"]) if name]
+    numbers = {"values": forecast.channels, "covariates": (*forecast.past, *forecast.future)}
+    columns = [name for name in (forecast.series, forecast.time, *numbers["values"], *numbers["covariates"]) if name]
     rows = LongTable(numbers, _reject_by(source), forecast.series, forecast.time, missing=MISSING)
     for block in source.blocks(columns):
         rows.add(block, {"lines": block.lines})

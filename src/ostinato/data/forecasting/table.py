@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Array, Mask, Offsets
 from ostinato.data.forecasting.timestamps import Frequency
-from ostinato.data.io.spool import Spool, steps_of
+from ostinato.data.io.spool import Spool, stretches
 
 Floats = NDArray[np.float64]
 
@@ -20,14 +20,14 @@ Floats = NDArray[np.float64]
 class RawSeries:
     """One series as it was read.
 
-    values: (L, C), NaN where there is none; beside: (L, P + F), covariates of the past, then of the future; stamps:
+    values: (L, C), NaN where there is none; covariates: (L, P + F), covariates of the past, then of the future; stamps:
     (L,) or none; lines: (L,) where each step stood, 0 for one that stood nowhere (in a gap, or after the end); known:
     (L, C) which values were there; none: all of them.
     """
 
     name: str
     values: Floats
-    beside: Floats
+    covariates: Floats
     stamps: Offsets | None
     lines: Offsets
     known: Mask | None = None
@@ -57,12 +57,11 @@ class RawSeries:
 
     def arrays(self) -> dict[str, Any]:
         """Everything that has a value a step."""
-        return {name: getattr(self, name) for name in ("values", "beside", "stamps", "lines", "known")}
+        return {name: getattr(self, name) for name in ("values", "covariates", "stamps", "lines", "known")}
 
     def runs(self) -> Iterator[slice]:
         """Stretches of some megabytes, in turn."""
-        step = steps_of(self.values)
-        return (slice(start, start + step) for start in range(0, len(self), step))
+        return stretches(self.values)
 
 
 @dataclass
@@ -101,7 +100,7 @@ class RawTable:
             there = np.flatnonzero(np.isfinite(one.values).any(axis=1))
             end = int(there[-1]) + 1 if len(there) else 0
             if end < len(one):
-                self.ahead[one.name] = one.beside[end:]
+                self.ahead[one.name] = one.covariates[end:]
                 self.series[number] = one.take(slice(0, end))
 
 

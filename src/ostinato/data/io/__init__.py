@@ -1,0 +1,1 @@
+"""Reading ahead, records, blocks, and arrays larger than memory."""

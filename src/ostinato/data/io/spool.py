@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -24,6 +24,12 @@ _STEP_BYTES = 1 << 23
 def steps_of(values: Array) -> int:
     """How many values make some megabytes: what is worked on at a time."""
     return max(1, _STEP_BYTES // max(1, values[:1].nbytes))
+
+
+def stretches(values: Array, like: Array | None = None) -> Iterator[slice]:
+    """Slices of some megabytes of `values`, or of as many values such as `like`; an empty one where there is none."""
+    step = steps_of(values if like is None else like)
+    return (slice(start, start + step) for start in range(0, max(len(values), 1), step))
 
 
 def blank(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -49,6 +55,14 @@ def _room() -> Iterator[None]:
             f"{error.strerror or error}.",
             hint="let the environment variable TMPDIR name a folder with more room",
         ) from error
+
+
+def spooled(parts: Iterable[Array]) -> Array:
+    """Arrays one after the other; in a mapped file where they are large."""
+    spool = Spool()
+    for part in parts:
+        spool.add(part)
+    return spool.finish()
 
 
 class Spool:
@@ -95,9 +109,8 @@ class Spool:
             return values
         if values is not self._mapped:
             return table[values]
-        step = steps_of(values)
-        for start in range(0, len(values), step):
-            values[start : start + step] = table[values[start : start + step]]
+        for some in stretches(values):
+            values[some] = table[values[some]]
         return values
 
     def _spill(self) -> None:

@@ -18,7 +18,7 @@ from ostinato.data.io.records import Records, cut_records, line_ends, newlines_o
 from ostinato.data.readers.base import Source
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.storage.decompress import COMPRESSED, read_utf8
 
 FASTA_SUFFIXES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn")
@@ -159,7 +159,7 @@ class FastaSource(Source):
         for row in rows:
             waiting.append(row)
             num_bytes += len(row[0]["sequence"])
-            if num_bytes >= rawfile.BLOCK_BYTES:
+            if num_bytes >= decompress.BLOCK_BYTES:
                 yield _block(waiting, columns)
                 waiting, num_bytes = [], 0
         if waiting:

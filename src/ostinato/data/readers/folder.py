@@ -11,7 +11,7 @@ import polars as pl
 from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.storage.decompress import detect_encoding, is_utf8, open_binary
 
 _UNLABELLED = "unsup"
@@ -61,7 +61,7 @@ class FolderSource(Source):
                 continue
             rows.append((text, label, str(path)))
             num_bytes += len(text)
-            if num_bytes >= rawfile.BLOCK_BYTES:
+            if num_bytes >= decompress.BLOCK_BYTES:
                 yield _block(rows, columns)
                 rows, num_bytes = [], 0
         if rows:

@@ -11,7 +11,7 @@ import polars as pl
 from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 
 _MOST_ROWS = 50_000
 
@@ -53,7 +53,7 @@ class ParquetSource(Source):
     def _rows_of_block(self) -> int:
         """As many rows as make about a block, by the file's size."""
         rows = int(pl.scan_parquet(self.path).select(pl.len()).collect().item())
-        return max(1, min(_MOST_ROWS, rawfile.BLOCK_BYTES * rows // self.path.stat().st_size))
+        return max(1, min(_MOST_ROWS, decompress.BLOCK_BYTES * rows // self.path.stat().st_size))
 
     def _as_text(self, column: pl.Series) -> pl.Series:
         if column.dtype.is_nested():

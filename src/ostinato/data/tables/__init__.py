@@ -1,0 +1,1 @@
+"""Columns made of other columns or rows: wide and long tables, lists in cells."""

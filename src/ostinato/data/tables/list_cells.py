@@ -14,15 +14,21 @@ def lists_of(cells: list[Any]) -> list[list[Any]] | None:
     """Cells that are lists, those written as JSON parsed; None if any is none."""
     found: list[list[Any]] = []
     for cell in cells:
-        if isinstance(cell, list):
-            found.append(cell)
-            continue
-        if not isinstance(cell, str) or not cell.lstrip().startswith("["):
+        values = json_list(cell) if isinstance(cell, str) else cell
+        if not isinstance(values, list):
             return None
-        try:
-            found.append(json.loads(cell))
-        except json.JSONDecodeError:
-            return None
+        found.append(values)
+    return found
+
+
+def json_list(cell: str) -> list[Any] | None:
+    """What a JSON list holds; None for any other text."""
+    if not cell.lstrip().startswith("["):
+        return None
+    try:
+        found: list[Any] = json.loads(cell)
+    except json.JSONDecodeError:
+        return None
     return found
 
 

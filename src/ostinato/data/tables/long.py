@@ -10,7 +10,7 @@ import polars as pl
 
 from ostinato.arrays import Array, Ids, Mask, Offsets
 from ostinato.data.io.blocks import Block
-from ostinato.data.io.spool import steps_of
+from ostinato.data.io.spool import stretches
 from ostinato.data.tables.group_rows import Groups
 from ostinato.data.tables.numbers import Problem, Reject, read_numbers, usable
 from ostinato.data.tables.times import parse_times
@@ -86,12 +86,12 @@ def not_later(stamps: Array, offsets: Offsets | None = None) -> Offsets:
         stamps: of series, one after the other.
         offsets: where each begins; none: it is one series.
     """
-    step = steps_of(stamps)
-    found = [
-        np.flatnonzero(np.diff(stamps[max(start - 1, 0) : start + step]) <= 0) + max(start, 1)
-        for start in range(0, len(stamps), step)
-    ]
-    rows = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+    rows = np.concatenate(
+        [
+            np.flatnonzero(np.diff(stamps[max(some.start - 1, 0) : some.stop]) <= 0) + max(some.start, 1)
+            for some in stretches(stamps)
+        ]
+    )
     return rows if offsets is None else np.setdiff1d(rows, offsets)
 
 

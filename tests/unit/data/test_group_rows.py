@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from ostinato.data.forecasting.windows import Windows
 from ostinato.data.io import spool as spool_module
 from ostinato.data.moments import Moments
-from ostinato.data.tables import group_rows as grouped
+from ostinato.data.tables import group_rows
 from ostinato.data.tables.group_rows import Groups
 from ostinato.data.tables.list_columns import arrays_of, list_column, words_of
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.tasks.prepare import prepare
 
 BLOCKS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=9), max_size=6)
@@ -34,7 +34,7 @@ def test_groups_are_what_a_dictionary_of_lists_would_be(spilled: bool, blocks: l
     groups, count = Groups(), 0
     with (
         mock.patch.object(spool_module, "SPILL_BYTES", 0 if spilled else 1 << 30),
-        mock.patch.object(grouped, "_ROWS", rows),
+        mock.patch.object(group_rows, "_ROWS", rows),
     ):
         for names in blocks:
             numbers = np.arange(count, count + len(names))
@@ -112,7 +112,7 @@ def test_series_in_files_are_those_in_memory(tmp_path: Path, monkeypatch: pytest
     in_memory = read()
     monkeypatch.setattr(spool_module, "SPILL_BYTES", 0)
     monkeypatch.setattr(spool_module, "_STEP_BYTES", 100)
-    monkeypatch.setattr(rawfile, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(decompress, "BLOCK_BYTES", 200)
     in_files = read()
     assert in_memory[2].keys() == in_files[2].keys()
     for key in ("scales", "default", "beside"):

@@ -16,7 +16,7 @@ from tests.unit.data.helpers import read, read_same
 from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.storage.decompress import open_binary
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -96,7 +96,7 @@ def test_utf_8_on_demand_names_every_broken_row(tmp_path: Path) -> None:
 
 
 def test_latin_1_after_the_sample_is_bad_rows_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rawfile, "DETECT_BYTES", 64)
+    monkeypatch.setattr(decompress, "DETECT_BYTES", 64)
     path = tmp_path / "a.csv"
     path.write_bytes(b"text\n" + b"plain\n" * 50 + b"caf\xe9\n")
     assert read_same(path, ["text"]).bad == ["52: not valid UTF-8"]

@@ -14,7 +14,7 @@ from ostinato.data.readers.open import open_data
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import build_recipe
-from ostinato.storage import decompress as rawfile
+from ostinato.storage import decompress
 from ostinato.tasks.prepare import inferred, prepare
 from ostinato.training.progress import Observer
 
@@ -37,7 +37,7 @@ def _rows(path: Path, columns: list[str], bad: BadRows | None = None, **data: An
 @pytest.fixture(params=[40, 1 << 20], autouse=True)
 def block_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of one series may stand in different blocks."""
-    monkeypatch.setattr(rawfile, "BLOCK_BYTES", request.param)
+    monkeypatch.setattr(decompress, "BLOCK_BYTES", request.param)
 
 
 def test_wide_tables_have_a_column_a_step(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def _long(path: Path, sessions: int) -> Path:
 
 
 def test_sessions_are_learnt_and_new_ones_predicted(tmp_path: Path) -> None:
-    if rawfile.BLOCK_BYTES < 1 << 20:
+    if decompress.BLOCK_BYTES < 1 << 20:
         pytest.skip("once is enough")
     path = _long(tmp_path / "walks.csv", 48)
     recipe = {
