@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ostinato.data.dataset import Examples
-from ostinato.data.sequences import Sequences
+from ostinato.data.sequences import Sequences, within
 from ostinato.errors import DataError
 
 
@@ -27,7 +27,6 @@ def cut_rows(examples: Examples, max_length: int) -> Examples:
     lengths = sequences.lengths
     parts = np.maximum(-(-lengths // max_length), 1)
     of_row = np.repeat(np.arange(len(lengths)), parts)
-    number = np.arange(len(of_row)) - np.repeat(np.cumsum(parts) - parts, parts)
-    ends = sequences.offsets[of_row] + (number + 1) * lengths[of_row] // parts[of_row]
+    ends = sequences.offsets[of_row] + (within(parts) + 1) * lengths[of_row] // parts[of_row]
     offsets = np.concatenate([sequences.offsets[:1], ends]).astype(np.int64)
     return Examples(Sequences(sequences.values, offsets), None, examples.places, examples.rows[of_row])

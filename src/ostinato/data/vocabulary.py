@@ -144,6 +144,6 @@ def train_subwords(texts: Sequence[str], *, max_size: int, min_frequency: int) -
 
 
 def plain_text_only(tokenizer: Tokenizer) -> Tokenizer:
-    """`tokenizer`, told that a text which spells `<pad>` means these five characters, not the special token."""
+    """`tokenizer`, set up so that a text which spells `<pad>` means these five characters, not the special token."""
     tokenizer.encode_special_tokens = True
     return tokenizer

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ostinato.arrays import Array
-from ostinato.errors import DataError, MissingLibraryError, RunError, ShapeError
+from ostinato.errors import DataError, RunError, ShapeError
 from ostinato.media.files import MEDIA, require_place
+from ostinato.media.library import library
 from ostinato.media.mel_tables import samples_in, tables
 from ostinato.media.spectrum import frames_of, spectrum, window_of
 from ostinato.recipe.kinds import AudioRecipe
@@ -173,7 +173,7 @@ def write_sound(path: str | Path, samples: Array, sample_rate: int) -> float:
     require_place(path, MEDIA["audio"], "sound")
     if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
         raise DataError(f"samples must be (n,) finite numbers, n at least 1. Received: shape {samples.shape}.")
-    soundfile = _soundfile()
+    soundfile = library("soundfile", "writing sound", "audio")
     peak = float(np.abs(samples).max())
     gain = 1.0 if peak <= 1.0 else 1.0 / peak
     form, subtype = _FORMATS.get(suffix, (suffix[1:].upper(), "PCM_16"))
@@ -189,13 +189,3 @@ def write_sound(path: str | Path, samples: Array, sample_rate: int) -> float:
         ) from error
     write_atomically(path, buffer.getvalue())
     return gain
-
-
-def _soundfile() -> Any:
-    try:
-        import soundfile
-    except ImportError as error:
-        raise MissingLibraryError(
-            "writing sound needs soundfile, which is not installed.", hint="pip install 'ostinato[audio]'"
-        ) from error
-    return soundfile

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ostinato.errors import DataError, MissingLibraryError
+from ostinato.errors import DataError
+from ostinato.media.library import library
 from ostinato.storage.decompress import open_binary
 from ostinato.storage.files import write_atomically
 
@@ -37,7 +38,7 @@ def read_midi(path: str | Path, frames_per_beat: int) -> Frames:
         DataError: for a file that can't be read, counts time in seconds (SMPTE), or is absurdly long.
         MissingLibraryError: without mido.
     """
-    mido = _mido()
+    mido = library("mido", "reading and writing MIDI", "audio")
     with open_binary(Path(path)) as stream:
         raw = stream.read()
     try:
@@ -66,7 +67,7 @@ def write_midi(frames: Sequence[Sequence[int]], path: str | Path, frames_per_bea
     Raises:
         MissingLibraryError: without mido.
     """
-    mido = _mido()
+    mido = library("mido", "reading and writing MIDI", "audio")
     file = mido.MidiFile(ticks_per_beat=_TICKS_PER_BEAT)
     track = mido.MidiTrack()
     file.tracks.append(track)
@@ -86,16 +87,6 @@ def write_midi(frames: Sequence[Sequence[int]], path: str | Path, frames_per_bea
     buffer = io.BytesIO()
     file.save(file=buffer)
     write_atomically(Path(path), buffer.getvalue())
-
-
-def _mido() -> Any:
-    try:
-        import mido
-    except ImportError as error:
-        raise MissingLibraryError(
-            "reading and writing MIDI needs mido, which is not installed.", hint="pip install 'ostinato[audio]'"
-        ) from error
-    return mido
 
 
 def _spans(file: Any) -> Iterator[tuple[int, int, int]]:

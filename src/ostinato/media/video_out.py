@@ -13,6 +13,7 @@ import numpy as np
 from ostinato.arrays import Array
 from ostinato.errors import MissingLibraryError, RunError, ShapeError
 from ostinato.media.files import require_place
+from ostinato.media.library import library
 from ostinato.storage.files import write_atomically
 
 SUFFIXES = (".mp4", ".avi", ".gif")
@@ -84,12 +85,7 @@ def _packed(frame: Array) -> tuple[Array, str]:
 
 
 def _encoded(frames: Array, frames_per_second: float, suffix: str) -> bytes:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingLibraryError(
-            "writing video needs av, which is not installed.", hint="pip install 'ostinato[video]'"
-        ) from error
+    av = library("av", "writing video", "video")
     codec, options = _CODECS[suffix]
     if codec not in av.codecs_available:
         raise MissingLibraryError(
@@ -114,16 +110,11 @@ def _encoded(frames: Array, frames_per_second: float, suffix: str) -> bytes:
 
 
 def _gif(frames: Array, frames_per_second: float) -> bytes:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingLibraryError(
-            "writing GIF needs Pillow, which is not installed.", hint="pip install 'ostinato[video]'"
-        ) from error
+    image = library("PIL.Image", "writing GIF", "video")
     height, width = frames.shape[2:]
     if max(height, width) > _LONGEST_GIF:
         raise RunError(f"a .gif has at most {_LONGEST_GIF:,} pixels a side. Received: {height} × {width}.")
-    pictures = [Image.fromarray(_packed(frame)[0]) for frame in frames]
+    pictures = [image.fromarray(_packed(frame)[0]) for frame in frames]
     ends = np.round(np.arange(len(frames) + 1) * 100 / frames_per_second)  # hundredths of a second
     buffer = io.BytesIO()
     pictures[0].save(

@@ -136,7 +136,7 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(MissingLibraryError, match="soundfile and scipy") as caught:
+    with pytest.raises(MissingLibraryError, match="reading sound needs soundfile, which is not installed") as caught:
         read(AudioRecipe(), "a.wav")
     assert caught.value.hint == "pip install 'ostinato[audio]'"
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ostinato.arrays import Array, Offsets
-from ostinato.errors import DataError, MissingLibraryError
+from ostinato.errors import DataError
+from ostinato.media.library import library
 
 _SAME_SCENE = 0.95
 _SECONDS = 2
@@ -26,12 +27,7 @@ def fight_clips(source: Path, folder: Path) -> None:
         DataError: if the file holds something else.
         MissingLibraryError: without av.
     """
-    try:
-        import av
-    except ImportError as error:
-        raise MissingLibraryError(
-            "writing video needs av, which is not installed.", hint="pip install 'ostinato[video]'"
-        ) from error
+    av = library("av", "writing video", "video")
     with np.load(source, allow_pickle=False) as arrays:
         missing = [name for name in ("X", "y", "names") if name not in arrays]
         if missing:

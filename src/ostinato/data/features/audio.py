@@ -16,9 +16,10 @@ from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
 from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.sequences import Sequences
-from ostinato.errors import DataError, MissingLibraryError, RunError, ShapeError
+from ostinato.errors import DataError, RunError, ShapeError
 from ostinato.media.audio_out import require_log_mel, waveform
 from ostinato.media.files import media_path
+from ostinato.media.library import library
 from ostinato.media.mel_tables import samples_in, tables
 from ostinato.media.spectrum import LOG_FLOOR, frames_of, power_spectrum, slopes
 from ostinato.recipe.kinds import AudioRecipe
@@ -150,13 +151,8 @@ Decode = Callable[[str], tuple[Array, int]]
 
 
 def _decoder() -> Decode:
-    try:
-        import scipy.signal  # noqa: F401 (resampling needs it: better to say so now than halfway)
-        import soundfile
-    except ImportError as error:
-        raise MissingLibraryError(
-            "reading sound needs soundfile and scipy, which are not installed.", hint="pip install 'ostinato[audio]'"
-        ) from error
+    library("scipy.signal", "reading sound", "audio")  # resampling needs it: better to say so now than halfway
+    soundfile = library("soundfile", "reading sound", "audio")
 
     def decode(cell: str) -> tuple[Array, int]:
         path = media_path(cell)

@@ -23,7 +23,7 @@ class Draft:
 
     lengths: (N,) steps of each row, 0 where nothing is left of it; content: the rows themselves (text that waits for
     its tokenizer is still text); problems: why a row can't be used, by its number in the block; notes: what a user
-    should be told once, such as that sounds were resampled.
+    should hear once, such as that sounds were resampled.
     """
 
     lengths: Offsets

@@ -142,7 +142,7 @@ class DnaFeature(LettersFeature):
         return shares
 
     def decode(self, values: Array) -> str:
-        """The letters of one row; `?` where it can't be told."""
+        """The letters of one row; `?` where it is not known."""
         if self.form == "ids":
             kmers = [_kmer(int(value) - len(SPECIAL), self.recipe.k) for value in values]
         else:

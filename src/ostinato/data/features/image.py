@@ -11,8 +11,9 @@ import polars as pl
 from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.sequences import Sequences
-from ostinato.errors import DataError, MissingLibraryError
+from ostinato.errors import DataError
 from ostinato.media.files import media_path
+from ostinato.media.library import library
 from ostinato.recipe.kinds import ImageRecipe
 
 _MODES = {"grey": "L", "rgb": "RGB"}
@@ -181,10 +182,4 @@ def _array(recipe: ImageRecipe, picture: Any) -> Array:
 
 
 def _library() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingLibraryError(
-            "reading pictures needs Pillow, which is not installed.", hint="pip install 'ostinato[video]'"
-        ) from error
-    return Image
+    return library("PIL.Image", "reading pictures", "video")

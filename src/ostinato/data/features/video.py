@@ -17,8 +17,9 @@ import polars as pl
 from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.sequences import Sequences
-from ostinato.errors import DataError, MissingLibraryError, ShapeError
+from ostinato.errors import DataError, ShapeError
 from ostinato.media.files import MEDIA, media_path
+from ostinato.media.library import library
 from ostinato.recipe.kinds import VideoRecipe
 
 _MOST_THREADS = 8
@@ -58,7 +59,7 @@ class VideoFeature(FittedFeature):
     @classmethod
     def read(cls, recipe: VideoRecipe, cells: pl.Series) -> Draft:
         """Clips, decoded side by side in threads (FFmpeg lets go of Python's lock)."""
-        _library()
+        library("av", "reading video", "video")
         threads = min(_MOST_THREADS, os.cpu_count() or 1)
         with ThreadPoolExecutor(threads, thread_name_prefix="ostinato-video") as pool:
             found = list(pool.map(partial(_clip_or_problem, recipe), cells.to_list()))
@@ -114,16 +115,6 @@ class VideoFeature(FittedFeature):
 
 def _shape(recipe: VideoRecipe) -> tuple[int, int, int]:
     return (_CHANNELS[recipe.colour][1] * (2 if recipe.motion == "beside" else 1), *recipe.size)
-
-
-def _library() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingLibraryError(
-            "reading video needs av, which is not installed.", hint="pip install 'ostinato[video]'"
-        ) from error
-    return av
 
 
 def _clip_or_problem(recipe: VideoRecipe, cell: str) -> Array | str:
@@ -202,7 +193,7 @@ def _chosen(count: int, num_frames: int | None) -> list[int]:
 
 def _decoded(path: Path) -> Iterator[Any]:
     """The frames of a file."""
-    av = _library()
+    av = library("av", "reading video", "video")
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:

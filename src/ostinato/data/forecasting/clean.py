@@ -15,7 +15,7 @@ from ostinato.recipe.forecast import ForecastRecipe
 
 _LISTED = 10
 _LOOKED_AT = 1 << 20
-"""Steps that the frequency is told by."""
+"""Steps from which the frequency is detected."""
 _MOST_FILLED = 100
 """Steps that filling gaps may make out of each one that is there."""
 
@@ -76,7 +76,7 @@ def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> Ra
 
 
 def _is_regular(series: RawSeries, frequency: Frequency) -> bool:
-    """Whether every step is as long as the usual one, told a stretch at a time; months must be looked at together."""
+    """Whether every step has the usual length. Read a stretch at a time; months differ, and are compared exactly."""
     stamps = series.stamps
     if stamps is None or frequency.unit == "month":
         return False
@@ -96,7 +96,7 @@ def _spread(series: RawSeries, steps: Offsets, frequency: Frequency) -> RawSerie
 
 
 def fill_missing(table: RawTable, forecast: ForecastRecipe) -> None:
-    """Treat values that are not there as the recipe says; `known` of each series tells afterwards which were there.
+    """Treat values that are not there as the recipe says; `known` of each series says afterwards which were there.
 
     What is interpolated counts as there; what is masked holds the last value before it. Covariates are interpolated.
 

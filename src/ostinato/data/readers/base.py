@@ -22,7 +22,7 @@ from ostinato.storage.decompress import read_utf8
 class Source:
     """A file or folder as blocks of rows.
 
-    `notes` collects what a user should be told (folders left out, Latin-1); `found_encoding`: once reading has begun.
+    `notes` collects what a user should know (folders left out, Latin-1); `found_encoding`: once reading has begun.
     """
 
     path: Path
@@ -111,7 +111,7 @@ class Source:
         return None
 
     def note(self, text: str) -> None:
-        """Something a user should be told, once."""
+        """Something a user should know, once."""
         if text not in self.notes:
             self.notes.append(text)
 

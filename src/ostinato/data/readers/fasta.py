@@ -72,7 +72,7 @@ class FastaSource(Source):
     first: ClassVar[str] = ">"
 
     def kind_of(self, column: str) -> str | None:
-        """Nucleotides or amino acids, told by the letters; files that stand beside the sequences hold tags."""
+        """Nucleotides or amino acids, auto-detected from the letters; files beside the sequences hold tags."""
         if column in [file.stem for file in self._files()[1:]] and self._joined:
             return "tags"
         if column != "sequence":

@@ -9,6 +9,7 @@ import polars as pl
 
 from ostinato.arrays import Array, Ids, Offsets
 from ostinato.data.io.spool import Spool, blank
+from ostinato.data.sequences import within
 from ostinato.data.tables.list_columns import distinct_of
 
 _ROWS = 1 << 18
@@ -87,7 +88,6 @@ def _places(numbers: Ids, ends: Offsets) -> Offsets:
     """Where rows of these rising numbers go, each behind those of its number; `ends` moves on."""
     firsts = np.flatnonzero(np.diff(numbers, prepend=-1))
     counts = np.diff(firsts, append=len(numbers))
-    within = np.arange(len(numbers)) - np.repeat(firsts, counts)
-    places = ends[numbers] + within
+    places = ends[numbers] + within(counts)
     ends[numbers[firsts]] += counts
     return places

@@ -34,7 +34,7 @@ class Sessions:
         labels: a column that has a value a step, which becomes a list; none: there is no such column.
         numeric: whether these values are numbers, or else texts.
         bad_rows: for rows that can't be used, whose sessions are set aside whole.
-        note: for what a user should be told.
+        note: for what a user should know.
     """
 
     name: str
