@@ -15,23 +15,8 @@ from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.recipe.kinds import DnaRecipe
 
 BASES = "ACGT"
-IUPAC = {
-    "A": "A",
-    "C": "C",
-    "G": "G",
-    "T": "T",
-    "R": "AG",
-    "Y": "CT",
-    "S": "CG",
-    "W": "AT",
-    "K": "GT",
-    "M": "AC",
-    "B": "CGT",
-    "D": "AGT",
-    "H": "ACT",
-    "V": "ACG",
-    "N": "ACGT",
-}
+_MAY_BE = "A:A C:C G:G T:T R:AG Y:CT S:CG W:AT K:GT M:AC B:CGT D:AGT H:ACT V:ACG N:ACGT"
+IUPAC = {letter: bases for letter, _, bases in (one.partition(":") for one in _MAY_BE.split())}
 """What each letter may stand for (NC-IUB 1984, Nucleic Acids Research 13:3021-3030, 1985)."""
 _LETTERS = "".join(IUPAC)
 _LAST_PLACE = 255

@@ -18,99 +18,24 @@ _READ_AS = {"U": "C", "O": "K"}
 _LETTERS = AMINO_ACIDS + "".join(_DOUBTFUL)
 _X = len(AMINO_ACIDS)
 
-HYDROPATHY = (
-    1.8,
-    2.5,
-    -3.5,
-    -3.5,
-    2.8,
-    -0.4,
-    -3.2,
-    4.5,
-    -3.9,
-    3.8,
-    1.9,
-    -3.5,
-    -1.6,
-    -3.5,
-    -4.5,
-    -0.8,
-    -0.7,
-    4.2,
-    -0.9,
-    -1.3,
-)
+
+def _scale(numbers: str) -> tuple[float, ...]:
+    """A number for each amino acid, in their order."""
+    return tuple(map(float, numbers.split()))
+
+
+HYDROPATHY = _scale("1.8 2.5 -3.5 -3.5 2.8 -0.4 -3.2 4.5 -3.9 3.8 1.9 -3.5 -1.6 -3.5 -4.5 -0.8 -0.7 4.2 -0.9 -1.3")
 """Kyte, Doolittle 1982, "A simple method for displaying the hydropathic character of a protein", J. Mol. Biol. 157."""
-VOLUME = (
-    88.6,
-    108.5,
-    111.1,
-    138.4,
-    189.9,
-    60.1,
-    153.2,
-    166.7,
-    168.6,
-    166.7,
-    162.9,
-    114.1,
-    112.7,
-    143.8,
-    173.4,
-    89.0,
-    116.1,
-    140.0,
-    227.8,
-    193.6,
+VOLUME = _scale(
+    "88.6 108.5 111.1 138.4 189.9 60.1 153.2 166.7 168.6 166.7 "
+    "162.9 114.1 112.7 143.8 173.4 89.0 116.1 140.0 227.8 193.6"
 )
 """In cubic Å: Zamyatnin 1972, "Protein volume in solution", Prog. Biophys. Mol. Biol. 24."""
 CHARGE = tuple({"D": -1.0, "E": -1.0, "K": 1.0, "R": 1.0}.get(letter, 0.0) for letter in AMINO_ACIDS)
 """At pH 7, in elementary charges."""
-HELIX = (
-    1.42,
-    0.70,
-    1.01,
-    1.51,
-    1.13,
-    0.57,
-    1.00,
-    1.08,
-    1.16,
-    1.21,
-    1.45,
-    0.67,
-    0.57,
-    1.11,
-    0.98,
-    0.77,
-    0.83,
-    1.06,
-    1.08,
-    0.69,
-)
+HELIX = _scale("1.42 0.70 1.01 1.51 1.13 0.57 1.00 1.08 1.16 1.21 1.45 0.67 0.57 1.11 0.98 0.77 0.83 1.06 1.08 0.69")
 """Preference for helices: Chou, Fasman 1978, Adv. Enzymol. 47."""
-SHEET = (
-    0.83,
-    1.19,
-    0.54,
-    0.37,
-    1.38,
-    0.75,
-    0.87,
-    1.60,
-    0.74,
-    1.30,
-    1.05,
-    0.89,
-    0.55,
-    1.10,
-    0.93,
-    0.75,
-    1.19,
-    1.70,
-    1.37,
-    1.47,
-)
+SHEET = _scale("0.83 1.19 0.54 0.37 1.38 0.75 0.87 1.60 0.74 1.30 1.05 0.89 0.55 1.10 0.93 0.75 1.19 1.70 1.37 1.47")
 """Preference for strands: Chou, Fasman 1978, Adv. Enzymol. 47."""
 
 

@@ -42,6 +42,10 @@ class Records:
         start = int(self.ends[index - 1]) if index else 0
         return self.raw[start : int(self.ends[index])].removesuffix(b"\n").removesuffix(b"\r")
 
+    def decoded(self) -> Iterator[tuple[int, str]]:
+        """The line each begins on, and its text."""
+        return ((int(self.lines[index]), self[index].decode("utf-8")) for index in range(len(self)))
+
     def text(self, index: int) -> str:
         """One record as text, for a message."""
         return self[index][:_EXCERPT_BYTES].decode("utf-8", "replace")

@@ -25,7 +25,32 @@ def is_ucr(path: Path) -> bool:
     return _UCR_NAME.search(path.name.removesuffix(".xz").removesuffix(".gz").removesuffix(".bz2")) is not None
 
 
-class UcrSource(Source):
+Row = tuple[Array, str, int]
+"""Frames (L, C), the label, and the line."""
+
+
+class _SeriesSource(Source):
+    """A series a row, and its label."""
+
+    usual_input = "series"
+    usual_target = "label"
+
+    def kind_of(self, column: str) -> str | None:
+        """`series` is one."""
+        return "series" if column == "series" else None
+
+    def _block(self, rows: list[Row], columns: Sequence[str]) -> Block:
+        """Frames of one number as plain numbers."""
+        flat = all(values.shape[1] == 1 for values, _, _ in rows)
+        cells = [values[:, 0].tolist() if flat else values.tolist() for values, _, _ in rows]
+        kind = pl.List(pl.Float64) if flat else pl.List(pl.List(pl.Float64))
+        labels = pl.Series("label", [label for _, label, _ in rows], dtype=pl.String)
+        frame = pl.DataFrame([pl.Series("series", cells, dtype=kind), labels])
+        lines = np.asarray([line for _, _, line in rows], dtype=np.int64)
+        return Block(frame.select(columns), (str(self.path),), lines)
+
+
+class UcrSource(_SeriesSource):
     """The UCR archive: no header, a line a series, its class first, then its values between tabs (or commas).
 
     NaN (or nothing) at the end of a line says that the series is shorter; elsewhere a value is missing, which
@@ -33,56 +58,37 @@ class UcrSource(Source):
     """
 
     format = "ucr"
-    usual_input = "series"
-    usual_target = "label"
-
-    def kind_of(self, column: str) -> str | None:
-        """`series` is one."""
-        return "series" if column == "series" else None
 
     def _read_columns(self) -> list[str]:
         return ["series", "label"]
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         for records in self._records():
-            series: list[list[float]] = []
-            labels: list[str] = []
-            lines: list[int] = []
-            for index in range(len(records)):
-                text = records[index].decode("utf-8").strip("\r\n ")
-                if not text:
-                    continue
-                fields = re.split(r"\t|,", text) if "\t" in text or "," in text else text.split()
-                row = self._row(fields[1:], int(records.lines[index]), records.text(index))
-                if row is not None:
-                    series.append(row)
-                    labels.append(_label(fields[0]))
-                    lines.append(int(records.lines[index]))
-            if lines:
-                frame = pl.DataFrame(
-                    {
-                        "series": pl.Series(series, dtype=pl.List(pl.Float64)),
-                        "label": pl.Series(labels, dtype=pl.String),
-                    }
-                )
-                yield Block(frame.select(columns), (str(self.path),), np.asarray(lines, dtype=np.int64))
+            read = (self._row(text.strip("\r\n "), line) for line, text in records.decoded())
+            rows = [row for row in read if row is not None]
+            if rows:
+                yield self._block(rows, columns)
 
-    def _row(self, fields: list[str], line: int, excerpt: str) -> list[float] | None:
+    def _row(self, text: str, line: int) -> Row | None:
+        """None for a blank line, and for a bad row, which is recorded."""
+        if not text:
+            return None
+        fields = re.split(r"\t|,", text) if "\t" in text or "," in text else text.split()
         try:
-            values = _numbers(fields)
+            values = _numbers(fields[1:])[:, None]
         except _NoNumberError as error:
             hint = "if the file is a table with a header: --set data.format=tsv" if line == 1 else None
-            self.bad_rows.add(str(self.path), line, f"not a number: {str(error)!r}", excerpt, hint)
+            self.bad_rows.add(str(self.path), line, f"not a number: {str(error)!r}", text, hint)
             return None
-        values = values[: _length(values[:, None])]
+        values = values[: _length(values)]
         if not len(values):
-            self.bad_rows.add(str(self.path), line, "holds no value after its class", excerpt)
+            self.bad_rows.add(str(self.path), line, "holds no value after its class", text)
             return None
-        return [float(value) for value in values]
+        return values, _label(fields[0]), line
 
 
 @dataclass
-class TsSource(Source):
+class TsSource(_SeriesSource):
     """sktime's and aeon's `.ts`: a header of `@` lines, then a line a case: its dimensions between colons, the values
     of each between commas, its class (or number) last where the header says so. Missing: `?` or `NaN`.
 
@@ -90,18 +96,12 @@ class TsSource(Source):
     """
 
     format = "ts"
-    usual_input = "series"
-    usual_target = "label"
     _header: dict[str, str] = field(default_factory=dict, init=False, repr=False)
-
-    def kind_of(self, column: str) -> str | None:
-        """`series` is one."""
-        return "series" if column == "series" else None
 
     def _read_columns(self) -> list[str]:
         for records in self._records(glance=True):
-            for index in range(len(records)):
-                if self._is_header(records[index].decode("utf-8").strip()):
+            for _, text in records.decoded():
+                if self._is_header(text.strip()):
                     return ["series", "label"] if self._labelled else ["series"]
         raise DataError(f"`{self.path}` has no line `@data`: it is no .ts file.")
 
@@ -128,33 +128,18 @@ class TsSource(Source):
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         in_data = False
         for records in self._records():
-            rows: list[tuple[Array, str, int]] = []
-            for index in range(len(records)):
-                text = records[index].decode("utf-8").strip()
+            rows: list[Row] = []
+            for line, text in records.decoded():
+                text = text.strip()
                 if not in_data:
                     in_data = self._is_header(text)
-                elif text and not text.startswith("#"):
-                    row = self._row(text, int(records.lines[index]))
-                    if row is not None:
-                        rows.append((*row, int(records.lines[index])))
+                elif text and not text.startswith("#") and (row := self._row(text, line)) is not None:
+                    rows.append(row)
             if rows:
                 yield self._block(rows, columns)
 
-    def _block(self, rows: list[tuple[Array, str, int]], columns: Sequence[str]) -> Block:
-        flat = all(values.shape[1] == 1 for values, _, _ in rows)
-        cells = [values[:, 0].tolist() if flat else values.tolist() for values, _, _ in rows]
-        kind = pl.List(pl.Float64) if flat else pl.List(pl.List(pl.Float64))
-        frame = pl.DataFrame(
-            {
-                "series": pl.Series(cells, dtype=kind),
-                "label": pl.Series([label for _, label, _ in rows], dtype=pl.String),
-            }
-        )
-        lines = np.asarray([line for _, _, line in rows], dtype=np.int64)
-        return Block(frame.select(columns), (str(self.path),), lines)
-
-    def _row(self, text: str, line: int) -> tuple[Array, str] | None:
-        """Frames (L, C) and the label; None for a bad row, which is recorded."""
+    def _row(self, text: str, line: int) -> Row | None:
+        """None for a bad row, which is recorded."""
         parts = text.split(":")
         label = parts.pop().strip() if self._labelled else ""
         problem, dimensions = "", []
@@ -175,7 +160,7 @@ class TsSource(Source):
         if problem:
             self.bad_rows.add(str(self.path), line, problem, text)
             return None
-        return values, label
+        return values, label, line
 
 
 class _NoNumberError(ValueError):

@@ -124,6 +124,10 @@ class Source:
         if encoding == "Latin-1" and self.encoding == "auto":
             self.note(f"{self.path}: not UTF-8, read as Latin-1")
 
+    def _bad(self, records: Records, index: int, reason: str) -> None:
+        """Record a record that can't be used."""
+        self.bad_rows.add(str(self.path), int(records.lines[index]), reason, records.text(index))
+
     def _records(self, find: Find = line_ends, *, glance: bool = False) -> Iterator[Records]:
         """The file's records. `glance`: bad rows are not reported."""
         bad_rows = BadRows() if glance else self.bad_rows

@@ -75,7 +75,6 @@ class DelimitedSource(Source):
         """
         quotes = find_quotes(records.raw, self.separator)
         counts = count_fields(records.raw, records.ends, self.separator, quotes)
-        file = str(self.path)
         good = np.ones(len(records), dtype=np.bool_)
         if len(quotes.toggles) % 2:
             self._bad(records, len(records) - 1, "a quoted field begins here and never closes")
@@ -86,15 +85,10 @@ class DelimitedSource(Source):
                 good[index] = False
         for index in np.flatnonzero(good & (counts != num_fields)).tolist():
             fields = "1 field" if counts[index] == 1 else f"{counts[index]} fields"
-            self.bad_rows.add(
-                file, int(records.lines[index]), f"has {fields}, the header has {num_fields}", records.text(index)
-            )
+            self._bad(records, index, f"has {fields}, the header has {num_fields}")
             good[index] = False
         records = records.keep(good)
         return records, quotes.plain or records.raw.count(b"\r") != records.raw.count(b"\r\n")
-
-    def _bad(self, records: Records, index: int, reason: str) -> None:
-        self.bad_rows.add(str(self.path), int(records.lines[index]), reason, records.text(index))
 
     def _parse(self, records: Records, places: list[int], num_fields: int) -> list[pl.Series] | None:
         try:

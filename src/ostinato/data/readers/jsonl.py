@@ -69,7 +69,7 @@ class JsonLinesSource(Source):
         if len(records) == 1:
             row = _json_object(records[0])
             reason = row if isinstance(row, str) else "not JSON as RFC 8259 has it"
-            self.bad_rows.add(str(self.path), int(records.lines[0]), reason, records.text(0))
+            self._bad(records, 0, reason)
             good[first] = False
             return []
         half = len(records) // 2
@@ -88,7 +88,7 @@ class JsonLinesSource(Source):
         for index in records.holding(places).tolist():
             if _half(records[index]):
                 reason = "escapes half a character (a surrogate without its pair)"
-                self.bad_rows.add(str(self.path), int(records.lines[index]), reason, records.text(index))
+                self._bad(records, index, reason)
                 good[index] = False
         return records.keep(good)
 

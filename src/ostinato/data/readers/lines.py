@@ -66,18 +66,18 @@ class LinesSource(Source):
 
     def _block(self, file: Path, records: Records, seen: set[str]) -> tuple[Block, int]:
         """The new lines among some records, and how many others there were before."""
-        good = readable(records, self.bad_rows, str(file))
+        records = records.keep(readable(records, self.bad_rows, str(file)))
         texts: list[str] = []
         lines: list[int] = []
         repeated = 0
-        for index in np.flatnonzero(good).tolist():
-            text = unicodedata.normalize("NFC", records[index].decode("utf-8").strip())
+        for line, text in records.decoded():
+            text = unicodedata.normalize("NFC", text.strip())
             if text in seen:
                 repeated += 1
             elif text:
                 seen.add(text)
                 texts.append(text)
-                lines.append(int(records.lines[index]))
+                lines.append(line)
         name = _plain_name(file)
         label = name.rpartition(".")[0] or name
         frame = pl.DataFrame({"text": texts}, schema={"text": pl.String}).with_columns(label=pl.lit(label))

@@ -100,10 +100,9 @@ class PairsSource(Source):
 
     def _read_columns(self) -> list[str]:
         for records in self._records(glance=True):
-            for index in range(len(records)):
-                line = records[index].decode("utf-8").strip()
-                if line and not line.startswith(";;;"):
-                    names = ["source", "target"] if "\t" in line else ["word", "phones"]
+            for _, text in records.decoded():
+                if text.strip() and not text.strip().startswith(";;;"):
+                    names = ["source", "target"] if "\t" in text.strip() else ["word", "phones"]
                     self.usual_input, self.usual_target = names  # type: ignore[misc] # here they depend on the file
                     return names
         raise DataError(f"`{self.path}` holds no pair.")
@@ -114,24 +113,20 @@ class PairsSource(Source):
         for records in self._records():
             pairs: list[list[str]] = []
             lines: list[int] = []
-            for index in range(len(records)):
-                line = records[index].decode("utf-8")
-                if not line.strip() or (separator == "  " and line.startswith(";;;")):
+            for line, text in records.decoded():
+                if not text.strip() or (separator == "  " and text.startswith(";;;")):
                     continue
-                pair = _split(line, separator)
+                pair = _split(text, separator)
                 if len(pair) == 2:
                     pairs.append(pair)
-                    lines.append(int(records.lines[index]))
+                    lines.append(line)
                 else:
                     what = "tab" if separator == "\t" else "two spaces"
                     reason = f"has {len(pair)} field{'s' * (len(pair) != 1)} with {what} between, a pair has 2"
-                    self.bad_rows.add(str(self.path), int(records.lines[index]), reason, records.text(index))
+                    self.bad_rows.add(str(self.path), line, reason, text)
             if pairs:
-                cells = zip(names, zip(*pairs, strict=True), strict=True)
-                frame = pl.DataFrame({name: list(column) for name, column in cells}).select(columns)
-                yield Block(
-                    frame.with_columns(pl.all().replace("", None)), (str(self.path),), np.asarray(lines, dtype=np.int64)
-                )
+                frame = pl.DataFrame(pairs, schema=names, orient="row").select(pl.col(columns).replace("", None))
+                yield Block(frame, (str(self.path),), np.asarray(lines, dtype=np.int64))
 
 
 def _split(line: str, separator: str) -> list[str]:
