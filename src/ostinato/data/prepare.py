@@ -53,6 +53,7 @@ _Encode = Callable[[Recipe, Reading, Mapping[str, FeatureBuilder], list[str], Sa
 def _prepare(recipe: Recipe, sample: DataSample, say: Say, encode: _Encode) -> Prepared:
     source, bad_rows = sample.source, sample.source.bad_rows
     recipe, notes = infer_recipe(recipe, sample)
+    sample.close()
     for note in notes:
         say(note)
     builders = _builders(recipe)

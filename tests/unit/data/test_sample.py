@@ -72,6 +72,9 @@ def test_the_first_rows_are_kept_and_bad_ones_not_recorded(tmp_path: Path) -> No
     assert sample.source.bad_rows.rows == []
     with pytest.raises(DataError, match="has no column `z`"):
         sample.rows("z")
+    sample.path.write_text("x,y\n9,b\n")
+    sample.close()
+    assert sample.cells("x").to_list() == ["9"]
 
 
 def test_more_blocks_may_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     notes: list[str] = []
     source, bad_rows = sample.source, sample.source.bad_rows
     recipe = settle_series(recipe, sample, notes)
+    sample.close()
     forecast = recipe.model.forecast
     table = _clean(source, forecast)
     notes += source.notes + table.notes

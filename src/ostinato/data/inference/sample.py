@@ -59,6 +59,11 @@ class DataSample:
         found: T = self._found[key]
         return found
 
+    def close(self) -> None:
+        """Let go of what was read, and of the file; asked again, it is read again."""
+        self._stored.clear()
+        self._found.clear()
+
     def _rows(self, names: tuple[str, ...], num_blocks: int) -> pl.DataFrame:
         self.source.require(*names)
         source = self.source.glance()

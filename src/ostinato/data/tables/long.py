@@ -69,14 +69,16 @@ class LongTable:
 
     def _times(self, cells: pl.Series) -> pl.Series:
         """Times as numbers, null where a cell is none, or one of another unit than the first."""
-        numbers = cells.cast(pl.Float64, strict=False) if self.fractions else None
-        fractions = numbers is not None and numbers.null_count() < len(numbers)
-        parsed = (numbers, "step") if numbers is not None and fractions else parse_times(cells)
-        if parsed is not None and self.unit is None:
-            self.unit = parsed[1]
-        known = parsed is not None and parsed[1] == self.unit
-        times = parsed[0] if parsed is not None and known else pl.Series([None]).new_from_index(0, len(cells))
-        return times.cast(pl.Float64 if self.fractions else pl.Int64)
+        as_number = pl.Float64 if self.fractions else pl.Int64
+        numbers = cells.cast(pl.String).str.strip_chars().cast(as_number, strict=False)
+        if self.unit == "step" or (self.fractions and self.unit is None and numbers.null_count() < len(numbers)):
+            self.unit = "step"
+            return numbers
+        parsed = parse_times(cells)
+        if parsed is None or parsed[1] != (self.unit or parsed[1]):
+            return pl.Series([None], dtype=as_number).new_from_index(0, len(cells))
+        self.unit = parsed[1]
+        return parsed[0].cast(as_number)
 
 
 def not_later(stamps: Array, offsets: Offsets | None = None) -> Offsets:
