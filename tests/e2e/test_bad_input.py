@@ -216,7 +216,7 @@ def test_a_prompt_with_characters_the_model_never_saw(cli: Cli, writer: Path) ->
 def test_generating_with_impossible_options(cli: Cli, writer: Path, trained: Path) -> None:
     _refused(cli("generate", "writer", "--temperature", -1), "`temperature` must be at least 0")
     _refused(cli("generate", "writer", "--max-new-tokens", 0), "`max_new_tokens` must be a positive integer")
-    _refused(cli("generate", "run"), "only a language model can generate")
+    _refused(cli("generate", "run"), "is a classifier; it writes nothing")
     _refused(cli("predict", "writer", "a film"), "is a language model")
 
 

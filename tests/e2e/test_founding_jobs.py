@@ -54,7 +54,7 @@ def test_python_and_the_command_line_are_one(cli: Cli, polarity: Path, tmp_path:
     assert (tmp_path / "api/model.safetensors").read_bytes() == (tmp_path / "cli/model.safetensors").read_bytes()
     assert (tmp_path / "api/recipe.yaml").read_text() == (tmp_path / "cli/recipe.yaml").read_text()
     assert ostinato.load("cli").predict(["a film :)"]) == run.predict(["a film :)"])
-    with pytest.raises(RunError, match="only a language model can generate"):
+    with pytest.raises(RunError, match="is a classifier; it writes nothing"):
         run.generate("x")
 
 
