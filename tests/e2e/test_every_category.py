@@ -11,14 +11,14 @@ from typing import Any, cast, get_args
 import numpy as np
 import pytest
 import torch
+from ostinato.diagnostics.answers import answer_losses, batch_of
+from ostinato.diagnostics.of_category import parts_of
 from tests.conftest import Cli
 from tests.e2e.every_category import CATEGORIES, train_all, train_one
 from torch import Tensor
 
 import ostinato
 from ostinato.data.dataset import Examples
-from ostinato.diagnostics.answers import answer_losses, batch_of
-from ostinato.diagnostics.of_category import parts_of
 from ostinato.diagnostics.validation import validation_of
 from ostinato.kernels import dispatch, torch_backend
 from ostinato.recipe.training import Monitor

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ostinato.diagnostics.unused import UnusedContext
 from torch import Tensor
 
 import ostinato
 from ostinato import nn
 from ostinato.diagnostics import Diagnosis, Subject, advise, diagnose
 from ostinato.diagnostics.facts import Clipping, Training
-from ostinato.diagnostics.unused import UnusedContext
 from ostinato.recipe import apply_overrides, build_recipe
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe

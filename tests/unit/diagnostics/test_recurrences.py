@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+from ostinato.diagnostics.recurrences import Recurrence, recurrences
 
 from ostinato import nn
-from ostinato.diagnostics.recurrences import Recurrence, recurrences
 from ostinato.layers.inputs import embed_ids
 from ostinato.recipe import ModelRecipe
 from ostinato.tasks.seq2seq.model import Seq2Seq

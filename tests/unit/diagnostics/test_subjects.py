@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ostinato.diagnostics.of_category import _beside
 from torch import Tensor
 
 from ostinato import nn
 from ostinato.diagnostics import Subject, gradient_by_lag, lyapunov_exponents, memory_horizon
-from ostinato.diagnostics.of_category import _beside
 from ostinato.nn import LinearChainCRF
 from ostinato.types import Ragged, State
 

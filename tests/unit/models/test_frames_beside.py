@@ -9,10 +9,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from ostinato.diagnostics.of_category import parts_of
 
 import ostinato
 from ostinato.data.dataset import Examples
-from ostinato.diagnostics.of_category import parts_of
 from ostinato.layers.frame_decoder import FrameDecoder, Frames, previous_frames
 from ostinato.layers.inputs import Vectors
 from ostinato.recipe import ModelRecipe
