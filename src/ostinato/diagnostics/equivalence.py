@@ -70,8 +70,8 @@ def verify(
     Args:
         model: a RecurrentStack, or a model of a task that says how it runs in every form (`TaskSpec.case`).
         inputs: token ids (sum L,), or vectors (sum L, I) for a stack.
-        loss: from the outputs to one number. Those of a classifier are (N, K); else they are (sum L, features), row
-            after row. By default a sum of all with fixed random weights.
+        loss: from the outputs to one number. They are (sum L, features), row after row, or, of a model with one answer
+            a row, (N, K). By default a sum of all with fixed random weights.
         seed: as in `verify_stack`.
         rebuild: makes a fresh model from what it saves into a folder, for "saved and loaded"; by default a copy whose
             weights are emptied.

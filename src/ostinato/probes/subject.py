@@ -24,7 +24,7 @@ class Subject:
         loss: from the output of the last stack, (sum L, D*H) packed as `inputs`, to the loss of each row, (N,), in the
             original order of the rows: for a model with a loss at each step, that of the row's last step. With
             `places` it is given the answered steps alone, a row of one step each.
-        per_step: whether the model has a loss at each step (a language model), or one a row (a classifier).
+        per_step: whether the model has a loss at each step, or one a row.
         initial: the state that each stack begins in, (D*num_layers, N, H) a tensor, in the original order of the rows;
             None: zeros.
         places: (N,), the step of each row that the loss is of, where there is context on both sides of it.

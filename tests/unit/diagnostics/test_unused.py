@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from ostinato.diagnostics.unused import unused_context
 
 from ostinato.recipe import ModelRecipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.unused import unused_context
 
 
 def _model(vocab_size: int) -> LanguageModel:
