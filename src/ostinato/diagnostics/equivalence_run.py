@@ -45,9 +45,9 @@ def verify_run(
 ) -> Certificate:
     """The certificate of a run's model, of any category, also written to `certificate.json`.
 
-    The loss is that of training, summed, without noise and label smoothing. Where the task has
-    a `TaskSpec.sample`, the model goes through every form as a whole; else it is run as a whole on a batch and row
-    by row, and each of its recurrences in every form (`verify_model`).
+    The loss is that of training, summed, without noise and label smoothing. Where the task has a `TaskSpec.sample`, the
+    model goes through every form as a whole; else it is run as a whole on a batch and row by row, and each of its
+    recurrences in every form (`verify_model`).
 
     Args:
         folder: the run directory.
