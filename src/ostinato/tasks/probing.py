@@ -104,7 +104,7 @@ def encoder_part(reading: Reading, name: str = "") -> Part:
     """
     if not isinstance(getattr(reading.model, "encoder", None), RecurrentEncoder):
         raise RunError(
-            f"a {reading.spec.noun} can't be diagnosed: its model has no `encoder` of recurrent layers.",
+            f"the {reading.spec.noun} can't be diagnosed: its model has no `encoder` of recurrent layers.",
             hint="`TaskSpec.probes` says what else there is to look at",
         )
     unit = reading.features.input.step_noun

@@ -149,7 +149,7 @@ def test_the_gradient_of_a_given_encoding_is_that_of_the_model() -> None:
 
 def test_what_is_missing_is_named() -> None:
     reading = _reading(nn.Linear(2, 3))
-    with pytest.raises(RunError, match="a ordinal model can't be diagnosed: its model has no `encoder`"):
+    with pytest.raises(RunError, match="the ordinal model can't be diagnosed: its model has no `encoder`"):
         reading.spec.probes(reading.model, reading.examples, reading.features, RECIPE)
     batch = reading.spec.batch(reading.examples, np.arange(2))
     with pytest.raises(RunError, match=r"a Linear has no `loss\(batch, training\)`"):
