@@ -82,8 +82,8 @@ def make_case(module: nn.Module, inputs: Ragged, dtype: torch.dtype, loss: Loss 
     """
     if inputs.max_length == 0:
         raise ShapeError(f"`inputs` must hold at least one step. Received: {inputs.num_rows} empty rows.")
-    specs = [task_named(name) for name in names()]
-    found = Case if isinstance(module, RecurrentStack) else next(filter(None, (s.case(module) for s in specs)), None)
+    specs = [] if isinstance(module, RecurrentStack) else [task_named(name) for name in names()]
+    found = next(filter(None, (spec.case(module) for spec in specs)), None) if specs else Case
     embedding = module.get_submodule("encoder.embedding") if found and issubclass(found, EncoderCase) else None
     wants_ids = isinstance(embedding, Embedding)
     if wants_ids == inputs.values.is_floating_point():

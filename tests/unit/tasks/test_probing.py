@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.features import NumbersFeature
+from ostinato.data.features import TokensFeature
 from ostinato.data.places import Places
 from ostinato.data.sequences import Sequences
 from ostinato.diagnostics import diagnose
@@ -23,6 +23,7 @@ from ostinato.layers.inputs import embed_ids
 from ostinato.metrics.classification import Metrics
 from ostinato.nn import Pooling
 from ostinato.recipe import ModelRecipe, Recipe, TrainingRecipe
+from ostinato.recipe.kinds import TokensRecipe
 from ostinato.tasks.probing import Reading, with_encoding
 from ostinato.tasks.spec import Section, TaskSpec
 
@@ -78,7 +79,7 @@ def _examples() -> Examples:
 
 
 def _features() -> Features:
-    return Features(cast("Any", NumbersFeature.__new__(NumbersFeature)))
+    return Features(TokensFeature.fit(TokensRecipe(), np.asarray(list("abcde"), dtype=object)))
 
 
 def _reading(model: nn.Module) -> Reading:
@@ -145,6 +146,20 @@ def test_the_gradient_of_a_given_encoding_is_that_of_the_model() -> None:
     assert cast("Any", given).encoder.output_size == 5
     reading.answers(batch, given).sum().backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(leaf.grad, hidden.values.grad)
+
+
+def test_and_for_a_signature() -> None:
+    model = _model(_Ordinal).train()
+    found = _Spec().signature(model, _features(), RECIPE)
+    assert [(spec.name, spec.dtype, spec.shape) for spec in (*found.inputs, *found.outputs)] == [
+        ("input", "int32", ("batch", "time")),
+        ("outputs", "float32", ("batch", 2)),
+    ]
+    assert [(spec.name, spec.shape) for spec in found.states] == [
+        ("encoder.0.h", (1, "batch", 5)),
+        ("encoder.0.c", (1, "batch", 5)),
+    ]
+    assert model.training
 
 
 def test_what_is_missing_is_named() -> None:
