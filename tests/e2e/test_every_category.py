@@ -17,8 +17,6 @@ from torch import Tensor
 
 import ostinato
 from ostinato.data.dataset import Examples
-from ostinato.diagnostics.answers import answer_losses, batch_of
-from ostinato.diagnostics.of_category import parts_of
 from ostinato.diagnostics.validation import validation_of
 from ostinato.kernels import dispatch, torch_backend
 from ostinato.recipe.training import Monitor
@@ -108,15 +106,20 @@ ALL = 1_000_000
 """Answers to draw: there are fewer."""
 
 
+def _answers(run: ostinato.Run, examples: Examples) -> Tensor:
+    """The loss of every answer."""
+    batch = run.spec.batch(examples, np.arange(len(examples)))
+    return run.spec.answers(run.model, batch, run.features, run.recipe)
+
+
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_what_is_diagnosed_is_the_loss_of_the_model(runs: dict[str, Path], category: str) -> None:
     """Over all answers, the mean of the subjects' losses is the model's own; with all context it is the whole row's."""
     run = ostinato.load(runs[category])
     examples = cast("Examples", validation_of(run.folder, run.recipe))
     with torch.no_grad():
-        rows = batch_of(examples, np.arange(len(examples)))
-        own = float(answer_losses(run.model, rows, run.features).double().sum())
-    for part in parts_of(run.model, examples, run.features, run.recipe):
+        own = float(_answers(run, examples).double().sum())
+    for part in run.spec.probes(run.model, examples, run.features, run.recipe):
         subject = part.make(ALL, 0)
         losses = subject.row_losses().double()
         if part.name == "encoder":  # of each row the mean over its tokens
@@ -137,9 +140,9 @@ def test_a_decoder_that_reads_what_attention_made(tmp_path: Path, attention: str
     decoder = {"attention": attention, "input_feeding": True, "max_new_tokens": 8}
     run = ostinato.load(train_one(tmp_path, "seq2seq", decoder=decoder))
     examples = cast("Examples", validation_of(run.folder, run.recipe))
-    _, part = parts_of(run.model, examples, run.features, run.recipe)
+    _, part = run.spec.probes(run.model, examples, run.features, run.recipe)
     with torch.no_grad():
-        own = answer_losses(run.model, batch_of(examples, np.arange(len(examples))), run.features)
+        own = _answers(run, examples)
     torch.testing.assert_close(part.make(ALL, 0).row_losses(), own, rtol=1e-4, atol=1e-5)
     assert "memory that goes that way is not measured" in part.remarks[0]
 
@@ -149,10 +152,10 @@ def test_a_recurrence_for_each_note_is_verified_and_diagnosed(tmp_path: Path) ->
     shape = {"recurrence": "note", "output": "autoregressive", "output_size": 3}
     run = ostinato.load(train_one(tmp_path, "next_step", next_step=shape, hidden_size=3))
     examples = cast("Examples", validation_of(run.folder, run.recipe))
-    (part,) = parts_of(run.model, examples, run.features, run.recipe)
+    (part,) = run.spec.probes(run.model, examples, run.features, run.recipe)
     subject = part.make(ALL, 0)
     with torch.no_grad():
-        own = answer_losses(run.model, batch_of(examples, np.arange(len(examples))), run.features)
+        own = _answers(run, examples)
     torch.testing.assert_close(subject.row_losses(), own)
     assert subject.inputs.num_rows == 88 * len(own)
     few = part.make(4, 0)

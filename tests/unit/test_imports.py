@@ -22,6 +22,7 @@ LAYERS = [
     {"bptt"},
     {"layers", "heads"},
     {"metrics", "report", "baselines"},
+    {"probes"},
     {"tasks"},
     {"training", "diagnostics"},
     {"run", "longrange"},

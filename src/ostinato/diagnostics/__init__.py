@@ -1,15 +1,16 @@
 """What a model can remember, why, and what to do about it: on real data, without changing the model."""
 
 from ostinato.diagnostics.activations import GateUse, LayerActivations, layer_activations
-from ostinato.diagnostics.advice import Advice, advise
-from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
+from ostinato.diagnostics.advice import advise
+from ostinato.diagnostics.diagnosing import diagnose
+from ostinato.diagnostics.diagnosis import Advice, Diagnosis
 from ostinato.diagnostics.equivalence import verify, verify_stack
 from ostinato.diagnostics.equivalence_certificate import Certificate, Comparison
 from ostinato.diagnostics.gradients import LayerGradients, gradient_by_lag
 from ostinato.diagnostics.horizon import Horizon, memory_horizon
 from ostinato.diagnostics.lyapunov import LayerDynamics, lyapunov_exponents
 from ostinato.diagnostics.spectra import JacobianSpectrum, WeightSpectrum, jacobian_spectrum, weight_spectra
-from ostinato.diagnostics.subject import Subject, classifier_subject, language_model_subject
+from ostinato.probes.subject import Subject
 
 __all__ = [
     "Advice",
@@ -25,11 +26,9 @@ __all__ = [
     "Subject",
     "WeightSpectrum",
     "advise",
-    "classifier_subject",
     "diagnose",
     "gradient_by_lag",
     "jacobian_spectrum",
-    "language_model_subject",
     "layer_activations",
     "lyapunov_exponents",
     "memory_horizon",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ostinato.diagnostics.gates import gate_values
 from ostinato.diagnostics.probe import LayerTrace, traces
-from ostinato.diagnostics.subject import Subject
+from ostinato.probes.subject import Subject
 
 GateKind = Literal["sigmoid", "tanh", "other"]
 

@@ -3,35 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ostinato.diagnostics import rules_recurrence, rules_training
-
-if TYPE_CHECKING:
-    from ostinato.diagnostics.diagnosis import Diagnosis
-
-FINE = "fine"
-"""The kind of a note that nothing needs to be done about something."""
-
-
-@dataclass(frozen=True)
-class Advice:
-    """One thing to change, or with kind `fine` one that needs no change.
-
-    Args:
-        kind: what it is about, one word for one diagnosis: `vanishing`, `exploding`, `forget_gates_shut`,
-            `forget_bias`, `saturated`, `drift`, `window_too_short`, `window_too_long`, `lookback_too_short`,
-            `clipping`, `truncation`, `dead_units`, `cheaper_recurrence`, `one_direction`, `fine`.
-        says: a sentence or two for a person.
-        evidence: the numbers that led to it.
-        change: options of `ostinato train` to try; None where there is nothing to change.
-    """
-
-    kind: str
-    says: str
-    evidence: tuple[str, ...]
-    change: str | None = None
+from ostinato.diagnostics.diagnosis import Advice, Diagnosis
 
 
 def advise(diagnosis: Diagnosis) -> list[Advice]:
@@ -54,7 +28,7 @@ def advise(diagnosis: Diagnosis) -> list[Advice]:
     return [*found, *_all(diagnosis, () if sick else rules_training.FINE)]
 
 
-Rule = Callable[["Diagnosis"], "Iterator[tuple[str, str, tuple[str, ...], str | None]]"]
+Rule = Callable[[Diagnosis], Iterator[tuple[str, str, tuple[str, ...], str | None]]]
 
 
 def _all(diagnosis: Diagnosis, rules: tuple[Rule, ...]) -> list[Advice]:

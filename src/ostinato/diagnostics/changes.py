@@ -19,7 +19,7 @@ from ostinato.recipe import Recipe, apply_overrides
 from ostinato.tasks.registry import task_of
 
 _SET = "--set "
-_RIVALS = {"model.chrono": "model.forget_bias", "model.forget_bias": "model.chrono"}
+_ALTERNATIVES = {"model.chrono": "model.forget_bias", "model.forget_bias": "model.chrono"}
 """Keys that set the same thing: giving one takes back the other."""
 
 
@@ -43,7 +43,7 @@ def completed(change: str, recipe: Recipe, features: Features) -> str | None:
     """A change with what must be taken back beside it; None where it changes nothing, or can't be made.
 
     Taken back are options that the change leaves without a meaning (`clip_quantile` of `clip: adaptive`), that another
-    cell has no place for, and a baseline that sets the same.
+    cell does not take, and another that sets the same.
 
     Args:
         change: options of `ostinato train`, `--set a.b=c --set d=e`.
@@ -70,7 +70,7 @@ def completed(change: str, recipe: Recipe, features: Features) -> str | None:
 def _taken_back(recipe: Recipe, wanted: Mapping[str, str]) -> dict[str, Any]:
     """What can't stay beside the keys of a change."""
     found: dict[str, Any] = {
-        baseline: None for key, baseline in _RIVALS.items() if key in wanted and _value(recipe, baseline) is not None
+        other: None for key, other in _ALTERNATIVES.items() if key in wanted and _value(recipe, other) is not None
     }
     if "model.cell" in wanted:
         found |= {f"model.{key}": value for key, value in no_place_for(recipe.model, wanted["model.cell"]).items()}

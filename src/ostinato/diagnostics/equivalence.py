@@ -27,14 +27,15 @@ import torch
 from torch import nn
 
 from ostinato.data.batching import Batch
-from ostinato.diagnostics.equivalence_cases import Answer, Case, Loss, Rebuild, WholeCase, make_case
+from ostinato.diagnostics.equivalence_cases import Answer, Rebuild, WholeCase, make_case, reloaded
 from ostinato.diagnostics.equivalence_certificate import Certificate, Comparison
-from ostinato.diagnostics.equivalence_forms import AGAIN, RAGGED, SAVED, Form, forms_of
+from ostinato.diagnostics.equivalence_forms import AGAIN, RAGGED, SAVED, forms_of
 from ostinato.diagnostics.equivalence_measure import Reading, check_numbers, differences, measure, tolerance
-from ostinato.diagnostics.recurrences import Recurrence
 from ostinato.errors import BackendError, OstinatoError
 from ostinato.kernels import dispatch
 from ostinato.nn import RecurrentStack
+from ostinato.probes.cases import Case, Form, Loss
+from ostinato.probes.recurrences import Recurrence
 from ostinato.types import Ragged
 
 DTYPES = (torch.float32, torch.float64)
@@ -67,10 +68,10 @@ def verify(
     """The certificate of a model on some rows. The model itself is left as it is: copies are run, in evaluation mode.
 
     Args:
-        model: a Classifier, a LanguageModel or a RecurrentStack.
+        model: a RecurrentStack, or a model of a task that says how it runs in every form (`TaskSpec.case`).
         inputs: token ids (sum L,), or vectors (sum L, I) for a stack.
-        loss: from the outputs to one number. Those of a classifier are (N, K); else they are (sum L, features), row
-            after row. By default a sum of all with fixed random weights.
+        loss: from the outputs to one number. They are (sum L, features), row after row, or, of a model with one answer
+            a row, (N, K). By default a sum of all with fixed random weights.
         seed: as in `verify_stack`.
         rebuild: makes a fresh model from what it saves into a folder, for "saved and loaded"; by default a copy whose
             weights are emptied.
@@ -171,7 +172,7 @@ class _Place:
         """Bit for bit the model it was, in its weights and in what it computes on this backend."""
 
         def read() -> tuple[Reading, Reading]:
-            loaded = self.case.reloaded(rebuild)
+            loaded = reloaded(self.case, rebuild)
             loaded.run_on(self.backend)
             return measure(loaded, SAVED), measure(self.case, RAGGED)
 

@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, cast
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.diagnostics.answers import split_batch
-from ostinato.diagnostics.equivalence_cases import Case, WholeCase
+from ostinato.diagnostics.equivalence_cases import WholeCase
 from ostinato.nn import RecurrentStack, Stream
-from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.language_model.stream import TokenStream
+from ostinato.probes.batches import split_batch
+from ostinato.probes.cases import BACKWARDS, Case, Form, Found
 from ostinato.types import Ragged, State
 
-Found: TypeAlias = "tuple[Tensor, list[State] | None]"
-"""Outputs, and the final state of each stack, (D*num_layers, N, H) a tensor; None where the form has none."""
-
 NUM_CHUNKS = 5
-
-
-@dataclass(frozen=True)
-class Form:
-    """One way to run a model.
-
-    Args:
-        name: what the table calls it.
-        run: from a case and what its lowest layer reads to outputs and final states.
-        undefined: why it is not defined for a model that also reads backwards; None: it is.
-        differentiable: whether it gives gradients.
-        embeds: whether it reads the case's vectors, so that they have a gradient.
-        bf16: whether products in bfloat16 happen in it, where the layers ask for them.
-    """
-
-    name: str
-    run: Callable[[Case, Ragged], Found]
-    undefined: str | None = None
-    differentiable: bool = True
-    embeds: bool = True
-    bf16: bool = True
 
 
 def through(
@@ -172,13 +146,6 @@ def streamed(case: Case, vectors: Ragged) -> Found:
     return case.outputs(hidden, case.inputs), _by_stack(case, finals)
 
 
-def token_stream(case: Case, vectors: Ragged) -> Found:
-    """`TokenStream`, which generates text: ids in, scores out; it keeps its state to itself."""
-    ids, lengths = case.inputs.to_padded(batch_first=False)
-    scores = TokenStream(cast("LanguageModel", case.module), case.inputs.num_rows).read(ids.long())
-    return Ragged.from_padded(scores, lengths, batch_first=False).row_major(), None
-
-
 def token_ids(case: Case, vectors: Ragged) -> Found:
     """The model called on token ids, as in training and prediction."""
     return case.read_ids()
@@ -190,7 +157,6 @@ def rows_alone(case: Case, vectors: Ragged) -> Found:
     return torch.cat([whole.answers(row) for row in split_batch(whole.batch)]), None
 
 
-_BACKWARDS = "a layer reads from the rows' ends, so that no output is there before all of the row is"
 RAGGED = Form("ragged", ragged)
 AGAIN = Form("ragged, once more", ragged)
 SAVED = Form("saved and loaded", ragged)
@@ -198,11 +164,10 @@ _STACK_FORMS = (
     Form("padded", padded),
     Form("padded, no lengths", without_lengths, undefined="a layer reads the padding first"),
     Form("one at a time", one_at_a_time),
-    Form("step by step", step_by_step, undefined=_BACKWARDS),
-    Form("chunked", chunked, undefined=_BACKWARDS),
-    Form("stream", streamed, undefined=_BACKWARDS, differentiable=False, bf16=False),
+    Form("step by step", step_by_step, undefined=BACKWARDS),
+    Form("chunked", chunked, undefined=BACKWARDS),
+    Form("stream", streamed, undefined=BACKWARDS, differentiable=False, bf16=False),
 )
-_TOKEN_STREAM = Form("token stream", token_stream, undefined=_BACKWARDS, differentiable=False, embeds=False, bf16=False)
 _TOKEN_IDS = Form("token ids", token_ids, embeds=False)
 _ROWS_ALONE = Form("one at a time", rows_alone)
 
@@ -212,7 +177,7 @@ def forms_of(case: Case) -> tuple[Form, ...]:
     if case.whole:
         return (_ROWS_ALONE,)
     own: tuple[Form, ...] = (_TOKEN_IDS,) if case.reads_ids else ()
-    return (*own, *_STACK_FORMS, *((_TOKEN_STREAM,) if isinstance(case.module, LanguageModel) else ()))
+    return (*own, *_STACK_FORMS, *case.own_forms)
 
 
 def _noisy(vectors: Ragged, seed: int) -> tuple[Tensor, Tensor]:
@@ -245,11 +210,6 @@ def _first(case: Case, vectors: Ragged) -> list[State]:
         )
         for stack in case.stacks
     ]
-
-
-def _by_layer(states: Sequence[State]) -> list[State]:
-    """From a state for each stack to one for each layer, (N, H) a tensor."""
-    return [tuple(part[layer] for part in state) for state in states for layer in range(len(state[0]))]
 
 
 def _by_stack(case: Case, layers: Sequence[State]) -> list[State]:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ostinato.diagnostics.equivalence_cases import Case
-from ostinato.diagnostics.equivalence_forms import Form
 from ostinato.errors import RunError
+from ostinato.probes.cases import Case, Form
 
 _EPS = {torch.float32: 2.0**-23, torch.float64: 2.0**-52, torch.bfloat16: 2.0**-7}
 _LIMIT = {torch.float32: 0.01, torch.float64: 0.01, torch.bfloat16: 0.25}

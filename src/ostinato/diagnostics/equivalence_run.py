@@ -11,36 +11,25 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ostinato.arrays import Ids, Offsets
+from ostinato.arrays import Offsets
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.sequences import Sequences
-from ostinato.diagnostics.answers import answer_losses, batch_of
 from ostinato.diagnostics.equivalence import verify, verify_model
 from ostinato.diagnostics.equivalence_cases import Rebuild
 from ostinato.diagnostics.equivalence_certificate import Certificate
-from ostinato.diagnostics.recurrences import Recurrence, recurrences
-from ostinato.diagnostics.validation import validation_of
-from ostinato.errors import DataError, RecipeError, RunError
+from ostinato.diagnostics.validation import examples_for
+from ostinato.errors import RecipeError
+from ostinato.probes.recurrences import Recurrence, recurrences
+from ostinato.probes.sample import MAX_STEPS, row_limits
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
 from ostinato.storage.files import write_atomically
-from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.registry import task_of
-from ostinato.tasks.scoring import row_losses
-from ostinato.tasks.tagging.model import Tagger
 from ostinato.training.run_folder import FEATURES_FILE, RECIPE_FILE
-from ostinato.types import Ragged
 
 CERTIFICATE_FILE = "certificate.json"
-MAX_STEPS = 256
-_MAX_SCORES = 4_000_000
-"""Scores of a language model that are kept at once: steps of all rows times the vocabulary."""
 
 
 def verify_run(
@@ -56,9 +45,9 @@ def verify_run(
 ) -> Certificate:
     """The certificate of a run's model, of any category, also written to `certificate.json`.
 
-    The loss is that of training, summed, without noise and label smoothing. A language model, and a classifier of one
-    column of ids or numbers, go through every form as a whole; others are run as a whole on a batch and row by row, and
-    each of their recurrences in every form (`verify_model`).
+    The loss is that of training, summed, without noise and label smoothing. Where the task has a `TaskSpec.sample`, the
+    model goes through every form as a whole; else it is run as a whole on a batch and row by row, and each of its
+    recurrences in every form (`verify_model`).
 
     Args:
         folder: the run directory.
@@ -78,85 +67,50 @@ def verify_run(
     """
     if num_rows < 2:
         raise RecipeError(f"`num_rows` must be at least 2, so that lengths differ. Received: {num_rows}.")
-    device = next(model.parameters()).device
-    random = np.random.default_rng(seed)
-    rebuild, spec = _rebuild(recipe, features), task_of(recipe)
-    if isinstance(model, LanguageModel):
-        text = validation_of(folder, recipe) if data is None else spec.load(data, features, recipe, say)
-        values = text.sequences.values
-        inputs, after = _cut_text(values, num_rows, random, features.text.vocab_size)
-
-        def loss(outputs: Tensor) -> Tensor:
-            return F.cross_entropy(outputs, after.to(outputs.device), reduction="sum")
-
-        certificate = verify(model, inputs.to(device), loss=loss, seed=seed, rebuild=rebuild)
+    random, rebuild = np.random.default_rng(seed), _rebuild(recipe, features)
+    examples = examples_for(folder, recipe, features, data, say)
+    found = task_of(recipe).sample(model, examples, features, num_rows, random)
+    if found is None:
+        certificate = _on_batches(model, examples, features, recipe, num_rows, random, rebuild, seed)
     else:
-        found = validation_of(folder, recipe) if data is None else spec.load(data, features, recipe, say)
-        examples = found
-        if isinstance(model, Classifier) and not features.extra and not _wide_integers(examples):
-            certificate = _of_classifier(model, examples, features, num_rows, random, rebuild, seed)
-        else:
-            if examples.targets is None and spec.needs_targets:
-                raise DataError("the rows have no target to compute a loss with.")
-            certificate = _of_rows(model, examples, features, num_rows, random, rebuild, seed)
+        inputs = found.inputs.to(next(model.parameters()).device)
+        certificate = verify(model, inputs, loss=found.loss, seed=seed, rebuild=rebuild)
     content = json.dumps(certificate.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(folder / CERTIFICATE_FILE, content.encode())
     return certificate
 
 
-def _of_classifier(
-    model: Classifier,
-    examples: Examples,
-    features: Features,
-    num_rows: int,
-    random: np.random.Generator,
-    rebuild: Rebuild,
-    seed: int,
-) -> Certificate:
-    """Of one that reads a column of ids or numbers: every form goes through its head."""
-    inputs, wanted = _cut_rows(examples, num_rows, random)
-
-    def loss(outputs: Tensor) -> Tensor:
-        truth = wanted.to(outputs) if wanted.is_floating_point() else wanted.to(outputs.device)
-        return row_losses(outputs, truth, features.row_target).sum()
-
-    return verify(model, inputs.to(model.encoder.device), loss=loss, seed=seed, rebuild=rebuild)
-
-
-def _of_rows(
+def _on_batches(
     model: nn.Module,
     examples: Examples,
     features: Features,
+    recipe: Recipe,
     num_rows: int,
     random: np.random.Generator,
     rebuild: Rebuild,
     seed: int,
 ) -> Certificate:
-    """Of a model of any category: as a whole on some rows, and its recurrences on what reached them there."""
+    """Of a model as a whole on some rows, and of its recurrences on what reached them there."""
+    spec = task_of(recipe)
     rows: Offsets = random.choice(len(examples), size=min(num_rows, len(examples)), replace=False)
-    batch = batch_of(_shortened(model, examples.take(rows), random), np.arange(len(rows)))
-    batch = batch.to(next(model.parameters()).device)
+    taken = examples.take(rows)
+    if spec.answers_each_step(model):
+        taken = _shortened(taken, random)
+    batch = spec.batch(taken, np.arange(len(rows))).to(next(model.parameters()).device)
+    copied = deepcopy(model).eval()
+    found = recurrences(copied, lambda: spec.read(copied, batch, features, recipe))
 
     def answer(module: nn.Module, some: Batch) -> Tensor:
-        return answer_losses(module, some, features)
+        return spec.answers(module, some, features, recipe)
 
-    copied = deepcopy(model).eval()
-    parts = [_cut(part, num_rows, random) for part in recurrences(copied, lambda: answer(copied, batch))]
+    parts = [_cut(part, num_rows, random) for part in found]
     return verify_model(model, batch, answer, parts, seed=seed, rebuild=rebuild)
 
 
-def _wide_integers(examples: Examples) -> bool:
-    """Whether a step is several whole numbers: notes, pixels, a word with its characters."""
-    values = examples.sequences.values
-    return values.ndim > 1 and values.dtype.kind in "iub"
-
-
-def _shortened(model: nn.Module, examples: Examples, random: np.random.Generator) -> Examples:
-    """Rows whose answers stand step beside step, cut to unequal lengths; others as they are."""
-    beside = isinstance(model, NextStep) or (isinstance(model, Tagger) and model.recipe.output != "ctc")
-    if not beside:
-        return examples
-    lengths = np.minimum(examples.sequences.lengths, _limits(len(examples), random, MAX_STEPS)[: len(examples)])
+def _shortened(examples: Examples, random: np.random.Generator) -> Examples:
+    """Rows cut to unequal lengths, their targets and further columns with them."""
+    limits = row_limits(len(examples), random, MAX_STEPS)[: len(examples)]
+    lengths = np.minimum(examples.sequences.lengths, limits)
 
     def cut(sequences: Sequences) -> Sequences:
         if not np.array_equal(sequences.lengths, examples.sequences.lengths):
@@ -173,37 +127,9 @@ def _cut(part: Recurrence, num_rows: int, random: np.random.Generator) -> Recurr
     """Some of what a recurrence read, cut to unequal lengths."""
     filled = part.inputs.lengths.nonzero().flatten().numpy()
     rows = np.sort(random.choice(filled, size=min(num_rows, len(filled)), replace=False))
-    limits = torch.from_numpy(_limits(len(rows), random, min(MAX_STEPS, part.inputs.max_length))[: len(rows)])
+    limits = torch.from_numpy(row_limits(len(rows), random, min(MAX_STEPS, part.inputs.max_length))[: len(rows)])
     lengths = torch.minimum(part.inputs.lengths[rows], limits)
     return part.take(torch.from_numpy(rows), torch.zeros_like(lengths), lengths)
-
-
-def _limits(num_rows: int, random: np.random.Generator, longest: int) -> NDArray[np.int64]:
-    """Lengths of the rows at most: one of a single step, one of all, the others spread between."""
-    spread = random.integers(2, max(longest, 2), max(num_rows - 2, 0), endpoint=True)
-    return np.concatenate([[1, longest], spread])
-
-
-def _cut_text(values: Ids, num_rows: int, random: np.random.Generator, vocab_size: int) -> tuple[Ragged, Tensor]:
-    """Rows out of a text, and the token after each step, (sum L,), row after row."""
-    longest = min(MAX_STEPS, max(16, _MAX_SCORES // (num_rows * vocab_size)), len(values) - 1)
-    if longest < 2:
-        raise RunError(f"a text of {len(values)} tokens is too short to be cut into rows of unequal length.")
-    lengths = np.minimum(_limits(num_rows, random, longest), longest)
-    starts = random.integers(0, len(values) - lengths)
-    inputs = Ragged.from_rows(values.astype(np.int64), starts, lengths)
-    after = np.concatenate([values[s + 1 : s + 1 + n] for s, n in zip(starts, lengths, strict=True)])
-    return inputs, torch.from_numpy(after.astype(np.int64))
-
-
-def _cut_rows(examples: Examples, num_rows: int, random: np.random.Generator) -> tuple[Ragged, Tensor]:
-    """A sample of the rows, and their targets."""
-    rows: Offsets = random.choice(len(examples), size=min(num_rows, len(examples)), replace=False)
-    starts = examples.sequences.offsets[rows]
-    lengths = np.minimum(examples.sequences.lengths[rows], _limits(len(rows), random, MAX_STEPS)[: len(rows)])
-    inputs = Ragged.from_rows(examples.sequences.values, starts, lengths)
-    targets = np.ascontiguousarray(cast("NDArray[np.float32]", examples.targets)[rows])
-    return inputs, torch.from_numpy(targets)
 
 
 def _rebuild(recipe: Recipe, features: Features) -> Rebuild:

@@ -10,6 +10,8 @@ import numpy as np
 
 from ostinato.data.dataset import Examples
 from ostinato.diagnostics.thresholds import LATE_SHARE
+from ostinato.probes.part import Part
+from ostinato.probes.subject import Subject
 from ostinato.recipe import BpttRecipe, Recipe
 
 _CURVE_POINTS = 60
@@ -47,23 +49,22 @@ class Training:
     """How the model was trained.
 
     Args:
-        cell: `model.cell`.
-        hidden_size: `model.hidden_size`.
-        language_model: whether it predicts the next token.
+        cell: of the layers.
+        hidden_size: units of a layer.
         window: k1 of `training.bptt`; None: whole rows.
         reach: k2, steps that gradients go back; None: all the way.
         carry_state: whether a window begins in the state that the one before left.
         max_length: `features.input.max_length`.
         truncate: `features.input.truncate`.
-        share_cut: of the rows diagnosed on that are `max_length` long; None for a language model.
+        share_cut: of the rows diagnosed on that are `max_length` long; None where none may be cut.
         unit: what a step is: `word`, `character`, `frame`.
         clipping: None without a log.
-        lookback: `model.forecast.lookback` of a forecaster.
+        lookback: how far back the rows reach, where an option says so.
+        lookback_option: which.
     """
 
     cell: str
     hidden_size: int
-    language_model: bool
     window: int | None
     reach: int | None
     carry_state: bool
@@ -73,6 +74,7 @@ class Training:
     unit: str
     clipping: Clipping | None = field(default=None)
     lookback: int | None = None
+    lookback_option: str = ""
 
     @property
     def trained_steps(self) -> int | None:
@@ -86,38 +88,33 @@ class Training:
 
 
 def training_facts(
-    recipe: Recipe,
-    steps: list[dict[str, Any]],
-    examples: Examples | None,
-    unit: str = "step",
-    *,
-    reads_input: bool = True,
+    recipe: Recipe, steps: list[dict[str, Any]], examples: Examples, part: Part, subject: Subject
 ) -> Training:
     """Collect them.
 
     Args:
         recipe: resolved.
         steps: of the log.
-        examples: the rows of a classifier.
-        unit: what a step is called.
-        reads_input: whether the recurrence reads the input column, whose rows may be cut; a decoder does not.
+        examples: the rows that are diagnosed on.
+        part: the recurrence.
+        subject: it at work.
     """
     window, reach, carry_state = reach_of(recipe.training.bptt)
-    cut: int | None = getattr(recipe.features.input, "max_length", None) if reads_input else None
-    share = None if examples is None or cut is None else float((examples.sequences.lengths >= cut).mean())
+    cut: int | None = getattr(recipe.features.input, "max_length", None) if part.reads_input else None
+    stack, lookback = subject.stacks[0], part.lookback
     return Training(
-        cell=recipe.model.cell,
-        hidden_size=recipe.model.hidden_size,
-        language_model=recipe.model.kind == "language_model",
+        cell=stack.cell.name,
+        hidden_size=stack.hidden_size,
         window=window,
         reach=reach,
         carry_state=carry_state,
         max_length=cut,
         truncate=getattr(recipe.features.input, "truncate", "tail"),
-        share_cut=share,
-        unit=unit,
+        share_cut=None if cut is None else float((examples.sequences.lengths >= cut).mean()),
+        unit=part.unit,
         clipping=clipping_facts(recipe.training.clip, recipe.training.max_norm, steps),
-        lookback=recipe.model.forecast.lookback if recipe.model.kind == "forecaster" else None,
+        lookback=lookback.steps if lookback else None,
+        lookback_option=lookback.option if lookback else "",
     )
 
 

@@ -30,8 +30,8 @@ from torch import Tensor
 from torch.func import vjp, vmap
 
 from ostinato.diagnostics.probe import LayerTrace, json_ready, outputs, traces, undisturbed
-from ostinato.diagnostics.subject import Subject
 from ostinato.errors import RecipeError
+from ostinato.probes.subject import Subject
 from ostinato.types import Ragged, State
 
 HORIZON_SHARE = 0.99

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.diagnostics.subject import Subject
+from ostinato.probes.subject import Subject
 
 Floats = NDArray[np.float64]
 

@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.func import vjp, vmap
 
 from ostinato.diagnostics.probe import LayerTrace, json_ready, traces
-from ostinato.diagnostics.subject import Subject
 from ostinato.errors import DataError, RecipeError
+from ostinato.probes.subject import Subject
 from ostinato.types import Ragged
 
 NEAR_CRITICAL_NATS_PER_STEP = 0.01

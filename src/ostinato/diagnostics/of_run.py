@@ -10,30 +10,24 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from ostinato.arrays import Ids
 from ostinato.data.dataset import Examples, Features
 from ostinato.diagnostics.changes import with_changes_for
-from ostinato.diagnostics.diagnosis import Diagnosis, diagnose
-from ostinato.diagnostics.facts import Training, training_facts
-from ostinato.diagnostics.of_category import parts_of
-from ostinato.diagnostics.subject import language_model_subject
-from ostinato.diagnostics.unused import unused_context
-from ostinato.diagnostics.validation import validation_of
-from ostinato.errors import DataError, RecipeError
+from ostinato.diagnostics.diagnosing import diagnose
+from ostinato.diagnostics.diagnosis import Diagnosis
+from ostinato.diagnostics.facts import training_facts
+from ostinato.diagnostics.validation import examples_for
+from ostinato.errors import RecipeError
+from ostinato.nn.modes import evaluating
+from ostinato.probes.part import MOST_STEPS
 from ostinato.recipe import Recipe
 from ostinato.report.diagnosis import DIAGNOSIS_FILE
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import read_log
-from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.registry import task_of
 
 NUM_ROWS = 64
-NUM_STEPS = 400
 CONTEXT_ROWS = 4
 """The memory horizon is measured on so many times more rows: its noise falls with their root, and a loss is cheap."""
-
-_WINDOWS = 4
-_MOST_STEPS = 1600
 
 
 class OpenRun(Protocol):
@@ -61,9 +55,9 @@ def diagnose_run(
         data: a file or catalogue name, read as the run's own data were; default: its validation data.
         num_rows: rows, or single answers of models that give several a row, to measure gradients, gates and states on,
             >= 1; the memory horizon takes four times as many.
-        num_steps: steps of a row, >= 2. Language models: default 400, or four of training's windows where that is more,
-            at most 1600; where training did not carry the state, at most its window. Of other rows the last so
-            many (of what comes before an answer), default 1600.
+        num_steps: steps of a row, >= 2: the last so many (of what comes before an answer), default 1600. Of a text:
+            default 400, or four of training's windows where that is more, at most 1600; where training did not carry
+            the state, at most its window.
         seed: of the choice of rows.
         say: is told what is read.
 
@@ -80,63 +74,36 @@ def diagnose_run(
     for name, value, least in (("num_rows", num_rows, 1), ("num_steps", num_steps, 2)):
         if value is not None and value < least:
             raise RecipeError(f"`{name}` must be at least {least}. Received: {value}.")
-    model, features, recipe = run.model.eval(), run.features, run.recipe
-    unit, spec = features.input.step_noun, task_of(recipe)
     steps, _ = read_log(run.folder / "log.jsonl")
-    validation = validation_of(run.folder, run.recipe, say) if data is None else None
-    if isinstance(model, LanguageModel):
-        text = spec.load(str(data), features, recipe, say) if validation is None else validation
-        values = text.sequences.values
-        facts = training_facts(recipe, steps, None, unit)
-        found = _language_model(model, values, facts, num_rows, num_steps, seed, documents=features.documents)
-    else:
-        rows = spec.load(str(data), features, recipe, say) if validation is None else validation
-        if rows.targets is None and spec.needs_targets:
-            raise DataError("the rows have no target to compute a loss with.")
-        found = _parts(run, rows, steps, num_rows, num_steps, seed)
-    found = with_changes_for(found, recipe, features)
+    rows = examples_for(run.folder, run.recipe, run.features, data, say)
+    with evaluating(run.model):
+        found = _diagnosed(run, rows, steps, num_rows, num_steps, seed)
+    found = with_changes_for(found, run.recipe, run.features)
     content = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(run.folder / DIAGNOSIS_FILE, content.encode())
     return found
 
 
-def _language_model(
-    model: LanguageModel,
-    values: Ids,
-    facts: Training,
-    num_rows: int,
-    num_steps: int | None,
-    seed: int,
-    *,
-    documents: bool,
-) -> Diagnosis:
-    if len(values) < 3:
-        raise DataError(f"a diagnosis needs at least 3 tokens of text. Received: {len(values)}.")
-    if num_steps is None:
-        num_steps = min(max(NUM_STEPS, _WINDOWS * (facts.reach or 0)), _MOST_STEPS)
-    num_steps = min(num_steps, facts.state_reset_interval or num_steps, len(values) - 1)
-    subject, context = (
-        language_model_subject(model, values, rows, num_steps, seed, documents=documents)
-        for rows in (num_rows, CONTEXT_ROWS * num_rows)
-    )
-    lags = min(NUM_STEPS, (len(values) - 2) // 2)
-    unused = unused_context(model, values, lags, restart=facts.state_reset_interval)
-    return diagnose(subject, context=context, training=facts, unused=unused, seed=seed)
-
-
-def _parts(
+def _diagnosed(
     run: OpenRun, rows: Examples, steps: list[dict[str, Any]], num_rows: int, num_steps: int | None, seed: int
 ) -> Diagnosis:
-    """Of a model of any category of rows: its first recurrence, with the further ones as parts of that."""
+    """The first recurrence of the model, with the further ones as parts of that."""
     found: list[Diagnosis] = []
-    for part in parts_of(run.model, rows, run.features, run.recipe):
+    for part in task_of(run.recipe).probes(run.model, rows, run.features, run.recipe, num_steps):
         log = [] if found else steps  # what is said of the whole training is said once
-        facts = training_facts(run.recipe, log, rows, part.unit, reads_input=part.reads_input)
         subject, context = (
-            made if made.around or not made.has_context else made.last(num_steps or _MOST_STEPS)
+            made if made.around or not made.has_context else made.last(num_steps or MOST_STEPS)
             for made in (part.make(count, seed) for count in (num_rows, CONTEXT_ROWS * num_rows))
         )
         found.append(
-            diagnose(subject, context=context, training=facts, name=part.name, remarks=part.remarks, seed=seed)
+            diagnose(
+                subject,
+                context=context,
+                training=training_facts(run.recipe, log, rows, part, subject),
+                unused=part.unused and part.unused(),
+                name=part.name,
+                remarks=part.remarks,
+                seed=seed,
+            )
         )
     return replace(found[0], parts=tuple(found[1:]))

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from ostinato.cells import Cell, Weights
-from ostinato.diagnostics.subject import Subject
 from ostinato.errors import DataError
 from ostinato.kernels import dispatch
 from ostinato.kernels.noise import Noise
 from ostinato.nn import RecurrentStack
+from ostinato.probes.subject import Subject
 from ostinato.types import Ragged, State
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ostinato.diagnostics import thresholds as at
 from ostinato.diagnostics.activations import LayerActivations
+from ostinato.diagnostics.diagnosis import Diagnosis
 from ostinato.diagnostics.gradients import LayerGradients
 from ostinato.diagnostics.horizon import Horizon
 from ostinato.diagnostics.lyapunov import LayerDynamics
-
-if TYPE_CHECKING:
-    from ostinato.diagnostics.diagnosis import Diagnosis
 
 Found: TypeAlias = tuple[str, str, tuple[str, ...], "str | None"]
 _NORM_CLIPPING = "--set training.clip=norm --set training.max_norm=1"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ostinato.diagnostics import thresholds as at
+from ostinato.diagnostics.diagnosis import Diagnosis
 from ostinato.diagnostics.facts import Clipping, Training
 from ostinato.diagnostics.horizon import NOISE_ERRORS, Horizon
 from ostinato.diagnostics.rules_recurrence import Found
-
-if TYPE_CHECKING:
-    from ostinato.diagnostics.diagnosis import Diagnosis
 
 
 def window_too_short(diagnosis: Diagnosis) -> Iterator[Found]:
@@ -72,19 +69,19 @@ def truncation(diagnosis: Diagnosis) -> Iterator[Found]:
 
 
 def lookback_too_short(diagnosis: Diagnosis) -> Iterator[Found]:
-    """A forecaster that uses its window to the end."""
+    """A model that uses the window it is given to the end."""
     training, steps = diagnosis.training, diagnosis.horizon.steps
     longest = diagnosis.horizon.context[-1]
     if training is None or training.lookback is None or steps is None or steps < at.WINDOW_FILLED * longest:
         return
     yield (
         "lookback_too_short",
-        "The forecaster uses its lookback window to the end: what came before it may help, too.",
+        "The model uses its lookback window to the end: what came before it may help, too.",
         (
             f"memory horizon: {describe(diagnosis.horizon)}, of {longest}",
-            f"model.forecast.lookback: {training.lookback}",
+            f"{training.lookback_option}: {training.lookback}",
         ),
-        f"--set model.forecast.lookback={2 * training.lookback}",
+        f"--set {training.lookback_option}={2 * training.lookback}",
     )
 
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from ostinato.diagnostics.probe import LayerTrace, json_ready, traces
-from ostinato.diagnostics.subject import Subject
 from ostinato.errors import DataError, RecipeError
+from ostinato.probes.subject import Subject
 
 SIGMOID_GATES = frozenset({"i", "f", "o", "r", "z"})
 """Blocks of ``weight_hh`` that end in a sigmoid, by the names of torch.nn's gates; others are taken for tanh."""

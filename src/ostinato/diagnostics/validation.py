@@ -1,18 +1,39 @@
-"""The validation data of a run, encoded anew as training had it."""
+"""The data a run is looked at with: its validation data, encoded anew as training had it, or another file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from ostinato.data.dataset import Examples
-from ostinato.errors import RunError
+from ostinato.data.dataset import Examples, Features
+from ostinato.errors import DataError, RunError
 from ostinato.recipe import Recipe
 from ostinato.storage.files import read_json
 from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
 from ostinato.training.resume import agrees
 from ostinato.training.run_folder import DATA_FILE
 from ostinato.training.train import describe_data
+
+
+def examples_for(
+    folder: Path,
+    recipe: Recipe,
+    features: Features,
+    data: str | Path | None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Examples:
+    """Rows with their targets, of a file or catalogue name; none: the run's validation data.
+
+    Raises:
+        RunError: where the run's data has changed since training began.
+        DataError: for rows that can't be read, or have no target.
+    """
+    spec = task_of(recipe)
+    found = validation_of(folder, recipe, say) if data is None else spec.load(str(data), features, recipe, say)
+    if found.targets is None and spec.needs_targets:
+        raise DataError("the rows have no target to compute a loss with.")
+    return found
 
 
 def validation_of(folder: Path, recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Examples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +11,8 @@ from torch.nn import functional as F
 from ostinato.errors import RecipeError
 from ostinato.longrange.task import Batch, Task
 from ostinato.nn import Pooling, build, chrono, forget_bias, recurrent_init
+from ostinato.probes.subject import Subject
 from ostinato.types import Ragged
-
-if TYPE_CHECKING:
-    from ostinato.diagnostics import Subject
 
 
 @dataclass(frozen=True)
@@ -117,8 +114,6 @@ class SequenceModel(nn.Module):
 
     def subject(self, batch: Batch) -> Subject:
         """This model reading a batch, for `ostinato.diagnostics`: the loss of a row is its one, or its last step's."""
-        from ostinato.diagnostics import Subject
-
         inputs = batch.inputs
         if self.task.tokens:
             inputs = inputs.with_values(F.one_hot(inputs.values, self.task.num_inputs).to(self.head.weight.dtype))

@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ostinato.errors import RunError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
+    from ostinato.arrays import Offsets
     from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
+    from ostinato.probes.cases import Case
+    from ostinato.probes.part import Part
+    from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
 Say = Callable[[str], None]
@@ -162,3 +169,67 @@ class TaskSpec(ABC):
     def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
         """The simple methods, the cheapest first."""
         return []
+
+    # ---- diagnosis --------------------------------------------------------------------------------------------------
+    def probes(
+        self,
+        model: nn.Module,
+        examples: Examples,
+        features: Features,
+        recipe: Recipe,
+        num_steps: int | None = None,
+    ) -> list[Part]:
+        """The recurrences that are diagnosed: by default the model's `encoder`, on whole rows and their losses.
+
+        Args:
+            model: in evaluation mode.
+            examples: with their targets.
+            features: of the run.
+            recipe: of the run.
+            num_steps: steps of a row that a user asked for; longer ones are cut by whoever asks.
+        """
+        from ostinato.tasks.probing import Reading, encoder_part
+
+        return [encoder_part(Reading(self, model, examples, features, recipe))]
+
+    def batch(self, examples: Examples, rows: Offsets) -> Batch:
+        """Some examples as one batch. Raises `DataError` for none."""
+        from ostinato.probes.batches import batch_of
+
+        return batch_of(examples, rows)
+
+    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+        """The loss of each answer, row after row, given the true answers before it; by default one a row: the model's
+        `row_losses(batch)`, or its `loss(batch, training)` on each row by itself."""
+        from ostinato.tasks.probing import row_losses
+
+        return row_losses(model, batch, recipe)
+
+    def read(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> None:
+        """Run the model once over all rows of a batch, for what reaches its recurrences: by default its `loss`."""
+        from ostinato.tasks.probing import read_whole
+
+        read_whole(model, batch, recipe)
+
+    def case(self, model: nn.Module) -> type[Case] | None:
+        """How this task's models are run from the vectors that reach their layers to their outputs; None: this is no
+        model of the task, or it is verified on batches alone (with its recurrences in every form)."""
+        return None
+
+    def sample(
+        self, model: nn.Module, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
+    ) -> Sample | None:
+        """Rows of unequal length that `case` is verified on, and their loss; None: the model is run on batches."""
+        return None
+
+    def answers_each_step(self, model: nn.Module) -> bool:
+        """Whether inputs and targets of a row stand step beside step, so that both may be cut to any length."""
+        return False
+
+    # ---- signature --------------------------------------------------------------------------------------------------
+    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+        """Inputs, outputs and recurrent states of the model, by name, dtype and shape: by default those of a model that
+        is called on its columns and has its recurrent layers in `encoder`."""
+        from ostinato.tasks.signature import encoder_signature
+
+        return encoder_signature(model, features, recipe, "outputs")

@@ -15,7 +15,7 @@ import ostinato
 from ostinato import nn
 from ostinato.diagnostics import Diagnosis, Subject, advise, diagnose
 from ostinato.diagnostics.facts import Clipping, Training
-from ostinato.diagnostics.unused import UnusedContext
+from ostinato.probes.unused import UnusedContext
 from ostinato.recipe import apply_overrides, build_recipe
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
@@ -214,7 +214,7 @@ def test_context_after_an_answer_that_brings_nothing(healthy: Diagnosis) -> None
 
 
 def test_a_forecaster_that_uses_its_window_to_the_end(healthy: Diagnosis) -> None:
-    training = replace(_training(healthy), lookback=96)
+    training = replace(_training(healthy), lookback=96, lookback_option="model.forecast.lookback")
     filled = replace(healthy.horizon, context=[1, 2], steps=2.0, low=2.0, high=2.0)
     said = {a.kind: a.change for a in advise(replace(healthy, horizon=filled, training=training))}
     assert said["lookback_too_short"] == "--set model.forecast.lookback=192"

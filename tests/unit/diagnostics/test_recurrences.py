@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from ostinato import nn
-from ostinato.diagnostics.recurrences import Recurrence, recurrences
 from ostinato.layers.inputs import embed_ids
+from ostinato.probes.recurrences import Recurrence, recurrences
 from ostinato.recipe import ModelRecipe
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.types import Ragged

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.diagnostics.unused import unused_context
 from ostinato.recipe import ModelRecipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.unused import unused_context
 
 
 def _model(vocab_size: int) -> LanguageModel:

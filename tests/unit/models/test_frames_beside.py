@@ -12,7 +12,6 @@ import torch
 
 import ostinato
 from ostinato.data.dataset import Examples
-from ostinato.diagnostics.of_category import parts_of
 from ostinato.layers.frame_decoder import FrameDecoder, Frames, previous_frames
 from ostinato.layers.inputs import Vectors
 from ostinato.recipe import ModelRecipe
@@ -140,7 +139,7 @@ def test_what_is_diagnosed_is_what_is_scored(runs: dict[str, Run], name: str) ->
     """All steps of all rows, each as one answer: their mean nats are those of the evaluation."""
     run = runs[name]
     examples = cast("Examples", prepare(run.recipe).validation)
-    part = parts_of(run.model.eval(), examples, run.features, run.recipe)[-1]
+    part = run.spec.probes(run.model.eval(), examples, run.features, run.recipe)[-1]
     subject = part.make(10**6, 0)
     expected = np.concatenate([one.nll for _, one in told(cast("Any", run.model), examples, run.device)])
     assert np.sort(subject.row_losses().detach().numpy()) == pytest.approx(np.sort(expected), rel=1e-3, abs=1e-4)

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, cast
 from ostinato.tasks.spec import Section, TaskSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.metrics.classification import Metrics
+    from ostinato.probes.cases import Case
+    from ostinato.probes.part import Part
+    from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
     from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.training import TrainingTask
@@ -104,6 +109,45 @@ class Classification(TaskSpec):
             baselines_linear.TfidfLogistic,
             baselines_nearest.NearestWarped,
         ]
+
+    # ---- diagnosis --------------------------------------------------------------------------------------------------
+    def probes(
+        self,
+        model: nn.Module,
+        examples: Examples,
+        features: Features,
+        recipe: Recipe,
+        num_steps: int | None = None,
+    ) -> list[Part]:
+        """The recurrent layers; of several networks those of the first."""
+        from ostinato.tasks.classification.diagnosis import parts
+
+        return parts(model, examples, features)
+
+    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+        """One a row."""
+        from ostinato.tasks.scoring import row_losses
+
+        return row_losses(model(batch.inputs, batch.extra), batch.row_targets, features.row_target)
+
+    def read(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> None:
+        """As `answers`."""
+        self.answers(model, batch, features, recipe)
+
+    def case(self, model: nn.Module) -> type[Case] | None:
+        """Of a single network."""
+        from ostinato.tasks.classification.diagnosis import ClassifierCase
+        from ostinato.tasks.classification.model import Classifier
+
+        return ClassifierCase if isinstance(model, Classifier) else None
+
+    def sample(
+        self, model: nn.Module, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
+    ) -> Sample | None:
+        """Of a single network that reads one column of ids or numbers."""
+        from ostinato.tasks.classification.diagnosis import sample
+
+        return sample(model, examples, features, num_rows, random)
 
 
 SPEC = Classification()

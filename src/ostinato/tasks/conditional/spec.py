@@ -10,14 +10,17 @@ from ostinato.tasks.spec import Section
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.metrics.classification import Metrics
+    from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.signature import Signature
 
 
 class ConditionalGeneration(FrameWriting):
@@ -110,6 +113,36 @@ class ConditionalGeneration(FrameWriting):
         from ostinato.tasks.conditional.baselines_whole import WholeSequences
 
         return [TokenFrequencies, NgramsOfAll, NgramsOfEach, WholeSequences]
+
+    # ---- diagnosis --------------------------------------------------------------------------------------------------
+    def probes(
+        self,
+        model: nn.Module,
+        examples: Examples,
+        features: Features,
+        recipe: Recipe,
+        num_steps: int | None = None,
+    ) -> list[Part]:
+        """The decoder."""
+        from ostinato.tasks.conditional.diagnosis import parts
+        from ostinato.tasks.probing import Reading
+
+        return parts(Reading(self, model, examples, features, recipe))
+
+    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+        """One a token or frame of the target, its end among them."""
+        from ostinato.tasks.conditional.diagnosis import answers
+        from ostinato.tasks.conditional.model import Conditional
+
+        return answers(cast("Conditional", model), batch)
+
+    # ---- signature --------------------------------------------------------------------------------------------------
+    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+        """What the decoder makes of each step written so far, for what is given."""
+        from ostinato.tasks.conditional.model import Conditional
+        from ostinato.tasks.decoder_probing import decoder_signature
+
+        return decoder_signature(cast("Conditional", model).decoder, features, recipe)
 
 
 SPEC = ConditionalGeneration()

@@ -17,7 +17,7 @@ from ostinato.heads.distributions import output_of
 from ostinato.nn.instance_norm import InstanceNorm, Shift
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.tasks.forecasting.strategies import STRATEGIES, History
-from ostinato.types import Ragged
+from ostinato.types import Ragged, State
 
 _PARTS = {
     "direct": "every step of the horizon at once, from the final state",
@@ -71,17 +71,24 @@ class Forecaster(nn.Module):
         weights = torch.arange(1, self.recipe.horizon + 1, dtype=torch.get_default_dtype()) ** -self.recipe.time_decay
         self._weights = weights / weights.mean()
 
-    def forward(self, inputs: Ragged, known: Ragged | None = None, future: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        inputs: Ragged,
+        known: Ragged | None = None,
+        future: Tensor | None = None,
+        finals: list[State] | None = None,
+    ) -> Tensor:
         """Parameters of the output (N, H, C, P) on the scale the model reads.
 
         Args:
             inputs: (sum L, width), the past.
             known: (N * H, K), what is known in advance of the horizon; none where K is 0.
             future: (N, H, C), the truth, which an autoregressive model is led along in training; none: its own.
+            finals: the encoder's states after the past, where they are known.
         """
         history, shift = self._history(inputs, known)
         led = None if future is None else (self._by_row(future) - shift.loc.unsqueeze(1)) / shift.scale.unsqueeze(1)
-        raw, state = self.strategy(history, led)  # (R, H, C', P), (R, S)
+        raw, state = self.strategy(history, led, finals)  # (R, H, C', P), (R, S)
         parameters = self.output.parameters(raw)
         if self.recipe.residual:
             before = self._seasons_before(history, state)
@@ -94,10 +101,13 @@ class Forecaster(nn.Module):
         losses, mask = self.losses(batch)
         return losses.mean() if mask is None else (losses * mask).sum() / mask.sum().clamp(min=1.0)
 
-    def losses(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """The loss of each value, (N, H, C), and 1 where one was there, else 0; none: all were."""
+    def losses(self, batch: Batch, finals: list[State] | None = None) -> tuple[Tensor, Tensor | None]:
+        """The loss of each value, (N, H, C), and 1 where one was there, else 0; none: all were.
+
+        `finals`: the encoder's states after the past, where they are known; it then does not read the past.
+        """
         target, mask = self.truth(batch)
-        parameters = self(batch.inputs, batch.extra.get(KNOWN), target)
+        parameters = self(batch.inputs, batch.extra.get(KNOWN), target, finals)
         return self.output.loss(parameters, target) * self._weights.to(target).unsqueeze(1), mask
 
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor | None]:

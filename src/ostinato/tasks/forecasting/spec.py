@@ -9,14 +9,18 @@ from ostinato.tasks.spec import Say, Section, TaskSpec
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
+    from ostinato.arrays import Offsets
     from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
+    from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
 _LOSSES = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's loss", "quantiles": "pinball loss"}
@@ -138,6 +142,43 @@ class Forecasting(TaskSpec):
             baselines_fitted.LinearMap,
             baselines_fitted.HoltWinters,
         ]
+
+    # ---- diagnosis --------------------------------------------------------------------------------------------------
+    def probes(
+        self,
+        model: nn.Module,
+        examples: Examples,
+        features: Features,
+        recipe: Recipe,
+        num_steps: int | None = None,
+    ) -> list[Part]:
+        """The encoder, on whole windows."""
+        from ostinato.tasks.forecasting.diagnosis import parts
+        from ostinato.tasks.probing import Reading
+
+        return parts(Reading(self, model, examples, features, recipe))
+
+    def batch(self, examples: Examples, rows: Offsets) -> Batch:
+        """Some windows."""
+        from ostinato.data.forecasting.windows import Windows
+        from ostinato.probes.batches import check_some
+
+        return cast("Windows", examples).batch(check_some(rows))
+
+    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+        """One a number of the horizon."""
+        from ostinato.tasks.forecasting.diagnosis import answers
+        from ostinato.tasks.forecasting.model import Forecaster
+
+        return answers(cast("Forecaster", model), batch)
+
+    # ---- signature --------------------------------------------------------------------------------------------------
+    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+        """The parameters of each number of the horizon; the state is that after the past."""
+        from ostinato.tasks.forecasting.diagnosis import signature
+        from ostinato.tasks.forecasting.model import Forecaster
+
+        return signature(cast("Forecaster", model))
 
 
 SPEC = Forecasting()

@@ -63,6 +63,15 @@ class Strategy(nn.Module):
 
     encoder: RecurrentEncoder
 
+    def inputs(self, history: History) -> Ragged:
+        """What the encoder reads of the past."""
+        return history.ragged(torch.cat([history.past, history.beside, history.known], 1))
+
+    def encode(self, history: History) -> list[State]:
+        """The encoder's states after the past."""
+        states: list[State] = self.encoder(self.inputs(history))[1]
+        return states
+
     def _shaped(self, raw: Tensor) -> Tensor:
         """(R, H, C' P) as (R, H, C', P)."""
         return raw.reshape(*raw.shape[:2], self.num_channels, -1)
@@ -84,10 +93,11 @@ class Direct(Strategy):
             self.context = nn.Linear(self.encoder.output_size, recipe.hidden_size, bias=False)
             self.adjust = nn.Linear(recipe.hidden_size, self.size, bias=False)
 
-    def forward(self, history: History, led: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, history: History, led: Tensor | None = None, finals: list[State] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Raw outputs (R, H, C', P); `led` is not read."""
-        inputs = history.ragged(torch.cat([history.past, history.beside, history.known], 1))
-        _, states = self.encoder(inputs)
+        states = finals or self.encode(history)
         state = self.dropout(states[-1][0].transpose(0, 1).flatten(1))  # (R, D*H)
         raw = self.head(state).view(-1, self.forecast.horizon, self.size)
         if history.ahead is not None:
@@ -108,11 +118,13 @@ class Autoregressive(Strategy):
         self.encoder = RecurrentEncoder(recipe, inputs=Vectors(self.num_past + layout.num_known))
         self.head = nn.Linear(self.encoder.output_size, self.size)
 
-    def forward(self, history: History, led: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, history: History, led: Tensor | None = None, finals: list[State] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Raw outputs (R, H, C', P), led along `led` (R, H, C') where given."""
         if led is None:
-            return self._alone(history, None)[0], history.past.new_zeros(len(history.lengths), 0)
-        first, states = self._read(history)
+            return self._alone(history, None, finals)[0], history.past.new_zeros(len(history.lengths), 0)
+        first, states = self._first(history, finals)
         state = states[-1][0].squeeze(0)
         if self.forecast.horizon == 1:
             return first.unsqueeze(1), state
@@ -126,21 +138,26 @@ class Autoregressive(Strategy):
         """One path (R, H, C')."""
         return self._alone(history, generator)[1]
 
-    def _read(self, history: History) -> tuple[Tensor, list[State]]:
+    def inputs(self, history: History) -> Ragged:
+        """What the encoder reads of the past: each step knows of the one after it."""
+        if history.ahead is None:
+            return history.ragged(history.past)
+        last = history.starts + history.lengths - 1
+        shifted = history.known.roll(-1, 0)
+        shifted = shifted.index_copy(0, last.to(shifted.device), history.ahead[:, 0])
+        return history.ragged(torch.cat([history.past, shifted], 1))
+
+    def _first(self, history: History, finals: list[State] | None) -> tuple[Tensor, list[State]]:
         """Raw outputs (R, C', P) of the first step, and the states after the past."""
-        values = history.past
-        if history.ahead is not None:  # each step knows of the one after it
-            last = history.starts + history.lengths - 1
-            shifted = history.known.roll(-1, 0)
-            shifted = shifted.index_copy(0, last.to(shifted.device), history.ahead[:, 0])
-            values = torch.cat([values, shifted], 1)
-        _, states = self.encoder(history.ragged(values))
+        states = finals or self.encode(history)
         raw = self.head(self.dropout(states[-1][0].squeeze(0)))
         return raw.view(len(raw), self.num_channels, -1), states
 
-    def _alone(self, history: History, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _alone(
+        self, history: History, generator: torch.Generator | None, finals: list[State] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Raw outputs, and the path that was taken: points, or draws where there is a generator."""
-        raw, states = self._read(history)
+        raw, states = self._first(history, finals)
         outputs, path = [raw], [self._taken(raw, generator)]
         for step in range(1, self.forecast.horizon):
             ahead = None if history.ahead is None else history.ahead[:, step].unsqueeze(0)
@@ -202,17 +219,22 @@ class Segment(Strategy):
             self.known = nn.Linear(self.length * self.num_known, size)
         self.head = nn.Linear(self.encoder.output_size, self.length * self.size)
 
-    def forward(self, history: History, led: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, history: History, led: Tensor | None = None, finals: list[State] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Raw outputs (R, H, C', P); `led` is not read."""
-        steps = torch.cat([history.past, history.beside, history.known], 1)
-        starts, lengths = history.starts // self.length, history.lengths // self.length
-        segments = steps.reshape(-1, self.length * self.width)  # every row is a whole number of segments
-        _, states = self.encoder(Ragged.from_rows(segments, starts, lengths))
-        num_rows, count = len(lengths), self.num_segments
+        states = finals or self.encode(history)
+        num_rows, count = len(history.lengths), self.num_segments
         repeated = [tuple(part.repeat_interleave(count, 1) for part in state) for state in states]
         hidden, _ = self.encoder.run(self._places(history, num_rows).unsqueeze(0), repeated)
         raw = self.head(self.dropout(hidden.squeeze(0)))  # (R * M, w * C' P)
         return self._shaped(raw.view(num_rows, count * self.length, self.size)), states[-1][0].squeeze(0)
+
+    def inputs(self, history: History) -> Ragged:
+        """The segments of the past, of which every row is a whole number."""
+        steps = torch.cat([history.past, history.beside, history.known], 1)
+        segments = steps.reshape(-1, self.length * self.width)
+        return Ragged.from_rows(segments, history.starts // self.length, history.lengths // self.length)
 
     def _places(self, history: History, num_rows: int) -> Tensor:
         """(R * M, size): what tells the segments of the future apart."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.data.features import Feature
     from ostinato.metrics.classification import Metrics
@@ -98,3 +99,8 @@ class FrameWriting(TaskSpec):
         from ostinato.tasks.frames import baseline_models as methods
 
         return [methods.AnyFrame, methods.EachFromBefore, methods.StepOfEach, methods.Autoregression]
+
+    # ---- diagnosis --------------------------------------------------------------------------------------------------
+    def read(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> None:
+        """As `answers`: training may read some of the model's own frames."""
+        self.answers(model, batch, features, recipe)

@@ -9,6 +9,7 @@ from ostinato.errors import RunError
 from ostinato.tasks.spec import Say, Section, TaskSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
 
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
+    from ostinato.probes.cases import Case
+    from ostinato.probes.part import Part
+    from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
 
@@ -151,6 +156,46 @@ class LanguageModelling(TaskSpec):
         from ostinato.tasks.language_model.baselines import Frequencies, KneserNey
 
         return [Frequencies, KneserNey]
+
+    # ---- diagnosis --------------------------------------------------------------------------------------------------
+    def probes(
+        self,
+        model: nn.Module,
+        examples: Examples,
+        features: Features,
+        recipe: Recipe,
+        num_steps: int | None = None,
+    ) -> list[Part]:
+        """Its layers, and how much of its past it leaves unused."""
+        from ostinato.tasks.language_model.diagnosis import parts
+        from ostinato.tasks.language_model.model import LanguageModel
+
+        return parts(cast("LanguageModel", model), examples, features, recipe.training.bptt, num_steps)
+
+    def case(self, model: nn.Module) -> type[Case] | None:
+        """Of tokens and of their stream."""
+        from ostinato.tasks.language_model.diagnosis import LanguageModelCase
+        from ostinato.tasks.language_model.model import LanguageModel
+
+        return LanguageModelCase if isinstance(model, LanguageModel) else None
+
+    def sample(
+        self, model: nn.Module, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
+    ) -> Sample | None:
+        """Rows out of the text."""
+        from ostinato.tasks.language_model.diagnosis import sample
+
+        return sample(examples, features, num_rows, random)
+
+    # ---- signature --------------------------------------------------------------------------------------------------
+    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+        """The scores of the token that follows each."""
+        from ostinato.tasks.language_model.model import LanguageModel
+        from ostinato.tasks.signature import BATCH, TIME, Signature, TensorSpec, float_name, input_specs, state_specs
+
+        own = cast("LanguageModel", model)
+        scores = TensorSpec("scores", float_name(own), (BATCH, TIME, own.output.out_features))
+        return Signature(input_specs(features, recipe), (scores,), tuple(state_specs("encoder", own.encoder)))
 
 
 SPEC = LanguageModelling()

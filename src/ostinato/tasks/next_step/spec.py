@@ -9,14 +9,17 @@ from ostinato.tasks.spec import Section
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.metrics.classification import Metrics
+    from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
 
@@ -121,6 +124,39 @@ class NextStepPrediction(FrameWriting):
         from ostinato.tasks.next_step.baselines import FrameBefore, FrameRegression, NoteFrequencies
 
         return [NoteFrequencies, FrameBefore, FrameRegression]
+
+    # ---- diagnosis --------------------------------------------------------------------------------------------------
+    def probes(
+        self,
+        model: nn.Module,
+        examples: Examples,
+        features: Features,
+        recipe: Recipe,
+        num_steps: int | None = None,
+    ) -> list[Part]:
+        """The encoder, on single frames."""
+        from ostinato.tasks.next_step.diagnosis import parts
+        from ostinato.tasks.probing import Reading
+
+        return parts(Reading(self, model, examples, features, recipe))
+
+    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+        """One a frame."""
+        from ostinato.tasks.next_step.diagnosis import answers
+        from ostinato.tasks.next_step.model import NextStep
+
+        return answers(cast("NextStep", model), batch)
+
+    def answers_each_step(self, model: nn.Module) -> bool:
+        """A frame is the answer to those before it."""
+        return True
+
+    # ---- signature --------------------------------------------------------------------------------------------------
+    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+        """At each step what is known of its frame: hidden states, of numbers the frame before beside them."""
+        from ostinato.tasks.signature import encoder_signature
+
+        return encoder_signature(model, features, recipe, "hidden")
 
 
 SPEC = NextStepPrediction()

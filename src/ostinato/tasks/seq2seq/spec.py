@@ -10,14 +10,17 @@ from ostinato.tasks.spec import Section
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.metrics.classification import Metrics
+    from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.prediction import Prediction
+    from ostinato.tasks.signature import Signature
 
 
 class SequenceToSequence(FrameWriting):
@@ -108,6 +111,37 @@ class SequenceToSequence(FrameWriting):
         from ostinato.tasks.seq2seq.baselines import Copy, MostFrequentAnswer, TokenByToken
 
         return [MostFrequentAnswer, Copy, TokenByToken]
+
+    # ---- diagnosis --------------------------------------------------------------------------------------------------
+    def probes(
+        self,
+        model: nn.Module,
+        examples: Examples,
+        features: Features,
+        recipe: Recipe,
+        num_steps: int | None = None,
+    ) -> list[Part]:
+        """Encoder and decoder."""
+        from ostinato.tasks.probing import Reading
+        from ostinato.tasks.seq2seq.diagnosis import parts
+
+        return parts(Reading(self, model, examples, features, recipe))
+
+    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+        """One a token or frame of the target, its end among them."""
+        from ostinato.tasks.seq2seq.diagnosis import answers
+        from ostinato.tasks.seq2seq.model import Seq2Seq
+
+        return answers(cast("Seq2Seq", model), batch)
+
+    # ---- signature --------------------------------------------------------------------------------------------------
+    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+        """What the decoder makes of each step written so far, for a source."""
+        from ostinato.tasks.decoder_probing import decoder_signature
+        from ostinato.tasks.seq2seq.model import Seq2Seq
+
+        own = cast("Seq2Seq", model)
+        return decoder_signature(own.decoder, features, recipe, own.encoder)
 
 
 SPEC = SequenceToSequence()

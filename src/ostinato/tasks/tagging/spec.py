@@ -8,11 +8,13 @@ from ostinato.tasks.spec import Section, TaskSpec
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from ostinato.baselines.base import Baseline, BaselineComparison
+    from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.metrics.classification import Metrics
+    from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.training import TrainingTask
@@ -93,6 +95,34 @@ class Tagging(TaskSpec):
             baselines_numeric.MeanOfSteps,
             baselines_numeric.WindowRidge,
         ]
+
+    # ---- diagnosis --------------------------------------------------------------------------------------------------
+    def probes(
+        self,
+        model: nn.Module,
+        examples: Examples,
+        features: Features,
+        recipe: Recipe,
+        num_steps: int | None = None,
+    ) -> list[Part]:
+        """The encoder, on single steps, or on whole rows where labels have no alignment."""
+        from ostinato.tasks.probing import Reading
+        from ostinato.tasks.tagging.diagnosis import parts
+
+        return parts(Reading(self, model, examples, features, recipe))
+
+    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+        """One a row: the sum over its steps."""
+        from ostinato.tasks.tagging.diagnosis import answers
+        from ostinato.tasks.tagging.model import Tagger
+
+        return answers(cast("Tagger", model), batch)
+
+    def answers_each_step(self, model: nn.Module) -> bool:
+        """All but those without alignment."""
+        from ostinato.tasks.tagging.model import Tagger
+
+        return cast("Tagger", model).recipe.output != "ctc"
 
 
 SPEC = Tagging()

@@ -6,26 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ostinato.arrays import Ids
-from ostinato.data.batching import BucketedBatches
-from ostinato.data.dataset import Examples
-from ostinato.data.targets import TargetFeature
-from ostinato.data.vocabulary import END_ID
+from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn import RecurrentStack
-from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.scoring import row_losses
 from ostinato.types import Ragged, State
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Layers at work: everything in `diagnostics` looks at one of these and changes nothing.
+    """Layers at work: every diagnosis looks at one of these and changes nothing.
 
     Args:
         stacks: recurrent layers, the lowest first; each may hold several.
@@ -33,7 +24,7 @@ class Subject:
         loss: from the output of the last stack, (sum L, D*H) packed as `inputs`, to the loss of each row, (N,), in the
             original order of the rows: for a model with a loss at each step, that of the row's last step. With
             `places` it is given the answered steps alone, a row of one step each.
-        per_step: whether the model has a loss at each step (a language model), or one a row (a classifier).
+        per_step: whether the model has a loss at each step, or one a row.
         initial: the state that each stack begins in, (D*num_layers, N, H) a tensor, in the original order of the rows;
             None: zeros.
         places: (N,), the step of each row that the loss is of, where there is context on both sides of it.
@@ -136,57 +127,6 @@ def _at_ends(part: Tensor, directions: int, begins: Tensor, lengths: Tensor) -> 
     return torch.stack(layers)
 
 
-def language_model_subject(
-    model: LanguageModel, values: Ids, num_rows: int, num_steps: int, seed: int = 0, *, documents: bool = False
-) -> Subject:
-    """Rows that end at random places of a text (seeded), and the nats of the token that follows each.
-
-    Args:
-        model: its layers and head; put it into evaluation mode before.
-        values: the text.
-        num_rows: N.
-        num_steps: tokens of a row; fewer where the text, or with `documents` the document, begins later than that.
-        seed: of the places.
-        documents: whether the text is documents, each closed by `<end>`, in which the model begins anew.
-    """
-    places = np.arange(min(num_steps, len(values) - 1), len(values))
-    random = np.random.default_rng(seed)
-    ends = np.sort(random.choice(places, size=min(num_rows, len(places)), replace=False))
-    starts = np.maximum(ends - num_steps, 0)
-    if documents:
-        begins = np.flatnonzero(values == END_ID)
-        last = np.searchsorted(begins, ends - 1, side="right") - 1
-        starts = np.where(last >= 0, np.maximum(starts, begins[last]), starts) if len(begins) else starts
-    device = model.encoder.device
-    ids = Ragged.from_rows(values.astype(np.int64), starts, ends - starts).to(device)
-    targets = torch.from_numpy(values[ends].astype(np.int64)).to(device)
-    with torch.no_grad():
-        inputs = model.encoder.embedding(ids)
-
-    def loss(output: Ragged) -> Tensor:
-        return F.cross_entropy(model.scores(output.select_last()), targets, reduction="none")
-
-    return Subject(_stacks(model), inputs, loss, per_step=True)
-
-
-def classifier_subject(
-    model: Classifier, examples: Examples, target: TargetFeature, num_rows: int, seed: int = 0
-) -> Subject:
-    """A random sample of rows (seeded), and the loss of each; of the recurrent path alone, without n-grams.
-
-    Convolutions beside it read whole rows, however little the layers are shown.
-    """
-    random = np.random.default_rng(seed)
-    rows = np.sort(random.choice(len(examples), size=min(num_rows, len(examples)), replace=False))
-    batch = BucketedBatches(examples, len(rows)).batch(rows).to(model.encoder.device)
-    with torch.no_grad():
-        inputs = model.encoder.embedding(batch.inputs)
-
-    def loss(output: Ragged) -> Tensor:
-        return row_losses(model.scores(output, inputs, batch.extra), batch.row_targets, target)
-
-    return Subject(_stacks(model), inputs, loss, per_step=False)
-
-
-def _stacks(model: Classifier | LanguageModel) -> tuple[RecurrentStack, ...]:
-    return tuple(cast("list[RecurrentStack]", list(model.encoder.layers)))
+def stacks_of(encoder: RecurrentEncoder) -> tuple[RecurrentStack, ...]:
+    """The recurrent layers of an encoder, the lowest first."""
+    return tuple(cast("list[RecurrentStack]", list(encoder.layers)))

@@ -17,8 +17,6 @@ stands out from the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ostinato.arrays import Ids
+from ostinato.probes.unused import UnusedContext
 from ostinato.tasks.language_model.model import LanguageModel
 
 NUM_TOKENS = 20_000
@@ -37,47 +36,6 @@ _LEAST_VARIANCE = 5.0
 _MOST_SCORES = 2**23
 _SPREAD = 1.4826
 """From the median absolute deviation to the standard deviation of a normal distribution."""
-
-
-@dataclass(frozen=True)
-class UnusedContext:
-    """Index i of both lists is lag i + 1: the newest token that the model has read has lag 1.
-
-    Args:
-        gain: nats a token, at each lag.
-        usual: the median over lags.
-        spread: standard deviation of the gain: over lags, from the median absolute deviation, or where that is more,
-            by chance, at any lag, were nothing unused.
-        loss: nats a token that the model needs where this was measured.
-        num_tokens: how many were scored.
-    """
-
-    gain: list[float]
-    usual: float
-    spread: float
-    loss: float
-    num_tokens: int
-
-    def stands_out(self, beyond: int, least_share: float, deviations: float) -> int | None:
-        """The lag beyond `beyond` with the largest gain, if it stands out from all and is no echo.
-
-        Where each token depends on that 20 back, it does so through that one on the token 40 back: a multiple of a lag
-        within `beyond` that has as much to tell is no dependence of its own. (Lags up to 3 are left aside: every text
-        has something there.)
-
-        Args:
-            beyond: lags up to this are not looked at.
-            least_share: of the model's loss that the gain above the usual must be worth.
-            deviations: by how many of `spread` it must be above the usual.
-        """
-        later = self.gain[beyond:]
-        if not later:
-            return None
-        lag = beyond + 1 + int(np.argmax(later))
-        above = self.gain[lag - 1] - self.usual
-        if any(lag % shorter == 0 and self.gain[shorter - 1] >= self.gain[lag - 1] for shorter in range(4, beyond + 1)):
-            return None
-        return lag if above > least_share * self.loss and above > deviations * self.spread else None
 
 
 @torch.no_grad()

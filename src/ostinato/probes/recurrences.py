@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from ostinato.bptt.vanishing import hooked
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn import RecurrentStack
 from ostinato.nn.stack import LayerCall
+from ostinato.probes.subject import stacks_of
 from ostinato.types import Ragged, State
 
 
@@ -74,7 +74,7 @@ def _chains(model: nn.Module) -> Iterator[tuple[str, tuple[RecurrentStack, ...]]
     owned: set[nn.Module] = set()
     for path, module in model.named_modules():
         if isinstance(module, RecurrentEncoder):
-            stacks = tuple(cast("list[RecurrentStack]", list(module.layers)))
+            stacks = stacks_of(module)
             owned.update(stacks)
             yield path.removesuffix(".stack"), stacks
         elif isinstance(module, RecurrentStack) and module not in owned:
