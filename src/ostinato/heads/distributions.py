@@ -1,4 +1,4 @@
-"""What a forecast says of a value: a number, quantiles, or a distribution; loss, shift, mean and quantiles of each.
+"""What is said of a value: a number, quantiles, or a distribution; loss, shift, mean and quantiles of each.
 
 Raw outputs (..., P) of a network become parameters (..., P), `parameters`, in units that a row was normalised to;
 `shifted` brings them into the units of the target.
@@ -6,22 +6,27 @@ Raw outputs (..., P) of a network become parameters (..., P), `parameters`, in u
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.errors import MissingLibraryError
-from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.errors import MissingLibraryError, RecipeError
+from ostinato.heads.base import OutputHead
+from ostinato.heads.sampling import drawn_on
+from ostinato.metrics.classification import Metrics, regression
+from ostinato.metrics.steps import number_metrics
 
 _LEAST = 1e-4
 """Added to scales, so that no likelihood is unbounded."""
+_LEAST_FREEDOM = 2.0
 
 
-class Output(ABC):
-    """P parameters for each value that is forecast."""
+class ValueHead(OutputHead):
+    """P parameters (..., P) for each value (...)."""
 
     num_parameters: int = 1
 
@@ -33,39 +38,66 @@ class Output(ABC):
         """The parameters of `y * scale + loc`; `loc` and `scale` (...) without the last axis."""
         return parameters * scale.unsqueeze(-1) + loc.unsqueeze(-1)
 
-    @abstractmethod
-    def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
-        """(...): the loss of each value."""
-
-    def point(self, parameters: Tensor) -> Tensor:
-        """(...): the number that is forecast."""
-        return parameters[..., 0]
+    def point(self, outputs: Tensor) -> Tensor:
+        """(...): the number that is said."""
+        return outputs[..., 0]
 
     def quantiles(self, parameters: Tensor, levels: tuple[float, ...]) -> Tensor | None:
         """(..., len(levels)); None where there is only a number."""
         return None
 
-    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """(...): one draw."""
-        return self.point(parameters)
+
+class Point(ValueHead):
+    """A number: the mean (`mse`), the median (`mae`), or between the two (`huber`, delta 1).
+
+    Args:
+        error: which.
+        mean: of the numbers, before they were standardised.
+        std: likewise.
+    """
+
+    def __init__(self, error: str, mean: float = 0.0, std: float = 1.0) -> None:
+        errors: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+        self._error = errors[error]
+        self.mean, self.std = mean, std
+
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
+        return self._error(outputs[..., 0], target.to(outputs.dtype), reduction="none")
+
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        """Nothing is drawn: the number."""
+        return self.point(outputs)
+
+    def answers(self, outputs: Tensor) -> Tensor:
+        """(M,) on the numbers' own scale."""
+        return self.point(outputs) * self.std + self.mean
+
+    def metrics(self, said: Any, truth: Any) -> Metrics:
+        """Of numbers on their own scale, and standardised ones."""
+        return regression(said, truth * self.std + self.mean)
+
+    def mixture(self, outputs: Tensor) -> Tensor:
+        """(E, M, 1) of E models to their mean."""
+        return outputs.mean(0)
 
 
-class Point(Output):
-    """A number: the mean (`mse`), the median (`mae`), or between the two (`huber`, delta 1)."""
+class Series(Point):
+    """C numbers an item, (M, C); its loss is the mean of theirs."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
+        return super().nll(outputs.unsqueeze(-1), target).mean(1)
 
-    def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
-        """Squared, absolute or Huber's error."""
-        if self.kind == "mse":
-            return F.mse_loss(parameters[..., 0], target, reduction="none")
-        if self.kind == "mae":
-            return F.l1_loss(parameters[..., 0], target, reduction="none")
-        return F.huber_loss(parameters[..., 0], target, reduction="none")
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        return outputs
+
+    def point(self, outputs: Tensor) -> Tensor:
+        return outputs
+
+    def metrics(self, said: Any, truth: Any) -> Metrics:
+        return number_metrics(said, truth)
 
 
-class Quantiles(Output):
+class Quantiles(ValueHead):
     r"""Quantiles by the pinball loss, :math:`\max(q (y - \hat y), (q - 1)(y - \hat y))`, mean over levels.
 
     Source: Koenker & Bassett 1978. Quantiles that cross are put in order when they are read, not when learnt.
@@ -75,52 +107,65 @@ class Quantiles(Output):
         self.levels = levels
         self.num_parameters = len(levels)
 
-    def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Mean pinball loss over the levels."""
-        return pinball(parameters, target, self.levels).mean(-1)
+        error = target.unsqueeze(-1) - outputs
+        q = torch.tensor(self.levels, dtype=error.dtype, device=error.device)
+        return torch.maximum(q * error, (q - 1) * error).mean(-1)
 
-    def point(self, parameters: Tensor) -> Tensor:
-        """The median."""
-        return parameters.sort(-1).values[..., self.levels.index(0.5)]
+    def point(self, outputs: Tensor) -> Tensor:
+        return outputs.sort(-1).values[..., self.levels.index(0.5)]
+
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        """Raises: quantiles say nothing of what lies between them."""
+        raise RecipeError("`model.forecast.output: quantiles` can't be drawn from step by step.")
 
     def quantiles(self, parameters: Tensor, levels: tuple[float, ...]) -> Tensor:
         """Those that were learnt; `levels` must be among them."""
         return parameters.sort(-1).values[..., [self.levels.index(level) for level in levels]]
 
 
-class Gaussian(Output):
-    """Mean and deviation."""
+class Gaussian(ValueHead):
+    """Mean and deviation.
+
+    Args:
+        least: deviation.
+    """
 
     num_parameters = 2
 
+    def __init__(self, least: float = _LEAST) -> None:
+        self.least = least
+
     def parameters(self, raw: Tensor) -> Tensor:
-        """Deviation by softplus."""
-        return torch.stack([raw[..., 0], F.softplus(raw[..., 1]) + _LEAST], -1)
+        return torch.stack([raw[..., 0], F.softplus(raw[..., 1]) + self.least], -1)
 
     def shifted(self, parameters: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
         """Mean shifted and scaled, deviation scaled."""
         return torch.stack([parameters[..., 0] * scale + loc, parameters[..., 1] * scale.abs()], -1)
 
-    def distribution(self, parameters: Tensor) -> torch.distributions.Distribution:
-        """As `torch.distributions`."""
-        return torch.distributions.Normal(parameters[..., 0], parameters[..., 1], validate_args=False)
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
+        loc, scale, *shape = outputs.unbind(-1)
+        return -self.log_density((target - loc) / scale, scale, *shape)
 
-    def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
-        """-ln p(target), nats."""
-        return -self._log_prob(parameters, target)
-
-    def _log_prob(self, parameters: Tensor, target: Tensor) -> Tensor:
-        found: Tensor = self.distribution(parameters).log_prob(target)
-        return found
+    @staticmethod
+    def log_density(z: Tensor, scale: Tensor) -> Tensor:
+        """ln p of standardised values z."""
+        return -0.5 * z.square() - 0.5 * math.log(2 * math.pi) - scale.log()
 
     def quantiles(self, parameters: Tensor, levels: tuple[float, ...]) -> Tensor:
-        """Exact."""
         z: Tensor = torch.special.ndtri(torch.tensor(levels, dtype=torch.float64)).to(parameters)
         return parameters[..., :1] + parameters[..., 1:2] * z
 
-    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One draw."""
-        return torch.normal(parameters[..., 0], parameters[..., 1], generator=generator)
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        """(...), `temperature` times as far from the mean."""
+        if temperature == 0:
+            return self.point(outputs)
+        return outputs[..., 0] + temperature * self.deviate(outputs, generator)
+
+    def deviate(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """(...): how far from its mean a value is drawn."""
+        return parameters[..., 1] * _standard_normal(parameters[..., 0], generator)
 
 
 class StudentT(Gaussian):
@@ -129,17 +174,18 @@ class StudentT(Gaussian):
     num_parameters = 3
 
     def parameters(self, raw: Tensor) -> Tensor:
-        """Scale and degrees of freedom by softplus."""
-        return torch.stack([raw[..., 0], F.softplus(raw[..., 1]) + _LEAST, F.softplus(raw[..., 2]) + 2.0], -1)
+        return torch.cat([super().parameters(raw), F.softplus(raw[..., 2:]) + _LEAST_FREEDOM], -1)
 
     def shifted(self, parameters: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
         """Degrees of freedom stay."""
         return torch.cat([super().shifted(parameters, loc, scale), parameters[..., 2:]], -1)
 
-    def distribution(self, parameters: Tensor) -> torch.distributions.Distribution:
-        """As `torch.distributions`."""
-        loc, scale, freedom = parameters.unbind(-1)
-        return torch.distributions.StudentT(freedom, loc, scale, validate_args=False)
+    @staticmethod
+    def log_density(z: Tensor, scale: Tensor, freedom: Tensor) -> Tensor:  # type: ignore[override]
+        """ln p of standardised values z."""
+        half = (freedom + 1) / 2
+        norm = torch.lgamma(half) - torch.lgamma(freedom / 2) - 0.5 * (freedom * math.pi).log()
+        return norm - half * (z.square() / freedom).log1p() - scale.log()
 
     def quantiles(self, parameters: Tensor, levels: tuple[float, ...]) -> Tensor:
         """Exact, by scipy."""
@@ -148,15 +194,15 @@ class StudentT(Gaussian):
         z = torch.stack([torch.as_tensor(one) for one in found], -1).to(parameters)
         return parameters[..., :1] + parameters[..., 1:2] * z
 
-    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One draw: a normal over the root of a chi-squared, both by inverse transform or torch's gamma."""
+    def deviate(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A normal over the root of a chi-squared, both by inverse transform or torch's gamma."""
         loc, scale, freedom = parameters.unbind(-1)
-        normal = torch.randn(loc.shape, generator=generator, dtype=loc.dtype, device=loc.device)
-        half = torch._standard_gamma(freedom / 2, generator=generator)
-        return loc + scale * normal / (2 * half / freedom).sqrt()
+        z = _standard_normal(loc, generator)
+        halves = torch._standard_gamma((freedom / 2).to(drawn_on(generator, loc)), generator=generator).to(loc.device)
+        return scale * (z / (2 * halves / freedom).sqrt())
 
 
-class NegativeBinomial(Output):
+class NegativeBinomial(ValueHead):
     r"""Counts of mean μ and variance :math:`\mu + \alpha \mu^2` (Salinas et al. 2020, eq. 4: both by softplus)."""
 
     num_parameters = 2
@@ -169,14 +215,12 @@ class NegativeBinomial(Output):
         """μ scaled, α over the root of the scale (DeepAR, section 3.3); `loc` is zero."""
         return torch.stack([parameters[..., 0] * scale, parameters[..., 1] / scale.sqrt()], -1)
 
-    def distribution(self, parameters: Tensor) -> torch.distributions.NegativeBinomial:
-        """As `torch.distributions`: 1 / α failures, logits ln(α μ)."""
-        mean, alpha = parameters.unbind(-1)
-        return torch.distributions.NegativeBinomial(1 / alpha, logits=(alpha * mean).log(), validate_args=False)
-
-    def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
-        """-ln p(target), nats."""
-        found: Tensor = self.distribution(parameters).log_prob(target)  # type: ignore[no-untyped-call]
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """-ln p(target), nats: of 1 / α failures, logits ln(α μ)."""
+        mean, alpha = outputs.unbind(-1)
+        logits = (alpha * mean).log()
+        counts = torch.distributions.NegativeBinomial(1 / alpha, logits=logits, validate_args=False)
+        found: Tensor = counts.log_prob(target)  # type: ignore[no-untyped-call]
         return -found
 
     def quantiles(self, parameters: Tensor, levels: tuple[float, ...]) -> Tensor:
@@ -190,33 +234,16 @@ class NegativeBinomial(Output):
             found.append(count)
         return torch.stack(found, -1).to(parameters)
 
-    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One draw: a Poisson whose rate is drawn from a gamma."""
-        mean, alpha = parameters.unbind(-1)
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        """One draw, at a temperature of 1 alone: a Poisson whose rate is drawn from a gamma."""
+        mean, alpha = outputs.unbind(-1)
         rate = torch._standard_gamma(1 / alpha, generator=generator) * alpha * mean
         return torch.poisson(rate, generator=generator)
 
 
-def pinball(quantiles: Tensor, target: Tensor, levels: tuple[float, ...]) -> Tensor:
-    """(..., Q): the pinball loss of quantiles (..., Q) at these levels for a target (...)."""
-    error = target.unsqueeze(-1) - quantiles
-    q = torch.tensor(levels, dtype=error.dtype, device=error.device)
-    return torch.maximum(q * error, (q - 1) * error)
-
-
-def output_of(recipe: ForecastRecipe) -> Output:
-    """The output that a recipe asks for.
-
-    Raises:
-        MissingLibraryError: for a distribution whose quantiles need scipy, without it: better now than after training.
-    """
-    kinds: dict[str, Any] = {"gaussian": Gaussian, "student_t": StudentT, "negative_binomial": NegativeBinomial}
-    if recipe.output == "quantiles":
-        return Quantiles(recipe.quantiles)
-    if recipe.output in ("student_t", "negative_binomial"):
-        scipy_special()
-    found: Output = kinds[recipe.output]() if recipe.output in kinds else Point(recipe.output)
-    return found
+def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    where = drawn_on(generator, like)
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=where).to(like.device)
 
 
 def scipy_special() -> Any:

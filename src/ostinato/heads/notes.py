@@ -9,24 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ostinato.heads.classes import bernoulli_nll
+from ostinato.heads.frames import NotesHead
+from ostinato.heads.sampling import flip, pick
 from ostinato.nn import RecurrentStack
 from ostinato.types import Ragged
 
 LOG_ODDS = -3.0
 """Of a note before training: about the four in 88 that sound in music of four voices."""
-
-
-class FrameOutput(nn.Module):
-    """What a distribution over frames v ∈ {0, 1}^C can do, given hidden states (M, H), a frame each."""
-
-    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """-ln p(v | h) of each frame, (M,), exactly. frames: (M, C) zeros and ones."""
-        raise NotImplementedError
-
-    def draw(self, hidden: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
-        """Frames (M, C), uint8, drawn from p(v | h), log-odds divided by `temperature`; at 0 whatever is likelier, note
-        by note from the lowest up."""
-        raise NotImplementedError
 
 
 class TiedLogits(nn.Module):
@@ -48,7 +38,7 @@ class TiedLogits(nn.Module):
         return logits
 
 
-class IndependentNotes(FrameOutput):
+class IndependentNotes(NotesHead):
     """p(v | h) = ∏_i σ(a_i)^{v_i} (1 - σ(a_i))^{1 - v_i}, a = W h + b: no note of a frame knows of another.
 
     Args:
@@ -63,17 +53,14 @@ class IndependentNotes(FrameOutput):
         if not tied:
             nn.init.constant_(cast("Tensor", self.logits.bias), LOG_ODDS)
 
-    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nll`: the sum of C binary cross-entropies."""
-        logits = self.logits(hidden)
-        return F.binary_cross_entropy_with_logits(logits, frames.to(logits.dtype), reduction="none").sum(1)
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
+        return bernoulli_nll(self.logits(outputs), target).sum(1)
 
-    def draw(self, hidden: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
-        """As `FrameOutput.draw`."""
-        return flip(self.logits(hidden), generator, temperature)
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        return flip(self.logits(outputs), generator, temperature)
 
 
-class Nade(FrameOutput):
+class Nade(NotesHead):
     """RNN-NADE: each note given all below it in the same frame, by a network whose biases the recurrence sets.
 
         p(v | h) = ∏_i p(v_i | v_<i, h),   p(v_i = 1 | v_<i, h) = σ(b_i + V_i · s_i)
@@ -101,25 +88,23 @@ class Nade(FrameOutput):
         nn.init.constant_(self.bias.bias, LOG_ODDS)
         nn.init.normal_(self.read.weight, std=size**-0.5)
 
-    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nll`."""
-        states = NoteStates.of(frames)
-        summed = [self.start(hidden)[states.notes.sorted_indices]]
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
+        states = NoteStates.of(target)
+        summed = [self.start(outputs)[states.notes.sorted_indices]]
         read = self.read(states.notes.values)
         for part in torch.split(read, states.notes.batch_sizes.tolist()):
             summed.append(summed[-1][: len(part)] + part)
         inner = self.dropout(torch.cat(summed).sigmoid())
-        logits = self.logits(inner) + self.bias(hidden)[states.frame]  # (S, C)
-        note = torch.arange(frames.shape[1], device=frames.device)
+        logits = self.logits(inner) + self.bias(outputs)[states.frame]  # (S, C)
+        note = torch.arange(target.shape[1], device=target.device)
         between = (note > states.last.unsqueeze(1)) & (note <= states.next.unsqueeze(1))
         nll = (-F.logsigmoid(-logits) * between).sum(1)
-        sounds = states.next < frames.shape[1]
-        taken = logits.gather(1, states.next.clamp(max=frames.shape[1] - 1).unsqueeze(1)).squeeze(1)
+        sounds = states.next < target.shape[1]
+        taken = logits.gather(1, states.next.clamp(max=target.shape[1] - 1).unsqueeze(1)).squeeze(1)
         return states.sum_by_frame(nll - taken * sounds)
 
-    def draw(self, hidden: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
-        """As `FrameOutput.draw`."""
-        bias, summed = self.bias(hidden), self.start(hidden)
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        bias, summed = self.bias(outputs), self.start(outputs)
         notes: list[Tensor] = []
         for number in range(bias.shape[1]):
             logit = bias[:, number] + self.dropout(summed.sigmoid()) @ self.logits.weight[number]
@@ -128,7 +113,7 @@ class Nade(FrameOutput):
         return torch.stack(notes, dim=1)
 
 
-class NoteByNote(FrameOutput):
+class NoteByNote(NotesHead):
     """A frame as the list of its notes from the lowest up, written by a small recurrence that the larger one starts.
 
         p(v | h) = ∏_{k=0}^{n} p(y_{k+1} | y_1 … y_k, h),   y_1 < … < y_n the notes of v, y_{n+1} the end
@@ -155,32 +140,26 @@ class NoteByNote(FrameOutput):
         self.dropout = nn.Dropout(dropout)
         nn.init.normal_(self.read.weight, std=size**-0.5)
 
-    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nll`."""
-        states = NoteStates.of(frames)
-        start = self.start(hidden).tanh()
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
+        states = NoteStates.of(target)
+        start = self.start(outputs).tanh()
         after, _ = self.notes(states.notes.with_values(self.read(states.notes.values)), start.unsqueeze(0))
         inner = torch.cat([start[states.notes.sorted_indices], after.values])
-        logits = self.logits(self.dropout(inner)) + self.bias(hidden)[states.frame]  # (S, C + 1)
-        log_p = self._above(logits, states.last).log_softmax(1)
-        return states.sum_by_frame(-log_p.gather(1, states.next.unsqueeze(1)).squeeze(1))
+        logits = self.logits(self.dropout(inner)) + self.bias(outputs)[states.frame]  # (S, C + 1)
+        possible = self._above(logits, states.last)
+        return states.sum_by_frame(F.cross_entropy(possible, states.next, reduction="none"))
 
-    def draw(self, hidden: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
-        """As `FrameOutput.draw`; at temperature 0 the likeliest next note, or the end, time after time."""
-        bias, state = self.bias(hidden), self.start(hidden).tanh()
-        count, num_notes = len(hidden), bias.shape[1] - 1
-        last = torch.full((count,), -1, device=hidden.device)
-        frames = torch.zeros(count, num_notes + 1, dtype=torch.uint8, device=hidden.device)
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        """Frames (M, C), uint8; at temperature 0 the likeliest next note, or the end, time after time."""
+        bias, state = self.bias(outputs), self.start(outputs).tanh()
+        count, num_notes = len(outputs), bias.shape[1] - 1
+        last = torch.full((count,), -1, device=outputs.device)
+        frames = torch.zeros(count, num_notes + 1, dtype=torch.uint8, device=outputs.device)
         while bool((last < num_notes).any()):
             logits = self._above(self.logits(self.dropout(state)) + bias, last)
-            if temperature > 0:
-                shares = (logits / temperature).softmax(1)
-                chosen = pick(shares, generator)
-            else:
-                chosen = logits.argmax(1)
-            last = chosen
-            frames.scatter_(1, chosen.unsqueeze(1), 1)
-            read = self.read(chosen.clamp(max=num_notes - 1))
+            last = pick(logits, generator, temperature)
+            frames.scatter_(1, last.unsqueeze(1), 1)
+            read = self.read(last.clamp(max=num_notes - 1))
             state = cast("Tensor", self.notes(read.unsqueeze(0), state.unsqueeze(0))[0])[0]
         return frames[:, :num_notes]
 
@@ -190,6 +169,50 @@ class NoteByNote(FrameOutput):
         note = torch.arange(logits.shape[1], device=logits.device)
         possible = (note > last.unsqueeze(1)) | (note == logits.shape[1] - 1)
         return logits.masked_fill(~possible, -torch.inf)
+
+
+class TiedNoteByNote(NotesHead):
+    """Each note given all below it, by a small recurrence that runs up the notes of a frame.
+
+        p(v | h) = ∏_i p(v_i | v_<i, h),   p(v_i = 1 | …) = σ(o · s_i + w · h_i + b_i)
+        s_i = GRU([h_i; v_{i-1}], s_{i-1}),   v_0 = 0, s_0 = 0
+
+    Source: Johnson 2017 (as in `tied_notes`): a recurrence over time first, then one over notes.
+
+    Args:
+        input_size: H.
+        num_notes: C.
+        size: K, units of s.
+        dropout: on s where it is read, in training.
+    """
+
+    def __init__(self, input_size: int, num_notes: int, size: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.alone = TiedLogits(input_size, num_notes)
+        self.upwards = RecurrentStack("gru", input_size + 1, size)
+        self.weight = nn.Linear(size, 1, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """-ln p(v | h) of each frame, (M,), exactly; outputs: (M, C, H)."""
+        notes = target.to(outputs.dtype)
+        below = F.pad(notes[:, :-1], (1, 0)).unsqueeze(2)
+        states, _ = self.upwards(torch.cat([outputs, below], dim=2).transpose(0, 1))  # (C, M, K)
+        logits = self.alone(outputs) + self.weight(self.dropout(states)).squeeze(-1).transpose(0, 1)
+        return bernoulli_nll(logits, notes).sum(1)
+
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+        """Frames (M, C), uint8; outputs: (M, C, H)."""
+        alone = self.alone(outputs)
+        below, state = outputs.new_zeros(len(outputs), 1), None
+        notes: list[Tensor] = []
+        for number in range(alone.shape[1]):
+            step = torch.cat([outputs[:, number], below], dim=1).unsqueeze(0)
+            output, state = self.upwards(step, state)
+            logit = alone[:, number] + self.weight(self.dropout(output[0])).squeeze(-1)
+            notes.append(flip(logit, generator, temperature))
+            below = notes[-1].to(outputs.dtype).unsqueeze(1)
+        return torch.stack(notes, dim=1)
 
 
 @dataclass(frozen=True)
@@ -223,24 +246,3 @@ class NoteStates:
     def sum_by_frame(self, values: Tensor) -> Tensor:
         """(S,) to (M,)."""
         return values.new_zeros(self.notes.num_rows).index_add(0, self.frame, values)
-
-
-def flip(logits: Tensor, generator: torch.Generator | None, temperature: float) -> Tensor:
-    """Zeros and ones of these log-odds."""
-    if temperature == 0:
-        return (logits > 0).to(torch.uint8)
-    shares = (logits / temperature).sigmoid()
-    uniform = torch.rand(shares.shape, generator=generator, dtype=shares.dtype, device=drawn_on(generator, shares))
-    return (uniform.to(shares.device) < shares).to(torch.uint8)
-
-
-def pick(shares: Tensor, generator: torch.Generator | None) -> Tensor:
-    """(M,) places drawn with these shares (M, K)."""
-    return (
-        torch.multinomial(shares.to(drawn_on(generator, shares)), 1, generator=generator).squeeze(1).to(shares.device)
-    )
-
-
-def drawn_on(generator: torch.Generator | None, like: Tensor) -> torch.device:
-    """Where draws for a tensor are made: a generator draws on its own device alone, wherever the model is."""
-    return like.device if generator is None else generator.device

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ostinato.heads.notes import FrameOutput, drawn_on, pick
+from ostinato.heads.distributions import Gaussian, StudentT
+from ostinato.heads.frames import FrameHead
+from ostinato.heads.sampling import drawn_on, pick
 from ostinato.recipe.model import WrittenNumbersRecipe
 
-_LEAST_FREEDOM = 2.0
 
-
-class Numbers(FrameOutput):
+class Numbers(FrameHead):
     r"""A mixture of K distributions over frames :math:`v \in R^C`.
 
     .. math:: p(v \mid h) = \sum_k \pi_k \, p(v; \mu_k, \Sigma_k), \quad
@@ -45,74 +42,48 @@ class Numbers(FrameOutput):
     def __init__(self, input_size: int, num_values: int, recipe: WrittenNumbersRecipe) -> None:
         super().__init__()
         self.recipe, self.num_values = recipe, num_values
-        self.parameters_per_value = (3 if recipe.distribution == "student_t" else 2) + recipe.factors
+        self.each = (StudentT if recipe.distribution == "student_t" else Gaussian)(recipe.least_deviation)
+        self.parameters_per_value = self.each.num_parameters + recipe.factors
         self.raw = nn.Linear(input_size, recipe.components * num_values * self.parameters_per_value)
         self.shares = nn.Linear(input_size, recipe.components) if recipe.components > 1 else None
 
-    def nll(self, hidden: Tensor, frames: Tensor) -> Tensor:
-        """As `FrameOutput.nll`, of frames (M, C) of numbers."""
-        mean, deviation, rest = self._components(hidden)
-        z = (frames.to(mean.dtype).unsqueeze(1) - mean) / deviation  # (M, K, C)
-        if self.recipe.distribution == "student_t":
-            log_p = (_log_student(z, _freedom(rest)) - deviation.log()).sum(2)
-        else:
-            log_p = (_log_normal(z) - deviation.log()).sum(2)
+    def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """-ln p(v | h) of each frame, (M,), exactly; target: (M, C) numbers."""
+        parameters, factors = self._components(outputs)
+        mean, deviation, *shape = parameters.unbind(-1)
+        z = (target.to(mean.dtype).unsqueeze(1) - mean) / deviation  # (M, K, C)
+        log_p = self.each.log_density(z, deviation, *shape).sum(2)
         if self.recipe.factors:
-            log_p = log_p + _log_of_factors(z, rest / deviation.unsqueeze(3))
+            log_p = log_p + _log_of_factors(z, factors / deviation.unsqueeze(3))
         if self.shares is None:
             return -log_p.squeeze(1)
-        mixed: Tensor = log_p + self.shares(hidden).log_softmax(1)
+        mixed: Tensor = log_p + self.shares(outputs).log_softmax(1)
         return -mixed.logsumexp(1)
 
-    def draw(self, hidden: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         """Frames (M, C) drawn from p(v | h): shares to the power 1 / `temperature`, and what is drawn so many times as
         far from its mean; at 0 the mean of the likeliest component."""
-        mean, deviation, rest = self._components(hidden)
-        kept = self._kept(hidden, generator, temperature)
-        mean, deviation, rest = mean[kept], deviation[kept], rest[kept]
+        parameters, factors = self._components(outputs)
+        places = torch.zeros(len(outputs), dtype=torch.long, device=outputs.device)
+        if self.shares is not None:
+            places = pick(self.shares(outputs), generator, temperature)
+        rows = torch.arange(len(outputs), device=outputs.device)
+        parameters, factors = parameters[rows, places], factors[rows, places]
+        mean = parameters[..., 0]
         if temperature == 0:
             return mean
-        where = drawn_on(generator, mean)
-        z = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=where).to(mean.device)
-        if self.recipe.distribution == "student_t":
-            freedom = _freedom(rest)
-            halves = torch._standard_gamma((freedom / 2).to(where), generator=generator).to(mean.device)
-            z = z / (2 * halves / freedom).sqrt()
-        away = deviation * z
+        away = self.each.deviate(parameters, generator)
         if self.recipe.factors:
-            size = (len(mean), self.recipe.factors)
+            size, where = (len(mean), self.recipe.factors), drawn_on(generator, mean)
             shared = torch.randn(size, generator=generator, dtype=mean.dtype, device=where)
-            away = away + (rest @ shared.to(mean.device).unsqueeze(2)).squeeze(2)
+            away = away + (factors @ shared.to(mean.device).unsqueeze(2)).squeeze(2)
         return mean + temperature * away
 
-    def _kept(self, hidden: Tensor, generator: torch.Generator | None, temperature: float) -> tuple[Tensor, Tensor]:
-        """Which component of each frame is drawn from: an index into (M, K)."""
-        rows = torch.arange(len(hidden), device=hidden.device)
-        if self.shares is None:
-            return rows, torch.zeros_like(rows)
-        logits = self.shares(hidden)
-        if temperature == 0:
-            return rows, logits.argmax(1)
-        return rows, pick((logits / temperature).softmax(1), generator)
-
-    def _components(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Means and deviations, (M, K, C) each, and what else a number has, (M, K, C, R or 1 or 0)."""
+    def _components(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Parameters (M, K, C, P) and factors (M, K, C, R)."""
         raw = self.raw(hidden).view(len(hidden), self.recipe.components, self.num_values, self.parameters_per_value)
-        return raw[..., 0], F.softplus(raw[..., 1]) + self.recipe.least_deviation, raw[..., 2:]
-
-
-def _freedom(rest: Tensor) -> Tensor:
-    return F.softplus(rest[..., 0]) + _LEAST_FREEDOM
-
-
-def _log_normal(z: Tensor) -> Tensor:
-    return -0.5 * z.square() - 0.5 * math.log(2 * math.pi)
-
-
-def _log_student(z: Tensor, freedom: Tensor) -> Tensor:
-    half = (freedom + 1) / 2
-    norm = torch.lgamma(half) - torch.lgamma(freedom / 2) - 0.5 * (freedom * math.pi).log()
-    return norm - half * (z.square() / freedom).log1p()
+        size = self.each.num_parameters
+        return self.each.parameters(raw[..., :size]), raw[..., size:]
 
 
 def _log_of_factors(z: Tensor, factors: Tensor) -> Tensor:

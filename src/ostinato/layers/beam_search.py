@@ -10,14 +10,15 @@ from torch import Tensor
 
 from ostinato.data.vocabulary import END_ID, PAD_ID, UNK_ID
 from ostinato.errors import RecipeError
-from ostinato.heads.sampling import Sampling, next_token
+from ostinato.heads.sampling import Sampling, next_tokens
+from ostinato.nn.checks import check_positive
 
 BANNED = (PAD_ID, UNK_ID)
 """Never written."""
 
 
 class Place(Protocol):
-    """Where a writer stands in several sequences at once; `models.decoding.Writing` is one."""
+    """Where a writer stands in several sequences at once; `layers.decoder.Writing` is one."""
 
     @property
     def num_rows(self) -> int:
@@ -34,7 +35,7 @@ PlaceT = TypeVar("PlaceT", bound=Place)
 
 
 class Writer(Protocol[PlaceT]):
-    """What gives scores for the next token; `models.token_decoder.TokenDecoder` is one."""
+    """What gives scores for the next token; `layers.token_decoder.TokenDecoder` is one."""
 
     vocab_size: int
 
@@ -149,7 +150,7 @@ def _advance(scores: Tensor, beam_size: int, before: _Beams | None) -> _Beams:
 @torch.inference_mode()
 def greedy(writer: Writer[PlaceT], start: PlaceT, *, max_new_tokens: int = 100) -> list[tuple[int, ...]]:
     """The likeliest token at each step, for each row, until `<end>`: ids without it."""
-    return _write(writer, start, max_new_tokens, None, None)
+    return _write(writer, start, max_new_tokens, Sampling(temperature=0.0))
 
 
 @torch.inference_mode()
@@ -168,31 +169,20 @@ def sample(
     Raises:
         RecipeError: for options that describe no distribution.
     """
-    sampling = Sampling(temperature, top_k, top_p)
-    return _write(writer, start, max_new_tokens, sampling, torch.Generator().manual_seed(seed))
+    return _write(writer, start, max_new_tokens, Sampling(temperature, top_k, top_p), seed)
 
 
 def _write(
-    writer: Writer[PlaceT],
-    writing: PlaceT,
-    max_new_tokens: int,
-    sampling: Sampling | None,
-    generator: torch.Generator | None,
+    writer: Writer[PlaceT], writing: PlaceT, max_new_tokens: int, sampling: Sampling, seed: int = 0
 ) -> list[tuple[int, ...]]:
     _check(writer.vocab_size, 1, max_new_tokens)
+    generator = torch.Generator().manual_seed(seed)
     last = torch.full((writing.num_rows,), END_ID)
     open_rows = torch.ones(writing.num_rows, dtype=torch.bool)
     columns: list[Tensor] = []
     for _ in range(max_new_tokens):
         logits, writing = writer.step(last, writing)
-        scores = _log_probabilities(logits)
-        if sampling is None:
-            last = scores.argmax(dim=1)
-        else:
-            uniforms = torch.rand(len(scores), dtype=torch.float64, generator=generator)
-            last = next_token(
-                scores, uniforms, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p
-            )
+        last = next_tokens(_log_probabilities(logits), sampling, generator)
         columns.append(last.cpu().masked_fill(~open_rows, END_ID))
         open_rows &= last.cpu() != END_ID
         if not open_rows.any():
@@ -209,13 +199,10 @@ def _log_probabilities(logits: Tensor) -> Tensor:
 
 
 def _check(vocab_size: int, beam_size: int, max_new_tokens: int) -> None:
-    if beam_size < 1:
-        raise RecipeError(f"`beam_size` must be a positive integer. Received: {beam_size}.")
+    check_positive(beam_size=beam_size, max_new_tokens=max_new_tokens)
     widest = vocab_size - len(BANNED)
     if beam_size > widest:
         raise RecipeError(
             f"`beam_size` must be at most {widest}, the tokens that can be written: a beam wider than the vocabulary "
             f"holds nothing more. Received: {beam_size}."
         )
-    if max_new_tokens < 1:
-        raise RecipeError(f"`max_new_tokens` must be a positive integer. Received: {max_new_tokens}.")

@@ -8,8 +8,10 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from ostinato.heads.base import OutputHead
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import width_of
+from ostinato.layers.teacher_forcing import mixed
 from ostinato.nn.attention import Attention, Memory, pack_like
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged, State
@@ -110,6 +112,74 @@ class Decoder(nn.Module):
             self.read = nn.Linear(self.query_size, self.read_size, bias=False)
         self.dropout = nn.Dropout(recipe.head_dropout)
 
+    head: OutputHead
+    """What `outputs` mean."""
+    about: str
+    """What it writes, in words."""
+
+    def inputs_and_targets(self, targets: Ragged) -> tuple[Ragged, Ragged]:
+        """What is read at each step of whole targets, and what is to be said there."""
+        raise NotImplementedError
+
+    def _outputs(self, read: Tensor, last: Tensor) -> Tensor:
+        """What `head` reads, out of r (M, Q') and the step before each."""
+        raise NotImplementedError
+
+    def _own(self, outputs: Tensor) -> Tensor:
+        """What scheduled sampling reads in place of the truth."""
+        raise NotImplementedError
+
+    def outputs(
+        self, inputs: Ragged, states: list[State], memory: Memory | None, fed: Tensor | None = None
+    ) -> tuple[Ragged, Tensor | None]:
+        """What `head` reads of the step after each input, (sum T, ...), and where each step looked, (N, T, S)."""
+        read, weights = self.reads(inputs, states, memory, fed)
+        return read.with_values(self._outputs(read.values, inputs.values)), weights
+
+    def step(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
+        """The last step of each sequence, (R, ...), to what `head` reads of the next, and where it stands then; the
+        first to give is the closing one: `END_ID`, or zeros."""
+        read, writing = self.advance(last, writing)
+        return self._outputs(read, last.to(read.device)), writing
+
+    def loss(
+        self,
+        targets: Ragged,
+        states: list[State],
+        memory: Ragged | None = None,
+        fed: Tensor | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        own_share: float = 0.0,
+    ) -> Tensor:
+        """Mean nats a token, the closing `<end>` counted, or a frame, those of the end among them, with the true steps
+        as inputs (teacher forcing).
+
+        Args:
+            targets: (sum T,) ids without `<end>`, or (sum T, C) frames.
+            states: the first state of each layer, (1, N, H) a tensor, in the original order of the rows.
+            memory: (sum S, M), what is attended to.
+            fed: (N, F), what every step reads.
+            label_smoothing: share of the truth spread over all tokens.
+            own_share: share of inputs that are the model's own (`sampled_share`).
+        """
+        inputs, wanted = self.inputs_and_targets(targets)
+        laid = self.remember(memory)
+        if own_share > 0:
+            with torch.no_grad():
+                guesses = self._own(self.outputs(inputs, states, laid, fed)[0].values)
+            inputs = mixed(inputs, guesses.to(inputs.values.dtype), own_share)
+        outputs = self.outputs(inputs, states, laid, fed)[0].values
+        return self.head.loss(outputs, wanted.values, label_smoothing)
+
+    def nll(
+        self, targets: Ragged, states: list[State], memory: Ragged | None = None, fed: Tensor | None = None
+    ) -> Ragged:
+        """-ln p of each token or frame and of the end, (sum (T + 1),); of frames whose number is set, (sum T,)."""
+        inputs, wanted = self.inputs_and_targets(targets)
+        outputs = self.outputs(inputs, states, self.remember(memory), fed)[0]
+        return outputs.with_values(self.head.nll(outputs.values, wanted.values))
+
     @property
     def written(self) -> nn.Module:
         """The layer that reads the last step written."""
@@ -172,14 +242,13 @@ class Decoder(nn.Module):
             fed_back = context if self.additive else read
         return read, replace(writing, layers=layers, fed_back=fed_back, weights=weights)
 
-    def read_single(self, hidden: Tensor, memory: Memory | None, context: Tensor | None = None) -> Tensor:
-        """r (R, Q') of single steps from the last layer's output there, (R, Q); `context`, (R, M): what attention made
-        of the memory, where that is known."""
+    def single(self, hidden: Tensor, last: Tensor, memory: Memory | None, context: Tensor | None = None) -> Tensor:
+        """What `head` reads of single steps, from the last layer's output there, (R, Q), and the step before each;
+        `context`, (R, M): what attention made of the memory, where that is known."""
         if self.attention is not None and memory is not None:
             context = self._attend(hidden, memory)[0] if context is None else context
             hidden = torch.cat([hidden, context], dim=1)
-        read: Tensor = self.read(hidden)
-        return read
+        return self._outputs(self.read(hidden), last)
 
     def _attend(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Queries (R, Q), R = N * beams, to context (R, M) and weights (R, S)."""
@@ -213,7 +282,7 @@ class Decoder(nn.Module):
             if alive < writing.num_rows:
                 writing = writing.select(rows)
             writing = replace(writing, memory=memory.select(rows))
-            read, writing = Decoder.advance(self, inputs.values[start : start + alive], writing)
+            read, writing = self.advance(inputs.values[start : start + alive], writing)
             found.append(read)
             looked[:alive, time] = cast("Tensor", writing.weights).detach()
             start += alive

@@ -36,7 +36,7 @@ class RecurrentEncoder(nn.Module):
         recipe: sizes, cell and dropouts.
         vocab_size: V.
         counts: (V,), how often training data held each token; needed to normalise embeddings.
-        inputs: the layer that reads the values, if they are no ids of a vocabulary (`models.inputs`).
+        inputs: the layer that reads the values, if they are no ids of a vocabulary (`layers.inputs`).
 
     Shapes: ids (L, N) in a tensor or (sum L,) in a Ragged; output (L, N, D*H) or a Ragged of (sum L, D*H).
     """

@@ -12,16 +12,14 @@ from torch.nn import functional as F
 
 from ostinato.data.features import Feature
 from ostinato.errors import RecipeError
-from ostinato.heads.notes import FrameOutput, IndependentNotes, Nade, NoteByNote
-from ostinato.heads.numbers import Numbers
-from ostinato.heads.tied_notes import TiedNoteByNote
-from ostinato.layers.decoder import Decoder, Writing, own_sizes
+from ostinato.heads.build import frame_head
+from ostinato.heads.frames import EndedFrames, FrameHead
+from ostinato.layers.decoder import Decoder, own_sizes
 from ostinato.layers.inputs import Vectors
-from ostinato.layers.teacher_forcing import mixed, shifted
+from ostinato.layers.teacher_forcing import shifted
 from ostinato.layers.token_decoder import TokenDecoder
-from ostinato.nn.attention import Memory
 from ostinato.recipe import ModelRecipe
-from ostinato.types import Ragged, State
+from ostinato.types import Ragged
 
 _NOTES = {
     "independent": "{values} notes, independent of each other",
@@ -65,18 +63,13 @@ class Frames:
         """Numbers of the frame before that are read once more where a frame is written: C, of notes none."""
         return 0 if self.kind == "notes" else self.values
 
-    def output(self, recipe: ModelRecipe, input_size: int) -> FrameOutput:
+    def beside(self, states: Tensor, before: Tensor) -> Tensor:
+        """What their distribution is read from: states (M, H), and of numbers the frame before each beside them."""
+        return torch.cat([states, before], dim=1) if self.skipped else states
+
+    def head(self, recipe: ModelRecipe, input_size: int) -> FrameHead:
         """Their distribution given states of `input_size`, as the recipe says."""
-        if self.kind != "notes":
-            return Numbers(input_size, self.values, recipe.numbers)
-        shape = recipe.next_step
-        tied = shape.recurrence == "note"
-        if shape.output == "independent":
-            return IndependentNotes(input_size, self.values, tied)
-        if shape.output == "nade":
-            return Nade(input_size, self.values, shape.output_size, shape.output_dropout)
-        kind = TiedNoteByNote if tied else NoteByNote
-        return kind(input_size, self.values, shape.output_size, shape.output_dropout)
+        return frame_head(recipe, input_size, self.values, notes=self.kind == "notes")
 
     def about(self, recipe: ModelRecipe) -> str:
         """Their distribution, in words."""
@@ -99,7 +92,7 @@ class FrameDecoder(Decoder):
     with :math:`r_t` as of `Decoder`, which reads the frame before, :math:`v_0 = 0`. Where numbers and pictures are
     written they are told it once more (a skip connection, as in Graves 2013, arXiv:1308.0850, section 2):
     p(v | r_t, v_{t-1}), so that what goes on as it was costs the recurrence nothing. Where `model.decoder.length` is a
-    number, so many frames are written and there is no e. p(v | r) is one of `frame_outputs` or `number_outputs`.
+    number, so many frames are written and there is no e. p(v | r) is one of `heads.notes` or `heads.numbers`.
 
     Scheduled sampling as of `TokenDecoder`: some frames that are read are drawn from the model's own distribution.
 
@@ -121,65 +114,23 @@ class FrameDecoder(Decoder):
         super().__init__(own_sizes(recipe), read, memory_size=memory_size, fed_size=fed_size)
         self.frames = frames
         size = self.read_size + frames.skipped
-        self.output = frames.output(recipe, size)
+        self.output = frames.head(recipe, size)
         length = recipe.decoder.length
         self.length = length if isinstance(length, int) else None
         self.end = nn.Linear(size, 1) if self.length is None else None
         if self.end is not None:
             nn.init.constant_(self.end.bias, _NEVER)
+        self.head = EndedFrames(self.output, self.end)
         ends = "the end" if self.length is None else f"{self.length:,} of them"
         self.about = f"frames of {frames.about(recipe)}; {ends}"
 
-    def loss(
-        self,
-        targets: Ragged,
-        states: list[State],
-        memory: Ragged | None = None,
-        fed: Tensor | None = None,
-        *,
-        label_smoothing: float = 0.0,
-        own_share: float = 0.0,
-    ) -> Tensor:
-        """Mean nats a frame, those of the end among them; arguments as of `TokenDecoder.loss`, nothing is smoothed."""
-        inputs, wanted = self.inputs_and_targets(targets)
-        laid = self.remember(memory)
-        if own_share > 0:
-            with torch.no_grad():
-                read = self.reads(inputs, states, laid, fed)[0].values
-                inputs = mixed(inputs, self.output.draw(read).to(inputs.values.dtype), own_share)
-        read = self.reads(inputs, states, laid, fed)[0].values
-        return self.step_nll(read, wanted.values).sum() / max(1, int(targets.lengths.sum()))
+    def _outputs(self, read: Tensor, last: Tensor) -> Tensor:
+        """(M, Q' + C): r, with the frame before beside it; of notes r alone."""
+        return self.frames.beside(self.dropout(read), last)
 
-    def nll(
-        self, targets: Ragged, states: list[State], memory: Ragged | None = None, fed: Tensor | None = None
-    ) -> Ragged:
-        """-ln p of each frame, and of the end, (sum (T + 1),); where the length is set, (sum T,)."""
-        inputs, wanted = self.inputs_and_targets(targets)
-        read = self.reads(inputs, states, self.remember(memory), fed)[0]
-        return read.with_values(self.step_nll(read.values, wanted.values))
-
-    def reads(
-        self, inputs: Ragged, states: list[State], memory: Memory | None, fed: Tensor | None = None
-    ) -> tuple[Ragged, Tensor | None]:
-        """As `Decoder.reads`, with the frame before beside it: (sum T, Q' + C), of notes (sum T, Q')."""
-        read, weights = super().reads(inputs, states, memory, fed)
-        return read.with_values(self._beside(read.values, inputs.values)), weights
-
-    def advance(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
-        """As `Decoder.advance`, with the last frame beside it, as in `reads`."""
-        read, writing = super().advance(last, writing)
-        return self._beside(read, last.to(read.device)), writing
-
-    def read_single(
-        self, hidden: Tensor, memory: Memory | None, context: Tensor | None = None, last: Tensor | None = None
-    ) -> Tensor:
-        """As `Decoder.read_single`, with the frame before beside it, (R, C)."""
-        read = super().read_single(hidden, memory, context)
-        return read if last is None else self._beside(read, last)
-
-    def _beside(self, read: Tensor, last: Tensor) -> Tensor:
-        read = self.dropout(read)
-        return torch.cat([read, last], dim=1) if self.frames.skipped else read
+    def _own(self, outputs: Tensor) -> Tensor:
+        """A frame that is drawn."""
+        return self.head.sample(outputs)
 
     def inputs_and_targets(self, targets: Ragged) -> tuple[Ragged, Ragged]:
         """What is read at each step of whole targets, (sum (T + 1), C), and what is to be said there, (…, C + 1): the
@@ -190,15 +141,6 @@ class FrameDecoder(Decoder):
             return previous_frames(frames, frames.values.dtype), marked
         read, wanted = shifted(marked, 0.0)
         return read.with_values(read.values[:, :-1].contiguous()), wanted
-
-    def step_nll(self, read: Tensor, wanted: Tensor) -> Tensor:
-        """(M,): -ln p of single steps, from what `reads` gives and what is to be said, (M, C + 1)."""
-        frames, goes_on = wanted[:, :-1], wanted[:, -1]
-        if self.end is None:
-            return self.output.nll(read, frames)
-        nll = F.binary_cross_entropy_with_logits(-self.end(read).squeeze(1), goes_on, reduction="none")
-        going = goes_on.nonzero().squeeze(1)
-        return nll.index_add(0, going, self.output.nll(read[going], frames[going]))
 
 
 def previous_frames(frames: Ragged, dtype: torch.dtype) -> Ragged:

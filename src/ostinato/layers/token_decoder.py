@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ostinato.errors import RecipeError
-from ostinato.layers.decoder import Decoder, Writing, own_sizes
+from ostinato.heads.classes import Softmax
+from ostinato.layers.decoder import Decoder, own_sizes
 from ostinato.layers.inputs import embed_ids
-from ostinato.layers.teacher_forcing import mixed, shifted
+from ostinato.layers.teacher_forcing import shifted
 from ostinato.nn import Embedding
-from ostinato.nn.attention import Memory
 from ostinato.recipe import ModelRecipe
 from ostinato.recipe.model import DecoderRecipe
-from ostinato.types import Ragged, State
+from ostinato.types import Ragged
 
 NEVER_WRITTEN = 2
 """`<pad>` and `<unk>`."""
@@ -79,75 +77,23 @@ class TokenDecoder(Decoder):
         self.output = nn.Linear(self.read_size, vocab_size)
         if recipe.tie_embeddings:
             self.output.weight = self.embedding.weight
+        self.head = Softmax()
+        self.about = f"{vocab_size:,} tokens"
 
     @property
     def embedding(self) -> Embedding:
         """The vectors of the tokens it reads."""
         return cast("Embedding", self.written)
 
-    @property
-    def about(self) -> str:
-        """What it writes, in words."""
-        return f"{self.vocab_size:,} tokens"
-
-    def loss(
-        self,
-        targets: Ragged,
-        states: list[State],
-        memory: Ragged | None = None,
-        fed: Tensor | None = None,
-        *,
-        label_smoothing: float = 0.0,
-        own_share: float = 0.0,
-    ) -> Tensor:
-        """Mean nats a token, the closing `<end>` counted, with the true tokens as inputs (teacher forcing).
-
-        Args:
-            targets: (sum T,) ids without `<end>`.
-            states: the first state of each layer, (1, N, H) a tensor, in the original order of the rows.
-            memory: (sum S, M), what is attended to.
-            fed: (N, F), what every step reads.
-            label_smoothing: share of the truth spread over all tokens.
-            own_share: share of inputs that are the model's own likeliest tokens (`sampled_share`).
-        """
-        inputs, wanted = shifted(targets)
-        laid = self.remember(memory)
-        if own_share > 0:
-            with torch.no_grad():
-                guesses = self.scores(inputs, states, laid, fed)[0].values.argmax(dim=1)
-            inputs = mixed(inputs, guesses, own_share)
-        scores = self.scores(inputs, states, laid, fed)[0]
-        return F.cross_entropy(scores.values, wanted.values, label_smoothing=label_smoothing)
-
-    def nll(
-        self, targets: Ragged, states: list[State], memory: Ragged | None = None, fed: Tensor | None = None
-    ) -> Ragged:
-        """-ln p of each token and of the closing `<end>`, (sum (T + 1),)."""
-        inputs, wanted = shifted(targets)
-        scores = self.scores(inputs, states, self.remember(memory), fed)[0]
-        return scores.with_values(F.cross_entropy(scores.values, wanted.values, reduction="none"))
-
-    def scores(
-        self, inputs: Ragged, states: list[State], memory: Memory | None, fed: Tensor | None = None
-    ) -> tuple[Ragged, Tensor | None]:
-        """Logits (sum T, V) of the token after each input, and where each step looked, (N, T, S)."""
-        read, weights = self.reads(inputs, states, memory, fed)
-        return read.with_values(self._head(read.values)), weights
-
-    def step(self, ids: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
-        """The last token of each sequence, (R,), to logits (R, V) of the next, and where it stands then; the first
-        token to give is `END_ID`."""
-        read, writing = self.advance(ids, writing)
-        return self._head(read), writing
-
     def inputs_and_targets(self, targets: Ragged) -> tuple[Ragged, Ragged]:
         """What is read at each step of whole targets, and what is to be said there."""
         return shifted(targets)
 
-    def step_nll(self, read: Tensor, wanted: Tensor) -> Tensor:
-        """(M,): -ln p of single steps, from r (M, Q') and what is to be said, (M,)."""
-        return F.cross_entropy(self._head(read), wanted, reduction="none")
-
-    def _head(self, read: Tensor) -> Tensor:
+    def _outputs(self, read: Tensor, last: Tensor) -> Tensor:
+        """Logits (M, V)."""
         logits: Tensor = self.output(self.dropout(read))
         return logits
+
+    def _own(self, outputs: Tensor) -> Tensor:
+        """The likeliest token."""
+        return self.head.point(outputs)

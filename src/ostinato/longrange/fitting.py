@@ -14,6 +14,7 @@ from torch import nn
 from ostinato.errors import RecipeError
 from ostinato.longrange.model import SequenceModel
 from ostinato.longrange.task import Batch, Split, Task
+from ostinato.nn.modes import evaluating
 from ostinato.recipe import TrainingRecipe
 from ostinato.training.schedule import learning_rate
 
@@ -181,13 +182,11 @@ def evaluate(model: SequenceModel, length: int, num_rows: int, split: Split, see
     num_rows = task.num_held_out.get(split, num_rows)
     size = max(1, min(num_rows, 500, 500_000 // task.num_steps(length)))
     total, count = 0.0, 0
-    was_training = model.training
-    model.eval()
-    for index in range(math.ceil(num_rows / size)):
-        batch = task.batch(length, size, index, seed, split=split)
-        total += task.score(model(batch.inputs), batch.targets) * batch.inputs.num_rows
-        count += batch.inputs.num_rows
-    model.train(was_training)
+    with evaluating(model):
+        for index in range(math.ceil(num_rows / size)):
+            batch = task.batch(length, size, index, seed, split=split)
+            total += task.score(model(batch.inputs), batch.targets) * batch.inputs.num_rows
+            count += batch.inputs.num_rows
     return total / count
 
 

@@ -1,4 +1,4 @@
-"""Figures of notes and of numbers, step by step."""
+"""Figures of labels, of notes and of numbers, step by step."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.edit_distance import edit_distance
+
+
+def label_metrics(answers: list[NDArray[Any]], targets: list[NDArray[Any]]) -> Metrics:
+    """Of labels without an alignment. `token_error_rate`: insertions, deletions and substitutions a true label;
+    `sequence_error_rate`: share of the rows with any; `exact`: of those without."""
+    pairs = zip(targets, answers, strict=True)
+    distances = [edit_distance(truth.tolist(), said.tolist()) for truth, said in pairs]
+    num_labels = sum(map(len, targets))
+    wrong = sum(distance > 0 for distance in distances) / max(len(answers), 1)
+    return {
+        "num_examples": len(answers),
+        "num_tokens": num_labels,
+        "token_error_rate": sum(distances) / max(num_labels, 1),
+        "sequence_error_rate": wrong,
+        "exact": 1.0 - wrong,
+    }
 
 
 def note_metrics(said: NDArray[Any], truth: NDArray[Any]) -> Metrics:

@@ -32,6 +32,17 @@ def ctc_nll(log_probs: Ragged, labels: Ragged) -> Tensor:
     return F.ctc_loss(padded, targets.long(), lengths, target_lengths, blank=blank, reduction="none")
 
 
+def decoded_labels(log_probs: Ragged, beam_size: int = 1) -> Ragged:
+    """The labels of each row, (sum U,): of the likeliest path, or by `prefix_beam_search` with more than one prefix."""
+    if beam_size == 1:
+        rows = best_path(log_probs)
+    else:
+        rows = [prefix_beam_search(row, beam_size)[0][0] for row in log_probs.split_rows()]
+    lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
+    flat = torch.tensor([label for row in rows for label in row], dtype=torch.long)
+    return Ragged.from_rows(flat, lengths.cumsum(0) - lengths, lengths)
+
+
 def best_path(log_probs: Ragged) -> list[list[int]]:
     """The labels of each row's likeliest path, collapsed: quick, and not always the likeliest labels."""
     blank = log_probs.values.shape[1] - 1

@@ -11,6 +11,7 @@ from ostinato.errors import BackendError, RecipeError, ShapeError
 from ostinato.kernels import dispatch
 from ostinato.kernels.native_stream import CoreStream, StreamedLayer, Tokens
 from ostinato.nn.checks import check_positive
+from ostinato.nn.modes import evaluating
 from ostinato.nn.stack import RecurrentStack
 from ostinato.types import State
 
@@ -126,13 +127,11 @@ class Stream:
     def _run_stacks(self, x: Tensor) -> Tensor:
         states, after = list(self._states), []
         for stack in self._stacks:
-            was_training = stack.training
             own = [states.pop(0) for _ in range(stack.num_layers)]
             hx = tuple(torch.stack(parts) for parts in zip(*own, strict=True))
             inner = x.transpose(0, 1) if stack.batch_first else x
-            stack.eval()
-            inner, final = stack(inner, hx if len(hx) > 1 else hx[0])
-            stack.train(was_training)
+            with evaluating(stack):
+                inner, final = stack(inner, hx if len(hx) > 1 else hx[0])
             x = inner.transpose(0, 1) if stack.batch_first else inner
             parts = final if isinstance(final, tuple) else (final,)
             after += list(zip(*(part.unbind(0) for part in parts), strict=True))

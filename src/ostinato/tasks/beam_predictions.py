@@ -14,6 +14,7 @@ from ostinato.data.dataset import Examples
 from ostinato.data.features import Feature
 from ostinato.layers.beam_search import Written, beam_search
 from ostinato.layers.decoder import Writing
+from ostinato.nn.modes import evaluating
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.prediction import Prediction
 from ostinato.tasks.seq2seq.model import Seq2Seq
@@ -33,10 +34,9 @@ def write(
     beam_size: int,
 ) -> list[list[Written]]:
     """Beam search for some rows, in their order."""
-    options, was_training = model.options, model.training
-    model.eval()
+    options = model.options
     found: list[list[Written]] = [[] for _ in rows]
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for batch in BucketedBatches(examples.take(rows), _ROWS).epoch(0):
             written = beam_search(
                 model.tokens,
@@ -47,7 +47,6 @@ def write(
             )
             for row, sequences in zip(batch.rows.tolist(), written, strict=True):
                 found[row] = sequences
-    model.train(was_training)
     return found
 
 

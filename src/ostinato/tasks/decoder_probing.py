@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -79,16 +78,15 @@ def _written_loss(
     steps: Tensor,
 ) -> Callable[[Ragged], Tensor]:
     """Nats of single tokens or frames, attention looking at the whole memory of their rows."""
-    inputs, wanted = (at_steps(each, rows, steps) for each in decoder.inputs_and_targets(targets))
+    last, wanted = (at_steps(each, rows, steps) for each in decoder.inputs_and_targets(targets))
     laid = decoder.remember(memory)
     chosen = None if laid is None else laid.select(rows.to(wanted.device))
     context = None
     if decoder.feeds_back and decoder.additive and memory is not None:
         context = at_steps(part.inputs, rows, steps)[:, -memory.values.shape[1] :]  # its query was the state before
-    read = partial(decoder.read_single, last=inputs) if isinstance(decoder, FrameDecoder) else decoder.read_single
 
     def loss(output: Ragged) -> Tensor:
-        return decoder.step_nll(read(output.select_last(), chosen, context), wanted)
+        return decoder.head.nll(decoder.single(output.select_last(), last, chosen, context), wanted)
 
     return loss
 

@@ -29,8 +29,8 @@ def test_language_models_read_tokens_and_stream_them() -> None:
 
 def test_a_language_model_whose_stream_errs_fails_there(monkeypatch: pytest.MonkeyPatch) -> None:
     model = language_model()
-    head = model.head
-    monkeypatch.setattr(LanguageModel, "head", lambda self: (head()[0] * 1.01, head()[1]))
+    head = model.projection
+    monkeypatch.setattr(LanguageModel, "projection", lambda self: (head()[0] * 1.01, head()[1]))
     failed = failures_of(verify(model, ids()))
     assert failed <= {("token stream", "native")}
     assert failed or native.missing_reason() is not None

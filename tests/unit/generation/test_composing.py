@@ -75,7 +75,7 @@ def test_each_frame_is_drawn_as_the_whole_sequence_says() -> None:
     whole = Ragged.from_rows(roll, [0], [8])
     assert previous_frames(whole, torch.float32).values[0].sum() == 0
     with torch.no_grad():
-        expected = model.output.draw(model(whole).values, temperature=0.0)
+        expected = model.output.sample(model(whole).values, temperature=0.0)
     assert torch.equal(expected[2:], roll[2:])
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ostinato.errors import RecipeError
-from ostinato.heads.sampling import next_token
+from ostinato.heads.sampling import Sampling, next_token
 
 LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
 
@@ -14,7 +14,7 @@ LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
 def _shares(count: int = 4000, **options: object) -> list[float]:
     generator = torch.Generator().manual_seed(0)
     uniforms = torch.rand(count, dtype=torch.float64, generator=generator)
-    drawn = next_token(LOGITS.expand(count, -1), uniforms, **options)  # type: ignore[arg-type]
+    drawn = next_token(LOGITS.expand(count, -1), uniforms, Sampling(**options))  # type: ignore[arg-type]
     return (torch.bincount(drawn, minlength=4) / count).tolist()
 
 

@@ -85,10 +85,10 @@ def test_no_more_frames_than_asked_for_and_a_set_length_is_kept() -> None:
 def test_what_is_most_expected_is_told_what_it_expected() -> None:
     decoder = _decoder(length=6)
     (row,) = _write(decoder, max_frames=6, temperature=0.0)
-    read = decoder.reads(decoder.inputs_and_targets(Ragged.from_rows(row, [0], [6]))[0], decoder.zero_states(1), None)[
-        0
-    ].values
-    torch.testing.assert_close(decoder.output.draw(read, temperature=0.0), row)
+    read = decoder.outputs(
+        decoder.inputs_and_targets(Ragged.from_rows(row, [0], [6]))[0], decoder.zero_states(1), None
+    )[0].values
+    torch.testing.assert_close(decoder.output.sample(read, temperature=0.0), row)
 
 
 def test_frames_come_as_they_are_stored() -> None:
@@ -190,7 +190,7 @@ def test_frames_after_a_prompt_are_those_of_the_whole_sequence() -> None:
     values = next_frames(model, FEATURE, prompt=[[1.0, 20.0], [5.0, 40.0]], num_frames=6, temperature=0)
     whole = Ragged.from_rows(torch.from_numpy(values), [0], [8])
     with torch.no_grad():
-        expected = model.output.draw(model(whole).values, temperature=0.0).numpy()
+        expected = model.output.sample(model(whole).values, temperature=0.0).numpy()
     np.testing.assert_allclose(expected[2:], values[2:], rtol=0, atol=1e-5)
     assert not np.allclose(expected[:2], values[:2], atol=0.1)
 

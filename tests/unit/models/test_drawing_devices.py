@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ostinato.heads.notes import FrameOutput, IndependentNotes, Nade, pick
+from ostinato.heads.frames import FrameHead
+from ostinato.heads.notes import IndependentNotes, Nade
 from ostinato.heads.numbers import Numbers
+from ostinato.heads.sampling import pick
 from ostinato.layers.frame_decoder import FrameDecoder, Frames
 from ostinato.recipe import ModelRecipe
 from ostinato.recipe.model import WrittenNumbersRecipe
@@ -51,10 +53,10 @@ OUTPUTS: dict[str, tuple[Any, set[str]]] = {
 def test_a_generator_draws_on_its_own_device(name: str) -> None:
     """A generator of the processor can't draw for a graphics card; `meta` stands for one here."""
     make, wanted = OUTPUTS[name]
-    output: FrameOutput = make().to("meta")
+    output: FrameHead = make().to("meta")
     hidden = torch.zeros(5, 4, device="meta")
     with torch.no_grad(), _Seen() as seen:
-        drawn = output.draw(hidden, torch.Generator().manual_seed(0))
+        drawn = output.sample(hidden, torch.Generator().manual_seed(0))
     assert drawn.device.type == "meta"
     assert set(seen.devices) == {(one, "cpu") for one in wanted}
 
@@ -62,13 +64,13 @@ def test_a_generator_draws_on_its_own_device(name: str) -> None:
 def test_without_a_generator_draws_are_made_where_the_model_is() -> None:
     output = Numbers(4, 3, WrittenNumbersRecipe(components=2, factors=1)).to("meta")
     with torch.no_grad(), _Seen() as seen:
-        output.draw(torch.zeros(5, 4, device="meta"))
+        output.sample(torch.zeros(5, 4, device="meta"))
     assert {device for _, device in seen.devices} == {"meta"}
 
 
 def test_places_are_picked_as_their_shares_are() -> None:
     shares = torch.tensor([[0.2, 0.0, 0.8]]).expand(20_000, 3)
-    counts = pick(shares, torch.Generator().manual_seed(0)).bincount(minlength=3) / 20_000
+    counts = pick(shares.log(), torch.Generator().manual_seed(0)).bincount(minlength=3) / 20_000
     torch.testing.assert_close(counts, shares[0], atol=0.01, rtol=0)
 
 
@@ -79,9 +81,9 @@ def test_own_frames_are_drawn_in_training(kind: Any) -> None:
     decoder = FrameDecoder(ModelRecipe(hidden_size=4), Frames(2, kind))
     read = torch.zeros(3, decoder.read_size + decoder.frames.skipped)
     torch.manual_seed(1)
-    first = decoder.output.draw(read)
+    first = decoder.output.sample(read)
     torch.manual_seed(1)
-    assert torch.equal(first, decoder.output.draw(read))
+    assert torch.equal(first, decoder.output.sample(read))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -91,6 +93,6 @@ def test_components_are_drawn_with_shares_to_the_power_of_one_over_the_temperatu
     with torch.no_grad():
         output.shares.bias.copy_(torch.tensor([0.8, 0.2]).log())
         output.raw.bias.copy_(torch.tensor([100.0, -5.0, -100.0, -5.0]))  # mean and deviation of each
-    drawn = output.draw(torch.zeros(20_000, 1), torch.Generator().manual_seed(0), temperature)
+    drawn = output.sample(torch.zeros(20_000, 1), torch.Generator().manual_seed(0), temperature)
     powers = torch.tensor([0.8, 0.2]) ** (1 / temperature)
     assert float((drawn > 0).double().mean()) == pytest.approx(float(powers[0] / powers.sum()), abs=0.015)

@@ -13,6 +13,7 @@ from ostinato.api import resume, train
 from ostinato.data.dataset import Prepared
 from ostinato.data.targets import TargetFeature
 from ostinato.errors import RecipeError
+from ostinato.heads.build import row_head
 from ostinato.recipe import ModelRecipe, build_recipe
 from ostinato.run import load
 from ostinato.tasks.classification.ensemble import Ensemble
@@ -31,8 +32,8 @@ IDS = Ragged.from_rows(torch.tensor([4, 7, 7, 5, 9]), starts=[0, 3, 5], lengths=
 
 def _ensemble(target: TargetFeature) -> Ensemble:
     torch.manual_seed(0)
-    members = [Classifier(ModelRecipe(hidden_size=3), 10, target.num_outputs) for _ in range(3)]
-    model = Ensemble(members, target).double().eval()
+    members = [Classifier(ModelRecipe(hidden_size=3), 10, target.num_outputs, head=row_head(target)) for _ in range(3)]
+    model = Ensemble(members).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_()

@@ -39,7 +39,7 @@ def test_forced_by_its_own_answers_it_is_the_free_model(kind: str, cell: str) ->
     model, ids = _model(kind, cell), _ids(3, 7, 0, 1)
     with torch.no_grad():
         free = model(ids)
-        forced = model.forced(ids, model.decode(free))
+        forced = model.led(ids, model.head.decode(free))
     torch.testing.assert_close(forced.values, free.values, rtol=1e-12, atol=1e-12)
 
 
@@ -48,7 +48,7 @@ def test_another_answer_changes_what_follows_and_nothing_before() -> None:
     answers = ids.with_values(torch.tensor([0, 1, 2, 3, 0, 1]))
     other = ids.with_values(torch.tensor([0, 1, 3, 3, 0, 1]))
     with torch.no_grad():
-        first, second = (model.forced(ids, each).values for each in (answers, other))
+        first, second = (model.led(ids, each).values for each in (answers, other))
     assert torch.equal(first[:3], second[:3])
     assert (first[3:] != second[3:]).any(dim=1).all()
 
@@ -71,7 +71,8 @@ def test_unknown_tags_before_are_as_none() -> None:
     model, ids = _model(), _ids(2)
     with torch.no_grad():
         unseen, none = (
-            model.forced(ids, ids.with_values(torch.tensor([first, 0]))).values for first in (-2, model.num_outputs)
+            model.led(ids, ids.with_values(torch.tensor([first, 0]))).values
+            for first in (-2, model.output.out_features)
         )
     assert torch.equal(unseen, none)
 

@@ -174,3 +174,20 @@ def test_what_does_not_go_together() -> None:
     recipe = ModelRecipe(bidirectional=True, hidden_size=4, forecast=ForecastRecipe(strategy="segment"))
     with pytest.raises(RecipeError, match=r"bidirectional` must be false for strategy: segment"):
         Forecaster(recipe, StepLayout(1, False, 0, 0))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_loss_from_an_encoding_is_the_loss_and_reads_no_past(strategy: str) -> None:
+    layout = StepLayout(C, False, 0, 2)
+    model = _model(layout, strategy=strategy, output="gaussian")
+    batch = _batch(layout, [12, 4, 8])
+    seen: list[Any] = []
+    handle = model.encoder.register_forward_hook(lambda module, args, found: seen.append(found))
+    losses, _ = model.losses(batch)
+    finals = seen[0][1]
+    seen.clear()
+    torch.testing.assert_close(model.losses(batch, finals)[0], losses)
+    assert not any(isinstance(output, Ragged) for output, _ in seen)
+    handle.remove()
+    doubled = [tuple(2 * part for part in state) for state in finals]
+    assert not torch.allclose(model.losses(batch, doubled)[0], losses)

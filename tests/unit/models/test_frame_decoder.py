@@ -79,12 +79,12 @@ def _stepped(
     writing, last = decoder.begin(states, memory, fed), torch.zeros(1, decoder.frames.values)
     found: list[Tensor] = []
     for frame in numbers:
-        read, writing = decoder.advance(last, writing)
+        read, writing = decoder.step(last, writing)
         last = frame.unsqueeze(0)
         going = decoder.output.nll(read, last)
         found.append(going if decoder.end is None else going - torch.log(1 - decoder.end(read).sigmoid()).squeeze(1))
     if decoder.end is not None:
-        read, writing = decoder.advance(last, writing)
+        read, writing = decoder.step(last, writing)
         found.append(-torch.log(decoder.end(read).sigmoid()).squeeze(1))
     return torch.cat(found)
 
@@ -145,7 +145,7 @@ def test_input_feeding_reads_what_attention_made_of_the_step_before(attention: s
         fed_back = context if attention == "bahdanau" else read
         found.append(torch.cat([read, last], dim=1))
     nll = decoder.nll(targets, states, memory).values
-    torch.testing.assert_close(nll, decoder.step_nll(torch.cat(found), wanted.values), rtol=0, atol=1e-10)
+    torch.testing.assert_close(nll, decoder.head.nll(torch.cat(found), wanted.values), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("options", ATTENTION, ids=str)
@@ -184,13 +184,13 @@ def test_with_constant_log_odds_of_an_end_lengths_are_geometric() -> None:
     targets = _rows(NOTES, list(range(12)))
     states = decoder.zero_states(12)
     inputs, wanted = decoder.inputs_and_targets(targets)
-    read = decoder.reads(inputs, states, None)[0]
-    whole = read.with_values(decoder.step_nll(read.values, wanted.values)).split_rows()
+    read = decoder.outputs(inputs, states, None)[0]
+    whole = read.with_values(decoder.head.nll(read.values, wanted.values)).split_rows()
     for length, (nll, target) in enumerate(zip(whole, targets.split_rows(), strict=True)):
         of_frames = torch.zeros(())
         if length:
             alone = Ragged.from_rows(target, [0], [length])
-            seen = decoder.reads(previous_frames(alone, torch.float64), decoder.zero_states(1), None)[0].values
+            seen = decoder.outputs(previous_frames(alone, torch.float64), decoder.zero_states(1), None)[0].values
             of_frames = decoder.output.nll(seen, target).sum()
         p = (of_frames - nll.sum()).exp().item()
         assert p == pytest.approx(hazard * (1 - hazard) ** length)
@@ -209,7 +209,7 @@ def test_numbers_are_told_the_frame_before_once_more_and_notes_are_not() -> None
     assert (_decoder(NOTES).output.logits.in_features, NOTES.skipped) == (5, 0)  # type: ignore[union-attr]
     decoder = _decoder(NUMBERS)
     last = torch.randn(2, 3)
-    read, _ = decoder.advance(last, decoder.begin(decoder.zero_states(2)))
+    read, _ = decoder.step(last, decoder.begin(decoder.zero_states(2)))
     assert torch.equal(read[:, 5:], last)
 
 

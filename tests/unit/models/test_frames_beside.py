@@ -36,7 +36,7 @@ def test_the_frame_before_stands_beside_what_numbers_are_written_from() -> None:
     torch.manual_seed(0)
     decoder, targets = FrameDecoder(ModelRecipe(hidden_size=5), Frames(C)).double().eval(), _targets()
     inputs = decoder.inputs_and_targets(targets)[0]
-    read = decoder.reads(inputs, decoder.zero_states(3), None)[0].values
+    read = decoder.outputs(inputs, decoder.zero_states(3), None)[0].values
     torch.testing.assert_close(read[:, -C:], inputs.values)
     torch.testing.assert_close(inputs.split_rows()[0][:4], previous_frames(targets, torch.float64).split_rows()[0])
     assert Frames(C, "notes").skipped == 0

@@ -16,8 +16,8 @@ from ostinato.data.dataset import Examples
 from ostinato.data.places import Places
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError
-from ostinato.heads.notes import FrameOutput, IndependentNotes, Nade, NoteByNote
-from ostinato.heads.tied_notes import TiedNoteByNote
+from ostinato.heads.frames import NotesHead
+from ostinato.heads.notes import IndependentNotes, Nade, NoteByNote, TiedNoteByNote
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.tasks.next_step.model import NextStep, transposed
 from ostinato.tasks.next_step.tied_notes import TiedNotes
@@ -44,9 +44,9 @@ def _model(output: str, num_notes: int = 4, transpose: int = 0, **more: float) -
     return model.double().eval()
 
 
-def _output(name: str, num_notes: int) -> FrameOutput:
+def _output(name: str, num_notes: int) -> NotesHead:
     torch.manual_seed(1)
-    outputs: dict[str, FrameOutput] = {
+    outputs: dict[str, NotesHead] = {
         "independent": IndependentNotes(3, num_notes),
         "nade": Nade(3, num_notes, 6),
         "autoregressive": NoteByNote(3, num_notes, 6),
@@ -114,12 +114,12 @@ def test_note_by_note_is_its_equations() -> None:
 def test_what_is_drawn_has_its_probability(name: str) -> None:
     output, frames = _output(name, 3), _all_frames(3)
     hidden = _hidden(name, 3)
-    drawn = output.draw(hidden.expand(20_000, *hidden.shape[1:]), torch.Generator().manual_seed(0))
+    drawn = output.sample(hidden.expand(20_000, *hidden.shape[1:]), torch.Generator().manual_seed(0))
     counts = torch.bincount((drawn.long() * torch.tensor([4, 2, 1])).sum(1), minlength=8) / 20_000
     shares = (-output.nll(hidden.expand(8, *hidden.shape[1:]), frames)).exp()
     torch.testing.assert_close(counts.double(), shares, atol=0.02, rtol=0.0)
-    greedy = output.draw(hidden, temperature=0.0)
-    assert torch.equal(greedy, output.draw(hidden, temperature=0.0))
+    greedy = output.sample(hidden, temperature=0.0)
+    assert torch.equal(greedy, output.sample(hidden, temperature=0.0))
 
 
 @pytest.mark.parametrize("output", OUTPUTS + TIED)

@@ -81,7 +81,7 @@ def test_draws_have_the_mean_and_spread_of_torch(distribution: str, components: 
             output.raw.weight.view(components, 3, 3, 5)[:, :, 2] = 0
             output.raw.bias.view(components, 3, 3)[:, :, 2] = 5
     reference = _reference(output, hidden)
-    drawn = output.draw(hidden.expand(60_000, 5), torch.Generator().manual_seed(1))
+    drawn = output.sample(hidden.expand(60_000, 5), torch.Generator().manual_seed(1))
     spread = reference.variance
     torch.testing.assert_close(drawn.mean(0), reference.mean[0], rtol=0, atol=0.03 * spread.max().sqrt().item())
     torch.testing.assert_close(drawn.var(0), spread[0], rtol=0.1, atol=0)
@@ -90,7 +90,7 @@ def test_draws_have_the_mean_and_spread_of_torch(distribution: str, components: 
 def test_factors_move_numbers_together() -> None:
     output, hidden = _output("gaussian", 1, 2, num_values=3), torch.randn(1, 5)
     reference: Any = _reference(output, hidden).component_distribution
-    drawn = output.draw(hidden.expand(60_000, 5), torch.Generator().manual_seed(1))
+    drawn = output.sample(hidden.expand(60_000, 5), torch.Generator().manual_seed(1))
     wanted = reference.covariance_matrix[0, 0]
     assert wanted[0, 1].abs() > 0.1
     torch.testing.assert_close(drawn.T.cov(), wanted, rtol=0, atol=0.03 * wanted.max().item())
@@ -102,14 +102,14 @@ def test_at_temperature_0_the_likeliest_mean(distribution: str, components: int,
     means = output.raw(hidden).view(20, components, 4, -1)[..., 0]
     likeliest = torch.zeros(20, dtype=torch.long) if output.shares is None else output.shares(hidden).argmax(1)
     assert components == 1 or len(likeliest.unique()) > 1
-    assert torch.equal(output.draw(hidden, temperature=0.0), means[torch.arange(20), likeliest])
+    assert torch.equal(output.sample(hidden, temperature=0.0), means[torch.arange(20), likeliest])
 
 
 @pytest.mark.parametrize(("distribution", "factors"), [("gaussian", 0), ("gaussian", 2), ("student_t", 0)])
 def test_at_temperature_2_the_same_draws_are_twice_as_far(distribution: str, factors: int) -> None:
     output, hidden = _output(distribution, 1, factors), torch.randn(50, 5)
-    mean = output.draw(hidden, temperature=0.0)
-    near, far = (output.draw(hidden, torch.Generator().manual_seed(4), heat) - mean for heat in (1.0, 2.0))
+    mean = output.sample(hidden, temperature=0.0)
+    near, far = (output.sample(hidden, torch.Generator().manual_seed(4), heat) - mean for heat in (1.0, 2.0))
     assert near.abs().min() > 0
     torch.testing.assert_close(far, 2 * near)
 
@@ -121,7 +121,7 @@ def test_temperature_evens_out_the_shares_of_a_mixture() -> None:
         output.shares.bias.copy_(torch.tensor([2.0, 0.0]))
         output.raw.bias.copy_(torch.tensor([-50.0, -9.0, 50.0, -9.0]))
     for heat in (0.5, 1.0, 2.0):
-        drawn = output.draw(hidden, torch.Generator().manual_seed(2), heat)
+        drawn = output.sample(hidden, torch.Generator().manual_seed(2), heat)
         share = float((drawn < 0).double().mean())
         assert share == pytest.approx(torch.sigmoid(torch.tensor(2 / heat)).item(), abs=0.01)
 

@@ -98,11 +98,11 @@ def test_scheduled_sampling_reads_own_tokens_and_never_at_the_start(monkeypatch:
     decoder = TokenDecoder(_recipe({"attention": "none"}), V).eval()
     target = _rows([4, 2], V)
     read: list[Ragged] = []
-    scores = decoder.scores
-    monkeypatch.setattr(decoder, "scores", lambda inputs, *rest: read.append(inputs) or scores(inputs, *rest))
+    outputs = decoder.outputs
+    monkeypatch.setattr(decoder, "outputs", lambda inputs, *rest: read.append(inputs) or outputs(inputs, *rest))
     decoder.loss(target, decoder.zero_states(2), own_share=1.0 - 1e-12)
     true, mixed = read
-    guesses = scores(true, decoder.zero_states(2), None)[0].to_padded()[0].argmax(2)
+    guesses = outputs(true, decoder.zero_states(2), None)[0].to_padded()[0].argmax(2)
     rows = [row.tolist() for row in mixed.split_rows()]
     assert rows == [[END_ID, *guesses[0, :4].tolist()], [END_ID, *guesses[1, :2].tolist()]]
     assert [sampled_share(0.4, 100, step) for step in (0, 50, 1000)] == [0.0, 0.2, 0.4]

@@ -46,10 +46,10 @@ def test_the_loss_is_a_mean_over_steps(output: str) -> None:
     model = _tagger(tagger={"output": output})
     inputs, tags = _ids(), _ids(7, seed=1)
     tags = tags.with_values(tags.values - 3)
-    total, count = model.nll(model(inputs), tags)
+    total, count = model.head.total(model(inputs), tags)
     assert count == 8
     torch.testing.assert_close(model.loss(_batch(inputs, tags), TrainingRecipe()), total / 8)
-    answers = model.decode(model(inputs))
+    answers = model.head.decode(model(inputs))
     assert answers.values.shape == (8,)
     assert answers.lengths.tolist() == LENGTHS
 
@@ -59,7 +59,7 @@ def test_steps_of_unknown_tags_count_nothing(output: str) -> None:
     model = _tagger(tagger={"output": output})
     inputs = _ids()
     none = inputs.with_values(torch.full((8,), -1))
-    total, count = model.nll(model(inputs), none)
+    total, count = model.head.total(model(inputs), none)
     assert (pytest.approx(float(total.detach()), abs=1e-5), count) == (0.0, 0)
     assert float(model.loss(_batch(inputs, none), TrainingRecipe()).detach()) == pytest.approx(0, abs=1e-5)
 
@@ -82,7 +82,7 @@ def test_notes_and_numbers() -> None:
     logits = model(inputs).values
     expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, notes.values.float(), reduction="none")
     torch.testing.assert_close(model.loss(_batch(inputs, notes), TrainingRecipe()), expected.sum(1).mean())
-    assert model.decode(model(inputs)).values.dtype == torch.uint8
+    assert model.head.decode(model(inputs)).values.dtype == torch.uint8
     numbers = inputs.with_values(torch.randn(8, 2))
     model = _tagger(2, "series")
     found = model.loss(_batch(inputs, numbers), TrainingRecipe())
@@ -103,7 +103,7 @@ def test_ctc_has_a_blank_and_takes_fewer_labels_than_steps() -> None:
 def test_targets_of_other_lengths_are_refused() -> None:
     model = _tagger()
     with pytest.raises(ShapeError, match="lengths of its inputs"):
-        model.nll(model(_ids()), Ragged.from_rows(torch.zeros(8).long(), [0, 4, 5, 5], [3, 2, 0, 3]))
+        model.head.total(model(_ids()), Ragged.from_rows(torch.zeros(8).long(), [0, 4, 5, 5], [3, 2, 0, 3]))
 
 
 @pytest.mark.parametrize("delay", [1, 2, 7])
@@ -146,7 +146,7 @@ def _accuracy_ahead(delay: int) -> float:
         model.loss(batch(), TrainingRecipe()).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     test = batch()
-    right = model.decode(model(test.inputs)).values == test.sequence_targets.values
+    right = model.head.decode(model(test.inputs)).values == test.sequence_targets.values
     return float(right.float().mean())
 
 

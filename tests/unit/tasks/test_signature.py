@@ -131,8 +131,7 @@ def _writing(opened: _Opened, begun: Writing, **more: Any) -> None:
     decoder, batch = opened.model.decoder, opened.batch
     inputs, _ = decoder.inputs_and_targets(batch.sequence_targets)
     laid = None if begun.memory is None else begun.memory
-    read = decoder.reads(inputs, begun.layers, laid, begun.fed)[0]
-    scores = read.with_values(decoder.output(read.values))
+    scores = decoder.outputs(inputs, begun.layers, laid, begun.fed)[0]
     kept = {"fed": begun.fed, "fed_back": begun.fed_back}
     states = {**_states("decoder", begun.layers), **{name: part for name, part in kept.items() if part is not None}}
     (name, *_) = (spec.name for spec in opened.signature.inputs)
@@ -167,7 +166,7 @@ def test_of_a_conditional_model_of_frames(tmp_path: Path) -> None:
     model, batch = opened.model, opened.batch
     begun = model.begin(batch.inputs)
     inputs, _ = model.decoder.inputs_and_targets(batch.sequence_targets)
-    hidden = model.decoder.reads(inputs, begun.layers, None, begun.fed)[0]
+    hidden = model.decoder.outputs(inputs, begun.layers, None, begun.fed)[0]
     fed = {} if begun.fed is None else {"fed": begun.fed}
     opened.check(size=batch.inputs, written=inputs, hidden=hidden, **_states("decoder", begun.layers), **fed)
 

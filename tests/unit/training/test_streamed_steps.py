@@ -82,7 +82,7 @@ def _whole_nll(model: torch.nn.Module, prepared: Prepared) -> float:
         if isinstance(model, NextStep):
             return float(model.nll(batch.inputs).sum())
         assert isinstance(model, Tagger)
-        return float(model.nll(model(batch.inputs), batch.sequence_targets)[0])
+        return float(model.head.total(model(batch.inputs), batch.sequence_targets)[0])
 
 
 @pytest.mark.parametrize("make", [_music, _tied_music, _tags])

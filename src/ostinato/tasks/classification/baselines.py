@@ -13,8 +13,8 @@ from ostinato.baselines.base import Baseline, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics import classification as metrics
+from ostinato.tasks.classification.evaluation import predict_examples
 from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.scoring import predict_examples, probabilities_of
 
 Floats = NDArray[np.float64]
 _UNCERTAIN = ("log_loss", "auc", "calibration_error")
@@ -49,10 +49,12 @@ class ClassificationComparison(RowsComparison):
         return self._own(self.validation)
 
     def _own(self, examples: Examples) -> Floats:
-        outputs = predict_examples(cast("Classifier", self.model), examples, self.device)
-        if self.target.kind == "number":
-            return outputs.squeeze(1).numpy().astype(np.float64) * self.target.std + self.target.mean
-        return probabilities_of(outputs, self.target).numpy().astype(np.float64)
+        outputs = predict_examples(self._classifier, examples, self.device)
+        return self._classifier.head.answers(outputs).numpy().astype(np.float64)
+
+    @property
+    def _classifier(self) -> Classifier:
+        return cast("Classifier", self.model)
 
     def scores(self, answers: Floats) -> Scores:
         """Metrics on all rows, and the figure on each block."""
@@ -61,12 +63,9 @@ class ClassificationComparison(RowsComparison):
         return Scores(self._metrics(answers, truth), np.asarray(blocks, dtype=np.float64))
 
     def _metrics(self, answers: Floats, truth: Array) -> metrics.Metrics:
-        if self.target.kind == "number":
-            return metrics.regression(answers, truth * self.target.std + self.target.mean)
-        if self.target.kind == "labels":
-            return metrics.multilabel(answers, truth, self.target.classes)
-        found = metrics.classification(answers, truth, self.target.classes)
-        certain = bool(np.isin(answers, (0.0, 1.0)).all())  # of a method that gives no probabilities
+        found = self._classifier.head.metrics(answers, truth)
+        # of a method that gives no probabilities
+        certain = self.target.kind == "class" and bool(np.isin(answers, (0.0, 1.0)).all())
         return {key: None if certain and key in _UNCERTAIN else value for key, value in found.items()}
 
     def one(self, number: int) -> Examples:

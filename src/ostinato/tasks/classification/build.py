@@ -7,6 +7,7 @@ from torch import nn
 
 from ostinato.data.dataset import Features
 from ostinato.data.features import TextFeature
+from ostinato.heads.build import row_head
 from ostinato.layers.covariates import BesideInputs
 from ostinato.layers.inputs import input_layer
 from ostinato.recipe import ModelRecipe
@@ -17,14 +18,14 @@ from ostinato.tasks.classification.model import Classifier
 def build_classifier(recipe: ModelRecipe, features: Features) -> nn.Module:
     """The classifier of a resolved recipe; several that answer as one where it says so."""
     if recipe.members > 1:
-        return Ensemble([_one_classifier(recipe, features) for _ in range(recipe.members)], features.row_target)
+        return Ensemble([_one_classifier(recipe, features) for _ in range(recipe.members)])
     return _one_classifier(recipe, features)
 
 
 def _one_classifier(recipe: ModelRecipe, features: Features) -> Classifier:
     feature, beside = features.input, BesideInputs(recipe, features.extra) if features.extra else None
-    outputs = features.row_target.num_outputs
+    outputs, head = features.row_target.num_outputs, row_head(features.row_target)
     if isinstance(feature, TextFeature):
         counts = torch.from_numpy(feature.counts)
-        return Classifier(recipe, feature.vocab_size, outputs, counts, beside=beside)
-    return Classifier(recipe, 0, outputs, inputs=input_layer(feature, recipe), beside=beside)
+        return Classifier(recipe, feature.vocab_size, outputs, counts, beside=beside, head=head)
+    return Classifier(recipe, 0, outputs, inputs=input_layer(feature, recipe), beside=beside, head=head)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from ostinato.arrays import Offsets
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.targets import TargetFeature
 from ostinato.probes.batches import some_rows
 from ostinato.probes.cases import EncoderCase
 from ostinato.probes.part import Part
@@ -20,7 +19,6 @@ from ostinato.probes.sample import MAX_STEPS, Sample, row_limits
 from ostinato.probes.subject import Subject, stacks_of
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.scoring import row_losses
 from ostinato.types import Ragged, State
 
 _BESIDE = (
@@ -33,17 +31,14 @@ def parts(model: nn.Module, examples: Examples, features: Features) -> list[Part
     """The recurrent layers; of several networks those of the first."""
     one = model.classifiers[0] if isinstance(model, Ensemble) else cast("Classifier", model)
     remarks = (_FIRST,) * (one is not model) + (_BESIDE,) * (one.convolution is not None)
-    target = features.row_target
 
     def make(count: int, seed: int) -> Subject:
-        return classifier_subject(one, examples, target, count, seed)
+        return classifier_subject(one, examples, count, seed)
 
     return [Part("", make, features.input.step_noun, remarks=remarks)]
 
 
-def classifier_subject(
-    model: Classifier, examples: Examples, target: TargetFeature, num_rows: int, seed: int = 0
-) -> Subject:
+def classifier_subject(model: Classifier, examples: Examples, num_rows: int, seed: int = 0) -> Subject:
     """A random sample of rows (seeded), and the loss of each; of the recurrent path alone, without n-grams.
 
     Convolutions beside it read whole rows, however little the layers are shown.
@@ -54,7 +49,7 @@ def classifier_subject(
         inputs = model.encoder.embedding(batch.inputs)
 
     def loss(output: Ragged) -> Tensor:
-        return row_losses(model.scores(output, inputs, batch.extra), batch.row_targets, target)
+        return model.head.nll(model.scores(output, inputs, batch.extra), batch.row_targets)
 
     return Subject(stacks_of(model.encoder), inputs, loss, per_step=False)
 
@@ -92,6 +87,6 @@ def sample(
 
     def loss(outputs: Tensor) -> Tensor:
         truth = wanted.to(outputs) if wanted.is_floating_point() else wanted.to(outputs.device)
-        return row_losses(outputs, truth, features.row_target).sum()
+        return model.head.nll(outputs, truth).sum()
 
     return Sample(Ragged.from_rows(values, examples.sequences.offsets[rows], lengths), loss)

@@ -7,9 +7,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ostinato.data.targets import TargetFeature
 from ostinato.layers.covariates import NO_EXTRA, Extra
 from ostinato.tasks.classification.model import Classifier
 from ostinato.types import Ragged
@@ -30,19 +28,17 @@ class Ensemble(nn.Module):
 
     Args:
         members: at least one, of equal outputs.
-        target: what is predicted.
 
     Example:
         >>> from ostinato.recipe import ModelRecipe
-        >>> target = TargetFeature("class", "answer", classes=("no", "yes"))
-        >>> model = Ensemble([Classifier(ModelRecipe(hidden_size=8), 50, 1) for _ in range(3)], target)
+        >>> model = Ensemble([Classifier(ModelRecipe(hidden_size=8), 50, 1) for _ in range(3)])
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).shape
         torch.Size([2, 1])
     """
 
-    def __init__(self, members: Sequence[Classifier], target: TargetFeature) -> None:
+    def __init__(self, members: Sequence[Classifier]) -> None:
         super().__init__()
-        self.members, self.target = nn.ModuleList(members), target
+        self.members, self.head = nn.ModuleList(members), members[0].head
 
     @property
     def classifiers(self) -> list[Classifier]:
@@ -52,8 +48,4 @@ class Ensemble(nn.Module):
     def forward(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """(N, num_outputs): logits whose probabilities are the mean of the members', or standardised numbers."""
         outputs = torch.stack([member(ids, extra) for member in self.classifiers])  # (K, N, num_outputs)
-        if self.target.kind == "number":
-            return outputs.mean(0)
-        if self.target.kind == "labels" or self.target.num_outputs == 1:  # here and below the 1/K cancels out
-            return F.logsigmoid(outputs).logsumexp(0) - F.logsigmoid(-outputs).logsumexp(0)
-        return outputs.log_softmax(2).logsumexp(0)
+        return self.head.mixture(outputs)

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics.classification import Metrics
+from ostinato.nn.modes import evaluating
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.prediction import Prediction
-from ostinato.tasks.scoring import evaluate_examples, predict_examples, probabilities_of
+
+_ROWS = 64
 
 
-def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+def predict_examples(model: Classifier, examples: Examples, device: torch.device) -> Tensor:
+    """The model's outputs (N, num_outputs) for all examples, in their order, without gradients."""
+    outputs: list[Tensor] = []
+    rows: list[NDArray[np.int64]] = []
+    with evaluating(model), torch.inference_mode():
+        for batch in BucketedBatches(examples, _ROWS).epoch(0):
+            batch = batch.to(device)
+            outputs.append(model(batch.inputs, batch.extra).float().cpu())
+            rows.append(batch.rows)
+    return torch.cat(outputs)[torch.from_numpy(np.argsort(np.concatenate(rows)))]
+
+
+def evaluate(model: nn.Module, examples: Examples, device: torch.device) -> Metrics:
     """Loss and metrics on examples with targets."""
-    return evaluate_examples(cast("Classifier", model), examples, features.row_target, device)
+    classifier = cast("Classifier", model)
+    outputs, head = predict_examples(classifier, examples, device), classifier.head
+    truth = np.asarray(examples.targets)
+    loss = float(head.nll(outputs, torch.tensor(truth)).mean())
+    return {"loss": loss, **head.metrics(head.answers(outputs).numpy(), truth)}
 
 
 def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
@@ -26,7 +47,7 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
     outputs = predict_examples(cast("Classifier", model), examples, device)
     if target.kind == "number":
         return [Prediction(value=float(x) * target.std + target.mean) for x in outputs.squeeze(1)]
-    return [_prediction(row, target) for row in probabilities_of(outputs, target).tolist()]
+    return [_prediction(row, target) for row in cast("Classifier", model).head.answers(outputs).tolist()]
 
 
 def _prediction(probabilities: list[float], target: TargetFeature) -> Prediction:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ostinato.heads.build import RowHead
+from ostinato.heads.classes import Softmax, TwoClasses
 from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import width_of
@@ -30,8 +32,9 @@ class Classifier(nn.Module):
         vocab_size: V.
         num_outputs: 1 for two classes (the logit of the second) or a number, else one a class or label.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
-        inputs: the layer that reads the values, if they are no ids of a vocabulary (`models.inputs`).
+        inputs: the layer that reads the values, if they are no ids of a vocabulary (`layers.inputs`).
         beside: what reads further columns, whose vectors the head gets beside the pooled one.
+        head: what the outputs mean; none: classes, two of them where there is one output.
 
     Example:
         >>> model = Classifier(ModelRecipe(hidden_size=8), vocab_size=50, num_outputs=1)
@@ -48,8 +51,10 @@ class Classifier(nn.Module):
         *,
         inputs: nn.Module | None = None,
         beside: BesideInputs | None = None,
+        head: RowHead | None = None,
     ) -> None:
         super().__init__()
+        self.head = head or (TwoClasses() if num_outputs == 1 else Softmax())
         self.encoder = RecurrentEncoder(recipe, vocab_size, counts, inputs=inputs)
         self.pooling = Pooling(recipe.pooling, self.encoder.output_size, recipe.bidirectional)
         self.beside = beside

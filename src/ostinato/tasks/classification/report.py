@@ -13,8 +13,8 @@ from ostinato.data.targets import TargetFeature
 from ostinato.metrics import classification as metrics
 from ostinato.report.confusion import confusion_table
 from ostinato.report.data import Section, class_targets, true_numbers
+from ostinato.tasks.classification.evaluation import predict_examples
 from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.scoring import predict_examples, probabilities_of
 
 Floats = NDArray[np.floating[Any]]
 _MOST_WRONG = 15
@@ -29,7 +29,7 @@ def classifier_results(model: Classifier, prepared: Prepared, device: torch.devi
     outputs = predict_examples(model, examples, device)
     if target.kind == "number":
         return _regression(outputs.squeeze(1).numpy().astype(np.float64), train, examples, target)
-    probabilities = probabilities_of(outputs, target).numpy()
+    probabilities = model.head.answers(outputs).numpy()
     if target.kind == "labels":
         return _multilabel(probabilities, train, examples, target)
     return _classification(probabilities, train, examples, target)

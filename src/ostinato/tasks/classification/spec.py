@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ostinato.probes.part import Part
     from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
+    from ostinato.tasks.classification.model import Classifier
     from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.training import TrainingTask
 
@@ -49,7 +50,7 @@ class Classification(TaskSpec):
         """Loss, and the metrics of the target's kind."""
         from ostinato.tasks.classification.evaluation import evaluate
 
-        return evaluate(model, examples, features, device)
+        return evaluate(model, examples, device)
 
     def figures(self, prepared: Prepared) -> tuple[str, ...]:
         """By the kind of the target."""
@@ -71,7 +72,6 @@ class Classification(TaskSpec):
         self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
     ) -> Section:
         """Metrics, confusions, calibration, examples."""
-        from ostinato.tasks.classification.model import Classifier
         from ostinato.tasks.classification.report import classifier_results
 
         found = classifier_results(cast("Classifier", model), prepared, device)
@@ -126,9 +126,7 @@ class Classification(TaskSpec):
 
     def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a row."""
-        from ostinato.tasks.scoring import row_losses
-
-        return row_losses(model(batch.inputs, batch.extra), batch.row_targets, features.row_target)
+        return cast("Classifier", model).head.nll(model(batch.inputs, batch.extra), batch.row_targets)
 
     def read(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> None:
         """As `answers`."""

@@ -17,8 +17,8 @@ from ostinato.data.streams import Tapes, Window
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics.classification import Metrics
 from ostinato.tasks.classification.ensemble import Ensemble
+from ostinato.tasks.classification.evaluation import evaluate
 from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.scoring import evaluate_examples, row_losses, target_loss
 from ostinato.tasks.training_streamed import StreamedTraining, bounded, rows_read, shuffled_rows
 from ostinato.types import Ragged, State
 
@@ -34,7 +34,6 @@ class ClassifierTraining:
     def __init__(self, model: Classifier, prepared: Prepared, device: torch.device) -> None:
         self.model, self.device = model, device
         self.recipe = prepared.recipe.training
-        self.target = prepared.features.row_target
         self.validation = prepared.validation
         self._train = BucketedBatches(prepared.train, self.recipe.batch_size, shuffle=True, seed=self.recipe.seed)
 
@@ -72,16 +71,16 @@ class ClassifierTraining:
         """The rows by file and line; those alone whose own loss is not finite, if there are some."""
         rows = cast("Batch", batch).to(self.device)
         with torch.no_grad():
-            losses = row_losses(self.model(rows.inputs, rows.extra), rows.row_targets, self.target)
+            losses = self.model.head.nll(self.model(rows.inputs, rows.extra), rows.row_targets)
         bad = rows.rows[(~torch.isfinite(losses)).cpu().numpy()]
         return self._train.examples.named(bad if len(bad) else rows.rows)
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return target_loss(outputs, targets, self.target, self.recipe.label_smoothing)
+        return self.model.head.loss(outputs, targets, self.recipe.label_smoothing, "none").mean()
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows."""
-        return evaluate_examples(self.model, self.validation, self.target, self.device)
+        return evaluate(self.model, self.validation, self.device)
 
     def carried(self) -> dict[str, Tensor]:
         """Rows are independent: nothing is carried."""
@@ -114,7 +113,6 @@ class StreamedClassifierTraining(StreamedTraining):
 
     def __init__(self, model: Classifier, prepared: Prepared, device: torch.device) -> None:
         self.model, self.device, self.recipe = model, device, prepared.recipe.training
-        self.target = prepared.features.row_target
         self.validation = prepared.validation
         self.examples = prepared.train
         self._whole = BucketedBatches(self.examples, self.recipe.batch_size)
@@ -141,16 +139,16 @@ class StreamedClassifierTraining(StreamedTraining):
         batch = self._whole.batch(window.pieces.rows[ended]).to(self.device)
         outputs = self.model.read(features[torch.from_numpy(ended).to(self.device)], batch.extra)
         targets = batch.row_targets
-        losses = row_losses(outputs, targets, self.target, self.recipe.label_smoothing).sum()
+        losses = self.model.head.loss(outputs, targets, self.recipe.label_smoothing, "none").sum()
         if self.model.ngrams is not None and torch.is_grad_enabled():
             scores = self.model.ngrams(batch.inputs)
-            own = row_losses(scores, targets, self.target, self.recipe.label_smoothing).sum()
+            own = self.model.head.loss(scores, targets, self.recipe.label_smoothing, "none").sum()
             losses = losses + own - own.detach()  # its gradient, and not its value: each path has a loss of its own
         return losses, [*after, pooled]
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows."""
-        return evaluate_examples(self.model, self.validation, self.target, self.device)
+        return evaluate(self.model, self.validation, self.device)
 
     def where(self, batch: object) -> str:
         """The rows that are read, by file and line."""

@@ -14,6 +14,7 @@ from ostinato.data.dataset import Examples, Features
 from ostinato.data.sequences import Sequences
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
+from ostinato.nn.modes import evaluating
 from ostinato.tasks.beam_predictions import Begin, predictions_of, write
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.conditional.sampling import refuse_unknown
@@ -100,13 +101,10 @@ def nll_of_rows(
     model: Conditional, examples: Examples, device: torch.device
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """-ln p of each row's target, (N,), and its tokens, `<end>` counted, (N,)."""
-    was_training = model.training
-    model.eval()
     totals = np.zeros(len(examples))
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             here = batch.to(device)
             nll = model.nll(here.inputs, here.sequence_targets, here.extra)
             totals[batch.rows] = [float(row.double().sum()) for row in nll.split_rows()]
-    model.train(was_training)
     return totals, cast("Sequences", examples.targets).lengths + 1

@@ -7,18 +7,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ostinato.data.batching import Batch
 from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
-from ostinato.layers.decoder import Writing
 from ostinato.layers.frame_decoder import Frames, make_decoder
 from ostinato.layers.inputs import width_of
-from ostinato.layers.teacher_forcing import sampled_share
-from ostinato.layers.token_decoder import TokenDecoder
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.layers.writer import SequenceWriter
+from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged, State
 
 
-class Conditional(nn.Module):
+class Conditional(SequenceWriter):
     """``p(y_t | y_<t, x)`` for a fixed x: v = [inputs(x); beside(extra)] sets the decoder's first state, is read by it
     at every step, or both, as `recipe.decoder.condition` says.
 
@@ -28,7 +25,7 @@ class Conditional(nn.Module):
 
     Args:
         recipe: the model's part of a recipe.
-        inputs: the layer that reads the value given (`models.inputs`), whatever its form.
+        inputs: the layer that reads the value given (`layers.inputs`), whatever its form.
         written: V of the tokens that are written, or what its frames are.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
         beside: what reads further columns.
@@ -62,54 +59,25 @@ class Conditional(nn.Module):
     @property
     def parts(self) -> dict[str, str]:
         """What the network is made of, in words, by name."""
-        own = self.decoder.recipe
-        layers = "1 layer" if own.num_layers == 1 else f"{own.num_layers} layers"
         found = {"inputs": f"reads what is given, as {width_of(self.inputs):,} numbers"}
         if self.beside is not None:
             found["beside"] = f"reads {', '.join(self.beside.names)}, as {self.beside.output_size:,} numbers"
         if len(self.bridge):
             found["bridge"] = "from there to the first states"
         read = "" if self.options.condition == "state" else ", reads what is given at each step"
-        about = f"{own.cell}, {layers} of {own.hidden_size:,} units, {self.decoder.about}{read}"
-        return {**found, "decoder": about}
+        return {**found, "decoder": f"{self.size}, {self.decoder.about}{read}"}
 
-    @property
-    def tokens(self) -> TokenDecoder:
-        """The decoder, which must write tokens."""
-        return cast("TokenDecoder", self.decoder)
-
-    def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
-        """Mean nats a token, or a frame, of the target, its end counted."""
-        states, fed = self.condition(batch.inputs, batch.extra)
-        return self.decoder.loss(
-            batch.sequence_targets,
-            states,
-            fed=fed,
-            label_smoothing=training.label_smoothing,
-            own_share=sampled_share(self.options.scheduled_sampling, self.options.scheduled_sampling_steps, batch.step),
-        )
-
-    def nll(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
-        """-ln p of each token or frame of the targets and of their end, (sum (T + 1),)."""
-        states, fed = self.condition(inputs, extra)
-        return self.decoder.nll(targets, states, fed=fed)
-
-    def condition(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> tuple[list[State], Tensor | None]:
-        """The decoder's first states, and what it reads at each step, (N, F), or None."""
-        given = cast("Ragged", self.inputs(inputs)).select_first()
+    def given(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> tuple[list[State], Ragged | None, Tensor | None]:
+        """As `SequenceWriter.given`; nothing is attended to."""
+        vector = cast("Ragged", self.inputs(inputs)).select_first()
         if self.beside is not None:
-            given = torch.cat([given, self.beside(extra)], dim=1)
-        fed = None if self.options.condition == "state" else given
-        states = self.decoder.zero_states(len(given))
+            vector = torch.cat([vector, self.beside(extra)], dim=1)
+        fed = None if self.options.condition == "state" else vector
+        states = self.decoder.zero_states(len(vector))
         if not len(self.bridge):
-            return states, fed
+            return states, None, fed
         made = iter(self.bridge)
-        return [_state([next(made)(given) for _ in state]) for state in states], fed
-
-    def begin(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Writing:
-        """Nothing written yet; go on with `decoder.step` (`generation.beam`)."""
-        states, fed = self.condition(inputs, extra)
-        return self.decoder.begin(states, fed=fed)
+        return [_state([next(made)(vector) for _ in state]) for state in states], None, fed
 
 
 def _state(parts: list[Tensor]) -> State:

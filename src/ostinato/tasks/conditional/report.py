@@ -13,6 +13,7 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
 from ostinato.layers.beam_search import sample
+from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
 from ostinato.report.images import picture_uri
 from ostinato.tasks.beam_predictions import text_of
@@ -154,11 +155,8 @@ def _samples(
     model: Conditional, examples: Examples, row: int, target: Feature, device: torch.device, seed: int
 ) -> list[str]:
     """Sequences drawn for what a row is given."""
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         batch = BucketedBatches(examples, 1).batch(np.asarray([row])).to(device)
         start = model.begin(batch.inputs, batch.extra).spread(_SAMPLES)
         found = sample(model.tokens, start, max_new_tokens=model.options.longest, seed=seed)
-    model.train(was_training)
     return [text_of(ids, target) for ids in found]

@@ -17,6 +17,7 @@ from ostinato.data.loading import examples_of
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.errors import RecipeError, RunError
 from ostinato.layers.beam_search import sample
+from ostinato.nn.modes import evaluating
 from ostinato.recipe import Recipe
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.seq2seq.model import Seq2Seq
@@ -64,9 +65,7 @@ def draw(
     name = str(recipe.data.input)
     for column, feature in ((name, features.input), *features.extra.items()):
         refuse_unknown_cell(feature, column, given.get(column) if isinstance(given, dict) else given)
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         examples = examples_of([given], features, recipe)
         batch = BucketedBatches(examples, 1).batch(np.zeros(1, dtype=np.int64))
         batch = batch.to(next(model.parameters()).device)
@@ -79,7 +78,6 @@ def draw(
             top_p=top_p,
             seed=seed,
         )
-    model.train(was_training)
     target = cast("Feature", features.target)
     return [str(target.decode(np.asarray(ids, dtype=np.int32))) for ids in found]
 

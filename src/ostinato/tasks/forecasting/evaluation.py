@@ -16,6 +16,7 @@ from ostinato.data.forecasting.timestamps import shown
 from ostinato.data.forecasting.windows import Windows
 from ostinato.errors import RunError
 from ostinato.metrics.classification import Metrics
+from ostinato.nn.modes import evaluating
 from ostinato.recipe import TrainingRecipe
 from ostinato.recipe.forecast import POINT_OUTPUTS, ForecastRecipe
 from ostinato.tasks.forecasting.model import Forecaster
@@ -41,9 +42,7 @@ def backtest(model: Forecaster, windows: Windows, device: torch.device) -> tuple
     levels = levels_of(model.recipe)
     is_a_figure = model.recipe.output in ("mse", "mae") and not model.recipe.time_decay  # no second pass for the loss
     scores, losses = SeriesScores(levels), 0.0
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for first in range(0, len(windows), _ROWS):
             rows = np.arange(first, min(first + _ROWS, len(windows)))
             batch = windows.batch(rows).to(device)
@@ -55,7 +54,6 @@ def backtest(model: Forecaster, windows: Windows, device: torch.device) -> tuple
             scores.add(point, truth, there, own, windows.facts.naive[windows.rows[rows]], quantiles)
             if not is_a_figure:
                 losses += float(model.loss(batch, TrainingRecipe())) * len(rows)
-    model.train(was_training)
     figures = scores.metrics()
     loss = figures[model.recipe.output] if is_a_figure else losses / len(windows)
     return {"loss": loss, **figures}, scores
@@ -80,24 +78,22 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
     feature = cast("ForecastFeature", features.input)
     levels = levels_of(forecaster.recipe)
     found: list[Prediction] = []
-    was_training = forecaster.training
-    forecaster.eval()
-    for first in range(0, len(windows), _ROWS):
-        rows = np.arange(first, min(first + _ROWS, len(windows)))
-        point, quantiles = forecast_rows(forecaster, windows, rows, device, levels)
-        own = windows.original(point, rows)
-        by_level = {
-            level: windows.original(quantiles[..., place], rows)
-            for place, level in enumerate(levels)
-            if quantiles is not None
-        }
-        for number, row in enumerate(rows.tolist()):
-            details: dict[str, Any] = {"series": windows.preview(row), "channels": list(feature.channels)}
-            details |= _times(windows, row)
-            if by_level:
-                details["quantiles"] = {f"{level:g}": _plain(of[number]) for level, of in by_level.items()}
-            found.append(Prediction(values=tuple(_plain(own[number])), details=details))
-    forecaster.train(was_training)
+    with evaluating(forecaster):
+        for first in range(0, len(windows), _ROWS):
+            rows = np.arange(first, min(first + _ROWS, len(windows)))
+            point, quantiles = forecast_rows(forecaster, windows, rows, device, levels)
+            own = windows.original(point, rows)
+            by_level = {
+                level: windows.original(quantiles[..., place], rows)
+                for place, level in enumerate(levels)
+                if quantiles is not None
+            }
+            for number, row in enumerate(rows.tolist()):
+                details: dict[str, Any] = {"series": windows.preview(row), "channels": list(feature.channels)}
+                details |= _times(windows, row)
+                if by_level:
+                    details["quantiles"] = {f"{level:g}": _plain(of[number]) for level, of in by_level.items()}
+                found.append(Prediction(values=tuple(_plain(own[number])), details=details))
     return found
 
 

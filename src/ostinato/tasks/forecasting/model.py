@@ -13,7 +13,7 @@ from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.table import StepLayout
 from ostinato.data.forecasting.windows import KNOWN
 from ostinato.errors import RecipeError
-from ostinato.heads.distributions import output_of
+from ostinato.heads.build import value_head
 from ostinato.nn.instance_norm import InstanceNorm, Shift
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.tasks.forecasting.strategies import STRATEGIES, History
@@ -35,10 +35,10 @@ class Forecast:
 
 
 class Forecaster(nn.Module):
-    """Instance normalisation → recurrent encoder → horizon (`models.strategies`) → output, normalisation undone.
+    """Instance normalisation → recurrent encoder → horizon (`strategies`) → output, normalisation undone.
 
     The loss is the mean over the values of the horizon that are there, on the scale the model reads: squared, absolute
-    or Huber's error, pinball loss, or nats (`models.distributions`).
+    or Huber's error, pinball loss, or nats (`heads.distributions`).
 
     With `residual` the network forecasts the difference from a mixture of the last seasons (a day, a week), whose
     weights it gives, too. With `channel_independent` each channel
@@ -58,9 +58,9 @@ class Forecaster(nn.Module):
     def __init__(self, recipe: ModelRecipe, layout: StepLayout) -> None:
         super().__init__()
         self.recipe, self.layout = recipe.forecast, layout
-        self.output = output_of(recipe.forecast)
+        self.head = value_head(recipe.forecast)
         self.norm = InstanceNorm(self.recipe.instance_norm, layout.num_channels)
-        strategy = STRATEGIES[self.recipe.strategy](recipe, layout, self.output)
+        strategy = STRATEGIES[self.recipe.strategy](recipe, layout, self.head)
         self.encoder = strategy.encoder  # named here, too, as that of every other model
         self.strategy = strategy
         if self.recipe.residual:
@@ -88,12 +88,12 @@ class Forecaster(nn.Module):
         """
         history, shift = self._history(inputs, known)
         led = None if future is None else (self._by_row(future) - shift.loc.unsqueeze(1)) / shift.scale.unsqueeze(1)
-        raw, state = self.strategy(history, led, finals)  # (R, H, C', P), (R, S)
-        parameters = self.output.parameters(raw)
+        raw, state = self.strategy(history, finals or self.strategy.encode(history), led)  # (R, H, C', P), (R, S)
+        parameters = self.head.parameters(raw)
         if self.recipe.residual:
             before = self._seasons_before(history, state)
-            parameters = self.output.shifted(parameters, before, torch.ones_like(before))
-        scaled = self.output.shifted(parameters, shift.loc.unsqueeze(1), shift.scale.unsqueeze(1))
+            parameters = self.head.shifted(parameters, before, torch.ones_like(before))
+        scaled = self.head.shifted(parameters, shift.loc.unsqueeze(1), shift.scale.unsqueeze(1))
         return self._by_window(scaled, inputs.num_rows)
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
@@ -108,7 +108,7 @@ class Forecaster(nn.Module):
         """
         target, mask = self.truth(batch)
         parameters = self(batch.inputs, batch.extra.get(KNOWN), target, finals)
-        return self.output.loss(parameters, target) * self._weights.to(target).unsqueeze(1), mask
+        return self.head.nll(parameters, target) * self._weights.to(target).unsqueeze(1), mask
 
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Targets (N, H, C) of a batch, and 1 where one was there, else 0; none: all were."""
@@ -126,21 +126,19 @@ class Forecaster(nn.Module):
             seed: of the paths that an autoregressive distribution draws.
         """
         known = batch.extra.get(KNOWN)
-        if self.recipe.strategy == "autoregressive" and self.output.num_parameters > 1 and levels:
+        if self.recipe.strategy == "autoregressive" and self.head.num_parameters > 1 and levels:
             return self._drawn(batch.inputs, known, levels, seed)
         parameters = self(batch.inputs, known)
-        quantiles = self.output.quantiles(parameters, levels) if levels else None
-        return Forecast(self.output.point(parameters), quantiles)
+        quantiles = self.head.quantiles(parameters, levels) if levels else None
+        return Forecast(self.head.point(parameters), quantiles)
 
     def _drawn(self, inputs: Ragged, known: Ragged | None, levels: tuple[float, ...], seed: int) -> Forecast:
         """Paths drawn step by step; the point is their median."""
-        if self.recipe.output == "quantiles":
-            raise RecipeError("`model.forecast.output: quantiles` can't be drawn from step by step.")
         generator = torch.Generator(inputs.device).manual_seed(seed)
         history, shift = self._history(inputs, known)
-        paths = []
+        states, paths = self.strategy.encode(history), []
         for _ in range(self.recipe.num_samples):
-            path = self.strategy.draw(history, generator)  # (R, H, C')
+            path = self.strategy.draw(history, states, generator)  # (R, H, C')
             paths.append(path * shift.scale.unsqueeze(1) + shift.loc.unsqueeze(1))
         drawn = self._by_window(torch.stack(paths, -1), inputs.num_rows)
         q = torch.tensor((0.5, *levels), dtype=drawn.dtype, device=drawn.device)

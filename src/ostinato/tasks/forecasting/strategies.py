@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ostinato.data.forecasting.table import StepLayout
 from ostinato.errors import RecipeError
-from ostinato.heads.distributions import Output
+from ostinato.heads.distributions import ValueHead
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import Vectors
 from ostinato.recipe import ModelRecipe
@@ -42,7 +42,7 @@ class History:
 
 
 class Strategy(nn.Module):
-    """Turns a `History` into raw outputs (R, H, C', P) and the final state (R, D*H) of the last layer.
+    """Turns a `History` and the states after it into raw outputs (R, H, C', P) and the last layer's state (R, D*H).
 
     Args:
         recipe: of the model.
@@ -50,7 +50,7 @@ class Strategy(nn.Module):
         output: says P.
     """
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: Output) -> None:
+    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: ValueHead) -> None:
         super().__init__()
         self.forecast, self.output = recipe.forecast, output
         self.num_channels = 1 if recipe.forecast.channel_independent else layout.num_channels
@@ -76,7 +76,7 @@ class Strategy(nn.Module):
         """(R, H, C' P) as (R, H, C', P)."""
         return raw.reshape(*raw.shape[:2], self.num_channels, -1)
 
-    def draw(self, history: History, generator: torch.Generator) -> Tensor:
+    def draw(self, history: History, states: list[State], generator: torch.Generator) -> Tensor:
         """One path (R, H, C') in normalised units; only step by step."""
         raise RecipeError("only an autoregressive forecaster draws paths.")
 
@@ -84,7 +84,7 @@ class Strategy(nn.Module):
 class Direct(Strategy):
     """The final state, then one linear map to all steps; what is known in advance through a hidden layer of its own."""
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: Output) -> None:
+    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: ValueHead) -> None:
         super().__init__(recipe, layout, output)
         self.encoder = RecurrentEncoder(recipe, inputs=Vectors(self.width))
         self.head = nn.Linear(self.encoder.output_size, self.forecast.horizon * self.size)
@@ -93,11 +93,8 @@ class Direct(Strategy):
             self.context = nn.Linear(self.encoder.output_size, recipe.hidden_size, bias=False)
             self.adjust = nn.Linear(recipe.hidden_size, self.size, bias=False)
 
-    def forward(
-        self, history: History, led: Tensor | None = None, finals: list[State] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, history: History, states: list[State], led: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raw outputs (R, H, C', P); `led` is not read."""
-        states = finals or self.encode(history)
         state = self.dropout(states[-1][0].transpose(0, 1).flatten(1))  # (R, D*H)
         raw = self.head(state).view(-1, self.forecast.horizon, self.size)
         if history.ahead is not None:
@@ -110,7 +107,7 @@ class Autoregressive(Strategy):
     forcing), else the model's own. A true value that is missing is the last one before it.
     """
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: Output) -> None:
+    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: ValueHead) -> None:
         super().__init__(recipe, layout, output)
         if recipe.bidirectional:
             raise RecipeError("`model.bidirectional` must be false for strategy: autoregressive. Received: true.")
@@ -118,13 +115,11 @@ class Autoregressive(Strategy):
         self.encoder = RecurrentEncoder(recipe, inputs=Vectors(self.num_past + layout.num_known))
         self.head = nn.Linear(self.encoder.output_size, self.size)
 
-    def forward(
-        self, history: History, led: Tensor | None = None, finals: list[State] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, history: History, states: list[State], led: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raw outputs (R, H, C', P), led along `led` (R, H, C') where given."""
         if led is None:
-            return self._alone(history, None, finals)[0], history.past.new_zeros(len(history.lengths), 0)
-        first, states = self._first(history, finals)
+            return self._alone(history, states, None)[0], history.past.new_zeros(len(history.lengths), 0)
+        first = self._first(states)
         state = states[-1][0].squeeze(0)
         if self.forecast.horizon == 1:
             return first.unsqueeze(1), state
@@ -134,9 +129,9 @@ class Autoregressive(Strategy):
         raw = self.head(self.dropout(hidden)).transpose(0, 1)
         return torch.cat([first.unsqueeze(1), self._shaped(raw)], 1), state
 
-    def draw(self, history: History, generator: torch.Generator) -> Tensor:
+    def draw(self, history: History, states: list[State], generator: torch.Generator) -> Tensor:
         """One path (R, H, C')."""
-        return self._alone(history, generator)[1]
+        return self._alone(history, states, generator)[1]
 
     def inputs(self, history: History) -> Ragged:
         """What the encoder reads of the past: each step knows of the one after it."""
@@ -147,17 +142,14 @@ class Autoregressive(Strategy):
         shifted = shifted.index_copy(0, last.to(shifted.device), history.ahead[:, 0])
         return history.ragged(torch.cat([history.past, shifted], 1))
 
-    def _first(self, history: History, finals: list[State] | None) -> tuple[Tensor, list[State]]:
-        """Raw outputs (R, C', P) of the first step, and the states after the past."""
-        states = finals or self.encode(history)
-        raw = self.head(self.dropout(states[-1][0].squeeze(0)))
-        return raw.view(len(raw), self.num_channels, -1), states
+    def _first(self, states: list[State]) -> Tensor:
+        """Raw outputs (R, C', P) of the first step."""
+        raw: Tensor = self.head(self.dropout(states[-1][0].squeeze(0)))
+        return raw.view(len(raw), self.num_channels, -1)
 
-    def _alone(
-        self, history: History, generator: torch.Generator | None, finals: list[State] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def _alone(self, history: History, states: list[State], generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Raw outputs, and the path that was taken: points, or draws where there is a generator."""
-        raw, states = self._first(history, finals)
+        raw = self._first(states)
         outputs, path = [raw], [self._taken(raw, generator)]
         for step in range(1, self.forecast.horizon):
             ahead = None if history.ahead is None else history.ahead[:, step].unsqueeze(0)
@@ -203,7 +195,7 @@ class Segment(Strategy):
     advance are added to its place.
     """
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: Output) -> None:
+    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: ValueHead) -> None:
         super().__init__(recipe, layout, output)
         if recipe.bidirectional:
             raise RecipeError("`model.bidirectional` must be false for strategy: segment. Received: true.")
@@ -219,11 +211,8 @@ class Segment(Strategy):
             self.known = nn.Linear(self.length * self.num_known, size)
         self.head = nn.Linear(self.encoder.output_size, self.length * self.size)
 
-    def forward(
-        self, history: History, led: Tensor | None = None, finals: list[State] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, history: History, states: list[State], led: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raw outputs (R, H, C', P); `led` is not read."""
-        states = finals or self.encode(history)
         num_rows, count = len(history.lengths), self.num_segments
         repeated = [tuple(part.repeat_interleave(count, 1) for part in state) for state in states]
         hidden, _ = self.encoder.run(self._places(history, num_rows).unsqueeze(0), repeated)

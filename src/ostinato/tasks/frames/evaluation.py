@@ -15,9 +15,10 @@ from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
+from ostinato.heads.base import OutputHead
 from ostinato.layers.frame_decoder import FrameDecoder, Frames
 from ostinato.metrics.classification import Metrics
-from ostinato.metrics.steps import note_metrics, number_metrics
+from ostinato.nn.modes import evaluating
 from ostinato.tasks.conditional.evaluation import has_one_answer
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.conditional.sampling import refuse_unknown
@@ -62,14 +63,14 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
 def monitor(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """As `evaluate`, told the true frames only."""
     one = cast("Model", model)
-    return forced_metrics([row for _, row in told(one, examples, device)], frames_of(one))
+    return forced_metrics([row for _, row in told(one, examples, device)], one.head)
 
 
-def forced_metrics(rows: list[ForcedRow], frames: Frames) -> Metrics:
+def forced_metrics(rows: list[ForcedRow], head: OutputHead) -> Metrics:
     """The figures of rows that were told their true frames."""
     count = sum(len(row.truth) for row in rows)
     mean = sum(float(row.nll.sum()) for row in rows) / max(count, 1)
-    figures = _compared([row.expected for row in rows], [row.truth for row in rows], frames)
+    figures = _compared([row.expected for row in rows], [row.truth for row in rows], head)
     return {"loss": mean, "nats_per_frame": mean, **figures, "num_frames": count, "num_examples": len(rows)}
 
 
@@ -79,7 +80,7 @@ def free_running(model: Conditional | Seq2Seq, examples: Examples, device: torch
     written = [_numbers(one, frames) for one in write(model, examples, device)]
     truths = list(_truths(model, examples))
     pairs = [(a[: len(b)], b[: len(a)]) for a, b in zip(written, truths, strict=True)]
-    figures = _compared([a for a, _ in pairs], [b for _, b in pairs], frames)
+    figures = _compared([a for a, _ in pairs], [b for _, b in pairs], model.head)
     gaps = [abs(len(a) - len(b)) for a, b in zip(written, truths, strict=True)]
     return {**{f"free_{name}": value for name, value in figures.items()}, "length_error": float(np.mean(gaps))}
 
@@ -117,45 +118,41 @@ def frames_column(prepared: Prepared, examples: Examples) -> tuple[Feature, Sequ
 
 def told(model: Model, examples: Examples, device: torch.device) -> Iterator[tuple[int, ForcedRow]]:
     """Each row's number and what the model says of it."""
-    was_training = model.training
-    model.eval()
-    for batch in BucketedBatches(examples, _ROWS).epoch(0):
-        with torch.inference_mode():
-            nll, expected, truth = _read(model, batch.to(device))
-            parts = [one.with_values(one.values.double().cpu()).split_rows() for one in (nll, expected, truth)]
-        for row, of_nll, of_expected, of_truth in zip(batch.rows.tolist(), *parts, strict=True):
-            right = of_truth.numpy()
-            yield row, ForcedRow(of_nll.numpy(), of_expected.numpy()[: len(right)], right)
-    model.train(was_training)
+    with evaluating(model):
+        for batch in BucketedBatches(examples, _ROWS).epoch(0):
+            with torch.inference_mode():
+                nll, expected, truth = _read(model, batch.to(device))
+                parts = [one.with_values(one.values.double().cpu()).split_rows() for one in (nll, expected, truth)]
+            for row, of_nll, of_expected, of_truth in zip(batch.rows.tolist(), *parts, strict=True):
+                right = of_truth.numpy()
+                yield row, ForcedRow(of_nll.numpy(), of_expected.numpy()[: len(right)], right)
 
 
 def _read(model: Model, batch: Batch) -> tuple[Ragged, Ragged, Ragged]:
     """Nats, what was expected, and what is true, of a batch."""
     if isinstance(model, NextStep):
         hidden, truth = model(batch.inputs, batch.extra), model.laid(batch.inputs)
-        nll = hidden.with_values(model.output.nll(hidden.values, truth.values))
-        return nll, hidden.with_values(model.output.draw(hidden.values, temperature=0.0)), truth
+        nll = hidden.with_values(model.head.nll(hidden.values, truth.values))
+        return nll, hidden.with_values(model.head.point(hidden.values)), truth
     decoder, writing = cast("FrameDecoder", model.decoder), begin(model, batch)
     targets = batch.sequence_targets
     inputs, wanted = decoder.inputs_and_targets(targets)
-    read = decoder.reads(inputs, writing.layers, writing.memory, writing.fed)[0]
-    nll = read.with_values(decoder.step_nll(read.values, wanted.values))
-    expected = read.with_values(decoder.output.draw(read.values, temperature=0.0))
+    read = decoder.outputs(inputs, writing.layers, writing.memory, writing.fed)[0]
+    nll = read.with_values(decoder.head.nll(read.values, wanted.values))
+    expected = read.with_values(decoder.head.point(read.values))
     return nll, expected, targets.with_values(decoder.frames.numbers(targets.values, read.values.dtype))
 
 
 def write(model: Conditional | Seq2Seq, examples: Examples, device: torch.device) -> list[torch.Tensor]:
     """The most expected sequence for each row, (T, C), as `Frames.stored` gives it."""
-    was_training = model.training
-    model.eval()
     found: dict[int, torch.Tensor] = {}
-    decoder = cast("FrameDecoder", model.decoder)
-    for batch in BucketedBatches(examples, _ROWS).epoch(0):
-        with torch.inference_mode():
-            start = begin(model, batch.to(device))
-            written = write_frames(decoder, start, max_frames=model.options.longest, temperature=0.0)
-        found.update(zip(batch.rows.tolist(), written, strict=True))
-    model.train(was_training)
+    with evaluating(model):
+        decoder = cast("FrameDecoder", model.decoder)
+        for batch in BucketedBatches(examples, _ROWS).epoch(0):
+            with torch.inference_mode():
+                start = begin(model, batch.to(device))
+                written = write_frames(decoder, start, max_frames=model.options.longest, temperature=0.0)
+            found.update(zip(batch.rows.tolist(), written, strict=True))
     return [found[row] for row in range(len(examples))]
 
 
@@ -169,9 +166,8 @@ def _numbers(stored: torch.Tensor, frames: Frames) -> Floats:
     return frames.numbers(stored.cpu(), torch.float64).numpy()
 
 
-def _compared(said: list[Floats], truth: list[Floats], frames: Frames) -> Metrics:
-    one, other = np.concatenate(said), np.concatenate(truth)
-    found = note_metrics(one, other) if frames.kind == "notes" else number_metrics(one, other)
+def _compared(said: list[Floats], truth: list[Floats], head: OutputHead) -> Metrics:
+    found = head.metrics(np.concatenate(said), np.concatenate(truth))
     return {name: value for name, value in found.items() if name != "num_tokens"}
 
 

@@ -16,6 +16,7 @@ from ostinato.data.features import Feature
 from ostinato.data.features.video import VideoFeature
 from ostinato.data.sequences import Sequences
 from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
 from ostinato.report.metric_names import METRIC_NAMES
 from ostinato.tasks.conditional.model import Conditional
@@ -112,7 +113,7 @@ def _shuffled(model: Model, examples: Examples, device: torch.device) -> float |
     else:
         swapped = Examples(others.sequences, examples.targets, examples.places, examples.rows, others.extra)
     rows = [row for _, row in told(model, swapped, device)]
-    return float(forced_metrics(rows, frames_of(model))["nats_per_frame"])
+    return float(forced_metrics(rows, model.head)["nats_per_frame"])
 
 
 def _expected(rows: dict[int, ForcedRow], examples: Examples, model: Model, feature: Feature) -> list[Section]:
@@ -181,14 +182,11 @@ def _drawn(
 
 def _draws(model: Conditional | Seq2Seq, examples: Examples, row: int, device: torch.device, seed: int) -> list[Floats]:
     """Sequences drawn for what a row is given."""
-    was_training = model.training
-    model.eval()
     decoder = cast("FrameDecoder", model.decoder)
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         batch = BucketedBatches(examples, 1).batch(np.asarray([row] * _DRAWN)).to(device)
         generator = torch.Generator().manual_seed(seed)
         found = write_frames(decoder, begin(model, batch), max_frames=model.options.longest, generator=generator)
-    model.train(was_training)
     return [decoder.frames.numbers(one.cpu(), torch.float32).numpy() for one in found]
 
 

@@ -16,9 +16,10 @@ from ostinato.data.features.audio import AudioFeature
 from ostinato.data.features.video import VideoFeature
 from ostinato.data.loading import examples_of
 from ostinato.errors import RecipeError
-from ostinato.heads.notes import drawn_on
+from ostinato.heads.sampling import drawn_on
 from ostinato.layers.decoder import Writing
 from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.nn.modes import evaluating
 from ostinato.recipe import Recipe
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.conditional.sampling import refuse_unknown_cell
@@ -58,7 +59,7 @@ def write_frames(
     lengths = torch.full((writing.num_rows,), max_frames)
     frames: list[Tensor] = []
     for time in range(max_frames):
-        read, writing = decoder.advance(last, writing)
+        read, writing = decoder.step(last, writing)
         if time and decoder.end is not None:
             logits = decoder.end(read).squeeze(1)
             if temperature == 0:
@@ -71,7 +72,7 @@ def write_frames(
             lengths = torch.where(ended.cpu() & (lengths == max_frames), time, lengths)
             if bool((lengths <= time).all()):
                 break
-        frames.append(decoder.frames.stored(decoder.output.draw(read, generator, temperature).to(like.dtype)))
+        frames.append(decoder.frames.stored(decoder.head.sample(read, generator, temperature).to(like.dtype)))
         last = decoder.frames.numbers(frames[-1], like.dtype)
     whole = torch.stack(frames, 1)
     return [row[:length] for row, length in zip(whole, lengths.tolist(), strict=True)]
@@ -148,9 +149,7 @@ def draw_frames(
     decoder = cast("FrameDecoder", model.decoder)
     generator = torch.Generator().manual_seed(seed)
     examples = examples_of([given] * num, features, recipe)
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         batch = BucketedBatches(examples, num).batch(np.arange(num)).to(next(model.parameters()).device)
         found = write_frames(
             decoder,
@@ -159,6 +158,5 @@ def draw_frames(
             temperature=temperature,
             generator=generator,
         )
-    model.train(was_training)
     target = cast("Feature", features.target)
     return [as_values(target, one) for one in found]

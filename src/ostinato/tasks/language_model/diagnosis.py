@@ -82,7 +82,7 @@ def language_model_subject(
         inputs = model.encoder.embedding(ids)
 
     def loss(output: Ragged) -> Tensor:
-        return F.cross_entropy(model.scores(output.select_last()), targets, reduction="none")
+        return model.head.nll(model.scores(output.select_last()), targets)
 
     return Subject(stacks_of(model.encoder), inputs, loss, per_step=True)
 

@@ -11,6 +11,7 @@ from ostinato.arrays import Ids
 from ostinato.data.dataset import Features
 from ostinato.data.streams import Tapes, Window
 from ostinato.metrics import classification as metrics
+from ostinato.nn.modes import evaluating
 from ostinato.recipe import BpttRecipe
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.types import State
@@ -47,19 +48,17 @@ def window_nll(
     num_streams: int = 1,
 ) -> Iterator[tuple[float, int]]:
     """As `evaluate_stream`, window by window: the sum of -ln p(token), and how many tokens were predicted."""
-    was_training = model.training
-    model.eval()
-    tapes = Tapes.of_text(len(values), num_streams, features.begins(values))
-    state_reset_interval = None if bptt is None else bptt.state_reset_interval
-    steps = state_reset_interval or _WINDOW_STEPS
-    zeros = states = model.encoder.zero_states(tapes.num_streams)
-    for start in range(0, tapes.length, steps):
-        with torch.inference_mode():
-            window = tapes.window(start, start + steps)
-            part, finals = stream_nll(model, window, values, window.enter(states), device)
-            states = zeros if state_reset_interval else window.leave(states, finals)
-        yield float(part), window.num_steps
-    model.train(was_training)
+    with evaluating(model):
+        tapes = Tapes.of_text(len(values), num_streams, features.begins(values))
+        state_reset_interval = None if bptt is None else bptt.state_reset_interval
+        steps = state_reset_interval or _WINDOW_STEPS
+        zeros = states = model.encoder.zero_states(tapes.num_streams)
+        for start in range(0, tapes.length, steps):
+            with torch.inference_mode():
+                window = tapes.window(start, start + steps)
+                part, finals = stream_nll(model, window, values, window.enter(states), device)
+                states = zeros if state_reset_interval else window.leave(states, finals)
+            yield float(part), window.num_steps
 
 
 def stream_nll(

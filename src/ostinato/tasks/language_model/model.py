@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import cast, overload
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from ostinato.heads.classes import Softmax
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn import recompute_through_time
 from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged, State
+
+IdsT = TypeVar("IdsT", Tensor, Ragged)
 
 
 class LanguageModel(nn.Module):
@@ -45,6 +47,7 @@ class LanguageModel(nn.Module):
             else nn.Identity()
         )
         self.output = nn.Linear(recipe.embedding_dim if self.tied else size, vocab_size)
+        self.head = Softmax()
         if self.tied:
             self.output.weight = self.encoder.token_embedding.weight
 
@@ -58,18 +61,12 @@ class LanguageModel(nn.Module):
         logits: Tensor = self.output(self.dropout(self.bridge(hidden)))
         return logits
 
-    def head(self) -> tuple[Tensor, Tensor]:
+    def projection(self) -> tuple[Tensor, Tensor]:
         """One linear map from the stack's output to the scores: weight (V, P) and bias (V,)."""
         weight = self.output.weight
         return (weight @ self.bridge.weight if isinstance(self.bridge, nn.Linear) else weight), self.output.bias
 
-    @overload
-    def nll(self, ids: Tensor, targets: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]: ...
-    @overload
-    def nll(self, ids: Ragged, targets: Ragged, states: list[State] | None = None) -> tuple[Tensor, list[State]]: ...
-    def nll(
-        self, ids: Tensor | Ragged, targets: Tensor | Ragged, states: list[State] | None = None
-    ) -> tuple[Tensor, list[State]]:
+    def nll(self, ids: IdsT, targets: IdsT, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """Sum of -ln p(target) over a window, (L, N) or rows of unequal length, and the final states.
 
         With `recompute` a tensor's loss is summed up in stretches of sqrt(L) steps, whose activations are computed
@@ -79,13 +76,11 @@ class LanguageModel(nn.Module):
         if self.recompute and torch.is_grad_enabled() and isinstance(ids, Tensor):
             begin = self.encoder.zero_states(ids.shape[1]) if states is None else states
             return recompute_through_time(
-                lambda parts, before: self._nll(parts[0], parts[1], before), begin, [ids, cast("Tensor", targets)]
+                lambda parts, before: self._nll(parts[0], parts[1], before), begin, [ids, targets]
             )
         return self._nll(ids, targets, states)
 
-    def _nll(
-        self, ids: Tensor | Ragged, targets: Tensor | Ragged, states: list[State] | None
-    ) -> tuple[Tensor, list[State]]:
+    def _nll(self, ids: IdsT, targets: IdsT, states: list[State] | None) -> tuple[Tensor, list[State]]:
         hidden, final = self.encoder(ids, states)
         hidden, wanted = (each.values if isinstance(each, Ragged) else each.flatten(0, 1) for each in (hidden, targets))
-        return F.cross_entropy(self.scores(hidden), wanted, reduction="sum"), final
+        return self.head.loss(self.scores(hidden), wanted, reduction="sum"), final

@@ -12,6 +12,7 @@ from ostinato.arrays import Ids
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.features import TextFeature
 from ostinato.data.vocabulary import END_ID
+from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section, shown_token, token_counts
 from ostinato.tasks.language_model.evaluation import evaluate_stream
 from ostinato.tasks.language_model.model import LanguageModel
@@ -40,22 +41,20 @@ def language_results(
     state_reset_interval = None if bptt is None else bptt.state_reset_interval
     unit = (features.text.recipe.unit or "characters").removesuffix("s")
     bits = scored["nats_per_token"] / math.log(2)
-    was_training = model.training
-    model.eval()
-    results: Section = {
-        "kind": "language_model",
-        "unit": unit,
-        "documents": features.documents,
-        "metrics": scored,
-        "bits": bits,
-        "guess_bits": unigram_bits(prepared.train.sequences.values, validation, features.text.vocab_size),
-        "samples": [
-            {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1, state_reset_interval)}
-            for i, t in enumerate(_TEMPERATURES)
-        ],
-        "passage": passage(model, validation, features, device),
-    }
-    model.train(was_training)
+    with evaluating(model):
+        results: Section = {
+            "kind": "language_model",
+            "unit": unit,
+            "documents": features.documents,
+            "metrics": scored,
+            "bits": bits,
+            "guess_bits": unigram_bits(prepared.train.sequences.values, validation, features.text.vocab_size),
+            "samples": [
+                {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1, state_reset_interval)}
+                for i, t in enumerate(_TEMPERATURES)
+            ],
+            "passage": passage(model, validation, features, device),
+        }
     return results
 
 

@@ -39,7 +39,7 @@ class TokenStream:
         self.model, self.num_rows = model, num_rows
         self._states: list[State] | None = None
         with torch.no_grad():
-            weight, bias = model.head()
+            weight, bias = model.projection()
             tokens = Tokens(model.encoder.token_embedding.vectors(), weight, bias, BANNED)
             self._core = core_stream(
                 cast("list[RecurrentStack]", list(model.encoder.layers)), num_rows, precision, tokens
@@ -113,9 +113,7 @@ class TokenStream:
             if scores.isnan().any():
                 raise _not_numbers()
             scores[:, list(BANNED)] = -torch.inf
-            after = next_token(
-                scores, each, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p
-            ).cpu()
+            after = next_token(scores, each, sampling).cpu()
             ids = after if end is None or not drawn else torch.where(drawn[-1] == end, end, after)
             drawn.append(ids)
             if end is not None and bool((ids == end).all()):

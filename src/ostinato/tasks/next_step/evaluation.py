@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.metrics.classification import Metrics
+from ostinato.nn.modes import evaluating
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.prediction import Prediction
 
@@ -61,22 +62,20 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
 
 def score(model: NextStep, examples: Examples, device: torch.device) -> Iterator[tuple[int, ScoredRow]]:
     """Each row's number and what the model says of it, rows of similar length one after the other."""
-    was_training = model.training
-    model.eval()
-    for batch in BucketedBatches(examples, max(1, _ROWS // model.states_per_row)).epoch(0):
-        with torch.inference_mode():
-            here = batch.to(device)
-            frames, hidden = here.inputs, model(here.inputs, here.extra)
-            nll, predicted = _distributions(model, hidden.values, frames.values)
-            by_row = zip(
-                batch.rows.tolist(),
-                frames.with_values(nll).split_rows(),
-                frames.with_values(predicted).split_rows(),
-                strict=True,
-            )
-        for row, nll_of, predicted_of in by_row:
-            yield row, ScoredRow(nll_of.double().cpu().numpy(), predicted_of.cpu().numpy())
-    model.train(was_training)
+    with evaluating(model):
+        for batch in BucketedBatches(examples, max(1, _ROWS // model.states_per_row)).epoch(0):
+            with torch.inference_mode():
+                here = batch.to(device)
+                frames, hidden = here.inputs, model(here.inputs, here.extra)
+                nll, predicted = _distributions(model, hidden.values, frames.values)
+                by_row = zip(
+                    batch.rows.tolist(),
+                    frames.with_values(nll).split_rows(),
+                    frames.with_values(predicted).split_rows(),
+                    strict=True,
+                )
+            for row, nll_of, predicted_of in by_row:
+                yield row, ScoredRow(nll_of.double().cpu().numpy(), predicted_of.cpu().numpy())
 
 
 def _distributions(model: NextStep, hidden: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,6 +83,6 @@ def _distributions(model: NextStep, hidden: Tensor, frames: Tensor) -> tuple[Ten
     nll, predicted = [], []
     size = max(1, _FRAMES // model.states_per_row)
     for some, wanted in zip(torch.split(hidden, size), torch.split(frames, size), strict=True):
-        nll.append(model.output.nll(some, wanted))
-        predicted.append(model.output.draw(some, temperature=0.0))
+        nll.append(model.head.nll(some, wanted))
+        predicted.append(model.head.point(some))
     return torch.cat(nll), torch.cat(predicted)

@@ -15,6 +15,7 @@ from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
 from ostinato.data.features.notes import NotesFeature
 from ostinato.errors import RecipeError
+from ostinato.heads.frames import FrameHead
 from ostinato.layers.covariates import NO_EXTRA, Extra, SideBySide
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.frame_decoder import Frames, previous_frames
@@ -25,7 +26,7 @@ from ostinato.types import Ragged, State
 
 
 class NextStep(nn.Module):
-    """previous frame (before the first: zeros) → recurrent stack → distribution of the frame (`frame_outputs`).
+    """previous frame (before the first: zeros) → recurrent stack → distribution of the frame (`heads.notes`).
 
     p(v_1 … v_T | x) = ∏_t p(v_t | h_t), h_t = RNN([v_{t-1}; x_t], h_{t-1}), v_0 = 0. x is what further columns say of
     a row, or of its frame t (Graves 2013, arXiv:1308.0850, section 5.1); without such columns there is none. The loss
@@ -59,9 +60,14 @@ class NextStep(nn.Module):
         self.transpose = transpose
         self.encoder = _encoder(recipe, self.frames, lowest, beside)
         self.dropout = nn.Dropout(recipe.head_dropout)
-        self.output = self.frames.output(recipe, self.encoder.output_size + self.frames.skipped)
+        self.output = self.frames.head(recipe, self.encoder.output_size + self.frames.skipped)
         about = self.frames.about(recipe)
         self.parts = {"output": f"{about}, from {self.states_per_row} states" if self.states_per_row > 1 else about}
+
+    @property
+    def head(self) -> FrameHead:
+        """What the states mean."""
+        return self.output
 
     @property
     def states_per_row(self) -> int:
@@ -79,11 +85,7 @@ class NextStep(nn.Module):
         frames = self.laid(frames)
         read = previous_frames(frames, frames.values.dtype)
         hidden = self.read(read, extra)[0]
-        return hidden.with_values(self.beside(self.dropout(hidden.values), read.values))
-
-    def beside(self, hidden: Tensor, before: Tensor) -> Tensor:
-        """Of numbers, states (M, H) and the frame before each beside them, (M, H + C); of notes the states alone."""
-        return torch.cat([hidden, before], dim=1) if self.frames.skipped else hidden
+        return hidden.with_values(self.frames.beside(self.dropout(hidden.values), read.values))
 
     def laid(self, frames: Ragged) -> Ragged:
         """Frames as they are stored, as floating-point numbers (sum L, C)."""
@@ -106,7 +108,7 @@ class NextStep(nn.Module):
         """The summed nats of pieces of rows, given the frame before each, that go on from `states` (D, N, H), and the
         states after them."""
         hidden, after = self.encoder(before, states)
-        read = self.beside(self.dropout(hidden.values), before.values)
+        read = self.frames.beside(self.dropout(hidden.values), before.values)
         return self.output.nll(read, frames.values).sum(), after
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:

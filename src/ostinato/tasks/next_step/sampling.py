@@ -15,6 +15,7 @@ from ostinato.data.features import Feature
 from ostinato.data.features.notes import note_name
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
+from ostinato.nn.modes import evaluating
 from ostinato.tasks.conditional.sampling import refuse_unknown_cell
 from ostinato.tasks.frames.sampling import as_values
 from ostinato.tasks.next_step.model import NextStep
@@ -72,17 +73,15 @@ def next_frames(
     like = next(model.parameters())
     extra = {name: _one(one, name, given).to(like.device) for name, one in beside.items()}
     begun = _encoded(model, feature, prompt).to(like)
-    was_training = model.training
-    model.eval()
-    hidden, states = _step(model, begun, None, extra)
-    drawn = [begun[1:]]
-    for number in range(num_frames):
-        with torch.inference_mode():
-            frame = model.output.draw(hidden, generator, temperature)
-        drawn.append(frame.to(like))
-        if number < num_frames - 1:
-            hidden, states = _step(model, drawn[-1], states, extra)
-    model.train(was_training)
+    with evaluating(model):
+        hidden, states = _step(model, begun, None, extra)
+        drawn = [begun[1:]]
+        for number in range(num_frames):
+            with torch.inference_mode():
+                frame = model.head.sample(hidden, generator, temperature)
+            drawn.append(frame.to(like))
+            if number < num_frames - 1:
+                hidden, states = _step(model, drawn[-1], states, extra)
     return as_values(feature, model.frames.stored(torch.cat(drawn)))
 
 
@@ -122,9 +121,9 @@ def _step(
     """Read (L, C) frames; the output after the last, (1, H), and the states."""
     if extra:
         read, after = model.read(Ragged.from_rows(frames, [0], [len(frames)]), extra, states)
-        return model.beside(read.select_last(), frames[-1:]), after
+        return model.frames.beside(read.select_last(), frames[-1:]), after
     hidden, after = model.encoder(frames.unsqueeze(1), states)
-    return model.beside(hidden[-1], frames[-1:]), after
+    return model.frames.beside(hidden[-1], frames[-1:]), after
 
 
 def roll_text(frames: Sequence[Sequence[int]]) -> str:

@@ -18,6 +18,7 @@ from ostinato.errors import MissingLibraryError
 from ostinato.layers.beam_search import Written
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
+from ostinato.nn.modes import evaluating
 from ostinato.tasks.beam_predictions import Begin, Ids, predictions_of, text_of, write
 from ostinato.tasks.prediction import Prediction
 from ostinato.tasks.seq2seq.model import Seq2Seq
@@ -104,16 +105,13 @@ def same_sources(examples: Examples) -> list[list[int]]:
 
 def mean_nll(model: Seq2Seq, examples: Examples, device: torch.device) -> float:
     """-ln p a token of the targets, `<end>` counted, without label smoothing."""
-    was_training = model.training
-    model.eval()
     total, count = 0.0, 0
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             batch = batch.to(device)
             nll = model.nll(batch.inputs, batch.sequence_targets, batch.extra).values
             total += float(nll.double().sum())
             count += len(nll)
-    model.train(was_training)
     return total / max(count, 1)
 
 

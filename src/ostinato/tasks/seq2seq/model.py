@@ -7,15 +7,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ostinato.data.batching import Batch
 from ostinato.errors import RecipeError
 from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
-from ostinato.layers.decoder import Decoder, Writing
+from ostinato.layers.decoder import Decoder
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.frame_decoder import Frames, make_decoder
-from ostinato.layers.teacher_forcing import sampled_share
-from ostinato.layers.token_decoder import TokenDecoder
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.layers.writer import SequenceWriter
+from ostinato.recipe import ModelRecipe
 from ostinato.types import Ragged, State
 
 _LINEAR_HINT = "bridge: linear fits any sizes"
@@ -87,12 +85,12 @@ class Bridge(nn.Module):
             )
 
 
-class Seq2Seq(nn.Module):
+class Seq2Seq(SequenceWriter):
     """encoder → bridge → decoder, which attends to the encoder's outputs; each of its steps reads further columns.
 
     Args:
         recipe: the model's part of a recipe.
-        inputs: the layer that reads the source (`models.inputs`).
+        inputs: the layer that reads the source (`layers.inputs`).
         written: V of the tokens that are written, or what its frames are.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
         beside: what reads further columns, each as one vector a row.
@@ -122,40 +120,21 @@ class Seq2Seq(nn.Module):
     @property
     def parts(self) -> dict[str, str]:
         """What stands behind the encoder, in words, by name."""
-        own, options = self.decoder.recipe, self.options
+        options = self.options
         attention = {
             "none": "no attention",
             "bahdanau": "additive attention (Bahdanau)",
             "luong": f"{options.score} attention (Luong)",
         }[options.attention]
-        layers = "1 layer" if own.num_layers == 1 else f"{own.num_layers} layers"
-        about = f"{own.cell}, {layers} of {own.hidden_size:,} units, {attention}, {self.decoder.about}"
         found = {"bridge": f"{options.bridge}: final states to first ones"}
         if self.beside is not None:
             found["beside"] = f"each step reads {', '.join(self.beside.names)}, as {self.beside.output_size:,} numbers"
-        return {**found, "decoder": about}
+        return {**found, "decoder": f"{self.size}, {attention}, {self.decoder.about}"}
 
-    @property
-    def tokens(self) -> TokenDecoder:
-        """The decoder, which must write tokens."""
-        return cast("TokenDecoder", self.decoder)
-
-    def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
-        """Mean nats a token, or a frame, of the target, its end counted."""
-        memory, states = self.read(batch.inputs)
-        return self.decoder.loss(
-            batch.sequence_targets,
-            states,
-            memory,
-            self.fed(batch.extra),
-            label_smoothing=training.label_smoothing,
-            own_share=sampled_share(self.options.scheduled_sampling, self.options.scheduled_sampling_steps, batch.step),
-        )
-
-    def nll(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
-        """-ln p of each token or frame of the targets and of their end, (sum (T + 1),)."""
+    def given(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> tuple[list[State], Ragged | None, Tensor | None]:
+        """As `SequenceWriter.given`."""
         memory, states = self.read(inputs)
-        return self.decoder.nll(targets, states, memory, self.fed(extra))
+        return states, memory, self.fed(extra)
 
     def read(self, inputs: Ragged) -> tuple[Ragged, list[State]]:
         """The source: the encoder's outputs (sum S, D*H), and the decoder's first states."""
@@ -165,8 +144,3 @@ class Seq2Seq(nn.Module):
     def fed(self, extra: Extra = NO_EXTRA) -> Tensor | None:
         """What each step of the decoder reads of further columns, (N, F)."""
         return None if self.beside is None else cast("Tensor", self.beside(extra))
-
-    def begin(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Writing:
-        """The source read, and nothing written yet; go on with `decoder.step` (`generation.beam`)."""
-        memory, states = self.read(inputs)
-        return self.decoder.begin(states, memory, self.fed(extra))

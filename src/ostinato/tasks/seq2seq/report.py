@@ -14,6 +14,7 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature, TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.layers.teacher_forcing import shifted
+from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section, shown_token
 from ostinato.report.edits import mixups_of, shown_step
 from ostinato.tasks.beam_predictions import text_of
@@ -121,12 +122,9 @@ def _maps(model: Seq2Seq, found: Sequence[Transcript], prepared: Prepared, devic
 
 def attention_of(model: Seq2Seq, examples: Examples, row: int, written: Sequence[int], device: torch.device) -> Floats:
     """(T + 1, S): the weights of the steps of a row's source at each token written, and at the closing `<end>`."""
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         batch = BucketedBatches(examples, 1).batch(np.asarray([row])).to(device)
         ids = Ragged.from_rows(torch.tensor(list(written), device=device), [0], [len(written)])
         start = model.begin(batch.inputs, batch.extra)
-        weights = model.tokens.scores(shifted(ids)[0], start.layers, start.memory, start.fed)[1]
-    model.train(was_training)
+        weights = model.decoder.outputs(shifted(ids)[0], start.layers, start.memory, start.fed)[1]
     return cast("Floats", cast("torch.Tensor", weights)[0].float().cpu().numpy())

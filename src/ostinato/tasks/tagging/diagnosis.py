@@ -7,18 +7,16 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ostinato.data.batching import Batch
 from ostinato.data.sequences import Sequences
+from ostinato.heads.classes import Ctc
 from ostinato.nn import LinearChainCRF
-from ostinato.nn.ctc import ctc_nll
 from ostinato.probes.batches import some_rows
 from ostinato.probes.part import Part
 from ostinato.probes.steps import at_steps, drawn_steps, step_subject
 from ostinato.probes.subject import Subject
 from ostinato.tasks.probing import Reading
-from ostinato.tasks.tagging.feedback import FeedbackTagger
 from ostinato.tasks.tagging.model import Tagger
 from ostinato.types import Ragged
 
@@ -37,13 +35,9 @@ def answers(model: Tagger, batch: Batch) -> Tensor:
     """(N,): the loss of each row, summed over its steps; the true answers before are given to a model that reads its
     own."""
     targets = batch.sequence_targets
-    outputs = (
-        model.forced(batch.inputs, targets, batch.extra)
-        if isinstance(model, FeedbackTagger)
-        else cast("Ragged", model(batch.inputs, batch.extra))
-    )
+    outputs = model.led(batch.inputs, targets, batch.extra)
     rows = zip(outputs.split_rows(), targets.split_rows(), strict=True)
-    return torch.stack([model.nll(_alone(row), _alone(wanted))[0] for row, wanted in rows])
+    return torch.stack([model.head.total(_alone(row), _alone(wanted))[0] for row, wanted in rows])
 
 
 def _alone(row: Tensor) -> Ragged:
@@ -69,11 +63,7 @@ def _step_loss(model: Tagger, targets: Ragged, rows: Tensor, steps: Tensor) -> C
 
     def loss(output: Ragged) -> Tensor:
         scores = model.answer(output.select_last())
-        if model.kind == "notes":
-            return F.binary_cross_entropy_with_logits(scores, wanted.to(scores.dtype), reduction="none").sum(1)
-        if model.kind == "series":
-            return F.mse_loss(scores, wanted.to(scores.dtype), reduction="none").mean(1)
-        return F.cross_entropy(scores if beside is None else scores + beside, wanted.long(), reduction="none")
+        return model.head.nll(scores if beside is None else scores + beside, wanted)
 
     return loss
 
@@ -101,6 +91,6 @@ def _labels(reading: Reading, count: int, seed: int) -> Subject:
         starts = output.lengths.cumsum(0) - output.lengths
         answering = Ragged.from_rows(output.row_major(), starts + delay, output.lengths - delay)
         scores = model.answer(answering.values)
-        return ctc_nll(answering.with_values(scores.log_softmax(1)), batch.sequence_targets)
+        return cast("Ctc", model.head).row_nll(answering.with_values(scores), batch.sequence_targets)
 
     return Subject(part.stacks, part.inputs, loss, per_step=False, has_context=False)

@@ -16,10 +16,9 @@ from ostinato.data.features import Feature, TagsFeature, TextFeature, TokensFeat
 from ostinato.data.features.tags import IGNORED
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import UNK_ID
+from ostinato.heads.classes import Softmax
 from ostinato.metrics.classification import Metrics
-from ostinato.metrics.edit_distance import edit_distance
-from ostinato.metrics.steps import note_metrics, number_metrics
-from ostinato.nn.ctc import best_path, prefix_beam_search
+from ostinato.nn.modes import evaluating
 from ostinato.tasks.prediction import Prediction
 from ostinato.tasks.tagging.entity_spans import are_span_tags, span_scores
 from ostinato.tasks.tagging.model import Tagger
@@ -42,7 +41,7 @@ class Tagged:
 
 
 def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
-    """Loss and metrics on examples: see `tag_metrics`, `label_metrics`, `note_metrics`, `number_metrics`."""
+    """Loss and metrics on examples: see `tag_metrics` and `metrics.steps`."""
     tagger = cast("Tagger", model)
     found = run(tagger, examples, device)
     return {"loss": cast("float", found.loss), **metrics_of(tagger, found, examples, features)}
@@ -52,11 +51,9 @@ def metrics_of(model: Tagger, found: Tagged, examples: Examples, features: Featu
     """The metrics of answers, by what they are."""
     targets, feature = cast("Sequences", examples.targets), cast("Feature", features.target)
     if model.recipe.output == "ctc":
-        return label_metrics(found.answers, targets)
-    if model.kind == "notes":
-        return note_metrics(np.concatenate(found.answers), targets.values)
-    if model.kind == "series":
-        return number_metrics(np.concatenate(found.answers), targets.values)
+        return model.head.metrics(found.answers, _rows(targets))
+    if model.kind != "tags":
+        return model.head.metrics(np.concatenate(found.answers), targets.values)
     return tag_metrics(found.answers, targets, cast("TagsFeature", feature), unknown_steps(examples, features))
 
 
@@ -80,38 +77,24 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
 
 def run(model: Tagger, examples: Examples, device: torch.device) -> Tagged:
     """The model's answers and its loss on all examples."""
-    was_training = model.training
-    model.eval()
     answers: list[NDArray[Any]] = [np.empty(0)] * len(examples)
     sureness: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(examples)
-    softmax = model.recipe.output == "softmax" and model.kind == "tags"
     nll, count = 0.0, 0
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             batch = batch.to(device)
             outputs = model(batch.inputs, batch.extra)
             if examples.targets is not None:
-                total, steps = model.nll(outputs, batch.sequence_targets)
+                total, steps = model.head.total(outputs, batch.sequence_targets)
                 nll, count = nll + float(total), count + steps
-            if model.recipe.output == "ctc":
-                log_probs = outputs.with_values(outputs.values.log_softmax(1).float().cpu())
-                for row, labels in zip(batch.rows.tolist(), _labels(log_probs, model.recipe.beam_size), strict=True):
-                    answers[row] = np.asarray(labels, dtype=np.int64)
-                continue
-            for row, answer in zip(batch.rows.tolist(), model.decode(outputs).split_rows(), strict=True):
+            for row, answer in zip(batch.rows.tolist(), model.head.decode(outputs).split_rows(), strict=True):
                 answers[row] = answer.cpu().numpy()
-            if softmax:
+            if type(model.head) is Softmax:
                 sure = outputs.with_values(outputs.values.softmax(1).amax(1))
                 for row, one in zip(batch.rows.tolist(), sure.split_rows(), strict=True):
                     sureness[row] = one.float().cpu().numpy()
-    model.train(was_training)
-    return Tagged(answers, sureness if softmax else None, None if examples.targets is None else nll / max(count, 1))
-
-
-def _labels(log_probs: Any, beam_size: int) -> list[list[int]]:
-    if beam_size == 1:
-        return best_path(log_probs)
-    return [prefix_beam_search(row, beam_size)[0][0] for row in log_probs.split_rows()]
+    loss = None if examples.targets is None else nll / max(count, 1)
+    return Tagged(answers, sureness if type(model.head) is Softmax else None, loss)
 
 
 def tag_metrics(
@@ -142,21 +125,6 @@ def tag_metrics(
     if are_span_tags(feature.names):
         found |= span_scores([feature.decode(row) for row in _rows(targets)], [feature.decode(row) for row in answers])
     return found
-
-
-def label_metrics(answers: list[NDArray[Any]], targets: Sequences) -> Metrics:
-    """Of labels without an alignment. `token_error_rate`: insertions, deletions and substitutions a true label;
-    `sequence_error_rate`: share of the rows with any; `exact`: of those without."""
-    pairs = zip(_rows(targets), answers, strict=True)
-    distances = [edit_distance(truth.tolist(), said.tolist()) for truth, said in pairs]
-    wrong = sum(distance > 0 for distance in distances) / max(len(answers), 1)
-    return {
-        "num_examples": len(answers),
-        "num_tokens": len(targets.values),
-        "token_error_rate": sum(distances) / max(len(targets.values), 1),
-        "sequence_error_rate": wrong,
-        "exact": 1.0 - wrong,
-    }
 
 
 def unknown_steps(examples: Examples, features: Features) -> NDArray[np.bool_] | None:

@@ -15,12 +15,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
 from ostinato.errors import RecipeError
+from ostinato.heads.base import NumberReader, TagReader
+from ostinato.heads.build import step_head
 from ostinato.layers.covariates import NO_EXTRA, Extra, SideBySide
 from ostinato.layers.inputs import width_of
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.recipe import ModelRecipe
 from ostinato.tasks.tagging.model import Tagger, build_tagger
 from ostinato.types import Ragged, State
 
@@ -33,14 +34,12 @@ class WithAnswer(nn.Module):
 
     Args:
         inputs: the layer that reads the values of a step, or what reads several columns side by side.
-        num_outputs: K tags, notes or numbers.
-        kind: of the answers: tags (integers, (N,)), notes or series ((N, K)).
+        answers: the layer that reads the answer before.
     """
 
-    def __init__(self, inputs: nn.Module, num_outputs: int, kind: str) -> None:
+    def __init__(self, inputs: nn.Module, answers: NumberReader | TagReader) -> None:
         super().__init__()
-        self.inputs, self.num_outputs, self.tags = inputs, num_outputs, kind == "tags"
-        self.answers = nn.Embedding(num_outputs + 1, _SIZE) if self.tags else nn.Linear(num_outputs, _SIZE)
+        self.inputs, self.answers = inputs, answers
         self.embedding_dim = width_of(inputs) + _SIZE
 
     def read(self, inputs: Ragged, extra: Extra) -> Ragged:
@@ -48,25 +47,15 @@ class WithAnswer(nn.Module):
         vectors = self.inputs(inputs, extra) if isinstance(self.inputs, SideBySide) else self.inputs(inputs)
         return cast("Ragged", vectors)
 
-    def first(self, num_rows: int, like: Tensor) -> Tensor:
-        """What stands for the answer before the first step: a tag of its own, or zeros."""
-        if self.tags:
-            return torch.full((num_rows,), self.num_outputs, device=like.device)
-        return like.new_zeros(num_rows, self.num_outputs)
-
     def beside(self, vectors: Tensor, before: Tensor) -> Tensor:
-        """(M, I) and the answers before them to (M, embedding_dim); a tag that training never showed is as none."""
-        if self.tags:
-            before = torch.where((before >= 0) & (before < self.num_outputs), before, self.num_outputs).long()
-        else:
-            before = before.to(vectors.dtype)
+        """(M, I) and the answers before them to (M, embedding_dim)."""
         return torch.cat([vectors, self.answers(before)], dim=1)
 
 
 class FeedbackTagger(Tagger):
     """A tagger that reads its answer to the step before (`model.feedback: output`).
 
-    `loss` is teacher-forced; calling the model runs it freely, greedily and step by step, so that its loss on
+    `loss` is teacher-forced (`led`); calling the model runs it freely, greedily and step by step, so that its loss on
     validation data is that of a model which has only its own answers to go by.
 
     Args and raises: as `Tagger`; RecipeError for outputs that are not decided step by step, a delay, or two directions.
@@ -97,7 +86,8 @@ class FeedbackTagger(Tagger):
                     f"Received: {value!r}.",
                     hint="--set model.feedback=none",
                 )
-        super().__init__(recipe, WithAnswer(inputs, num_outputs, kind), num_outputs, kind, counts)
+        answers = step_head(kind, recipe.tagger).reader(num_outputs, _SIZE)
+        super().__init__(recipe, WithAnswer(inputs, answers), num_outputs, kind, counts)
         self.parts = {"feedback": f"the answer before, as {_SIZE} numbers", **self.parts}
 
     @property
@@ -105,18 +95,12 @@ class FeedbackTagger(Tagger):
         """What reads the input and the answer before."""
         return cast("WithAnswer", self.encoder.embedding)
 
-    def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
-        """The mean loss of a step, given the true answer to the step before."""
-        outputs = self.forced(batch.inputs, batch.sequence_targets, batch.extra)
-        total, count = self.nll(outputs, batch.sequence_targets, training.label_smoothing)
-        return total / max(count, 1)
-
-    def forced(self, inputs: Ragged, answers: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
+    def led(self, inputs: Ragged, answers: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
         """Outputs (sum L, K) given answers (sum L, ...), of which each step sees those before it."""
         vectors = self.layer.read(self.unknown(inputs), extra)
         begins = vectors.times_index() == 0
         before = answers.values.index_select(0, vectors.previous_index()).clone()
-        before[begins] = self.layer.first(int(begins.sum()), vectors.values).to(before.dtype)
+        before[begins] = self.layer.answers.first(int(begins.sum()), vectors.values).to(before.dtype)
         read = vectors.with_values(self.layer.beside(vectors.values, before))
         return read.with_values(self.answer(self.encoder.run(read)[0].values))
 
@@ -125,7 +109,7 @@ class FeedbackTagger(Tagger):
         vectors = self.layer.read(self.unknown(inputs), extra)
         counts = vectors.batch_sizes.tolist()
         states: list[State] | None = None
-        before = self.layer.first(counts[0] if counts else 0, vectors.values)
+        before = self.layer.answers.first(counts[0] if counts else 0, vectors.values)
         outputs: list[Tensor] = []
         for step in torch.split(vectors.values, counts):
             rows = len(step)
@@ -134,20 +118,10 @@ class FeedbackTagger(Tagger):
             read = self.layer.beside(step, before[:rows]).unsqueeze(0)  # (1, rows, I)
             hidden, states = self.encoder.run(read, states)
             outputs.append(self.answer(hidden[0]))
-            before = self._decided(outputs[-1])
-        return vectors.with_values(torch.cat(outputs) if outputs else vectors.values.new_zeros(0, self.num_outputs))
-
-    @property
-    def num_outputs(self) -> int:
-        """K."""
-        return self.layer.num_outputs
-
-    @torch.no_grad()
-    def _decided(self, outputs: Tensor) -> Tensor:
-        """The answers that outputs of one step stand for."""
-        if self.kind == "tags":
-            return outputs.argmax(1)
-        return outputs.detach() if self.kind == "series" else (outputs > 0).to(outputs.dtype)
+            before = self.head.point(outputs[-1].detach())
+        return vectors.with_values(
+            torch.cat(outputs) if outputs else vectors.values.new_zeros(0, self.output.out_features)
+        )
 
 
 def build_any_tagger(recipe: ModelRecipe, features: Features) -> Tagger:

@@ -8,18 +8,17 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
-from ostinato.errors import RecipeError, ShapeError
+from ostinato.errors import RecipeError
+from ostinato.heads.build import step_head
 from ostinato.layers.covariates import NO_EXTRA, Extra, SideBySide
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import input_layer
 from ostinato.layers.words import UnknownWords
 from ostinato.nn import LinearChainCRF
-from ostinato.nn.ctc import ctc_nll
 from ostinato.recipe import ModelRecipe, TrainingRecipe
 from ostinato.types import Ragged, State
 
@@ -68,6 +67,7 @@ class Tagger(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs + (self.recipe.output == "ctc"))
         self.crf = LinearChainCRF(num_outputs) if self.recipe.output == "crf" else None
+        self.head = step_head(kind, self.recipe, self.crf)
         self.parts = {"output": f"{self.output.out_features:,} a step"}
         if recipe.head_size:
             self.parts = {"hidden": f"{recipe.head_size:,} units, ReLU", **self.parts}
@@ -86,27 +86,13 @@ class Tagger(nn.Module):
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """The mean loss of a step (ctc: of a label)."""
-        total, count = self.nll(self(batch.inputs, batch.extra), batch.sequence_targets, training.label_smoothing)
+        outputs = self.led(batch.inputs, batch.sequence_targets, batch.extra)
+        total, count = self.head.total(outputs, batch.sequence_targets, training.label_smoothing)
         return total / max(count, 1)
 
-    def nll(self, outputs: Ragged, targets: Ragged, smoothing: float = 0.0) -> tuple[Tensor, int]:
-        """The summed loss of a batch, and of how many steps (ctc: labels); steps of unknown tags count nothing."""
-        if self.recipe.output == "ctc":
-            log_probs = outputs.with_values(outputs.values.log_softmax(1))
-            return ctc_nll(log_probs, targets).sum(), len(targets.values)
-        if not torch.equal(outputs.lengths, targets.lengths):
-            raise ShapeError("a tagger's targets must have the lengths of its inputs.")
-        flat, wanted = outputs.values, targets.values
-        if self.kind == "notes":
-            smooth = wanted.to(flat.dtype) * (1 - smoothing) + smoothing / 2
-            return F.binary_cross_entropy_with_logits(flat, smooth, reduction="sum"), len(flat)
-        if self.kind == "series":
-            return F.mse_loss(flat, wanted.to(flat.dtype), reduction="none").mean(1).sum(), len(flat)
-        known = int((wanted >= 0).sum())
-        if self.crf is not None:
-            return self.crf(outputs, targets).sum(), known
-        wanted = wanted.long().clamp(min=-1)
-        return F.cross_entropy(flat, wanted, ignore_index=-1, label_smoothing=smoothing, reduction="sum"), known
+    def led(self, inputs: Ragged, answers: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
+        """Outputs (sum L, K), led along the true answers where the model reads its own (teacher forcing)."""
+        return cast("Ragged", self(inputs, extra))
 
     def window_nll(
         self, inputs: Ragged, targets: Ragged, states: list[State], smoothing: float = 0.0
@@ -116,18 +102,7 @@ class Tagger(nn.Module):
         Only where each step is scored by itself: not for crf or ctc, nor with a delay.
         """
         hidden, after = self.encoder(self.unknown(inputs), states)
-        return self.nll(hidden.with_values(self.answer(hidden.values)), targets, smoothing)[0], after
-
-    @torch.no_grad()
-    def decode(self, outputs: Ragged) -> Ragged:
-        """The tags (sum L,) that outputs stand for; notes as zeros and ones, numbers as they are. Not for ctc."""
-        if self.kind == "series":
-            return outputs
-        if self.kind == "notes":
-            return outputs.with_values((outputs.values > 0).to(torch.uint8))
-        if self.crf is not None:
-            return self.crf.decode(outputs)
-        return outputs.with_values(outputs.values.argmax(1))
+        return self.head.total(hidden.with_values(self.answer(hidden.values)), targets, smoothing)[0], after
 
     def _states(self, inputs: Ragged, extra: Extra) -> Ragged:
         """(sum L, D*H): the hidden state that answers each step."""

@@ -1,0 +1,63 @@
+"""What reads something and writes a sequence for it: all but how it is read."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from ostinato.data.batching import Batch
+from ostinato.heads.base import OutputHead
+from ostinato.layers.covariates import NO_EXTRA, Extra
+from ostinato.layers.decoder import Writing
+from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.layers.teacher_forcing import sampled_share
+from ostinato.layers.token_decoder import TokenDecoder
+from ostinato.recipe import TrainingRecipe
+from ostinato.recipe.model import DecoderRecipe
+from ostinato.types import Ragged, State
+
+
+class SequenceWriter(nn.Module):
+    """``p(y | x)`` of whole sequences y of tokens or frames, by a decoder that what is given, x, sets out."""
+
+    options: DecoderRecipe
+    decoder: TokenDecoder | FrameDecoder
+
+    def given(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> tuple[list[State], Ragged | None, Tensor | None]:
+        """What x comes to: the decoder's first states, what it attends to, (sum S, M), and what each of its steps
+        reads, (N, F), each if there is one."""
+        raise NotImplementedError
+
+    @property
+    def head(self) -> OutputHead:
+        """What the decoder's outputs mean."""
+        return self.decoder.head
+
+    @property
+    def tokens(self) -> TokenDecoder:
+        """The decoder, which must write tokens."""
+        return cast("TokenDecoder", self.decoder)
+
+    @property
+    def size(self) -> str:
+        """That of the decoder, in words."""
+        own = self.decoder.recipe
+        layers = "1 layer" if own.num_layers == 1 else f"{own.num_layers} layers"
+        return f"{own.cell}, {layers} of {own.hidden_size:,} units"
+
+    def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
+        """Mean nats a token, or a frame, of the target, its end counted."""
+        share = sampled_share(self.options.scheduled_sampling, self.options.scheduled_sampling_steps, batch.step)
+        given = self.given(batch.inputs, batch.extra)
+        return self.decoder.loss(
+            batch.sequence_targets, *given, label_smoothing=training.label_smoothing, own_share=share
+        )
+
+    def nll(self, inputs: Ragged, targets: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
+        """-ln p of each token or frame of the targets and of their end, (sum (T + 1),)."""
+        return self.decoder.nll(targets, *self.given(inputs, extra))
+
+    def begin(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Writing:
+        """What is given is read, and nothing written yet; go on with `decoder.step` (`layers.beam_search`)."""
+        return self.decoder.begin(*self.given(inputs, extra))
