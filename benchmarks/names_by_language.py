@@ -28,11 +28,11 @@ import ostinato
 from ostinato.data.dataset import Examples
 from ostinato.data.features.category import CategoryFeature
 from ostinato.data.sequences import Sequences
+from ostinato.metrics.prediction import Prediction
 from ostinato.run import Run
 from ostinato.tasks.conditional.model import Conditional
-from ostinato.tasks.conditional.sampling import draw
-from ostinato.tasks.prediction import Prediction
 from ostinato.tasks.prepare import prepare
+from ostinato.tasks.written import draw
 
 
 @dataclass(frozen=True)

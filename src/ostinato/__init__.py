@@ -17,13 +17,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ostinato import nn
     from ostinato.api import resume, train
+    from ostinato.metrics.prediction import Prediction
     from ostinato.recipe import Recipe
     from ostinato.run import Run, load
-    from ostinato.tasks.prediction import Prediction
     from ostinato.types import Ragged
 
 _HOMES = {
-    "Prediction": "ostinato.tasks.prediction",
+    "Prediction": "ostinato.metrics.prediction",
     "Ragged": "ostinato.types",
     "Recipe": "ostinato.recipe",
     "Run": "ostinato.run",

@@ -17,12 +17,12 @@ from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import RunError
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.prediction import Prediction
 from ostinato.recipe import Recipe, Settings
 from ostinato.storage.files import read_json
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.frames.sampling import known
 from ostinato.tasks.generation import GenerateOptions, Generation
-from ostinato.tasks.prediction import Prediction
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.report_page import write_report

@@ -31,7 +31,7 @@ LAYERS = [
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-PENDING = {("report", "tasks")}
+PENDING: set[tuple[str, str]] = set()
 """Arrows that still run back up."""
 NEVER = {("data", "cells"), ("cells", "data")}
 """Neighbours on one level that stay apart."""

@@ -14,7 +14,7 @@ from ostinato.cli.train import Reading
 from ostinato.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
-    from ostinato.tasks.prediction import Prediction
+    from ostinato.metrics.prediction import Prediction
 
 
 def predict(

@@ -10,7 +10,7 @@ from ostinato.data.batching import Batch
 from ostinato.heads.base import OutputHead
 from ostinato.layers.covariates import NO_EXTRA, Extra
 from ostinato.layers.decoder import Writing
-from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.layers.frame_decoder import FrameDecoder, Frames
 from ostinato.layers.teacher_forcing import sampled_share
 from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.recipe import TrainingRecipe
@@ -40,6 +40,11 @@ class SequenceWriter(nn.Module):
         return cast("TokenDecoder", self.decoder)
 
     @property
+    def frames(self) -> Frames:
+        """What a frame is; the decoder must write frames."""
+        return cast("FrameDecoder", self.decoder).frames
+
+    @property
     def size(self) -> str:
         """That of the decoder, in words."""
         own = self.decoder.recipe
@@ -61,3 +66,14 @@ class SequenceWriter(nn.Module):
     def begin(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Writing:
         """What is given is read, and nothing written yet; go on with `decoder.step` (`layers.beam_search`)."""
         return self.decoder.begin(*self.given(inputs, extra))
+
+    def forced(self, batch: Batch) -> tuple[Ragged, Ragged, Ragged]:
+        """Of a decoder of frames, with teacher forcing: -ln p of each frame, and of the end; what was expected in its
+        place; and the frames."""
+        decoder, targets = cast("FrameDecoder", self.decoder), batch.sequence_targets
+        writing = self.begin(batch.inputs, batch.extra)
+        inputs, wanted = decoder.inputs_and_targets(targets)
+        read = decoder.outputs(inputs, writing.layers, writing.memory, writing.fed)[0]
+        nll = read.with_values(decoder.head.nll(read.values, wanted.values))
+        expected = read.with_values(decoder.head.point(read.values))
+        return nll, expected, targets.with_values(decoder.frames.numbers(targets.values, read.values.dtype))

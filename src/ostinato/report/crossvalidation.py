@@ -14,10 +14,10 @@ from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics import classification as metrics
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.prediction import Prediction
 from ostinato.recipe import Recipe, dump_recipe
 from ostinato.report.metric_names import METRIC_NAMES
 from ostinato.storage.files import write_atomically
-from ostinato.tasks.prediction import Prediction
 
 _COUNTS = ("num_examples", "num_tokens")
 _FIRST = ("accuracy", "f1", "exact", "token_error_rate", "bleu", "r2", "mae", "mse", "loss")

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
+    from ostinato.metrics.prediction import Prediction
     from ostinato.probes.cases import Case
     from ostinato.probes.part import Part
     from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
-    from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 

@@ -21,10 +21,12 @@ from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.report.images import picture_uri
 from ostinato.run import Run
-from ostinato.tasks.conditional.evaluation import evaluate, has_one_answer, mean_nll, monitor, nll_of_rows
+from ostinato.tasks.conditional.evaluation import evaluate, monitor
 from ostinato.tasks.conditional.model import Conditional
-from ostinato.tasks.conditional.sampling import draw
+from ostinato.tasks.given import has_one_answer
 from ostinato.tasks.prepare import prepare
+from ostinato.tasks.transcripts import mean_nll, nll_of_rows
+from ostinato.tasks.written import draw
 from ostinato.training.progress import Observer
 
 SMALL: dict[str, Any] = {

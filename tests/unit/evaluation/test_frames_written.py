@@ -79,7 +79,7 @@ def _target(one: Made) -> Sequences:
 def test_what_is_told_is_of_each_row(made: dict[str, Made], name: str) -> None:
     """A row's nats and frames are those it has alone, in the place it has in the file."""
     one = made[name]
-    rows = dict(frames_written.told(cast("Any", one.run.model), one.rows, one.run.device))
+    rows = dict(frames_written.teacher_forced(cast("Any", one.run.model), one.rows, one.run.device))
     assert sorted(rows) == list(range(len(one.rows)))
     frames = one.rows.sequences if name.startswith("next") else _target(one)
     ends = 0 if name.startswith("next") else 1
@@ -88,7 +88,7 @@ def test_what_is_told_is_of_each_row(made: dict[str, Made], name: str) -> None:
         assert (len(row.nll), row.expected.shape) == (count + ends, (count, frames.values.shape[1]))
         np.testing.assert_allclose(row.truth, frames.row(number))
         single = one.rows.take(np.asarray([number]))
-        ((_, alone),) = frames_written.told(cast("Any", one.run.model), single, one.run.device)
+        ((_, alone),) = frames_written.teacher_forced(cast("Any", one.run.model), single, one.run.device)
         np.testing.assert_allclose(alone.nll, row.nll, rtol=1e-4, atol=1e-5)
     figures = _evaluated(one)
     count = sum(len(row.truth) for row in rows.values())
@@ -104,7 +104,7 @@ def test_what_is_expected_stands_in_the_place_of_its_frame(made: dict[str, Made]
     """Of the first frame it is what is written first, before anything was told."""
     one = made[name]
     written = frames_written.write(cast("Any", one.run.model), one.rows, one.run.device)
-    for number, row in frames_written.told(cast("Any", one.run.model), one.rows, one.run.device):
+    for number, row in frames_written.teacher_forced(cast("Any", one.run.model), one.rows, one.run.device):
         np.testing.assert_allclose(row.expected[0], written[number][0].numpy(), rtol=1e-4, atol=1e-5)
 
 
@@ -149,7 +149,7 @@ def test_predictions_are_what_is_written_in_the_order_of_the_rows(made: dict[str
 def test_a_next_step_model_predicts_each_frame(made: dict[str, Made]) -> None:
     one = made["next"]
     said = frames_written.predict(one.run.model, one.rows, one.run.features, one.run.device)
-    rows = dict(frames_written.told(cast("Any", one.run.model), one.rows, one.run.device))
+    rows = dict(frames_written.teacher_forced(cast("Any", one.run.model), one.rows, one.run.device))
     feature = cast("Any", one.run.features.input)
     for number, prediction in enumerate(said):
         np.testing.assert_allclose(

@@ -23,9 +23,10 @@ from ostinato.layers.beam_search import Written
 from ostinato.metrics.edit_distance import align, edit_distance
 from ostinato.run import Run
 from ostinato.tasks.prepare import prepare
-from ostinato.tasks.seq2seq.evaluation import Transcript, evaluate, monitor, same_sources, scores_of, transcribe
+from ostinato.tasks.seq2seq.evaluation import evaluate, monitor
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.tasks.seq2seq.report import attention_of
+from ostinato.tasks.transcripts import Transcript, same_sources, scores_of, transcribe
 from ostinato.training.progress import Observer
 
 LETTERS = "abcd"

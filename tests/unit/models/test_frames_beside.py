@@ -16,7 +16,7 @@ from ostinato.layers.frame_decoder import FrameDecoder, Frames, previous_frames
 from ostinato.layers.inputs import Vectors
 from ostinato.recipe import ModelRecipe
 from ostinato.run import Run
-from ostinato.tasks.frames.evaluation import evaluate, told
+from ostinato.tasks.frames.evaluation import evaluate, teacher_forced
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.seq2seq.model import Seq2Seq
@@ -125,7 +125,7 @@ def test_figures_are_those_of_rows(table: Path, runs: dict[str, Run]) -> None:
     run = runs["conditional"]
     examples = cast("Examples", prepare(run.recipe).validation)
     found = evaluate(run.model, examples, run.features, run.device)
-    said = dict(told(cast("Any", run.model), examples, run.device))
+    said = dict(teacher_forced(cast("Any", run.model), examples, run.device))
     frames = sum(len(one.truth) for one in said.values())
     assert found["num_frames"] == frames
     assert found["nats_per_frame"] == pytest.approx(sum(one.nll.sum() for one in said.values()) / frames)
@@ -141,5 +141,5 @@ def test_what_is_diagnosed_is_what_is_scored(runs: dict[str, Run], name: str) ->
     examples = cast("Examples", prepare(run.recipe).validation)
     part = run.spec.probes(run.model.eval(), examples, run.features, run.recipe)[-1]
     subject = part.make(10**6, 0)
-    expected = np.concatenate([one.nll for _, one in told(cast("Any", run.model), examples, run.device)])
+    expected = np.concatenate([one.nll for _, one in teacher_forced(cast("Any", run.model), examples, run.device)])
     assert np.sort(subject.row_losses().detach().numpy()) == pytest.approx(np.sort(expected), rel=1e-3, abs=1e-4)

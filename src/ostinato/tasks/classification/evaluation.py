@@ -13,9 +13,9 @@ from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
 from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.prediction import Prediction
 
 _ROWS = 64
 

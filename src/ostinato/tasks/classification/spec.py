@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.metrics.classification import Metrics
+    from ostinato.metrics.prediction import Prediction
     from ostinato.probes.cases import Case
     from ostinato.probes.part import Part
     from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
     from ostinato.tasks.classification.model import Classifier
-    from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.training import TrainingTask
 
 _FIGURES = {"class": ("accuracy", "f1"), "labels": ("accuracy", "f1"), "number": ("mae", "rmse", "r2")}

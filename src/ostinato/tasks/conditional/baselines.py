@@ -16,8 +16,8 @@ from ostinato.baselines.ngrams import Keys, Ngrams
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import END_ID
-from ostinato.tasks.conditional.evaluation import nll_of_rows
 from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.transcripts import nll_of_rows
 
 _ORDERS = (2, 3, 4, 5, 6)
 _HELD_OUT = 10

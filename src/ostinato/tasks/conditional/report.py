@@ -16,15 +16,9 @@ from ostinato.layers.beam_search import sample
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
 from ostinato.report.images import picture_uri
-from ostinato.tasks.beam_predictions import text_of
-from ostinato.tasks.conditional.evaluation import (
-    has_one_answer,
-    mean_nll,
-    nll_of_rows,
-    transcribe,
-)
 from ostinato.tasks.conditional.model import Conditional
-from ostinato.tasks.seq2seq.evaluation import Transcript, scores_of
+from ostinato.tasks.given import has_one_answer
+from ostinato.tasks.transcripts import Transcript, mean_nll, nll_of_rows, scores_of, text_of, transcribe
 
 _EXAMPLES = 12
 _WORST = 24
@@ -66,7 +60,7 @@ def _answers(
     model: Conditional, examples: Examples, features: Features, device: torch.device, target: Feature
 ) -> Section:
     """Where there is one right sequence: how often it is written, and where it is not."""
-    found = transcribe(model, examples, device, model.tokens.beam_size)
+    found = transcribe(model, examples, device, model.tokens.beam_size, pooled=False)
     scored = scores_of(found, features)
     wrong = sorted((one for one in found if one.distance), key=lambda one: one.sequences[0].score, reverse=True)
     spread = np.linspace(0, len(found) - 1, min(_EXAMPLES, len(found))).astype(int).tolist()

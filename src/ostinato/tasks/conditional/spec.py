@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.layers.writer import SequenceWriter
     from ostinato.metrics.classification import Metrics
+    from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
-    from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.signature import Signature
 
 
@@ -63,7 +64,7 @@ class ConditionalGeneration(FrameWriting):
         """Errors of what is written, where each value has one answer."""
         if self.writes_frames(prepared.features):
             return super().figures(prepared)
-        from ostinato.tasks.conditional.evaluation import has_one_answer
+        from ostinato.tasks.given import has_one_answer
         from ostinato.tasks.written import figures_of_tokens
 
         return figures_of_tokens(prepared.features) if has_one_answer(prepared.validation) else ()
@@ -74,9 +75,11 @@ class ConditionalGeneration(FrameWriting):
         """The likeliest sequence for each row."""
         if self.writes_frames(features):
             return super().predict(model, examples, features, device)
-        from ostinato.tasks.conditional.evaluation import predict
+        from ostinato.tasks.given import refuse_unknown
+        from ostinato.tasks.transcripts import predictions_of
 
-        return predict(model, examples, features, device)
+        refuse_unknown(examples, features)
+        return predictions_of(cast("SequenceWriter", model), examples, features.target, device)
 
     def report(
         self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None

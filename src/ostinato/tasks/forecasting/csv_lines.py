@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ostinato.tasks.prediction import Prediction
+from ostinato.metrics.prediction import Prediction
 
 
 def forecast_lines(predictions: Sequence[Prediction]) -> Iterator[str]:

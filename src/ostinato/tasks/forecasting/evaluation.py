@@ -16,12 +16,12 @@ from ostinato.data.forecasting.timestamps import shown
 from ostinato.data.forecasting.windows import Windows
 from ostinato.errors import RunError
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import TrainingRecipe
 from ostinato.recipe.forecast import POINT_OUTPUTS, ForecastRecipe
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.forecasting.scores import SeriesScores
-from ostinato.tasks.prediction import Prediction
 
 Floats = NDArray[np.floating[Any]]
 _ROWS = 256

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
+    from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
-    from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 

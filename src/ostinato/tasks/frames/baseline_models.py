@@ -174,13 +174,13 @@ class Autoregression(WrittenBaseline):
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
         """Of numbers, not too many of them."""
-        column = frames_column(prepared, prepared.train)[0]
+        column = frames_column(prepared.features, prepared.train)[0]
         return column.kind != "notes" and _FRAMES_BEFORE * Frames.of(column).values <= _MOST_INPUTS
 
     @classmethod
     def seconds(cls, prepared: Prepared) -> float:
         """By the products of the frames before alone."""
-        column, rows = frames_column(prepared, prepared.train)
+        column, rows = frames_column(prepared.features, prepared.train)
         size = Frames.of(column).values
         return float(min(len(rows.values), _MOST_FRAMES) * 2 * size * 3 * size * 2 / _PRODUCTS_A_SECOND)
 

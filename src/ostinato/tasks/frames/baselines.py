@@ -15,7 +15,7 @@ from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences, runs_of
 from ostinato.layers.frame_decoder import Frames
 from ostinato.recipe.model import WrittenNumbersRecipe
-from ostinato.tasks.frames.evaluation import Model, frames_column, told
+from ostinato.tasks.frames.evaluation import FrameModel, frames_column, teacher_forced
 
 _MOST_NUMBERS = 10_000_000
 """Numbers of frames that a baseline learns from, or answers at once: some hundred megabytes in all."""
@@ -30,13 +30,13 @@ class WrittenComparison(RowsComparison):
     def own(self) -> Figures:
         """Of the recurrent model."""
         found = np.zeros(len(self.validation))
-        for row, said in told(cast("Model", self.model), self.validation, self.device):
+        for row, said in teacher_forced(cast("FrameModel", self.model), self.validation, self.device):
             found[row] = said.nll.sum()
         return found
 
     def scores(self, answers: Figures) -> Scores:
         """Nats a frame over all rows, and on each block of rows."""
-        lengths = frames_column(self.prepared, self.validation)[1].lengths
+        lengths = frames_column(self.prepared.features, self.validation)[1].lengths
         count = int(lengths.sum())
         mean = float(answers.sum() / max(count, 1))
         blocks = [answers[rows].sum() / max(int(lengths[rows].sum()), 1) for rows in cut_blocks(len(answers))]
@@ -48,7 +48,7 @@ class WrittenComparison(RowsComparison):
 
     def own_one(self, data: Examples) -> None:
         """The recurrent model reads a row."""
-        for _ in told(cast("Model", self.model), data, self.device):
+        for _ in teacher_forced(cast("FrameModel", self.model), data, self.device):
             pass
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -12,30 +12,42 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ostinato.data.batching import Batch, BucketedBatches
-from ostinato.data.dataset import Examples, Features, Prepared
+from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
 from ostinato.heads.base import OutputHead
 from ostinato.layers.frame_decoder import FrameDecoder, Frames
+from ostinato.layers.writer import SequenceWriter
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
-from ostinato.tasks.conditional.evaluation import has_one_answer
-from ostinato.tasks.conditional.model import Conditional
-from ostinato.tasks.conditional.sampling import refuse_unknown
-from ostinato.tasks.frames.sampling import begin, decoded, write_frames
-from ostinato.tasks.next_step.model import NextStep
-from ostinato.tasks.prediction import Prediction
-from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.frames.sampling import decoded, write_frames
+from ostinato.tasks.given import has_one_answer, refuse_unknown
+from ostinato.tasks.transcripts import begin
 from ostinato.types import Ragged
 
-Model: TypeAlias = "Conditional | Seq2Seq | NextStep"
 Floats = NDArray[np.floating[Any]]
 _ROWS = 32
 
 
+class FrameModel(Protocol):
+    """A model of frames, with teacher forcing. Those that run free, too, are `SequenceWriter`s."""
+
+    @property
+    def frames(self) -> Frames:
+        """What a frame is."""
+
+    @property
+    def head(self) -> OutputHead:
+        """Their distribution."""
+
+    def forced(self, batch: Batch) -> tuple[Ragged, Ragged, Ragged]:
+        """-ln p of each frame, and of the end; what was expected in its place; and the frames: (sum T, …) each."""
+
+
 @dataclass(frozen=True)
 class ForcedRow:
-    """What a model says of one row, told its true frames. nats: (T,) or, with that of the end, (T + 1,): -ln p of each;
+    """What a model says of one row with teacher forcing. nll: (T,) or, with that of the end, (T + 1,): -ln p of each;
     expected: (T, C), in the place of each frame, given those before it; truth: (T, C)."""
 
     nll: NDArray[np.float64]
@@ -44,39 +56,37 @@ class ForcedRow:
 
 
 def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
-    """Figures told the true frames, and, where there is one right sequence for what is given, of sequences written
-    alone.
+    """Figures with teacher forcing and, where there is one right sequence for what is given, of free running.
 
     `loss`, `nats_per_frame`: -ln p of all frames and ends, over the number of frames, in the scale that numbers were
-    normalised to. Told the frames before it, of what was expected of each frame: `mse`, `mae`, `r2` of numbers in that
+    normalised to. With teacher forcing, of what was expected of each frame: `mse`, `mae`, `r2` of numbers in that
     scale, `accuracy`, `f1`, `exact` of notes. Free-running, from what is given alone: `free_mse` and so on, over the
     steps that both what is written and what is right have, and `length_error`, the mean difference of their lengths in
     frames.
     """
-    one = cast("Model", model)
     found = monitor(model, examples, features, device)
-    if isinstance(one, NextStep) or not _has_answer(one, examples):
+    if not isinstance(model, SequenceWriter) or not (features.input.ragged or has_one_answer(examples)):
         return found
-    return {**found, **free_running(one, examples, device)}
+    return {**found, **free_running(model, examples, device)}
 
 
 def monitor(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
-    """As `evaluate`, told the true frames only."""
-    one = cast("Model", model)
-    return forced_metrics([row for _, row in told(one, examples, device)], one.head)
+    """As `evaluate`, with teacher forcing only."""
+    one = cast("FrameModel", model)
+    return forced_metrics([row for _, row in teacher_forced(one, examples, device)], one.head)
 
 
 def forced_metrics(rows: list[ForcedRow], head: OutputHead) -> Metrics:
-    """The figures of rows that were told their true frames."""
+    """The figures of rows with teacher forcing."""
     count = sum(len(row.truth) for row in rows)
     mean = sum(float(row.nll.sum()) for row in rows) / max(count, 1)
     figures = _compared([row.expected for row in rows], [row.truth for row in rows], head)
     return {"loss": mean, "nats_per_frame": mean, **figures, "num_frames": count, "num_examples": len(rows)}
 
 
-def free_running(model: Conditional | Seq2Seq, examples: Examples, device: torch.device) -> Metrics:
+def free_running(model: SequenceWriter, examples: Examples, device: torch.device) -> Metrics:
     """The figures of what is most expected from what is given alone."""
-    frames = frames_of(model)
+    frames = model.frames
     written = [_numbers(one, frames) for one in write(model, examples, device)]
     truths = list(_truths(model, examples))
     pairs = [(a[: len(b)], b[: len(a)]) for a, b in zip(written, truths, strict=True)]
@@ -92,58 +102,37 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
     Raises:
         RunError: for a row with a name that training never showed.
     """
-    one = cast("Model", model)
-    if isinstance(one, NextStep):
-        found: dict[int, Prediction] = {}
-        for row, said in told(one, examples, device):
+    if not isinstance(model, SequenceWriter):
+        one, found = cast("FrameModel", model), dict[int, Prediction]()
+        for row, said in teacher_forced(one, examples, device):
             values = tuple(decoded(features.input, one.frames.stored(torch.from_numpy(said.expected))))
             found[row] = Prediction(values=values, details={"nats_per_frame": float(said.nll.mean())})
         return [found[row] for row in range(len(examples))]
     refuse_unknown(examples, features)
     target = cast("Feature", features.target)
-    return [Prediction(values=tuple(decoded(target, frames))) for frames in write(one, examples, device)]
+    return [Prediction(values=tuple(decoded(target, frames))) for frames in write(model, examples, device)]
 
 
-def frames_of(model: Model) -> Frames:
-    """What a frame is."""
-    return model.frames if isinstance(model, NextStep) else cast("FrameDecoder", model.decoder).frames
+def frames_column(features: Features, examples: Examples) -> tuple[Feature, Sequences]:
+    """The column whose frames are written, and its rows: the target, or without one the input."""
+    if isinstance(features.target, Feature):
+        return features.target, cast("Sequences", examples.targets)
+    return features.input, examples.sequences
 
 
-def frames_column(prepared: Prepared, examples: Examples) -> tuple[Feature, Sequences]:
-    """The column whose frames are written, and its rows: the target, or of a next-step model the input."""
-    if prepared.recipe.model.kind == "next_step":
-        return prepared.features.input, examples.sequences
-    return cast("Feature", prepared.features.target), cast("Sequences", examples.targets)
-
-
-def told(model: Model, examples: Examples, device: torch.device) -> Iterator[tuple[int, ForcedRow]]:
+def teacher_forced(model: FrameModel, examples: Examples, device: torch.device) -> Iterator[tuple[int, ForcedRow]]:
     """Each row's number and what the model says of it."""
-    with evaluating(model):
+    with evaluating(cast("nn.Module", model)):
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             with torch.inference_mode():
-                nll, expected, truth = _read(model, batch.to(device))
+                nll, expected, truth = model.forced(batch.to(device))
                 parts = [one.with_values(one.values.double().cpu()).split_rows() for one in (nll, expected, truth)]
             for row, of_nll, of_expected, of_truth in zip(batch.rows.tolist(), *parts, strict=True):
                 right = of_truth.numpy()
                 yield row, ForcedRow(of_nll.numpy(), of_expected.numpy()[: len(right)], right)
 
 
-def _read(model: Model, batch: Batch) -> tuple[Ragged, Ragged, Ragged]:
-    """Nats, what was expected, and what is true, of a batch."""
-    if isinstance(model, NextStep):
-        hidden, truth = model(batch.inputs, batch.extra), model.laid(batch.inputs)
-        nll = hidden.with_values(model.head.nll(hidden.values, truth.values))
-        return nll, hidden.with_values(model.head.point(hidden.values)), truth
-    decoder, writing = cast("FrameDecoder", model.decoder), begin(model, batch)
-    targets = batch.sequence_targets
-    inputs, wanted = decoder.inputs_and_targets(targets)
-    read = decoder.outputs(inputs, writing.layers, writing.memory, writing.fed)[0]
-    nll = read.with_values(decoder.head.nll(read.values, wanted.values))
-    expected = read.with_values(decoder.head.point(read.values))
-    return nll, expected, targets.with_values(decoder.frames.numbers(targets.values, read.values.dtype))
-
-
-def write(model: Conditional | Seq2Seq, examples: Examples, device: torch.device) -> list[torch.Tensor]:
+def write(model: SequenceWriter, examples: Examples, device: torch.device) -> list[torch.Tensor]:
     """The most expected sequence for each row, (T, C), as `Frames.stored` gives it."""
     found: dict[int, torch.Tensor] = {}
     with evaluating(model):
@@ -156,8 +145,8 @@ def write(model: Conditional | Seq2Seq, examples: Examples, device: torch.device
     return [found[row] for row in range(len(examples))]
 
 
-def _truths(model: Conditional | Seq2Seq, examples: Examples) -> Iterator[Floats]:
-    frames, targets = frames_of(model), cast("Sequences", examples.targets)
+def _truths(model: SequenceWriter, examples: Examples) -> Iterator[Floats]:
+    frames, targets = model.frames, cast("Sequences", examples.targets)
     for row in range(len(targets)):
         yield frames.numbers(torch.from_numpy(np.ascontiguousarray(targets.row(row))), torch.float64).numpy()
 
@@ -169,7 +158,3 @@ def _numbers(stored: torch.Tensor, frames: Frames) -> Floats:
 def _compared(said: list[Floats], truth: list[Floats], head: OutputHead) -> Metrics:
     found = head.metrics(np.concatenate(said), np.concatenate(truth))
     return {name: value for name, value in found.items() if name != "num_tokens"}
-
-
-def _has_answer(model: Conditional | Seq2Seq, examples: Examples) -> bool:
-    return isinstance(model, Seq2Seq) or has_one_answer(examples)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from markupsafe import Markup
 from numpy.typing import NDArray
+from torch import nn
 
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
@@ -16,24 +17,22 @@ from ostinato.data.features import Feature
 from ostinato.data.features.video import VideoFeature
 from ostinato.data.sequences import Sequences
 from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.layers.writer import SequenceWriter
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
 from ostinato.report.metric_names import METRIC_NAMES
-from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.frames import plots as plots_written
 from ostinato.tasks.frames.evaluation import (
     ForcedRow,
-    Model,
+    FrameModel,
     evaluate,
     forced_metrics,
     frames_column,
-    frames_of,
-    told,
+    teacher_forced,
     write,
 )
-from ostinato.tasks.frames.sampling import begin, write_frames
-from ostinato.tasks.next_step.model import NextStep
-from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.frames.sampling import write_frames
+from ostinato.tasks.transcripts import begin
 
 Floats = NDArray[np.floating[Any]]
 _PANELS = 6
@@ -49,12 +48,12 @@ _MEANINGS = {
 }
 
 
-def written_results(model: Model, prepared: Prepared, device: torch.device) -> Section:
-    """Figures told the true frames, and written alone where one answer is right; sequences drawn, or written, beside
+def written_results(model: FrameModel, prepared: Prepared, device: torch.device) -> Section:
+    """Figures with teacher forcing, and of free running where one answer is right; sequences drawn, or written, beside
     true ones."""
     examples = prepared.validation
-    metrics = evaluate(model, examples, prepared.features, device)
-    feature, _ = frames_column(prepared, examples)
+    metrics = evaluate(cast("nn.Module", model), examples, prepared.features, device)
+    feature, _ = frames_column(prepared.features, examples)
     first = "mse" if "mse" in metrics else "accuracy"
     found: Section = {
         "template": "written.html.jinja",
@@ -68,30 +67,30 @@ def written_results(model: Model, prepared: Prepared, device: torch.device) -> S
         "shuffled": _shuffled(model, examples, device),
         "given": _given_names(prepared),
         "noun": feature.step_noun,
-        "sentence": _sentence(model, prepared),
+        "sentence": _sentence(prepared),
         "parts": getattr(model, "parts", {}),
         "tiles": [
-            ("nats a frame", f"{metrics['nats_per_frame']:.3f}", "told the true frames before it"),
-            (METRIC_NAMES[first], f"{metrics[first]:.3f}", "of what is expected next, told the true frames"),
+            ("nats a frame", f"{metrics['nats_per_frame']:.3f}", "with teacher forcing"),
+            (METRIC_NAMES[first], f"{metrics[first]:.3f}", "of what is expected next, with teacher forcing"),
         ],
         "has_answer": "length_error" in metrics,
         "lengths": None,
         "surprises": [],
     }
-    if isinstance(model, NextStep):
-        rows = dict(told(model, examples, device))
+    if not isinstance(model, SequenceWriter):
+        rows = dict(teacher_forced(model, examples, device))
         return {**found, "panels": _expected(rows, examples, model, feature)}
     if "length_error" in metrics:
         return {**found, "panels": _answers(model, examples, feature, device)}
     return {**found, **_drawn(model, prepared, examples, feature, device)}
 
 
-def _sentence(model: Model, prepared: Prepared) -> str:
+def _sentence(prepared: Prepared) -> str:
     recipe = prepared.recipe
-    if isinstance(model, NextStep):
+    if prepared.features.target is None:
         beside = "".join(f" and `{name}`" for name in prepared.features.extra)
         return f"Predicts each frame of `{recipe.data.input}` from those before it{beside}."
-    how = "for a given" if isinstance(model, Conditional) else "after reading"
+    how = "after reading" if prepared.features.input.ragged else "for a given"
     return f"Writes `{recipe.data.target}`, frame by frame, {how} `{_given_names(prepared)}`."
 
 
@@ -99,12 +98,12 @@ def _given_names(prepared: Prepared) -> str:
     return ", ".join((str(prepared.recipe.data.input), *prepared.features.extra))
 
 
-def _shuffled(model: Model, examples: Examples, device: torch.device) -> float | None:
+def _shuffled(model: FrameModel, examples: Examples, device: torch.device) -> float | None:
     """Nats a frame where every row is given what another row was given; none where nothing is given."""
     order = np.random.default_rng(0).permutation(len(examples))
     others = examples.take(order)
-    if isinstance(model, NextStep):
-        if not model.is_given:
+    if not isinstance(model, SequenceWriter):
+        if not examples.extra:
             return None
         swapped = Examples(examples.sequences, None, examples.places, examples.rows, others.extra)
         pairs = zip(others.extra.values(), examples.extra.values(), strict=True)
@@ -112,11 +111,11 @@ def _shuffled(model: Model, examples: Examples, device: torch.device) -> float |
             return None
     else:
         swapped = Examples(others.sequences, examples.targets, examples.places, examples.rows, others.extra)
-    rows = [row for _, row in told(model, swapped, device)]
+    rows = [row for _, row in teacher_forced(model, swapped, device)]
     return float(forced_metrics(rows, model.head)["nats_per_frame"])
 
 
-def _expected(rows: dict[int, ForcedRow], examples: Examples, model: Model, feature: Feature) -> list[Section]:
+def _expected(rows: dict[int, ForcedRow], examples: Examples, model: FrameModel, feature: Feature) -> list[Section]:
     """Rows of a next-step model: what was expected in the place of each frame; evenly spaced by surprise."""
     order = sorted((row for row in rows if len(rows[row].nll)), key=lambda row: float(rows[row].nll.mean()))
     picked = [order[i] for i in np.unique(np.linspace(0, len(order) - 1, min(_PANELS, len(order))).astype(int))]
@@ -130,9 +129,9 @@ def _expected(rows: dict[int, ForcedRow], examples: Examples, model: Model, feat
     ]
 
 
-def _answers(model: Conditional | Seq2Seq, examples: Examples, feature: Feature, device: torch.device) -> list[Section]:
+def _answers(model: SequenceWriter, examples: Examples, feature: Feature, device: torch.device) -> list[Section]:
     """Rows with one right sequence: it, and what is written in its place; evenly spaced by how far they are apart."""
-    frames = frames_of(model)
+    frames = model.frames
     targets = cast("Sequences", examples.targets)
     right = [_numbers(targets.row(row), model) for row in range(len(examples))]
     said = [frames.numbers(one.cpu(), torch.float32).numpy() for one in write(model, examples, device)]
@@ -150,7 +149,7 @@ def _answers(model: Conditional | Seq2Seq, examples: Examples, feature: Feature,
 
 
 def _drawn(
-    model: Conditional | Seq2Seq, prepared: Prepared, examples: Examples, feature: Feature, device: torch.device
+    model: SequenceWriter, prepared: Prepared, examples: Examples, feature: Feature, device: torch.device
 ) -> Section:
     """For each of the most frequent values given: sequences drawn, beside held-out ones; and their lengths."""
     train = prepared.train
@@ -180,7 +179,7 @@ def _drawn(
     return {"panels": panels, "lengths": {"right": float(targets.lengths.mean()), "drawn": float(np.mean(lengths))}}
 
 
-def _draws(model: Conditional | Seq2Seq, examples: Examples, row: int, device: torch.device, seed: int) -> list[Floats]:
+def _draws(model: SequenceWriter, examples: Examples, row: int, device: torch.device, seed: int) -> list[Floats]:
     """Sequences drawn for what a row is given."""
     decoder = cast("FrameDecoder", model.decoder)
     with evaluating(model), torch.inference_mode():
@@ -196,8 +195,8 @@ def _cells(examples: Examples, row: int, prepared: Prepared) -> str:
     return ", ".join([examples.preview(row), *beside])
 
 
-def _numbers(values: NDArray[Any], model: Model) -> Floats:
-    return frames_of(model).numbers(torch.from_numpy(np.ascontiguousarray(values)), torch.float32).numpy()
+def _numbers(values: NDArray[Any], model: FrameModel) -> Floats:
+    return model.frames.numbers(torch.from_numpy(np.ascontiguousarray(values)), torch.float32).numpy()
 
 
 def _gap(said: Floats, right: Floats) -> float:
@@ -205,9 +204,9 @@ def _gap(said: Floats, right: Floats) -> float:
     return float(((said[:count] - right[:count]) ** 2).mean())
 
 
-def _plot(name: str, right: list[Floats], said: list[Floats], model: Model, feature: Feature) -> Markup:
+def _plot(name: str, right: list[Floats], said: list[Floats], model: FrameModel, feature: Feature) -> Markup:
     """Few channels as lines, many as shades, pictures as strips."""
-    frames = frames_of(model)
+    frames = model.frames
     if isinstance(feature, VideoFeature):
         strips = [feature.pictures(frames.stored(torch.from_numpy(one)).numpy()) for one in (right[0], said[0])]
         return plots_written.strips(*strips)

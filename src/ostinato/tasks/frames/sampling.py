@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ostinato.arrays import Array
-from ostinato.data.batching import Batch, BucketedBatches
+from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
 from ostinato.data.features.audio import AudioFeature
@@ -19,11 +19,11 @@ from ostinato.errors import RecipeError
 from ostinato.heads.sampling import drawn_on
 from ostinato.layers.decoder import Writing
 from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.layers.writer import SequenceWriter
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import Recipe
-from ostinato.tasks.conditional.model import Conditional
-from ostinato.tasks.conditional.sampling import refuse_unknown_cell
-from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.given import refuse_unknown_cell
+from ostinato.tasks.transcripts import begin
 
 _LIKELY = 0.5
 
@@ -78,11 +78,6 @@ def write_frames(
     return [row[:length] for row, length in zip(whole, lengths.tolist(), strict=True)]
 
 
-def begin(model: Conditional | Seq2Seq, batch: Batch) -> Writing:
-    """Where what is written for a batch begins."""
-    return model.begin(batch.inputs, batch.extra)
-
-
 def decoded(feature: Feature, frames: Tensor) -> list[Any]:
     """A sequence of frames (T, C) as a user knows it: see `known`."""
     return known(feature, as_values(feature, frames))
@@ -106,7 +101,7 @@ def as_values(feature: Feature, frames: Tensor) -> Array:
 
 
 def draw_frames(
-    model: Conditional | Seq2Seq,
+    model: SequenceWriter,
     features: Features,
     recipe: Recipe,
     given: Any,

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.data.features import Feature
     from ostinato.metrics.classification import Metrics
+    from ostinato.metrics.prediction import Prediction
     from ostinato.recipe import Recipe
-    from ostinato.tasks.frames.evaluation import Model
+    from ostinato.tasks.frames.evaluation import FrameModel
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
-    from ostinato.tasks.prediction import Prediction
 
 _FIGURES = {"notes": ("accuracy", "f1", "exact")}
 _NUMBERS = ("mse", "mae", "r2")
@@ -67,7 +67,7 @@ class FrameWriting(TaskSpec):
         """Figures, and what was written beside the truth."""
         from ostinato.tasks.frames.report import written_results
 
-        return written_results(cast("Model", model), prepared, device)
+        return written_results(cast("FrameModel", model), prepared, device)
 
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
         """Sequences of frames drawn for what is given."""

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
 from ostinato.tasks.next_step.model import NextStep
-from ostinato.tasks.prediction import Prediction
 
 _ROWS = 32
 _FRAMES = 8192

@@ -104,6 +104,12 @@ class NextStep(nn.Module):
         """-ln p of each frame, (sum L,), packed as the frames are."""
         return self.output.nll(self(frames, extra).values, self.laid(frames).values)
 
+    def forced(self, batch: Batch) -> tuple[Ragged, Ragged, Ragged]:
+        """-ln p of each frame, what was expected in its place, and the frames."""
+        hidden, truth = self(batch.inputs, batch.extra), self.laid(batch.inputs)
+        nll = hidden.with_values(self.head.nll(hidden.values, truth.values))
+        return nll, hidden.with_values(self.head.point(hidden.values)), truth
+
     def window_nll(self, before: Ragged, frames: Ragged, states: list[State]) -> tuple[Tensor, list[State]]:
         """The summed nats of pieces of rows, given the frame before each, that go on from `states` (D, N, H), and the
         states after them."""

@@ -16,8 +16,8 @@ from ostinato.data.features.notes import note_name
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.nn.modes import evaluating
-from ostinato.tasks.conditional.sampling import refuse_unknown_cell
 from ostinato.tasks.frames.sampling import as_values
+from ostinato.tasks.given import refuse_unknown_cell
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.types import Ragged, State
 

@@ -16,8 +16,8 @@ from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.layers.beam_search import Written
 from ostinato.metrics.edit_distance import edit_distance
-from ostinato.tasks.seq2seq.evaluation import Transcript, scores_of, transcribe
 from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.transcripts import Transcript, scores_of, transcribe
 
 Ids = tuple[int, ...]
 _MOST_SOURCES = 400

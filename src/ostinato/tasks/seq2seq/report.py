@@ -17,9 +17,8 @@ from ostinato.layers.teacher_forcing import shifted
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section, shown_token
 from ostinato.report.edits import mixups_of, shown_step
-from ostinato.tasks.beam_predictions import text_of
-from ostinato.tasks.seq2seq.evaluation import Transcript, mean_nll, scores_of, transcribe
 from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.transcripts import Transcript, mean_nll, scores_of, text_of, transcribe
 from ostinato.types import Ragged
 
 Floats = NDArray[np.floating[Any]]

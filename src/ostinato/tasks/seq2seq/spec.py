@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.layers.writer import SequenceWriter
     from ostinato.metrics.classification import Metrics
+    from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
-    from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.signature import Signature
 
 
@@ -73,9 +74,9 @@ class SequenceToSequence(FrameWriting):
         """The likeliest sequence for each row."""
         if self.writes_frames(features):
             return super().predict(model, examples, features, device)
-        from ostinato.tasks.seq2seq.evaluation import predict
+        from ostinato.tasks.transcripts import predictions_of
 
-        return predict(model, examples, features, device)
+        return predictions_of(cast("SequenceWriter", model), examples, features.target, device)
 
     def report(
         self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None

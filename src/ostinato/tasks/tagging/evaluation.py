@@ -18,8 +18,8 @@ from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.heads.classes import Softmax
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
-from ostinato.tasks.prediction import Prediction
 from ostinato.tasks.tagging.entity_spans import are_span_tags, span_scores
 from ostinato.tasks.tagging.model import Tagger
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.metrics.classification import Metrics
+    from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
-    from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.training import TrainingTask
 
 _TAGS = ("accuracy", "f1", "exact")

@@ -1,0 +1,56 @@
+"""What is given to a model that writes: names that training showed, and whether each has one answer."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.features import Feature
+from ostinato.data.features.category import CategoryFeature
+from ostinato.data.sequences import Sequences
+from ostinato.data.vocabulary import UNK_ID
+from ostinato.errors import RunError
+
+_LISTED = 30
+_MOST_TARGETS = 1.5
+
+
+def has_one_answer(examples: Examples) -> bool:
+    """Whether rows that are given the same have the same target, nearly always."""
+    targets = cast("Sequences", examples.targets)
+    given = [examples.given(row) for row in range(len(examples))]
+    pairs = {(one, targets.row(row).tobytes()) for row, one in enumerate(given)}
+    return len(pairs) <= _MOST_TARGETS * len(set(given))
+
+
+def refuse_unknown(examples: Examples, features: Features) -> None:
+    """Raise `RunError` for the first row that is given a name training never showed: nothing was learnt of it."""
+    columns: list[tuple[Feature, Any]] = [(features.input, examples.sequences)]
+    columns += [(feature, examples.extra[name]) for name, feature in features.extra.items()]
+    for feature, sequences in columns:
+        if isinstance(feature, CategoryFeature):
+            unknown = np.flatnonzero(sequences.values == UNK_ID).tolist()
+            if unknown:
+                raise RunError(
+                    f"row {unknown[0] + 1} is given a name that training never showed. It showed "
+                    f"{_listed(feature.names)}."
+                )
+
+
+def refuse_unknown_cell(feature: Feature, column: str, cell: Any) -> None:
+    """Raise `RunError` for the name of a category that training never showed."""
+    if isinstance(feature, CategoryFeature) and cell is not None and str(cell).strip() not in feature.names:
+        near = difflib.get_close_matches(str(cell).strip(), feature.names, n=1)
+        raise RunError(
+            f"`{column}` must be one of {_listed(feature.names)}. Received: {cell!r}.",
+            hint=f"did you mean {near[0]}?" if near else None,
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

@@ -1,0 +1,187 @@
+"""What models that write tokens write for rows of data, beside what is right: beam search, error rates, BLEU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from ostinato.arrays import Offsets
+from ostinato.data.batching import Batch, BucketedBatches
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.features import Feature, TextFeature
+from ostinato.data.sequences import Sequences
+from ostinato.errors import MissingLibraryError
+from ostinato.layers.beam_search import Written, beam_search
+from ostinato.layers.decoder import Writing
+from ostinato.layers.writer import SequenceWriter
+from ostinato.metrics.classification import Metrics
+from ostinato.metrics.edit_distance import edit_distance
+from ostinato.metrics.prediction import Prediction
+from ostinato.nn.modes import evaluating
+
+Ids = tuple[int, ...]
+MONITORED = 2_000
+"""Rows that are written after each epoch, evenly spaced."""
+_ROWS = 128
+_SCORED = 256
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was written for one source, beside all that would have been right.
+
+    row: the first example of this source; sequences: the likeliest first; references: of every example of the source;
+    nearest: the reference that what was written is nearest to; distance: its edits.
+    """
+
+    row: int
+    sequences: tuple[Written, ...]
+    references: tuple[Ids, ...]
+    nearest: Ids
+    distance: int
+
+    @property
+    def written(self) -> Ids:
+        """The likeliest sequence."""
+        return self.sequences[0].ids
+
+
+def begin(model: SequenceWriter, batch: Batch) -> Writing:
+    """Where what is written for a batch begins."""
+    return model.begin(batch.inputs, batch.extra)
+
+
+def write(
+    model: SequenceWriter,
+    examples: Examples,
+    rows: Offsets,
+    device: torch.device,
+    beam_size: int,
+) -> list[list[Written]]:
+    """Beam search for some rows, in their order."""
+    options = model.options
+    found: list[list[Written]] = [[] for _ in rows]
+    with evaluating(model), torch.inference_mode():
+        for batch in BucketedBatches(examples.take(rows), _ROWS).epoch(0):
+            written = beam_search(
+                model.tokens,
+                begin(model, batch.to(device)),
+                beam_size=beam_size,
+                length_penalty=options.length_penalty,
+                max_new_tokens=options.longest,
+            )
+            for row, sequences in zip(batch.rows.tolist(), written, strict=True):
+                found[row] = sequences
+    return found
+
+
+def predictions_of(model: SequenceWriter, examples: Examples, target: object, device: torch.device) -> list[Prediction]:
+    """What is written for each row, and the other sequences that beam search kept, each with its normalised ln p."""
+    feature = cast("Feature", target)
+    found = write(model, examples, np.arange(len(examples)), device, model.tokens.beam_size)
+    return [
+        Prediction(
+            text=text_of(sequences[0].ids, feature),
+            candidates=tuple((text_of(one.ids, feature), round(one.score, 6)) for one in sequences),
+        )
+        for sequences in found
+    ]
+
+
+def text_of(ids: Ids, target: Feature) -> str:
+    """A written sequence as a user knows it."""
+    return str(target.decode(np.asarray(ids, dtype=np.int32)))
+
+
+def transcribe(
+    model: SequenceWriter,
+    examples: Examples,
+    device: torch.device,
+    beam_size: int,
+    most: int | None = None,
+    *,
+    pooled: bool = True,
+) -> list[Transcript]:
+    """What the model writes for each row beside what is right; of at most so many, evenly spaced.
+
+    pooled: rows that are given the same are one, in the order of their first ones: it is written once, and any of their
+    targets is right.
+    """
+    groups = same_sources(examples) if pooled else [[row] for row in range(len(examples))]
+    if most is not None and len(groups) > most:
+        groups = [groups[i] for i in np.linspace(0, len(groups) - 1, most).astype(int).tolist()]
+    targets = cast("Sequences", examples.targets)
+    written = write(model, examples, np.asarray([rows[0] for rows in groups]), device, beam_size)
+    found: list[Transcript] = []
+    for rows, sequences in zip(groups, written, strict=True):
+        references = tuple(dict.fromkeys(tuple(targets.row(row).tolist()) for row in rows))
+        distances = [edit_distance(reference, sequences[0].ids) for reference in references]
+        best = int(np.argmin(distances))
+        found.append(Transcript(rows[0], tuple(sequences), references, references[best], distances[best]))
+    return found
+
+
+def same_sources(examples: Examples) -> list[list[int]]:
+    """The rows of each different source, further columns counted in, in the order of their first ones."""
+    found: dict[bytes, list[int]] = {}
+    for row in range(len(examples)):
+        found.setdefault(examples.given(row), []).append(row)
+    return list(found.values())
+
+
+def mean_nll(model: SequenceWriter, examples: Examples, device: torch.device) -> float:
+    """-ln p a token of the targets, `<end>` counted, without label smoothing."""
+    total, count = nll_of_rows(model, examples, device)
+    return float(total.sum() / max(count.sum(), 1))
+
+
+def nll_of_rows(
+    model: SequenceWriter, examples: Examples, device: torch.device
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """-ln p of each row's target, (N,), and its tokens, `<end>` counted, (N,)."""
+    totals = np.zeros(len(examples))
+    with evaluating(model), torch.inference_mode():
+        for batch in BucketedBatches(examples, _SCORED).epoch(0):
+            here = batch.to(device)
+            nll = model.nll(here.inputs, here.sequence_targets, here.extra)
+            totals[batch.rows] = [float(row.double().sum()) for row in nll.split_rows()]
+    return totals, cast("Sequences", examples.targets).lengths + 1
+
+
+def scores_of(found: Sequence[Transcript], features: Features) -> Metrics:
+    """Error rates and, of words and subwords, BLEU."""
+    num_tokens = sum(len(one.nearest) for one in found)
+    wrong = sum(one.distance > 0 for one in found)
+    metrics: Metrics = {
+        "num_examples": len(found),
+        "num_tokens": num_tokens,
+        "token_error_rate": sum(one.distance for one in found) / max(num_tokens, 1),
+        "sequence_error_rate": wrong / max(len(found), 1),
+        "exact": 1 - wrong / max(len(found), 1),
+    }
+    target = features.target
+    if isinstance(target, TextFeature) and target.recipe.unit != "characters":
+        bleu = _bleu(found, target)
+        if bleu is not None:
+            metrics["bleu"] = bleu
+    return metrics
+
+
+def _bleu(found: Sequence[Transcript], target: TextFeature) -> float | None:
+    """Corpus BLEU in 0 to 100; None where the target is words and sacrebleu is not there."""
+    try:
+        import sacrebleu
+    except ImportError as error:
+        if target.recipe.unit == "words":
+            return None
+        raise MissingLibraryError(
+            "BLEU needs sacrebleu, which is not installed.", hint="pip install 'ostinato[text]'"
+        ) from error
+    most = max(len(one.references) for one in found)
+    texts = [[text_of(reference, target) for reference in one.references] for one in found]
+    streams = [[row[i] if i < len(row) else row[0] for row in texts] for i in range(most)]
+    return float(sacrebleu.corpus_bleu([text_of(one.written, target) for one in found], streams, force=True).score)
