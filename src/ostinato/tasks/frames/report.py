@@ -60,7 +60,7 @@ def written_results(model: FrameModel, prepared: Prepared, device: torch.device)
         "kind": "written",
         "metrics": metrics,
         "table": [
-            {"name": METRIC_NAMES[key], "meaning": about, "told": metrics[key], "alone": metrics.get(f"free_{key}")}
+            {"name": METRIC_NAMES[key], "meaning": about, "forced": metrics[key], "free": metrics.get(f"free_{key}")}
             for key, about in _MEANINGS.items()
             if key in metrics
         ],
