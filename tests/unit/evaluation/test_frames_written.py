@@ -190,7 +190,7 @@ def test_the_report_says_what_was_written(
     assert len(found["panels"]) == panels
     assert all("<svg" in panel["plot"] for panel in found["panels"])
     for row in found["table"]:
-        assert (row["alone"] is not None) == (has_answer and "ln p" not in row["meaning"])
+        assert (row["free"] is not None) == (has_answer and "ln p" not in row["meaning"])
 
 
 def test_what_is_given_swapped_between_rows_is_another_figure(made: dict[str, Made]) -> None:
