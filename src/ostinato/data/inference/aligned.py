@@ -30,7 +30,7 @@ def misfits(recipe: Recipe, drafts: Mapping[str, Draft]) -> Problems:
     lengths = drafts[source].lengths
     found: Problems = {}
     for name, draft in drafts.items():
-        kind = recipe.features.extra[name].kind if name in recipe.features.extra else None
+        kind = recipe.features.extra[name].kind if name in recipe.features.extra else ""
         if name == source or (kind in FEATURES and not FEATURES[kind].ragged):
             continue
         if free and name == target:
