@@ -10,6 +10,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 NATIVE := $(shell find native -type f)
+EXAMPLE := tests/plugin_example
 
 # The editable installation knows each module by its file: it is made anew when files have come, gone or moved.
 $(VENV)/.modules: FORCE | $(BIN)/python
@@ -20,8 +21,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE) $(VENV)/.modules | 
 	$(PIP) --editable '.[all]'
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt $(NATIVE) $(VENV)/.modules | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml constraints.txt $(NATIVE) $(EXAMPLE)/pyproject.toml $(VENV)/.modules | $(BIN)/python
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-build-isolation --no-deps --editable $(EXAMPLE)
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
