@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types unit native-test native-race-test native-arm-test format bench clean
+.PHONY: demo test lint types unit native-test native-race-test native-arm-test format bench house clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -74,6 +74,10 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/regularisers.py
 	$(BIN)/python benchmarks/ragged_layers.py
 	$(BIN)/python benchmarks/textbook_epoch.py
+
+# The house in figures; `make house BEFORE=path` puts an older checkout beside.
+house: $(VENV)/.installed-dev
+	$(BIN)/python tools/house.py $(BEFORE) .
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
