@@ -31,9 +31,9 @@ def found(group: str) -> Mapping[str, EntryPoint]:
     """
     by_name: dict[str, EntryPoint] = {}
     for point in entry_points(group=group):
-        if point.name in by_name:
-            raise _twice(group, point.name, _origin(by_name[point.name]), _origin(point))
-        by_name[point.name] = point
+        known = by_name.setdefault(point.name, point)
+        if known.value != point.value:  # a package that stands twice on the path is one
+            raise _twice(group, point.name, _origin(known), _origin(point))
     return MappingProxyType(by_name)
 
 

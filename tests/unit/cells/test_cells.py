@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -143,3 +145,20 @@ def test_options_that_exclude_each_other():
     with pytest.raises(RecipeError) as error:
         cells.Lstm(peepholes=True, layer_norm=True)
     assert str(error.value) == "`peepholes` must be False with `layer_norm`. Received: True."
+
+
+def test_the_page_of_cells_lists_them_all():
+    page = Path(__file__).parents[3] / "docs" / "concepts" / "cells.md"
+    listed = re.findall(r"^\| `(\w+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == OWN
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_gates_are_told_by_every_cell_that_a_kernel_knows(name):
+    cell = cells.get(name)
+    weights = random_weights(cell, 3, 5)
+    x = torch.randn(4, 3, dtype=torch.float64)
+    state = tuple(torch.randn(4, size, dtype=torch.float64) for size in cell.state_sizes(5))
+    gates = cell.gate_values(cell.project(x, weights), state, weights)
+    assert (gates is None) == (cell.native is None)
+    assert gates is None or {name: gate.shape for name, gate in gates.items()} == dict.fromkeys(cell.gates, (4, 5))
