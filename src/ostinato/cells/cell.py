@@ -193,10 +193,10 @@ class Cell(ABC):
             {'proj_size': 'it has no projection'}
         """
         found: dict[str, str] = {}
-        if not self.supports_projection:
-            found["proj_size"] = "it has no projection"
         if self.keeping_gate is None:
             found |= dict.fromkeys(("forget_bias", "chrono"), "it has no gate that keeps the state")
+        if not self.supports_projection:
+            found["proj_size"] = "it has no projection"
         if "mask" not in inspect.signature(self.step).parameters:
             found["recurrent_dropout"] = (
                 "its `step` takes no `mask: Tensor | None = None`, to multiply h by where it meets `weight_hh`"

@@ -150,7 +150,8 @@ def transcribed(name, weights, x, state, mask):
 
 
 def test_every_cell_is_transcribed():
-    assert sorted(STEPS) == cells.names()
+    own = [name for name in cells.names() if type(cells.get(name)).__module__.startswith("ostinato.")]
+    assert sorted(STEPS) == own
 
 
 @pytest.mark.parametrize("with_mask", [False, True])

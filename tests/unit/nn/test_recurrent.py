@@ -159,7 +159,7 @@ def test_dropout_with_one_layer_warns():
             lambda: nn.build("gru", 3, 4, proj_size=2),
             "`proj_size` does not apply to the cell `gru`: it has no projection. Received: 2.",
         ),
-        (lambda: nn.build("gur", 3, 4), "hint: did you mean gru?"),
+        (lambda: nn.build("grru", 3, 4), "hint: did you mean gru?"),
     ],
 )
 def test_texts_of_impossible_layers(make, message):
