@@ -11,8 +11,6 @@ from ostinato.errors import ShapeError
 from ostinato.kernels import dispatch, native
 from ostinato.types import Ragged
 
-"""Cells without a kernel of their own."""
-
 BACKENDS = ["reference"] if native.missing_reason() is not None else ["reference", "native"]
 ON_BACKENDS = [
     (name, each) for name in cells.names() for each in BACKENDS if each == "reference" or cells.get(name).native
