@@ -19,6 +19,7 @@ class LtsvSource(Source):
 
     format = "ltsv"
     suffixes = (".ltsv",)
+    tabular = True
 
     def _read_columns(self) -> list[str]:
         names: dict[str, None] = {}

@@ -59,6 +59,8 @@ class Source:
     """Whether it reads a file."""
     of_folders: ClassVar[bool] = False
     """Whether it reads a folder."""
+    tabular: ClassVar[bool] = False
+    """Whether its files are tables with named columns, which may hold steps of time in their rows."""
     options: ClassVar[tuple[str, ...]] = ()
     """Which of `header` and `names` it takes."""
     usual_input: ClassVar[str | None] = None

@@ -22,6 +22,7 @@ class DelimitedSource(Source):
     format = "csv"
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
     options = ("header",)
+    tabular = True
     separator = ","
 
     def _read_columns(self) -> list[str]:

@@ -26,6 +26,7 @@ class JsonLinesSource(Source):
 
     format = "jsonl"
     suffixes = (".jsonl", ".ndjson")
+    tabular = True
 
     def _read_columns(self) -> list[str]:
         names: dict[str, None] = {}
