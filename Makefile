@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types unit native-test native-race-test native-arm-test format bench clean
+.PHONY: demo test lint types unit native-test native-race-test native-arm-test format bench house clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 NATIVE := $(shell find native -type f)
+EXAMPLE := tests/plugin_example
 
 # The editable installation knows each module by its file: it is made anew when files have come, gone or moved.
 $(VENV)/.modules: FORCE | $(BIN)/python
@@ -20,8 +21,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE) $(VENV)/.modules | 
 	$(PIP) --editable '.[all]'
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt $(NATIVE) $(VENV)/.modules | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml constraints.txt $(NATIVE) $(EXAMPLE)/pyproject.toml $(VENV)/.modules | $(BIN)/python
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-build-isolation --no-deps --editable $(EXAMPLE)
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -72,6 +74,10 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/regularisers.py
 	$(BIN)/python benchmarks/ragged_layers.py
 	$(BIN)/python benchmarks/textbook_epoch.py
+
+# The house in figures; `make house BEFORE=path` puts an older checkout beside.
+house: $(VENV)/.installed-dev
+	$(BIN)/python tools/house.py $(BEFORE) .
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -65,15 +65,16 @@ template <class T>
 struct Packed {
   template <class Layer>
   Packed(const Layer& a, bool transposed)
-      : plain(is_plain(a.extras)),
+      : core(kernels<T>()),
+        plain(is_plain(a.extras)),
         bytes_hh(bytes(a, (apart(a) ? 2 : num_gates(a.kind)) * a.hidden, a.size)),
         bytes_hn(bytes(a, a.hidden, a.size)),
         hh(pack(a.weight_hh, bytes_hh, a.num_directions,
                 [&](const T* weight, void* to) {
                   const int64_t rows = (apart(a) ? 2 : num_gates(a.kind)) * a.hidden;
                   if (!plain) return pack_general(a, rows, a.size, transposed, weight, to);
-                  if (transposed) return kernels<T>().pack_columns(rows, a.size, weight, static_cast<T*>(to));
-                  kernels<T>().pack_gates(a.kind, a.hidden, a.size, weight, static_cast<T*>(to));
+                  if (transposed) return core.pack_columns(rows, a.size, weight, static_cast<T*>(to));
+                  core.pack_gates(a.kind, a.hidden, a.size, weight, static_cast<T*>(to));
                 })),
         hn(pack(a.weight_hh, apart(a) ? bytes_hn : 0, a.num_directions,
                 [&](const T* weight, void* to) {
@@ -81,8 +82,8 @@ struct Packed {
                 })),
         hr(pack(a.weight_hr, bytes_hn, a.num_directions, [&](const T* weight, void* to) {
           if (!plain) return pack_general(a, a.size, a.hidden, transposed, weight, to);
-          if (transposed) return kernels<T>().pack_columns(a.size, a.hidden, weight, static_cast<T*>(to));
-          kernels<T>().pack_rows(a.size, a.hidden, weight, static_cast<T*>(to));
+          if (transposed) return core.pack_columns(a.size, a.hidden, weight, static_cast<T*>(to));
+          core.pack_rows(a.size, a.hidden, weight, static_cast<T*>(to));
         })) {}
 
   // GRU's W_hn stands apart in the general kernels.
@@ -98,6 +99,7 @@ struct Packed {
     b.panels_hr = a.weight_hr[0] ? hr.get() + d * bytes_hn : nullptr;
   }
 
+  const Target::Kernels<T>& core;  // of the target that packed: another may be forced while a call runs
   const bool plain;
   const int64_t bytes_hh, bytes_hn;
   const Aligned<char> hh, hn, hr;
@@ -109,8 +111,8 @@ struct Packed {
   }
   // (rows, depth) as it is, or to be multiplied from its other side.
   template <class Layer>
-  static void pack_general(const Layer& a, int64_t rows, int64_t depth, bool transposed, const T* weight, void* to) {
-    kernels<T>().pack(a.extras.precision, transposed ? depth : rows, transposed ? rows : depth, transposed, weight, to);
+  void pack_general(const Layer& a, int64_t rows, int64_t depth, bool transposed, const T* weight, void* to) const {
+    core.pack(a.extras.precision, transposed ? depth : rows, transposed ? rows : depth, transposed, weight, to);
   }
 };
 
@@ -143,8 +145,8 @@ void run(const LayerForward<T>& a) {
     b.unprojected = at(a.unprojected, d * a.sum_l * H);
     b.h_n = a.h_n + d * N * P;
     b.c_n = at(a.c_n, d * N * H);
-    if (packed.plain) return kernels<T>().forward(a.kind, a.layout, b, slot, stride, static_cast<const T**>(scratch));
-    kernels<T>().forward_general(a.kind, a.layout, b, of_direction(a.extras, d, a), slot, stride, scratch);
+    if (packed.plain) return packed.core.forward(a.kind, a.layout, b, slot, stride, static_cast<const T**>(scratch));
+    packed.core.forward_general(a.kind, a.layout, b, of_direction(a.extras, d, a), slot, stride, scratch);
   });
 }
 
@@ -178,8 +180,8 @@ void run(const LayerBackward<T>& a) {
     b.d_projected = at(a.d_projected, d * a.sum_l * P);
     b.d_unprojected = a.d_projected ? d_unprojected.get() + d * N * 2 * H : nullptr;
     b.h_previous = at(a.h_previous, d * a.sum_l * P);
-    if (packed.plain) return kernels<T>().backward(a.kind, a.layout, b, slot, stride, static_cast<const T**>(scratch));
-    kernels<T>().backward_general(a.kind, a.layout, b, of_direction(a.extras, d, a), slot, stride, scratch);
+    if (packed.plain) return packed.core.backward(a.kind, a.layout, b, slot, stride, static_cast<const T**>(scratch));
+    packed.core.backward_general(a.kind, a.layout, b, of_direction(a.extras, d, a), slot, stride, scratch);
   });
 }
 

@@ -27,10 +27,11 @@ Aligned<T> filled(int64_t count, T value) {
 }
 
 template <class T>
-Aligned<char> packed(Precision precision, const T* weight, int64_t rows, int64_t depth, int64_t& total) {
+Aligned<char> packed(const Target::Kernels<T>& core, Precision precision, const T* weight, int64_t rows, int64_t depth,
+                     int64_t& total) {
   const int64_t bytes = weight ? packed_bytes(precision, rows, depth, sizeof(T)) : 0;
   Aligned<char> to(bytes);
-  if (weight) kernels<T>().pack(precision, rows, depth, false, weight, to.get());
+  if (weight) core.pack(precision, rows, depth, false, weight, to.get());
   total += bytes;
   return to;
 }
@@ -38,13 +39,13 @@ Aligned<char> packed(Precision precision, const T* weight, int64_t rows, int64_t
 // A layer's weights and its state, which lies in two buffers: each step reads one and writes the other.
 template <class T>
 struct Layer {
-  Layer(const StreamLayer<T>& a, int64_t N, Precision precision, int64_t& bytes)
+  Layer(const Target::Kernels<T>& core, const StreamLayer<T>& a, int64_t N, Precision precision, int64_t& bytes)
       : kind(a.kind), G(num_gates(a.kind)), H(a.hidden), P(a.size), inputs(padded(a.inputs)), count(a.count),
         outputs(a.outputs), reset_before(a.reset_before), apart(a.kind == CellKind::gru),
-        ih(packed(precision, a.weight_ih, G * H, inputs, bytes)),
-        hh(packed(precision, a.weight_hh, (apart ? 2 : G) * H, P, bytes)),
-        hn(packed(precision, apart ? a.weight_hh + 2 * H * P : nullptr, H, P, bytes)),
-        hr(packed(precision, a.weight_hr, P, H, bytes)), bias(copied(a.bias, G * H)), bias_hn(copied(a.bias_hn, H)),
+        ih(packed(core, precision, a.weight_ih, G * H, inputs, bytes)),
+        hh(packed(core, precision, a.weight_hh, (apart ? 2 : G) * H, P, bytes)),
+        hn(packed(core, precision, apart ? a.weight_hh + 2 * H * P : nullptr, H, P, bytes)),
+        hr(packed(core, precision, a.weight_hr, P, H, bytes)), bias(copied(a.bias, G * H)), bias_hn(copied(a.bias_hn, H)),
         peepholes(copied(a.peepholes, 3 * H)), gain_ih(copied(a.gain_ih, G * H)), gain_hh(copied(a.gain_hh, G * H)),
         gain_c(copied(a.gain_c, H)), bias_c(copied(a.bias_c, H)), kept_h(filled(a.zoneout_h ? N * P : 0, T(a.zoneout_h))),
         kept_c(filled(a.zoneout_c ? N * H : 0, T(a.zoneout_c))), gates(filled(N * G * H, T(0))),
@@ -98,7 +99,7 @@ struct Stream<T>::Impl {
        int num_threads)
       : N(num_rows), V(tokens.vocab_size), precision(precision), inputs(specs.front().inputs), batch_size(num_rows),
         banned(tokens.banned), padded_x(filled(num_rows * padded(inputs), T(0))), chosen(num_rows) {
-    for (const StreamLayer<T>& one : specs) layers.emplace_back(one, N, precision, weight_bytes);
+    for (const StreamLayer<T>& one : specs) layers.emplace_back(core, one, N, precision, weight_bytes);
     const Layer<T>&first = layers.front(), &last = layers.back();
     if (tokens.table) table = std::make_unique<Aligned<T>>(copied(tokens.table, V * first.G * first.H));
     if (tokens.vectors) vectors = std::make_unique<Aligned<T>>(copied(tokens.vectors, V * first.inputs));
@@ -106,7 +107,8 @@ struct Stream<T>::Impl {
       const int64_t size = padded(V);
       Aligned<T> weight = filled(size * last.P, T(0));
       for (int64_t v = 0; v < V; ++v) std::copy_n(tokens.weight + v * last.P, last.P, weight.get() + v * last.P);
-      head = std::make_unique<Aligned<char>>(packed(precision, static_cast<const T*>(weight.get()), size, last.P, weight_bytes));
+      const T* rows = weight.get();
+      head = std::make_unique<Aligned<char>>(packed(core, precision, rows, size, last.P, weight_bytes));
       head_bias = std::make_unique<Aligned<T>>(filled(size, T(0)));
       std::copy_n(tokens.bias, V, head_bias->get());
       scores = std::make_unique<Aligned<T>>(N * size);
@@ -146,7 +148,7 @@ struct Stream<T>::Impl {
   }
 
   void multiply(const Own& own, T* to, int64_t columns, const T* from, int64_t depth, const Aligned<char>& weight) {
-    kernels<T>().multiply(precision, to + own.slot * columns, own.stride * columns, from + own.slot * depth,
+    core.multiply(precision, to + own.slot * columns, own.stride * columns, from + own.slot * depth,
                           own.stride * depth, own.rows, weight.get(), depth, columns, own.workspace);
   }
 
@@ -164,7 +166,7 @@ struct Stream<T>::Impl {
     multiply(own, l.gates.get(), size, x, l.inputs, l.ih);
     for (int64_t k = 0; k < own.rows && l.normalises; ++k) {
       T* gates = l.gates.get() + (own.slot + k * own.stride) * size;
-      kernels<T>().layer_norm(gates, size, l.G * l.count, l.gain_ih.get());
+      core.layer_norm(gates, size, l.G * l.count, l.gain_ih.get());
       for (int64_t j = 0; j < size && l.biased; ++j) gates[j] += l.bias.get()[j];
     }
   }
@@ -183,7 +185,7 @@ struct Stream<T>::Impl {
       b.output = l.h[after].get();
       b.c_0 = l.memory[before].get();
       b.memory = l.memory[after].get();
-      kernels<T>().forward_general(l.kind, layout, b, l.extras, own.slot, own.stride, own.workspace);
+      core.forward_general(l.kind, layout, b, l.extras, own.slot, own.stride, own.workspace);
       x = b.output;
     }
     return x;
@@ -212,6 +214,7 @@ struct Stream<T>::Impl {
     }
   }
 
+  const Target::Kernels<T>& core = kernels<T>();  // of the target that packs: another may be forced later
   int64_t N, V;
   Precision precision;
   int64_t inputs, batch_size;

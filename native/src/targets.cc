@@ -1,4 +1,5 @@
 // Which instruction set's kernels are in use.
+#include <atomic>
 #include <stdexcept>
 
 #include "ostinato/layer.h"
@@ -27,14 +28,18 @@ const Target* best() {
   return targets().back();
 }
 
-const Target*& current() {
-  static const Target* chosen = best();
-  return chosen;
-}
+// Null until the first use. The tables it may point to are constants, so there is nothing else to publish.
+std::atomic<const Target*> chosen{nullptr};
 
 }  // namespace
 
-const Target& target() { return *current(); }
+const Target& target() {
+  const Target* found = chosen.load(std::memory_order_acquire);
+  if (found) return *found;
+  // Threads that meet here find the same one; a target forced in the meantime stays.
+  const Target* detected = best();
+  return chosen.compare_exchange_strong(found, detected, std::memory_order_acq_rel) ? *detected : *found;
+}
 
 void force_target(const std::string& name) {
   std::string known;
@@ -42,7 +47,7 @@ void force_target(const std::string& name) {
     known += (known.empty() ? "" : ", ") + std::string(one->name);
     if (name != one->name) continue;
     if (!one->runs_here()) throw std::invalid_argument("this processor lacks the instructions of target `" + name + "`");
-    current() = one;
+    chosen.store(one, std::memory_order_release);
     return;
   }
   throw std::invalid_argument("the target must be one of " + known + ". Received: '" + name + "'");

@@ -31,6 +31,10 @@ class RunError(OstinatoError):
     """A run directory that is missing, foreign, damaged, or asked for something its model can't do."""
 
 
+class PluginError(OstinatoError):
+    """Something that another package adds and that can't be used: a name that is taken, or what is no such thing."""
+
+
 class MissingLibraryError(OstinatoError):
     """Something that needs a library of an extra which is not installed."""
 

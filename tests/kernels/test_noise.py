@@ -147,5 +147,5 @@ def test_a_cell_without_a_mask_is_refused_by_the_scan():
     zoneout = Noise(zoneout=(torch.full((3, 2), 0.5),))
     output, _ = reference.scan(*arguments, zoneout)
     assert output[:, 0].tolist() == [0.5, 0.5, 1.0]
-    with pytest.raises(RecipeError, match="`recurrent_dropout` must be 0 with the cell `maskless`"):
+    with pytest.raises(RecipeError, match="`recurrent_dropout` does not apply to the cell `maskless`"):
         reference.scan(*arguments, Noise(torch.ones(2, 2)))

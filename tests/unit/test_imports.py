@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tools.house import circles, graph_of, read_files
 
 import ostinato
 
 ROOT = Path(ostinato.__file__).parent
+FILES = read_files(ROOT)
 LAYERS = [
-    {"errors", "types", "arrays"},
+    {"errors", "types", "arrays", "plugins"},
     {"recipe", "storage"},
     {"media"},
     {"data", "cells"},
@@ -33,52 +35,78 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PENDING: set[tuple[str, str]] = set()
 """Arrows that still run back up."""
+SHARED_BY_TASKS = {"frames"}
+"""Folders below tasks/ that tasks may import."""
+PENDING_TASKS = {
+    ("conditional", "seq2seq"),
+    ("frames", "conditional"),
+    ("frames", "next_step"),
+    ("frames", "seq2seq"),
+    ("next_step", "conditional"),
+}
+"""Tasks that still import another."""
 NEVER = {("data", "cells"), ("cells", "data")}
 """Neighbours on one level that stay apart."""
 
 
-def _modules() -> list[Path]:
-    return sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+def _part(name: str) -> str:
+    return name.split(".")[1] if "." in name else ""
 
 
-def _part(path: Path) -> str:
-    first = path.relative_to(ROOT).parts[0]
-    return first.removesuffix(".py")
+def _imported(name: str) -> set[str]:
+    """The parts of the package that a file imports, wherever in the file, for type checkers alone among them."""
+    file = FILES[name]
+    return {_part(other) for other in file.imports | file.typing_only} - {""}
 
 
-def _imported(path: Path) -> set[str]:
-    """The parts of the package that a file imports, wherever in the file."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
-            inner = node.module == "ostinato"
-            names = [f"ostinato.{alias.name}" for alias in node.names] if inner else [node.module or ""]
-        else:
-            continue
-        found |= {name.split(".")[1] for name in names if name.startswith("ostinato.")}
-    return found
-
-
-@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_one_way(path: Path) -> None:
-    part = _part(path)
-    if part == "__main__":  # python -m ostinato
-        part = "cli"
+@pytest.mark.parametrize("name", [name for name in FILES if _part(name)])
+def test_imports_point_one_way(name: str) -> None:
+    part = "cli" if _part(name) == "__main__" else _part(name)  # python -m ostinato
     assert part in LEVEL, f"`{part}` has no place in the order of imports (DESIGN §3)"
-    for other in _imported(path) & set(LEVEL):
+    for other in _imported(name) & set(LEVEL):
         if other != part and (part, other) not in PENDING:
             assert LEVEL[other] <= LEVEL[part], f"{part} must not import {other}"
             assert (part, other) not in NEVER, f"{part} must not import {other}"
 
 
+def test_no_import_is_relative() -> None:
+    for file in FILES.values():
+        levels = [node.level for node in ast.walk(file.tree) if isinstance(node, ast.ImportFrom)]
+        assert not any(levels), f"{file.path}: a relative import"
+
+
 def test_nothing_imports_the_command_line_and_data_no_models() -> None:
-    for path in _modules():
-        imported = _imported(path)
-        assert _part(path) in ("cli", "__main__") or "cli" not in imported
-        assert _part(path) != "data" or not imported & {"tasks", "nn", "cells", "kernels", "training"}
+    for name in FILES:
+        imported = _imported(name)
+        assert _part(name) in ("", "cli", "__main__") or "cli" not in imported
+        assert _part(name) != "data" or not imported & {"tasks", "nn", "cells", "kernels", "training"}
+
+
+def test_files_go_in_no_circle() -> None:
+    """Functions' own imports among them; those for type checkers alone don't count."""
+    found = [", ".join(circle) for circle in circles(graph_of(FILES))]
+    assert not found, f"files that import each other: {'; '.join(found)}"
+
+
+def test_tasks_do_not_import_each_other() -> None:
+    for name, file in FILES.items():
+        own = _task(name)
+        others = {_task(other) for other in file.imports | file.typing_only} - {own, None} - SHARED_BY_TASKS
+        refused = others - {other for one, other in PENDING_TASKS if one == own}
+        assert own is None or not refused, f"{file.path} imports the tasks {', '.join(map(str, refused))}"
+
+
+def _task(name: str) -> str | None:
+    """The task whose folder a file lies in."""
+    parts = name.split(".")
+    in_folder = len(parts) > 2 and parts[1] == "tasks" and FILES[".".join(parts[:3])].path.name == "__init__.py"
+    return parts[2] if in_folder else None
+
+
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": {"d"}, "f": {"a"}}
+    assert circles(graph) == [["a", "b", "c"], ["d", "e"]]
+    assert circles({"a": {"b"}, "b": set()}) == []
 
 
 def _run(code: str) -> str:

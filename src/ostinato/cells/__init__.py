@@ -3,10 +3,22 @@
 ``get("lstm")`` gives a cell by name, ``names()`` lists them. Importing a cell's file here is what makes it known.
 """
 
-from ostinato.cells.cell import LAYER_NORM_EPS, Cell, Weights, get, names, register
+from ostinato.cells.cell import LAYER_NORM_EPS, Cell, NativeKernel, Weights, get, names, register
 from ostinato.cells.elman import Elman
 from ostinato.cells.gru import Gru
 from ostinato.cells.jordan import Jordan
 from ostinato.cells.lstm import Lstm
 
-__all__ = ["LAYER_NORM_EPS", "Cell", "Elman", "Gru", "Jordan", "Lstm", "Weights", "get", "names", "register"]
+__all__ = [
+    "LAYER_NORM_EPS",
+    "Cell",
+    "Elman",
+    "Gru",
+    "Jordan",
+    "Lstm",
+    "NativeKernel",
+    "Weights",
+    "get",
+    "names",
+    "register",
+]

@@ -2,7 +2,8 @@
 
 A cell is one recurrence: pure functions of tensors, without parameters of its own. The layers of ``ostinato.nn`` hold
 the weights, the kernels run the loop over time; neither knows more about a recurrence than what stands here. To add
-one, write its file, end it with ``NAME = register(MyCell())`` and import it in ``ostinato.cells``.
+one, write its file, end it with ``NAME = register(MyCell())`` and import it in ``ostinato.cells``; or, from another
+package, name it under the entry points ``ostinato.cells``.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ostinato.errors import RecipeError
+from ostinato.plugins import Registry
 from ostinato.types import State
 
 Weights: TypeAlias = Mapping[str, Tensor]
@@ -28,15 +31,43 @@ LAYER_NORM_EPS = 1e-5
 """What layer normalisation adds to the variance."""
 
 
+_EQUATIONS = ("parameter_shapes", "extra_shapes", "state_sizes", "project", "step", "output")
+_KNOWN_OF_EQUATIONS = ("gate_values", "native", "torch_name")
+
+
+@dataclass(frozen=True)
+class NativeKernel:
+    """Which kernel of the native core runs a cell.
+
+    Args:
+        name: of the recurrence there: elman, elman_relu, gru or lstm.
+        reset_before: GRU: the reset gate acts before the product.
+    """
+
+    name: str
+    reset_before: bool = False
+
+    @property
+    def resets_after(self) -> bool:
+        """Whether W_hn h + b_hn stands apart from the other sums."""
+        return self.name == "gru" and not self.reset_before
+
+
 class Cell(ABC):
     """One recurrence ``state_t = step(project(x_t), state_{t-1})``, ``y_t = output(state_t)``.
 
     Every method is made of torch operations, so that autograd gives the gradients, in any floating dtype and on any
     device. A cell must be causal and must treat the rows of a batch independently.
+
+    A class derived from a cell with other equations inherits neither ``gate_values`` nor ``native`` nor ``torch_name``:
+    they hold for the equations they were written for.
     """
 
     name: str
     """What recipes and ``cells.get`` call it."""
+
+    title: str = ""
+    """What a text calls a network of it; by default its name."""
 
     gates: ClassVar[tuple[str, ...]]
     """Names of the G blocks of H rows in ``weight_ih`` and ``weight_hh``, in their order."""
@@ -55,6 +86,23 @@ class Cell(ABC):
 
     layer_norm: bool = False
     """Whether the input's and the state's sums are layer-normalised (``normalise``)."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if any(name in cls.__dict__ for name in _EQUATIONS):
+            for name in _KNOWN_OF_EQUATIONS:
+                if name not in cls.__dict__:
+                    setattr(cls, name, Cell.__dict__[name])
+
+    @property
+    def native(self) -> NativeKernel | None:
+        """The native core's kernel for it, or None."""
+        return None
+
+    @property
+    def torch_name(self) -> str | None:
+        """Torch's fused layer for it, by its name in ``torch._VF``, or None."""
+        return None
 
     def parameter_shapes(
         self, input_size: int, hidden_size: int, proj_size: int = 0, bias: bool = True
@@ -119,12 +167,52 @@ class Cell(ABC):
         """What the layer above sees: ``h``, (N, H), or (N, proj_size) with a projection."""
         return state[0]
 
-    def check_takes_mask(self) -> None:
-        """Raise a RecipeError if ``step`` takes no ``mask``, so that recurrent dropout is not defined for the cell."""
+    def gate_values(self, x_projected: Tensor, state: State, weights: Weights) -> Mapping[str, Tensor] | None:
+        """The gates of many steps at once, after their sigmoid or tanh, to be looked at.
+
+        Args:
+            x_projected: (M, G*H), the input's part of each step.
+            state: the state before each step.
+            weights: of one layer and direction.
+
+        Returns:
+            (M, H) for each of ``gates``; None for a cell that does not tell.
+
+        Example:
+            >>> zeros = torch.zeros(3, 2)
+            >>> get("elman").gate_values(zeros, (zeros,), {"weight_hh": torch.zeros(2, 2)})["h"].shape
+            torch.Size([3, 2])
+        """
+        return None
+
+    def undefined_options(self) -> dict[str, str]:
+        """Options of a layer that are not defined for this cell, and why.
+
+        Example:
+            >>> get("gru").undefined_options()
+            {'proj_size': 'it has no projection'}
+        """
+        found: dict[str, str] = {}
+        if self.keeping_gate is None:
+            found |= dict.fromkeys(("forget_bias", "chrono"), "it has no gate that keeps the state")
+        if not self.supports_projection:
+            found["proj_size"] = "it has no projection"
         if "mask" not in inspect.signature(self.step).parameters:
+            found["recurrent_dropout"] = (
+                "its `step` takes no `mask: Tensor | None = None`, to multiply h by where it meets `weight_hh`"
+            )
+        if "weight_hh" not in self.parameter_shapes(1, 1):
+            found["weight_dropout"] = "it has no `weight_hh`"
+        return found
+
+    def check_takes(self, option: str, value: object) -> None:
+        """Raise a RecipeError if an option of a layer is not defined for this cell; ``value``: what it was set to."""
+        why = self.undefined_options().get(option)
+        if why is not None:
+            able = ", ".join(name for name in names() if option not in get(name).undefined_options())
             raise RecipeError(
-                f"`recurrent_dropout` must be 0 with the cell `{self.name}`: its `step` takes no `mask`.",
-                hint="give it `mask: Tensor | None = None` and multiply h by it where it meets `weight_hh`.",
+                f"`{option}` does not apply to the cell `{self.name}`: {why}. Received: {value!r}.",
+                hint=f"cells that take it: {able}.",
             )
 
 
@@ -164,7 +252,9 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None)
     return F.linear(x, weight, bias) if gain is None else normalise(F.linear(x, weight), gain, bias)
 
 
-_CELLS: dict[str, Cell] = {}
+_CELLS: Registry[Cell] = Registry(
+    "ostinato.cells", "cell", lambda thing: isinstance(thing, Cell), lambda cell: str(cell.name)
+)
 CellT = TypeVar("CellT", bound=Cell)
 
 
@@ -172,16 +262,14 @@ def register(cell: CellT) -> CellT:
     """Make ``cell`` available under ``cell.name``; returns it.
 
     Raises:
-        RecipeError: if the name is taken.
+        PluginError: if the name is taken.
     """
-    if cell.name in _CELLS:
-        raise RecipeError(f"a cell named `{cell.name}` is registered already.")
-    _CELLS[cell.name] = cell
+    _CELLS.add(cell.name, cell)
     return cell
 
 
 def names() -> list[str]:
-    """Names of every registered cell, sorted."""
+    """Names of every cell there is, other packages' among them, sorted."""
     return sorted(_CELLS)
 
 

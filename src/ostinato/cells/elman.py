@@ -19,12 +19,13 @@ simple recurrence (equation 4) normalises their sum.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ostinato.cells.cell import Cell, Weights, recurrent, register
+from ostinato.cells.cell import Cell, NativeKernel, Weights, recurrent, register
 from ostinato.types import State
 
 
@@ -42,11 +43,26 @@ class Elman(Cell):
         self.relu = relu
         self.layer_norm = layer_norm
         self.name = "elman" + "_relu" * relu + "_layer_norm" * layer_norm
+        self.title = "layer-normalised " * layer_norm + "Elman network" + " (ReLU)" * relu
+
+    @property
+    def native(self) -> NativeKernel:
+        """With layer normalisation the same kernel, told by the gains."""
+        return NativeKernel("elman_relu" if self.relu else "elman")
+
+    @property
+    def torch_name(self) -> str | None:
+        """Without layer normalisation."""
+        return None if self.layer_norm else "rnn_relu" if self.relu else "rnn_tanh"
 
     def step(self, x_projected: Tensor, state: State, weights: Weights, mask: Tensor | None = None) -> State:
         """(N, H), ((N, H),) -> ((N, H),)."""
         total = x_projected + recurrent(state[0], weights, mask)
         return (torch.relu(total) if self.relu else torch.tanh(total),)
+
+    def gate_values(self, x_projected: Tensor, state: State, weights: Weights) -> Mapping[str, Tensor]:
+        """The new h, (M, H)."""
+        return {"h": self.step(x_projected, state, weights)[0]}
 
 
 ELMAN = register(Elman())

@@ -26,13 +26,14 @@ where the paper's own GRU (supplement) normalises the two gates' sums and the ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.cells.cell import Cell, Weights, masked, recurrent, register
+from ostinato.cells.cell import Cell, NativeKernel, Weights, masked, recurrent, register
 from ostinato.errors import RecipeError
 from ostinato.types import State
 
@@ -58,29 +59,49 @@ class Gru(Cell):
         self.reset_after = reset_after
         self.layer_norm = layer_norm
         self.name = "gru" + "_reset_before" * (not reset_after) + "_layer_norm" * layer_norm
+        self.title = "layer-normalised " * layer_norm + "GRU" + " that resets before the product" * (not reset_after)
+
+    @property
+    def native(self) -> NativeKernel:
+        """With layer normalisation the same kernel, told by the gains."""
+        return NativeKernel("gru", reset_before=not self.reset_after)
+
+    @property
+    def torch_name(self) -> str | None:
+        """For the variant of torch.nn."""
+        return "gru" if self.reset_after and not self.layer_norm else None
 
     def step(self, x_projected: Tensor, state: State, weights: Weights, mask: Tensor | None = None) -> State:
         """(N, 3H), ((N, H),) -> ((N, H),). The mask acts on the products alone, not on the h that z carries on."""
         (h,) = state
-        if self.reset_after:
-            x_r, x_z, x_n = x_projected.chunk(3, dim=1)
-            h_r, h_z, h_n = recurrent(h, weights, mask).chunk(3, dim=1)
-            z = torch.sigmoid(x_z + h_z)
-            n = torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n)
-        else:
-            z, n = _reset_before(x_projected, h, masked(h, mask), weights)
+        _, z, n = self._gates(x_projected, h, weights, mask)
         return (n + z * (h - n),)
 
+    def gate_values(self, x_projected: Tensor, state: State, weights: Weights) -> Mapping[str, Tensor]:
+        """r, z and n, (M, H) each."""
+        return dict(zip(self.gates, self._gates(x_projected, state[0], weights), strict=True))
 
-def _reset_before(x_projected: Tensor, h: Tensor, h_masked: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-    """The gate z and the candidate n, (N, H) each, the reset gate acting before the product with ``W_hn``."""
-    rows = 2 * h.shape[1]
+    def _gates(
+        self, x_projected: Tensor, h: Tensor, weights: Weights, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """r, z and n, (N, H) each."""
+        if not self.reset_after:
+            return _reset_before(x_projected, masked(h, mask), weights)
+        x_r, x_z, x_n = x_projected.chunk(3, dim=1)
+        h_r, h_z, h_n = recurrent(h, weights, mask).chunk(3, dim=1)
+        r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
+        return r, z, torch.tanh(x_n + r * h_n)
+
+
+def _reset_before(x_projected: Tensor, h_masked: Tensor, weights: Weights) -> tuple[Tensor, Tensor, Tensor]:
+    """r, z and n, (N, H) each, the reset gate acting before the product with ``W_hn``."""
+    rows = 2 * h_masked.shape[1]
     bias = weights.get("bias_hh")
     bias_rz, bias_n = (None, None) if bias is None else (bias[:rows], bias[rows:])
     rz = torch.sigmoid(x_projected[:, :rows] + F.linear(h_masked, weights["weight_hh"][:rows], bias_rz))
     r, z = rz.chunk(2, dim=1)
     n = torch.tanh(x_projected[:, rows:] + F.linear(r * h_masked, weights["weight_hh"][rows:], bias_n))
-    return z, n
+    return r, z, n
 
 
 GRU = register(Gru())

@@ -49,6 +49,7 @@ class Jordan(Cell):
     def __init__(self, to_hidden: bool = True) -> None:
         self.to_hidden = to_hidden
         self.name = "jordan" if to_hidden else "output_recurrent"
+        self.title = "Jordan network" if to_hidden else "output-recurrent network"
 
     def parameter_shapes(
         self, input_size: int, hidden_size: int, proj_size: int = 0, bias: bool = True

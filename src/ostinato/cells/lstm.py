@@ -28,13 +28,14 @@ paper has one bias and shifts besides). The forget bias starts like every weight
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.cells.cell import Cell, Weights, normalise, recurrent, register
+from ostinato.cells.cell import Cell, NativeKernel, Weights, normalise, recurrent, register
 from ostinato.errors import RecipeError
 from ostinato.types import State
 
@@ -65,6 +66,17 @@ class Lstm(Cell):
         self.peepholes = peepholes
         self.layer_norm = layer_norm
         self.name = "lstm" + "_peephole" * peepholes + "_layer_norm" * layer_norm
+        self.title = "peephole " * peepholes + "layer-normalised " * layer_norm + "LSTM"
+
+    @property
+    def native(self) -> NativeKernel:
+        """With peepholes or layer normalisation the same kernel, told by their weights."""
+        return NativeKernel("lstm")
+
+    @property
+    def torch_name(self) -> str | None:
+        """Without peepholes and layer normalisation."""
+        return None if self.peepholes or self.layer_norm else "lstm"
 
     def extra_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
         """``peepholes`` (3H,); or ``gain_ih``, ``gain_hh`` (4H,) and ``gain_c``, ``bias_c`` (H,)."""
@@ -76,19 +88,31 @@ class Lstm(Cell):
 
     def step(self, x_projected: Tensor, state: State, weights: Weights, mask: Tensor | None = None) -> State:
         """(N, 4H), ((N, H or proj_size), (N, H)) -> the same shapes as the state."""
+        _, _, _, o, c = self._gates(x_projected, state, weights, mask)
+        seen = normalise(c, weights["gain_c"], weights["bias_c"]) if self.layer_norm else c
+        h = o * torch.tanh(seen)
+        if "weight_hr" in weights:
+            h = F.linear(h, weights["weight_hr"])
+        return h, c
+
+    def gate_values(self, x_projected: Tensor, state: State, weights: Weights) -> Mapping[str, Tensor]:
+        """i, f, g and o, (M, H) each."""
+        return dict(zip(self.gates, self._gates(x_projected, state, weights), strict=False))
+
+    def _gates(
+        self, x_projected: Tensor, state: State, weights: Weights, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """i, f, g and o, and the new c, (N, H) each."""
         h, c = state
         i, f, g, o = (x_projected + recurrent(h, weights, mask)).chunk(4, dim=1)
         if self.peepholes:
             p_i, p_f, p_o = weights["peepholes"].chunk(3)
             i, f = i + p_i * c, f + p_f * c
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        i, f, g = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g)
+        c = f * c + i * g
         if self.peepholes:
             o = o + p_o * c
-        seen = normalise(c, weights["gain_c"], weights["bias_c"]) if self.layer_norm else c
-        h = torch.sigmoid(o) * torch.tanh(seen)
-        if "weight_hr" in weights:
-            h = F.linear(h, weights["weight_hr"])
-        return h, c
+        return i, f, g, torch.sigmoid(o), c
 
 
 LSTM = register(Lstm())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,9 +12,12 @@ from ostinato import __version__
 from ostinato.cli.console import print_json, stdout
 from ostinato.cli.tables import print_table, table
 
+if TYPE_CHECKING:
+    from ostinato.cells import Cell
+
 
 def info(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """Versions, hardware, and which backends can run here."""
+    """Versions, hardware, which backends can run here, and every cell, reader and feature there is."""
     found = collect()
     if json:
         print_json(found)
@@ -37,9 +40,14 @@ def info(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
         sets = ", ".join(name if here else f"{name} (not here)" for name, here in native["targets"].items())
         bf16 = "yes" if native["bf16"] else "no"
         more.add_row("native core", f"{native['target']} of {sets}; bf16 products: {bf16}; runs in {native['threads']}")
-    for key in ("cells", "recipes"):
+    for key in ("readers", "features", "recipes"):
         more.add_row(key, ", ".join(found[key]))
     print_table(more)
+    stdout.print()
+    cells = table("cell", "is", "runs with", "has no")
+    for name, facts_of in found["cells"].items():
+        cells.add_row(name, facts_of["title"], ", ".join(facts_of["backends"]), ", ".join(facts_of["undefined"]))
+    print_table(cells)
 
 
 def collect() -> dict[str, Any]:
@@ -48,6 +56,8 @@ def collect() -> dict[str, Any]:
     import torch
 
     from ostinato import cells
+    from ostinato.data.features import FEATURES
+    from ostinato.data.readers.registry import READERS
     from ostinato.kernels import dispatch, native
     from ostinato.recipe import ready_recipes
 
@@ -67,6 +77,15 @@ def collect() -> dict[str, Any]:
             "bf16": native.has_bf16(),
             "threads": native.threads_of(),
         },
-        "cells": cells.names(),
+        "cells": {name: _facts(cells.get(name)) for name in cells.names()},
+        "readers": list(READERS),
+        "features": list(FEATURES),
         "recipes": list(ready_recipes()),
     }
+
+
+def _facts(cell: Cell) -> dict[str, Any]:
+    from ostinato.kernels import dispatch
+
+    able = [name for name, reason in dispatch.available(cell).items() if reason is None]
+    return {"title": cell.title or cell.name, "backends": able, "undefined": list(cell.undefined_options())}

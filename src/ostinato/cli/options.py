@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
+from ostinato import cells
 from ostinato.data.inference.applicability import conditions_of
+from ostinato.data.readers.registry import READERS
 from ostinato.recipe import Component, Recipe
 from ostinato.recipe.load import components
 
@@ -25,6 +28,13 @@ def as_markdown(rows: list[tuple[str, str, str, str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)]) + "\n"
 
 
+def description(name: str, field: FieldInfo) -> str:
+    """What an option means; of one that a registry fills, also the names there are."""
+    registered = {"cell": cells.names(), "format": list(READERS)}.get(name)
+    text = field.description or ""
+    return text if registered is None else f"{text}: {', '.join(registered)}"
+
+
 def _rows(component: type[BaseModel], path: str, of_kind: str) -> Iterator[tuple[str, str, str, str]]:
     for name, field in component.model_fields.items():
         here = f"{path}{name}"
@@ -36,7 +46,7 @@ def _rows(component: type[BaseModel], path: str, of_kind: str) -> Iterator[tuple
             kind = one.model_fields["kind"].default if len(inner) > 1 else ""
             yield from _rows(one, f"{here}.", f" ({kind})" if kind else "")
         if not inner and name != "kind":
-            yield f"`{here}`{of_kind}", f"`{_default(field)}`", field.description or "", _needs(component, here)
+            yield f"`{here}`{of_kind}", f"`{_default(field)}`", description(name, field), _needs(component, here)
 
 
 def _default(field: Any) -> object:
@@ -45,5 +55,10 @@ def _default(field: Any) -> object:
 
 
 def _needs(component: type[BaseModel], path: str) -> str:
-    own = component.needs.get(path.rpartition(".")[2]) if issubclass(component, Component) else None
-    return "; ".join([*([own[0]] if own else []), *(condition.words for condition in conditions_of(path))])
+    group, _, name = path.rpartition(".")
+    own = component.needs.get(name) if issubclass(component, Component) else None
+    needs = [*([own[0]] if own else []), *(condition.words for condition in conditions_of(path))]
+    able = [cell for cell in cells.names() if name not in cells.get(cell).undefined_options()]
+    if group == "model" and len(able) < len(cells.names()):
+        needs.append(f"one of the cells {', '.join(able)}")
+    return "; ".join(needs)

@@ -82,6 +82,7 @@ def init(
 
 def _commented(component: BaseModel, recipe: Recipe, path: str = "") -> str:
     """YAML of a component of a recipe, each key that means something to it followed by its description."""
+    from ostinato.cli.options import description
     from ostinato.data.inference.applicability import applies
 
     lines: list[str] = []
@@ -97,7 +98,7 @@ def _commented(component: BaseModel, recipe: Recipe, path: str = "") -> str:
         if isinstance(value, dict):
             lines.append(f"{indent}{name}: {json.dumps({k: v.model_dump(mode='json') for k, v in value.items()})}")
             continue
-        comment = f"  # {field.description}" if field.description else ""
+        comment = f"  # {text}" if (text := description(name, field)) else ""
         lines.append(f"{indent}{name}: {_scalar(value)}{comment}")
     return "\n".join(lines) + "\n"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.diagnostics.gates import gate_values
 from ostinato.diagnostics.probe import LayerTrace, traces
 from ostinato.probes.subject import Subject
 
@@ -163,18 +162,18 @@ def _gates(trace: LayerTrace) -> tuple[list[GateUse], Tensor | None, str | None]
             return [], None, f"the equations of the cell `{trace.cell.name}` are not known here: no gates."
         for name, part in values.items():
             tallies.setdefault(name, _Tally()).add(part)
-        if keeping in values:
+        if keeping is not None and keeping in values:
             summed = values[keeping].double().log().sum(0)
             logs = summed if logs is None else logs + summed
     uses = [tally.use(name) for name, tally in tallies.items()]
     return uses, None if logs is None else logs / len(trace.states.values), None
 
 
-def _values(trace: LayerTrace) -> Iterator[dict[str, Tensor] | None]:
+def _values(trace: LayerTrace) -> Iterator[Mapping[str, Tensor] | None]:
     """The gates of a few thousand steps at a time."""
     before, inputs = trace.states_before(), trace.inputs.values
     for state, x in zip(torch.split(before, _CHUNK), torch.split(inputs, _CHUNK), strict=True):
-        yield gate_values(trace.cell, trace.project(x), torch.split(state, list(trace.sizes), dim=1), trace.weights)
+        yield trace.cell.gate_values(trace.project(x), torch.split(state, list(trace.sizes), dim=1), trace.weights)
 
 
 def _time_constants(logs: Tensor) -> list[float | None]:

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ostinato.cells import Cell, Elman, Gru, Lstm, Weights
+from ostinato.cells import Cell, NativeKernel, Weights
 from ostinato.errors import BackendError
 from ostinato.kernels.native_autograd import differentiable
 from ostinato.kernels.native_layer import core
-from ostinato.kernels.native_plan import Plan
+from ostinato.kernels.native_plan import Plan, split_bias
 from ostinato.kernels.noise import Noise
 from ostinato.kernels.reference import no_outputs
 from ostinato.types import Ragged, State
@@ -89,7 +89,7 @@ def unavailable_reason(cell: Cell, device: torch.device, dtype: torch.dtype) -> 
     missing = missing_reason()
     if missing is not None:
         return missing
-    if type(cell) not in (Elman, Gru, Lstm):
+    if cell.native is None:
         return f"the core has no kernel for the cell `{cell.name}`"
     if device.type != "cpu":
         return f"it runs on the cpu, not on {device.type}"
@@ -98,11 +98,11 @@ def unavailable_reason(cell: Cell, device: torch.device, dtype: torch.dtype) -> 
     return None
 
 
-def kind_of(cell: Cell) -> str:
-    """The core's name for the recurrence, whatever is added to it."""
-    if isinstance(cell, Elman):
-        return "elman_relu" if cell.relu else "elman"
-    return "gru" if isinstance(cell, Gru) else "lstm"
+def kernel_of(cell: Cell) -> NativeKernel:
+    """The core's kernel for a cell. Raises BackendError if there is none."""
+    if cell.native is None:
+        raise BackendError(f"the core has no kernel for the cell `{cell.name}`.")
+    return cell.native
 
 
 def has_bf16() -> bool:
@@ -124,7 +124,7 @@ def layer(
     if len(batch.batch_sizes) == 0:
         empty = [no_outputs(cell, state[0], state) for state in states]
         return torch.cat(empty, dim=1), list(states), [tuple(p[:0] for p in s) for s in states] if all_states else []
-    dtype = weights[0]["weight_hh"].dtype
+    kernel, dtype = kernel_of(cell), weights[0]["weight_hh"].dtype
     if precision == "bf16" and (dtype != torch.float32 or not has_bf16()):
         why = f"target `{target()}` has no bf16 products" if dtype == torch.float32 else f"the weights are {dtype}"
         raise BackendError(
@@ -137,10 +137,10 @@ def layer(
     with torch.autocast("cpu", enabled=False):
         named, tensors = _stack_noise(noise or [], values)
         if cell.layer_norm or table is not None:
-            values = torch.cat([_project(cell, values, weight) for weight in weights], dim=1)
+            values = torch.cat([_project(cell, kernel, values, weight) for weight in weights], dim=1)
             values = values if table is None else values.index_select(0, batch.values)
-            weights = [_without_input(cell, weight) for weight in weights]
-        plan = Plan(kind_of(cell), tuple(weights[0]), named, not getattr(cell, "reset_after", True), precision)
+            weights = [_without_input(kernel, weight) for weight in weights]
+        plan = Plan(kernel.name, tuple(weights[0]), named, kernel.reset_before, precision)
         flat = [tensor for direction in weights for tensor in direction.values()]
         output, h_n, c_n, _, memory, *_ = differentiable(plan.to_text(), values, sizes, initial, flat, tensors)
     final = (h_n, c_n)[: len(initial)]
@@ -171,20 +171,15 @@ def _stack_noise(noise: Sequence[Noise | None], values: Tensor) -> tuple[tuple[s
     return tuple(names), tensors
 
 
-def _project(cell: Cell, values: Tensor, weights: Weights) -> Tensor:
+def _project(cell: Cell, kernel: NativeKernel, values: Tensor, weights: Weights) -> Tensor:
     """The input's sums with every bias but a b_hn that stands apart, (sum L, G*H), by torch's own operations."""
     sums = cell.project(values, weights)
-    if "bias_hh" not in weights:
-        return sums
-    bias = weights["bias_hh"]
-    if isinstance(cell, Gru) and cell.reset_after:
-        bias = torch.cat([bias[: 2 * len(bias) // 3], bias.new_zeros(len(bias) // 3)])
-    return sums + bias
+    return sums + split_bias(weights["bias_hh"], kernel.resets_after)[0] if "bias_hh" in weights else sums
 
 
-def _without_input(cell: Cell, weights: Weights) -> dict[str, Tensor]:
+def _without_input(kernel: NativeKernel, weights: Weights) -> dict[str, Tensor]:
     """What is left of the weights once the input is projected."""
     left = {name: w for name, w in weights.items() if name not in ("weight_ih", "bias_ih", "bias_hh", "gain_ih")}
-    if isinstance(cell, Gru) and cell.reset_after and "bias_hh" in weights:
-        left["bias_hn"] = weights["bias_hh"][2 * len(weights["bias_hh"]) // 3 :]
+    if kernel.resets_after and "bias_hh" in weights:
+        left["bias_hn"] = split_bias(weights["bias_hh"], True)[1]
     return left

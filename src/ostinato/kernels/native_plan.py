@@ -24,7 +24,7 @@ class Plan:
     """All that is known of a layer before its tensors.
 
     Args:
-        kind: elman, elman_relu, gru or lstm.
+        kind: the kernel's name: elman, elman_relu, gru or lstm.
         names: of the weights of each direction, in the order they are given. Without weight_ih the values are the
             input's sums already, biases included but for a `bias_hn`.
         noise: names of the noise tensors, each (D, ...): hidden_mask, zoneout_h, zoneout_c.
@@ -125,13 +125,7 @@ class Layer:
         """(D*G*H,): what is added before the recurrence; where it stands apart, all but b_hn."""
         if "bias_ih" not in self.plan.names:
             return None
-        sums = []
-        for weights in self.directions:
-            bias_hh = weights["bias_hh"]
-            if self.plan.resets_after:
-                bias_hh = torch.cat([bias_hh[: 2 * self.hidden_size], bias_hh.new_zeros(self.hidden_size)])
-            sums.append(weights["bias_ih"] + bias_hh)
-        return _join(sums)
+        return _join([w["bias_ih"] + split_bias(w["bias_hh"], self.plan.resets_after)[0] for w in self.directions])
 
     def bias_hn(self) -> list[Tensor]:
         """(units,) for each direction where b_hn stands apart; else none."""
@@ -139,7 +133,7 @@ class Layer:
             return [_pad(w["bias_hn"], self.units).detach().contiguous() for w in self.directions]
         if not self.plan.resets_after or "bias_hh" not in self.plan.names:
             return []
-        found = (w["bias_hh"][2 * self.hidden_size :] for w in self.directions)
+        found = (split_bias(w["bias_hh"], True)[1] for w in self.directions)
         return [_pad(bias, self.units).detach().contiguous() for bias in found]
 
     def extras(self, noise: Sequence[Tensor]) -> dict[str, object]:
@@ -200,6 +194,14 @@ class Layer:
             .reshape(len(tensor), -1)
             .contiguous()
         )
+
+
+def split_bias(bias_hh: Tensor, resets_after: bool) -> tuple[Tensor, Tensor]:
+    """What may be added to the input's sums, (G*H,), and a GRU's b_hn, (H,), which stands apart if it resets after."""
+    if not resets_after:
+        return bias_hh, bias_hh[:0]
+    begin = 2 * len(bias_hh) // 3
+    return torch.cat([bias_hh[:begin], bias_hh.new_zeros(len(bias_hh) - begin)]), bias_hh[begin:]
 
 
 def product(a: Tensor, b: Tensor, precision: str, bias: Tensor | None = None) -> Tensor:

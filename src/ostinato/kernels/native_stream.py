@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.cells import Cell, Weights
+from ostinato.cells import Cell, NativeKernel, Weights
 from ostinato.kernels import native
 from ostinato.kernels.native_layer import core
-from ostinato.kernels.native_plan import padded
+from ostinato.kernels.native_plan import STACKED, padded, split_bias
 from ostinato.types import State
 
 _LARGEST_TABLE_BYTES = 32 << 20
@@ -138,9 +138,8 @@ class CoreStream:
 
 
 def _entry(layer: StreamedLayer, fed: bool) -> dict[str, Any]:
-    weights, cell = layer.weights, layer.cell
-    num_gates = len(cell.gates)
-    hidden = weights["weight_hh"].shape[0] // num_gates
+    weights, kernel = layer.weights, native.kernel_of(layer.cell)
+    hidden = weights["weight_hh"].shape[0] // len(layer.cell.gates)
     size = weights["weight_hh"].shape[1]
     inputs = weights["weight_ih"].shape[1]
     units, output_units = padded(hidden), padded(size)
@@ -154,49 +153,40 @@ def _entry(layer: StreamedLayer, fed: bool) -> dict[str, Any]:
         return full.flatten(0, 1).contiguous()
 
     entry: dict[str, Any] = {
-        "cell": native.kind_of(cell),
+        "cell": kernel.name,
         "inputs": inputs,
         "units": units,
         "output_units": output_units,
         "hidden_size": hidden,
         "output_size": size,
-        "reset_before": not getattr(cell, "reset_after", True),
+        "reset_before": kernel.reset_before,
         "weight_hh": gates(weights["weight_hh"], output_units),
         "zoneout_h": layer.zoneout[0],
         "zoneout_c": layer.zoneout[1] if len(layer.zoneout) > 1 else 0.0,
     }
     if fed:
         entry["weight_ih"] = gates(weights["weight_ih"], padded(inputs))
-        bias = _bias(cell, weights)
+        bias = _bias(kernel, weights)
         if bias is not None:
             entry["bias"] = gates(bias)
         if "gain_ih" in weights:
             entry["gain_ih"] = gates(weights["gain_ih"])
-    if _apart(cell) and "bias_hh" in weights:
-        entry["bias_hn"] = gates(weights["bias_hh"][2 * hidden :])
+    if kernel.resets_after and "bias_hh" in weights:
+        entry["bias_hn"] = gates(split_bias(weights["bias_hh"], True)[1])
     if "weight_hr" in weights:
         missing = (0, units - hidden, 0, output_units - size)
         entry["weight_hr"] = F.pad(weights["weight_hr"].detach(), missing).contiguous()
-    for name in ("peepholes", "gain_hh", "gain_c", "bias_c"):
+    for name in STACKED:
         if name in weights:
             entry[name] = gates(weights[name])
     return entry
 
 
-def _apart(cell: Cell) -> bool:
-    """Whether b_hn stands inside the reset gate's product."""
-    return "n" in cell.gates and getattr(cell, "reset_after", True)
-
-
-def _bias(cell: Cell, weights: Weights) -> Tensor | None:
+def _bias(kernel: NativeKernel, weights: Weights) -> Tensor | None:
     """(G*H,): what is added to the sums besides a b_hn that stands apart."""
     if "bias_ih" not in weights:
         return None
-    bias_hh = weights["bias_hh"].detach()
-    if _apart(cell):
-        hidden = len(bias_hh) // 3
-        bias_hh = torch.cat([bias_hh[: 2 * hidden], bias_hh.new_zeros(hidden)])
-    return weights["bias_ih"].detach() + bias_hh
+    return weights["bias_ih"].detach() + split_bias(weights["bias_hh"].detach(), kernel.resets_after)[0]
 
 
 def _tokens(tokens: Tokens, first: StreamedLayer) -> dict[str, Any]:
@@ -214,7 +204,7 @@ def _tokens(tokens: Tokens, first: StreamedLayer) -> dict[str, Any]:
     }
     if len(vectors) * len(first.cell.gates) * units * vectors.element_size() <= _LARGEST_TABLE_BYTES:
         sums = first.cell.project(vectors, weights)
-        bias = _bias(first.cell, weights)
+        bias = _bias(native.kernel_of(first.cell), weights)
         if bias is not None:
             sums = sums + (bias - weights["bias_ih"].detach())
         split = sums.view(len(vectors), -1, hidden)

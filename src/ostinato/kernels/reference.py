@@ -69,7 +69,7 @@ def scan(
     """
     noise = noise or Noise()
     if noise.hidden_mask is not None:
-        cell.check_takes_mask()
+        cell.check_takes("recurrent_dropout", "a mask")
     counts = batch_sizes.tolist()
     kept = _by_step(noise.zoneout or (None,) * len(state), counts)
     every: list[State] = []

@@ -16,22 +16,16 @@ from collections.abc import Callable
 import torch
 from torch import _VF, Tensor
 
-from ostinato.cells import Cell, Elman, Gru, Lstm, Weights
+from ostinato.cells import Cell, Weights
 from ostinato.kernels.reference import join_finished, no_outputs
 from ostinato.types import State
 
-_FUSED: dict[str, Callable[..., tuple[Tensor, ...]]] = {
-    "elman": _VF.rnn_tanh,
-    "elman_relu": _VF.rnn_relu,
-    "gru": _VF.gru,
-    "lstm": _VF.lstm,
-}
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
 def unavailable_reason(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
     """Why this backend can't run ``cell`` there, or None if it can."""
-    if cell.name not in _FUSED or type(cell) not in (Elman, Gru, Lstm):  # a subclass may step otherwise
+    if cell.torch_name is None:
         return f"torch has no fused layer for the cell `{cell.name}`"
     if device.type not in ("cpu", "cuda"):
         return f"it runs on cpu and cuda, not on {device.type}"
@@ -61,7 +55,7 @@ def scan_staircase(
     cell: Cell, values: Tensor, batch_sizes: Tensor, state: State, weights: Weights
 ) -> tuple[Tensor, State]:
     """One dense call for each run of steps with the same rows alive."""
-    fused = _FUSED[cell.name]
+    fused = _fused(cell)
     flat = list(weights.values())
     has_biases = "bias_ih" in weights
     train = torch.is_grad_enabled()
@@ -89,7 +83,7 @@ def scan_packed(
     """One packed call, the one that cuDNN serves."""
     alive = int(batch_sizes[0])
     hx = tuple(part[:alive].unsqueeze(0).contiguous() for part in state)
-    y, *new = _FUSED[cell.name](
+    y, *new = _fused(cell)(
         values.contiguous(),
         batch_sizes,
         hx if len(hx) > 1 else hx[0],
@@ -102,3 +96,8 @@ def scan_packed(
     )
     ended = tuple(part[0] for part in new)
     return y, join_finished([tuple(part[alive:] for part in state), ended])
+
+
+def _fused(cell: Cell) -> Callable[..., tuple[Tensor, ...]]:
+    layer: Callable[..., tuple[Tensor, ...]] = getattr(_VF, str(cell.torch_name))
+    return layer

@@ -23,12 +23,10 @@ def no_place_for(model: ModelRecipe, name: str) -> dict[str, Any]:
         {'forget_bias': None}
     """
     cell, found = cells.get(name), dict[str, Any]()
-    if cell.keeping_gate is None:
-        found |= {key: None for key in ("forget_bias", "chrono") if getattr(model, key) is not None}
-    if model.proj_size and not cell.supports_projection:
-        found["proj_size"] = 0
+    for option in cell.undefined_options():
+        default = ModelRecipe.model_fields[option].default
+        if getattr(model, option) != default:
+            found[option] = default
     if len(model.zoneout) > len(cell.state_names):
         found["zoneout"] = list(model.zoneout[:1])
-    if model.weight_dropout and "weight_hh" not in cell.parameter_shapes(1, 2):
-        found["weight_dropout"] = 0.0
     return found

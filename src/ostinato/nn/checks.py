@@ -61,13 +61,9 @@ def check_zoneout(zoneout: Any, names: tuple[str, ...]) -> tuple[float, ...]:
 def check_regularisers(cell: Cell, recurrent_dropout: Any, weight_dropout: Any) -> None:
     """Raise unless both are probabilities, and zero where they are not defined for ``cell``."""
     check_probability(recurrent_dropout=recurrent_dropout, weight_dropout=weight_dropout)
-    if recurrent_dropout:
-        cell.check_takes_mask()
-    if weight_dropout and "weight_hh" not in cell.parameter_shapes(1, 1):
-        raise RecipeError(
-            f"`weight_dropout` must be 0 with the cell `{cell.name}`: it has no `weight_hh`. "
-            f"Received: {weight_dropout!r}."
-        )
+    for option, probability in (("recurrent_dropout", recurrent_dropout), ("weight_dropout", weight_dropout)):
+        if probability:
+            cell.check_takes(option, probability)
 
 
 def check_features(values: Tensor, size: int, name: str, dtype: torch.dtype, device: torch.device) -> None:

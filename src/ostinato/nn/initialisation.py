@@ -11,7 +11,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ostinato import cells
 from ostinato.errors import RecipeError
 from ostinato.nn.stack import RecurrentStack
 
@@ -72,7 +71,7 @@ def forget_bias(stack: RecurrentStack, value: float) -> None:
     Raises:
         RecipeError: if the cell has no such gate, or the stack has no biases.
     """
-    for row in _gate_biases(stack, _keeping_gate(stack, "forget_bias")):
+    for row in _gate_biases(stack, _keeping_gate(stack, "forget_bias", value)):
         row.fill_(value)
 
 
@@ -105,7 +104,7 @@ def chrono(stack: RecurrentStack, longest: int) -> None:
     """
     if not isinstance(longest, int) or isinstance(longest, bool) or longest < 3:
         raise RecipeError(f"`chrono` must be an integer of at least 3 steps. Received: {longest!r}.")
-    kept = _gate_biases(stack, _keeping_gate(stack, "chrono"))
+    kept = _gate_biases(stack, _keeping_gate(stack, "chrono", longest))
     for row in kept:
         row.uniform_(1.0, longest - 1.0).log_()
     if stack.cell.writing_gate is not None:
@@ -113,17 +112,11 @@ def chrono(stack: RecurrentStack, longest: int) -> None:
             torch.neg(row, out=written)
 
 
-def _keeping_gate(stack: RecurrentStack, asked: str) -> str:
-    gate = stack.cell.keeping_gate
-    if gate is None:
-        able = ", ".join(name for name in cells.names() if cells.get(name).keeping_gate is not None)
-        raise RecipeError(
-            f"`{asked}` needs a cell with a gate that keeps the state. Received: the cell `{stack.cell.name}`.",
-            hint=f"cells with one: {able}.",
-        )
+def _keeping_gate(stack: RecurrentStack, asked: str, value: float) -> str:
+    stack.cell.check_takes(asked, value)
     if not stack.bias:
         raise RecipeError(f"`{asked}` needs `bias` = True. Received: False.")
-    return gate
+    return str(stack.cell.keeping_gate)
 
 
 def _gate_biases(stack: RecurrentStack, gate: str) -> list[Tensor]:

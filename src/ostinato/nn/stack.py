@@ -364,5 +364,5 @@ class RecurrentStack(nn.Module):
                 f"`proj_size` must be an integer from 0 (none) to less than `hidden_size` = {self.hidden_size}. "
                 f"Received: {size!r}."
             )
-        if size and not self.cell.supports_projection:
-            raise RecipeError(f"`proj_size` is not defined for the cell `{self.cell.name}`. Received: {size}.")
+        if size:
+            self.cell.check_takes("proj_size", size)

@@ -8,29 +8,6 @@ from pydantic import Field
 
 from ostinato.recipe.base import Component, Count, Needs, PositiveInt
 
-Format = Literal[
-    "auto",
-    "csv",
-    "tsv",
-    "jsonl",
-    "parquet",
-    "text",
-    "folder",
-    "lines",
-    "conll",
-    "conllu",
-    "fasta",
-    "fastq",
-    "parallel",
-    "pairs",
-    "media",
-    "pianoroll",
-    "midi",
-    "idx",
-    "ucr",
-    "ts",
-]
-
 
 class DataRecipe(Component):
     """Where rows come from, which columns matter, and what happens to rows that can't be read."""
@@ -53,7 +30,7 @@ class DataRecipe(Component):
         0.1, description="share of the training rows (last share of a text), or a file or catalogue name"
     )
     test: str | None = Field(None, description="what `ostinato evaluate RUN` scores when no file is given")
-    format: Format = Field("auto", description="auto: by the name of the file")
+    format: str = Field("auto", description="auto: by the name of the file; or any registered reader")
     encoding: Literal["auto", "utf-8", "latin-1"] = Field(
         "auto", description="auto: UTF-8 (with or without BOM) or Latin-1"
     )

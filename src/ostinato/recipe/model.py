@@ -197,8 +197,7 @@ class ModelRecipe(Component):
     kind: Kind = "auto"
     cell: str = Field(
         "lstm",
-        description="any registered cell: elman, elman_layer_norm, elman_relu, gru, gru_layer_norm, gru_reset_before, "
-        "jordan, lstm, lstm_layer_norm, lstm_peephole, output_recurrent",
+        description="any registered cell",
     )
     embedding_dim: PositiveInt = 64
     embedding: Literal["learned", "one_hot"] = Field(

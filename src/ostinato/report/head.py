@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from ostinato import cells
 from ostinato.data.dataset import Features
 from ostinato.data.features import TextFeature
 from ostinato.data.targets import TargetFeature
@@ -19,15 +20,6 @@ from ostinato.report.data import Section
 
 Parts = Sequence[tuple[str, str, str]]
 Floats = NDArray[np.floating[Any]]
-_NAMES = {
-    "elman": "Elman network",
-    "elman_relu": "Elman network (ReLU)",
-    "elman_layer_norm": "layer-normalised Elman network",
-    "gru_reset_before": "GRU that resets before the product",
-    "gru_layer_norm": "layer-normalised GRU",
-    "lstm_peephole": "peephole LSTM",
-    "lstm_layer_norm": "layer-normalised LSTM",
-}
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 _MOST_NAMED = 6
 _CURVES = (
@@ -63,7 +55,7 @@ def sentence(recipe: Recipe, features: Features) -> Section:
 def network_name(recipe: Recipe) -> str:
     """The network with its article: "a two-layer bidirectional GRU"."""
     model = recipe.model
-    cell = _NAMES.get(model.cell, model.cell.upper() if len(model.cell) <= 4 else model.cell)
+    cell = cells.get(model.cell).title or model.cell
     words = [f"{_NUMBERS.get(model.num_layers, model.num_layers)}-layer"] if model.num_layers > 1 else []
     words += ["bidirectional"] if model.bidirectional else []
     first = [*words, cell][0]

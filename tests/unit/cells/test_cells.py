@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
 from ostinato import cells
-from ostinato.errors import RecipeError
+from ostinato.errors import PluginError, RecipeError
 
+OWN = [name for name in cells.names() if type(cells.get(name)).__module__.startswith("ostinato.")]
 TORCH_CELLS = {
     "elman": lambda *sizes: torch.nn.RNNCell(*sizes),
     "elman_relu": lambda *sizes: torch.nn.RNNCell(*sizes, nonlinearity="relu"),
@@ -48,7 +51,7 @@ EXTRA = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in cells.names() if name not in ("jordan", "output_recurrent")])
+@pytest.mark.parametrize("name", [name for name in OWN if name not in ("jordan", "output_recurrent")])
 def test_shapes_and_initial_values(name):
     cell = cells.get(name)
     rows = len(cell.gates) * 25
@@ -110,13 +113,11 @@ def test_projection():
 
 def test_gate_names_are_in_torch_order():
     gates = {"elman": ("h",), "jordan": ("h",), "output": ("h",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o")}
-    assert {name: cells.get(name).gates for name in cells.names()} == {
-        name: gates[name.split("_")[0]] for name in cells.names()
-    }
+    assert {name: cells.get(name).gates for name in OWN} == {name: gates[name.split("_")[0]] for name in OWN}
 
 
 def test_the_registered_cells():
-    assert cells.names() == [
+    assert OWN == [
         "elman", "elman_layer_norm", "elman_relu", "gru", "gru_layer_norm", "gru_reset_before", "jordan",
         "lstm", "lstm_layer_norm", "lstm_peephole", "output_recurrent",
     ]  # fmt: skip
@@ -132,7 +133,8 @@ def test_unknown_name_is_answered_with_the_nearest():
 
 
 def test_a_name_is_taken_once():
-    with pytest.raises(RecipeError, match="a cell named `gru` is registered already"):
+    twice = "`gru` is registered twice in `ostinato.cells`: by ostinato.cells.gru and by ostinato.cells.gru"
+    with pytest.raises(PluginError, match=twice):
         cells.register(cells.Gru())
 
 
@@ -143,3 +145,21 @@ def test_options_that_exclude_each_other():
     with pytest.raises(RecipeError) as error:
         cells.Lstm(peepholes=True, layer_norm=True)
     assert str(error.value) == "`peepholes` must be False with `layer_norm`. Received: True."
+
+
+def test_the_page_of_cells_lists_them_all():
+    page = Path(__file__).parents[3] / "docs" / "concepts" / "cells.md"
+    table = page.read_text(encoding="utf-8").partition("Names in a layer")[0]
+    listed = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert sorted(listed) == OWN
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_gates_are_told_by_every_cell_that_a_kernel_knows(name):
+    cell = cells.get(name)
+    weights = random_weights(cell, 3, 5)
+    x = torch.randn(4, 3, dtype=torch.float64)
+    state = tuple(torch.randn(4, size, dtype=torch.float64) for size in cell.state_sizes(5))
+    gates = cell.gate_values(cell.project(x, weights), state, weights)
+    assert (gates is None) == (cell.native is None)
+    assert gates is None or {name: gate.shape for name, gate in gates.items()} == dict.fromkeys(cell.gates, (4, 5))

@@ -11,7 +11,6 @@ from torch import Tensor
 from ostinato import cells, nn
 from ostinato.cells import Cell, Weights
 from ostinato.diagnostics import Subject, layer_activations
-from ostinato.diagnostics.gates import gate_values
 from ostinato.nn import RecurrentStack
 from ostinato.types import Ragged, State
 
@@ -35,7 +34,7 @@ def _case(name: str) -> tuple[Cell, Tensor, State, Weights]:
 @pytest.mark.parametrize("name", ["lstm", "lstm_peephole", "lstm_layer_norm"])
 def test_gates_of_an_lstm_make_its_step(name: str) -> None:
     cell, x, (h, c), weights = _case(name)
-    gates = gate_values(cell, x, (h, c), weights)
+    gates = cell.gate_values(x, (h, c), weights)
     assert gates is not None
     assert tuple(gates) == cell.gates
     after_h, after_c = cell.step(x, (h, c), weights)
@@ -47,7 +46,7 @@ def test_gates_of_an_lstm_make_its_step(name: str) -> None:
 @pytest.mark.parametrize("name", ["gru", "gru_reset_before", "gru_layer_norm"])
 def test_gates_of_a_gru_make_its_step(name: str) -> None:
     cell, x, (h,), weights = _case(name)
-    gates = gate_values(cell, x, (h,), weights)
+    gates = cell.gate_values(x, (h,), weights)
     assert gates is not None
     assert tuple(gates) == cell.gates
     torch.testing.assert_close((1 - gates["z"]) * gates["n"] + gates["z"] * h, cell.step(x, (h,), weights)[0])
@@ -139,4 +138,6 @@ def test_a_step_of_ones_own_is_not_taken_for_the_one_it_replaces() -> None:
             return state
 
     _, x, state, weights = _case("lstm")
-    assert gate_values(Other(), x, state, weights) is None
+    assert Other().gate_values(x, state, weights) is None
+    assert (Other().native, Other().torch_name) == (None, None)
+    assert type("Named", (cells.Lstm,), {"title": "another name"})().native == cells.get("lstm").native

@@ -186,7 +186,7 @@ def test_the_command_names_what_it_does_not_know(
         (("--lengths", "100,x"), "`lengths` must be positive integers, separated by commas. Received: 'x'."),
         (("--preset", "ading-1000"), "did you mean adding-1000?"),
         (("--preset", "adding-1000", "--cells", "gru"), "`--preset` sets --cells itself."),
-        (("--cells", "elman", "--tasks", "adding", "--chrono", "100"), "needs a cell with a gate that keeps the state"),
+        (("--cells", "elman", "--tasks", "adding", "--chrono", "100"), "it has no gate that keeps the state"),
         (("--out", str(tmp_path / "nowhere" / "page.md")), "nowhere"),
     ):
         assert _command(monkeypatch, *arguments) == 1

@@ -155,8 +155,11 @@ def test_dropout_with_one_layer_warns():
         (lambda: nn.GRU(3, 4, 2, dropout=1.5), "`dropout` must be a probability from 0 to 1. Received: 1.5."),
         (lambda: nn.RNN(3, 4, nonlinearity="sin"), "`nonlinearity` must be tanh or relu. Received: 'sin'."),
         (lambda: nn.LSTM(3, 4, proj_size=4), "0 (none) to less than `hidden_size` = 4. Received: 4."),
-        (lambda: nn.build("gru", 3, 4, proj_size=2), "`proj_size` is not defined for the cell `gru`. Received: 2."),
-        (lambda: nn.build("gur", 3, 4), "hint: did you mean gru?"),
+        (
+            lambda: nn.build("gru", 3, 4, proj_size=2),
+            "`proj_size` does not apply to the cell `gru`: it has no projection. Received: 2.",
+        ),
+        (lambda: nn.build("grru", 3, 4), "hint: did you mean gru?"),
     ],
 )
 def test_texts_of_impossible_layers(make, message):

@@ -11,11 +11,10 @@ from ostinato.errors import ShapeError
 from ostinato.kernels import dispatch, native
 from ostinato.types import Ragged
 
-SLOW = ("jordan", "output_recurrent")
-"""Cells without a kernel of their own."""
-
 BACKENDS = ["reference"] if native.missing_reason() is not None else ["reference", "native"]
-ON_BACKENDS = [(name, each) for name in cells.names() for each in BACKENDS if each == "reference" or name not in SLOW]
+ON_BACKENDS = [
+    (name, each) for name in cells.names() for each in BACKENDS if each == "reference" or cells.get(name).native
+]
 
 
 def grads(layer: nn.RecurrentStack, table: torch.Tensor, loss: torch.Tensor) -> list[torch.Tensor]:

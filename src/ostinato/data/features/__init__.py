@@ -1,4 +1,8 @@
-"""Features by kind: each turns a column into sequences and is saved with the run. A new kind is a file and a line."""
+"""Features by kind: each turns a column into sequences and is saved with the run.
+
+A new kind is a file that says everything of itself (`Feature.recipe_type`, `form_of`, `builder`, `from_dict`), and a
+line here; or, from another package, an entry point of the group `ostinato.features`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,6 @@ from ostinato.data.features.base import (
 from ostinato.data.features.category import CategoryFeature
 from ostinato.data.features.dna import DnaFeature
 from ostinato.data.features.image import ImageFeature
-from ostinato.data.features.named import NamedBuilder, NamedFeature
 from ostinato.data.features.notes import NotesFeature
 from ostinato.data.features.numbers import NumbersFeature
 from ostinato.data.features.protein import ProteinFeature
@@ -27,10 +30,11 @@ from ostinato.data.features.tokens import TokensFeature
 from ostinato.data.features.video import VideoFeature
 from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.errors import RecipeError
-from ostinato.recipe import Component, TextRecipe
+from ostinato.plugins import Registry
+from ostinato.recipe import Component
 
 __all__ = [
-    "FITTED",
+    "FEATURES",
     "Draft",
     "Feature",
     "FeatureBuilder",
@@ -46,50 +50,53 @@ __all__ = [
     "make_builder",
 ]
 
-FITTED: dict[str, type[FittedFeature]] = {
-    "category": CategoryFeature,
-    "dna": DnaFeature,
-    "protein": ProteinFeature,
-    "numbers": NumbersFeature,
-    "tokens": TokensFeature,
-    "tags": TagsFeature,
-    "notes": NotesFeature,
-    "image": ImageFeature,
-    "series": SeriesFeature,
-    "audio": AudioFeature,
-    "video": VideoFeature,
-}
-"""Every kind but text, by name."""
+
+def _is_feature(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Feature) and hasattr(thing, "recipe_type")
+
+
+def _kind_of(feature: type[Feature]) -> str:
+    return str(feature.recipe_type.model_fields["kind"].default)
+
+
+FEATURES: Registry[type[Feature]] = Registry("ostinato.features", "feature", _is_feature, _kind_of)
+"""Every feature by its kind; those of other packages come from the entry points `ostinato.features`."""
+
+for _feature in (
+    TextFeature,
+    CategoryFeature,
+    DnaFeature,
+    ProteinFeature,
+    NumbersFeature,
+    TokensFeature,
+    TagsFeature,
+    NotesFeature,
+    ImageFeature,
+    SeriesFeature,
+    AudioFeature,
+    VideoFeature,
+):
+    FEATURES.add(_kind_of(_feature), _feature)
+FEATURES.add("forecast", ForecastFeature)
 
 
 def form_of(recipe: Component) -> str:
     """What a value of a column read so is (`Feature.form`), told before anything is fitted."""
-    encoding = getattr(recipe, "encoding", None)
-    if encoding is not None:
-        return "ids" if encoding == "ids" else "vectors"
-    if getattr(recipe, "characters", False):
-        return "words"
     kind = str(getattr(recipe, "kind", "text"))
-    return FITTED[kind].form if kind in FITTED else "ids"
+    return FEATURES[kind].form_of(recipe) if kind in FEATURES else "ids"
 
 
 def make_builder(recipe: Component) -> FeatureBuilder:
     """What reads a column as a resolved recipe says."""
-    if isinstance(recipe, TextRecipe):
-        return TextFeatureBuilder(recipe)
-    feature = _fitted(str(getattr(recipe, "kind", "")))
-    return NamedBuilder(feature, recipe) if issubclass(feature, NamedFeature) else FittedBuilder(feature, recipe)
+    return _feature_of(str(getattr(recipe, "kind", ""))).builder(recipe)
 
 
 def load_feature(saved: dict[str, Any]) -> Feature:
     """The inverse of `Feature.to_dict`."""
-    kind = saved["recipe"].get("kind", "text")
-    if kind == "forecast":
-        return ForecastFeature.from_dict(saved)
-    return TextFeature.from_dict(saved) if kind == "text" else _fitted(kind).from_dict(saved)
+    return _feature_of(saved["recipe"].get("kind", "text")).from_dict(saved)
 
 
-def _fitted(kind: str) -> type[FittedFeature]:
-    if kind not in FITTED:
-        raise RecipeError(f"no feature reads the kind {kind!r}. There are: text, {', '.join(FITTED)}.")
-    return FITTED[kind]
+def _feature_of(kind: str) -> type[Feature]:
+    if kind not in FEATURES:
+        raise RecipeError(f"no feature reads the kind {kind!r}. There are: {', '.join(FEATURES)}.")
+    return FEATURES[kind]

@@ -69,11 +69,23 @@ class Feature(ABC):
     """
 
     form: ClassVar[str]
+    recipe_type: ClassVar[type[Component]]
+    """The component of a recipe that says how a column is read; the default of its `kind` is the feature's name."""
     ragged: ClassVar[bool] = True
     recipe: Any
     """The component it was made from; its `kind` names the feature."""
     reads_files: bool = False
     """Whether its cells name files, which may stand beside the table that names them."""
+
+    @classmethod
+    def form_of(cls, recipe: Any) -> str:
+        """The `form` it will have, told before anything is fitted."""
+        return cls.form
+
+    @classmethod
+    def builder(cls, recipe: Any) -> FeatureBuilder:
+        """What reads a column as a resolved recipe says."""
+        raise NotImplementedError
 
     @property
     def kind(self) -> str:
@@ -138,7 +150,8 @@ class FeatureBuilder(ABC):
 
 class FittedFeature(Feature):
     """A feature whose cells are decoded without knowing other rows (`read`), and then, perhaps, scaled or numbered by
-    what training rows were like (`fit`, `transform`). Most kinds are of this sort: write these, `to_dict` and `form`.
+    what training rows were like (`fit`, `transform`). Most kinds are of this sort: write these, `to_dict`, `form`
+    and `recipe_type`.
     """
 
     @classmethod
@@ -150,6 +163,11 @@ class FittedFeature(Feature):
     @abstractmethod
     def fit(cls, recipe: Any, values: Array) -> Self:
         """The feature for these raw values of training rows, (sum L, ...). Raises `DataError` if there's none."""
+
+    @classmethod
+    def builder(cls, recipe: Any) -> FeatureBuilder:
+        """A `FittedBuilder`."""
+        return FittedBuilder(cls, recipe)
 
     def transform(self, values: Array) -> Array:
         """Raw values as the model reads them, each on its own (what depends on a whole row belongs into `read`)."""

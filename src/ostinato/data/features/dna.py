@@ -50,10 +50,14 @@ class DnaFeature(LettersFeature):
     form = "vectors"
     recipe_type = DnaRecipe
 
+    @classmethod
+    def form_of(cls, recipe: DnaRecipe) -> str:
+        """By the encoding."""
+        return "ids" if recipe.encoding == "ids" else "vectors"
+
     def __init__(self, recipe: DnaRecipe, counts: Array) -> None:
         super().__init__(recipe, counts)
-        if recipe.encoding == "ids":
-            self.form = "ids"  # type: ignore[misc]
+        self.form = self.form_of(recipe)  # type: ignore[misc]
 
     @property
     def step_noun(self) -> str:

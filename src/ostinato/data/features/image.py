@@ -36,6 +36,7 @@ class ImageFeature(FittedFeature):
     """
 
     form = "pictures"
+    recipe_type = ImageRecipe
     ragged = False
     reads_files = True
 

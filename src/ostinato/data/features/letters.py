@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -10,7 +10,6 @@ import polars as pl
 from ostinato.arrays import Array, Offsets
 from ostinato.data.features.base import FittedFeature
 from ostinato.data.sequences import Sequences
-from ostinato.recipe import Component
 
 ILLEGAL = 255
 """The code of a letter that is not in the alphabet."""
@@ -24,9 +23,6 @@ class LettersFeature(FittedFeature):
         recipe: of the feature.
         counts: (V,) how often training rows held each integer.
     """
-
-    recipe_type: ClassVar[type[Component]]
-    """Of `recipe`."""
 
     def __init__(self, recipe: Any, counts: Array) -> None:
         self.recipe, self.counts = recipe, counts

@@ -7,7 +7,7 @@ these into final ones. So a column takes four bytes a name, in a mapped file whe
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -32,6 +32,11 @@ class NamedFeature(FittedFeature):
         names, counts = np.unique(values.astype(str), return_counts=True)
         return cls.fit_names(recipe, names.tolist(), counts.tolist())
 
+    @classmethod
+    def builder(cls, recipe: Any) -> FittedBuilder:
+        """A `NamedBuilder`."""
+        return NamedBuilder(cls, recipe)
+
 
 class ListedFeature(NamedFeature):
     """A feature that is a list of names.
@@ -43,8 +48,6 @@ class ListedFeature(NamedFeature):
     """
 
     form = "ids"
-    recipe_type: ClassVar[type[Component]]
-    """Of `recipe`."""
 
     def __init__(self, recipe: Any, names: tuple[str, ...], counts: tuple[int, ...]) -> None:
         self.recipe, self.names = recipe, names

@@ -37,6 +37,7 @@ class NotesFeature(FittedFeature):
     """
 
     form = "vectors"
+    recipe_type = NotesRecipe
 
     def __init__(self, recipe: NotesRecipe) -> None:
         self.recipe: NotesRecipe = recipe

@@ -64,10 +64,14 @@ class ProteinFeature(LettersFeature):
     form = "ids"
     recipe_type = ProteinRecipe
 
+    @classmethod
+    def form_of(cls, recipe: ProteinRecipe) -> str:
+        """By the encoding."""
+        return "ids" if recipe.encoding == "ids" else "vectors"
+
     def __init__(self, recipe: ProteinRecipe, counts: Array) -> None:
         super().__init__(recipe, counts)
-        if recipe.encoding != "ids":
-            self.form = "vectors"  # type: ignore[misc]
+        self.form = self.form_of(recipe)  # type: ignore[misc]
         self._vectors = _table(recipe.scales)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from ostinato.arrays import Array
 from ostinato.data.features.base import FittedFeature
 from ostinato.data.moments import Moments
 from ostinato.errors import DataError
-from ostinato.recipe import Component
 
 
 class ScaledFeature(FittedFeature):
@@ -23,8 +22,6 @@ class ScaledFeature(FittedFeature):
     """
 
     form = "vectors"
-    recipe_type: ClassVar[type[Component]]
-    """Of `recipe`."""
 
     def __init__(self, recipe: Any, mean: Array, std: Array) -> None:
         self.recipe, self.mean, self.std = recipe, mean, std

@@ -37,6 +37,12 @@ class TextFeature(Feature):
     """
 
     form = "ids"
+    recipe_type = TextRecipe
+
+    @classmethod
+    def builder(cls, recipe: TextRecipe) -> FeatureBuilder:
+        """A `TextFeatureBuilder`."""
+        return TextFeatureBuilder(recipe)
 
     def __init__(self, recipe: TextRecipe, vocabulary: Vocabulary, tokenizer: Tokenizer | None = None) -> None:
         self.recipe = recipe

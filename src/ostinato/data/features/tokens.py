@@ -35,6 +35,12 @@ class TokensFeature(NamedFeature):
     """
 
     form = "ids"
+    recipe_type = TokensRecipe
+
+    @classmethod
+    def form_of(cls, recipe: TokensRecipe) -> str:
+        """Words, where their characters are read."""
+        return "words" if recipe.characters else "ids"
 
     def __init__(self, recipe: TokensRecipe, vocabulary: Vocabulary) -> None:
         self.recipe, self.vocabulary = recipe, vocabulary

@@ -41,6 +41,7 @@ class VideoFeature(FittedFeature):
     """
 
     form = "pictures"
+    recipe_type = VideoRecipe
     reads_files = True
 
     def __init__(self, recipe: VideoRecipe) -> None:

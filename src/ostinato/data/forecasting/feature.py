@@ -37,6 +37,7 @@ class ForecastFeature(Feature):
     """
 
     form = "vectors"
+    recipe_type = ForecastRecipe
 
     def __init__(
         self,

@@ -21,13 +21,12 @@ from ostinato.data.inference.sample import DataSample
 from ostinato.data.io.spool import spooled
 from ostinato.data.readers.base import Source
 from ostinato.data.readers.open import Say, open_stored
+from ostinato.data.readers.registry import READERS
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import FeaturesRecipe, Recipe, build_recipe
 from ostinato.recipe.forecast import ForecastRecipe
-
-_TABLES = ("csv", "tsv", "jsonl", "parquet")
 
 
 def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
@@ -76,7 +75,7 @@ def as_forecaster(recipe: Recipe, sample: DataSample, say: Say = lambda _: None)
     """
     data = recipe.data
     plain = recipe.features == FeaturesRecipe() and not (data.extra or data.session or data.time or data.fold)
-    if recipe.model.kind != "auto" or not plain or sample.format not in _TABLES:
+    if recipe.model.kind != "auto" or not plain or not READERS[sample.format].tabular:
         return recipe
     found = what_is_forecast(sample, data.input, data.target)
     if found is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ostinato.arrays import Offsets
-from ostinato.data.features import FITTED, Draft
+from ostinato.data.features import FEATURES, Draft
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe, TextRecipe
@@ -30,8 +30,8 @@ def misfits(recipe: Recipe, drafts: Mapping[str, Draft]) -> Problems:
     lengths = drafts[source].lengths
     found: Problems = {}
     for name, draft in drafts.items():
-        kind = recipe.features.extra[name].kind if name in recipe.features.extra else None
-        if name == source or (kind in FITTED and not FITTED[kind].ragged):
+        kind = recipe.features.extra[name].kind if name in recipe.features.extra else ""
+        if name == source or (kind in FEATURES and not FEATURES[kind].ragged):
             continue
         if free and name == target:
             needed = draft.lengths + _repeats(draft)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ostinato.data.features import FITTED, form_of
+from ostinato.data.features import FEATURES, form_of
 from ostinato.data.inference.written import FRAMES
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, Recipe, TextRecipe, build_recipe, build_saved, remove
@@ -111,7 +111,7 @@ def _pools(recipe: Recipe) -> bool:
 
 def _reads_sequences_beside(recipe: Recipe) -> bool:
     kinds = [getattr(one, "kind", "") for one in recipe.features.extra.values()]
-    return any(kind not in FITTED or FITTED[kind].ragged for kind in kinds)
+    return any(kind not in FEATURES or FEATURES[kind].ragged for kind in kinds)
 
 
 _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (

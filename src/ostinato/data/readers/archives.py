@@ -12,17 +12,12 @@ import polars as pl
 
 from ostinato.arrays import Array
 from ostinato.data.io.blocks import Block
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Claim, Source
 from ostinato.errors import DataError
 
-_UCR_NAME = re.compile(r"_(TRAIN|TEST)\.(tsv|txt)$")
+_UCR_NAME = re.compile(r"_(TRAIN|TEST)\.(tsv|txt)(\.gz|\.bz2|\.xz)?$")
 _WHOLE = re.compile(r"^[+-]?\d+(\.0*)?(e[+-]?0*)?$", re.IGNORECASE)
 _MISSING = ("", "?", "nan")
-
-
-def is_ucr(path: Path) -> bool:
-    """Whether a file is named as those of the UCR archive are: `ECG200_TRAIN.tsv`, `ECG200_TEST.tsv.xz`."""
-    return _UCR_NAME.search(path.name.removesuffix(".xz").removesuffix(".gz").removesuffix(".bz2")) is not None
 
 
 Row = tuple[Array, str, int]
@@ -58,6 +53,11 @@ class UcrSource(_SeriesSource):
     """
 
     format = "ucr"
+
+    @classmethod
+    def claim(cls, path: Path) -> Claim | None:
+        """A file named as those of the archive: `ECG200_TRAIN.tsv`, `ECG200_TEST.tsv.xz`."""
+        return Claim.NAME if _UCR_NAME.search(path.name) and not path.is_dir() else None
 
     def _read_columns(self) -> list[str]:
         return ["series", "label"]
@@ -96,6 +96,7 @@ class TsSource(_SeriesSource):
     """
 
     format = "ts"
+    suffixes = (".ts",)
     _header: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     def _read_columns(self) -> list[str]:

@@ -6,6 +6,7 @@ import copy
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +16,26 @@ from ostinato.data.io.records import Find, Records, cut_records, line_ends, read
 from ostinato.data.rejects import BadRows
 from ostinato.data.tables.reshape import Arrangement
 from ostinato.errors import DataError
-from ostinato.storage.decompress import read_utf8
+from ostinato.storage.decompress import COMPRESSED, read_utf8
+
+
+class Claim(IntEnum):
+    """How surely a path is of a format; the surest reader takes it."""
+
+    LAST = 1
+    """Where no other reader claims it."""
+    SUFFIX = 2
+    """By its suffix, or those of a folder's files."""
+    NAME = 3
+    """By its whole name."""
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix in lower case, a compression's looked through: `.csv` of `rows.CSV.gz`."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
 
 
 @dataclass
@@ -32,6 +52,17 @@ class Source:
     found_encoding: str | None = field(default=None, init=False)
     _columns: list[str] | None = field(default=None, init=False, repr=False)
     format: ClassVar[str] = ""
+    """What `data.format` calls it."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """How the names of its files end, in lower case; a compression's suffix may follow."""
+    of_files: ClassVar[bool] = True
+    """Whether it reads a file."""
+    of_folders: ClassVar[bool] = False
+    """Whether it reads a folder."""
+    tabular: ClassVar[bool] = False
+    """Whether its files are tables with named columns, which may hold steps of time in their rows."""
+    options: ClassVar[tuple[str, ...]] = ()
+    """Which of `header` and `names` it takes."""
     usual_input: ClassVar[str | None] = None
     """The column that is read where a recipe names none."""
     usual_target: ClassVar[str | None] = None
@@ -46,6 +77,23 @@ class Source:
     """What the parts of a media file's name are called."""
     arrangement: Arrangement | None = None
     """How a column is made of several columns or rows."""
+
+    def __post_init__(self) -> None:
+        """Raise `DataError` for an option that the format does not take."""
+        for option, given in (("header", self.header), ("names", self.names)):
+            if given and option not in self.options:
+                raise DataError(
+                    f"`data.{option}` does not apply to the format {self.format}. Received: {', '.join(given)}."
+                )
+
+    @classmethod
+    def claim(cls, path: Path) -> Claim | None:
+        """How surely `path` is of this format, by its name or, of a folder, by the files in it; None: not at all."""
+        if not path.is_dir():
+            return Claim.SUFFIX if suffix_of(path) in cls.suffixes else None
+        if cls.of_folders and any(suffix_of(file) in cls.suffixes for file in path.iterdir() if file.is_file()):
+            return Claim.SUFFIX
+        return None
 
     def kind_of(self, column: str) -> str | None:
         """The kind of feature (`features.*.kind`) that a column is by the format alone; None: its cells must say."""

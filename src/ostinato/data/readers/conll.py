@@ -33,6 +33,7 @@ class ConllSource(Source):
     """
 
     format = "conll"
+    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".iob", ".iob2", ".bio")
     usual_input: ClassVar[str | None] = "form"
 
     @property
@@ -130,6 +131,7 @@ class ConlluSource(ConllSource):
     """
 
     format = "conllu"
+    suffixes = (".conllu", ".conllup")
 
     @property
     def usual_target(self) -> str | None:  # type: ignore[override]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,9 @@ class DelimitedSource(Source):
     """CSV. Blank lines are passed over; an empty cell is no value."""
 
     format = "csv"
+    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    options = ("header",)
+    tabular = True
     separator = ","
 
     def _read_columns(self) -> list[str]:
@@ -114,6 +118,7 @@ class TabSource(DelimitedSource):
     """TSV: as CSV, with tabs."""
 
     format = "tsv"
+    suffixes = (".tsv", ".tab")
     separator = "\t"
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from ostinato.arrays import Offsets
 from ostinato.data.io.blocks import Block
 from ostinato.data.io.records import Records, cut_records, line_ends, newlines_of, readable
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Source, suffix_of
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
 from ostinato.storage import decompress
@@ -69,6 +69,7 @@ class FastaSource(Source):
     usual_input = "sequence"
     usual_target = "label"
     suffixes: ClassVar[tuple[str, ...]] = FASTA_SUFFIXES
+    of_folders = True
     first: ClassVar[str] = ">"
 
     def kind_of(self, column: str) -> str | None:
@@ -87,7 +88,7 @@ class FastaSource(Source):
 
     def _files(self) -> list[_File]:
         if self.path.is_dir() and self.part is None:
-            found = sorted(path for path in self.path.iterdir() if _suffix_of(path.name) in self.suffixes)
+            found = sorted(path for path in self.path.iterdir() if suffix_of(path) in self.suffixes)
             if not found:
                 raise DataError(
                     f"the folder `{self.path}` holds no {self.format.upper()} file: {', '.join(self.suffixes)}."
@@ -272,13 +273,6 @@ def _block(rows: list[tuple[dict[str, str], str, int]], columns: Sequence[str]) 
     )
     one = len(set(files)) == 1
     return Block(frame, (files[0],) if one else files, np.asarray(lines, dtype=np.int64))
-
-
-def _suffix_of(name: str) -> str:
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
 
 
 def _stem(name: str) -> str:

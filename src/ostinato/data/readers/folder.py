@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.io.blocks import Block
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Claim, Source
 from ostinato.errors import DataError
 from ostinato.storage import decompress
 from ostinato.storage.decompress import detect_encoding, is_utf8, open_binary
@@ -21,8 +21,15 @@ class FolderSource(Source):
     """One row a .txt file: column `text`, and `label`, the subfolder's name, where there are subfolders."""
 
     format = "folder"
+    of_files = False
+    of_folders = True
     usual_input = "text"
     usual_target = "label"
+
+    @classmethod
+    def claim(cls, path: Path) -> Claim | None:
+        """Any folder that no other reader takes."""
+        return Claim.LAST if path.is_dir() else None
 
     def _classes(self) -> list[Path]:
         """The subfolders that hold text files."""

@@ -15,7 +15,7 @@ import polars as pl
 
 from ostinato.arrays import Array
 from ostinato.data.io.blocks import Block
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Claim, Source
 from ostinato.errors import DataError
 from ostinato.storage.decompress import open_binary
 
@@ -43,6 +43,11 @@ class IdxSource(Source):
     format = "idx"
     usual_input = "image"
     usual_target = "label"
+
+    @classmethod
+    def claim(cls, path: Path) -> Claim | None:
+        """A file named as one."""
+        return Claim.NAME if _NAMED.search(path.name) and not path.is_dir() else None
 
     def kind_of(self, column: str) -> str | None:
         """Pictures."""
@@ -94,11 +99,6 @@ class IdxSource(Source):
             if len(shape) != 1:
                 raise DataError(f"`{path}` holds no labels: its axes are {_listed(shape)}.")
             return _values(stream, shape, path)
-
-
-def is_idx(path: Path) -> bool:
-    """Whether a file is named as one."""
-    return bool(_NAMED.search(path.name))
 
 
 def _header(stream: IO[bytes], path: Path) -> tuple[int, ...]:

@@ -25,6 +25,8 @@ class JsonLinesSource(Source):
     """JSONL. Numbers are taken as text (`1.0` as `1`), lists and objects as JSON text; blank lines are passed over."""
 
     format = "jsonl"
+    suffixes = (".jsonl", ".ndjson")
+    tabular = True
 
     def _read_columns(self) -> list[str]:
         names: dict[str, None] = {}

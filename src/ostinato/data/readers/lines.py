@@ -27,6 +27,7 @@ class LinesSource(Source):
     """
 
     format = "lines"
+    of_folders = True
     usual_input = "text"
     usual_target = "label"
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.io.blocks import Block
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Claim, Source
 from ostinato.errors import DataError
 from ostinato.media.files import is_archive, kind_of_file, unpacked
 
@@ -29,8 +29,17 @@ class MediaSource(Source):
     """
 
     format = "media"
+    of_folders = True
+    options = ("names",)
     usual_input = "path"
     usual_target = "label"
+
+    @classmethod
+    def claim(cls, path: Path) -> Claim | None:
+        """A file of sound, video or pictures, an archive, or a folder of such files."""
+        if path.is_dir():
+            return Claim.SUFFIX if _holds_media(path) else None
+        return Claim.NAME if is_archive(path) or kind_of_file(path.name) not in (None, "notes") else None
 
     def kind_of(self, column: str) -> str | None:
         """By the files' suffixes."""
@@ -118,7 +127,7 @@ def _common(inside: list[str]) -> int:
         start += len(str(heads.pop())) + 1
 
 
-def holds_media(folder: Path) -> bool:
+def _holds_media(folder: Path) -> bool:
     """Whether files of sound, video or pictures stand in a folder, or in its subfolders."""
     for place in (folder, *(sub for sub in folder.iterdir() if sub.is_dir())):
         if any(kind_of_file(file.name) not in (None, "notes") for file in place.iterdir() if file.is_file()):

@@ -10,7 +10,7 @@ import polars as pl
 
 from ostinato.data.io.blocks import Block
 from ostinato.data.io.records import cut_records, line_ends, readable
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Claim, Source
 from ostinato.errors import DataError
 from ostinato.storage.decompress import COMPRESSED, read_utf8
 
@@ -29,6 +29,12 @@ class ParallelSource(Source):
 
     format = "parallel"
     columns_apart = True
+
+    @classmethod
+    def claim(cls, path: Path) -> Claim | None:
+        """A file of an unknown suffix with others beside it, line by line."""
+        found = bool(_suffix_of(path)) and path.is_file() and len(siblings(path)) > 1
+        return Claim.LAST if found else None
 
     def kind_of(self, column: str) -> str | None:
         """Every column is text."""
@@ -144,11 +150,6 @@ def siblings(path: Path) -> dict[str, Path]:
         if (stem, packed) == (name, compressed) and 0 < len(own) <= _LONGEST_SUFFIX and other.is_file():
             found.setdefault(own, other)
     return found
-
-
-def is_parallel(path: Path) -> bool:
-    """Whether a file whose format its name doesn't tell has others beside it, line by line."""
-    return bool(_suffix_of(path)) and path.is_file() and len(siblings(path)) > 1
 
 
 def _suffix_of(path: Path) -> str:

@@ -21,6 +21,16 @@ class ParquetSource(Source):
 
     format = "parquet"
     columns_apart = True
+    suffixes = (".parquet",)
+    tabular = True
+
+    def __post_init__(self) -> None:
+        """Raise `DataError` for a compressed file, too."""
+        super().__post_init__()
+        if self.path.suffix.lower() in decompress.COMPRESSED:
+            raise DataError(
+                f"`{self.path}` is a compressed Parquet file; Parquet compresses inside.", hint="unpack it first"
+            )
 
     def _read_columns(self) -> list[str]:
         try:

@@ -32,6 +32,7 @@ class PianoRollSource(Source):
     """
 
     format = "pianoroll"
+    suffixes = (".npz",)
     usual_input = "notes"
 
     def kind_of(self, column: str) -> str | None:
@@ -93,6 +94,8 @@ class MidiSource(Source):
     """Columns `notes` (the path of each MIDI file; the feature reads it) and `name`, the file's name without suffix."""
 
     format = "midi"
+    suffixes = MIDI_SUFFIXES
+    of_folders = True
     usual_input = "notes"
 
     def kind_of(self, column: str) -> str | None:

@@ -24,6 +24,7 @@ class TextSource(Source):
     """
 
     format = "text"
+    suffixes = (".txt", ".text", ".md")
     usual_input = "text"
 
     def _read_columns(self) -> list[str]:

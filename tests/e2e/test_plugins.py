@@ -1,0 +1,84 @@
+"""What another package adds (`tests/plugin_example`, installed beside this one) does what a built-in does."""
+
+from __future__ import annotations
+
+import csv
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from tests.conftest import Cli
+
+from ostinato import cells
+
+SETTINGS = ("model.cell=mgu", "model.embedding_dim=8", "model.hidden_size=8", "training.epochs=2",
+            "training.num_threads=1", "training.learning_rate=0.01")  # fmt: skip
+FAST = tuple(part for setting in SETTINGS for part in ("--set", setting))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed() -> None:
+    if not entry_points(group="ostinato.cells", name="mgu"):
+        pytest.fail("the example is not installed: python -m pip install --editable tests/plugin_example")
+
+
+@pytest.fixture
+def reviews(polarity: Path, tmp_path: Path) -> Path:
+    with polarity.open(encoding="utf-8") as file:
+        lines = ["\t".join(f"{name}:{value}" for name, value in row.items()) for row in csv.DictReader(file)]
+    path = tmp_path / "reviews.ltsv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_cell_and_a_reader_from_outside_live_a_whole_life(cli: Cli, reviews: Path, tmp_path: Path) -> None:
+    trained = cli("train", reviews, "--input", "text", "--target", "label", "--out", "run", *FAST)
+    assert trained.code == 0, trained.err
+    recipe = (tmp_path / "run" / "recipe.yaml").read_text(encoding="utf-8")
+    assert "cell: mgu" in recipe
+    assert "format: ltsv" in recipe
+    assert "minimal gated network" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+    metrics = json.loads(cli("evaluate", "run", reviews, "--json").out)
+    assert metrics["num_examples"] == 600
+    assert cli("predict", "run", "a warm and funny film").out.split("\t")[0] in ("positive", "negative")
+    assert cli("report", "run").code == 0
+    assert cli("verify", "run").code == 0
+    diagnosed = json.loads(cli("diagnose", "run", "--json").out)
+    gates = {gate["gate"] for layer in diagnosed["activations"] for gate in layer["gates"]}
+    assert gates == {"z", "n"}
+    resumed = cli("train", "--resume", "run", "--set", "training.epochs=3", "--force-recipe")
+    assert resumed.code == 0, resumed.err
+
+
+def test_the_reader_names_a_row_that_it_cant_read(cli: Cli, reviews: Path) -> None:
+    reviews.write_text(reviews.read_text(encoding="utf-8") + "text:fine\tno label\n", encoding="utf-8")
+    refused = cli("train", reviews, "--input", "text", "--target", "label", "--out", "run", *FAST)
+    assert refused.code == 1
+    assert "reviews.ltsv:601" in refused.err
+    assert "a field has no `:` after its label" in refused.err
+    assert cli("data", "describe", reviews).code == 0
+
+
+def test_both_stand_in_the_lists(cli: Cli) -> None:
+    found = json.loads(cli("info", "--json").out)
+    assert found["cells"]["mgu"] == {
+        "title": "minimal gated network",
+        "backends": ["reference"],
+        "undefined": ["proj_size"],
+    }
+    assert "ltsv" in found["readers"]
+    options = cli("recipe", "options").out.splitlines()
+    assert "mgu" in next(line for line in options if line.startswith("| `model.cell`"))
+    assert "mgu" in next(line for line in options if line.startswith("| `model.chrono`"))
+    assert "ltsv" in next(line for line in options if line.startswith("| `data.format`"))
+    assert "mgu" in cells.names()
+
+
+def test_a_format_that_no_reader_has_is_answered_with_the_nearest(cli: Cli, reviews: Path) -> None:
+    refused = cli("train", reviews, "--out", "run", "--set", "data.format=ltsw")
+    assert refused.code == 1
+    assert "`data.format` must be one of auto, csv, " in refused.err
+    assert "Received: 'ltsw'" in refused.err
+    assert "did you mean ltsv?" in refused.err
