@@ -58,7 +58,7 @@ class Training:
         share_cut: of the rows diagnosed on that are `max_length` long; None for a language model.
         unit: what a step is: `word`, `character`, `frame`.
         clipping: None without a log.
-        lookback: `model.forecast.lookback` of a forecaster.
+        lookback: `model.lookback` of a forecaster.
     """
 
     cell: str
@@ -108,7 +108,7 @@ def training_facts(
     return Training(
         cell=recipe.model.cell,
         hidden_size=recipe.model.hidden_size,
-        language_model=recipe.model.kind == "language_model",
+        language_model=recipe.model.rows == "text",
         window=window,
         reach=reach,
         carry_state=carry_state,
@@ -117,7 +117,7 @@ def training_facts(
         share_cut=share,
         unit=unit,
         clipping=clipping_facts(recipe.training.clip, recipe.training.max_norm, steps),
-        lookback=recipe.model.forecast.lookback if recipe.model.kind == "forecaster" else None,
+        lookback=getattr(recipe.model, "lookback", None),
     )
 
 

@@ -88,7 +88,7 @@ def parts_of(model: nn.Module, examples: Examples, features: Features, recipe: R
             Part("", lambda count, seed: classifier_subject(one, examples, target, count, seed), noun, remarks=remarks)
         ]
     if isinstance(model, Forecaster):
-        unit = "segment" if recipe.model.forecast.strategy == "segment" else "step"
+        unit = "segment" if model.recipe.strategy == "segment" else "step"
         return [Part("", lambda count, seed: _forecaster(model, examples, features, count, seed), unit)]
     if isinstance(model, Tagger) and model.recipe.output == "ctc":
         return [Part("", lambda count, seed: _ctc(model, examples, features, count, seed), noun, remarks=(_UNALIGNED,))]

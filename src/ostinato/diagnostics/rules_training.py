@@ -82,9 +82,9 @@ def lookback_too_short(diagnosis: Diagnosis) -> Iterator[Found]:
         "The forecaster uses its lookback window to the end: what came before it may help, too.",
         (
             f"memory horizon: {describe(diagnosis.horizon)}, of {longest}",
-            f"model.forecast.lookback: {training.lookback}",
+            f"model.lookback: {training.lookback}",
         ),
-        f"--set model.forecast.lookback={2 * training.lookback}",
+        f"--set model.lookback={2 * training.lookback}",
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ostinato.errors import MissingLibraryError
-from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.recipe.forecast import WindowsRecipe
 
 _LEAST = 1e-4
 """Added to scales, so that no likelihood is unbounded."""
@@ -204,7 +204,7 @@ def pinball(quantiles: Tensor, target: Tensor, levels: tuple[float, ...]) -> Ten
     return torch.maximum(q * error, (q - 1) * error)
 
 
-def output_of(recipe: ForecastRecipe) -> Output:
+def output_of(recipe: WindowsRecipe) -> Output:
     """The output that a recipe asks for.
 
     Raises:

@@ -14,8 +14,7 @@ from ostinato.layers.inputs import embed_ids
 from ostinato.layers.teacher_forcing import mixed, shifted
 from ostinato.nn import Embedding
 from ostinato.nn.attention import Memory
-from ostinato.recipe import ModelRecipe
-from ostinato.recipe.model import DecoderRecipe
+from ostinato.recipe.model import DecoderRecipe, WriterRecipe
 from ostinato.types import Ragged, State
 
 NEVER_WRITTEN = 2
@@ -41,7 +40,7 @@ class TokenDecoder(Decoder):
         RecipeError: for sizes that don't fit, and for a beam that is wider than the vocabulary.
 
     Example:
-        >>> decoder = TokenDecoder(ModelRecipe(hidden_size=8), vocab_size=10)
+        >>> decoder = TokenDecoder(WriterRecipe(hidden_size=8), vocab_size=10)
         >>> targets = Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])
         >>> decoder.loss(targets, decoder.zero_states(2)).shape
         torch.Size([])
@@ -52,7 +51,7 @@ class TokenDecoder(Decoder):
 
     def __init__(
         self,
-        recipe: ModelRecipe,
+        recipe: WriterRecipe,
         vocab_size: int,
         *,
         counts: Tensor | None = None,

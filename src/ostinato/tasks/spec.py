@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
-    from ostinato.recipe import Recipe
+    from ostinato.recipe import ModelRecipe, Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.prediction import Prediction
     from ostinato.tasks.training import TrainingTask
@@ -41,6 +41,8 @@ class TaskSpec(ABC):
     """As recipes spell it, `model.task: classification`."""
     noun: ClassVar[str]
     """What a model of it is called in a sentence: `classifier`."""
+    recipe: ClassVar[type[ModelRecipe]]
+    """The section `model` of its recipes."""
     row_noun: ClassVar[str] = "rows"
     """What its examples are, in the plural."""
     needs_targets: ClassVar[bool] = True

@@ -22,9 +22,10 @@ from ostinato.errors import BackendError, RecipeError, RunError, ShapeError
 from ostinato.kernels import dispatch, native, reference, torch_backend
 from ostinato.kernels.dispatch import Backend
 from ostinato.nn import RecurrentStack, build
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.training.weights import load_tensors
 from ostinato.types import Ragged, State
 
@@ -285,7 +286,9 @@ def test_products_in_bfloat16_have_rows_and_a_tolerance_of_their_own() -> None:
 
 def _language_model(**settings: Any) -> LanguageModel:
     torch.manual_seed(0)
-    recipe = ModelRecipe.model_validate({"kind": "language_model", "embedding_dim": 4, "hidden_size": 6, **settings})
+    recipe = LanguageModelRecipe.model_validate(
+        {"task": "language_model", "embedding_dim": 4, "hidden_size": 6, **settings}
+    )
     return LanguageModel(recipe, 12)
 
 
@@ -315,7 +318,7 @@ def test_classifiers_with_pooling_and_ngrams(bidirectional: bool) -> None:
     torch.manual_seed(0)
     settings = {"embedding_dim": 4, "hidden_size": 5, "bidirectional": bidirectional, "head_size": 3}
     settings |= {"pooling": ["last", "mean", "max", "attention"], "ngrams": 2, "ngram_buckets": 32}
-    model = Classifier(ModelRecipe.model_validate({"kind": "classifier", **settings}), 12, 2)
+    model = Classifier(ClassificationRecipe.model_validate({"task": "classification", **settings}), 12, 2)
     assert model.ngrams is not None
     nn.init.normal_(model.ngrams.weight)
     nn.init.normal_(model.ngrams.log_ratio)
@@ -328,7 +331,7 @@ def test_classifiers_with_pooling_and_ngrams(bidirectional: bool) -> None:
 
 def test_a_pooling_that_mixes_rows_fails_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    recipe = ModelRecipe.model_validate({"kind": "classifier", "embedding_dim": 4, "hidden_size": 5})
+    recipe = LanguageModelRecipe.model_validate({"task": "classification", "embedding_dim": 4, "hidden_size": 5})
     model = Classifier(recipe, 12, 2)
     read = Classifier.read
     monkeypatch.setattr(Classifier, "read", lambda self, pooled, extra: read(self, pooled - pooled.mean(0), extra))

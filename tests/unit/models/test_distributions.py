@@ -9,7 +9,7 @@ from scipy import stats
 from torch import distributions as td
 
 from ostinato.heads.distributions import Gaussian, NegativeBinomial, Output, Point, Quantiles, StudentT, output_of
-from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.recipe.forecast import WindowsRecipe
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -80,6 +80,6 @@ def test_points_and_which_output_a_recipe_asks_for() -> None:
     y, forecast = torch.tensor([0.0]), torch.tensor([[3.0]])
     losses = {kind: float(Point(kind).loss(forecast, y)) for kind in ("mse", "mae", "huber")}
     assert losses == {"mse": 9.0, "mae": 3.0, "huber": 2.5}
-    assert isinstance(output_of(ForecastRecipe(output="student_t")), StudentT)
-    assert output_of(ForecastRecipe(output="quantiles")).num_parameters == 5
+    assert isinstance(output_of(WindowsRecipe(output="student_t")), StudentT)
+    assert output_of(WindowsRecipe(output="quantiles")).num_parameters == 5
     assert Point("mse").quantiles(forecast, LEVELS) is None

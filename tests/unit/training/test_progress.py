@@ -15,7 +15,7 @@ from ostinato.training.progress import ConsoleObserver, Observer
 
 STEP = {"step": 1, "epoch": 2, "loss": 1.3862944, "tokens_per_s": 12_345.0, "elapsed_s": 30.0}
 SCORED = {"epoch": 2, "best": True, "loss": 1.25, "bits_per_character": 1.8034, "auc": None, "elapsed_s": 3_725.0}
-BOOK = {"model": {"kind": "language_model"}, "features": {"input": {"unit": "characters"}}}
+BOOK = {"model": {"task": "language_model"}, "features": {"input": {"unit": "characters"}}}
 
 
 def _show(recipe: Recipe, *, terminal: bool, step: int = 0) -> str:

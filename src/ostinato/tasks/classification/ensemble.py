@@ -33,9 +33,9 @@ class Ensemble(nn.Module):
         target: what is predicted.
 
     Example:
-        >>> from ostinato.recipe import ModelRecipe
+        >>> from ostinato.tasks.classification.recipe import ClassificationRecipe
         >>> target = TargetFeature("class", "answer", classes=("no", "yes"))
-        >>> model = Ensemble([Classifier(ModelRecipe(hidden_size=8), 50, 1) for _ in range(3)], target)
+        >>> model = Ensemble([Classifier(ClassificationRecipe(hidden_size=8), 50, 1) for _ in range(3)], target)
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).shape
         torch.Size([2, 1])
     """

@@ -14,7 +14,8 @@ from ostinato.layers.frame_decoder import Frames, make_decoder
 from ostinato.layers.inputs import width_of
 from ostinato.layers.teacher_forcing import sampled_share
 from ostinato.layers.token_decoder import TokenDecoder
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.recipe import TrainingRecipe
+from ostinato.tasks.conditional.recipe import ConditionalRecipe
 from ostinato.types import Ragged, State
 
 
@@ -34,14 +35,14 @@ class Conditional(nn.Module):
         beside: what reads further columns.
 
     Example:
-        >>> model = Conditional(ModelRecipe(hidden_size=8), Vectors(3), 10)
+        >>> model = Conditional(ConditionalRecipe(hidden_size=8), Vectors(3), 10)
         >>> model.begin(Ragged.from_rows(torch.rand(2, 3), starts=[0, 1], lengths=[1, 1])).num_rows
         2
     """
 
     def __init__(
         self,
-        recipe: ModelRecipe,
+        recipe: ConditionalRecipe,
         inputs: nn.Module,
         written: int | Frames,
         counts: Tensor | None = None,

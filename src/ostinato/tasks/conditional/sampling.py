@@ -18,6 +18,7 @@ from ostinato.data.vocabulary import UNK_ID
 from ostinato.errors import RecipeError, RunError
 from ostinato.layers.beam_search import sample
 from ostinato.recipe import Recipe
+from ostinato.recipe.model import WriterRecipe
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.seq2seq.model import Seq2Seq
 
@@ -73,7 +74,7 @@ def draw(
         found = sample(
             model.tokens,
             model.begin(batch.inputs, batch.extra).spread(num),
-            max_new_tokens=recipe.model.decoder.longest if max_new_tokens is None else max_new_tokens,
+            max_new_tokens=WriterRecipe.of(recipe).decoder.longest if max_new_tokens is None else max_new_tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,

@@ -17,7 +17,7 @@ from ostinato.data.forecasting.windows import Windows
 from ostinato.errors import RunError
 from ostinato.metrics.classification import Metrics
 from ostinato.recipe import TrainingRecipe
-from ostinato.recipe.forecast import POINT_OUTPUTS, ForecastRecipe
+from ostinato.recipe.forecast import POINT_OUTPUTS, WindowsRecipe
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.forecasting.scores import SeriesScores
 from ostinato.tasks.prediction import Prediction
@@ -26,7 +26,7 @@ Floats = NDArray[np.floating[Any]]
 _ROWS = 256
 
 
-def levels_of(recipe: ForecastRecipe) -> tuple[float, ...]:
+def levels_of(recipe: WindowsRecipe) -> tuple[float, ...]:
     """The levels of the quantiles a forecaster gives; empty where it gives a number."""
     return () if recipe.output in POINT_OUTPUTS else recipe.quantiles
 

@@ -15,7 +15,8 @@ from ostinato.data.forecasting.windows import KNOWN
 from ostinato.errors import RecipeError
 from ostinato.heads.distributions import output_of
 from ostinato.nn.instance_norm import InstanceNorm, Shift
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.recipe import TrainingRecipe
+from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.tasks.forecasting.strategies import STRATEGIES, History
 from ostinato.types import Ragged
 
@@ -45,20 +46,20 @@ class Forecaster(nn.Module):
     is a row of its own, all by the same weights.
 
     Args:
-        recipe: the model's part of a recipe; `recipe.forecast` says how.
+        recipe: the model's part of a recipe.
         layout: of the steps it reads.
 
     Example:
-        >>> recipe = ModelRecipe(kind="forecaster", hidden_size=8, forecast=ForecastRecipe(lookback=12, horizon=4))
+        >>> recipe = ForecastingRecipe(hidden_size=8, lookback=12, horizon=4)
         >>> model = Forecaster(recipe, StepLayout(num_channels=3, masked=False, num_past=0, num_known=0))
         >>> model(Ragged.from_padded(torch.randn(5, 12, 3))).shape
         torch.Size([5, 4, 3, 1])
     """
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout) -> None:
+    def __init__(self, recipe: ForecastingRecipe, layout: StepLayout) -> None:
         super().__init__()
-        self.recipe, self.layout = recipe.forecast, layout
-        self.output = output_of(recipe.forecast)
+        self.recipe, self.layout = recipe, layout
+        self.output = output_of(recipe)
         self.norm = InstanceNorm(self.recipe.instance_norm, layout.num_channels)
         strategy = STRATEGIES[self.recipe.strategy](recipe, layout, self.output)
         self.encoder = strategy.encoder  # named here, too, as that of every other model
@@ -125,7 +126,7 @@ class Forecaster(nn.Module):
     def _drawn(self, inputs: Ragged, known: Ragged | None, levels: tuple[float, ...], seed: int) -> Forecast:
         """Paths drawn step by step; the point is their median."""
         if self.recipe.output == "quantiles":
-            raise RecipeError("`model.forecast.output: quantiles` can't be drawn from step by step.")
+            raise RecipeError("`model.output: quantiles` can't be drawn from step by step.")
         generator = torch.Generator(inputs.device).manual_seed(seed)
         history, shift = self._history(inputs, known)
         paths = []
@@ -187,7 +188,7 @@ def _dense(steps: Ragged, horizon: int) -> Tensor:
     return steps.to_padded(total_length=horizon)[0]
 
 
-def build_forecaster(recipe: ModelRecipe, features: Features) -> nn.Module:
+def build_forecaster(recipe: ForecastingRecipe, features: Features) -> nn.Module:
     """The forecaster of a run."""
     if not isinstance(features.input, ForecastFeature):
         raise RecipeError(

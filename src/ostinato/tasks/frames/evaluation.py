@@ -110,7 +110,7 @@ def frames_of(model: Model) -> Frames:
 
 def frames_column(prepared: Prepared, examples: Examples) -> tuple[Feature, Sequences]:
     """The column whose frames are written, and its rows: the target, or of a next-step model the input."""
-    if prepared.recipe.model.kind == "next_step":
+    if prepared.recipe.model.writes == "input":
         return prepared.features.input, examples.sequences
     return cast("Feature", prepared.features.target), cast("Sequences", examples.targets)
 

@@ -20,6 +20,7 @@ from ostinato.heads.notes import drawn_on
 from ostinato.layers.decoder import Writing
 from ostinato.layers.frame_decoder import FrameDecoder
 from ostinato.recipe import Recipe
+from ostinato.recipe.model import WriterRecipe
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.conditional.sampling import refuse_unknown_cell
 from ostinato.tasks.seq2seq.model import Seq2Seq
@@ -155,7 +156,7 @@ def draw_frames(
         found = write_frames(
             decoder,
             begin(model, batch),
-            max_frames=max_frames or recipe.model.decoder.longest,
+            max_frames=max_frames or WriterRecipe.of(recipe).decoder.longest,
             temperature=temperature,
             generator=generator,
         )
