@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ostinato.data.inference.applicability import conditions_of
 from ostinato.recipe import Component, Recipe
-from ostinato.recipe.load import components
+from ostinato.recipe.mistakes import components
 from ostinato.recipe.sections import entries, sections
 
 Row = tuple[str, str, str, str]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.heads.notes import FrameOutput, drawn_on, pick
-from ostinato.recipe.model import WrittenNumbersRecipe
+from ostinato.recipe.parts import WrittenNumbersRecipe
 
 _LEAST_FREEDOM = 2.0
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import width_of
 from ostinato.nn.attention import Attention, Memory, pack_like
-from ostinato.recipe.model import AttentionDecoderRecipe, WriterRecipe
+from ostinato.recipe.model import WriterRecipe
+from ostinato.recipe.parts import AttentionDecoderRecipe
 from ostinato.types import Ragged, State
 
 TensorT = TypeVar("TensorT", Tensor, Ragged)

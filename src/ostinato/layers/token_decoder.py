@@ -14,7 +14,8 @@ from ostinato.layers.inputs import embed_ids
 from ostinato.layers.teacher_forcing import mixed, shifted
 from ostinato.nn import Embedding
 from ostinato.nn.attention import Memory
-from ostinato.recipe.model import DecoderRecipe, WriterRecipe
+from ostinato.recipe.model import WriterRecipe
+from ostinato.recipe.parts import DecoderRecipe
 from ostinato.types import Ragged, State
 
 NEVER_WRITTEN = 2

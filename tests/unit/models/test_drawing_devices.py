@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ostinato.heads.notes import FrameOutput, IndependentNotes, Nade, pick
 from ostinato.heads.numbers import Numbers
 from ostinato.layers.frame_decoder import FrameDecoder, Frames
-from ostinato.recipe.model import WrittenNumbersRecipe
+from ostinato.recipe.parts import WrittenNumbersRecipe
 from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 
 RANDOM = ("rand", "randn", "multinomial", "_standard_gamma")

@@ -18,7 +18,7 @@ from ostinato.errors import RecipeError
 from ostinato.recipe import Component, ModelRecipe, Recipe, TextRecipe, build_recipe, build_saved, remove
 from ostinato.recipe.forecast import TimeSeriesRecipe
 from ostinato.recipe.kinds import SeriesRecipe
-from ostinato.recipe.load import does_not_apply
+from ostinato.recipe.mistakes import does_not_apply
 from ostinato.recipe.model import EmbeddingRecipe
 from ostinato.recipe.sections import noun, sections
 

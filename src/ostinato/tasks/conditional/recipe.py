@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ostinato.recipe.model import DecoderRecipe, WriterRecipe
+from ostinato.recipe.model import WriterRecipe
+from ostinato.recipe.parts import DecoderRecipe
 
 
 class ConditionedDecoderRecipe(DecoderRecipe):

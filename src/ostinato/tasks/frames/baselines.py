@@ -14,7 +14,8 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences, runs_of
 from ostinato.layers.frame_decoder import Frames
-from ostinato.recipe.model import FrameOutputRecipe, WriterRecipe, WrittenNumbersRecipe
+from ostinato.recipe.model import FrameOutputRecipe, WriterRecipe
+from ostinato.recipe.parts import WrittenNumbersRecipe
 from ostinato.tasks.frames.evaluation import Model, frames_column, told
 
 _MOST_NUMBERS = 10_000_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from ostinato.recipe.model import AttentionDecoderRecipe, WriterRecipe
+from ostinato.recipe.model import WriterRecipe
+from ostinato.recipe.parts import AttentionDecoderRecipe
 
 
 class SequenceToSequenceRecipe(WriterRecipe):
