@@ -77,8 +77,8 @@ def tags(rng: np.random.Generator) -> Rows:
 
 SHAPES: dict[str, tuple[Callable[[np.random.Generator], Rows], str, list[str]]] = {
     "sessions": (sessions, "csv", ["data.input=x:z", "data.session=id", "data.time=t", "data.target=label"]),
-    "series": (series, "csv", ["model.kind=forecaster", "model.forecast.horizon=24"]),
-    "many": (many, "csv", ["model.kind=forecaster", "model.forecast.horizon=24"]),
+    "series": (series, "csv", ["model.task=forecasting", "model.horizon=24"]),
+    "many": (many, "csv", ["model.task=forecasting", "model.horizon=24"]),
     "lists": (lists, "jsonl", ["data.input=x", "data.target=label"]),
     "tags": (tags, "conll", ["data.target=tag"]),
 }

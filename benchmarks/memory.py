@@ -31,13 +31,12 @@ def run_one(way: str, length: int) -> dict[str, float]:
 
     from ostinato.bptt.truncated import TruncatedBPTT
     from ostinato.data.streams import Tapes
-    from ostinato.recipe import BpttRecipe, ModelRecipe
+    from ostinato.recipe import BpttRecipe
     from ostinato.tasks.language_model.model import LanguageModel
+    from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 
     torch.manual_seed(0)
-    recipe = ModelRecipe(
-        kind="language_model", hidden_size=HIDDEN, embedding_dim=EMBEDDING, recompute=way == "recompute"
-    )
+    recipe = LanguageModelRecipe(hidden_size=HIDDEN, embedding_dim=EMBEDDING, recompute=way == "recompute")
     model = LanguageModel(recipe, VOCABULARY)
     ids = torch.randint(0, VOCABULARY, (length + 1,)).numpy()
 

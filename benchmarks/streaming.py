@@ -27,8 +27,8 @@ import ostinato
 import ostinato.nn
 from ostinato.kernels import native
 from ostinato.kernels.native_layer import core
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.tasks.language_model.stream import Sampling, TokenStream
 from ostinato.tasks.prepare import prepare
 
@@ -166,7 +166,7 @@ def measure_steps(sizes: list[int], rounds: int) -> list[str]:
 
 def measure_text(rounds: int) -> list[str]:
     torch.manual_seed(0)
-    recipe = ModelRecipe(kind="language_model", cell="lstm", embedding_dim=64, hidden_size=512)
+    recipe = LanguageModelRecipe(cell="lstm", embedding_dim=64, hidden_size=512)
     model = LanguageModel(recipe, VOCABULARY).eval()
     lines = [
         "| LSTM 512, 80 characters, sampling at temperature 0.8, top-k 20, top-p 0.9 | characters/s |",

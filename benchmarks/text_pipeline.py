@@ -42,7 +42,7 @@ def recipe_of(path: Path) -> Recipe:
     """The default words recipe of a classifier, resolved."""
     text = resolve_text(TextRecipe(), "words")
     data = {"train": str(path), "input": "text", "target": "label"}
-    return build_recipe({"data": data, "features": {"input": text.model_dump()}, "model": {"kind": "classifier"}})
+    return build_recipe({"data": data, "features": {"input": text.model_dump()}, "model": {"task": "classification"}})
 
 
 def ostinato(path: Path) -> Encoded:

@@ -68,7 +68,7 @@ class Run:
         self.folder, self.recipe, self.features, self.model, self.device = folder, recipe, features, model, device
 
     def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r}, {self.recipe.model.kind}, {self.recipe.model.cell})"
+        return f"Run({str(self.folder)!r}, {self.recipe.model.task}, {self.recipe.model.cell})"
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def _tagger(folder: Path) -> dict[str, Any]:
     return {
         "data": {"train": str(path), "validation": 0.3},
         "features": {"input": {"kind": "tokens", "characters": True}},
-        "model": {"kind": "tagger", "bidirectional": True, **SMALL},
+        "model": {"task": "tagging", "bidirectional": True, **SMALL},
         "training": {"epochs": 10},
     }
 
@@ -59,7 +59,7 @@ def _music(folder: Path) -> dict[str, Any]:
     return {
         "data": {"train": f"{folder}/rolls.npz#train", "validation": f"{folder}/rolls.npz#valid"},
         "features": {"input": {"kind": "notes"}},
-        "model": {"kind": "next_step", "next_step": {"output": "autoregressive", "output_size": 5}, "hidden_size": 6},
+        "model": {"task": "next_step", "notes": {"output": "autoregressive", "output_size": 5}, "hidden_size": 6},
         "training": {"batch_size": 3, "bptt": 5},
     }
 
@@ -70,13 +70,15 @@ def _forecaster(folder: Path) -> dict[str, Any]:
     values = np.sin(steps / 4)[:, None] * [1.0, 2.0] + 0.1 * draw.standard_normal((160, 2))
     lines = [f"2024-01-{1 + n // 24:02d} {n % 24:02d}:00,{a:.3f},{b:.3f}" for n, (a, b) in enumerate(values.tolist())]
     (folder / "series.csv").write_text("\n".join(["date,a,b", *lines]) + "\n")
-    forecast = {"time": "date", "lookback": 24, "horizon": 4, "split": [100, 40, 20], "strategy": "direct"}
     return {
-        "data": {"train": str(folder / "series.csv")},
+        "data": {"train": str(folder / "series.csv"), "time": "date", "split": [100, 40, 20]},
         "model": {
-            "kind": "forecaster",
+            "task": "forecasting",
             "cell": "gru",
-            "forecast": {**forecast, "channel_independent": True},
+            "lookback": 24,
+            "horizon": 4,
+            "strategy": "direct",
+            "channel_independent": True,
             "hidden_size": 6,
         },
     }
@@ -89,7 +91,7 @@ def _seq2seq(folder: Path) -> dict[str, Any]:
     (folder / "words.txt").write_text("".join(f"{word}  {' '.join(word.upper())}\n" for word in words))
     return {
         "data": {"train": str(folder / "words.txt"), "format": "pairs", "validation": 0.3},
-        "model": {"kind": "seq2seq", "bidirectional": True, "decoder": {"max_new_tokens": 8}, **SMALL},
+        "model": {"task": "seq2seq", "bidirectional": True, "decoder": {"max_new_tokens": 8}, **SMALL},
         "training": {"epochs": 4},
     }
 
@@ -102,7 +104,7 @@ def _conditional(folder: Path) -> dict[str, Any]:
     return {
         "data": {"train": str(folder / "names"), "format": "lines", "input": "label", "target": "text"},
         "features": {"input": {"kind": "category"}, "target": {"kind": "text", "unit": "characters"}},
-        "model": {"kind": "conditional", "decoder": {"condition": "both", "max_new_tokens": 8}, **SMALL},
+        "model": {"task": "conditional", "decoder": {"condition": "both", "max_new_tokens": 8}, **SMALL},
         "training": {"epochs": 4},
     }
 

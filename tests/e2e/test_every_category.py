@@ -149,8 +149,8 @@ def test_a_decoder_that_reads_what_attention_made(tmp_path: Path, attention: str
 
 def test_a_recurrence_for_each_note_is_verified_and_diagnosed(tmp_path: Path) -> None:
     """Each answer is a row for each note."""
-    shape = {"recurrence": "note", "output": "autoregressive", "output_size": 3}
-    run = ostinato.load(train_one(tmp_path, "next_step", next_step=shape, hidden_size=3))
+    notes = {"output": "autoregressive", "output_size": 3}
+    run = ostinato.load(train_one(tmp_path, "next_step", recurrence="note", notes=notes, hidden_size=3))
     examples = cast("Examples", validation_of(run.folder, run.recipe))
     (part,) = run.spec.probes(run.model, examples, run.features, run.recipe)
     subject = part.make(ALL, 0)

@@ -64,10 +64,10 @@ KINDS = {
 STEPS = {**KINDS, "words": ("tokens", ())}
 WRITE = ("features.target.kind=text",)
 FED_BACK = ("model.feedback=output",)
-CTC = ("model.kind=tagger", "model.tagger.output=ctc", "features.target.kind=text", "features.target.unit=characters")
+CTC = ("model.task=tagging", "model.output=ctc", "features.target.kind=text", "features.target.unit=characters")
 WRITTEN = (
     ("series", "series", ()),
-    ("music", "notes", ("model.next_step.output=nade", "model.next_step.output_size=4")),
+    ("music", "notes", ("model.notes.output=nade", "model.notes.output_size=4")),
     (
         "audio",
         "audio",
@@ -81,11 +81,11 @@ CELLS = {
     **_each("classifier, a number", "score", "number"),
     **_each("seq2seq,", "story", "text", *WRITE),
     **{
-        f"tagger, tags {kind}": Cell(kind, ("x", "tags"), ("tagger", read, "tags"), said)
+        f"tagger, tags {kind}": Cell(kind, ("x", "tags"), ("tagging", read, "tags"), said)
         for kind, (read, said) in STEPS.items()
     },
     **{
-        f"tagger, numbers {kind}": Cell(kind, ("x", "levels"), ("tagger", read, "series"), said)
+        f"tagger, numbers {kind}": Cell(kind, ("x", "levels"), ("tagging", read, "series"), said)
         for kind, (read, said) in STEPS.items()
     },
     **{
@@ -111,21 +111,21 @@ CELLS = {
     "curves for numbers": Cell("given", ("size", "curve"), ("conditional", "numbers", "series"), _read("numbers")),
     "curves for a picture": Cell("given", ("pixels", "curve"), ("conditional", "image", "series"), _read("image")),
     "sound from words": Cell("audio", ("story", "x"), ("seq2seq", "text", "audio"), WRITTEN[2][2], ("label",)),
-    "several columns": Cell("words", ("x", "label"), ("classifier", "text", "class"), (), ("age", "walk")),
+    "several columns": Cell("words", ("x", "label"), ("classification", "text", "class"), (), ("age", "walk")),
     "DNA for a name": Cell("given", ("kind", "dna"), ("conditional", "category", "text"), (*_read("category"), *WRITE)),
-    "a curve from its class": Cell("given", ("clock", "curve"), ("tagger", "series", "series"), FED_BACK, ("kind",)),
-    "music from its key": Cell("given", ("clock", "tune"), ("tagger", "series", "notes"), FED_BACK, ("kind",)),
+    "a curve from its class": Cell("given", ("clock", "curve"), ("tagging", "series", "series"), FED_BACK, ("kind",)),
+    "music from its key": Cell("given", ("clock", "tune"), ("tagging", "series", "notes"), FED_BACK, ("kind",)),
     "music for a name": Cell("music", ("x", None), ("next_step", "notes", "auto"), (), ("label",)),
     "next frame": Cell("music", ("x", None), ("next_step", "notes", "auto")),
-    "next step": Cell("series", ("walk", "next"), ("tagger", "series", "series")),
+    "next step": Cell("series", ("walk", "next"), ("tagging", "series", "series")),
     "next letter": Cell("dna", ("x", None), ("language_model", "text", "auto")),
-    "notes beside notes": Cell("music", ("x", "bass"), ("tagger", "notes", "notes")),
-    "a chain of tags": Cell("words", ("x", "tags"), ("tagger", "tokens", "tags"), ("model.tagger.output=crf",)),
-    "delayed": Cell("series", ("x", "tags"), ("tagger", "series", "tags"), ("model.tagger.delay=2",)),
-    "unaligned": Cell("audio", ("x", "label"), ("tagger", "audio", "text"), (*KINDS["audio"][1], *CTC)),
+    "notes beside notes": Cell("music", ("x", "bass"), ("tagging", "notes", "notes")),
+    "a chain of tags": Cell("words", ("x", "tags"), ("tagging", "tokens", "tags"), ("model.output=crf",)),
+    "delayed": Cell("series", ("x", "tags"), ("tagging", "series", "tags"), ("model.delay=2",)),
+    "unaligned": Cell("audio", ("x", "label"), ("tagging", "audio", "text"), (*KINDS["audio"][1], *CTC)),
     "translated codons": Cell("dna", ("x", "protein"), ("seq2seq", "dna", "text"), WRITE),
-    "output fed back": Cell("dna", ("x", "tags"), ("tagger", "dna", "tags"), FED_BACK),
-    "output recurrence": Cell("series", ("x", "label"), ("classifier", "series", "class"), ("model.cell=jordan",)),
+    "output fed back": Cell("dna", ("x", "tags"), ("tagging", "dna", "tags"), FED_BACK),
+    "output recurrence": Cell("series", ("x", "label"), ("classification", "series", "class"), ("model.cell=jordan",)),
 }  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def test_a_cell_of_the_map(tables: Path, tmp_path: Path, name: str) -> None:
     run = load(train_recipe(build_recipe(mapping), tmp_path / "run", Observer()))
     features = run.recipe.features
     target = features.target.kind if cell.columns[1] else "auto"
-    assert (run.recipe.model.kind, features.input.kind, target) == cell.made
+    assert (run.recipe.model.task, features.input.kind, target) == cell.made
     assert np.isfinite(run.evaluate(path)["loss"])
     if cell.columns[1]:
         assert len(run.predict_file(path)) == (FILES if cell.table in ("audio", "video") else ROWS)

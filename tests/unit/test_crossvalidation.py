@@ -98,7 +98,7 @@ def test_what_can_not_be_held_out_is_refused(tmp_path: Path) -> None:
         crossvalidate(recipe, group="label", leave_one_out="label", out=tmp_path / "cv", observer=Observer())
     with pytest.raises(DataError, match="has no column `singer`"):
         crossvalidate(recipe, leave_one_out="singer", out=tmp_path / "cv", observer=Observer())
-    settings = ["data.target=null", "model.kind=language_model", "data.group=null"]
+    settings = ["data.target=null", "model.task=language_model", "data.group=null"]
     with pytest.raises(RecipeError, match=r"`data\.fold` does not apply to a language model"):
         crossvalidate(recipe, settings=settings, out=tmp_path / "cv", observer=Observer())
     assert not (tmp_path / "cv").exists()

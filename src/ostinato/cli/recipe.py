@@ -15,11 +15,14 @@ from ostinato.errors import RecipeError
 from ostinato.recipe import (
     Recipe,
     build_recipe,
+    build_saved,
     dump_recipe,
     load_recipe,
+    migrated,
     named_after_data,
     read_recipe,
     ready_recipes,
+    recipe_schema,
 )
 
 app = typer.Typer(help="Show, describe and begin recipes.", no_args_is_help=True)
@@ -34,18 +37,18 @@ def show(
         ready = table("recipe", "trains")
         for name in ready_recipes():
             loaded = load_recipe(name)
-            kind = loaded.model.kind.replace("_", " ")
-            ready.add_row(name, f"{kind}, {loaded.model.cell} on {loaded.data.train}")
+            ready.add_row(name, f"{loaded.model.task.replace('_', ' ')}, {loaded.model.cell} on {loaded.data.train}")
         print_table(ready)
         return
     path = Path(recipe)
-    print_text(dump_recipe(load_recipe(path / "recipe.yaml" if path.is_dir() else recipe)), end="")
+    mapping = migrated(read_recipe(path / "recipe.yaml")) if path.is_dir() else read_recipe(recipe)
+    print_text(dump_recipe(build_saved(mapping)[0] if path.is_dir() else build_recipe(mapping)), end="")
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON schema of recipes."""
-    print_json(Recipe.model_json_schema())
+    print_json(recipe_schema())
 
 
 @app.command()

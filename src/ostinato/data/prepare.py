@@ -11,7 +11,7 @@ from ostinato.arrays import Array, Offsets
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
-from ostinato.data.inference.applicability import WRITERS, refuse_inapplicable
+from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.inference.resolve import infer_recipe
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.inference.written import with_lengths
@@ -134,7 +134,7 @@ def _rows(
         return Examples(encoded[of_input].take(rows), targets, reading.places, rows, others)
 
     train = take(training, "training data")
-    if recipe.model.kind in WRITERS and isinstance(train.targets, Sequences):
+    if recipe.model.writes == "target" and isinstance(train.targets, Sequences):
         recipe, found = with_lengths(recipe, train.targets.lengths)
         if found is not None:
             notes.append(found)

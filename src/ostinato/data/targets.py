@@ -169,7 +169,7 @@ def _refuse_sequences(cells: pl.Series, column: str) -> None:
         what = "numbers" if kind == "series" else "frames of notes"
         raise DataError(
             f"column `{column}` holds lists of {what}, and not one for each step of the input.",
-            hint="a sequence of another length is written: --set model.kind=seq2seq; if they are names of labels: "
+            hint="a sequence of another length is written: --set model.task=seq2seq; if they are names of labels: "
             "--set features.target.kind=labels",
         )
 

@@ -11,7 +11,6 @@ import torch
 
 from ostinato.data.dataset import Features
 from ostinato.data.inference.applicability import saved_recipe
-from ostinato.data.inference.resolve import check_windows
 from ostinato.diagnostics.diagnosis import Diagnosis
 from ostinato.errors import RecipeError
 from ostinato.layers.other_cell import no_place_for
@@ -56,7 +55,6 @@ def completed(change: str, recipe: Recipe, features: Features) -> str | None:
     try:
         mapping = apply_overrides(apply_overrides(recipe.model_dump(mode="json"), settings), beside)
         changed, unread = saved_recipe(mapping)
-        check_windows(changed)
         with torch.random.fork_rng():
             task_of(changed).build(changed, features)
     except RecipeError:

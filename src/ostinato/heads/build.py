@@ -10,9 +10,8 @@ from ostinato.heads.frames import FrameHead
 from ostinato.heads.notes import IndependentNotes, Nade, NoteByNote, TiedNoteByNote
 from ostinato.heads.numbers import Numbers
 from ostinato.nn import LinearChainCRF
-from ostinato.recipe import ModelRecipe
-from ostinato.recipe.forecast import ForecastRecipe
-from ostinato.recipe.model import TaggerRecipe
+from ostinato.recipe.forecast import WindowsRecipe
+from ostinato.recipe.model import FrameOutputRecipe
 
 RowHead = Softmax | Labels | values.Point
 """Of one value a row: it also gives `answers` and the `mixture` of several models."""
@@ -27,16 +26,19 @@ def row_head(target: TargetFeature) -> RowHead:
     return (TwoClasses if target.num_outputs == 1 else Softmax)(target.classes)
 
 
-def step_head(kind: str, recipe: TaggerRecipe, crf: LinearChainCRF | None = None) -> OutputHead:
-    """Of one value a step, of a target of `tags`, `notes` or `series`; `crf`: the scores of a chain."""
-    if recipe.output == "ctc":
-        return Ctc(recipe.beam_size)
+def step_head(
+    kind: str, output: str = "softmax", *, beam_size: int = 1, crf: LinearChainCRF | None = None
+) -> OutputHead:
+    """Of one value a step, of a target of `tags`, `notes` or `series`; of labels without alignment where `output` is
+    ctc; `crf`: the scores of a chain."""
+    if output == "ctc":
+        return Ctc(beam_size)
     if crf is not None:
         return Chain(crf)
     return {"notes": Bernoulli(), "series": values.Series("mse")}.get(kind, Softmax())
 
 
-def value_head(recipe: ForecastRecipe) -> values.ValueHead:
+def value_head(recipe: WindowsRecipe) -> values.ValueHead:
     """Of a value that is forecast.
 
     Raises:
@@ -54,12 +56,13 @@ def value_head(recipe: ForecastRecipe) -> values.ValueHead:
     return made() if made else values.Point(recipe.output)
 
 
-def frame_head(recipe: ModelRecipe, input_size: int, num_values: int, *, notes: bool) -> FrameHead:
-    """Of a frame of so many numbers or notes, given states of `input_size`."""
-    shape = recipe.next_step
+def frame_head(
+    recipe: FrameOutputRecipe, input_size: int, num_values: int, *, notes: bool, tied: bool = False
+) -> FrameHead:
+    """Of a frame of so many numbers or notes, given states of `input_size`; `tied`: each note has a state."""
+    shape = recipe.notes
     if not notes:
         return Numbers(input_size, num_values, recipe.numbers)
-    tied = shape.recurrence == "note"
     if shape.output == "independent":
         return IndependentNotes(input_size, num_values, tied)
     kind = Nade if shape.output == "nade" else TiedNoteByNote if tied else NoteByNote

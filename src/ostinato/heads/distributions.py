@@ -118,7 +118,7 @@ class Quantiles(ValueHead):
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         """Raises: quantiles say nothing of what lies between them."""
-        raise RecipeError("`model.forecast.output: quantiles` can't be drawn from step by step.")
+        raise RecipeError("`model.output: quantiles` can't be drawn from step by step.")
 
     def quantiles(self, parameters: Tensor, levels: tuple[float, ...]) -> Tensor:
         """Those that were learnt; `levels` must be among them."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ostinato.heads.distributions import Gaussian, StudentT
 from ostinato.heads.frames import FrameHead
 from ostinato.heads.sampling import drawn_on, pick
-from ostinato.recipe.model import WrittenNumbersRecipe
+from ostinato.recipe.parts import WrittenNumbersRecipe
 
 
 class Numbers(FrameHead):

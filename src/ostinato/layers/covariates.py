@@ -14,7 +14,7 @@ from ostinato.errors import ShapeError
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import input_layer, width_of
 from ostinato.nn import Pooling
-from ostinato.recipe import ModelRecipe
+from ostinato.recipe.model import ColumnsRecipe, PoolingRecipe
 from ostinato.types import Ragged
 
 Extra: TypeAlias = Mapping[str, Ragged]
@@ -34,7 +34,7 @@ class BesideInputs(nn.Module):
     Shapes: each column a Ragged of N rows; output (N, output_size).
     """
 
-    def __init__(self, recipe: ModelRecipe, features: Mapping[str, Feature]) -> None:
+    def __init__(self, recipe: PoolingRecipe, features: Mapping[str, Feature]) -> None:
         super().__init__()
         self.names = tuple(features)
         layers: list[nn.Module] = []
@@ -76,7 +76,7 @@ class SideBySide(nn.Module):
         recipe: the model's part of a recipe.
     """
 
-    def __init__(self, inputs: nn.Module, features: Mapping[str, Feature], recipe: ModelRecipe) -> None:
+    def __init__(self, inputs: nn.Module, features: Mapping[str, Feature], recipe: ColumnsRecipe) -> None:
         super().__init__()
         self.inputs, self.names = inputs, tuple(features)
         self.ragged = tuple(feature.ragged for feature in features.values())

@@ -13,7 +13,8 @@ from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import width_of
 from ostinato.layers.teacher_forcing import mixed
 from ostinato.nn.attention import Attention, Memory, pack_like
-from ostinato.recipe import ModelRecipe
+from ostinato.recipe.model import WriterRecipe
+from ostinato.recipe.parts import AttentionDecoderRecipe
 from ostinato.types import Ragged, State
 
 TensorT = TypeVar("TensorT", Tensor, Ragged)
@@ -53,7 +54,7 @@ class Writing:
         return self.select(torch.arange(self.num_rows, device=device).repeat_interleave(num_beams))
 
 
-def own_sizes(recipe: ModelRecipe) -> ModelRecipe:
+def own_sizes(recipe: WriterRecipe) -> WriterRecipe:
     """The recipe of a decoder's recurrent layers: those of `recipe.decoder` where it has its own, one direction."""
     options = recipe.decoder
     return recipe.model_copy(
@@ -88,10 +89,11 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, recipe: ModelRecipe, written: nn.Module, *, memory_size: int = 0, fed_size: int = 0, read_size: int = 0
+        self, recipe: WriterRecipe, written: nn.Module, *, memory_size: int = 0, fed_size: int = 0, read_size: int = 0
     ) -> None:
         super().__init__()
-        options = recipe.decoder
+        own = recipe.decoder
+        options = own if isinstance(own, AttentionDecoderRecipe) else AttentionDecoderRecipe(attention="none")
         self.recipe, self.fed_size = recipe, fed_size
         self.query_size = recipe.proj_size or recipe.hidden_size  # what the last layer gives out
         self.read_size = read_size or self.query_size

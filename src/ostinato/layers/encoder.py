@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import RecipeError
-from ostinato.layers.inputs import embed_ids, width_of
+from ostinato.layers.inputs import width_of
 from ostinato.nn import (
     Embedding,
     LockedDropout,
@@ -44,13 +44,11 @@ class RecurrentEncoder(nn.Module):
     def __init__(
         self,
         recipe: ModelRecipe,
-        vocab_size: int = 0,
-        counts: Tensor | None = None,
         *,
-        inputs: nn.Module | None = None,
+        inputs: nn.Module,
     ) -> None:
         super().__init__()
-        self.embedding = inputs if inputs is not None else embed_ids(vocab_size, recipe, counts)
+        self.embedding = inputs
         self.word_dropout = WordDropout(recipe.word_dropout)
         self.input_dropout = LockedDropout(recipe.input_dropout, batch_first=False)
         self.hidden_dropout = LockedDropout(recipe.hidden_dropout, batch_first=False)

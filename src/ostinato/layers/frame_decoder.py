@@ -18,7 +18,7 @@ from ostinato.layers.decoder import Decoder, own_sizes
 from ostinato.layers.inputs import Vectors
 from ostinato.layers.teacher_forcing import shifted
 from ostinato.layers.token_decoder import TokenDecoder
-from ostinato.recipe import ModelRecipe
+from ostinato.recipe.model import FrameOutputRecipe, WriterRecipe
 from ostinato.types import Ragged
 
 _NOTES = {
@@ -67,14 +67,14 @@ class Frames:
         """What their distribution is read from: states (M, H), and of numbers the frame before each beside them."""
         return torch.cat([states, before], dim=1) if self.skipped else states
 
-    def head(self, recipe: ModelRecipe, input_size: int) -> FrameHead:
-        """Their distribution given states of `input_size`, as the recipe says."""
-        return frame_head(recipe, input_size, self.values, notes=self.kind == "notes")
+    def head(self, recipe: FrameOutputRecipe, input_size: int, *, tied: bool = False) -> FrameHead:
+        """Their distribution given states of `input_size`, as the recipe says; `tied`: each note has a state."""
+        return frame_head(recipe, input_size, self.values, notes=self.kind == "notes", tied=tied)
 
-    def about(self, recipe: ModelRecipe) -> str:
+    def about(self, recipe: FrameOutputRecipe) -> str:
         """Their distribution, in words."""
         if self.kind == "notes":
-            return _NOTES[recipe.next_step.output].format(values=self.values, size=recipe.next_step.output_size)
+            return _NOTES[recipe.notes.output].format(values=self.values, size=recipe.notes.output_size)
         shape = {"gaussian": "normal", "student_t": "Student's t"}[recipe.numbers.distribution]
         each = f"{self.values:,} numbers" if self.values > 1 else "a number"
         count = recipe.numbers.components
@@ -103,13 +103,13 @@ class FrameDecoder(Decoder):
         fed_size: F, features of a vector that each step reads beside the last frame; 0: none.
 
     Example:
-        >>> decoder = FrameDecoder(ModelRecipe(hidden_size=8), Frames(3))
+        >>> decoder = FrameDecoder(WriterRecipe(hidden_size=8), Frames(3))
         >>> targets = Ragged.from_rows(torch.rand(3, 3), starts=[0, 1], lengths=[1, 2])
         >>> decoder.nll(targets, decoder.zero_states(2)).lengths.tolist()
         [2, 3]
     """
 
-    def __init__(self, recipe: ModelRecipe, frames: Frames, *, memory_size: int = 0, fed_size: int = 0) -> None:
+    def __init__(self, recipe: WriterRecipe, frames: Frames, *, memory_size: int = 0, fed_size: int = 0) -> None:
         read = Vectors(frames.values, recipe.input_noise if frames.kind != "notes" else 0.0)
         super().__init__(own_sizes(recipe), read, memory_size=memory_size, fed_size=fed_size)
         self.frames = frames
@@ -152,7 +152,7 @@ def previous_frames(frames: Ragged, dtype: torch.dtype) -> Ragged:
 
 
 def make_decoder(
-    recipe: ModelRecipe,
+    recipe: WriterRecipe,
     written: int | Frames,
     counts: Tensor | None = None,
     *,

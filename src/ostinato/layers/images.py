@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import RecipeError
-from ostinato.recipe.model import FramesRecipe
+from ostinato.recipe.parts import FramesRecipe
 from ostinato.types import Ragged
 
 ValuesT = TypeVar("ValuesT", Tensor, Ragged)

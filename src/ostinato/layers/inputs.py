@@ -15,14 +15,14 @@ from ostinato.layers.images import Pictures
 from ostinato.layers.words import Words
 from ostinato.nn import Embedding, OneHot
 from ostinato.nn.jitter import Jitter
-from ostinato.recipe import ModelRecipe
+from ostinato.recipe.model import ColumnsRecipe, EmbeddingRecipe
 from ostinato.types import Ragged
 
 ValuesT = TypeVar("ValuesT", Tensor, Ragged)
 _LARGEST_ONE_HOT = 4096
 
 
-def embed_ids(vocab_size: int, recipe: ModelRecipe, counts: Tensor | None = None) -> Embedding:
+def embed_ids(vocab_size: int, recipe: EmbeddingRecipe, counts: Tensor | None = None) -> Embedding:
     """The embedding of a vocabulary, from N(0, embedding_std); `counts` (V,) normalise it if the recipe says so.
 
     Raises `RecipeError` for `embedding: one_hot` of a vocabulary so large that its unit matrix makes no sense.
@@ -67,23 +67,23 @@ class Vectors(nn.Module):
         return cast("ValuesT", self.jitter(flat if isinstance(values, Tensor) else values.with_values(flat)))
 
 
-def _ids(feature: Any, recipe: ModelRecipe) -> Embedding:
+def _ids(feature: Any, recipe: ColumnsRecipe) -> Embedding:
     return embed_ids(feature.vocab_size, recipe, torch.from_numpy(feature.counts))
 
 
-def _vectors(feature: Any, recipe: ModelRecipe) -> nn.Module:
+def _vectors(feature: Any, recipe: ColumnsRecipe) -> nn.Module:
     return Vectors(feature.value_shape[0], recipe.input_noise, recipe.input_scale)
 
 
-def _words(feature: Any, recipe: ModelRecipe) -> nn.Module:
+def _words(feature: Any, recipe: ColumnsRecipe) -> nn.Module:
     return Words(_ids(feature, recipe), len(feature.characters), recipe.characters, recipe.backend)
 
 
-def _pictures(feature: Any, recipe: ModelRecipe) -> nn.Module:
+def _pictures(feature: Any, recipe: ColumnsRecipe) -> nn.Module:
     return Pictures(feature.value_shape, recipe.frames)
 
 
-INPUT_LAYERS: dict[str, Callable[[Any, ModelRecipe], nn.Module]] = {
+INPUT_LAYERS: dict[str, Callable[[Any, ColumnsRecipe], nn.Module]] = {
     "ids": _ids,
     "vectors": _vectors,
     "words": _words,
@@ -93,7 +93,7 @@ INPUT_LAYERS: dict[str, Callable[[Any, ModelRecipe], nn.Module]] = {
 into a Ragged of (sum L, `embedding_dim`)."""
 
 
-def input_layer(feature: Feature, recipe: ModelRecipe) -> nn.Module:
+def input_layer(feature: Feature, recipe: ColumnsRecipe) -> nn.Module:
     """The layer that reads a feature's values."""
     if feature.form not in INPUT_LAYERS:
         raise RecipeError(f"no layer reads values of the form {feature.form!r} (kind {feature.kind}).")

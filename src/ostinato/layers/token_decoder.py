@@ -12,8 +12,8 @@ from ostinato.layers.decoder import Decoder, own_sizes
 from ostinato.layers.inputs import embed_ids
 from ostinato.layers.teacher_forcing import shifted
 from ostinato.nn import Embedding
-from ostinato.recipe import ModelRecipe
-from ostinato.recipe.model import DecoderRecipe
+from ostinato.recipe.model import WriterRecipe
+from ostinato.recipe.parts import DecoderRecipe
 from ostinato.types import Ragged
 
 NEVER_WRITTEN = 2
@@ -39,7 +39,7 @@ class TokenDecoder(Decoder):
         RecipeError: for sizes that don't fit, and for a beam that is wider than the vocabulary.
 
     Example:
-        >>> decoder = TokenDecoder(ModelRecipe(hidden_size=8), vocab_size=10)
+        >>> decoder = TokenDecoder(WriterRecipe(hidden_size=8), vocab_size=10)
         >>> targets = Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])
         >>> decoder.loss(targets, decoder.zero_states(2)).shape
         torch.Size([])
@@ -50,7 +50,7 @@ class TokenDecoder(Decoder):
 
     def __init__(
         self,
-        recipe: ModelRecipe,
+        recipe: WriterRecipe,
         vocab_size: int,
         *,
         counts: Tensor | None = None,

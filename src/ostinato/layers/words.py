@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ostinato.data.vocabulary import PAD_ID, SPECIAL, UNK_ID
 from ostinato.nn import Embedding, LockedDropout, build
-from ostinato.recipe.model import CharactersRecipe
+from ostinato.recipe.parts import CharactersRecipe
 from ostinato.types import Ragged
 
 

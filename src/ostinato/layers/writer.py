@@ -14,7 +14,7 @@ from ostinato.layers.frame_decoder import FrameDecoder, Frames
 from ostinato.layers.teacher_forcing import sampled_share
 from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.recipe import TrainingRecipe
-from ostinato.recipe.model import DecoderRecipe
+from ostinato.recipe.parts import DecoderRecipe
 from ostinato.types import Ragged, State
 
 

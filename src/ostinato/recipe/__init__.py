@@ -1,5 +1,6 @@
 """The configuration: frozen models (`models` and its parts), and reading, overriding, validating, writing (`load`)."""
 
+from ostinato.recipe.auto import AutoModel
 from ostinato.recipe.base import Component
 from ostinato.recipe.data import DataRecipe
 from ostinato.recipe.features import FeaturesRecipe, InputRecipe, OutputRecipe, TargetRecipe, TextRecipe
@@ -16,12 +17,14 @@ from ostinato.recipe.load import (
     ready_recipes,
     remove,
 )
+from ostinato.recipe.migrate import migrated
 from ostinato.recipe.model import ModelRecipe
-from ostinato.recipe.models import Recipe
+from ostinato.recipe.models import Recipe, recipe_schema
 from ostinato.recipe.training import LOWER_IS_BETTER, BpttRecipe, TrainingRecipe
 
 __all__ = [
     "LOWER_IS_BETTER",
+    "AutoModel",
     "BpttRecipe",
     "Component",
     "DataRecipe",
@@ -39,9 +42,11 @@ __all__ = [
     "build_saved",
     "dump_recipe",
     "load_recipe",
+    "migrated",
     "name_of",
     "named_after_data",
     "read_recipe",
     "ready_recipes",
+    "recipe_schema",
     "remove",
 ]

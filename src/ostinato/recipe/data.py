@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from ostinato.recipe.base import Component, Count, Needs, PositiveInt
+from ostinato.recipe.forecast import TimeSeriesRecipe
 
 
-class DataRecipe(Component):
+class RowsRecipe(Component):
     """Where rows come from, which columns matter, and what happens to rows that can't be read."""
 
     needs: ClassVar[Needs] = {
@@ -44,7 +45,7 @@ class DataRecipe(Component):
     session: str | None = Field(
         None, description="long tables: the column whose value all rows (steps) of one series share"
     )
-    time: str | None = Field(None, description="long tables: the column that orders the rows of a session")
+    time: str | None = None
     extra: tuple[str, ...] = Field((), description="further columns that are read beside the input")
     target: str | None = Field(None, description="the column to predict; none for a language model")
     on_bad_row: Literal["stop", "skip"] = Field("stop", description="skip: set bad rows aside in rejected.jsonl")
@@ -63,3 +64,14 @@ class DataRecipe(Component):
         False, description="rows equal in `input` to an earlier one are left out, before anything is split"
     )
     split_seed: Count = Field(1, description="seed of the train/validation split")
+
+
+class DataRecipe(TimeSeriesRecipe, RowsRecipe):
+    """The data: rows, or series in time."""
+
+    needs: ClassVar[Needs] = RowsRecipe.needs
+    time: str | None = Field(
+        None,
+        description="long tables: the column that orders the rows of a session; forecasting: that of time "
+        "stamps, none: found by name or content, if there is one",
+    )

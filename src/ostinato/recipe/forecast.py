@@ -1,30 +1,24 @@
-"""Forecasting: which columns of a table are series, how windows are cut, how the future is put together."""
+"""Forecasting: which columns of a table are series (`data`), and how windows are cut and forecast (`model`)."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ostinato.recipe.base import Component, Needs, NonNegative, PositiveInt
+
+if TYPE_CHECKING:
+    from ostinato.recipe.models import Recipe
 
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
 Calendar = Literal["minute", "hour", "weekday", "day", "month", "yearday"]
 POINT_OUTPUTS = ("mse", "mae", "huber")
 
 
-class ForecastRecipe(Component):
-    """The future of time series (`model.kind: forecaster`): data, windows, network, output."""
+class TimeSeriesRecipe(Component):
+    """A table as time series: what a forecast reads, and how it is split in time. Part of `data`."""
 
-    needs: ClassVar[Needs] = {
-        "segment": ("`strategy: segment`", lambda forecast: forecast.strategy == "segment"),
-        "quantiles": ("`output`: quantiles, or a distribution", lambda forecast: forecast.output not in POINT_OUTPUTS),
-        "num_samples": (
-            "`strategy: autoregressive` and an `output` that is a distribution",
-            lambda forecast: forecast.strategy == "autoregressive" and forecast.output not in POINT_OUTPUTS,
-        ),
-        "time_decay": (f"`output`: {', '.join(POINT_OUTPUTS)}", lambda forecast: forecast.output in POINT_OUTPUTS),
-    }
     layout: Literal["auto", "table", "rows"] = Field(
         "auto", description="table: a row a time step; rows: a row a series, its values side by side; auto: table"
     )
@@ -44,14 +38,50 @@ class ForecastRecipe(Component):
         "stop", description="empty, NaN or infinite values; mask: marked, not scored; interpolate: on a straight line"
     )
     time_delta: bool = Field(False, description="steps may be of any length, which the model is told at each")
-    lookback: PositiveInt = Field(96, description="steps that a forecast is made from")
-    horizon: PositiveInt = Field(24, description="steps that are forecast")
     split: Literal["last"] | Annotated[tuple[float, ...], Field(min_length=2, max_length=3)] | None = Field(
         None,
         description="[8640, 2880, 2880]: steps for training, validation, test in order of time, or shares of all; "
         "last: the last `horizon` of each series validate; none: the share `data.validation`",
     )
     test_continues: bool = Field(False, description="`data.test` goes on where the series of `data.train` end")
+    seasonality: tuple[PositiveInt, ...] = Field(
+        (), description="steps of a season, for the naive forecasts and MASE (the first); none: by the frequency"
+    )
+
+    @model_validator(mode="after")
+    def _check_series(self) -> TimeSeriesRecipe:
+        named = [name for name in (self.time, self.series, *self.channels, *self.past, *self.future) if name]
+        doubled = sorted({name for name in named if named.count(name) > 1})
+        if doubled:
+            raise ValueError(f"names the column {doubled[0]} twice.")
+        if self.layout == "rows" and (self.time or self.past or self.future or self.calendar or self.time_delta):
+            raise ValueError(
+                "`data.layout: rows` has no column for time stamps or covariates. Received: "
+                f"{self.time or self.past or self.future or self.calendar or 'time_delta'}."
+            )
+        if isinstance(self.split, tuple) and any(part <= 0 for part in self.split):
+            raise ValueError(f"`data.split` must be positive. Received: {list(self.split)}.")
+        if self.time_delta and self.on_gap != "stop":
+            raise ValueError(
+                f"`data.time_delta` takes steps of any length: no gap is filled. Received: on_gap: {self.on_gap}."
+            )
+        return self
+
+
+class WindowsRecipe(Component):
+    """The windows that forecasts are made from, and how the future is put together. Part of `model`."""
+
+    needs: ClassVar[Needs] = {
+        "segment": ("`strategy: segment`", lambda forecast: forecast.strategy == "segment"),
+        "quantiles": ("`output`: quantiles, or a distribution", lambda forecast: forecast.output not in POINT_OUTPUTS),
+        "num_samples": (
+            "`strategy: autoregressive` and an `output` that is a distribution",
+            lambda forecast: forecast.strategy == "autoregressive" and forecast.output not in POINT_OUTPUTS,
+        ),
+        "time_decay": (f"`output`: {', '.join(POINT_OUTPUTS)}", lambda forecast: forecast.output in POINT_OUTPUTS),
+    }
+    lookback: PositiveInt = Field(96, description="steps that a forecast is made from")
+    horizon: PositiveInt = Field(24, description="steps that are forecast")
     windows_per_epoch: PositiveInt | None = Field(None, description="that many, drawn anew each epoch; none: all")
     stride: PositiveInt = Field(1, description="steps from one window to the next where forecasts are scored")
     scaling: Literal["series", "global", "none"] = Field(
@@ -59,9 +89,6 @@ class ForecastRecipe(Component):
     )
     transform: Literal["none", "log"] = Field(
         "none", description="log: of values above zero, before they are scaled: errors count by their ratio"
-    )
-    seasonality: tuple[PositiveInt, ...] = Field(
-        (), description="steps of a season, for the naive forecasts and MASE (the first); none: by the frequency"
     )
     strategy: Literal["direct", "autoregressive", "segment"] = Field(
         "direct", description="all steps at once; each from the one before; segments of steps, each at once (SegRNN)"
@@ -86,56 +113,39 @@ class ForecastRecipe(Component):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> ForecastRecipe:
+    def _check_windows(self) -> WindowsRecipe:
         if self.strategy == "segment":
             for name, value in (("lookback", self.lookback), ("horizon", self.horizon)):
                 if value % self.segment:
                     raise ValueError(
-                        f"`model.forecast.{name}` must be a multiple of segment ({self.segment}). Received: {value}."
+                        f"`model.{name}` must be a multiple of segment ({self.segment}). Received: {value}."
                     )
-        if self.strategy == "autoregressive" and self.past:
-            raise ValueError(
-                "`model.forecast.past` does not go with strategy: autoregressive: after the present these columns are "
-                f"not known. Received: {', '.join(self.past)}."
-            )
         if list(self.quantiles) != sorted(set(self.quantiles)) or 0.5 not in self.quantiles:
-            raise ValueError(
-                f"`model.forecast.quantiles` must rise, with 0.5 among them. Received: {list(self.quantiles)}."
-            )
+            raise ValueError(f"`model.quantiles` must rise, with 0.5 among them. Received: {list(self.quantiles)}.")
         changed = self.scaling != "none" or self.transform != "none" or bool(self.residual)
         as_they_are = not changed and self.instance_norm in ("none", "scale")
         if self.output == "negative_binomial" and not as_they_are:
             raise ValueError(
-                "`model.forecast.output: negative_binomial` is of counts as they are: it needs scaling: none, "
+                "`model.output: negative_binomial` is of counts as they are: it needs scaling: none, "
                 f"transform: none, no residual, and instance_norm: none or scale. "
                 f"Received: {self.scaling}, {self.transform}, {list(self.residual)}, {self.instance_norm}."
             )
         if any(season > self.lookback for season in self.residual):
             raise ValueError(
-                f"`model.forecast.residual` must be at most lookback ({self.lookback}). "
-                f"Received: {list(self.residual)}."
+                f"`model.residual` must be at most lookback ({self.lookback}). Received: {list(self.residual)}."
             )
         if self.residual and self.strategy == "autoregressive":
             raise ValueError(
-                f"`model.forecast.residual` does not go with strategy: autoregressive. Received: {list(self.residual)}."
+                f"`model.residual` does not go with strategy: autoregressive. Received: {list(self.residual)}."
             )
-        if self.time_delta and self.on_gap != "stop":
-            raise ValueError(
-                "`model.forecast.time_delta` takes steps of any length: no gap is filled. "
-                f"Received: on_gap: {self.on_gap}."
-            )
-        return self._check_columns()
-
-    def _check_columns(self) -> ForecastRecipe:
-        named = [name for name in (self.time, self.series, *self.channels, *self.past, *self.future) if name]
-        doubled = sorted({name for name in named if named.count(name) > 1})
-        if doubled:
-            raise ValueError(f"`model.forecast` names the column {doubled[0]} twice.")
-        if self.layout == "rows" and (self.time or self.past or self.future or self.calendar or self.time_delta):
-            raise ValueError(
-                "`model.forecast.layout: rows` has no column for time stamps or covariates. Received: "
-                f"{self.time or self.past or self.future or self.calendar or 'time_delta'}."
-            )
-        if isinstance(self.split, tuple) and any(part <= 0 for part in self.split):
-            raise ValueError(f"`model.forecast.split` must be positive. Received: {list(self.split)}.")
         return self
+
+
+class ForecastRecipe(TimeSeriesRecipe, WindowsRecipe):
+    """Both in one, as a run's features hold them."""
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> ForecastRecipe:
+        """What a recipe that forecasts says in `data` and in `model`."""
+        parts = (recipe.data, TimeSeriesRecipe), (recipe.model, WindowsRecipe)
+        return cls(**{key: getattr(part, key) for part, kind in parts for key in kind.model_fields})

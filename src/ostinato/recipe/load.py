@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import copy
 import difflib
-import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ostinato.errors import RecipeError
-from ostinato.recipe.base import UNREAD
+from ostinato.recipe.mistakes import told, unread_keys
 from ostinato.recipe.models import Recipe
 
 Settings = Mapping[str, Any] | Iterable[str]
 """Recipe keys to set: by name, or as the command line's `key=value`."""
-
-_EXPECTED = {
-    "int_parsing": "an integer",
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_parsing": "a number",
-    "float_type": "a number",
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
-    "string_type": "a text",
-    "model_type": "a mapping of keys to values",
-    "model_attributes_type": "a mapping of keys to values",
-    "tuple_type": "a list",
-    "too_short": "a list of at least one item",
-    "string_too_short": "a text of at least one character",
-    "finite_number": "a finite number",
-}
 
 
 def ready_recipes() -> dict[str, Path]:
@@ -101,15 +83,7 @@ def build_recipe(mapping: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(mapping)
     except ValidationError as error:
-        items: dict[str, list[dict[str, Any]]] = {}
-        for item in error.errors():
-            at = _kind_at(item["loc"])
-            found = dict(item) | {"of_kind": None if at is None else item["loc"][at]}
-            place = _place(item["loc"], members=item["type"] == "extra_forbidden")
-            items.setdefault(".".join(place), []).append(found)
-        problems = [_explain(path, found) for path, found in items.items()]
-        hints = dict.fromkeys(hint for _, hint in problems if hint)
-        raise RecipeError("\n".join(text for text, _ in problems), hint="; ".join(hints) or None) from error
+        raise told(error, mapping) from error
 
 
 def build_saved(mapping: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
@@ -118,18 +92,11 @@ def build_saved(mapping: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
     Returns the recipe, and what was left out by its path.
     """
     kept, unread = copy.deepcopy(dict(mapping)), dict[str, Any]()
-    while found := _unread_keys(kept):
-        unread |= {path: remove(kept, path) for path in found}
+    while found := unread_keys(kept):
+        for path, usual in found.items():
+            value = remove(kept, path)
+            unread |= {} if value == usual else {path: value}
     return build_recipe(kept), unread
-
-
-def _unread_keys(mapping: Mapping[str, Any]) -> list[str]:
-    try:
-        Recipe.model_validate(mapping)
-    except ValidationError as error:
-        items = [item for item in error.errors() if item["type"] == UNREAD]
-        return [".".join([*_place(item["loc"]), item["ctx"]["key"]]) for item in items]
-    return []
 
 
 def remove(mapping: dict[str, Any], path: str) -> Any:
@@ -191,93 +158,3 @@ class _Loader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", node.start_mark)
         return super().construct_mapping(node, deep)
-
-
-def _place(location: tuple[int | str, ...], *, members: bool = False) -> list[str]:
-    """Pydantic's path of a mistake as keys of a recipe; with `members` also its words for possible types."""
-    at = _kind_at(location)
-    keys = [part for number, part in enumerate(location) if number != at and isinstance(part, str)]
-    return [part for part in keys if members or not _member(part)]
-
-
-def _member(part: int | str) -> bool:
-    """Whether a part of pydantic's path is no key but its word for one of several possible types."""
-    return part in ("float", "str") or str(part).startswith(("constrained-", "function-"))
-
-
-def _explain(path: str, items: list[dict[str, Any]]) -> tuple[str, str | None]:
-    """The mistake at one place, and a hint. Where several types are possible there is an item for each."""
-    location, kind, received = path.split("."), items[0]["type"], items[0]["input"]
-    if kind == "extra_forbidden":
-        keys = list(_model_at(location[:-1], items[0]["of_kind"]).model_fields)
-        near = difflib.get_close_matches(location[-1], keys, n=1)
-        owners = _kinds_with(location)
-        hint = f"did you mean {near[0]}?" if near else f"keys: {', '.join(keys)}"
-        if owners:
-            at = ".".join([*location[:-1], "kind"])
-            hint = f"it is a key of kind {' or '.join(owners)}: --set {at}={owners[0]} beside it"
-        return f"unknown key `{path}` in the recipe.", hint
-    if kind == "union_tag_invalid":
-        context = items[0]["ctx"]
-        return f"`{path}.kind` must be one of {context['expected_tags']}. Received: {context['tag']!r}.", None
-    if kind == "invalid_key":
-        return f"a key of a recipe must be a text. Received: {received!r}.", None
-    if kind in ("value_error", UNREAD):
-        text = str(items[0]["ctx"]["error"])
-        own = re.sub(r"^`(\w+)`", rf"`{path}.\1`", text)  # a component knows its keys, not where it stands
-        return (own if own.startswith("`") else f"`{path}` {text}"), None
-    members = [item for item in items if _member(item["loc"][-1])] or items[:1]
-    expected = " or ".join(dict.fromkeys(_expected(item) for item in members))
-    return f"`{path}` must be {expected}. Received: {received!r}.", None
-
-
-def _expected(item: dict[str, Any]) -> str:
-    kind, received, context = item["type"], item["input"], item.get("ctx", {})
-    if kind in _EXPECTED:
-        return _EXPECTED[kind]
-    if kind == "literal_error":
-        return f"one of {context['expected']}"
-    if kind == "string_pattern_mismatch":
-        return f"a text that matches {context['pattern']}"
-    if kind == "too_long":
-        return f"a list of at most {context['max_length']} items"
-    if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
-        bound = next(iter(context.values()))
-        if kind == "greater_than" and bound == 0:
-            return "a positive integer" if isinstance(received, int) else "a positive number"
-        return f"{kind.replace('_', ' ')} {bound}".replace("than equal", "than or equal to")
-    return str(item["msg"][0].lower() + item["msg"][1:])
-
-
-def _kind_at(place: tuple[int | str, ...]) -> int | None:
-    """Where in a path pydantic names the kind that a feature turned out to be: `features.input.text.unit`."""
-    at = 3 if place[1:2] == ("extra",) else 2
-    return at if place[:1] == ("features",) and len(place) > at else None
-
-
-def _model_at(location: list[str], kind: str | None) -> type[BaseModel]:
-    """The component at a path; `kind` says which where there are several."""
-    model: type[BaseModel] = Recipe
-    for part in location:
-        found = components(model.model_fields[part].annotation) if part in model.model_fields else []
-        if len(found) > 1:
-            named = [one for one in found if kind in get_args(one.model_fields["kind"].annotation)]
-            found = named or found
-        model = found[0] if found else model
-    return model
-
-
-def _kinds_with(location: list[str]) -> list[str]:
-    """The kinds of feature that have the key at the end of a path, where there are several kinds."""
-    parent = _model_at(location[:-2], None)
-    name = location[-2] if len(location) > 1 else ""
-    found = components(parent.model_fields[name].annotation) if name in parent.model_fields else []
-    owners = [one for one in found if location[-1] in one.model_fields] if len(found) > 1 else []
-    return [get_args(one.model_fields["kind"].annotation)[0] for one in owners]
-
-
-def components(annotation: Any) -> list[type[BaseModel]]:
-    """The components that a field may hold, however they are wrapped."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [one for part in get_args(annotation) for one in components(part)]

@@ -6,12 +6,16 @@ resolved recipe (nothing left to infer) is saved with the run as ``recipe.yaml``
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator, Field, SerializeAsAny, create_model, model_validator
+
+from ostinato.recipe.auto import AutoModel, model_section
 from ostinato.recipe.base import Component
 from ostinato.recipe.data import DataRecipe
 from ostinato.recipe.features import FeaturesRecipe
 from ostinato.recipe.model import ModelRecipe
+from ostinato.recipe.sections import sections
 from ostinato.recipe.training import TrainingRecipe
 
 
@@ -21,18 +25,24 @@ class Recipe(Component):
     name: str = Field("run", min_length=1, pattern=r"^[^/\\]+$")
     data: DataRecipe = DataRecipe()
     features: FeaturesRecipe = FeaturesRecipe()
-    model: ModelRecipe = ModelRecipe()
+    model: Annotated[SerializeAsAny[ModelRecipe], BeforeValidator(model_section)] = AutoModel()
     training: TrainingRecipe = TrainingRecipe()
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
-        if self.training.adversarial and self.model.embedding == "one_hot":
-            raise ValueError("`training.adversarial` needs learned embeddings. Received: model.embedding: one_hot.")
-        if self.training.vanishing_penalty:
-            for name in ("recurrent_dropout", "weight_dropout", "zoneout", "recompute"):
-                if getattr(self.model, name):
-                    raise ValueError(
-                        f"`training.vanishing_penalty` does not go with `model.{name}`. "
-                        f"Received: {getattr(self.model, name)!r}."
-                    )
+        self.model.check(self)
         return self
+
+    @property
+    def further_columns(self) -> tuple[str, ...]:
+        """The columns that are read beside the input."""
+        return tuple(dict.fromkeys((*self.data.extra, *self.features.extra)))
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON schema of recipes: `model` is one of several objects, told apart by `task`."""
+    kinds: Any = AutoModel
+    for one in sections():
+        kinds = kinds | one.recipe
+    model: Any = (Annotated[kinds, Field(discriminator="task")], AutoModel())
+    return create_model("Recipe", __base__=Recipe, model=model).model_json_schema()

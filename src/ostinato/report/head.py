@@ -16,6 +16,7 @@ from ostinato.data.dataset import Features
 from ostinato.data.features import TextFeature
 from ostinato.data.targets import TargetFeature
 from ostinato.recipe import Recipe, TrainingRecipe
+from ostinato.recipe.model import EmbeddingRecipe
 from ostinato.report.data import Section
 
 Parts = Sequence[tuple[str, str, str]]
@@ -46,7 +47,7 @@ def sentence(recipe: Recipe, features: Features) -> Section:
         "classes": classes[:_MOST_NAMED],
         "num_classes": len(classes),
         "unit": features.input.step_noun,
-        "category": recipe.model.kind,
+        "category": recipe.model.task,
         "network": network_name(recipe),
         "data": recipe.data.train,
     }
@@ -55,6 +56,7 @@ def sentence(recipe: Recipe, features: Features) -> Section:
 def network_name(recipe: Recipe) -> str:
     """The network with its article: "a two-layer bidirectional GRU"."""
     model = recipe.model
+    copies = getattr(model, "members", 1)
     cell = cells.get(model.cell).title or model.cell
     words = [f"{_NUMBERS.get(model.num_layers, model.num_layers)}-layer"] if model.num_layers > 1 else []
     words += ["bidirectional"] if model.bidirectional else []
@@ -62,11 +64,7 @@ def network_name(recipe: Recipe) -> str:
     spelled = first.isupper() and first[0] in "AEFHILMNORSX"
     article = "an" if spelled or (not first.isupper() and first[0].lower() in "aeio8") else "a"
     name = " ".join([article, *words, cell])
-    return (
-        name
-        if model.members == 1
-        else f"the mean of {_NUMBERS.get(model.members, model.members)} networks, each {name}"
-    )
+    return name if copies == 1 else f"the mean of {_NUMBERS.get(copies, copies)} networks, each {name}"
 
 
 def run_facts(summary: Section, steps: list[Section]) -> list[tuple[str, str]]:
@@ -104,7 +102,7 @@ def model_table(model: nn.Module, recipe: Recipe, features: Features, parts: Par
     direction = ", both directions" if shape.bidirectional else ""
     projected = f", projected to {shape.proj_size:,}" if shape.proj_size else ""
     rows: list[tuple[str, str, str]] = []
-    if isinstance(features.input, TextFeature):
+    if isinstance(features.input, TextFeature) and isinstance(shape, EmbeddingRecipe):
         size = "one-hot" if shape.embedding == "one_hot" else f"× {shape.embedding_dim:,}"
         rows.append(("embedding", f"{features.text.vocab_size:,} tokens {size}", "encoder.embedding"))
     elif "encoder.embedding" in sizes:

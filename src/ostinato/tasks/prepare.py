@@ -31,7 +31,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     if recipe is not given:
         say("is it no series in time? --input COLUMN --target COLUMN reads its rows one by one")
     arrange(sample, recipe)
-    task = task_of(infer_recipe(recipe, sample)[0] if recipe.model.kind == "auto" else recipe)
+    task = task_of(infer_recipe(recipe, sample)[0] if recipe.model.undecided else recipe)
     return task.prepare(recipe, sample, say)
 
 
@@ -46,7 +46,7 @@ def inferred(recipe: Recipe) -> Recipe:
         return recipe
     sample = DataSample(open_stored(recipe.data.train, recipe, BadRows("skip"), lambda _: None))
     recipe = as_forecaster(recipe, sample)
-    if recipe.model.kind == "forecaster":
+    if recipe.model.rows == "series":
         return settle_series(recipe, sample, [])
     arrange(sample, recipe)
     return infer_recipe(recipe, sample)[0]

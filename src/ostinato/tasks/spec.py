@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ostinato.probes.cases import Case
     from ostinato.probes.part import Part
     from ostinato.probes.sample import Sample
-    from ostinato.recipe import Recipe
+    from ostinato.recipe import ModelRecipe, Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
@@ -48,6 +48,8 @@ class TaskSpec(ABC):
     """As recipes spell it, `model.task: classification`."""
     noun: ClassVar[str]
     """What a model of it is called in a sentence: `classifier`."""
+    recipe: ClassVar[type[ModelRecipe]]
+    """The section `model` of its recipes."""
     row_noun: ClassVar[str] = "rows"
     """What its examples are, in the plural."""
     needs_targets: ClassVar[bool] = True

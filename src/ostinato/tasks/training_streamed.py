@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -14,7 +14,6 @@ from ostinato.bptt.spans import Span
 from ostinato.bptt.truncated import TruncatedBPTT
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.streams import Tapes, Window
-from ostinato.errors import RecipeError
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.metrics.classification import Metrics
 from ostinato.recipe import BpttRecipe, Recipe
@@ -103,9 +102,7 @@ class StreamedStepsTraining(StreamedTraining):
         prepared: Prepared,
         device: torch.device,
         step: Callable[[Window, list[State]], tuple[Tensor, list[State]]],
-        whole: Mapping[str, object],
     ) -> None:
-        _check_windows(prepared, whole)
         self.spec, self.model, self.device, self.prepared = spec, model, device, prepared
         self.recipe, self.examples = prepared.recipe.training, prepared.train
         encoder = cast("RecurrentEncoder", model.encoder)
@@ -130,18 +127,3 @@ class StreamedStepsTraining(StreamedTraining):
 def reads_windows(recipe: Recipe) -> bool:
     """Whether `training.bptt` cuts rows into windows."""
     return recipe.training.bptt is not None and recipe.training.bptt.window is not None
-
-
-def _check_windows(prepared: Prepared, whole: Mapping[str, object]) -> None:
-    for key, value in whole.items():
-        if value:
-            raise RecipeError(
-                f"`{key}` needs whole rows, but `training.bptt` reads windows. Received: {value!r}.",
-                hint="set training.bptt=full",
-            )
-    bptt = prepared.recipe.training.bptt
-    if bptt is not None and not bptt.carry_state:
-        raise RecipeError(
-            "`training.bptt.carry_state` must be true here: rows are evaluated whole. Received: false.",
-            hint="leave it out",
-        )

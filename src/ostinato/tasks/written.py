@@ -18,6 +18,7 @@ from ostinato.layers.frame_decoder import Frames
 from ostinato.layers.writer import SequenceWriter
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import Recipe
+from ostinato.recipe.model import WriterRecipe
 from ostinato.tasks.generation import DRAWN, GenerateOptions, Generation, OpenRun
 from ostinato.tasks.given import refuse_unknown_cell
 
@@ -92,7 +93,7 @@ def draw(
         found = sample(
             model.tokens,
             model.begin(batch.inputs, batch.extra).spread(num),
-            max_new_tokens=recipe.model.decoder.longest if max_new_tokens is None else max_new_tokens,
+            max_new_tokens=WriterRecipe.of(recipe).decoder.longest if max_new_tokens is None else max_new_tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,

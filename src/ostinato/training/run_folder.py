@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ostinato.data.inference.applicability import saved_recipe
 from ostinato.errors import RecipeError, RunError
-from ostinato.recipe import Recipe, read_recipe
+from ostinato.recipe import Recipe, migrated, read_recipe
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 
@@ -22,14 +22,14 @@ def read_recipe_of(folder: Path) -> Recipe:
     check_run_folder(folder)
     path = folder / RECIPE_FILE
     try:
-        recipe, unread = saved_recipe(read_recipe(path))
+        recipe, unread = saved_recipe(migrated(read_recipe(path)))
     except RecipeError as error:
         raise RunError(f"`{path}` is damaged: {error.message}") from error
     said = ", ".join(f"{key} ({value!r})" for key, value in unread.items())
     if said and (path, said) not in _SAID:
         _SAID.add((path, said))
         logger.warning("`%s` holds options that nothing reads, in its training neither; ignored: %s", path, said)
-    if recipe.model.kind == "auto":
+    if recipe.model.task == "auto":
         raise RunError(f"`{path}` is damaged: it leaves open what the model is.")
     return recipe
 

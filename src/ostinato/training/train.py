@@ -21,7 +21,7 @@ from ostinato.data.io.spool import steps_of
 from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
-from ostinato.recipe import Recipe, dump_recipe
+from ostinato.recipe import Recipe, dump_recipe, migrated
 from ostinato.storage.files import read_json, remove_partials, sync_folder, write_atomically
 from ostinato.tasks.monitors import check_monitor
 from ostinato.tasks.prepare import prepare
@@ -88,7 +88,7 @@ def resume_run(
     saved = read_recipe_of(folder)
     recipe = overrides or saved
     checkpoint = read_checkpoint(folder)
-    before, _ = saved_recipe(checkpoint.state["recipe"])
+    before, _ = saved_recipe(migrated(checkpoint.state["recipe"]))
     changes = recipe_changes(before, recipe, force_recipe)
     for problem in checkpoint.skipped:
         observer.note(f"a damaged checkpoint is passed over: {problem}")

@@ -13,22 +13,23 @@ from pydantic import BaseModel
 from ostinato.data.inference.applicability import _RULES, applies, refuse_inapplicable, saved_recipe
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, Recipe, apply_overrides, build_recipe
+from ostinato.recipe.sections import sections
 from ostinato.tasks.prepare import inferred
 
 POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
 OF_KIND: dict[str, dict[str, Any]] = {
-    "classifier": {"data.target": "y"},
+    "classification": {"data.target": "y"},
     "language_model": {},
-    "tagger": {"data.target": "y", "features.target.kind": "tags"},
+    "tagging": {"data.target": "y", "features.target.kind": "tags"},
     "seq2seq": {"data.target": "y", "features.target.kind": "text"},
     "conditional": {"data.target": "y", "features.target.kind": "text", "features.input.kind": "category"},
     "next_step": {"features.input.kind": "notes"},
-    "forecaster": {},
+    "forecasting": {},
 }
 
 
 def _recipe(kind: str, **options: Any) -> Recipe:
-    given = {"model.kind": kind, **OF_KIND[kind], **options}
+    given = {"model.task": kind, **OF_KIND[kind], **options}
     return build_recipe(apply_overrides({}, [f"{key}={json.dumps(value)}" for key, value in given.items()]))
 
 
@@ -44,20 +45,20 @@ def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("forecaster", {"data.extra": ["a"]}, r"`data\.extra` does not apply to a forecaster. Received: \('a',\)"),
-        ("forecaster", {"data.distinct": True}, r"`data\.distinct` does not apply to a forecaster"),
-        ("forecaster", {"data.session": "a", "data.time": "t"}, r"`data\.session` does not apply to a forecaster"),
-        ("forecaster", {"data.where": "a = 1"}, r"`data\.where` does not apply to a forecaster"),
-        ("forecaster", {"features.input.unit": "words"}, r"`features\.input\.unit` does not apply to a forecaster"),
-        ("forecaster", {"features.input.kind": "audio"}, r"`features\.input\.kind` does not apply to a forecaster"),
-        ("forecaster", {"model.embedding_dim": 8}, r"`model\.embedding_dim` only applies with a column read as"),
-        ("forecaster", {"model.input_noise": 0.1}, r"`model\.input_noise` only applies with a column"),
-        ("forecaster", {"model.forecast.sort": True}, r"`model\.forecast\.sort` only applies with a column of ti"),
-        ("forecaster", {"model.forecast.test_continues": True}, "only applies with `data.test`"),
+        ("forecasting", {"data.extra": ["a"]}, r"`data\.extra` does not apply to a forecaster. Received: \('a',\)"),
+        ("forecasting", {"data.distinct": True}, r"`data\.distinct` does not apply to a forecaster"),
+        ("forecasting", {"data.session": "a", "data.time": "t"}, r"`data\.session` does not apply to a forecaster"),
+        ("forecasting", {"data.where": "a = 1"}, r"`data\.where` does not apply to a forecaster"),
+        ("forecasting", {"features.input.unit": "words"}, r"`features\.input\.unit` does not apply to a forecaster"),
+        ("forecasting", {"features.input.kind": "audio"}, r"`features\.input\.kind` does not apply to a forecaster"),
+        ("forecasting", {"model.embedding_dim": 8}, r"`model\.embedding_dim` does not apply to a forecaster"),
+        ("forecasting", {"model.input_noise": 0.1}, r"`model\.input_noise` does not apply to a forecaster"),
+        ("forecasting", {"data.sort": True}, r"`data\.sort` only applies with a column of ti"),
+        ("forecasting", {"data.test_continues": True}, "only applies with `data.test`"),
         (
-            "forecaster",
-            {"data.validation": 0.2, "model.forecast.split": "last"},
-            r"`data\.validation` only applies with `model\.forecast\.split: null`",
+            "forecasting",
+            {"data.validation": 0.2, "data.split": "last"},
+            r"`data\.validation` only applies with `data\.split: null`",
         ),
         ("seq2seq", {"model.decoder.condition": "state"}, r"`model\.decoder\.condition` does not apply to a seq2seq"),
         ("seq2seq", {"model.pooling": ["max"]}, r"`model\.pooling` only applies with a further column"),
@@ -68,7 +69,7 @@ def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
         ),
         ("seq2seq", {"model.decoder.length": 5}, r"`model\.decoder\.length` only applies with frames to write"),
         (
-            "classifier",
+            "classification",
             {"model.numbers.components": 2},
             r"`model\.numbers\.components` does not apply to a classifier",
         ),
@@ -91,16 +92,16 @@ def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
         ),
         (
             "seq2seq",
-            {"features.target.kind": "series", "model.next_step.output": "nade"},
-            r"`model\.next_step\.output` only applies with frames of notes",
+            {"features.target.kind": "series", "model.notes.output": "nade"},
+            r"`model\.notes\.output` only applies with frames of notes",
         ),
         (
             "seq2seq",
-            {"features.target.kind": "notes", "model.next_step.recurrence": "note"},
-            r"`model\.next_step\.recurrence` does not apply to a seq2seq",
+            {"features.target.kind": "notes", "model.recurrence": "note"},
+            r"`model\.recurrence` does not apply to a seq2seq",
         ),
         (
-            "tagger",
+            "tagging",
             {"features.target.kind": "notes", "features.target.transpose": 2},
             r"`features\.target\.transpose` does not apply to a tagger",
         ),
@@ -114,16 +115,16 @@ def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
         ("language_model", {"features.target.kind": "text"}, r"`features\.target\.kind` does not apply to a language"),
         ("next_step", {"model.embedding_std": 1.0}, r"`model\.embedding_std` only applies with a column read as"),
         ("next_step", {"model.input_scale": 0.1}, r"`model\.input_scale` only applies with a column that is read"),
-        ("tagger", {"data.stratify": True}, r"`data\.stratify` does not apply to a tagger"),
-        ("tagger", {"model.tie_embeddings": True}, r"`model\.tie_embeddings` does not apply to a tagger"),
-        ("classifier", _series() | {"model.ngrams": 2}, r"`model\.ngrams` only applies with a text as input"),
-        ("classifier", _series() | {"training.adversarial": 1.0}, "only applies with an input whose vectors"),
+        ("tagging", {"data.stratify": True}, r"`data\.stratify` does not apply to a tagger"),
+        ("tagging", {"model.tie_embeddings": True}, r"`model\.tie_embeddings` does not apply to a tagger"),
+        ("classification", _series() | {"model.ngrams": 2}, r"`model\.ngrams` only applies with a text as input"),
+        ("classification", _series() | {"training.adversarial": 1.0}, "only applies with an input whose vectors"),
         (
-            "classifier",
+            "classification",
             {"features.target.kind": "number", "training.label_smoothing": 0.1},
             r"`training\.label_smoothing` only applies with classes or labels",
         ),
-        ("classifier", {"features.target.kind": "class", "features.target.separator": ";"}, "a target of labels"),
+        ("classification", {"features.target.kind": "class", "features.target.separator": ";"}, "a target of labels"),
     ],
 )
 def test_what_nothing_would_read_is_refused(kind: str, options: dict[str, Any], message: str) -> None:
@@ -134,14 +135,14 @@ def test_what_nothing_would_read_is_refused(kind: str, options: dict[str, Any], 
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        ("classifier", _series() | {"model.input_noise": 0.1, "model.head_size": 3}),
-        ("classifier", {"features.input": {"kind": "protein", "encoding": "shares"}, "model.input_noise": 0.1}),
-        ("classifier", _series() | {"features.extra": {"a": {"kind": "category"}}, "model.embedding_dim": 3}),
+        ("classification", _series() | {"model.input_noise": 0.1, "model.head_size": 3}),
+        ("classification", {"features.input": {"kind": "protein", "encoding": "shares"}, "model.input_noise": 0.1}),
+        ("classification", _series() | {"features.extra": {"a": {"kind": "category"}}, "model.embedding_dim": 3}),
         ("conditional", {"features.extra": {"a": {"kind": "text"}}, "model.bidirectional": True}),
         ("conditional", {"model.decoder.condition": "state", "model.embedding_dim": 3}),
         ("seq2seq", {"features.input.kind": "series", "model.embedding_dim": 3}),
-        ("forecaster", {"model.forecast.time": "t", "model.forecast.sort": True, "data.validation": 0.2}),
-        ("classifier", {"features.target.kind": "auto", "features.target.separator": ";"}),
+        ("forecasting", {"data.time": "t", "data.sort": True, "data.validation": 0.2}),
+        ("classification", {"features.target.kind": "auto", "features.target.separator": ";"}),
     ],
 )
 def test_what_something_reads_is_let_through(kind: str, options: dict[str, Any]) -> None:
@@ -156,10 +157,10 @@ def test_what_something_reads_is_let_through(kind: str, options: dict[str, Any])
         ({"training.rollback_factor": 0.1}, r"`training\.rollback_factor` only applies with `on_divergence"),
         ({"training.bptt": {"window": 5, "max_bias": 0.2}}, r"`training\.bptt\.max_bias` only applies with"),
         ({"model.ngram_buckets": 99}, r"`model\.ngram_buckets` only applies with `ngrams`"),
-        ({"model.next_step.output_size": 9}, r"`model\.next_step\.output_size` only applies with `output: nade"),
-        ({"model.forecast.segment": 9}, r"`model\.forecast\.segment` only applies with `strategy: segment`"),
-        ({"model.forecast.quantiles": [0.5]}, r"`model\.forecast\.quantiles` only applies with `output`"),
-        ({"model.forecast.num_samples": 9}, r"`model\.forecast\.num_samples` only applies with `strategy: auto"),
+        ({"model.notes.output_size": 9}, r"`model\.notes\.output_size` only applies with `output: nade"),
+        ({"model.segment": 9}, r"`model\.segment` only applies with `strategy: segment`"),
+        ({"model.quantiles": [0.5]}, r"`model\.quantiles` only applies with `output`"),
+        ({"model.num_samples": 9}, r"`model\.num_samples` only applies with `strategy: auto"),
         ({"features.input.truncate": "head"}, r"`features\.input\.truncate` only applies with `max_length`"),
         (
             {"features.input": {"unit": "characters", "contractions": "keep"}},
@@ -198,29 +199,29 @@ def test_vectors_of_letters_without_a_target_have_nothing_to_learn(tmp_path: Pat
     path.write_text('{"x": ["a", "b", "c"]}\n' * 5)
     with pytest.raises(RecipeError, match="`x` is read as tokens, so there must be a column to predict") as caught:
         inferred(build_recipe({"data": {"train": str(path), "input": "x"}}))
-    assert "--set model.kind=forecaster" in str(caught.value.hint)
+    assert "--set model.task=forecasting" in str(caught.value.hint)
 
 
 def test_input_and_channels_of_a_forecaster_must_agree(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a,b\n" + "1,2\n" * 50)
-    options = {"kind": "forecaster", "forecast": {"channels": ["b"]}}
+    data = {"train": str(path), "input": "a", "channels": ["b"]}
     with pytest.raises(RecipeError, match=r"give one. Received: a and b"):
-        inferred(build_recipe({"data": {"train": str(path), "input": "a"}, "model": options}))
-    settled = inferred(build_recipe({"data": {"train": str(path), "input": "a"}, "model": {"kind": "forecaster"}}))
-    assert inferred(settled).model.forecast.channels == ("a",)  # a resolved recipe says both
+        inferred(build_recipe({"data": data, "model": {"task": "forecasting"}}))
+    settled = inferred(build_recipe({"data": {"train": str(path), "input": "a"}, "model": {"task": "forecasting"}}))
+    assert inferred(settled).data.channels == ("a",)  # a resolved recipe says both
 
 
 def test_a_forecaster_reads_no_windows_of_windows(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a\n" + "1\n" * 50)
-    mapping = {"data": {"train": str(path)}, "model": {"kind": "forecaster"}, "training": {"bptt": 5}}
-    with pytest.raises(RecipeError, match=r"`model.kind` needs whole rows, but `training.bptt` reads windows of 5"):
+    mapping = {"data": {"train": str(path)}, "model": {"task": "forecasting"}, "training": {"bptt": 5}}
+    with pytest.raises(RecipeError, match=r"`model.task` needs whole rows, but `training.bptt` reads windows of 5"):
         inferred(build_recipe(mapping))
 
 
 def test_every_rule_is_about_an_option_there_is() -> None:
-    known = set(_paths(Recipe()))
+    known = {path for one in sections() for path in _paths(Recipe(model=one.recipe()))}
     kinds = {"features.input.transpose", "features.target.transpose", "features.extra"}
     assert {key for _, keys in _RULES for key in keys} <= known | kinds
 
@@ -233,7 +234,8 @@ def test_every_need_is_about_an_option_there_is() -> None:
 def test_what_means_nothing_is_left_out_of_a_new_recipe() -> None:
     recipe = inferred(build_recipe({"data": {"train": str(POLARITY), "input": "text", "target": "label"}}))
     assert applies("model.pooling", recipe)
-    assert not applies("model.decoder.bridge", recipe)
+    assert not applies("model.characters", recipe)
+    assert "decoder" not in type(recipe.model).model_fields
 
 
 def _paths(component: BaseModel, path: str = "") -> Iterator[str]:
@@ -251,13 +253,13 @@ def _subclasses(of: type[Component]) -> Iterator[type[Component]]:
 
 
 def test_of_a_saved_recipe_what_nothing_reads_is_left_out_and_told() -> None:
-    mapping = _recipe("tagger").model_dump(mode="json")
-    assert saved_recipe(mapping) == (_recipe("tagger"), {})
+    mapping = _recipe("tagging").model_dump(mode="json")
+    assert saved_recipe(mapping) == (_recipe("tagging"), {})
     mapping["model"]["tie_embeddings"] = True
     mapping["model"]["ngram_buckets"] = 99
     mapping["training"]["clip_quantile"] = 0.5
     recipe, left_out = saved_recipe(mapping)
-    assert recipe == _recipe("tagger")
+    assert recipe == _recipe("tagging")
     assert left_out == {
         "model.tie_embeddings": True,
         "model.ngram_buckets": 99,

@@ -39,11 +39,9 @@ def test_numbers_beside_time_stamps_are_forecast(
 ) -> None:
     path = _table(tmp_path / "t.csv", "when,a,b", DAYS, _numbers(), _numbers())
     said: list[str] = []
-    prepared = prepare(
-        build_recipe({"data": {"train": str(path), **named}, "model": {"forecast": {"horizon": 2}}}), said.append
-    )
-    assert prepared.recipe.model.kind == "forecaster"
-    assert prepared.recipe.model.forecast.channels == channels
+    prepared = prepare(build_recipe({"data": {"train": str(path), **named}, "model": {"horizon": 2}}), said.append)
+    assert prepared.recipe.model.task == "forecasting"
+    assert prepared.recipe.data.channels == channels
     assert said[0] == f"model: forecaster (when holds time stamps, {', '.join(channels)} numbers)"
     assert said[1] == "is it no series in time? --input COLUMN --target COLUMN reads its rows one by one"
 
@@ -55,10 +53,10 @@ def test_texts_beside_time_stamps_are_not_forecast(tmp_path: Path) -> None:
         inferred(_recipe(path))
     with pytest.raises(RecipeError, match=r"`data.input` is not set"):
         inferred(_recipe(path, target="likes"))
-    assert inferred(_recipe(path, input="text", target="likes")).model.kind == "classifier"
-    assert inferred(_recipe(path, input="when", target="text")).model.kind == "classifier"
-    assert inferred(_recipe(path, input="text")).model.kind == "language_model"
-    assert inferred(_recipe(path, input="likes")).model.forecast.channels == ("likes",)
+    assert inferred(_recipe(path, input="text", target="likes")).model.task == "classification"
+    assert inferred(_recipe(path, input="when", target="text")).model.task == "classification"
+    assert inferred(_recipe(path, input="text")).model.task == "language_model"
+    assert inferred(_recipe(path, input="likes")).data.channels == ("likes",)
 
 
 def test_a_channel_with_a_mistake_is_not_left_out(tmp_path: Path) -> None:
@@ -70,10 +68,10 @@ def test_a_channel_with_a_mistake_is_not_left_out(tmp_path: Path) -> None:
 
 def test_a_horizon_longer_than_the_series(tmp_path: Path) -> None:
     path = _table(tmp_path / "t.csv", "when,a", DAYS, _numbers())
-    recipe = build_recipe({"data": {"train": str(path)}, "model": {"forecast": {"horizon": 100}}})
+    recipe = build_recipe({"data": {"train": str(path)}, "model": {"horizon": 100}})
     with pytest.raises(DataError, match=r"series 't' has 60 steps, 0 of them for training; .* 100 needs 101") as error:
         prepare(recipe)
-    assert "model.forecast.horizon" in str(error.value.hint)
+    assert "model.horizon" in str(error.value.hint)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +137,7 @@ def test_what_a_table_with_a_column_of_years_is_taken_for_is_said_with_how_to_sa
     said: list[str] = []
     prepare(_recipe(path), said.append)
     assert said[0] == "model: forecaster (year holds time stamps, price, rating numbers)"
-    assert prepare(_recipe(path, input="price", target="rating"), said.append).recipe.model.kind == "classifier"
+    assert prepare(_recipe(path, input="price", target="rating"), said.append).recipe.model.task == "classification"
     assert not [line for line in said[2:] if "forecaster" in line or "no series" in line]
 
 

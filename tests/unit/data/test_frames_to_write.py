@@ -46,8 +46,8 @@ def _recipe(folder: Path, cells: list[Any], target: list[Any] | None, **sections
         (WALK, FAR, ("seq2seq", "series", "series")),
         (WALK, [[[a, a] for a in far] for far in FAR], ("seq2seq", "series", "series")),
         (WALK, CHORDS, ("seq2seq", "series", "notes")),
-        (WALK, WALK, ("tagger", "series", "series")),
-        (WALK, [walk if k % 3 else walk[:2] for k, walk in enumerate(WALK)], ("tagger", "series", "series")),
+        (WALK, WALK, ("tagging", "series", "series")),
+        (WALK, [walk if k % 3 else walk[:2] for k, walk in enumerate(WALK)], ("tagging", "series", "series")),
     ],
 )
 def test_frames_to_write_are_told(
@@ -56,12 +56,12 @@ def test_frames_to_write_are_told(
     """Also where up to half of the rows of a stepwise target are bad ones, if the kind of the target is given."""
     given = {"features": {"target": {"kind": "series"}}} if any(len(row) == 2 for row in target) else {}
     recipe = inferred(_recipe(tmp_path, cells, target, **given))
-    assert (recipe.model.kind, recipe.features.input.kind, recipe.features.target.kind) == made
+    assert (recipe.model.task, recipe.features.input.kind, recipe.features.target.kind) == made
 
 
 def test_lists_of_few_whole_numbers_stay_labels(tmp_path: Path) -> None:
     recipe = inferred(_recipe(tmp_path, NAMES, [[k % 3, k % 5] for k in range(120)]))
-    assert recipe.model.kind == "classifier"
+    assert recipe.model.task == "classification"
 
 
 def test_many_different_names_are_read_as_text(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_many_different_names_are_read_as_text(tmp_path: Path) -> None:
 
 
 def test_series_alone_are_gone_on_with(tmp_path: Path) -> None:
-    assert inferred(_recipe(tmp_path, WALK, None)).model.kind == "next_step"
+    assert inferred(_recipe(tmp_path, WALK, None)).model.task == "next_step"
 
 
 @pytest.mark.parametrize(

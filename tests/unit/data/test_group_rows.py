@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.series import forecasting
 
 from ostinato.data.forecasting.windows import Windows
 from ostinato.data.io import spool as spool_module
@@ -101,7 +102,7 @@ def test_series_in_files_are_those_in_memory(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "t.csv"
     path.write_text("\n".join(lines) + "\n")
     forecast = {"horizon": 3, "lookback": 6, "past": ["price"], "calendar": ["hour"], "missing": missing}
-    recipe = build_recipe({"data": {"train": str(path)}, "model": {"kind": "forecaster", "forecast": forecast}})
+    recipe = build_recipe(forecasting(forecast, train=str(path)))
 
     def read() -> tuple[Windows, Windows, dict[str, object]]:
         prepared = prepare(recipe)
@@ -134,9 +135,7 @@ def test_what_is_wrong_between_two_stretches_is_found(
 ) -> None:
     monkeypatch.setattr(spool_module, "_STEP_BYTES", 16)  # two steps
     path = tmp_path / "t.csv"
-    recipe = build_recipe(
-        {"data": {"train": str(path)}, "model": {"kind": "forecaster", "forecast": {"horizon": 1, "lookback": 2}}}
-    )
+    recipe = build_recipe({"data": {"train": str(path)}, "model": {"task": "forecasting", "horizon": 1, "lookback": 2}})
     days = [f"2020-01-{day:02}" for day in range(1, 21)]
     for wrong, message in (
         ([*days[:place], days[place - 1], *days[place:]], "the same as the row before"),

@@ -99,7 +99,7 @@ def _series(megabytes: float) -> str:
     ("write", "settings"),
     [
         (_sessions, ["data.input=x,y", "data.session=who", "data.time=when", "data.target=label"]),
-        (_series, ["model.kind=forecaster", "model.forecast.horizon=4", "model.forecast.lookback=8"]),
+        (_series, ["model.task=forecasting", "model.horizon=4", "model.lookback=8"]),
     ],
     ids=["sessions", "series"],
 )

@@ -52,7 +52,7 @@ def test_a_classifier_is_inferred_and_nothing_is_left_open(tmp_path: Path) -> No
         ]
     )
     recipe = prepared.recipe
-    assert (recipe.data.format, recipe.model.kind, recipe.features.target.kind) == ("jsonl", "classifier", "class")
+    assert (recipe.data.format, recipe.model.task, recipe.features.target.kind) == ("jsonl", "classification", "class")
     assert (recipe.features.input.unit, recipe.features.input.markup) == ("words", "remove")
     again = prepare(recipe)
     assert again.recipe == recipe
@@ -189,7 +189,7 @@ def test_a_language_model_of_a_text(tmp_path: Path) -> None:
     said: list[str] = []
     prepared = _prepare(tmp_path / "book.txt", said, input=None, target=None)
     assert said == [
-        "model: language_model (there is no target column)",
+        "model: language model (there is no target column)",
         "input: text as characters (the default of a language model)",
     ]
     train, validation = prepared.train.sequences.values, prepared.validation.sequences.values
@@ -227,8 +227,9 @@ def test_too_short_for_a_language_model(tmp_path: Path) -> None:
     [
         ({"data": {}}, "`data.train` is not set"),
         ({"data": {"train": "rows.jsonl"}}, "`data.input` is not set. Columns of `rows.jsonl`: text, label."),
-        ({"data": {"train": "rows.jsonl", "input": "text"}, "model": {"kind": "classifier"}}, "needs a target column"),
-        ({"data": {"train": "rows.jsonl", "input": "text", "target": "label"}, "model": {"kind": "language_model"}},
+        ({"data": {"train": "rows.jsonl", "input": "text"}, "model": {"task": "classification"}},
+         "needs a target column"),
+        ({"data": {"train": "rows.jsonl", "input": "text", "target": "label"}, "model": {"task": "language_model"}},
          "takes no target column"),
         ({"data": {"train": "rows.jsonl", "input": "text"}, "features": {"input": {"max_length": 9}}},
          "`features.input.max_length` does not apply to a language model"),

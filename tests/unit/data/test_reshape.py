@@ -96,7 +96,7 @@ def test_a_target_that_changes_within_a_session_labels_its_steps(tmp_path: Path)
     path.write_text("\n".join(lines) + "\n")
     data = {"train": str(path), "input": "x", "session": "who", "time": "t", "target": "mood"}
     settled = inferred(build_recipe({"data": data}))
-    assert (settled.model.kind, settled.features.target.kind) == ("tagger", "tags")
+    assert (settled.model.task, settled.features.target.kind) == ("tagging", "tags")
     assert _rows(path, ["x", "mood"], **data)[0] == ([81.0 - 9 * i for i in range(10)], ["up", "down"] * 5)
     prepared = prepare(build_recipe({"data": data}))
     assert len(prepared.train) + len(prepared.validation) == 9
@@ -108,7 +108,7 @@ def test_a_target_that_changes_within_a_session_labels_its_steps(tmp_path: Path)
     assert _rows(path, ["mood"], **data)[0] == ([20.5 - 2.25 * i + 0.0 for i in range(10)],)
     path.write_text("\n".join(lines) + "\n")
     one_a_session = inferred(build_recipe({"data": {**data, "target": "who"}}))
-    assert one_a_session.model.kind == "classifier"
+    assert one_a_session.model.task == "classification"
     path.write_text("\n".join([*lines, "s0,20,7,", "t,1,5,up"]) + "\n")
     bad = BadRows()
     assert len(_rows(path, ["x", "mood"], bad, **data)) == 9  # all but s0, and t

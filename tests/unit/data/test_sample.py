@@ -28,18 +28,18 @@ TABLES = {
 
 
 @pytest.mark.parametrize(
-    ("table", "settings", "kind"),
+    ("table", "settings", "task"),
     [
-        ("classes", ["data.input=text", "data.target=label"], "classifier"),
+        ("classes", ["data.input=text", "data.target=label"], "classification"),
         ("texts", ["data.input=text", "data.target=said"], "seq2seq"),
         ("names", ["data.input=kind", "data.target=text"], "conditional"),
-        ("series", ["model.forecast.horizon=3"], "forecaster"),
-        ("series", ["model.kind=forecaster", "model.forecast.horizon=3"], "forecaster"),
-        ("steps", ["data.input=x", "data.session=who", "data.time=t", "data.target=mood"], "tagger"),
+        ("series", ["model.horizon=3"], "forecasting"),
+        ("series", ["model.task=forecasting", "model.horizon=3"], "forecasting"),
+        ("steps", ["data.input=x", "data.session=who", "data.time=t", "data.target=mood"], "tagging"),
     ],
 )
 def test_a_file_is_opened_for_its_columns_for_its_head_and_to_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, settings: list[str], kind: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, settings: list[str], task: str
 ) -> None:
     """It was opened 19 times for classes, 17 for texts, 15 for names, 7 for series and 6 for steps."""
     path = tmp_path / "t.csv"
@@ -53,7 +53,7 @@ def test_a_file_is_opened_for_its_columns_for_its_head_and_to_be_read(
 
     monkeypatch.setattr(decompress, "open_binary", counting)
     prepared = prepare(build_recipe(apply_overrides({}, [f"data.train={path}", *settings])))
-    assert prepared.recipe.model.kind == kind
+    assert prepared.recipe.model.task == task
     assert opened == [path] * 3
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from tests.series import forecasting
 
 from ostinato.data.features import load_feature
 from ostinato.data.forecasting.feature import ForecastFeature
@@ -24,9 +25,7 @@ HOURS = [f"2020-01-{1 + i // 24:02}T{i % 24:02}:00:00" for i in range(120)]
 
 def _recipe(path: Path, data: dict[str, Any] | None = None, **forecast: Any) -> Recipe:
     options = {"lookback": 6, "horizon": 3, **forecast}
-    return build_recipe(
-        {"data": {"train": str(path), **(data or {})}, "model": {"kind": "forecaster", "forecast": options}}
-    )
+    return build_recipe(forecasting(options, train=str(path), **(data or {})))
 
 
 def _wide(path: Path, rows: list[tuple[Any, ...]], header: str = "date,a,b") -> Path:
@@ -120,7 +119,7 @@ def test_rows_out_of_order_and_twice(tmp_path: Path) -> None:
         DataError, match=r"1 time stamp is earlier than the row before:\n  .*t.csv:13: 2020-01-01 10"
     ) as e:
         prepare(_recipe(path))
-    assert "forecast.sort=true" in str(e.value)
+    assert "data.sort=true" in str(e.value)
     sorted_one = _parts(_recipe(path, sort=True))[0]
     np.testing.assert_array_equal(
         sorted_one.sequences.values, _parts(_recipe(_wide(path, _rows(40))))[0].sequences.values
@@ -133,7 +132,7 @@ def test_rows_out_of_order_and_twice(tmp_path: Path) -> None:
 def test_a_run_can_not_change_how_it_reads(tmp_path: Path) -> None:
     prepared = prepare(_recipe(_wide(tmp_path / "t.csv", _rows(40))))
     gap = _wide(tmp_path / "u.csv", [row for i, row in enumerate(_rows(40)) if i != 10])
-    hint = "mend the file: a run reads as it was trained to. A new run could have, --set model.forecast.on_gap=fill"
+    hint = "mend the file: a run reads as it was trained to. A new run could have, --set data.on_gap=fill"
     with pytest.raises(DataError, match="1 gap in time") as found:
         task_of(prepared.recipe).load(str(gap), prepared.features, prepared.recipe)
     assert str(found.value.hint).startswith(hint)
@@ -202,7 +201,7 @@ def test_a_horizon_longer_than_the_series(tmp_path: Path) -> None:
     path = _wide(tmp_path / "t.csv", _rows(40))
     with pytest.raises(DataError, match=r"series 't' has 40 steps, 8 of them for training; a horizon of 32 needs 33"):
         prepare(_recipe(path, horizon=32))
-    with pytest.raises(DataError, match=r"`model.forecast.split` needs 60 steps; series 't' has 40"):
+    with pytest.raises(DataError, match=r"`data.split` needs 60 steps; series 't' has 40"):
         prepare(_recipe(path, split=[50, 10]))
     rows = [(name, HOURS[i], i) for name, n in (("x", 30), ("y", 5)) for i in range(n)]
     long = _wide(tmp_path / "l.csv", rows, "unique_id,ds,y")
@@ -263,7 +262,7 @@ def test_recipes_that_contradict_themselves(tmp_path: Path) -> None:
         prepare(_recipe(path, {"target": "a"}))
     with pytest.raises(RecipeError, match=r"lookback` must be a multiple of segment \(4\). Received: 6"):
         _recipe(path, strategy="segment", segment=4, horizon=4)
-    with pytest.raises(RecipeError, match=r"`model.forecast` names the column a twice"):
+    with pytest.raises(RecipeError, match=r"`data` names the column a twice"):
         _recipe(path, channels=["a"], past=["a"])
     with pytest.raises(DataError, match=r"no column `c`"):
         prepare(_recipe(path, channels=["c"]))

@@ -57,7 +57,7 @@ def test_a_value_for_each_step_is_tagged(
 ) -> None:
     recipe = _infer(tmp_path, cells, target)
     assert (recipe.features.input.kind, recipe.features.target.kind) == kinds
-    assert recipe.model.kind == "tagger"
+    assert recipe.model.task == "tagging"
     assert prepare(recipe).validation
 
 
@@ -66,8 +66,8 @@ def test_a_value_for_each_step_is_tagged(
     [
         (TEXT, [" ".join(reversed(text.split())) for text in TEXT], ("seq2seq", "text", "text")),  # copied, not tagged
         (DNA, [text.translate(str.maketrans("ACGT", "TGCA")) for text in DNA], ("seq2seq", "dna", "text")),
-        (["pos neg odd"] * 60 + ["a film here"] * 60, ["pos", "neg"] * 60, ("classifier", "text", "auto")),
-        (WALK, [["loud", "new"], ["new"]] * 60, ("classifier", "series", "auto")),
+        (["pos neg odd"] * 60 + ["a film here"] * 60, ["pos", "neg"] * 60, ("classification", "text", "auto")),
+        (WALK, [["loud", "new"], ["new"]] * 60, ("classification", "series", "auto")),
         (["it", "fr", "de"] * 40, [_letters("abcdef", 6) for _ in LENGTHS], ("conditional", "category", "text")),
     ],
 )
@@ -75,21 +75,21 @@ def test_other_targets_are_not(
     tmp_path: Path, cells: list[Any], target: list[Any], kinds: tuple[str, str, str]
 ) -> None:
     recipe = _infer(tmp_path, cells, target)
-    assert (recipe.model.kind, recipe.features.input.kind, recipe.features.target.kind) == kinds
+    assert (recipe.model.task, recipe.features.input.kind, recipe.features.target.kind) == kinds
 
 
 def test_a_category_says_what_its_target_usually_is(tmp_path: Path) -> None:
     short = [["a", "b"]] * 120
-    told = _infer(tmp_path, WALK, short, model={"kind": "tagger", "tagger": {"output": "ctc"}})
+    told = _infer(tmp_path, WALK, short, model={"task": "tagging", "output": "ctc"})
     assert told.features.target.kind == "tags"
-    told = _infer(tmp_path, ["it", "fr"] * 60, ["ciao", "salut"] * 60, model={"kind": "seq2seq"})
+    told = _infer(tmp_path, ["it", "fr"] * 60, ["ciao", "salut"] * 60, model={"task": "seq2seq"})
     assert told.features.target.kind == "text"
 
 
 def test_lists_of_numbers_are_no_labels(tmp_path: Path) -> None:
     curves = [[0.5 * k for k in range(3)] for _ in LENGTHS]
     with pytest.raises(DataError, match="column `y` holds lists of numbers, and not one for each step") as error:
-        prepare(_infer(tmp_path, TEXT, curves, model={"kind": "classifier"}))
+        prepare(_infer(tmp_path, TEXT, curves, model={"task": "classification"}))
     assert "features.target.kind=labels" in str(error.value.hint)
 
 
@@ -135,4 +135,4 @@ def test_what_a_classifier_reads(tmp_path: Path, cells: list[Any], kind: str, un
 def test_without_a_target_letters_are_a_language_model_s(tmp_path: Path) -> None:
     (tmp_path / "t.fa").write_text("".join(f">r{n}\n{letters}\n" for n, letters in enumerate(DNA)))
     recipe = inferred(build_recipe({"data": {"train": str(tmp_path / "t.fa")}}))
-    assert (recipe.model.kind, recipe.features.text.unit) == ("language_model", "characters")
+    assert (recipe.model.task, recipe.features.text.unit) == ("language_model", "characters")

@@ -12,7 +12,7 @@ import pytest
 from ostinato.data.dataset import Examples
 from ostinato.data.features import Draft, TagsFeature, TokensFeature, load_feature
 from ostinato.data.features.tokens import SpelledTokensFeature
-from ostinato.data.inference.aligned import check_tagger, misfits
+from ostinato.data.inference.aligned import misfits
 from ostinato.data.loading import load_examples
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError
@@ -140,7 +140,7 @@ def test_everything_is_inferred_from_a_conll_file(tmp_path: Path) -> None:
     data = {**_recipe(tmp_path)["data"], "extra": ["pos"]}
     prepared = prepare(build_recipe({"name": "t", "data": data}))
     recipe = prepared.recipe
-    assert (recipe.data.input, recipe.data.target, recipe.model.kind) == ("form", "chunk", "tagger")
+    assert (recipe.data.input, recipe.data.target, recipe.model.task) == ("form", "chunk", "tagging")
     assert recipe.features.input.kind == "tokens"
     assert recipe.features.extra["pos"].kind == "tokens"
     assert isinstance(recipe.features.target, TagsRecipe)
@@ -152,7 +152,7 @@ def test_a_target_with_a_tag_a_word_makes_its_text_words(tmp_path: Path) -> None
     data = {"train": str(tmp_path / "x.csv"), "input": "text", "target": "tags", "validation": 0.3}
     prepared = prepare(build_recipe({"name": "t", "data": data, "features": {"target": {"kind": "tags"}}}))
     assert prepared.recipe.features.input.kind == "tokens"
-    assert prepared.recipe.model.kind == "tagger"
+    assert prepared.recipe.model.task == "tagging"
 
 
 def test_unequal_lengths_are_bad_rows_named_by_line(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_ctc_needs_a_step_a_label_and_one_between_equal_ones() -> None:
         {
             "data": {"input": "x", "target": "y"},
             "features": {"target": {"kind": "tags"}},
-            "model": {"kind": "tagger", "tagger": {"output": "ctc"}},
+            "model": {"task": "tagging", "output": "ctc"},
         }
     )
     inputs = draft([["."] * 3, ["."] * 3, ["."] * 3, ["."] * 3])
@@ -220,30 +220,35 @@ def test_ctc_needs_a_step_a_label_and_one_between_equal_ones() -> None:
     assert misfits(recipe, {"x": inputs, "y": labels}) == {1: ("3 labels need 4 steps, and `x` has 3", "y")}
 
 
+def _check(mapping: dict[str, Any]) -> None:
+    recipe = build_recipe(mapping)
+    recipe.model.check_settled(recipe)
+
+
 @pytest.mark.parametrize(
     ("model", "features", "training", "message"),
     [
-        ({"tagger": {"delay": 2}, "bidirectional": True}, {}, {}, "delay` does not apply here: a bidirectional"),
-        ({"tagger": {"delay": 2, "output": "ctc"}}, {}, {}, "delay` does not apply here: ctc"),
-        ({"tagger": {"beam_size": 2}}, {}, {}, "`model.tagger.beam_size` only applies with `output: ctc`"),
-        ({"tagger": {"output": "crf"}}, {}, {"label_smoothing": 0.1}, "label_smoothing` does not apply with crf"),
-        ({"tagger": {"output": "crf"}}, {"target": {"kind": "notes"}}, {}, "must be tags for .* Received: notes"),
+        ({"delay": 2, "bidirectional": True}, {}, {}, "delay` does not apply here: a bidirectional"),
+        ({"delay": 2, "output": "ctc"}, {}, {}, "delay` does not apply here: ctc"),
+        ({"beam_size": 2}, {}, {}, "`model.beam_size` only applies with `output: ctc`"),
+        ({"output": "crf"}, {}, {"label_smoothing": 0.1}, "label_smoothing` does not apply with crf"),
+        ({"output": "crf"}, {"target": {"kind": "notes"}}, {}, "must be tags for .* Received: notes"),
         ({}, {"input": {"unit": "subwords"}}, {}, "must be words or characters"),
         ({}, {"input": {"max_length": 3}}, {}, "max_length` does not apply to a tagger"),
         ({"unknown_words": 0.5}, {"input": {"unit": "characters"}}, {}, "unknown_words` needs words"),
-        ({"tagger": {"output": "ctc"}}, {"target": {"kind": "tags", "ignore": ["-"]}}, {}, "ignore` does not apply"),
+        ({"output": "ctc"}, {"target": {"kind": "tags", "ignore": ["-"]}}, {}, "ignore` does not apply"),
     ],
 )
 def test_what_a_tagger_has_no_use_for_is_refused(
     model: dict[str, Any], features: dict[str, Any], training: dict[str, Any], message: str
 ) -> None:
     mapping = {
-        "model": {"kind": "tagger", **model},
+        "model": {"task": "tagging", **model},
         "features": {"target": {"kind": "tags"}, **features},
         "training": training,
     }
     with pytest.raises(RecipeError, match=message):
-        check_tagger(build_recipe(mapping))
+        _check(mapping)
 
 
 def test_options_of_characters_without_characters_are_refused(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_many_different_texts_are_sequences_to_write(tmp_path: Path) -> None:
     path = _table(tmp_path / "rows.csv", [f"Say it {i} times, <b>please</b>!" for i in range(150)])
     said: list[str] = []
     prepared = prepare(build_recipe({"data": {"train": str(path), "input": "text", "target": "said"}}), said.append)
-    assert prepared.recipe.model.kind == "seq2seq"
+    assert prepared.recipe.model.task == "seq2seq"
     reason = "150 of the first 150 cells are different texts: sequences to write, hardly classes"
     assert said[:4] == [
         f"target: said as text ({reason})",
@@ -51,13 +51,13 @@ def test_many_different_texts_are_sequences_to_write(tmp_path: Path) -> None:
 )
 def test_other_targets_stay_what_they_were(tmp_path: Path, targets: list[str]) -> None:
     path = _table(tmp_path / "rows.csv", targets)
-    assert inferred(build_recipe({"data": {"train": str(path), "input": "text", "target": "said"}})).model.kind == (
-        "classifier"
+    assert inferred(build_recipe({"data": {"train": str(path), "input": "text", "target": "said"}})).model.task == (
+        "classification"
     )
 
 
 def test_a_classifier_still_refuses_them(tmp_path: Path) -> None:
     path = _table(tmp_path / "rows.csv", [f"text {i}" for i in range(150)])
-    recipe = {"data": {"train": str(path), "input": "text", "target": "said"}, "model": {"kind": "classifier"}}
+    recipe = {"data": {"train": str(path), "input": "text", "target": "said"}, "model": {"task": "classification"}}
     with pytest.raises(DataError, match="hardly a class column"):
         prepare(build_recipe(recipe))

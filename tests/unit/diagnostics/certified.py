@@ -9,8 +9,8 @@ import torch
 from ostinato.cells import Cell
 from ostinato.diagnostics import Certificate
 from ostinato.nn import RecurrentStack
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.types import Ragged
 
 LENGTHS = (9, 1, 0, 4, 7)
@@ -47,5 +47,5 @@ def failed_forms(certificate: Certificate) -> set[str]:
 def language_model(**settings: Any) -> LanguageModel:
     """A small one."""
     torch.manual_seed(0)
-    recipe = ModelRecipe.model_validate({"kind": "language_model", "embedding_dim": 4, "hidden_size": 6, **settings})
+    recipe = LanguageModelRecipe.model_validate({"embedding_dim": 4, "hidden_size": 6, **settings})
     return LanguageModel(recipe, 12)

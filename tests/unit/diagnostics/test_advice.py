@@ -214,10 +214,10 @@ def test_context_after_an_answer_that_brings_nothing(healthy: Diagnosis) -> None
 
 
 def test_a_forecaster_that_uses_its_window_to_the_end(healthy: Diagnosis) -> None:
-    training = replace(_training(healthy), lookback=96, lookback_option="model.forecast.lookback")
+    training = replace(_training(healthy), lookback=96, lookback_option="model.lookback")
     filled = replace(healthy.horizon, context=[1, 2], steps=2.0, low=2.0, high=2.0)
     said = {a.kind: a.change for a in advise(replace(healthy, horizon=filled, training=training))}
-    assert said["lookback_too_short"] == "--set model.forecast.lookback=192"
+    assert said["lookback_too_short"] == "--set model.lookback=192"
     assert "cheaper_recurrence" not in said  # two steps are all there is
     assert "lookback_too_short" not in [a.kind for a in advise(replace(healthy, training=training))]
 

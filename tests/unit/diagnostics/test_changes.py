@@ -30,7 +30,7 @@ CHANGES = (
     "--set model.hidden_size=4",
     "--set model.decoder.hidden_size=4",
     "--set model.bidirectional=false",
-    "--set model.forecast.lookback=20",
+    "--set model.lookback=20",
     "--set features.input.max_length=20",
     "--set training.max_norm=0.2",
     "--set training.clip=norm --set training.max_norm=0.2",

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from ostinato.diagnostics import verify
 from ostinato.kernels import native
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.language_model.model import LanguageModel
 
 
@@ -41,7 +41,7 @@ def test_classifiers_with_pooling_and_ngrams(bidirectional: bool) -> None:
     torch.manual_seed(0)
     settings = {"embedding_dim": 4, "hidden_size": 5, "bidirectional": bidirectional, "head_size": 3}
     settings |= {"pooling": ["last", "mean", "max", "attention"], "ngrams": 2, "ngram_buckets": 32}
-    model = Classifier(ModelRecipe.model_validate({"kind": "classifier", **settings}), 12, 2)
+    model = Classifier(ClassificationRecipe.model_validate({**settings}), 12, 2)
     assert model.ngrams is not None
     nn.init.normal_(model.ngrams.weight)
     nn.init.normal_(model.ngrams.log_ratio)
@@ -54,7 +54,7 @@ def test_classifiers_with_pooling_and_ngrams(bidirectional: bool) -> None:
 
 def test_a_pooling_that_mixes_rows_fails_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    recipe = ModelRecipe.model_validate({"kind": "classifier", "embedding_dim": 4, "hidden_size": 5})
+    recipe = ClassificationRecipe.model_validate({"embedding_dim": 4, "hidden_size": 5})
     model = Classifier(recipe, 12, 2)
     read = Classifier.read
     monkeypatch.setattr(Classifier, "read", lambda self, pooled, extra: read(self, pooled - pooled.mean(0), extra))

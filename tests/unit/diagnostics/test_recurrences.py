@@ -7,8 +7,8 @@ import torch
 from ostinato import nn
 from ostinato.layers.inputs import embed_ids
 from ostinato.probes.recurrences import Recurrence, recurrences
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.types import Ragged
 
 SOURCE = Ragged.from_rows(torch.tensor([4, 7, 7, 5, 6]), starts=[0, 1, 3], lengths=[1, 2, 2])
@@ -17,7 +17,7 @@ TARGET = Ragged.from_rows(torch.tensor([3, 4, 5, 6, 3, 4]), starts=[0, 1, 4], le
 
 def _found(**decoder: object) -> tuple[Seq2Seq, dict[str, Recurrence]]:
     torch.manual_seed(0)
-    recipe = ModelRecipe.model_validate({"embedding_dim": 3, "hidden_size": 4, "decoder": decoder})
+    recipe = SequenceToSequenceRecipe.model_validate({"embedding_dim": 3, "hidden_size": 4, "decoder": decoder})
     model = Seq2Seq(recipe, embed_ids(10, recipe), written=9).eval()
     return model, {found.name: found for found in recurrences(model, lambda: model.nll(SOURCE, TARGET))}
 

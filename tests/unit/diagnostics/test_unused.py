@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.tasks.language_model.unused import unused_context
 
 
 def _model(vocab_size: int) -> LanguageModel:
     torch.manual_seed(0)
-    return LanguageModel(ModelRecipe(embedding_dim=4, hidden_size=6, cell="gru"), vocab_size).eval()
+    return LanguageModel(LanguageModelRecipe(embedding_dim=4, hidden_size=6, cell="gru"), vocab_size).eval()
 
 
 @pytest.mark.parametrize("restart", [None, 3])

@@ -231,7 +231,7 @@ def test_tags_are_looked_up(tmp_path: Path) -> None:
     words = [["the", "dog", "runs"], ["a", "cat", "sleeps"], ["the", "cat", "runs"], ["a", "dog", "sleeps"]] * 10
     tags = [["DET", "NOUN", "VERB"]] * 40
     features = {"target": {"kind": "tags"}}
-    found = _train(pl.DataFrame({"x": words, "y": tags}), tmp_path, features=features, model={"kind": "tagger"})
+    found = _train(pl.DataFrame({"x": words, "y": tags}), tmp_path, features=features, model={"task": "tagging"})
     accuracy = {baseline.name: baseline.metrics["accuracy"] for baseline in found.baselines}
     assert accuracy["most frequent tag of each token"] == 1.0
     assert accuracy["logistic regression on a window"] > 0.9
@@ -242,7 +242,7 @@ def test_numbers_and_notes_of_each_step_have_a_mean_and_a_window(tmp_path: Path)
     random = np.random.default_rng(0)
     x = [random.normal(size=4 + n % 4).round(3).tolist() for n in range(60)]
     moved = [[0.5, *(2 * value for value in row[:-1])] for row in x]  # what came a step before, twice
-    model = {"kind": "tagger", "embedding_dim": 64}  # nothing is embedded
+    model = {"task": "tagging", "embedding_dim": 64}  # nothing is embedded
     bass = [[[48] if value > 0 else [] for value in row] for row in x]
     for folder, y, kind, figure in (("numbers", moved, "series", "mse"), ("notes", bass, "notes", "accuracy")):
         (tmp_path / folder).mkdir()
@@ -260,7 +260,7 @@ def test_pairs_are_copied_and_looked_up(tmp_path: Path) -> None:
     x = ["".join("abcd"[i] for i in random.integers(0, 4, 2 + n % 4)) for n in range(80)]
     y = [text.translate(str.maketrans("abcd", "bcda")) for text in x]
     features = {"input": {"unit": "characters"}, "target": {"kind": "text", "unit": "characters"}}
-    found = _train(pl.DataFrame({"x": x, "y": y}), tmp_path, features=features, model={"kind": "seq2seq"})
+    found = _train(pl.DataFrame({"x": x, "y": y}), tmp_path, features=features, model={"task": "seq2seq"})
     rates = {baseline.name: baseline.metrics["token_error_rate"] for baseline in found.baselines}
     assert rates["token by token"] == 0.0
     assert rates["copy"] > 0.5

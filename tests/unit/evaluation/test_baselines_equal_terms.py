@@ -177,7 +177,7 @@ def _curves(folder: Path, *, lengths: list[int], **model: Any) -> dict[str, Any]
     ]
     path = folder / "curves.parquet"
     pl.DataFrame({"kind": names, "curve": curves}).write_parquet(path)
-    shape = {"kind": "conditional", "hidden_size": 6, "embedding_dim": 3, **model}
+    shape = {"task": "conditional", "hidden_size": 6, "embedding_dim": 3, **model}
     features = {"input": {"kind": "category"}, "target": {"kind": "series"}}
     training = {"epochs": 1, "num_threads": 1, "device": "cpu"}
     data = {"train": str(path), "input": "kind", "target": "curve", "validation": 0.3}
@@ -233,6 +233,6 @@ def test_a_series_written_step_by_step_has_baselines(tmp_path: Path) -> None:
     recipe = _curves(tmp_path, lengths=[6, 8])
     recipe["data"] = {**recipe["data"], "input": "curve"} | {"target": None}
     recipe["features"] = {"input": {"kind": "series"}}
-    recipe["model"] = {"kind": "next_step", "hidden_size": 6}
+    recipe["model"] = {"task": "next_step", "hidden_size": 6}
     prepared = prepare(build_recipe(recipe))
     assert set(_compared(prepared)) == {AnyFrame.name, EachFromBefore.name, Autoregression.name}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.series import forecasting
 
 from ostinato.baselines import Baselines
 from ostinato.baselines import measure as measuring
@@ -43,9 +44,9 @@ def _prepared(path: Path, columns: dict[str, Any], monitor: str = "loss", **fore
     path.mkdir(exist_ok=True)
     (path / "t.csv").write_text("\n".join(lines) + "\n")
     options = {"lookback": 14, "horizon": 5, "split": [0.6, 0.4], **forecast}
-    model = {"kind": "forecaster", "hidden_size": 4, "forecast": options}
+    sections = forecasting({"hidden_size": 4, **options}, train=str(path / "t.csv"))
     training = {"num_threads": 1, "monitor": monitor}
-    return prepare(build_recipe({"data": {"train": str(path / "t.csv")}, "model": model, "training": training}))
+    return prepare(build_recipe({**sections, "training": training}))
 
 
 def _windows(prepared: Prepared) -> tuple[Windows, Windows]:

@@ -64,7 +64,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     pl.DataFrame({"x": values, "y": texts}).write_parquet(path)
     data = {"train": str(path), "input": "x", "target": "y", "validation": 0.3}
     features = {"input": {"kind": "category"}, "target": {"kind": "text", "unit": "characters"}}
-    model = {"kind": "conditional", "hidden_size": 4, "embedding_dim": 4}
+    model = {"task": "conditional", "hidden_size": 4, "embedding_dim": 4}
     recipe = {"data": data, "features": features, "model": model, "training": {"num_threads": 1}}
     return prepare(build_recipe(recipe))
 

@@ -90,7 +90,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_what_is_written_depends_on_what_is_given(names: Run) -> None:
-    assert names.recipe.model.kind == "conditional"
+    assert names.recipe.model.task == "conditional"
     model = cast("Conditional", names.model)
     drawn = {
         language: draw(model, names.features, names.recipe, language, num=40, seed=3)
@@ -175,14 +175,14 @@ def test_generate_draws_for_what_is_given(names: Run, cli: Cli) -> None:
         ({"model.decoder.attention": "bahdanau"}, "`model.decoder.attention` does not apply to a conditional"),
         ({"features.input": {"unit": "words"}}, "must be one of category, numbers, image. Received: 'text'"),
         ({"model.frames.kernel": 5}, "`model.frames.kernel` only applies with a column of pictures"),
-        ({"model.kind": "seq2seq", "model.decoder.condition": "state"}, "does not apply to a seq2seq"),
+        ({"model.task": "seq2seq", "model.decoder.condition": "state"}, "does not apply to a seq2seq"),
     ],
 )
 def test_what_would_be_ignored_is_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     given = {
         **SMALL,
         "data.format": "lines",
-        "model.kind": "conditional",
+        "model.task": "conditional",
         "features.input": {"kind": "category"},
         "features.target": {"kind": "text"},
         **settings,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.series import forecasting
 from typer.testing import CliRunner
 
 import ostinato
@@ -40,8 +41,7 @@ def _mapping(path: Path, **forecast: Any) -> dict[str, Any]:
     if options.get("strategy") == "segment":
         options["segment"] = 4
     return {
-        "data": {"train": str(path)},
-        "model": {"kind": "forecaster", "cell": "gru", "hidden_size": 8, "forecast": options},
+        **forecasting({"cell": "gru", "hidden_size": 8, **options}, train=str(path)),
         "training": {"epochs": 3, "batch_size": 8, "learning_rate": 0.02, "num_threads": 1},
     }
 

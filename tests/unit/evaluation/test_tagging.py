@@ -147,7 +147,7 @@ def test_from_a_conllu_file_to_tags_on_the_command_line(cli: Cli, folder: Path, 
 
 
 def test_the_worst_rows_are_shown_with_wrong_tags_marked(cli: Cli, folder: Path, tmp_path: Path) -> None:
-    _train(cli, folder, tmp_path / "run", "training.epochs=1", "training.learning_rate=1e-6", "model.tagger.output=crf")
+    _train(cli, folder, tmp_path / "run", "training.epochs=1", "training.learning_rate=1e-6", "model.output=crf")
     report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "as a chain (CRF)" in report
     assert '<i class="no">' in report
@@ -156,7 +156,7 @@ def test_the_worst_rows_are_shown_with_wrong_tags_marked(cli: Cli, folder: Path,
 
 
 def test_labels_by_ctc(cli: Cli, folder: Path, tmp_path: Path) -> None:
-    said = _train(cli, folder, tmp_path / "run", "model.tagger={output: ctc, beam_size: 4}", "model.bidirectional=true")
+    said = _train(cli, folder, tmp_path / "run", "model.", "model.bidirectional=true")
     assert "token error rate" in said
     labels = cli("predict", tmp_path / "run", "the cat bites").out.split()
     assert set(labels) <= set(PATTERN)

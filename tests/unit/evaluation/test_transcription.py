@@ -68,7 +68,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_it_learns_and_says_so(run: Run) -> None:
-    assert run.recipe.model.kind == "seq2seq"
+    assert run.recipe.model.task == "seq2seq"
     assert run.recipe.data.target == "phones"
     assert run.summary["validation"]["token_error_rate"] < 0.1
     prediction = run.predict(["abca"])[0]

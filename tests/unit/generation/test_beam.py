@@ -14,7 +14,7 @@ from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
 from ostinato.layers.beam_search import beam_search, greedy, normalised, sample
 from ostinato.layers.token_decoder import TokenDecoder
-from ostinato.recipe import ModelRecipe
+from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 
 TOKENS = (3, 4)
 
@@ -117,7 +117,7 @@ def test_sampling_follows_the_distribution_and_the_seed() -> None:
 
 def test_special_tokens_are_never_written() -> None:
     torch.manual_seed(0)
-    decoder = TokenDecoder(ModelRecipe(hidden_size=4, embedding_dim=3), 8).eval()
+    decoder = TokenDecoder(SequenceToSequenceRecipe(hidden_size=4, embedding_dim=3), 8).eval()
     with torch.no_grad():
         decoder.output.bias[:2] = 50.0
     start = decoder.begin(decoder.zero_states(2))

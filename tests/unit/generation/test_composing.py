@@ -18,9 +18,10 @@ from ostinato.data.features.notes import NotesFeature
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.layers.frame_decoder import previous_frames
 from ostinato.media.midi import read_midi, write_midi
-from ostinato.recipe import ModelRecipe, build_recipe
+from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import NotesRecipe
 from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.next_step.sampling import compose, roll_text
 from ostinato.training.progress import Observer
 from ostinato.types import Ragged
@@ -30,8 +31,9 @@ FEATURE = NotesFeature(NotesRecipe(lowest=60, highest=67))
 
 def _model(output: str = "independent", recurrence: str = "frame") -> NextStep:
     torch.manual_seed(0)
-    size = {} if output == "independent" else {"output_size": 4}
-    return NextStep(ModelRecipe(hidden_size=6, next_step={"output": output, "recurrence": recurrence, **size}), 8)
+    notes = {"output": output} if output == "independent" else {"output": output, "output_size": 4}
+    given = {"hidden_size": 6, "recurrence": recurrence, "notes": notes}
+    return NextStep(NextStepRecipe.model_validate(given), 8)
 
 
 @pytest.mark.parametrize("recurrence", ["frame", "note"])
@@ -89,7 +91,7 @@ def test_music_is_written_for_what_is_given(tmp_path: Path) -> None:
         "name": "tunes",
         "data": {"train": str(path), "input": "tune", "extra": ["way"], "validation": 0.25},
         "features": {"input": {"kind": "notes", "lowest": 60, "highest": 67}},
-        "model": {"kind": "next_step", "hidden_size": 16},
+        "model": {"task": "next_step", "hidden_size": 16},
         "training": {"epochs": 40, "batch_size": 12, "learning_rate": 0.02, "num_threads": 1, "baselines_seconds": 0},
     }
     run = ostinato.train(recipe=build_recipe(recipe), out=tmp_path / "run", observer=Observer())
@@ -118,7 +120,7 @@ def test_music_is_written_for_what_is_given(tmp_path: Path) -> None:
         assert message in str(refused.exception)
     for key, value, message in (
         ("training.bptt", 4, "`data.extra` needs whole rows"),
-        ("model.next_step.recurrence", "note", "reads notes alone"),
+        ("model.recurrence", "note", "reads notes alone"),
     ):
         with pytest.raises(RecipeError, match=message):
             ostinato.train(
@@ -133,7 +135,7 @@ def test_what_is_given_of_each_frame_fits_it_and_is_not_written_for(tmp_path: Pa
         "name": "tunes",
         "data": {"train": str(path), "input": "tune", "extra": ["beat"], "validation": 0.25},
         "features": {"input": {"kind": "notes", "lowest": 60, "highest": 67}, "extra": {"beat": {"kind": "series"}}},
-        "model": {"kind": "next_step", "hidden_size": 4},
+        "model": {"task": "next_step", "hidden_size": 4},
         "training": {"epochs": 1, "num_threads": 1, "baselines_seconds": 0},
     }
     path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"tune": [[60]], "beat": [[0.0], [0.5]]}]))
@@ -179,7 +181,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> ostinato.Run:
         "data.validation": f"{folder / 'music.npz'}#valid",
         "features.input.transpose": 2,
         "model.hidden_size": 8,
-        "model.next_step.cut_frames": 6,
+        "model.cut_frames": 6,
         "training.epochs": 3,
         "training.batch_size": 4,
         "training.learning_rate": 0.03,
@@ -192,7 +194,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> ostinato.Run:
 
 
 def test_a_run_trains_reports_evaluates_and_predicts(run: ostinato.Run) -> None:
-    assert run.recipe.model.kind == "next_step"
+    assert run.recipe.model.task == "next_step"
     assert run.summary["validation"]["loss"] < 88 * np.log(2) / 4
     valid = str(run.recipe.data.validation)
     assert run.evaluate(valid)["loss"] == pytest.approx(run.summary["validation"]["loss"], rel=1e-6)
@@ -250,7 +252,7 @@ def test_what_means_nothing_to_music_is_refused(run: ostinato.Run, tmp_path: Pat
     with pytest.raises(RecipeError, match=r"`features\.input\.transpose` does not apply"):
         ostinato.train(
             str(run.recipe.data.train),
-            settings={"features.input": {"kind": "notes", "transpose": 2}, "model.kind": "language_model"},
+            settings={"features.input": {"kind": "notes", "transpose": 2}, "model.task": "language_model"},
         )
 
 

@@ -9,8 +9,8 @@ from ostinato.data.vocabulary import PAD_ID, UNK_ID
 from ostinato.errors import RunError
 from ostinato.heads.sampling import Sampling
 from ostinato.kernels import native
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.tasks.language_model.stream import TokenStream
 
 pytestmark = pytest.mark.skipif(native.missing_reason() is not None, reason="the native core is not installed")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(native.missing_reason() is not None, reason="the
 
 def make(backend: str = "auto", vocab_size: int = 30, **options: object) -> LanguageModel:
     torch.manual_seed(0)
-    recipe = ModelRecipe(kind="language_model", backend=backend, hidden_size=40, embedding_dim=24, **options)  # type: ignore[arg-type]
+    recipe = LanguageModelRecipe(backend=backend, hidden_size=40, embedding_dim=24, **options)  # type: ignore[arg-type]
     model = LanguageModel(recipe, vocab_size).eval()
     with torch.no_grad():
         for parameter in model.parameters():

@@ -16,12 +16,14 @@ import ostinato
 from ostinato.data.features.series import SeriesFeature
 from ostinato.errors import RecipeError, RunError
 from ostinato.layers.frame_decoder import FrameDecoder, Frames
-from ostinato.recipe import ModelRecipe, build_recipe
+from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import SeriesRecipe
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.frames.sampling import draw_frames, write_frames
 from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.next_step.sampling import compose, next_frames
+from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.training.progress import Observer
 from ostinato.types import Ragged
 
@@ -31,7 +33,7 @@ FEATURE = SeriesFeature.fit(SeriesRecipe(), np.asarray([[1.0, 10.0], [3.0, 30.0]
 
 def _decoder(hazard: float | None = None, *, frames: Frames = PAIRS, **decoder: Any) -> FrameDecoder:
     torch.manual_seed(0)
-    made = FrameDecoder(ModelRecipe.model_validate({"hidden_size": 4, "decoder": decoder}), frames).eval()
+    made = FrameDecoder(SequenceToSequenceRecipe.model_validate({"hidden_size": 4, "decoder": decoder}), frames).eval()
     if hazard is not None and made.end is not None:
         nn.init.zeros_(made.end.weight)
         nn.init.constant_(made.end.bias, math.log(hazard / (1 - hazard)))
@@ -111,7 +113,7 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> ostinato.Run:
     recipe = {
         "data": {"train": str(folder / "c.jsonl"), "input": "way", "target": "curve", "validation": 0.2},
         "features": {"input": {"kind": "category"}, "target": {"kind": "series"}},
-        "model": {"kind": "conditional", "hidden_size": 8},
+        "model": {"task": "conditional", "hidden_size": 8},
         "training": {"epochs": 2, "num_threads": 1, "baselines_seconds": 0},
     }
     return ostinato.train(recipe=build_recipe(recipe), out=folder / "run", observer=Observer())
@@ -168,7 +170,7 @@ def test_what_can_not_be_drawn_is_refused(
 
 def _next_step(**options: Any) -> NextStep:
     torch.manual_seed(3)
-    model = NextStep(ModelRecipe.model_validate({"hidden_size": 6, "num_layers": 2, **options}), Frames(2))
+    model = NextStep(NextStepRecipe.model_validate({"hidden_size": 6, "num_layers": 2, **options}), Frames(2))
     for parameter in model.output.parameters():
         nn.init.normal_(parameter, std=0.6)
     return model.eval()

@@ -10,8 +10,9 @@ import torch
 from ostinato.data.batching import Batch
 from ostinato.data.vocabulary import END_ID
 from ostinato.layers.inputs import Vectors
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.recipe import TrainingRecipe
 from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.conditional.recipe import ConditionalRecipe
 from ostinato.types import Ragged
 
 V = 9
@@ -27,7 +28,7 @@ def _double() -> Any:
 
 def _model(condition: str, **model: Any) -> Conditional:
     settings = {"hidden_size": 4, "embedding_dim": 5, **model, "decoder": {"condition": condition}}
-    return Conditional(ModelRecipe.model_validate(settings), Vectors(3), V).eval()
+    return Conditional(ConditionalRecipe.model_validate(settings), Vectors(3), V).eval()
 
 
 def _given(num_rows: int = 3) -> Ragged:

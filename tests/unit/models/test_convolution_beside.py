@@ -12,11 +12,11 @@ import torch
 
 from ostinato.api import resume, train
 from ostinato.errors import RecipeError
-from ostinato.recipe import ModelRecipe, apply_overrides, build_recipe
-from ostinato.recipe.model import ConvolutionRecipe
+from ostinato.recipe import apply_overrides, build_recipe
 from ostinato.report.head import model_table
 from ostinato.run import load
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.recipe import ClassificationRecipe, ConvolutionRecipe
 from ostinato.training.progress import Observer
 from ostinato.training.train import MODEL_FILE
 from ostinato.training.weights import load_tensors
@@ -28,7 +28,7 @@ CONVOLUTION = {"channels": [4, 6], "kernels": [5, 3]}
 def _recipe(data: Path, **settings: Any) -> dict[str, Any]:
     mapping = {
         "data": {"train": str(data), "input": "wave", "target": "label", "validation": 0.25},
-        "model": {"kind": "classifier", "cell": "gru", "hidden_size": 4, "convolution": CONVOLUTION},
+        "model": {"task": "classification", "cell": "gru", "hidden_size": 4, "convolution": CONVOLUTION},
         "training": {"epochs": 6, "batch_size": 8, "learning_rate": 0.03, "baselines_seconds": 0, "num_threads": 1},
     }
     return apply_overrides(mapping, [f"{key}={json.dumps(value)}" for key, value in settings.items()])
@@ -51,7 +51,9 @@ def waves(tmp_path: Path) -> Path:
 
 def test_the_head_reads_the_mean_over_each_row_beside_the_pooled_states() -> None:
     torch.manual_seed(0)
-    recipe = ModelRecipe(hidden_size=3, embedding_dim=2, convolution=ConvolutionRecipe(channels=(5,), kernels=(3,)))
+    recipe = ClassificationRecipe(
+        hidden_size=3, embedding_dim=2, convolution=ConvolutionRecipe(channels=(5,), kernels=(3,))
+    )
     model = Classifier(recipe, vocab_size=10, num_outputs=4).eval()
     ids = Ragged.from_rows(torch.tensor([4, 7, 7, 5, 9]), starts=[0, 3, 5], lengths=[3, 2, 0])
     vectors = model.encoder.embedding(ids)

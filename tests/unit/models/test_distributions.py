@@ -10,7 +10,7 @@ from torch import distributions as td
 
 from ostinato.heads.build import value_head
 from ostinato.heads.distributions import Gaussian, NegativeBinomial, Point, Quantiles, StudentT, ValueHead
-from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.recipe.forecast import WindowsRecipe
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -81,6 +81,6 @@ def test_points_and_which_output_a_recipe_asks_for() -> None:
     y, forecast = torch.tensor([0.0]), torch.tensor([[3.0]])
     losses = {kind: float(Point(kind).nll(forecast, y)) for kind in ("mse", "mae", "huber")}
     assert losses == {"mse": 9.0, "mae": 3.0, "huber": 2.5}
-    assert isinstance(value_head(ForecastRecipe(output="student_t")), StudentT)
-    assert value_head(ForecastRecipe(output="quantiles")).num_parameters == 5
+    assert isinstance(value_head(WindowsRecipe(output="student_t")), StudentT)
+    assert value_head(WindowsRecipe(output="quantiles")).num_parameters == 5
     assert Point("mse").quantiles(forecast, LEVELS) is None

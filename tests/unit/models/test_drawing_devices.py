@@ -13,8 +13,8 @@ from ostinato.heads.notes import IndependentNotes, Nade
 from ostinato.heads.numbers import Numbers
 from ostinato.heads.sampling import pick
 from ostinato.layers.frame_decoder import FrameDecoder, Frames
-from ostinato.recipe import ModelRecipe
-from ostinato.recipe.model import WrittenNumbersRecipe
+from ostinato.recipe.parts import WrittenNumbersRecipe
+from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 
 RANDOM = ("rand", "randn", "multinomial", "_standard_gamma")
 
@@ -78,7 +78,7 @@ def test_places_are_picked_as_their_shares_are() -> None:
 def test_own_frames_are_drawn_in_training(kind: Any) -> None:
     """Scheduled sampling has no generator: torch's own seed settles it."""
     torch.manual_seed(0)
-    decoder = FrameDecoder(ModelRecipe(hidden_size=4), Frames(2, kind))
+    decoder = FrameDecoder(SequenceToSequenceRecipe(hidden_size=4), Frames(2, kind))
     read = torch.zeros(3, decoder.read_size + decoder.frames.skipped)
     torch.manual_seed(1)
     first = decoder.output.sample(read)

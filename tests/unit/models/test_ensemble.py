@@ -14,7 +14,7 @@ from ostinato.data.dataset import Prepared
 from ostinato.data.targets import TargetFeature
 from ostinato.errors import RecipeError
 from ostinato.heads.build import row_head
-from ostinato.recipe import ModelRecipe, build_recipe
+from ostinato.recipe import build_recipe
 from ostinato.run import load
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
@@ -32,7 +32,9 @@ IDS = Ragged.from_rows(torch.tensor([4, 7, 7, 5, 9]), starts=[0, 3, 5], lengths=
 
 def _ensemble(target: TargetFeature) -> Ensemble:
     torch.manual_seed(0)
-    members = [Classifier(ModelRecipe(hidden_size=3), 10, target.num_outputs, head=row_head(target)) for _ in range(3)]
+    members = [
+        Classifier(ClassificationRecipe(hidden_size=3), 10, target.num_outputs, head=row_head(target)) for _ in range(3)
+    ]
     model = Ensemble(members).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -75,7 +77,7 @@ def words(tmp_path: Path) -> dict[str, Any]:
     return {
         "data": {"train": str(tmp_path / "words.csv"), "input": "text", "target": "label", "validation": 0.25},
         "features": {"input": {"kind": "text", "unit": "characters"}},
-        "model": {"kind": "classifier", "hidden_size": 6, "embedding_dim": 4, "members": 3},
+        "model": {"task": "classification", "hidden_size": 6, "embedding_dim": 4, "members": 3},
         "training": {"epochs": 8, "batch_size": 8, "learning_rate": 0.03, "baselines_seconds": 0, "num_threads": 1},
     }
 

@@ -11,10 +11,11 @@ import torch
 
 from ostinato.api import train
 from ostinato.errors import RecipeError
-from ostinato.layers.inputs import Vectors, embed_ids
-from ostinato.recipe import ModelRecipe, apply_overrides, build_recipe
+from ostinato.layers.inputs import embed_ids
+from ostinato.recipe import apply_overrides, build_recipe
 from ostinato.run import load
 from ostinato.tasks.tagging.feedback import FeedbackTagger
+from ostinato.tasks.tagging.recipe import TaggingRecipe
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 from ostinato.types import Ragged
@@ -22,7 +23,7 @@ from ostinato.types import Ragged
 
 def _model(kind: str = "tags", cell: str = "gru") -> FeedbackTagger:
     torch.manual_seed(1)
-    recipe = ModelRecipe(hidden_size=6, embedding_dim=5, embedding_std=2.0, cell=cell, num_layers=2)
+    recipe = TaggingRecipe(hidden_size=6, embedding_dim=5, embedding_std=2.0, cell=cell, num_layers=2)
     return FeedbackTagger(recipe, embed_ids(9, recipe), num_outputs=4, kind=kind).double().eval()
 
 
@@ -77,13 +78,10 @@ def test_unknown_tags_before_are_as_none() -> None:
     assert torch.equal(unseen, none)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("bidirectional", True), ("tagger", {"output": "crf"}), ("tagger", {"delay": 2})]
-)
+@pytest.mark.parametrize(("key", "value"), [("bidirectional", True), ("output", "crf"), ("delay", 2)])
 def test_what_needs_whole_rows_is_refused(key: str, value: object) -> None:
-    recipe = ModelRecipe.model_validate({"feedback": "output", key: value})
     with pytest.raises(RecipeError, match=r"`model.feedback: output` answers step by step"):
-        FeedbackTagger(recipe, Vectors(2), num_outputs=3)
+        build_recipe({"model": {"task": "tagging", "feedback": "output", key: value}})
 
 
 def _toggles(path: Path) -> Path:
@@ -98,7 +96,7 @@ def _toggles(path: Path) -> Path:
 def test_a_run_learns_what_the_answer_before_tells(tmp_path: Path) -> None:
     settings = {
         "features.target.kind": "tags",
-        "model.kind": "tagger",
+        "model.task": "tagging",
         "model.feedback": "output",
         "model.hidden_size": 16,
         "model.cell": "elman",

@@ -11,9 +11,9 @@ from torch import nn
 from ostinato.data.batching import Batch
 from ostinato.data.forecasting.table import StepLayout
 from ostinato.errors import RecipeError
-from ostinato.recipe import ModelRecipe, TrainingRecipe
-from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.recipe import TrainingRecipe, build_recipe
 from ostinato.tasks.forecasting.model import Forecaster
+from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.types import Ragged
 
 STRATEGIES = ("direct", "autoregressive", "segment")
@@ -23,8 +23,7 @@ C, H, L = 3, 8, 12
 def _model(layout: StepLayout | None = None, cell: str = "gru", **options: Any) -> Forecaster:
     torch.manual_seed(0)
     segments = {"segment": 4} if options.get("strategy") == "segment" else {}
-    forecast = ForecastRecipe(lookback=L, horizon=H, **segments, **options)
-    recipe = ModelRecipe(kind="forecaster", cell=cell, hidden_size=6, forecast=forecast)
+    recipe = ForecastingRecipe(cell=cell, hidden_size=6, lookback=L, horizon=H, **segments, **options)
     return Forecaster(recipe, layout or StepLayout(C, False, 0, 0)).double().eval()
 
 
@@ -167,13 +166,12 @@ def test_a_residual_forecast_starts_from_the_season_before(strategy: str) -> Non
 
 
 def test_what_does_not_go_together() -> None:
-    with pytest.raises(ValueError, match=r"past` does not go with strategy: autoregressive"):
-        ForecastRecipe(strategy="autoregressive", past=("a",))
+    with pytest.raises(RecipeError, match=r"`data\.past` does not go with strategy: autoregressive"):
+        build_recipe({"data": {"past": ["a"]}, "model": {"task": "forecasting", "strategy": "autoregressive"}})
     with pytest.raises(ValueError, match=r"negative_binomial` is of counts as they are"):
-        ForecastRecipe(output="negative_binomial")
-    recipe = ModelRecipe(bidirectional=True, hidden_size=4, forecast=ForecastRecipe(strategy="segment"))
-    with pytest.raises(RecipeError, match=r"bidirectional` must be false for strategy: segment"):
-        Forecaster(recipe, StepLayout(1, False, 0, 0))
+        ForecastingRecipe(output="negative_binomial")
+    with pytest.raises(ValueError, match=r"bidirectional` must be false for strategy: segment"):
+        ForecastingRecipe(bidirectional=True, hidden_size=4, strategy="segment")
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

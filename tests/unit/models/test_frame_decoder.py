@@ -15,8 +15,8 @@ from ostinato.errors import RecipeError
 from ostinato.layers.frame_decoder import FrameDecoder, Frames, make_decoder, previous_frames
 from ostinato.layers.teacher_forcing import mixed, shifted
 from ostinato.layers.token_decoder import TokenDecoder
-from ostinato.recipe import ModelRecipe
 from ostinato.recipe.kinds import NumbersRecipe
+from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.types import Ragged, State
 
 LENGTHS = [3, 1, 4, 2]
@@ -41,7 +41,9 @@ def _decoder(
     frames: Frames = NUMBERS, decoder: dict[str, Any] | None = None, *, memory: int = 0, fed: int = 0, **model: Any
 ) -> FrameDecoder:
     settings = {"hidden_size": 5, **model, "decoder": {"attention": "none", **(decoder or {})}}
-    made = FrameDecoder(ModelRecipe.model_validate(settings), frames, memory_size=memory, fed_size=fed).eval()
+    made = FrameDecoder(
+        SequenceToSequenceRecipe.model_validate(settings), frames, memory_size=memory, fed_size=fed
+    ).eval()
     for name, parameter in made.named_parameters():
         if name.endswith("bias"):
             nn.init.uniform_(parameter, -1, 1)  # ends and notes are likely enough to matter
@@ -160,14 +162,14 @@ def test_what_is_attended_to_matters_and_gets_gradients(options: dict[str, Any])
 
 @pytest.mark.parametrize("output", ["nade", "autoregressive"])
 def test_notes_of_a_frame_may_know_of_each_other(output: str) -> None:
-    decoder = _decoder(NOTES, next_step={"output": output, "output_size": 4})
+    decoder = _decoder(NOTES, notes={"output": output, "output_size": 4})
     _check_steps(decoder)
 
 
 @pytest.mark.parametrize("output", ["independent", "nade", "autoregressive"])
 def test_all_first_frames_of_notes_and_the_end_have_probability_one_together(output: str) -> None:
     size = {} if output == "independent" else {"output_size": 4}
-    decoder = _decoder(NOTES, next_step={"output": output, **size})
+    decoder = _decoder(NOTES, notes={"output": output, **size})
     every = torch.cartesian_prod(*[torch.tensor([0, 1], dtype=torch.uint8)] * 3)
     nll = decoder.nll(Ragged.from_rows(every, range(8), [1] * 8), decoder.zero_states(8))
     first = torch.stack([row[0] for row in nll.split_rows()])
@@ -278,7 +280,7 @@ def test_gradients_of_the_loss_are_those_of_finite_differences() -> None:
 
 
 def test_what_writes_what() -> None:
-    recipe = ModelRecipe(hidden_size=4)
+    recipe = SequenceToSequenceRecipe(hidden_size=4)
     assert isinstance(make_decoder(recipe, 9), TokenDecoder)
     assert isinstance(make_decoder(recipe, NUMBERS), FrameDecoder)
 

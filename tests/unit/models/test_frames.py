@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ostinato.errors import RecipeError
 from ostinato.layers.images import Pictures
-from ostinato.recipe.model import FramesRecipe
+from ostinato.recipe.parts import FramesRecipe
 from ostinato.types import Ragged
 
 

@@ -14,12 +14,13 @@ import ostinato
 from ostinato.data.dataset import Examples
 from ostinato.layers.frame_decoder import FrameDecoder, Frames, previous_frames
 from ostinato.layers.inputs import Vectors
-from ostinato.recipe import ModelRecipe
 from ostinato.run import Run
 from ostinato.tasks.frames.evaluation import evaluate, teacher_forced
 from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.training.progress import Observer
 from ostinato.types import Ragged
 
@@ -34,19 +35,19 @@ def _targets() -> Ragged:
 
 def test_the_frame_before_stands_beside_what_numbers_are_written_from() -> None:
     torch.manual_seed(0)
-    decoder, targets = FrameDecoder(ModelRecipe(hidden_size=5), Frames(C)).double().eval(), _targets()
+    decoder, targets = FrameDecoder(SequenceToSequenceRecipe(hidden_size=5), Frames(C)).double().eval(), _targets()
     inputs = decoder.inputs_and_targets(targets)[0]
     read = decoder.outputs(inputs, decoder.zero_states(3), None)[0].values
     torch.testing.assert_close(read[:, -C:], inputs.values)
     torch.testing.assert_close(inputs.split_rows()[0][:4], previous_frames(targets, torch.float64).split_rows()[0])
     assert Frames(C, "notes").skipped == 0
-    model = NextStep(ModelRecipe(hidden_size=5), Frames(C)).double().eval()
+    model = NextStep(NextStepRecipe(hidden_size=5), Frames(C)).double().eval()
     torch.testing.assert_close(model(targets).values[:, -C:], previous_frames(targets, torch.float64).values)
 
 
 def test_rows_side_by_side_are_as_they_are_alone() -> None:
     torch.manual_seed(0)
-    model = Seq2Seq(ModelRecipe(hidden_size=4, bidirectional=True), Vectors(2), Frames(C)).double().eval()
+    model = Seq2Seq(SequenceToSequenceRecipe(hidden_size=4, bidirectional=True), Vectors(2), Frames(C)).double().eval()
     sources = Ragged.from_rows(torch.randn(7, 2).double(), [0, 4, 5], [4, 1, 2])
     whole = model.nll(sources, _targets()).split_rows()
     for row in range(3):
@@ -90,7 +91,7 @@ def runs(table: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run
 
 def test_a_sequence_model_reads_further_columns(table: Path, runs: dict[str, Run]) -> None:
     run = runs["seq2seq"]
-    assert run.recipe.model.kind == "seq2seq"
+    assert run.recipe.model.task == "seq2seq"
     examples = cast("Examples", prepare(run.recipe).validation)
     voices = examples.extra["voice"].values
     swapped = Examples(

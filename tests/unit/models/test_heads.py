@@ -21,9 +21,9 @@ from ostinato.heads.frames import EndedFrames
 from ostinato.heads.numbers import Numbers
 from ostinato.nn import LinearChainCRF
 from ostinato.nn.ctc import ctc_nll
-from ostinato.recipe import ModelRecipe
-from ostinato.recipe.forecast import ForecastRecipe
-from ostinato.recipe.model import TaggerRecipe, WrittenNumbersRecipe
+from ostinato.recipe.forecast import WindowsRecipe
+from ostinato.recipe.model import FrameOutputRecipe
+from ostinato.recipe.parts import WrittenNumbersRecipe
 from ostinato.types import Ragged
 
 MANY = 20_000
@@ -114,7 +114,7 @@ def test_quantiles_are_not_drawn_from() -> None:
 
 def test_an_end_and_a_frame_have_probability_one_together() -> None:
     torch.manual_seed(0)
-    frames = frame_head(ModelRecipe(), 4, 2, notes=True).double()
+    frames = frame_head(FrameOutputRecipe(), 4, 2, notes=True).double()
     head = EndedFrames(frames, torch.nn.Linear(4, 1).double())
     every = torch.cartesian_prod(torch.arange(2), torch.arange(2), torch.ones(1, dtype=torch.long))
     targets = torch.cat([every, torch.zeros(1, 3, dtype=torch.long)]).double()
@@ -165,11 +165,11 @@ def test_which_head_is_made() -> None:
     assert type(row_head(TargetFeature("class", "y", classes=("a", "b", "c")))) is Softmax
     assert type(row_head(TargetFeature("labels", "y", classes=("a", "b")))) is Labels
     assert type(row_head(TargetFeature("number", "y"))) is Point
-    assert {kind: type(step_head(kind, TaggerRecipe())) for kind in ("tags", "notes", "series")} == {
+    assert {kind: type(step_head(kind)) for kind in ("tags", "notes", "series")} == {
         "tags": Softmax,
         "notes": Bernoulli,
         "series": Series,
     }
-    assert type(step_head("tags", TaggerRecipe(output="ctc"))) is Ctc
-    assert type(value_head(ForecastRecipe(output="huber"))) is Point
-    assert math.isclose(float(value_head(ForecastRecipe(output="mae")).nll(torch.zeros(1, 1), torch.tensor([2.0]))), 2)
+    assert type(step_head("tags", "ctc")) is Ctc
+    assert type(value_head(WindowsRecipe(output="huber"))) is Point
+    assert math.isclose(float(value_head(WindowsRecipe(output="mae")).nll(torch.zeros(1, 1), torch.tensor([2.0]))), 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ostinato.layers.images import Pictures
-from ostinato.recipe.model import FramesRecipe
+from ostinato.recipe.parts import FramesRecipe
 from ostinato.types import Ragged
 
 

@@ -18,8 +18,9 @@ from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError
 from ostinato.heads.frames import NotesHead
 from ostinato.heads.notes import IndependentNotes, Nade, NoteByNote, TiedNoteByNote
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.recipe import TrainingRecipe
 from ostinato.tasks.next_step.model import NextStep, transposed
+from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.next_step.tied_notes import TiedNotes
 from ostinato.types import Ragged
 
@@ -37,10 +38,10 @@ def _ragged(rows: list[list[list[int]]]) -> Ragged:
 def _model(output: str, num_notes: int = 4, transpose: int = 0, **more: float) -> NextStep:
     torch.manual_seed(0)
     kind = output.split()[-1]
-    recipe = {"output": kind, **({} if kind == "independent" else {"output_size": 6}), **more}
-    if output in TIED:
-        recipe |= {"recurrence": "note", "reach": 2}
-    model = NextStep(ModelRecipe(hidden_size=5, next_step=recipe), num_notes, transpose)
+    notes = {"output": kind, **({} if kind == "independent" else {"output_size": 6}), **more}
+    tied = {"recurrence": "note", "reach": 2} if output in TIED else {}
+    recipe = NextStepRecipe.model_validate({"hidden_size": 5, "notes": notes, **tied})
+    model = NextStep(recipe, num_notes, transpose)
     return model.double().eval()
 
 
@@ -145,7 +146,7 @@ def test_a_frame_depends_on_those_before_it_only(output: str) -> None:
 
 
 def test_a_note_sees_its_neighbourhood_the_intervals_above_it_and_its_place() -> None:
-    recipe = ModelRecipe(hidden_size=5, next_step={"recurrence": "note", "reach": 2})
+    recipe = NextStepRecipe(hidden_size=5, recurrence="note", reach=2)
     layer = TiedNotes(recipe, num_notes=15, lowest=40)
     frames = (torch.rand(3, 15, generator=torch.Generator().manual_seed(3)) < 0.4).float()
     seen = layer.seen(frames)
@@ -160,7 +161,7 @@ def test_a_note_sees_its_neighbourhood_the_intervals_above_it_and_its_place() ->
 
 def test_notes_with_a_state_of_their_own_share_all_weights_but_their_place() -> None:
     torch.manual_seed(2)
-    recipe = ModelRecipe(hidden_size=5, next_step={"recurrence": "note", "reach": 3})
+    recipe = NextStepRecipe(hidden_size=5, recurrence="note", reach=3)
     layer = TiedNotes(recipe, num_notes=40, lowest=30).double()
     layer.place.zero_()  # type: ignore[operator]  # a note is not told which one it is
     frames = torch.zeros(6, 1, 40, dtype=torch.float64)
@@ -190,7 +191,7 @@ def test_notes_with_a_state_of_their_own_go_on_from_it(output: str) -> None:
 
 def test_nade_has_no_state_for_each_note() -> None:
     with pytest.raises(ValueError, match="autoregressive"):
-        ModelRecipe(next_step={"recurrence": "note", "output": "nade"})
+        NextStepRecipe(recurrence="note", notes={"output": "nade"})
 
 
 def test_the_first_frame_is_predicted_from_silence() -> None:
@@ -249,7 +250,7 @@ def test_rows_are_cut_into_equal_parts_that_hold_everything() -> None:
 
 def test_it_never_reads_what_it_predicts() -> None:
     with pytest.raises(ValueError, match=r"`model\.bidirectional` must be false for next_step"):
-        ModelRecipe(kind="next_step", bidirectional=True)
+        NextStepRecipe(bidirectional=True)
 
 
 def test_one_value_a_row_has_no_next_frame(tmp_path: Path) -> None:
@@ -260,4 +261,4 @@ def test_one_value_a_row_has_no_next_frame(tmp_path: Path) -> None:
 
     features = Features(NumbersFeature(NumbersRecipe(), np.zeros(1), np.ones(1)))
     with pytest.raises(RecipeError, match=r"frames are series, sound, notes or video\. Received: a column of kind num"):
-        build_next_step(ModelRecipe(kind="next_step"), features)
+        build_next_step(NextStepRecipe(), features)

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from ostinato.data.targets import TargetFeature
 from ostinato.nn import Embedding
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.classification.ngrams import NgramScore
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.classification.training import adversarial_step, membership
 from ostinato.types import Ragged
 
@@ -120,7 +120,7 @@ def test_normalised_embeddings_have_mean_zero_and_variance_one_by_frequency() ->
 
 def test_an_adversarial_step_has_the_asked_norm_in_each_row_and_raises_the_loss() -> None:
     torch.manual_seed(0)
-    model = Classifier(ModelRecipe(embedding_dim=6, hidden_size=5), 20, 1).eval()
+    model = Classifier(ClassificationRecipe(embedding_dim=6, hidden_size=5), 20, 1).eval()
     ids, targets = _rows([4, 5, 6], [7], [8, 9]), torch.tensor([[1.0], [0.0], [1.0]])
     vectors = model.encoder.embedding(ids)
     vectors.values.retain_grad()

@@ -18,7 +18,7 @@ from torch.distributions import (
 from torch.nn import functional as F
 
 from ostinato.heads.numbers import Numbers
-from ostinato.recipe.model import WrittenNumbersRecipe
+from ostinato.recipe.parts import WrittenNumbersRecipe
 
 LEAST = 0.05
 KINDS = [("gaussian", 1, 0), ("gaussian", 3, 0), ("student_t", 1, 0), ("student_t", 3, 0), ("gaussian", 3, 2)]

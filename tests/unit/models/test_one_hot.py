@@ -8,16 +8,17 @@ import pytest
 import torch
 
 from ostinato.errors import RecipeError
-from ostinato.recipe import ModelRecipe, build_recipe
+from ostinato.recipe import build_recipe
 from ostinato.run import load
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 
 
 def test_one_hot_saves_the_embedding_and_widens_the_first_layer() -> None:
-    learned = LanguageModel(ModelRecipe(hidden_size=8, embedding_dim=4), vocab_size=50)
-    hot = LanguageModel(ModelRecipe(hidden_size=8, embedding="one_hot"), vocab_size=50)
+    learned = LanguageModel(LanguageModelRecipe(hidden_size=8, embedding_dim=4), vocab_size=50)
+    hot = LanguageModel(LanguageModelRecipe(hidden_size=8, embedding="one_hot"), vocab_size=50)
     sizes = [sum(p.numel() for p in model.parameters()) for model in (learned, hot)]
     assert sizes[1] - sizes[0] == 4 * 8 * (50 - 4) - 50 * 4
     ids = torch.randint(0, 50, (7, 2))
@@ -34,7 +35,7 @@ def test_what_needs_learned_embeddings_is_refused(key: str) -> None:
 
 def test_a_large_vocabulary_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"takes up to 4,096 tokens. Received: 5,000"):
-        LanguageModel(ModelRecipe(embedding="one_hot"), vocab_size=5000)
+        LanguageModel(LanguageModelRecipe(embedding="one_hot"), vocab_size=5000)
 
 
 def test_a_run_is_trained_loaded_and_writes(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from ostinato.errors import RecipeError
 from ostinato.layers.inputs import Vectors, embed_ids
 from ostinato.layers.teacher_forcing import sampled_share, shifted
 from ostinato.layers.token_decoder import TokenDecoder
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.seq2seq.model import Seq2Seq
+from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.types import Ragged
 
 V = 10
@@ -27,9 +27,9 @@ def _double() -> Any:
     torch.set_default_dtype(torch.float32)
 
 
-def _recipe(decoder: dict[str, Any], **model: Any) -> ModelRecipe:
+def _recipe(decoder: dict[str, Any], **model: Any) -> SequenceToSequenceRecipe:
     settings = {"hidden_size": 4, "embedding_dim": 5, "bidirectional": True, **model, "decoder": decoder}
-    return ModelRecipe.model_validate(settings)
+    return SequenceToSequenceRecipe.model_validate(settings)
 
 
 def _model(decoder: dict[str, Any], **model: Any) -> Seq2Seq:

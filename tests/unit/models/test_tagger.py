@@ -16,10 +16,11 @@ from ostinato.data.vocabulary import UNK_ID
 from ostinato.errors import RecipeError, ShapeError
 from ostinato.layers.inputs import embed_ids
 from ostinato.layers.words import UnknownWords, distinct_spellings
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.recipe import TrainingRecipe
 from ostinato.recipe.kinds import CategoryRecipe, TagsRecipe, TokensRecipe
 from ostinato.tasks.tagging.feedback import build_any_tagger
 from ostinato.tasks.tagging.model import Tagger, delayed
+from ostinato.tasks.tagging.recipe import TaggingRecipe
 from ostinato.types import Ragged
 
 LENGTHS = [4, 1, 0, 3]
@@ -33,7 +34,7 @@ def _ids(high: int = 9, seed: int = 0) -> Ragged:
 
 def _tagger(num_outputs: int = 4, kind: str = "tags", **options: Any) -> Tagger:
     torch.manual_seed(0)
-    recipe = ModelRecipe(kind="tagger", hidden_size=6, embedding_dim=5, **options)
+    recipe = TaggingRecipe(hidden_size=6, embedding_dim=5, **options)
     return Tagger(recipe, embed_ids(9, recipe), num_outputs, kind)
 
 
@@ -43,7 +44,7 @@ def _batch(inputs: Ragged, targets: Ragged) -> Batch:
 
 @pytest.mark.parametrize("output", ["softmax", "crf"])
 def test_the_loss_is_a_mean_over_steps(output: str) -> None:
-    model = _tagger(tagger={"output": output})
+    model = _tagger(output=output)
     inputs, tags = _ids(), _ids(7, seed=1)
     tags = tags.with_values(tags.values - 3)
     total, count = model.head.total(model(inputs), tags)
@@ -56,7 +57,7 @@ def test_the_loss_is_a_mean_over_steps(output: str) -> None:
 
 @pytest.mark.parametrize("output", ["softmax", "crf"])
 def test_steps_of_unknown_tags_count_nothing(output: str) -> None:
-    model = _tagger(tagger={"output": output})
+    model = _tagger(output=output)
     inputs = _ids()
     none = inputs.with_values(torch.full((8,), -1))
     total, count = model.head.total(model(inputs), none)
@@ -90,7 +91,7 @@ def test_notes_and_numbers() -> None:
 
 
 def test_ctc_has_a_blank_and_takes_fewer_labels_than_steps() -> None:
-    model = _tagger(4, tagger={"output": "ctc"})
+    model = _tagger(4, output="ctc")
     inputs = Ragged.from_rows(torch.tensor([3, 4, 5, 6, 7]), [0, 3], [3, 2])
     labels = Ragged.from_rows(torch.tensor([1, 2, 0]), [0, 2], [2, 1])
     assert model(inputs).values.shape == (5, 5)
@@ -108,7 +109,7 @@ def test_targets_of_other_lengths_are_refused() -> None:
 
 @pytest.mark.parametrize("delay", [1, 2, 7])
 def test_a_delayed_answer_is_that_of_a_longer_row_some_steps_later(delay: int) -> None:
-    model = _tagger(tagger={"delay": delay}).eval()
+    model = _tagger(delay=delay).eval()
     inputs = _ids()
     answers = model(inputs)
     assert answers.lengths.tolist() == LENGTHS
@@ -131,7 +132,7 @@ def test_delayed_rows_keep_their_order() -> None:
 def _accuracy_ahead(delay: int) -> float:
     """How well a forward network names the symbol two steps ahead, after some training."""
     torch.manual_seed(1)
-    recipe = ModelRecipe(kind="tagger", hidden_size=16, embedding_dim=8, tagger={"delay": delay})  # type: ignore[arg-type]
+    recipe = TaggingRecipe(hidden_size=16, embedding_dim=8, delay=delay)  # type: ignore[arg-type]
     model = Tagger(recipe, embed_ids(7, recipe), 4)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     generator = torch.Generator().manual_seed(2)
@@ -171,7 +172,7 @@ def _spelled(features: Features, rows: list[list[str]]) -> Ragged:
 
 def test_words_are_their_vector_and_their_spelling() -> None:
     features = _features()
-    recipe = ModelRecipe(kind="tagger", embedding_dim=3, hidden_size=4, characters={"hidden_size": 2})  # type: ignore[arg-type]
+    recipe = TaggingRecipe(embedding_dim=3, hidden_size=4, characters={"hidden_size": 2})  # type: ignore[arg-type]
     layer = build_any_tagger(recipe, features).encoder.embedding  # type: ignore[union-attr]
     batch = _spelled(features, [["The", "the", "dog"], [], ["cat", "the"]])
     vectors = layer(batch)  # type: ignore[operator]
@@ -186,7 +187,7 @@ def test_words_are_their_vector_and_their_spelling() -> None:
 
 def test_spellings_get_gradients_from_all_their_places() -> None:
     features = _features()
-    recipe = ModelRecipe(kind="tagger", embedding_dim=3, hidden_size=4, characters={"hidden_size": 2})  # type: ignore[arg-type]
+    recipe = TaggingRecipe(embedding_dim=3, hidden_size=4, characters={"hidden_size": 2})  # type: ignore[arg-type]
     model = build_any_tagger(recipe, features)
     batch = _spelled(features, [["cat", "sat"], ["cat"]])
     targets = batch.with_values(torch.tensor([1, 1, 2]))
@@ -221,7 +222,7 @@ def test_further_columns_stand_beside_each_step() -> None:
     kind = CategoryFeature.fit(CategoryRecipe(), np.asarray(["a", "b"]))
     pos = TokensFeature.fit(TokensRecipe(), np.asarray(["X", "Y"], dtype=object))
     features = _features(genre=kind, pos=pos)
-    model = build_any_tagger(ModelRecipe(kind="tagger", embedding_dim=3, hidden_size=4), features).eval()
+    model = build_any_tagger(TaggingRecipe(embedding_dim=3, hidden_size=4), features).eval()
     rows = [["The", "cat"], ["sat", "sat", "the"]]
     batch = _spelled(features, rows)
     extra = {
@@ -244,4 +245,4 @@ def test_further_columns_stand_beside_each_step() -> None:
 def test_a_tagger_needs_a_sequence_as_target() -> None:
     features = Features(_features().input, CategoryFeature.fit(CategoryRecipe(), np.asarray(["a", "b"])))
     with pytest.raises(RecipeError, match="a value for each step"):
-        build_any_tagger(ModelRecipe(kind="tagger"), features)
+        build_any_tagger(TaggingRecipe(), features)

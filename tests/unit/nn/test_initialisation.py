@@ -9,8 +9,9 @@ import torch
 
 from ostinato import cells, nn
 from ostinato.errors import RecipeError
-from ostinato.recipe import ModelRecipe, build_recipe
+from ostinato.recipe import build_recipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 
 
 def blocks(stack: nn.RecurrentStack) -> list[torch.Tensor]:
@@ -79,7 +80,7 @@ def test_the_default_is_torch_s_bit_for_bit(name: str) -> None:
 @pytest.mark.parametrize(("ours", "theirs"), [("elman", "RNN"), ("gru", "GRU"), ("lstm", "LSTM")])
 def test_a_recipe_that_asks_for_nothing_draws_what_torch_draws(ours: str, theirs: str) -> None:
     torch.manual_seed(4)
-    model = LanguageModel(ModelRecipe(cell=ours, embedding_dim=3, hidden_size=8), vocab_size=9)
+    model = LanguageModel(LanguageModelRecipe(cell=ours, embedding_dim=3, hidden_size=8), vocab_size=9)
     torch.manual_seed(4)
     torch.nn.Embedding(9, 3)
     reference = getattr(torch.nn, theirs)(3, 8).state_dict()
@@ -128,7 +129,7 @@ def test_chrono_spreads_time_constants_evenly(name: str, keeps: str) -> None:
 
 
 def test_recipe_applies_them_to_every_layer() -> None:
-    recipe = ModelRecipe(cell="lstm", hidden_size=6, num_layers=2, recurrent_init="orthogonal", chrono=50)
+    recipe = LanguageModelRecipe(cell="lstm", hidden_size=6, num_layers=2, recurrent_init="orthogonal", chrono=50)
     for layer in LanguageModel(recipe, vocab_size=9).encoder.layers:
         for block in blocks(layer):
             torch.testing.assert_close(block.T @ block, torch.eye(6))

@@ -8,9 +8,10 @@ import torch
 from ostinato import nn
 from ostinato.errors import BackendError, RecipeError
 from ostinato.kernels import dispatch, reference
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 
 
 @pytest.fixture
@@ -76,8 +77,14 @@ def test_it_is_printed_where_it_is_not_the_default():
     assert repr(nn.GRU(3, 4)) == "GRU(3, 4)"
 
 
-@pytest.mark.parametrize("model", [lambda recipe: LanguageModel(recipe, 9), lambda recipe: Classifier(recipe, 9, 1)])
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda **options: LanguageModel(LanguageModelRecipe(**options), 9),
+        lambda **options: Classifier(ClassificationRecipe(**options), 9, 1),
+    ],
+)
 def test_a_recipe_sets_it_for_every_layer(model):
-    layers = model(ModelRecipe(num_layers=2, precision="bf16")).encoder.layers
+    layers = model(num_layers=2, precision="bf16").encoder.layers
     assert [layer.precision for layer in layers] == ["bf16"] * 2
-    assert model(ModelRecipe()).encoder.layers[0].precision == "full"
+    assert model().encoder.layers[0].precision == "full"

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from ostinato import cells, nn
 from ostinato.errors import RecipeError, ShapeError
 from ostinato.kernels import dispatch, native, reference
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.types import Ragged
 
 
@@ -177,7 +178,7 @@ def test_sequences_that_do_not_fit() -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_a_language_model(cell: str) -> None:
-    recipe = ModelRecipe(kind="language_model", cell=cell, hidden_size=8, num_layers=2, embedding_dim=5)
+    recipe = LanguageModelRecipe(cell=cell, hidden_size=8, num_layers=2, embedding_dim=5)
     found = []
     for recompute in (False, True):
         torch.manual_seed(0)
@@ -190,9 +191,10 @@ def test_a_language_model(cell: str) -> None:
 
 
 def test_a_classifier_recomputes_in_its_layers_and_a_language_model_around_them() -> None:
-    recipe = ModelRecipe(recompute=True, num_layers=2)
-    assert [layer.recompute for layer in Classifier(recipe, 9, 1).encoder.layers] == [True, True]
-    model = LanguageModel(recipe, 9)
+    options = {"recompute": True, "num_layers": 2}
+    classifier = Classifier(ClassificationRecipe.model_validate(options), 9, 1)
+    assert [layer.recompute for layer in classifier.encoder.layers] == [True, True]
+    model = LanguageModel(LanguageModelRecipe.model_validate(options), 9)
     assert [layer.recompute for layer in model.encoder.layers] == [False, False]
     assert model.recompute
 
@@ -202,7 +204,7 @@ def test_a_classifier(pooling: str) -> None:
     found = []
     for recompute in (False, True):
         torch.manual_seed(0)
-        recipe = ModelRecipe(hidden_size=8, embedding_dim=5, bidirectional=True, pooling=(pooling,))
+        recipe = ClassificationRecipe(hidden_size=8, embedding_dim=5, bidirectional=True, pooling=(pooling,))
         model = Classifier(recipe.model_copy(update={"recompute": recompute}), 11, 1)
         outputs = model(Ragged.from_rows(torch.randint(0, 11, (40,)), [0, 12, 12], [12, 0, 28]))
         found.append([outputs, *torch.autograd.grad(outputs.sum(), list(model.parameters()))])

@@ -13,6 +13,10 @@ def test_every_option_with_what_it_needs() -> None:
     rows = dict(line.split(" | ", 1) for line in found.stdout.splitlines()[2:])
     assert rows["| `training.clip_history`"].startswith("`100` | ")
     assert rows["| `training.clip_history`"].endswith(" | `clip: adaptive` |")
-    assert rows["| `model.decoder.bridge`"].endswith(" | seq2seq, conditional; seq2seq |")
+    assert rows["| `model.decoder.bridge` (seq2seq)"].startswith("`linear` | ")
+    assert rows["| `model.hidden_size`"].startswith("`128` | ")
+    assert rows["| `model.output` (forecasting)"].startswith("`mse` | ")
+    assert rows["| `model.pooling` (classification, conditional, seq2seq)"].endswith("that is a sequence |")
+    assert rows["| `data.on_gap`"].endswith("a column of time stamps |")
     assert rows["| `features.input.num_mels` (audio)"].startswith("`40` | log_mel, mfcc: filters | ")
     assert "| `features.target.unseen` (tags)" in rows

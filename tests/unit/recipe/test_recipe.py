@@ -72,7 +72,7 @@ def test_unknown_keys(mapping: dict[str, Any], message: str, hint: str) -> None:
         ({"model": {"recurrent_dropout": 1.0}}, "`model.recurrent_dropout` must be less than 1.0. Received: 1.0."),
         ({"model": {"weight_dropout": -0.1}}, "`model.weight_dropout` must be greater than or equal to 0.0."),
         ({"model": {"proj_size": 128}}, "`model.proj_size` must be below hidden_size (128). Received: 128."),
-        ({"model": {"kind": "language_model", "bidirectional": True}}, "`model.bidirectional` must be false for a"),
+        ({"model": {"task": "language_model", "bidirectional": True}}, "`model.bidirectional` must be false for a"),
         ({"model": None}, "`model` must be a mapping of keys to values. Received: None."),
         ({"data": {"train": 3}}, "`data.train` must be a text. Received: 3."),
         ({"data": {"validation": 2.0}}, "`data.validation` must be less than 1.0 or a text. Received: 2.0."),

@@ -15,7 +15,7 @@ from ostinato.training.progress import ConsoleObserver, Observer
 
 STEP = {"step": 1, "epoch": 2, "loss": 1.3862944, "tokens_per_s": 12_345.0, "elapsed_s": 30.0}
 SCORED = {"epoch": 2, "best": True, "loss": 1.25, "bits_per_character": 1.8034, "auc": None, "elapsed_s": 3_725.0}
-BOOK = {"model": {"kind": "language_model"}, "features": {"input": {"unit": "characters"}}}
+BOOK = {"model": {"task": "language_model"}, "features": {"input": {"unit": "characters"}}}
 
 
 def _show(recipe: Recipe, *, terminal: bool, step: int = 0) -> str:
@@ -37,7 +37,7 @@ def test_a_terminal_shows_loss_bits_speed_and_time_left() -> None:
 def _ended(monitor: str) -> str:
     out = io.StringIO()
     observer = ConsoleObserver(Console(file=out, width=200, color_system=None))
-    observer.start(0, 100, build_recipe({"model": {"kind": "classifier"}, "training": {"monitor": monitor}}))
+    observer.start(0, 100, build_recipe({"model": {"task": "classification"}, "training": {"monitor": monitor}}))
     for epoch, accuracy in ((1, 0.5), (2, 0.75), (3, 0.7)):
         observer.validation({"epoch": epoch, "best": epoch == 1, "loss": 1.0, "accuracy": accuracy, "elapsed_s": 1.0})
     observer.stop(Position(best_epoch=0))
@@ -56,7 +56,7 @@ def test_a_time_budget_shows_no_number_of_epochs() -> None:
 
 
 def test_elsewhere_plain_lines_and_no_escape_codes() -> None:
-    seen = _show(build_recipe({"model": {"kind": "classifier"}}), terminal=False, step=12)
+    seen = _show(build_recipe({"model": {"task": "classification"}}), terminal=False, step=12)
     assert seen == (
         "going on after step 12\nepoch 2: validation loss 1.2500 · bits/character 1.8034 · 1:02:05 ← best\n"
     )
@@ -65,7 +65,7 @@ def test_elsewhere_plain_lines_and_no_escape_codes() -> None:
 def test_a_run_that_has_ended_leaves_no_empty_bar() -> None:
     out = io.StringIO()
     observer = ConsoleObserver(Console(file=out, force_terminal=True, width=120, color_system=None))
-    observer.start(12, 100, build_recipe({"model": {"kind": "classifier"}}))
+    observer.start(12, 100, build_recipe({"model": {"task": "classification"}}))
     observer.stop(Position())
     assert "starting" not in out.getvalue().rsplit("\r", 1)[-1]
 

@@ -13,8 +13,9 @@ from tests.tagged import tagged_by_the_word_before
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.errors import RecipeError
-from ostinato.recipe import ModelRecipe, Recipe, build_recipe
+from ostinato.recipe import Recipe, build_recipe
 from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.tagging.model import Tagger
@@ -48,7 +49,7 @@ def _music(folder: Path, bptt: Any, **features: Any) -> Recipe:
         {
             "data": {"train": f"{path}#train", "validation": f"{path}#valid"},
             "features": {"input": {"kind": "notes", **features}},
-            "model": {"kind": "next_step", "hidden_size": 6},
+            "model": {"task": "next_step", "hidden_size": 6},
             "training": {"epochs": 2, "batch_size": 3, "bptt": bptt, "num_threads": 1},
         }
     )
@@ -57,9 +58,7 @@ def _music(folder: Path, bptt: Any, **features: Any) -> Recipe:
 def _tied_music(folder: Path, bptt: Any) -> Recipe:
     """Each note with a state of its own, which goes with its row from window to window."""
     recipe = _music(folder, bptt)
-    return recipe.model_copy(
-        update={"model": ModelRecipe(kind="next_step", hidden_size=6, next_step={"recurrence": "note", "reach": 2})}
-    )
+    return recipe.model_copy(update={"model": NextStepRecipe(hidden_size=6, recurrence="note", reach=2)})
 
 
 def _tags(folder: Path, bptt: Any, epochs: int = 2, **model: Any) -> Recipe:
@@ -67,7 +66,7 @@ def _tags(folder: Path, bptt: Any, epochs: int = 2, **model: Any) -> Recipe:
         {
             "data": {"train": str(_sentences(folder)), "input": "form", "target": "tag"},
             "features": {"input": {"kind": "tokens"}, "target": {"kind": "tags"}},
-            "model": {"kind": "tagger", "hidden_size": 8, "embedding_dim": 6, **model},
+            "model": {"task": "tagging", "hidden_size": 8, "embedding_dim": 6, **model},
             "training": {"epochs": epochs, "batch_size": 4, "bptt": bptt, "num_threads": 1, "learning_rate": 0.02},
         }
     )
@@ -141,8 +140,8 @@ def test_resuming_takes_up_the_state(tmp_path: Path) -> None:
     ("recipe", "said"),
     [
         (lambda folder: _music(folder, 5, transpose=2), "`features.input.transpose` needs whole rows"),
-        (lambda folder: _tags(folder, 5, tagger={"output": "crf"}), "`model.tagger.output` needs whole rows"),
-        (lambda folder: _tags(folder, 5, tagger={"delay": 2}), "`model.tagger.delay` needs whole rows"),
+        (lambda folder: _tags(folder, 5, output="crf"), "`model.output` needs whole rows"),
+        (lambda folder: _tags(folder, 5, delay=2), "`model.delay` needs whole rows"),
         (lambda folder: _tags(folder, 5, bidirectional=True), "`model.bidirectional` needs whole rows"),
         (lambda folder: _tags(folder, {"window": 5, "carry_state": False}), "`training.bptt.carry_state` must be true"),
     ],

@@ -13,14 +13,15 @@ from ostinato.bptt import memory
 from ostinato.bptt.truncated import TruncatedBPTT
 from ostinato.data.streams import Tapes
 from ostinato.errors import RecipeError
-from ostinato.recipe import BpttRecipe, ModelRecipe, build_recipe
+from ostinato.recipe import BpttRecipe, build_recipe
 from ostinato.tasks.language_model.model import LanguageModel
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 
 
 def _training(bptt: BpttRecipe, recompute: bool = False) -> TruncatedBPTT:
-    model = LanguageModel(ModelRecipe(hidden_size=16, embedding_dim=8, hidden_dropout=0.2), 20)
+    model = LanguageModel(LanguageModelRecipe(hidden_size=16, embedding_dim=8, hidden_dropout=0.2), 20)
     values = torch.from_numpy(np.random.default_rng(0).integers(0, 20, 100_001))
 
     def step(window, states):  # type: ignore[no-untyped-def]

@@ -50,7 +50,7 @@ def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> Ra
         raise DataError(
             f"time stamps of `{table.path}` do not fall on steps of {frequency}; the first that does not: line "
             f"{series.lines[off[0]]}, {shown(int(stamps[off[0]]), table.unit)} ({len(off):,} in all).",
-            hint="for steps of any length: --set model.forecast.time_delta=true",
+            hint="for steps of any length: --set data.time_delta=true",
         )
     steps = np.rint(places).astype(np.int64)
     gaps = np.flatnonzero(np.diff(steps) > 1)
@@ -64,13 +64,13 @@ def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> Ra
         )
         raise DataError(
             f"{len(gaps):,} gap{'s' if len(gaps) > 1 else ''} in time, where every step is {frequency}:\n{listed}",
-            hint="--set model.forecast.on_gap=fill (on a straight line) or mask, or model.forecast.time_delta=true",
+            hint="--set data.on_gap=fill (on a straight line) or mask, or data.time_delta=true",
         )
     if steps[-1] > _MOST_FILLED * len(steps):
         raise DataError(
             f"filling the gaps of `{table.path}` would make {steps[-1] + 1:,} steps of {frequency} out of "
             f"{len(steps):,}.",
-            hint="for steps of any length: --set model.forecast.time_delta=true",
+            hint="for steps of any length: --set data.time_delta=true",
         )
     return _spread(series, steps, frequency)
 
@@ -122,7 +122,7 @@ def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
         listed = "\n".join(f"  {path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED])
         raise DataError(
             f"{counted(len(wrong), 'row')} of `{path}` with values that are missing or not finite:\n{listed}",
-            hint="--set model.forecast.missing=mask, or interpolate",
+            hint="--set data.missing=mask, or interpolate",
         )
     if not finite.any(axis=0).all():
         raise DataError(f"series {one.name!r} of `{path}` has a channel without a single value.")

@@ -42,9 +42,8 @@ def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str
         elif forecast.calendar or forecast.time_delta:
             key = "calendar" if forecast.calendar else "time_delta"
             raise RecipeError(
-                f"`model.forecast.{key}` needs a time column, and `{sample.path}` has none. "
-                f"Columns: {', '.join(columns)}.",
-                hint="name it: --set model.forecast.time=COLUMN",
+                f"`data.{key}` needs a time column, and `{sample.path}` has none. Columns: {', '.join(columns)}.",
+                hint="name it: --set data.time=COLUMN",
             )
         else:
             notes.append("time: no column of time stamps: rows are taken as equal steps in their order")
@@ -59,7 +58,7 @@ def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str
         if not numeric:
             raise RecipeError(
                 f"no column of `{sample.path}` holds numbers to forecast. Columns: {', '.join(columns)}.",
-                hint="name them: --set model.forecast.channels=[COLUMN]",
+                hint="name them: --set data.channels=[COLUMN]",
             )
         found["channels"] = numeric
         notes.append(f"channels: {', '.join(numeric[:8])}{', …' if len(numeric) > 8 else ''} (they hold numbers)")

@@ -167,9 +167,7 @@ def transformed(values: Floats, log: bool, name: str) -> Floats:
     if not log:
         return values
     if not bool((values > 0).all()):
-        raise DataError(
-            f"series {name!r} holds {np.nanmin(values):g}; `model.forecast.transform: log` needs values above zero."
-        )
+        raise DataError(f"series {name!r} holds {np.nanmin(values):g}; `model.transform: log` needs values above zero.")
     return np.asarray(np.log(values), dtype=np.float64)
 
 

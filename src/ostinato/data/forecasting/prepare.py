@@ -16,7 +16,6 @@ from ostinato.data.forecasting.read import read_table
 from ostinato.data.forecasting.table import RawSeries, RawTable
 from ostinato.data.forecasting.windows import Windows, borders, cut_windows, first_origin, least_context
 from ostinato.data.inference.applicability import refuse_inapplicable
-from ostinato.data.inference.resolve import check_windows
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.io.spool import spooled
 from ostinato.data.readers.base import Source
@@ -26,7 +25,8 @@ from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import FeaturesRecipe, Recipe, build_recipe
-from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.recipe.auto import settled
+from ostinato.recipe.forecast import ForecastRecipe, TimeSeriesRecipe
 
 
 def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
@@ -45,7 +45,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     source, bad_rows = sample.source, sample.source.bad_rows
     recipe = settle_series(recipe, sample, notes)
     sample.close()
-    forecast = recipe.model.forecast
+    forecast = ForecastRecipe.of(recipe)
     table = _clean(source, forecast)
     notes += source.notes + table.notes
     share = recipe.data.validation if isinstance(recipe.data.validation, float) else 0.0
@@ -74,8 +74,8 @@ def as_forecaster(recipe: Recipe, sample: DataSample, say: Say = lambda _: None)
     Other recipes come back as they are; `columns.what_is_forecast` says what such a table is.
     """
     data = recipe.data
-    plain = recipe.features == FeaturesRecipe() and not (data.extra or data.session or data.time or data.fold)
-    if recipe.model.kind != "auto" or not plain or not READERS[sample.format].tabular:
+    plain = recipe.features == FeaturesRecipe() and not (data.extra or data.session or data.fold)
+    if not recipe.model.undecided or not plain or not READERS[sample.format].tabular:
         return recipe
     found = what_is_forecast(sample, data.input, data.target)
     if found is None:
@@ -84,18 +84,18 @@ def as_forecaster(recipe: Recipe, sample: DataSample, say: Say = lambda _: None)
     say(f"model: forecaster ({time} holds time stamps, {', '.join(channels[:8])}{', …' * (len(channels) > 8)} numbers)")
     mapping = recipe.model_dump()
     mapping["data"] |= {"input": None, "target": None}
-    mapping["model"] |= {"kind": "forecaster"}
+    mapping["model"] = settled(recipe.model, "forecasting")
     if data.input or data.target:
-        mapping["model"]["forecast"]["channels"] = channels
+        mapping["data"]["channels"] = channels
     return build_recipe(mapping)
 
 
 def held_back_windows(feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
     """The windows of the third part of the training file, as `split` cuts it. Raises `RunError` if there is none."""
-    forecast = recipe.model.forecast
+    forecast = ForecastRecipe.of(recipe)
     if not isinstance(forecast.split, tuple) or len(forecast.split) < 3:
         raise RunError(
-            "no data to evaluate on: the recipe names no test data, and `model.forecast.split` has no third part.",
+            "no data to evaluate on: the recipe names no test data, and `data.split` has no third part.",
             hint="name a file",
         )
     table = read_again(str(recipe.data.train), feature, recipe, say)
@@ -112,7 +112,7 @@ def load_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: 
     Raises:
         DataError: for a file that can't be used, or a series of it that is shorter than the horizon.
     """
-    forecast = recipe.model.forecast
+    forecast = ForecastRecipe.of(recipe)
     table = read_again(reference, feature, recipe, say)
     if forecast.test_continues and reference == recipe.data.test:
         before = read_again(str(recipe.data.train), feature, recipe, lambda _: None)
@@ -133,7 +133,7 @@ def as_trained() -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        if error.hint is None or "model.forecast" not in error.hint:
+        if error.hint is None or not any(key in error.hint for key in ("--set", "`data.")):
             raise
         hint = f"mend the file: a run reads as it was trained to. A new run could have, {error.hint}"
         raise DataError(error.message, hint=hint) from error
@@ -141,29 +141,29 @@ def as_trained() -> Iterator[None]:
 
 def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """A forecaster's recipe with nothing left open; `notes` gets what was found."""
-    forecast, data = recipe.model.forecast, recipe.data
+    forecast, data = ForecastRecipe.of(recipe), recipe.data
     if data.target is not None:
         raise RecipeError(
             f"`data.target` does not apply to a forecaster: it predicts its own channels. Received: {data.target}.",
-            hint="--set model.forecast.channels=[COLUMN]",
+            hint="--set data.channels=[COLUMN]",
         )
     if data.input is not None and forecast.channels not in ((), (data.input,)):
         raise RecipeError(
-            f"`data.input` and `model.forecast.channels` both say what is forecast: give one. "
+            f"`data.input` and `data.channels` both say what is forecast: give one. "
             f"Received: {data.input} and {', '.join(forecast.channels)}."
         )
     if data.input is not None:
         forecast = forecast.model_copy(update={"channels": (data.input,)})
     mapping = recipe.model_dump()
-    mapping["model"]["forecast"] = settle_columns(forecast, sample, notes).model_dump()
-    mapping["data"] |= {"format": sample.format}
+    columns = settle_columns(forecast, sample, notes)
+    found = {key: getattr(columns, key) for key in TimeSeriesRecipe.model_fields}
+    mapping["data"] |= {**found, "format": sample.format}
     mapping["features"]["input"] = {"kind": "series"}
     if recipe.training.bptt is None:
         mapping["training"]["bptt"] = "full"
-    settled = build_recipe(mapping)
-    refuse_inapplicable(settled.model_copy(update={"features": recipe.features}))
-    check_windows(settled)
-    return settled
+    whole = build_recipe(mapping)
+    refuse_inapplicable(whole.model_copy(update={"features": recipe.features}))
+    return whole
 
 
 def _clean(source: Source, forecast: ForecastRecipe, *, to_forecast: bool = False) -> RawTable:
@@ -197,7 +197,7 @@ def _borders(one: RawSeries, forecast: ForecastRecipe, share: float, recipe: Rec
     ends = borders(len(one), forecast, share)
     if ends[-1] > len(one):
         raise DataError(
-            f"`model.forecast.split` needs {ends[-1]:,} steps; series {one.name!r} has {len(one):,}.",
+            f"`data.split` needs {ends[-1]:,} steps; series {one.name!r} has {len(one):,}.",
             hint="give shares, such as [0.7, 0.1, 0.2]",
         )
     return ends
@@ -222,7 +222,7 @@ def too_short(
     """What to say of a series that holds no window."""
     return DataError(
         f"series {one.name!r} has {counted(length, 'step')}{part}; a horizon of {forecast.horizon} needs {needed:,}.",
-        hint="--set model.forecast.horizon=N takes a shorter horizon (`segment` and `split` matter as well)",
+        hint="--set model.horizon=N takes a shorter horizon (`segment` and `split` matter as well)",
     )
 
 
@@ -261,7 +261,7 @@ def _said(table: RawTable, ends: list[list[int]], feature: ForecastFeature) -> l
     if table.frequency is not None:
         notes.append(f"a step is {table.frequency}; the season has {counted(feature.seasons[0], 'step')}")
     if steps[2] > steps[1]:
-        notes.append(f"the last {steps[2] - steps[1]:,} steps are not used (`model.forecast.split`)")
+        notes.append(f"the last {steps[2] - steps[1]:,} steps are not used (`data.split`)")
     lookback = feature.recipe.lookback
     short = sum(first_origin(one[0], 0, feature.recipe) < lookback for one in ends)
     if short:

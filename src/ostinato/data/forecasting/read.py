@@ -75,7 +75,7 @@ def _read_steps(source: Source, forecast: ForecastRecipe) -> RawTable:
         shown_rows = "\n".join(f"  {row}" for row in source.bad_rows.in_order()[:_LISTED])
         raise DataError(
             f"{counted(len(source.bad_rows.rows), 'row')} of `{source.path}` can't be used:\n{shown_rows}",
-            hint="an empty cell, NA or NaN is a missing value (`model.forecast.missing`)",
+            hint="an empty cell, NA or NaN is a missing value (`data.missing`)",
         )
     names, offsets, stored = rows.finish()
     if not names:
@@ -102,11 +102,11 @@ def _in_order(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> R
     earlier = stamps[late] < stamps[late - 1]
     of = f" of series {series.name!r}" if forecast.series else ""
     for rows, what, hint in (
-        (late[earlier], "earlier than the row before", "--set model.forecast.sort=true puts rows in order of time"),
+        (late[earlier], "earlier than the row before", "--set data.sort=true puts rows in order of time"),
         (
             late[~earlier],
             "the same as the row before",
-            "several series in it? --set model.forecast.series=COLUMN",
+            "several series in it? --set data.series=COLUMN",
         ),
     ):
         if len(rows):

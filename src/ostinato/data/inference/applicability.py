@@ -1,6 +1,7 @@
-"""Which option of a recipe means something to which category and data: for errors, `recipe init` and `recipe options`.
+"""Which option of a recipe means something to its task and data: for errors, `recipe init` and `recipe options`.
 
-What an option needs of its own component (`clip_quantile` of `clip`) stands beside it, in `Component.needs`.
+Options that only some tasks have stand in the sections of these (`tasks/<task>/recipe.py`). What an option needs of its
+own component (`clip_quantile` of `clip`) stands beside it, in `Component.needs`. Here is what crosses components.
 """
 
 from __future__ import annotations
@@ -14,41 +15,31 @@ from pydantic import BaseModel
 from ostinato.data.features import FEATURES, form_of
 from ostinato.data.inference.written import FRAMES
 from ostinato.errors import RecipeError
-from ostinato.recipe import Component, Recipe, TextRecipe, build_recipe, build_saved, remove
+from ostinato.recipe import Component, ModelRecipe, Recipe, TextRecipe, build_recipe, build_saved, remove
+from ostinato.recipe.forecast import TimeSeriesRecipe
 from ostinato.recipe.kinds import SeriesRecipe
-
-WRITERS = ("seq2seq", "conditional")
-FRAME_WRITERS = ("next_step", *WRITERS)
-"""Categories that may write frames."""
-ROWS = ("classifier", "tagger", *WRITERS, "next_step")
-"""Categories whose rows are independent of each other."""
-TARGETED = ("classifier", "tagger", *WRITERS)
-"""Categories that predict a column."""
+from ostinato.recipe.mistakes import does_not_apply
+from ostinato.recipe.model import EmbeddingRecipe
+from ostinato.recipe.sections import noun, sections
 
 
 @dataclass(frozen=True)
 class Condition:
-    """When an option means something. words: what it needs, or, of `categories`, nothing more to say."""
+    """When an option means something. words: what it needs; tasks: whether a task has it, where that is all."""
 
     words: str
     holds: Callable[[Recipe], bool]
-    categories: tuple[str, ...] = ()
+    tasks: Callable[[type[ModelRecipe]], bool] | None = None
+
+    @property
+    def needs(self) -> str:
+        """What it needs in words: the tasks, where that is all."""
+        named = [one.noun for one in sections() if self.tasks is not None and self.tasks(one.recipe)]
+        return self.words or ", ".join(named)
 
 
-def named(category: str) -> str:
-    """A category as a text has it."""
-    return category.replace("_", " ")
-
-
-def _only(*categories: str) -> Condition:
-    words = ", ".join(named(one) for one in categories)
-    return Condition(words, lambda recipe: recipe.model.kind in ("auto", *categories), categories)
-
-
-def _all_but(*categories: str) -> Condition:
-    known = (*ROWS, "language_model", "forecaster")
-    of = _only(*(kind for kind in known if kind not in categories))
-    return Condition(f"any category but {', '.join(named(one) for one in categories)}", of.holds, of.categories)
+def _only(tasks: Callable[[type[ModelRecipe]], bool], words: str = "") -> Condition:
+    return Condition(words, lambda recipe: recipe.model.undecided or tasks(type(recipe.model)), tasks)
 
 
 def _columns(recipe: Recipe) -> tuple[Component, ...]:
@@ -56,57 +47,40 @@ def _columns(recipe: Recipe) -> tuple[Component, ...]:
     return (recipe.features.input, *recipe.features.extra.values())
 
 
+def _is_read_as(recipe: Recipe, *forms: str) -> bool:
+    """Whether a column is read so. What is written more of is read as it is written."""
+    read = _columns(recipe)[1:] if recipe.model.writes == "input" else _columns(recipe)
+    return any(form_of(one) in forms for one in read)
+
+
 def _embeds(recipe: Recipe) -> bool:
-    if recipe.model.kind in ("forecaster", "next_step"):
-        return False
-    if recipe.model.kind in WRITERS and _writes_tokens(recipe):
-        return True
-    return any(form_of(one) in ("ids", "words") for one in _columns(recipe))
+    return _is_read_as(recipe, "ids", "words") or (recipe.model.writes == "target" and _writes_tokens(recipe))
 
 
 def _written(recipe: Recipe) -> str:
     """The kind of what is written, or answered."""
-    return str(
-        getattr(recipe.features.input if recipe.model.kind == "next_step" else recipe.features.target, "kind", "")
-    )
+    written = recipe.features.input if recipe.model.writes == "input" else recipe.features.target
+    return str(getattr(written, "kind", ""))
 
 
 def _writes_tokens(recipe: Recipe) -> bool:
-    return recipe.model.kind not in WRITERS or _written(recipe) not in FRAMES
+    return recipe.model.writes != "target" or _written(recipe) not in FRAMES
 
 
-def _writes_frames(recipe: Recipe) -> bool:
-    return recipe.model.kind == "auto" or (recipe.model.kind in FRAME_WRITERS and _written(recipe) in FRAMES)
+def _writes(*kinds: str) -> Callable[[Recipe], bool]:
+    return lambda recipe: recipe.model.undecided or (bool(recipe.model.writes) and _written(recipe) in kinds)
 
 
-def _writes_notes(recipe: Recipe) -> bool:
-    return recipe.model.kind == "auto" or _written(recipe) == "notes"
-
-
-def _writes_numbers(recipe: Recipe) -> bool:
-    return recipe.model.kind == "auto" or (_writes_frames(recipe) and _written(recipe) != "notes")
-
-
-def _scales_rows(recipe: Recipe) -> bool:
-    read_otherwise = recipe.model.kind in ("forecaster", "next_step")
-    return not read_otherwise and any(form_of(one) == "vectors" for one in _columns(recipe))
+_writes_numbers = _writes(*(kind for kind in FRAMES if kind != "notes"))
 
 
 def _adds_noise(recipe: Recipe) -> bool:
-    return _scales_rows(recipe) or (recipe.model.kind in FRAME_WRITERS and _writes_numbers(recipe))
+    return _is_read_as(recipe, "vectors") or _writes_numbers(recipe)
 
 
 def _reads_input(recipe: Recipe) -> bool:
-    """A forecaster reads tables; settled, its recipe says `series`."""
-    return recipe.model.kind != "forecaster" or recipe.features.input in (TextRecipe(), SeriesRecipe())
-
-
-def _reads_sequences(recipe: Recipe) -> bool:
-    return recipe.model.kind != "conditional" or _reads_sequences_beside(recipe)
-
-
-def _pools(recipe: Recipe) -> bool:
-    return recipe.model.kind not in WRITERS or _reads_sequences_beside(recipe)
+    """Tables of series are read as they are; settled, a recipe says `series`."""
+    return recipe.model.rows != "series" or recipe.features.input in (TextRecipe(), SeriesRecipe())
 
 
 def _reads_sequences_beside(recipe: Recipe) -> bool:
@@ -114,66 +88,65 @@ def _reads_sequences_beside(recipe: Recipe) -> bool:
     return any(kind not in FEATURES or FEATURES[kind].ragged for kind in kinds)
 
 
+_ROWS = _only(lambda task: task.rows == "independent")
+_NO_SERIES = _only(lambda task: task.rows != "series", "any category but forecaster")
+_TO_WRITE = Condition("tokens to write", _writes_tokens)
 _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
-    (_only("classifier"), ("model.ngrams", "model.ngram_buckets", "model.ngram_dropout")),
-    (_only("classifier"), ("training.adversarial", "data.stratify", "model.convolution", "model.members")),
-    (_only("classifier", *WRITERS), ("model.pooling",)),
-    (_only("classifier", "tagger"), ("model.head_size",)),
-    (_only("tagger"), ("model.tagger", "model.unknown_words", "model.feedback")),
-    (_only(*WRITERS), ("model.decoder",)),
-    (_only("seq2seq"), tuple(f"model.decoder.{key}" for key in ("attention", "score", "attention_size"))),
-    (_only("seq2seq"), ("model.decoder.input_feeding", "model.decoder.bridge")),
-    (_only("conditional"), ("model.decoder.condition",)),
-    (_only("language_model", *WRITERS), ("model.tie_embeddings",)),
-    (_only("next_step"), ("features.input.transpose", "features.target.transpose")),
-    (_only("next_step"), tuple(f"model.next_step.{key}" for key in ("recurrence", "reach", "cut_frames"))),
-    (_only(*FRAME_WRITERS), ("model.next_step", "model.numbers")),
-    (Condition("frames of notes to write", _writes_notes), ("model.next_step",)),
-    (Condition("frames of numbers to write", _writes_numbers), ("model.numbers",)),
-    (Condition("frames to write", _writes_frames), ("model.decoder.length",)),
+    (_only(lambda task: task.answers == "row"), ("training.adversarial", "data.stratify")),
+    (_only(lambda task: task.predicts_column), ("training.label_smoothing", "features.target")),
+    (_only(lambda task: task.writes == "input"), ("features.input.transpose", "features.target.transpose")),
     (
-        Condition("tokens to write", _writes_tokens),
-        ("model.decoder.beam_size", "model.decoder.length_penalty", "model.decoder.embedding_dim"),
+        _only(lambda task: task.rows == "series"),
+        tuple(f"data.{key}" for key in TimeSeriesRecipe.model_fields if key != "time"),
     ),
-    (Condition("tokens to write", _writes_tokens), ("model.tie_embeddings", "training.label_smoothing")),
-    (_only("forecaster"), ("model.forecast",)),
-    (_only(*TARGETED), ("training.label_smoothing", "features.target")),
-    (_only("classifier", "tagger", *WRITERS, "next_step"), ("data.extra", "features.extra")),
-    (_only(*ROWS), ("data.session", "data.time", "data.group", "data.fold", "data.split_seed")),
-    (replace(_all_but("forecaster"), holds=_reads_input), ("features.input",)),
-    (_all_but("forecaster"), ("data.names", "data.max_characters", "data.distinct")),
-    (_all_but("forecaster"), ("data.where", "data.validation_where", "data.test_where")),
-    (_all_but("language_model"), ("features.input.max_length", "features.input.truncate")),
+    (_only(lambda task: task.rows != "text"), ("data.time",)),
+    (_ROWS, ("data.extra", "features.extra", "data.session", "data.group", "data.fold", "data.split_seed")),
+    (replace(_NO_SERIES, holds=_reads_input), ("features.input",)),
+    (_NO_SERIES, ("data.names", "data.max_characters", "data.distinct")),
+    (_NO_SERIES, ("data.where", "data.validation_where", "data.test_where")),
+    (
+        _only(lambda task: task.rows != "text", "any category but language model"),
+        ("features.input.max_length", "features.input.truncate"),
+    ),
+    (Condition("frames of notes to write", _writes("notes")), ("model.notes", "model.recurrence", "model.reach")),
+    (Condition("frames of numbers to write", _writes_numbers), ("model.numbers",)),
+    (Condition("frames to write", _writes(*FRAMES)), ("model.decoder.length",)),
+    (_TO_WRITE, ("model.decoder.beam_size", "model.decoder.length_penalty", "model.decoder.embedding_dim")),
+    (_TO_WRITE, ("model.tie_embeddings", "training.label_smoothing")),
     (
         Condition("a column read as words, characters, names or other ids", _embeds),
-        (
-            *(f"model.{key}" for key in ("embedding", "embedding_dim", "embedding_std", "embedding_dropout")),
-            "model.normalize_embeddings",
-        ),
+        tuple(f"model.{key}" for key in EmbeddingRecipe.model_fields if key not in ModelRecipe.model_fields),
     ),
     (
-        Condition("a column that is read as numbers: series, audio, shares of letters", _scales_rows),
+        Condition(
+            "a column that is read as numbers: series, audio, shares of letters",
+            lambda recipe: _is_read_as(recipe, "vectors"),
+        ),
         ("model.input_scale",),
     ),
     (Condition("a column that is read, or written, as numbers: series, audio", _adds_noise), ("model.input_noise",)),
     (
-        Condition(
-            "a column of pictures or video", lambda recipe: any(form_of(one) == "pictures" for one in _columns(recipe))
-        ),
+        Condition("a column of pictures or video", lambda recipe: _is_read_as(recipe, "pictures")),
         ("model.frames",),
     ),
     (
         Condition(
             "a column whose words are read by their characters (features.input.kind: tokens, characters: true)",
-            lambda recipe: any(form_of(one) == "words" for one in _columns(recipe)),
+            lambda recipe: _is_read_as(recipe, "words"),
         ),
         ("model.characters",),
     ),
-    (Condition("a further column that is a sequence", _pools), ("model.pooling",)),
+    (
+        Condition(
+            "a further column that is a sequence",
+            lambda recipe: recipe.model.writes != "target" or _reads_sequences_beside(recipe),
+        ),
+        ("model.pooling",),
+    ),
     (
         Condition(
             "a sequence that is read: a conditional model is given one value a row",
-            _reads_sequences,
+            lambda recipe: not recipe.model.given_value or _reads_sequences_beside(recipe),
         ),
         ("model.bidirectional",),
     ),
@@ -190,7 +163,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ("model.convolution", "model.members"),
     ),
     (
-        Condition("a single network (`model.members: 1`)", lambda recipe: recipe.model.members == 1),
+        Condition("a single network (`model.members: 1`)", lambda recipe: getattr(recipe.model, "members", 1) == 1),
         ("model.ngrams", "training.adversarial", "training.vanishing_penalty"),
     ),
     (
@@ -203,19 +176,15 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ),
         ("features.target.separator",),
     ),
-    (Condition("`data.test`", lambda recipe: recipe.data.test is not None), ("model.forecast.test_continues",)),
+    (Condition("`data.test`", lambda recipe: recipe.data.test is not None), ("data.test_continues",)),
     (
-        Condition("a column of time stamps", lambda recipe: recipe.model.forecast.time is not None),
-        ("model.forecast.sort", "model.forecast.on_gap"),
+        Condition("a column of time stamps", lambda recipe: recipe.data.time is not None),
+        ("data.sort", "data.on_gap"),
     ),
     (
         Condition(
-            "`model.forecast.split: null` (of a forecaster), which leaves the validation part to it",
-            lambda recipe: (
-                recipe.model.kind != "forecaster"
-                or recipe.model.forecast.split is None
-                or isinstance(recipe.data.validation, str)
-            ),
+            "`data.split: null` (of a forecaster), which leaves the validation part to it",
+            lambda recipe: recipe.data.split is None or isinstance(recipe.data.validation, str),
         ),
         ("data.validation",),
     ),
@@ -236,12 +205,10 @@ def applies(path: str, recipe: Recipe) -> bool:
 def refuse_inapplicable(recipe: Recipe) -> None:
     """Raise `RecipeError` for the first option that was changed and that nothing would read."""
     for path, value, condition in _inapplicable(recipe):
-        if condition.categories:
-            raise RecipeError(
-                f"`{path}` does not apply to a {named(recipe.model.kind)}. Received: {_shown(value)}.",
-                hint=f"only a {' or '.join(named(one) for one in condition.categories)} uses it: "
-                f"--set model.kind={condition.categories[0]} makes it one",
-            )
+        if condition.tasks is not None:
+            owners = [one for one in sections() if condition.tasks(one.recipe)]
+            text, hint = does_not_apply(path, _shown(value), noun(recipe.model.task), owners)
+            raise RecipeError(text, hint=hint)
         raise RecipeError(f"`{path}` only applies with {condition.words}. Received: {_shown(value)}.")
 
 

@@ -15,10 +15,10 @@ def is_fixed(component: Component) -> bool:
 
 def check_conditional(recipe: Recipe) -> None:
     """Raise `RecipeError` where a conditional model would be given a sequence."""
-    if recipe.model.kind == "conditional" and not is_fixed(recipe.features.input):
+    if recipe.model.given_value and not is_fixed(recipe.features.input):
         fixed = ", ".join(kind for kind, feature in FEATURES.items() if not feature.ragged)
         raise RecipeError(
             f"a conditional model is given one value a row: `features.input.kind` must be one of {fixed}. "
             f"Received: {recipe.features.input.kind!r}.",
-            hint="a sequence is read by a seq2seq: --set model.kind=seq2seq",
+            hint="a sequence is read by a seq2seq: --set model.task=seq2seq",
         )

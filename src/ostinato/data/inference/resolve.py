@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ostinato.data.inference.aligned import check_tagger
-from ostinato.data.inference.applicability import TARGETED, WRITERS, refuse_inapplicable
+from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.inference.fixed import check_conditional, is_fixed
 from ostinato.data.inference.kinds import kind_of
 from ostinato.data.inference.sample import DataSample
@@ -24,17 +23,16 @@ from ostinato.data.rejects import with_article
 from ostinato.data.text import resolve_text
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
+from ostinato.recipe.auto import settled
 from ostinato.recipe.kinds import NotesRecipe, SeriesRecipe, TagsRecipe
+from ostinato.recipe.sections import noun
 
 _USUAL_WINDOW = 100
-_STREAMED = ("classifier", "language_model", "tagger", "next_step")
-"""Categories that can be read window by window."""
-_SEQUENCE_TARGETS = {"tags": "tagger", **dict.fromkeys(("text", "tokens", *FRAMES), "seq2seq")}
+_SEQUENCE_TARGETS = {"tags": "tagging", **dict.fromkeys(("text", "tokens", *FRAMES), "seq2seq")}
 _MAYBE_STEPWISE = ("series", "notes")
 """Kinds of a target that may have a value for each step of the input."""
 _LETTERS = ("dna", "protein")
 """Kinds whose letters a language model reads as it reads any text's."""
-_USUAL_TARGETS = {"tagger": "tags", "seq2seq": "text", "conditional": "text"}
 
 
 def infer_recipe(recipe: Recipe, sample: DataSample) -> tuple[Recipe, list[str]]:
@@ -52,9 +50,7 @@ def infer_recipe(recipe: Recipe, sample: DataSample) -> tuple[Recipe, list[str]]
     recipe = _units(recipe, sample, notes)
     _check(recipe, sample)
     if recipe.training.bptt is None:
-        full = recipe.model.kind != "language_model"
-        return _with(recipe, "training", bptt="full" if full else _USUAL_WINDOW), notes
-    check_windows(recipe)
+        recipe = _with(recipe, "training", bptt=_USUAL_WINDOW if recipe.model.rows == "text" else "full")
     return recipe, notes
 
 
@@ -68,7 +64,7 @@ def _columns(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """Which columns are read."""
     data, columns, source = recipe.data, sample.columns(), sample.source
     target = data.target
-    if target is None and source.usual_target in columns and recipe.model.kind in ("auto", *TARGETED):
+    if target is None and source.usual_target in columns and recipe.model.predicts_column:
         target = source.usual_target
         reason = "the folder has one subfolder a class" if source.format == "folder" else f"usual of {source.format}"
         notes.append(f"target: {target} ({reason})")
@@ -107,7 +103,7 @@ def _otherwise(reason: str, path: str) -> str:
 
 def _target_kind(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """How a target that is a sequence is read, where the recipe says nothing of it; the input's kind is settled."""
-    target, kind = recipe.data.target, recipe.model.kind
+    target, model = recipe.data.target, recipe.model
     if target is None or recipe.features.target != TargetRecipe():
         return recipe
     found: tuple[dict[str, str], str] | None = None
@@ -117,14 +113,14 @@ def _target_kind(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe
     table = sample.source.arrangement
     if table is not None and table.labels == target:
         found = {"kind": "series" if table.numeric else "tags"}, f"a value for each step of a {table.session}"
-    if found is None and kind in ("auto", "tagger"):
+    if found is None and (model.undecided or model.labels_steps):
         found = stepwise(sample, recipe)
-    if found is None and kind in ("auto", *WRITERS) and (why := is_written(sample, target)):
+    if found is None and (model.undecided or model.writes == "target") and (why := is_written(sample, target)):
         found = {"kind": "text"}, why
-    if found is None and kind in ("auto", *WRITERS) and (frames := frames_of(sample, target)):
+    if found is None and (model.undecided or model.writes == "target") and (frames := frames_of(sample, target)):
         found = {"kind": frames[0]}, f"{frames[1]}: frames to write"
-    if found is None and kind in _USUAL_TARGETS:
-        found = {"kind": _USUAL_TARGETS[kind]}, f"what a {kind} predicts, unless told otherwise"
+    if found is None and model.usual_target:
+        found = {"kind": model.usual_target}, f"what a {noun(model.task)} predicts, unless told otherwise"
     if found is None:
         return recipe
     notes.append(f"target: {target} as {found[0]['kind']} ({found[1]})")
@@ -133,13 +129,13 @@ def _target_kind(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe
 
 def _input_kind(recipe: Recipe, sample: DataSample) -> tuple[str, str] | None:
     """The kind of the input and the reason; None for text."""
-    data, kind = recipe.data, recipe.model.kind
+    data, model = recipe.data, recipe.model
     found = _as_input(kind_of(sample, str(data.input)))
-    if found and found[0] in _LETTERS and data.target is None and kind in ("auto", "language_model"):
+    if found and found[0] in _LETTERS and data.target is None and (model.undecided or model.rows == "text"):
         return None
     if found is not None and found[0] != "numbers":
         return found
-    if data.target is not None and kind in ("auto", "conditional"):
+    if data.target is not None and (model.undecided or model.given_value):
         return is_given(sample, str(data.input), str(data.target)) or found
     return found
 
@@ -153,11 +149,12 @@ def _split_words(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe
     """A text whose target has a value for each word is cut at blanks, as the target was, and not cleaned."""
     target = recipe.features.target
     stepwise_target = isinstance(target, TagsRecipe | SeriesRecipe | NotesRecipe)
-    if recipe.features.input != TextRecipe() or not stepwise_target or recipe.model.kind not in ("auto", "tagger"):
+    model = recipe.model
+    if recipe.features.input != TextRecipe() or not stepwise_target or not (model.undecided or model.labels_steps):
         return recipe
-    if recipe.model.tagger.output == "ctc" or getattr(target, "split", None) == "characters":
+    if getattr(model, "output", "") == "ctc" or getattr(target, "split", None) == "characters":
         return recipe
-    if target.kind in _MAYBE_STEPWISE and recipe.model.kind == "auto" and not answers_steps(sample, recipe):
+    if target.kind in _MAYBE_STEPWISE and model.undecided and not answers_steps(sample, recipe):
         return recipe
     what = "tag" if isinstance(target, TagsRecipe) else "value"
     notes.append(f"input: {recipe.data.input} as tokens (the target has a {what} for each word)")
@@ -167,14 +164,14 @@ def _split_words(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe
 def _category(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """Which category of sequence modelling it is."""
     target = recipe.data.target
-    kind: str = recipe.model.kind
-    if kind == "auto":
-        kind, reason = _category_of(recipe, sample)
-        notes.append(f"model: {kind} ({reason})")
-    if (kind in TARGETED) == (target is None):
-        needs = "needs a target column" if kind in TARGETED else "takes no target column"
-        raise RecipeError(f"`model.kind: {kind}` {needs}. Received: `data.target` = {target!r}.")
-    return _with(recipe, "model", kind=kind)
+    if recipe.model.undecided:
+        task, reason = _category_of(recipe, sample)
+        recipe = build_recipe({**recipe.model_dump(), "model": settled(recipe.model, task)})
+        notes.append(f"model: {noun(task)} ({reason})")
+    if recipe.model.predicts_column == (target is None):
+        needs = "needs a target column" if recipe.model.predicts_column else "takes no target column"
+        raise RecipeError(f"`model.task: {recipe.model.task}` {needs}. Received: `data.target` = {target!r}.")
+    return recipe
 
 
 def _category_of(recipe: Recipe, sample: DataSample) -> tuple[str, str]:
@@ -185,29 +182,30 @@ def _category_of(recipe: Recipe, sample: DataSample) -> tuple[str, str]:
                 f"`{recipe.data.input}` is read as {features.input.kind}, so there must be a column to predict: "
                 "`data.target` is not set.",
                 hint="name it: --target COLUMN; a table with a row a time step is forecast with "
-                "--set model.kind=forecaster",
+                "--set model.task=forecasting",
             )
         return "next_step" if features.input.kind in FRAMES else "language_model", "there is no target column"
     if isinstance(features.target, TargetRecipe):
-        return "classifier", f"there is a target column, {target}"
+        return "classification", f"there is a target column, {target}"
     if is_fixed(features.input):
         return "conditional", f"{recipe.data.input} is one value a row, {target} a sequence"
     kind = _SEQUENCE_TARGETS[features.target.kind]
     if features.target.kind in _MAYBE_STEPWISE and (sample.source.arrangement or answers_steps(sample, recipe)):
-        kind = "tagger"
+        kind = "tagging"
     each = "a label for each step" if features.target.kind == "tags" else "a value for each step"
-    return kind, f"{target} holds {each if kind == 'tagger' else 'a sequence of its own'}"
+    return kind, f"{target} holds {each if kind == 'tagging' else 'a sequence of its own'}"
 
 
 def _units(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """How text is cut into tokens."""
-    features, kind = recipe.features, recipe.model.kind
+    features, model = recipe.features, recipe.model
     resolved: dict[str, Any] = {}
-    usual = "words" if kind in ("classifier", "tagger") else "characters"
+    usual = model.usual_unit.replace("by_cells", "characters")
     if isinstance(features.input, TextRecipe):
-        unit, reason = features.input.unit or usual, f"the default of a {kind.replace('_', ' ')}"
+        unit, reason = features.input.unit or usual, f"the default of a {noun(model.task)}"
         column = str(recipe.data.input)
-        if features.input.unit is None and (kind == "seq2seq" or (kind == "classifier" and is_spelled(sample, column))):
+        by_cells = model.usual_unit == "by_cells" or (model.answers == "row" and is_spelled(sample, column))
+        if features.input.unit is None and by_cells:
             unit, reason = unit_of(sample, column)
         if features.input.unit is None:
             notes.append(f"input: {recipe.data.input} as {unit} ({reason})")
@@ -229,21 +227,18 @@ def _units(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
 
 
 def _check(recipe: Recipe, sample: DataSample) -> None:
-    data, kind, text = recipe.data, recipe.model.kind, recipe.features.input
+    data, model, text = recipe.data, recipe.model, recipe.features.input
     check_conditional(recipe)
-    if kind in WRITERS:
+    if model.writes == "target":
         check_written(recipe.features.target, "features.target")
-    if kind == "next_step":
+    if model.writes == "input":
         check_written(recipe.features.input, "features.input")
-    if kind in ("classifier", "tagger") and data.target == data.input:
+    if model.predicts_column and model.answers != "sequence" and data.target == data.input:
         raise RecipeError(
             f"`data.input` and `data.target` name the same column, {data.input}: there would be nothing to predict.",
             hint=f"name another --target. Columns: {', '.join(sample.columns())}",
         )
-    if kind == "tagger":
-        check_tagger(recipe)
-    if kind == "language_model" and not isinstance(text, TextRecipe):
-        raise RecipeError(f"a language model reads text. Received: `features.input.kind` = {text.kind!r}.")
+    model.check_settled(recipe)
     if data.stratify and recipe.features.target.kind not in ("auto", "class"):
         raise RecipeError(
             "`data.stratify` draws the validation share from each class, so the target must be one of several classes. "
@@ -254,22 +249,3 @@ def _check(recipe: Recipe, sample: DataSample) -> None:
             "`features.input.emoticons: append` does not apply to one long text: it has no rows to append to.",
             hint="in_place keeps them where they stand",
         )
-
-
-def check_windows(recipe: Recipe) -> None:
-    """Raise `RecipeError` where windows are asked of what must see a row whole."""
-    bptt, kind = recipe.training.bptt, recipe.model.kind
-    if bptt is None or bptt.window is None or kind == "language_model":
-        return
-    needs_all: dict[str, object] = {
-        "model.bidirectional": recipe.model.bidirectional,
-        "training.adversarial": recipe.training.adversarial,
-    }
-    if kind not in _STREAMED:
-        needs_all["model.kind"] = kind
-    for key, value in needs_all.items():
-        if value:
-            raise RecipeError(
-                f"`{key}` needs whole rows, but `training.bptt` reads windows of {bptt.window}. Received: {value!r}.",
-                hint="set training.bptt=full",
-            )

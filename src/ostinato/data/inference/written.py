@@ -12,6 +12,7 @@ from ostinato.data.text import resolve_text
 from ostinato.errors import RecipeError
 from ostinato.media.files import MEDIA
 from ostinato.recipe import Component, Recipe, TextRecipe, build_recipe
+from ostinato.recipe.model import WriterRecipe
 
 _FEWEST = 100
 _PARSED = 20
@@ -110,14 +111,14 @@ def check_written(component: Component, path: str) -> None:
 def with_lengths(recipe: Recipe, lengths: Offsets) -> tuple[Recipe, str | None]:
     """The recipe with what a decoder of frames must know of training targets of these lengths, (N,); and, in words,
     what was found."""
-    decoder = recipe.model.decoder
+    decoder = WriterRecipe.of(recipe).decoder
     if recipe.features.target.kind not in FRAMES or not len(lengths):
         return recipe, None
     longest, note = int(lengths.max()), None
-    settled = {"max_new_tokens": decoder.max_new_tokens or 2 * longest, "length": decoder.length}
+    known = {"max_new_tokens": decoder.max_new_tokens or 2 * longest, "length": decoder.length}
     if decoder.length is None:
         same = int(lengths.min()) == longest
-        settled["length"] = longest if same else "learnt"
+        known["length"] = longest if same else "learnt"
         of = recipe.data.target
         note = (
             f"length: {longest:,} (of every {of}; --set model.decoder.length=learnt lets the model say when to end)"
@@ -125,5 +126,5 @@ def with_lengths(recipe: Recipe, lengths: Offsets) -> tuple[Recipe, str | None]:
             else f"length: learnt ({of} has {int(lengths.min()):,} to {longest:,} steps)"
         )
     mapping = recipe.model_dump()
-    mapping["model"]["decoder"] |= settled
+    mapping["model"]["decoder"] |= known
     return build_recipe(mapping), note

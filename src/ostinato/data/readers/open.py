@@ -34,14 +34,14 @@ def open_stored(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> 
     data = recipe.data
     same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
     format = data.format if same else "auto"
-    names = () if recipe.model.kind == "forecaster" else data.names
+    names = () if recipe.model.rows == "series" else data.names
     return open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=names)
 
 
 def arrange(sample: DataSample, recipe: Recipe) -> None:
     """Let the sampled source make the columns that the recipe spells, or puts together from rows."""
     data, source = recipe.data, sample.source
-    if recipe.model.kind == "forecaster":  # it reads tables as they are
+    if recipe.model.rows == "series":  # it reads tables as they are
         return
     if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
         found = arrangement_of(data.input, data.session, data.time, source.columns())
@@ -54,14 +54,14 @@ def _step_labels(sample: DataSample, recipe: Recipe) -> tuple[str | None, bool]:
 
     The recipe's category and kind of target say so, or, where they are open, the first rows.
     """
-    session, target, category = recipe.data.session, recipe.data.target, recipe.model.kind
-    if session is None or target is None or session == target or category not in ("auto", "tagger"):
+    session, target, model = recipe.data.session, recipe.data.target, recipe.model
+    if session is None or target is None or session == target or not (model.undecided or model.labels_steps):
         return None, False
     if not {session, target} <= set(sample.columns()):
         return None, False
     head = sample.rows(session, target, num_blocks=_LOOKED_AT)
     changing = head.group_by(session).agg((pl.col(target).n_unique() > 1).alias("changes"))["changes"]
-    if category == "auto" and not changing.any():
+    if model.undecided and not changing.any():
         return None, False
     kind = recipe.features.target.kind
     values = head[target].drop_nulls()

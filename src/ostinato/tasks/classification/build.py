@@ -10,19 +10,19 @@ from ostinato.data.features import TextFeature
 from ostinato.heads.build import row_head
 from ostinato.layers.covariates import BesideInputs
 from ostinato.layers.inputs import input_layer
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 
 
-def build_classifier(recipe: ModelRecipe, features: Features) -> nn.Module:
+def build_classifier(recipe: ClassificationRecipe, features: Features) -> nn.Module:
     """The classifier of a resolved recipe; several that answer as one where it says so."""
     if recipe.members > 1:
         return Ensemble([_one_classifier(recipe, features) for _ in range(recipe.members)])
     return _one_classifier(recipe, features)
 
 
-def _one_classifier(recipe: ModelRecipe, features: Features) -> Classifier:
+def _one_classifier(recipe: ClassificationRecipe, features: Features) -> Classifier:
     feature, beside = features.input, BesideInputs(recipe, features.extra) if features.extra else None
     outputs, head = features.row_target.num_outputs, row_head(features.row_target)
     if isinstance(feature, TextFeature):

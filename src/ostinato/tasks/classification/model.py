@@ -9,10 +9,10 @@ from ostinato.heads.build import RowHead
 from ostinato.heads.classes import Softmax, TwoClasses
 from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
 from ostinato.layers.encoder import RecurrentEncoder
-from ostinato.layers.inputs import width_of
+from ostinato.layers.inputs import embed_ids, width_of
 from ostinato.nn import Convolutions, Pooling, pool_mean
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.classification.ngrams import NgramScore
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.types import Ragged
 
 
@@ -37,14 +37,14 @@ class Classifier(nn.Module):
         head: what the outputs mean; none: classes, two of them where there is one output.
 
     Example:
-        >>> model = Classifier(ModelRecipe(hidden_size=8), vocab_size=50, num_outputs=1)
+        >>> model = Classifier(ClassificationRecipe(hidden_size=8), vocab_size=50, num_outputs=1)
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).shape
         torch.Size([2, 1])
     """
 
     def __init__(
         self,
-        recipe: ModelRecipe,
+        recipe: ClassificationRecipe,
         vocab_size: int,
         num_outputs: int,
         counts: Tensor | None = None,
@@ -55,7 +55,8 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.head = head or (TwoClasses() if num_outputs == 1 else Softmax())
-        self.encoder = RecurrentEncoder(recipe, vocab_size, counts, inputs=inputs)
+        inputs = embed_ids(vocab_size, recipe, counts) if inputs is None else inputs
+        self.encoder = RecurrentEncoder(recipe, inputs=inputs)
         self.pooling = Pooling(recipe.pooling, self.encoder.output_size, recipe.bidirectional)
         self.beside = beside
         self.convolution = (

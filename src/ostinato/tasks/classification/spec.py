@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.spec import Section, TaskSpec
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ class Classification(TaskSpec):
     """Many-to-one: one value a row."""
 
     name, noun = "classification", "classifier"
+    recipe = ClassificationRecipe
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A classifier, or several that answer as one."""
         from ostinato.tasks.classification.build import build_classifier
 
-        return build_classifier(recipe.model, features)
+        return build_classifier(ClassificationRecipe.of(recipe), features)
 
     def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Whole rows, or windows of them; of several networks each by itself."""
@@ -79,7 +81,7 @@ class Classification(TaskSpec):
 
     def parts(self, model: nn.Module, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
         """Pooling, what stands beside it, and the head."""
-        own = recipe.model
+        own = ClassificationRecipe.of(recipe)
         rows = [("pooling over time", " + ".join(own.pooling), "pooling")]
         if own.convolution.channels:
             sizes = zip(own.convolution.channels, own.convolution.kernels, strict=True)

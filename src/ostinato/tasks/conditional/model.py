@@ -11,7 +11,7 @@ from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
 from ostinato.layers.frame_decoder import Frames, make_decoder
 from ostinato.layers.inputs import width_of
 from ostinato.layers.writer import SequenceWriter
-from ostinato.recipe import ModelRecipe
+from ostinato.tasks.conditional.recipe import ConditionalRecipe, ConditionedDecoderRecipe
 from ostinato.types import Ragged, State
 
 
@@ -31,14 +31,14 @@ class Conditional(SequenceWriter):
         beside: what reads further columns.
 
     Example:
-        >>> model = Conditional(ModelRecipe(hidden_size=8), Vectors(3), 10)
+        >>> model = Conditional(ConditionalRecipe(hidden_size=8), Vectors(3), 10)
         >>> model.begin(Ragged.from_rows(torch.rand(2, 3), starts=[0, 1], lengths=[1, 1])).num_rows
         2
     """
 
     def __init__(
         self,
-        recipe: ModelRecipe,
+        recipe: ConditionalRecipe,
         inputs: nn.Module,
         written: int | Frames,
         counts: Tensor | None = None,
@@ -46,7 +46,7 @@ class Conditional(SequenceWriter):
         beside: BesideInputs | None = None,
     ) -> None:
         super().__init__()
-        self.options = recipe.decoder
+        self.options: ConditionedDecoderRecipe = recipe.decoder
         self.inputs, self.beside = inputs, beside
         size = width_of(inputs) + (beside.output_size if beside else 0)
         how = recipe.decoder.condition

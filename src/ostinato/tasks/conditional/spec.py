@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ostinato.data.inference.written import FRAMES
+from ostinato.tasks.conditional.recipe import ConditionalRecipe
 from ostinato.tasks.frames.spec import FrameWriting
 from ostinato.tasks.spec import Section
 
@@ -28,6 +29,7 @@ class ConditionalGeneration(FrameWriting):
     """One-to-many."""
 
     name, noun = "conditional", "conditional"
+    recipe = ConditionalRecipe
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A model that writes the target's tokens or frames."""
@@ -36,9 +38,10 @@ class ConditionalGeneration(FrameWriting):
         from ostinato.tasks.conditional.model import Conditional
         from ostinato.tasks.written import written
 
-        beside = BesideInputs(recipe.model, features.extra) if features.extra else None
+        own = ConditionalRecipe.of(recipe)
+        beside = BesideInputs(own, features.extra) if features.extra else None
         what, counts = written(features, self.noun)
-        return Conditional(recipe.model, input_layer(features.input, recipe.model), what, counts, beside=beside)
+        return Conditional(own, input_layer(features.input, own), what, counts, beside=beside)
 
     def evaluate(
         self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device

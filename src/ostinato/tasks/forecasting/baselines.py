@@ -16,6 +16,7 @@ from ostinato.data.forecasting.windows import Windows
 from ostinato.tasks.forecasting.baseline_rows import Floats, naive_forecast, score_rows
 from ostinato.tasks.forecasting.evaluation import forecast_rows, levels_of
 from ostinato.tasks.forecasting.model import Forecaster
+from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.tasks.forecasting.scores import SeriesScores
 from ostinato.tasks.forecasting.season import season_of
 
@@ -33,7 +34,7 @@ class ForecastComparison(BaselineComparison):
     @property
     def figure(self) -> str:  # type: ignore[override]
         """What the recipe watches; if that is the loss, the squared or, of other outputs, the absolute error."""
-        monitor, output = self.prepared.recipe.training.monitor, self.prepared.recipe.model.forecast.output
+        monitor, output = self.prepared.recipe.training.monitor, ForecastingRecipe.of(self.prepared.recipe).output
         if monitor in _FIGURES:
             return monitor
         return "mse" if output == "mse" else "mae"

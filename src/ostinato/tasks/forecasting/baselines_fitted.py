@@ -140,7 +140,7 @@ class HoltWinters(ForecastBaseline):
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
         """Where steps are of one length."""
-        return not prepared.recipe.model.forecast.time_delta
+        return not prepared.recipe.data.time_delta
 
     def fit_windows(self, train: Windows) -> None:
         """Which season."""

@@ -12,16 +12,17 @@ from ostinato.probes.batches import some_rows
 from ostinato.probes.part import Lookback, Part
 from ostinato.probes.subject import Subject
 from ostinato.tasks.forecasting.model import Forecaster
+from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.tasks.probing import Reading
 from ostinato.tasks.signature import BATCH, TIME, Signature, TensorSpec, float_name, state_specs
 from ostinato.types import Ragged, State
 
-LOOKBACK = "model.forecast.lookback"
+LOOKBACK = "model.lookback"
 
 
 def parts(reading: Reading) -> list[Part]:
     """The encoder, on whole windows."""
-    forecast = reading.recipe.model.forecast
+    forecast = ForecastingRecipe.of(reading.recipe)
     unit = "segment" if forecast.strategy == "segment" else "step"
     lookback = Lookback(forecast.lookback, LOOKBACK)
     return [Part("", lambda count, seed: _windows(reading, count, seed), unit, lookback=lookback)]

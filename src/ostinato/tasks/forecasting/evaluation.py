@@ -19,7 +19,7 @@ from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import TrainingRecipe
-from ostinato.recipe.forecast import POINT_OUTPUTS, ForecastRecipe
+from ostinato.recipe.forecast import POINT_OUTPUTS, WindowsRecipe
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.forecasting.scores import SeriesScores
 
@@ -27,7 +27,7 @@ Floats = NDArray[np.floating[Any]]
 _ROWS = 256
 
 
-def levels_of(recipe: ForecastRecipe) -> tuple[float, ...]:
+def levels_of(recipe: WindowsRecipe) -> tuple[float, ...]:
     """The levels of the quantiles a forecaster gives; empty where it gives a number."""
     return () if recipe.output in POINT_OUTPUTS else recipe.quantiles
 

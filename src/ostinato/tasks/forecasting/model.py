@@ -15,7 +15,8 @@ from ostinato.data.forecasting.windows import KNOWN
 from ostinato.errors import RecipeError
 from ostinato.heads.build import value_head
 from ostinato.nn.instance_norm import InstanceNorm, Shift
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.recipe import TrainingRecipe
+from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.tasks.forecasting.strategies import STRATEGIES, History
 from ostinato.types import Ragged, State
 
@@ -45,20 +46,20 @@ class Forecaster(nn.Module):
     is a row of its own, all by the same weights.
 
     Args:
-        recipe: the model's part of a recipe; `recipe.forecast` says how.
+        recipe: the model's part of a recipe.
         layout: of the steps it reads.
 
     Example:
-        >>> recipe = ModelRecipe(kind="forecaster", hidden_size=8, forecast=ForecastRecipe(lookback=12, horizon=4))
+        >>> recipe = ForecastingRecipe(hidden_size=8, lookback=12, horizon=4)
         >>> model = Forecaster(recipe, StepLayout(num_channels=3, masked=False, num_past=0, num_known=0))
         >>> model(Ragged.from_padded(torch.randn(5, 12, 3))).shape
         torch.Size([5, 4, 3, 1])
     """
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout) -> None:
+    def __init__(self, recipe: ForecastingRecipe, layout: StepLayout) -> None:
         super().__init__()
-        self.recipe, self.layout = recipe.forecast, layout
-        self.head = value_head(recipe.forecast)
+        self.recipe, self.layout = recipe, layout
+        self.head = value_head(recipe)
         self.norm = InstanceNorm(self.recipe.instance_norm, layout.num_channels)
         strategy = STRATEGIES[self.recipe.strategy](recipe, layout, self.head)
         self.encoder = strategy.encoder  # named here, too, as that of every other model
@@ -195,7 +196,7 @@ def _dense(steps: Ragged, horizon: int) -> Tensor:
     return steps.to_padded(total_length=horizon)[0]
 
 
-def build_forecaster(recipe: ModelRecipe, features: Features) -> nn.Module:
+def build_forecaster(recipe: ForecastingRecipe, features: Features) -> nn.Module:
     """The forecaster of a run."""
     if not isinstance(features.input, ForecastFeature):
         raise RecipeError(

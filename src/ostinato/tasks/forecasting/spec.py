@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.tasks.spec import Say, Section, TaskSpec
 
 if TYPE_CHECKING:
@@ -30,19 +31,20 @@ class Forecasting(TaskSpec):
     """Windows of the past to all steps of a horizon."""
 
     name, noun, row_noun, needs_targets = "forecasting", "forecaster", "windows", False
+    recipe = ForecastingRecipe
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A forecaster of the series' channels."""
         from ostinato.tasks.forecasting.model import build_forecaster
 
-        return build_forecaster(recipe.model, features)
+        return build_forecaster(ForecastingRecipe.of(recipe), features)
 
     def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Batches of windows, all of them or some drawn anew each epoch."""
         from ostinato.data.forecasting.windows import WindowedBatches, Windows
         from ostinato.tasks.training import RowsTraining
 
-        training, drawn = prepared.recipe.training, prepared.recipe.model.forecast.windows_per_epoch
+        training, drawn = prepared.recipe.training, ForecastingRecipe.of(prepared.recipe).windows_per_epoch
         windows = cast("Windows", prepared.train)
         batches = WindowedBatches(windows, training.batch_size, True, training.seed, drawn)
         return RowsTraining(self, model, prepared, device, batches)
@@ -96,7 +98,7 @@ class Forecasting(TaskSpec):
 
     def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
         """As the output says."""
-        return 1.0, _LOSSES.get(recipe.model.forecast.output, "nats")
+        return 1.0, _LOSSES.get(ForecastingRecipe.of(recipe).output, "nats")
 
     def predict(
         self, model: nn.Module, examples: Examples, features: Features, device: torch.device

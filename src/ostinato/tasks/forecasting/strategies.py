@@ -12,7 +12,7 @@ from ostinato.errors import RecipeError
 from ostinato.heads.distributions import ValueHead
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import Vectors
-from ostinato.recipe import ModelRecipe
+from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.types import Ragged, State
 
 
@@ -50,10 +50,10 @@ class Strategy(nn.Module):
         output: says P.
     """
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: ValueHead) -> None:
+    def __init__(self, recipe: ForecastingRecipe, layout: StepLayout, output: ValueHead) -> None:
         super().__init__()
-        self.forecast, self.output = recipe.forecast, output
-        self.num_channels = 1 if recipe.forecast.channel_independent else layout.num_channels
+        self.forecast, self.output = recipe, output
+        self.num_channels = 1 if recipe.channel_independent else layout.num_channels
         self.num_past = self.num_channels * (1 + layout.masked)
         self.width = self.num_past + layout.num_past + layout.num_known
         self.num_known = layout.num_known
@@ -84,7 +84,7 @@ class Strategy(nn.Module):
 class Direct(Strategy):
     """The final state, then one linear map to all steps; what is known in advance through a hidden layer of its own."""
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: ValueHead) -> None:
+    def __init__(self, recipe: ForecastingRecipe, layout: StepLayout, output: ValueHead) -> None:
         super().__init__(recipe, layout, output)
         self.encoder = RecurrentEncoder(recipe, inputs=Vectors(self.width))
         self.head = nn.Linear(self.encoder.output_size, self.forecast.horizon * self.size)
@@ -107,10 +107,8 @@ class Autoregressive(Strategy):
     forcing), else the model's own. A true value that is missing is the last one before it.
     """
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: ValueHead) -> None:
+    def __init__(self, recipe: ForecastingRecipe, layout: StepLayout, output: ValueHead) -> None:
         super().__init__(recipe, layout, output)
-        if recipe.bidirectional:
-            raise RecipeError("`model.bidirectional` must be false for strategy: autoregressive. Received: true.")
         self.masked = layout.masked
         self.encoder = RecurrentEncoder(recipe, inputs=Vectors(self.num_past + layout.num_known))
         self.head = nn.Linear(self.encoder.output_size, self.size)
@@ -195,11 +193,9 @@ class Segment(Strategy):
     advance are added to its place.
     """
 
-    def __init__(self, recipe: ModelRecipe, layout: StepLayout, output: ValueHead) -> None:
+    def __init__(self, recipe: ForecastingRecipe, layout: StepLayout, output: ValueHead) -> None:
         super().__init__(recipe, layout, output)
-        if recipe.bidirectional:
-            raise RecipeError("`model.bidirectional` must be false for strategy: segment. Received: true.")
-        forecast, size = recipe.forecast, recipe.hidden_size
+        forecast, size = recipe, recipe.hidden_size
         self.length, self.num_segments = forecast.segment, forecast.horizon // forecast.segment
         self.encoder = RecurrentEncoder(recipe, inputs=SegmentEmbedding(self.length * self.width, size))
         self.rows_per_window = layout.num_channels if forecast.channel_independent else 1
@@ -242,4 +238,4 @@ STRATEGIES: dict[str, type[Direct] | type[Autoregressive] | type[Segment]] = {
     "autoregressive": Autoregressive,
     "segment": Segment,
 }
-"""By `model.forecast.strategy`."""
+"""By `model.strategy`."""

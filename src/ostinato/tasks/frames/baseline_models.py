@@ -119,7 +119,7 @@ class StepOfEach(WrittenBaseline):
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
         """Of numbers for a value given, where training shows each value five times on average."""
-        if prepared.recipe.model.kind != "conditional" or prepared.recipe.features.target.kind == "notes":
+        if prepared.recipe.model.task != "conditional" or prepared.recipe.features.target.kind == "notes":
             return False
         train = prepared.train
         return len({train.given(row) for row in range(len(train))}) * _ROWS_A_VALUE <= len(train)

@@ -14,7 +14,8 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences, runs_of
 from ostinato.layers.frame_decoder import Frames
-from ostinato.recipe.model import WrittenNumbersRecipe
+from ostinato.recipe.model import FrameOutputRecipe, WriterRecipe
+from ostinato.recipe.parts import WrittenNumbersRecipe
 from ostinato.tasks.frames.evaluation import FrameModel, frames_column, teacher_forced
 
 _MOST_NUMBERS = 10_000_000
@@ -72,8 +73,8 @@ class WrittenBaseline(Baseline):
     @classmethod
     def of(cls, prepared: Prepared) -> Self:
         """With the ends and the least deviation of the run's model."""
-        recipe = prepared.recipe.model
-        ends = recipe.kind != "next_step" and not isinstance(recipe.decoder.length, int)
+        recipe = FrameOutputRecipe.of(prepared.recipe)
+        ends = isinstance(recipe, WriterRecipe) and not isinstance(recipe.decoder.length, int)
         return cls(ends=ends, least=recipe.numbers.least_deviation)
 
     def fit(self, train: Examples, features: Features) -> None:

@@ -22,6 +22,7 @@ from ostinato.layers.frame_decoder import FrameDecoder
 from ostinato.layers.writer import SequenceWriter
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import Recipe
+from ostinato.recipe.model import WriterRecipe
 from ostinato.tasks.given import refuse_unknown_cell
 from ostinato.tasks.transcripts import begin
 
@@ -149,7 +150,7 @@ def draw_frames(
         found = write_frames(
             decoder,
             begin(model, batch),
-            max_frames=max_frames or recipe.model.decoder.longest,
+            max_frames=max_frames or WriterRecipe.of(recipe).decoder.longest,
             temperature=temperature,
             generator=generator,
         )

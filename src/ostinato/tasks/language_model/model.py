@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from ostinato.heads.classes import Softmax
 from ostinato.layers.encoder import RecurrentEncoder
+from ostinato.layers.inputs import embed_ids
 from ostinato.nn import recompute_through_time
-from ostinato.recipe import ModelRecipe
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.types import Ragged, State
 
 IdsT = TypeVar("IdsT", Tensor, Ragged)
@@ -28,16 +29,18 @@ class LanguageModel(nn.Module):
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
 
     Example:
-        >>> model = LanguageModel(ModelRecipe(hidden_size=8), vocab_size=50)
+        >>> model = LanguageModel(LanguageModelRecipe(hidden_size=8), vocab_size=50)
         >>> logits, states = model(torch.zeros(7, 2, dtype=torch.long))
         >>> logits.shape
         torch.Size([7, 2, 50])
     """
 
-    def __init__(self, recipe: ModelRecipe, vocab_size: int, counts: Tensor | None = None) -> None:
+    def __init__(self, recipe: LanguageModelRecipe, vocab_size: int, counts: Tensor | None = None) -> None:
         super().__init__()
         # `nll` recomputes layers and head together; layers that did so by themselves would run once more
-        self.encoder = RecurrentEncoder(recipe.model_copy(update={"recompute": False}), vocab_size, counts)
+        self.encoder = RecurrentEncoder(
+            recipe.model_copy(update={"recompute": False}), inputs=embed_ids(vocab_size, recipe, counts)
+        )
         self.dropout = nn.Dropout(recipe.head_dropout)
         size = self.encoder.output_size
         self.tied, self.recompute = recipe.tie_embeddings, recipe.recompute

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from ostinato.errors import RunError
+from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.tasks.spec import Say, Section, TaskSpec
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class LanguageModelling(TaskSpec):
     a single row."""
 
     name, noun, row_noun, needs_targets = "language_model", "language model", "documents", False
+    recipe = LanguageModelRecipe
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A language model of the vocabulary."""
@@ -38,7 +40,9 @@ class LanguageModelling(TaskSpec):
 
         from ostinato.tasks.language_model.model import LanguageModel
 
-        return LanguageModel(recipe.model, features.text.vocab_size, torch.from_numpy(features.text.counts))
+        return LanguageModel(
+            LanguageModelRecipe.of(recipe), features.text.vocab_size, torch.from_numpy(features.text.counts)
+        )
 
     def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Parallel streams, read in windows."""
@@ -117,8 +121,8 @@ class LanguageModelling(TaskSpec):
 
     def parts(self, model: nn.Module, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
         """Bridge and output."""
-        own = recipe.model
-        bridged = own.tie_embeddings and recipe.model.embedding_dim != getattr(model.encoder, "output_size", 0)
+        own = LanguageModelRecipe.of(recipe)
+        bridged = own.tie_embeddings and own.embedding_dim != getattr(model.encoder, "output_size", 0)
         rows = [("bridge", f"to {own.embedding_dim:,}, so that weights can be tied", "bridge")] if bridged else []
         tied = ", weights tied to the embedding's" if own.tie_embeddings else ""
         return [*rows, ("output", f"{features.text.vocab_size:,} tokens{tied}", "output")]

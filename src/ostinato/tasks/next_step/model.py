@@ -14,13 +14,13 @@ from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
 from ostinato.data.features.notes import NotesFeature
-from ostinato.errors import RecipeError
 from ostinato.heads.frames import FrameHead
 from ostinato.layers.covariates import NO_EXTRA, Extra, SideBySide
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.frame_decoder import Frames, previous_frames
 from ostinato.layers.inputs import Vectors
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.recipe import TrainingRecipe
+from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.next_step.tied_notes import TiedNotes
 from ostinato.types import Ragged, State
 
@@ -41,7 +41,7 @@ class NextStep(nn.Module):
         beside: further columns, by name: what is given of a row (or of each frame) is read at every step.
 
     Example:
-        >>> model = NextStep(ModelRecipe(hidden_size=8), 5)
+        >>> model = NextStep(NextStepRecipe(hidden_size=8), 5)
         >>> frames = Ragged.from_rows(torch.tensor([[0, 1, 0, 0, 1], [0, 1, 0, 0, 0]]), starts=[0], lengths=[2])
         >>> model.nll(frames).shape
         torch.Size([2])
@@ -49,7 +49,7 @@ class NextStep(nn.Module):
 
     def __init__(
         self,
-        recipe: ModelRecipe,
+        recipe: NextStepRecipe,
         frames: int | Frames,
         transpose: int = 0,
         lowest: int = 21,
@@ -60,7 +60,9 @@ class NextStep(nn.Module):
         self.transpose = transpose
         self.encoder = _encoder(recipe, self.frames, lowest, beside)
         self.dropout = nn.Dropout(recipe.head_dropout)
-        self.output = self.frames.head(recipe, self.encoder.output_size + self.frames.skipped)
+        self.output = self.frames.head(
+            recipe, self.encoder.output_size + self.frames.skipped, tied=recipe.recurrence == "note"
+        )
         about = self.frames.about(recipe)
         self.parts = {"output": f"{about}, from {self.states_per_row} states" if self.states_per_row > 1 else about}
 
@@ -147,28 +149,22 @@ def transposed(frames: Ragged, most: int, draws: Tensor) -> Ragged:
     return frames.with_values(moved)
 
 
-def build_next_step(recipe: ModelRecipe, features: Features) -> NextStep:
+def build_next_step(recipe: NextStepRecipe, features: Features) -> NextStep:
     """The model of a resolved recipe.
 
     Raises:
         RecipeError: where the input is not of a kind whose next frame has a distribution here.
     """
     feature, frames = features.input, Frames.of(features.input)
-    if features.extra and recipe.next_step.recurrence == "note":
-        raise RecipeError(
-            "`model.next_step.recurrence: note` reads notes alone. Received: `data.extra` = "
-            f"{', '.join(features.extra)}.",
-            hint="--set model.next_step.recurrence=frame",
-        )
     if not isinstance(feature, NotesFeature):
         return NextStep(recipe, frames, beside=features.extra)
     return NextStep(recipe, frames, feature.recipe.transpose, feature.recipe.lowest, features.extra)
 
 
 def _encoder(
-    recipe: ModelRecipe, frames: Frames, lowest: int, beside: Mapping[str, Feature]
+    recipe: NextStepRecipe, frames: Frames, lowest: int, beside: Mapping[str, Feature]
 ) -> RecurrentEncoder | TiedNotes:
-    if recipe.next_step.recurrence == "note":
+    if recipe.recurrence == "note":
         return TiedNotes(recipe, frames.values, lowest)
     read = Vectors(frames.values, 0.0 if frames.kind == "notes" else recipe.input_noise)
     return RecurrentEncoder(recipe, inputs=SideBySide(read, beside, recipe) if beside else read)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ostinato.tasks.frames.spec import FrameWriting
+from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.spec import Section
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class NextStepPrediction(FrameWriting):
     """The next frame of music, series, sound or video."""
 
     name, noun, needs_targets = "next_step", "next step model", False
+    recipe = NextStepRecipe
 
     def writes_frames(self, features: Features) -> bool:
         """All frames but notes, which have figures of their own."""
@@ -36,7 +38,7 @@ class NextStepPrediction(FrameWriting):
         """A model of the next frame."""
         from ostinato.tasks.next_step.model import build_next_step
 
-        return build_next_step(recipe.model, features)
+        return build_next_step(NextStepRecipe.of(recipe), features)
 
     def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Whole rows, or windows of them."""

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import Vectors
-from ostinato.recipe import ModelRecipe
+from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.types import Ragged, State
 
 FramesT = TypeVar("FramesT", Tensor, Ragged)
@@ -38,14 +38,14 @@ class TiedNotes(RecurrentEncoder):
     Ragged of (sum L, C, H). States are (D, N, C * H), a row for each row of frames.
 
     Example:
-        >>> layer = TiedNotes(ModelRecipe(hidden_size=8), num_notes=88, lowest=21)
+        >>> layer = TiedNotes(NextStepRecipe(hidden_size=8), num_notes=88, lowest=21)
         >>> layer(torch.zeros(5, 2, 88))[0].shape
         torch.Size([5, 2, 88, 8])
     """
 
-    def __init__(self, recipe: ModelRecipe, num_notes: int, lowest: int) -> None:
-        super().__init__(recipe, inputs=Vectors(2 * recipe.next_step.reach + 1 + 2 * _OCTAVE + 1))
-        self.num_notes, self.reach = num_notes, recipe.next_step.reach
+    def __init__(self, recipe: NextStepRecipe, num_notes: int, lowest: int) -> None:
+        super().__init__(recipe, inputs=Vectors(2 * recipe.reach + 1 + 2 * _OCTAVE + 1))
+        self.num_notes, self.reach = num_notes, recipe.reach
         pitch = torch.arange(num_notes) + lowest
         classes = F.one_hot(pitch % _OCTAVE, _OCTAVE).to(torch.get_default_dtype())
         height = ((pitch - _MIDDLE) / _SPAN).unsqueeze(1)

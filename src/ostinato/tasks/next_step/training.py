@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from ostinato.data.cut_rows import cut_rows
 from ostinato.data.dataset import Prepared
 from ostinato.data.streams import Window
-from ostinato.layers.covariates import SideBySide
 from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.training import RowsTraining, bucketed
 from ostinato.tasks.training_streamed import StreamedStepsTraining, reads_windows
 from ostinato.types import Ragged, State
@@ -22,14 +22,10 @@ if TYPE_CHECKING:
 
 
 def training_of(spec: TaskSpec, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
-    """As `training.bptt` and `model.next_step.cut_frames` say.
-
-    Raises:
-        RecipeError: for windows where transposition or further columns need whole rows.
-    """
+    """As `training.bptt` and `model.cut_frames` say."""
     one = cast("NextStep", model)
     if not reads_windows(prepared.recipe):
-        cut, training = prepared.recipe.model.next_step.cut_frames, prepared.recipe.training
+        cut, training = NextStepRecipe.of(prepared.recipe).cut_frames, prepared.recipe.training
         batches = None if cut is None else bucketed(cut_rows(prepared.train, cut), training)
         return RowsTraining(spec, model, prepared, device, batches)
     values = prepared.train.sequences.values
@@ -39,11 +35,7 @@ def training_of(spec: TaskSpec, model: nn.Module, prepared: Prepared, device: to
         before = one.laid(window.take(values, shift=-1).to(device))
         return one.window_nll(_frames_before(window, before), frames, states)
 
-    whole: dict[str, object] = {
-        "features.input.transpose": one.transpose,
-        "data.extra": ", ".join(prepared.features.extra) if isinstance(one.encoder.embedding, SideBySide) else "",
-    }
-    return StreamedStepsTraining(spec, model, prepared, device, step, whole)
+    return StreamedStepsTraining(spec, model, prepared, device, step)
 
 
 def _frames_before(window: Window, before: Ragged) -> Ragged:

@@ -13,7 +13,8 @@ from ostinato.layers.decoder import Decoder
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.frame_decoder import Frames, make_decoder
 from ostinato.layers.writer import SequenceWriter
-from ostinato.recipe import ModelRecipe
+from ostinato.recipe.parts import AttentionDecoderRecipe
+from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.types import Ragged, State
 
 _LINEAR_HINT = "bridge: linear fits any sizes"
@@ -35,7 +36,7 @@ class Bridge(nn.Module):
         RecipeError: for sizes or numbers of layers that don't fit.
     """
 
-    def __init__(self, recipe: ModelRecipe, encoder: RecurrentEncoder, decoder: Decoder) -> None:
+    def __init__(self, recipe: SequenceToSequenceRecipe, encoder: RecurrentEncoder, decoder: Decoder) -> None:
         super().__init__()
         self.kind = recipe.decoder.bridge
         found = [[part.shape[0] * part.shape[2] for part in state] for state in encoder.zero_states(1)]
@@ -96,14 +97,14 @@ class Seq2Seq(SequenceWriter):
         beside: what reads further columns, each as one vector a row.
 
     Example:
-        >>> model = Seq2Seq(ModelRecipe(hidden_size=8), embed_ids(20, ModelRecipe()), 10)
+        >>> model = Seq2Seq(SequenceToSequenceRecipe(hidden_size=8), embed_ids(20, SequenceToSequenceRecipe()), 10)
         >>> model.begin(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).num_rows
         2
     """
 
     def __init__(
         self,
-        recipe: ModelRecipe,
+        recipe: SequenceToSequenceRecipe,
         inputs: nn.Module,
         written: int | Frames,
         counts: Tensor | None = None,
@@ -111,7 +112,8 @@ class Seq2Seq(SequenceWriter):
         beside: BesideInputs | None = None,
     ) -> None:
         super().__init__()
-        self.options, self.beside = recipe.decoder, beside
+        self.options: AttentionDecoderRecipe = recipe.decoder
+        self.beside = beside
         self.encoder = RecurrentEncoder(recipe, inputs=inputs)
         fed_size = beside.output_size if beside else 0
         self.decoder = make_decoder(recipe, written, counts, memory_size=self.encoder.output_size, fed_size=fed_size)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from ostinato.data.inference.written import FRAMES
 from ostinato.tasks.frames.spec import FrameWriting
+from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.tasks.spec import Section
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class SequenceToSequence(FrameWriting):
     """Many-to-many, delayed."""
 
     name, noun = "seq2seq", "seq2seq"
+    recipe = SequenceToSequenceRecipe
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A model that writes the target's tokens or frames."""
@@ -36,9 +38,10 @@ class SequenceToSequence(FrameWriting):
         from ostinato.tasks.seq2seq.model import Seq2Seq
         from ostinato.tasks.written import written
 
-        beside = BesideInputs(recipe.model, features.extra) if features.extra else None
+        own = SequenceToSequenceRecipe.of(recipe)
+        beside = BesideInputs(own, features.extra) if features.extra else None
         what, counts = written(features, self.noun)
-        return Seq2Seq(recipe.model, input_layer(features.input, recipe.model), what, counts, beside=beside)
+        return Seq2Seq(own, input_layer(features.input, own), what, counts, beside=beside)
 
     def evaluate(
         self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device

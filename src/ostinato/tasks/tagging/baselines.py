@@ -17,6 +17,7 @@ from ostinato.data.sequences import Sequences
 from ostinato.metrics.classification import Metrics
 from ostinato.tasks.tagging.evaluation import Tagged, metrics_of, run
 from ostinato.tasks.tagging.model import Tagger
+from ostinato.tasks.tagging.recipe import TaggingRecipe
 
 Answers = list[NDArray[Any]]
 
@@ -68,7 +69,7 @@ class TaggingComparison(RowsComparison):
 
 def _is_tagging(prepared: Prepared) -> bool:
     features = prepared.features
-    aligned = prepared.recipe.model.tagger.output != "ctc"
+    aligned = TaggingRecipe.of(prepared.recipe).output != "ctc"
     return aligned and getattr(features.target, "kind", "") == "tags"
 
 
@@ -104,7 +105,7 @@ class MostFrequentLabels(Baseline):
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
         """Where labels have no step of their own (CTC)."""
-        return prepared.recipe.model.tagger.output == "ctc"
+        return TaggingRecipe.of(prepared.recipe).output == "ctc"
 
     def fit(self, train: Examples, features: Features) -> None:
         """Count."""

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.data.dataset import Features
-from ostinato.errors import RecipeError
 from ostinato.heads.base import NumberReader, TagReader
 from ostinato.heads.build import step_head
 from ostinato.layers.covariates import NO_EXTRA, Extra, SideBySide
 from ostinato.layers.inputs import width_of
-from ostinato.recipe import ModelRecipe
 from ostinato.tasks.tagging.model import Tagger, build_tagger
+from ostinato.tasks.tagging.recipe import TaggingRecipe
 from ostinato.types import Ragged, State
 
 _SIZE = 32
@@ -58,35 +57,23 @@ class FeedbackTagger(Tagger):
     `loss` is teacher-forced (`led`); calling the model runs it freely, greedily and step by step, so that its loss on
     validation data is that of a model which has only its own answers to go by.
 
-    Args and raises: as `Tagger`; RecipeError for outputs that are not decided step by step, a delay, or two directions.
+    Args: as of `Tagger`; outputs must be decided step by step, in one direction and without delay.
 
     Example:
-        >>> model = FeedbackTagger(ModelRecipe(hidden_size=8), embed_ids(50, ModelRecipe()), num_outputs=3)
+        >>> model = FeedbackTagger(TaggingRecipe(hidden_size=8), embed_ids(50, TaggingRecipe()), num_outputs=3)
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).values.shape
         torch.Size([3, 3])
     """
 
     def __init__(
         self,
-        recipe: ModelRecipe,
+        recipe: TaggingRecipe,
         inputs: nn.Module,
         num_outputs: int,
         kind: str = "tags",
         counts: Tensor | None = None,
     ) -> None:
-        needs_whole = {
-            "tagger.output": recipe.tagger.output if recipe.tagger.output != "softmax" else "",
-            "tagger.delay": recipe.tagger.delay,
-            "bidirectional": recipe.bidirectional,
-        }
-        for key, value in needs_whole.items():
-            if value:
-                raise RecipeError(
-                    f"`model.feedback: output` answers step by step: it does not go with `model.{key}`. "
-                    f"Received: {value!r}.",
-                    hint="--set model.feedback=none",
-                )
-        answers = step_head(kind, recipe.tagger).reader(num_outputs, _SIZE)
+        answers = step_head(kind).reader(num_outputs, _SIZE)
         super().__init__(recipe, WithAnswer(inputs, answers), num_outputs, kind, counts)
         self.parts = {"feedback": f"the answer before, as {_SIZE} numbers", **self.parts}
 
@@ -124,6 +111,6 @@ class FeedbackTagger(Tagger):
         )
 
 
-def build_any_tagger(recipe: ModelRecipe, features: Features) -> Tagger:
+def build_any_tagger(recipe: TaggingRecipe, features: Features) -> Tagger:
     """The tagger of a resolved recipe, with or without feedback."""
     return build_tagger(recipe, features, FeedbackTagger if recipe.feedback == "output" else Tagger)

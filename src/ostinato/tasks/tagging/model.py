@@ -19,21 +19,22 @@ from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import input_layer
 from ostinato.layers.words import UnknownWords
 from ostinato.nn import LinearChainCRF
-from ostinato.recipe import ModelRecipe, TrainingRecipe
+from ostinato.recipe import TrainingRecipe
+from ostinato.tasks.tagging.recipe import TaggingRecipe
 from ostinato.types import Ragged, State
 
 
 class Tagger(nn.Module):
     """input layer → recurrent stack → (ReLU layer) → an output for each step.
 
-    What the outputs mean is `recipe.tagger.output` and the target's kind:
+    What the outputs mean is `recipe.output` and the target's kind:
 
     - softmax: ``p(y_t | x)`` of each tag, cross-entropy; the loss is nats a step.
     - crf: scores of a linear chain (`nn.LinearChainCRF`); nats a step, too, so that both can be compared.
     - ctc: labels shorter than the input (`nn.ctc`), one output more, the blank; nats a label.
     - a target of notes: a logistic unit a note; nats a frame. A target of numbers: mean squared error.
 
-    With `recipe.tagger.delay` d, d blank steps follow each row and the output of step t + d answers step t, so that a
+    With `recipe.delay` d, d blank steps follow each row and the output of step t + d answers step t, so that a
     network which reads forward only sees d steps ahead: A. Graves and J. Schmidhuber (2005), "Framewise phoneme
     classification with bidirectional LSTM", section 2.1. A row may be shorter than d: its answers come after its end.
 
@@ -45,21 +46,21 @@ class Tagger(nn.Module):
         counts: (V,), how often training data held each word, where the input is words; for `recipe.unknown_words`.
 
     Example:
-        >>> model = Tagger(ModelRecipe(hidden_size=8), embed_ids(50, ModelRecipe()), num_outputs=3)
+        >>> model = Tagger(TaggingRecipe(hidden_size=8), embed_ids(50, TaggingRecipe()), num_outputs=3)
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).values.shape
         torch.Size([3, 3])
     """
 
     def __init__(
         self,
-        recipe: ModelRecipe,
+        recipe: TaggingRecipe,
         inputs: nn.Module,
         num_outputs: int,
         kind: str = "tags",
         counts: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.recipe, self.kind = recipe.tagger, kind
+        self.recipe, self.kind = recipe, kind
         self.unknown = UnknownWords(counts if counts is not None else torch.zeros(0), recipe.unknown_words)
         self.encoder = RecurrentEncoder(recipe, inputs=inputs)
         self.dropout = nn.Dropout(recipe.head_dropout)
@@ -67,7 +68,7 @@ class Tagger(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs + (self.recipe.output == "ctc"))
         self.crf = LinearChainCRF(num_outputs) if self.recipe.output == "crf" else None
-        self.head = step_head(kind, self.recipe, self.crf)
+        self.head = step_head(kind, recipe.output, beam_size=recipe.beam_size, crf=self.crf)
         self.parts = {"output": f"{self.output.out_features:,} a step"}
         if recipe.head_size:
             self.parts = {"hidden": f"{recipe.head_size:,} units, ReLU", **self.parts}
@@ -138,7 +139,7 @@ def delayed(vectors: Ragged, delay: int) -> tuple[Ragged, Tensor]:
     return longer, answers.to(vectors.device)
 
 
-def build_tagger(recipe: ModelRecipe, features: Features, make: type[Tagger] = Tagger) -> Tagger:
+def build_tagger(recipe: TaggingRecipe, features: Features, make: type[Tagger] = Tagger) -> Tagger:
     """The tagger of a resolved recipe, of the class `make`. Raises `RecipeError` for a target that is no sequence."""
     target, source = features.target, features.input
     if not isinstance(target, Feature) or not target.ragged:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ostinato.tasks.spec import Section, TaskSpec
+from ostinato.tasks.tagging.recipe import TaggingRecipe
 
 if TYPE_CHECKING:
     import torch
@@ -29,12 +30,13 @@ class Tagging(TaskSpec):
     """Many-to-many, synchronised: tags, notes or numbers of each step, or labels without alignment."""
 
     name, noun = "tagging", "tagger"
+    recipe = TaggingRecipe
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A tagger, which may read its answer to the step before."""
         from ostinato.tasks.tagging.feedback import build_any_tagger
 
-        return build_any_tagger(recipe.model, features)
+        return build_any_tagger(TaggingRecipe.of(recipe), features)
 
     def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Whole rows, or windows of them."""
@@ -52,7 +54,7 @@ class Tagging(TaskSpec):
 
     def figures(self, prepared: Prepared) -> tuple[str, ...]:
         """By the kind of the target."""
-        if prepared.recipe.model.tagger.output == "ctc":
+        if TaggingRecipe.of(prepared.recipe).output == "ctc":
             return _LABELS
         return _FIGURES.get(prepared.recipe.features.target.kind, _TAGS)
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from ostinato.data.dataset import Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.data.streams import Window
-from ostinato.layers.covariates import SideBySide
 from ostinato.tasks.tagging.model import Tagger
 from ostinato.tasks.training import RowsTraining
 from ostinato.tasks.training_streamed import StreamedStepsTraining, reads_windows
@@ -22,15 +21,10 @@ if TYPE_CHECKING:
 
 
 def training_of(spec: TaskSpec, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
-    """As `training.bptt` says.
-
-    Raises:
-        RecipeError: for windows where a chain of tags, labels without alignment, a delay, feedback or further columns
-            need whole rows.
-    """
+    """As `training.bptt` says."""
     if not reads_windows(prepared.recipe):
         return RowsTraining(spec, model, prepared, device)
-    tagger, own = cast("Tagger", model), prepared.recipe.model
+    tagger = cast("Tagger", model)
     values, targets = prepared.train.sequences.values, cast("Sequences", prepared.train.targets).values
     smoothing = prepared.recipe.training.label_smoothing
 
@@ -38,10 +32,4 @@ def training_of(spec: TaskSpec, model: nn.Module, prepared: Prepared, device: to
         wanted = window.take(targets).to(device)
         return tagger.window_nll(window.take(values).to(device), wanted, states, smoothing)
 
-    whole: dict[str, object] = {
-        "model.tagger.output": own.tagger.output if own.tagger.output != "softmax" else "",
-        "model.tagger.delay": own.tagger.delay,
-        "model.feedback": own.feedback if own.feedback != "none" else "",
-        "data.extra": ", ".join(prepared.features.extra) if isinstance(tagger.encoder.embedding, SideBySide) else "",
-    }
-    return StreamedStepsTraining(spec, model, prepared, device, step, whole)
+    return StreamedStepsTraining(spec, model, prepared, device, step)

@@ -1,0 +1,91 @@
+"""The section `model` of a recipe: that of its task, or, while the task is open, the options as they were given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
+
+from ostinato.recipe.model import ModelRecipe
+from ostinato.recipe.sections import entries, section, sections
+
+Item = Mapping[str, Any]
+"""A mistake, as pydantic tells it."""
+
+
+class SectionError(ValueError):
+    """Mistakes in a section whose task is open."""
+
+    def __init__(self, items: list[Item]) -> None:
+        super().__init__(f"{len(items)} mistakes in `model`")
+        self.items = items
+
+    def errors(self) -> list[Item]:
+        """As of pydantic's own error."""
+        return self.items
+
+
+class AutoModel(ModelRecipe):
+    """Options of which each means something to one task at least, as they were given."""
+
+    model_config = ConfigDict(extra="allow")
+    task: Literal["auto"] = "auto"
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What was given only: defaults are a task's own."""
+        return {key: value for key, value in handler(self).items() if key in {"task", *self.model_fields_set}}
+
+
+def model_section(given: object) -> object:
+    """The section that a mapping describes: of its task, or open. Raises `ValidationError` or `SectionError`."""
+    if not isinstance(given, Mapping):
+        return given
+    task = given.get("task", "auto")
+    if task == "auto":
+        return _open({key: value for key, value in given.items() if key != "task"})
+    if task not in entries():
+        *names, last = map(repr, ("auto", *entries()))
+        context = {"expected": f"{', '.join(names)} or {last}"}
+        raise SectionError([{"type": "literal_error", "loc": ("task",), "input": task, "ctx": context}])
+    return section(task).recipe.model_validate(dict(given))
+
+
+def settled(model: ModelRecipe, task: str) -> dict[str, Any]:
+    """The mapping of a section whose task has been found."""
+    return {**model.model_dump(), "task": task}
+
+
+def _open(given: Mapping[str, Any]) -> AutoModel:
+    """Every option must be fine to a task that has it."""
+    fine: dict[str, Any] = {}
+    wrong: list[Item] = []
+    known = set[str]()
+    for recipe in (one.recipe for one in sections()):
+        known |= set(recipe.model_fields)
+        own = {key: value for key, value in given.items() if key in recipe.model_fields}
+        try:
+            fine = recipe.model_validate(own).model_dump(exclude_unset=True) | fine
+        except ValidationError as error:
+            items: list[Item] = list(error.errors())
+            wrong += items
+            places = {item["loc"][0] if item["loc"] else "" for item in items}
+            if "" not in places:
+                rest = {key: value for key, value in own.items() if key not in places}
+                fine = _checked(recipe, rest) | fine
+    left = {key for key in given if key in known and key not in fine}
+    named = {item["loc"][0] for item in wrong if item["loc"]}
+    told = [item for item in wrong if (item["loc"][0] in left if item["loc"] else left - named)]
+    told += [{"type": "extra_forbidden", "loc": (key,), "input": given[key]} for key in given if key not in known]
+    if told:
+        raise SectionError(list({(item["loc"], str(item.get("msg"))): item for item in told}.values()))
+    return AutoModel.model_validate(fine)
+
+
+def _checked(recipe: type[ModelRecipe], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, if they are fine together; else none of them."""
+    try:
+        return recipe.model_validate(given).model_dump(exclude_unset=True)
+    except ValidationError:
+        return {}

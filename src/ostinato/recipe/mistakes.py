@@ -1,0 +1,202 @@
+"""What is wrong with a recipe, named by its path, with a hint where a fix is known."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from ostinato.errors import RecipeError
+from ostinato.recipe.auto import SectionError
+from ostinato.recipe.base import UNREAD
+from ostinato.recipe.migrate import TASKS, new_names
+from ostinato.recipe.models import Recipe
+from ostinato.recipe.sections import Section, entries, section, sections
+
+_EXPECTED = {
+    "int_parsing": "an integer",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+    "tuple_type": "a list",
+    "too_short": "a list of at least one item",
+    "string_too_short": "a text of at least one character",
+    "finite_number": "a finite number",
+}
+
+
+def told(error: ValidationError, mapping: Mapping[str, Any]) -> RecipeError:
+    """The first mistakes in a recipe by their paths."""
+    items: dict[str, list[dict[str, Any]]] = {}
+    for item in _mistakes(error):
+        at = _kind_at(item["loc"])
+        found = dict(item) | {"of_kind": None if at is None else item["loc"][at]}
+        place = _place(item["loc"], members=item["type"] == "extra_forbidden")
+        items.setdefault(".".join(place), []).append(found)
+    task = _task_of(mapping)
+    problems = [_explain(path, found, task) for path, found in items.items()]
+    hints = dict.fromkeys(hint for _, hint in problems if hint)
+    return RecipeError("\n".join(text for text, _ in problems), hint="; ".join(hints) or None)
+
+
+def unread_keys(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that nothing would read, by path, and what they are when nothing is said."""
+    try:
+        Recipe.model_validate(mapping)
+    except ValidationError as error:
+        found = dict[str, Any]()
+        task = _task_of(mapping)
+        for item in _mistakes(error):
+            place = [part for part in item["loc"] if isinstance(part, str)]
+            if item["type"] == UNREAD:
+                found[".".join([*_place(item["loc"]), item["ctx"]["key"]])] = None
+            elif item["type"] == "extra_forbidden" and (owners := _owners(place, task)):
+                owner = _models_at(place[:-1], None, owners[0].name)[0]
+                found[".".join(place)] = TypeAdapter(Any).dump_python(
+                    owner.model_fields[place[-1]].get_default(call_default_factory=True), mode="json"
+                )
+        return found
+    return {}
+
+
+def _mistakes(error: ValidationError) -> Iterator[Mapping[str, Any]]:
+    """All of them, those within the section of a task among them."""
+    for item in error.errors():
+        inner = item.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError | SectionError):
+            yield from ({**one, "loc": (*item["loc"], *one["loc"])} for one in inner.errors())
+        else:
+            yield dict(item)
+
+
+def _task_of(mapping: Mapping[str, Any]) -> str:
+    model = mapping.get("model")
+    return str(model.get("task", "auto")) if isinstance(model, Mapping) else "auto"
+
+
+def _place(location: tuple[int | str, ...], *, members: bool = False) -> list[str]:
+    """Pydantic's path of a mistake as keys of a recipe; with `members` also its words for possible types."""
+    at = _kind_at(location)
+    keys = [part for number, part in enumerate(location) if number != at and isinstance(part, str)]
+    return [part for part in keys if members or not _member(part)]
+
+
+def _member(part: int | str) -> bool:
+    """Whether a part of pydantic's path is no key but its word for one of several possible types."""
+    return part in ("float", "str") or str(part).startswith(("constrained-", "function-"))
+
+
+def _explain(path: str, items: list[dict[str, Any]], task: str) -> tuple[str, str | None]:
+    """The mistake at one place, and a hint. Where several types are possible there is an item for each."""
+    location, kind, received = path.split("."), items[0]["type"], items[0]["input"]
+    if kind == "extra_forbidden":
+        if renamed := new_names(path, received):
+            return f"unknown key `{path}` in the recipe.", f"it is {', '.join(renamed)} now"
+        if owners := _owners(location, task):
+            while isinstance(received, Mapping) and received:  # of a group the first option
+                key, received = next(iter(received.items()))
+                path = f"{path}.{key}"
+            return does_not_apply(path, repr(received), section(task).noun, owners)
+        keys = [key for one in _models_at(location[:-1], items[0]["of_kind"], task) for key in one.model_fields]
+        near = difflib.get_close_matches(location[-1], keys, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"keys: {', '.join(dict.fromkeys(keys))}"
+        if kinds := _kinds_with(location, task):
+            at = ".".join([*location[:-1], "kind"])
+            hint = f"it is a key of kind {' or '.join(kinds)}: --set {at}={kinds[0]} beside it"
+        return f"unknown key `{path}` in the recipe.", hint
+    if kind == "union_tag_invalid":
+        context = items[0]["ctx"]
+        return f"`{path}.kind` must be one of {context['expected_tags']}. Received: {context['tag']!r}.", None
+    if kind == "invalid_key":
+        return f"a key of a recipe must be a text. Received: {received!r}.", None
+    if kind in ("value_error", UNREAD):
+        text = str(items[0]["ctx"]["error"])
+        own = re.sub(r"^`(\w+)`", rf"`{path}.\1`", text)  # a component knows its keys, not where it stands
+        return (own if own.startswith("`") else f"`{path}` {text}"), None
+    members = [item for item in items if _member(item["loc"][-1])] or [
+        item for item in items if item["loc"] == items[0]["loc"]
+    ]
+    expected = " or ".join(dict.fromkeys(_expected(item) for item in members))
+    newer = TASKS.get(str(received)) if path == "model.task" else None
+    return f"`{path}` must be {expected}. Received: {received!r}.", newer and f"it is `model.task: {newer}` now"
+
+
+def _expected(item: dict[str, Any]) -> str:
+    kind, received, context = item["type"], item["input"], item.get("ctx", {})
+    if kind in _EXPECTED:
+        return _EXPECTED[kind]
+    if kind == "literal_error":
+        return f"one of {context['expected']}"
+    if kind == "string_pattern_mismatch":
+        return f"a text that matches {context['pattern']}"
+    if kind == "too_long":
+        return f"a list of at most {context['max_length']} items"
+    if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
+        bound = next(iter(context.values()))
+        if kind == "greater_than" and bound == 0:
+            return "a positive integer" if isinstance(received, int) else "a positive number"
+        return f"{kind.replace('_', ' ')} {bound}".replace("than equal", "than or equal to")
+    return str(item["msg"][0].lower() + item["msg"][1:])
+
+
+def does_not_apply(path: str, value: str, noun: str, owners: list[Section]) -> tuple[str, str]:
+    """What to say of an option that only other tasks have, and a hint."""
+    return (
+        f"`{path}` does not apply to a {noun}. Received: {value}.",
+        f"only a {' or '.join(one.noun for one in owners)} uses it: --set model.task={owners[0].name} makes it one",
+    )
+
+
+def _models_at(location: list[str], kind: str | None, task: str) -> list[type[BaseModel]]:
+    """The components that may stand at a path; `kind` and `task` say which where there are several."""
+    models: list[type[BaseModel]] = [Recipe]
+    for depth, part in enumerate(location):
+        found = [
+            one for model in models if (field := model.model_fields.get(part)) for one in components(field.annotation)
+        ]
+        if location[: depth + 1] == ["model"]:
+            found = [section(task).recipe] if task in entries() else [one.recipe for one in sections()]
+        named = [one for one in found if len(found) > 1 and kind in get_args(_kind_field(one))]
+        models = named or found or models
+    return models
+
+
+def _kind_field(model: type[BaseModel]) -> Any:
+    return model.model_fields["kind"].annotation if "kind" in model.model_fields else None
+
+
+def _owners(location: list[str], task: str) -> list[Section]:
+    """The tasks other than `task` that have the option at a path."""
+    if location[0] != "model" or task not in entries():
+        return []
+    rest = [one for one in sections() if one.name != task]
+    return [one for one in rest if location[-1] in _models_at(location[:-1], None, one.name)[0].model_fields]
+
+
+def _kinds_with(location: list[str], task: str) -> list[str]:
+    """The kinds of feature that have the key at the end of a path, where there are several kinds."""
+    found = _models_at(location[:-1], None, task)
+    owners = [one for one in found if location[-1] in one.model_fields and "kind" in one.model_fields]
+    return [get_args(_kind_field(one))[0] for one in owners] if len(found) > 1 else []
+
+
+def _kind_at(place: tuple[int | str, ...]) -> int | None:
+    """Where in a path pydantic names the kind that a feature turned out to be: `features.input.text.unit`."""
+    at = 3 if place[1:2] == ("extra",) else 2
+    return at if place[:1] == ("features",) and len(place) > at else None
+
+
+def components(annotation: Any) -> list[type[BaseModel]]:
+    """The components that a field may hold, however they are wrapped."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in components(part)]

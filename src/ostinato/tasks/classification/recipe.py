@@ -1,0 +1,51 @@
+"""The section `model` of a recipe that classifies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ostinato.recipe.base import Component, Count, Needs, PositiveInt, Probability, no_bool
+from ostinato.recipe.model import PoolingRecipe
+
+if TYPE_CHECKING:
+    pass
+
+
+class ConvolutionRecipe(Component):
+    """Convolutions over time beside the recurrent layers (LSTM-FCN): the head gets the mean of what they find in a
+    row, too. Each is followed by batch normalisation and ReLU."""
+
+    needs: ClassVar[Needs] = {"kernels": ("`channels`", lambda convolution: convolution.channels)}
+    channels: tuple[PositiveInt, ...] = Field((), description="of each convolution over time; none: there is none")
+    kernels: tuple[PositiveInt, ...] = Field((7, 5, 3), description="steps that each of them sees: odd numbers")
+
+    @model_validator(mode="after")
+    def _check(self) -> ConvolutionRecipe:
+        if self.channels and len(self.kernels) != len(self.channels):
+            raise ValueError(
+                f"`model.convolution.kernels` must be as many as channels ({len(self.channels)}). "
+                f"Received: {list(self.kernels)}."
+            )
+        if any(kernel % 2 == 0 for kernel in self.kernels):
+            raise ValueError(f"`model.convolution.kernels` must be odd numbers. Received: {list(self.kernels)}.")
+        return self
+
+
+class ClassificationRecipe(PoolingRecipe):
+    """A class, labels or a number for each row."""
+
+    usual_unit: ClassVar[Literal["words", "characters", "by_cells"]] = "words"
+    needs: ClassVar[Needs] = dict.fromkeys(("ngram_buckets", "ngram_dropout"), ("`ngrams`", lambda model: model.ngrams))
+    task: Literal["classification"] = "classification"
+    head_size: Count = Field(0, description="units of a ReLU layer before the output")
+    ngrams: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=4)] = Field(
+        0, description="a linear score of n-grams up to this length beside the recurrent path; 0: none"
+    )
+    ngram_buckets: PositiveInt = Field(1 << 20, description="weights that hashed n-grams share")
+    ngram_dropout: Probability = Field(0.5, description="share of n-grams left out of the score")
+    members: PositiveInt = Field(
+        1, description="so many networks, trained side by side, answer with the mean of their probabilities"
+    )
+    convolution: ConvolutionRecipe = ConvolutionRecipe()

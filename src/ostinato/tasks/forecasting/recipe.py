@@ -1,0 +1,39 @@
+"""The section `model` of a recipe that forecasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import model_validator
+
+from ostinato.errors import RecipeError
+from ostinato.recipe.forecast import WindowsRecipe
+from ostinato.recipe.model import ModelRecipe
+
+if TYPE_CHECKING:
+    from ostinato.recipe import Recipe
+
+
+class ForecastingRecipe(WindowsRecipe, ModelRecipe):
+    """The future of time series."""
+
+    rows: ClassVar[Literal["independent", "text", "series"]] = "series"
+    answers: ClassVar[Literal["row", "step", "sequence"]] = "sequence"
+    predicts_column: ClassVar[bool] = False
+    reads_windows: ClassVar[bool] = False
+    task: Literal["forecasting"] = "forecasting"
+
+    @model_validator(mode="after")
+    def _check_strategy(self) -> ForecastingRecipe:
+        if self.bidirectional and self.strategy != "direct":
+            raise ValueError(f"`model.bidirectional` must be false for strategy: {self.strategy}. Received: true.")
+        return self
+
+    def check(self, recipe: Recipe) -> None:
+        """Columns that are known up to the present only can't be read after it."""
+        super().check(recipe)
+        if self.strategy == "autoregressive" and recipe.data.past:
+            raise RecipeError(
+                "`data.past` does not go with strategy: autoregressive: after the present these columns are not known. "
+                f"Received: {', '.join(recipe.data.past)}."
+            )
