@@ -18,6 +18,7 @@ from ostinato.recipe import build_recipe
 from ostinato.run import load
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.classification.training import ClassifierTraining, EnsembleTraining
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of

@@ -22,8 +22,9 @@ from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import embed_ids
 from ostinato.metrics.classification import Metrics
 from ostinato.nn import Pooling
-from ostinato.recipe import ModelRecipe, Recipe, TrainingRecipe
+from ostinato.recipe import Recipe, TrainingRecipe
 from ostinato.recipe.kinds import TokensRecipe
+from ostinato.recipe.model import EmbeddingRecipe
 from ostinato.tasks.probing import Reading, with_encoding
 from ostinato.tasks.spec import Section, TaskSpec
 
@@ -35,7 +36,7 @@ class _Ordinal(nn.Module):
 
     def __init__(self, pooling: str = "last") -> None:
         super().__init__()
-        recipe = ModelRecipe(embedding_dim=4, hidden_size=5)
+        recipe = EmbeddingRecipe(embedding_dim=4, hidden_size=5)
         self.encoder = RecurrentEncoder(recipe, inputs=embed_ids(9, recipe))
         self.pooling = Pooling((cast("Any", pooling),), 5, False)
         self.score = nn.Linear(5, 1)

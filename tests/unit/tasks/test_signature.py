@@ -96,8 +96,8 @@ def test_of_a_tagger_and_of_words_with_their_letters(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recurrence", ["frame", "note"])
 def test_of_a_next_step_model(tmp_path: Path, recurrence: str) -> None:
-    shape = {"recurrence": recurrence, "output": "autoregressive", "output_size": 3}
-    opened = _Opened(train_one(tmp_path, "next_step", next_step=shape, hidden_size=3))
+    shape = {"recurrence": recurrence, "notes": {"output": "autoregressive", "output_size": 3}}
+    opened = _Opened(train_one(tmp_path, "next_step", hidden_size=3, **shape))
     inputs, model = opened.batch.inputs, opened.model
     states = _states("encoder", model.read(model.laid(inputs))[1])
     opened.check(notes=inputs, hidden=model(inputs), **states)
@@ -115,10 +115,10 @@ def test_of_a_language_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strategy", ["direct", "autoregressive", "segment"])
 def test_of_a_forecaster(tmp_path: Path, strategy: str) -> None:
-    shape = {"time": "date", "lookback": 24, "horizon": 4, "split": [100, 40, 20], "strategy": strategy}
+    shape: dict[str, Any] = {"lookback": 24, "horizon": 4, "strategy": strategy}
     shape |= {"channel_independent": strategy != "autoregressive", "segment": 2}
     shape = {key: value for key, value in shape.items() if key != "segment" or strategy == "segment"}
-    opened = _Opened(train_one(tmp_path, "forecaster", forecast=shape))
+    opened = _Opened(train_one(tmp_path, "forecaster", **shape))
     inputs, model = opened.batch.inputs, opened.model
     states = model.strategy.encode(model._history(inputs, None)[0])
     axes = opened.check(past=inputs, parameters=model(inputs), **_states("encoder", states))
