@@ -13,10 +13,12 @@ from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
 from ostinato.layers.decoder import Decoder, Writing
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.frame_decoder import Frames, make_decoder
+from ostinato.layers.inputs import Vectors
 from ostinato.layers.teacher_forcing import sampled_share
 from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.recipe import TrainingRecipe
 from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
+from ostinato.tasks.sketch import without_numbers
 from ostinato.types import Ragged, State
 
 _LINEAR_HINT = "bridge: linear fits any sizes"
@@ -171,3 +173,9 @@ class Seq2Seq(nn.Module):
         """The source read, and nothing written yet; go on with `decoder.step` (`generation.beam`)."""
         memory, states = self.read(inputs)
         return self.decoder.begin(states, memory, self.fed(extra))
+
+
+def check_bridge(recipe: SequenceToSequenceRecipe) -> None:
+    """Raise `RecipeError` where the encoder's final states are none that the decoder can begin in."""
+    with torch.device("meta"):
+        Seq2Seq(without_numbers(recipe), Vectors(1), Frames(1))
