@@ -95,7 +95,10 @@ def build_saved(mapping: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
     while found := unread_keys(kept):
         for path, usual in found.items():
             value = remove(kept, path)
-            unread |= {} if value == usual else {path: value}
+            if isinstance(value, dict) and isinstance(usual, dict):
+                unread |= {f"{path}.{key}": one for key, one in value.items() if one != usual.get(key)}
+            elif value != usual:
+                unread[path] = value
     return build_recipe(kept), unread
 
 

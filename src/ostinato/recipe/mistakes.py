@@ -60,12 +60,16 @@ def unread_keys(mapping: Mapping[str, Any]) -> dict[str, Any]:
             if item["type"] == UNREAD:
                 found[".".join([*_place(item["loc"]), item["ctx"]["key"]])] = None
             elif item["type"] == "extra_forbidden" and (owners := _owners(place, task)):
-                owner = _models_at(place[:-1], None, owners[0].name)[0]
-                found[".".join(place)] = TypeAdapter(Any).dump_python(
-                    owner.model_fields[place[-1]].get_default(call_default_factory=True), mode="json"
-                )
+                found[".".join(place)] = _usual(place, owners)
         return found
     return {}
+
+
+def _usual(place: list[str], owners: list[Section]) -> Any:
+    """An option of other tasks as it is when nothing is said; of a group all its options that any of them has."""
+    fields = [_models_at(place[:-1], None, one.name)[0].model_fields[place[-1]] for one in owners]
+    found = [TypeAdapter(Any).dump_python(one.get_default(call_default_factory=True), mode="json") for one in fields]
+    return {key: value for one in found for key, value in one.items()} if isinstance(found[0], dict) else found[0]
 
 
 def _mistakes(error: ValidationError) -> Iterator[Mapping[str, Any]]:

@@ -31,7 +31,9 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     if recipe is not given:
         say("is it no series in time? --input COLUMN --target COLUMN reads its rows one by one")
     arrange(sample, recipe)
-    task = task_of(infer_recipe(recipe, sample)[0] if recipe.model.undecided else recipe)
+    found = infer_recipe(recipe, sample)[0] if recipe.model.undecided else recipe
+    task = task_of(found)
+    task.check(found)
     return task.prepare(recipe, sample, say)
 
 

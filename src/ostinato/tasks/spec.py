@@ -55,6 +55,16 @@ class TaskSpec(ABC):
     needs_targets: ClassVar[bool] = True
     """Whether rows without a target have no loss."""
 
+    def check(self, recipe: Recipe) -> None:
+        """Raise `RecipeError` for a model that can't be made, whatever the data: before they are read.
+
+        Args:
+            recipe: with its task settled; columns may be open.
+        """
+        from ostinato.tasks.sketch import check_layers
+
+        check_layers(recipe.model)
+
     # ---- model and training -----------------------------------------------------------------------------------------
     @abstractmethod
     def build(self, recipe: Recipe, features: Features) -> nn.Module:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,19 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ostinato.errors import RecipeError
-from ostinato.recipe import Recipe, apply_overrides, build_recipe, dump_recipe, load_recipe, read_recipe, ready_recipes
+from ostinato.recipe import (
+    Recipe,
+    apply_overrides,
+    build_recipe,
+    dump_recipe,
+    load_recipe,
+    read_recipe,
+    ready_recipes,
+    recipe_schema,
+)
+from ostinato.recipe.auto import settled
+from ostinato.recipe.model import WriterRecipe
+from ostinato.recipe.sections import entries
 
 
 def _refused(mapping: dict[Any, Any]) -> RecipeError:
@@ -36,6 +50,39 @@ def _refused(mapping: dict[Any, Any]) -> RecipeError:
         ({"features": {"zzz": 3}}, "unknown key `features.zzz` in the recipe.", "keys: input, target"),
         ({"data": {"shuffle": 3}}, "unknown key `data.shuffle` in the recipe.", "keys: train, validation, test"),
         ({"data": {"float": 3}}, "unknown key `data.float` in the recipe.", "did you mean format?"),
+        ({"model": {"decoder": {"brige": 3}}}, "unknown key `model.decoder.brige` in", "did you mean bridge?"),
+        (
+            {"model": {"task": "tagging", "delya": 3}},
+            "unknown key `model.delya` in the recipe.",
+            "did you mean delay?",
+        ),
+        (
+            {"model": {"task": "tagging", "pooling": ["max"]}},
+            "`model.pooling` does not apply to a tagger. Received: ['max'].",
+            "only a classifier or conditional or seq2seq uses it: --set model.task=classification makes it one",
+        ),
+        (
+            {"model": {"task": "conditional", "decoder": {"bridge": "sum"}}},
+            "`model.decoder.bridge` does not apply to a conditional. Received: 'sum'.",
+            "only a seq2seq uses it: --set model.task=seq2seq makes it one",
+        ),
+        (
+            {"model": {"task": "tagging", "decoder": {"bridge": "sum"}}},
+            "`model.decoder.bridge` does not apply to a tagger. Received: 'sum'.",
+            "only a conditional or seq2seq uses it",
+        ),
+        ({"model": {"kind": "tagger"}}, "unknown key `model.kind` in the recipe.", "it is `model.task: tagging` now"),
+        (
+            {"model": {"forecast": {"lookback": 3, "time": "date"}}},
+            "unknown key `model.forecast` in the recipe.",
+            "it is `model.lookback`, `data.time` now",
+        ),
+        (
+            {"model": {"next_step": {"output": "nade"}}},
+            "unknown key `model.next_step` in the recipe.",
+            "it is `model.notes.output` now",
+        ),
+        ({"model": {"task": "tagger"}}, "`model.task` must be one of 'auto', 'cl", "it is `model.task: tagging` now"),
     ],
 )  # fmt: skip
 def test_unknown_keys(mapping: dict[str, Any], message: str, hint: str) -> None:
@@ -63,6 +110,11 @@ def test_unknown_keys(mapping: dict[str, Any], message: str, hint: str) -> None:
         ),
         ({"training": {"device": "tpu"}}, "`training.device` must be a text that matches"),
         ({"model": {"bidirectional": "maybe"}}, "`model.bidirectional` must be true or false. Received: 'maybe'."),
+        (
+            {"model": {"output": "top"}},
+            "`model.output` must be one of 'mse', 'mae', 'huber', 'quantiles', 'gaussian', 'student_t' or "
+            "'negative_binomial' or one of 'softmax', 'crf' or 'ctc'. Received: 'top'.",
+        ),
         ({"model": {"pooling": "last"}}, "`model.pooling` must be a list. Received: 'last'."),
         ({"model": {"pooling": []}}, "`model.pooling` must be a list of at least one item. Received: []."),
         ({"model": {"pooling": ["top"]}}, "`model.pooling` must be one of 'last', 'mean', 'max' or 'attention'. R"),
@@ -212,3 +264,36 @@ def test_schema_names_every_key_with_its_default() -> None:
     text = schema["$defs"]["TextRecipe"]
     assert text["additionalProperties"] is False
     assert text["properties"]["min_frequency"]["default"] == 1
+
+
+def test_schema_tells_sections_apart_by_task() -> None:
+    model = recipe_schema()["properties"]["model"]
+    assert model["discriminator"]["propertyName"] == "task"
+    assert set(model["discriminator"]["mapping"]) == {"auto", *entries()}
+    tagging = recipe_schema()["$defs"]["TaggingRecipe"]
+    assert tagging["additionalProperties"] is False
+    assert "delay" in tagging["properties"]
+    assert "pooling" not in tagging["properties"]
+
+
+def test_an_open_section_keeps_what_was_given_until_the_task_is_known() -> None:
+    recipe = build_recipe({"model": {"pooling": ["max"], "decoder": {"attention": "none"}, "hidden_size": 8}})
+    given = {"task": "auto", "pooling": ["max"], "decoder": {"attention": "none"}, "hidden_size": 8}
+    assert recipe.model_dump(mode="json")["model"] == given
+    known = build_recipe({"model": settled(recipe.model, "seq2seq")})
+    assert isinstance(known.model, WriterRecipe)
+    assert (known.model.pooling, known.model.hidden_size) == (("max",), 8)
+    with pytest.raises(RecipeError, match=r"`model\.decoder\.attention` does not apply to a classifier"):
+        build_recipe({"model": settled(recipe.model, "classification")})
+
+
+def test_validating_recipes_loads_no_torch() -> None:
+    code = """
+import sys
+from ostinato.recipe import build_recipe, ready_recipes, load_recipe
+[load_recipe(name) for name in ready_recipes()]
+build_recipe({"model": {"hidden_size": 3}})
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "False"

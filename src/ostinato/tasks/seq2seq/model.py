@@ -12,9 +12,11 @@ from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
 from ostinato.layers.decoder import Decoder
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.frame_decoder import Frames, make_decoder
+from ostinato.layers.inputs import Vectors
 from ostinato.layers.writer import SequenceWriter
 from ostinato.recipe.parts import AttentionDecoderRecipe
 from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
+from ostinato.tasks.sketch import without_numbers
 from ostinato.types import Ragged, State
 
 _LINEAR_HINT = "bridge: linear fits any sizes"
@@ -146,3 +148,9 @@ class Seq2Seq(SequenceWriter):
     def fed(self, extra: Extra = NO_EXTRA) -> Tensor | None:
         """What each step of the decoder reads of further columns, (N, F)."""
         return None if self.beside is None else cast("Tensor", self.beside(extra))
+
+
+def check_bridge(recipe: SequenceToSequenceRecipe) -> None:
+    """Raise `RecipeError` where the encoder's final states are none that the decoder can begin in."""
+    with torch.device("meta"):
+        Seq2Seq(without_numbers(recipe), Vectors(1), Frames(1))

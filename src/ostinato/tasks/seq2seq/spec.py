@@ -31,6 +31,13 @@ class SequenceToSequence(FrameWriting):
     name, noun = "seq2seq", "seq2seq"
     recipe = SequenceToSequenceRecipe
 
+    def check(self, recipe: Recipe) -> None:
+        """The bridge needs states that fit, too."""
+        from ostinato.tasks.seq2seq.model import check_bridge
+
+        super().check(recipe)
+        check_bridge(SequenceToSequenceRecipe.of(recipe))
+
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A model that writes the target's tokens or frames."""
         from ostinato.layers.covariates import BesideInputs

@@ -1,0 +1,52 @@
+"""Recipes of version 0.1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ostinato.data.inference.applicability import saved_recipe
+from ostinato.recipe import migrated, read_recipe
+from ostinato.recipe.sections import section
+
+OLD_RUNS = sorted((Path(__file__).parents[2] / "fixtures" / "old_runs").glob("*/recipe.yaml"))
+
+
+def _old(**model: Any) -> dict[str, Any]:
+    return {"data": {"train": "t.csv", "time": None}, "model": model, "training": {"epochs": 3}}
+
+
+def test_options_go_to_their_new_places() -> None:
+    forecast = {"time": "date", "channels": ["a"], "lookback": 8, "output": "mae"}
+    old = _old(kind="forecaster", hidden_size=4, forecast=forecast, tagger={"output": "softmax"})
+    assert migrated(old) == {
+        "data": {"train": "t.csv", "time": "date", "channels": ["a"]},
+        "model": {"task": "forecasting", "hidden_size": 4, "lookback": 8, "output": "mae"},
+        "training": {"epochs": 3},
+    }
+    old = _old(kind="tagger", tagger={"output": "crf", "delay": 2}, forecast=forecast)
+    assert migrated(old)["model"] == {"task": "tagging", "output": "crf", "delay": 2}
+    old = _old(kind="next_step", next_step={"recurrence": "note", "output": "autoregressive", "output_size": 3})
+    notes = {"output": "autoregressive", "output_size": 3}
+    assert migrated(old)["model"] == {"task": "next_step", "recurrence": "note", "notes": notes}
+
+
+def test_a_recipe_of_today_stays_as_it_is() -> None:
+    mapping = {"model": {"task": "tagging", "output": "crf"}}
+    assert migrated(mapping) == mapping
+
+
+def test_what_was_changed_for_nothing_is_told_and_the_rest_left_out() -> None:
+    mapping = migrated(_old(kind="tagger", pooling=["last"], ngrams=0, members=3, decoder={"beam_size": 5}))
+    recipe, unread = saved_recipe(mapping)
+    assert recipe.model == section("tagging").recipe()
+    assert unread == {"model.members": 3}
+
+
+@pytest.mark.parametrize("path", OLD_RUNS, ids=lambda path: path.parent.name)
+def test_every_old_run_has_a_recipe_of_today(path: Path) -> None:
+    recipe, unread = saved_recipe(migrated(read_recipe(path)))
+    assert unread == {}
+    assert saved_recipe(recipe.model_dump(mode="json")) == (recipe, {})
