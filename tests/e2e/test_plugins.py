@@ -7,6 +7,7 @@ import json
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.conftest import Cli
 
@@ -82,3 +83,40 @@ def test_a_format_that_no_reader_has_is_answered_with_the_nearest(cli: Cli, revi
     assert "`data.format` must be one of auto, csv, " in refused.err
     assert "Received: 'ltsw'" in refused.err
     assert "did you mean ltsv?" in refused.err
+
+
+def test_a_task_from_outside_lives_a_whole_life(cli: Cli, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    words = (["bad", "poor", "dull"], ["good", "fine", "warm"])
+    rows = ["text,grade"]
+    for grade in random.integers(1, 5, 240).tolist():
+        said = [str(random.choice(words[int(random.random() < (grade - 0.5) / 4)])) for _ in range(9)]
+        rows.append(f"{' '.join(said)},{grade}")
+    (tmp_path / "grades.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    fast = [part for one in SETTINGS if "cell" not in one for part in ("--set", one)]
+    asked = ("--set", "model.task=ordinal_regression", *fast, "--set", "training.epochs=6")
+    trained = cli("train", "grades.csv", "--input", "text", "--target", "grade", "--out", "run", *asked)
+    assert trained.code == 0, trained.err
+    assert "the default of an ordinal regression" in trained.err
+
+    metrics = json.loads(cli("evaluate", "run", "grades.csv", "--json").out)
+    assert metrics["mae"] < 0.8  # the median grade: 1.0
+    predicted = json.loads(cli("predict", "run", "good fine warm good fine warm", "--json").out)
+    assert predicted["label"] == "4"
+    assert sum(predicted["probabilities"].values()) == pytest.approx(1)
+    compared = json.loads(cli("baselines", "run", "--json").out)
+    assert [one["name"] for one in compared["baselines"]] == ["median grade"]
+    assert json.loads(cli("diagnose", "run", "--json").out)["activations"]
+    assert cli("verify", "run").code == 0
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "An ordinal regression" in page
+    assert "mean absolute error" in page
+    assert "median grade" in page
+    resumed = cli("train", "--resume", "run", "--set", "training.epochs=7")
+    assert resumed.code == 0, resumed.err
+
+    wrong = (*asked, "--set", "model.members=3")
+    refused = cli("train", "grades.csv", "--input", "text", "--target", "grade", "--out", "b", *wrong)
+    assert "`model.members` does not apply to an ordinal regression. Received: 3." in refused.err
+    options = cli("recipe", "options").out.splitlines()
+    assert "ordinal_regression" in next(line for line in options if line.startswith("| `model.task`"))

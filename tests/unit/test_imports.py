@@ -15,7 +15,7 @@ import ostinato
 ROOT = Path(ostinato.__file__).parent
 FILES = read_files(ROOT)
 LAYERS = [
-    {"errors", "types", "arrays", "plugins"},
+    {"errors", "types", "arrays", "wording", "plugins"},
     {"recipe", "storage"},
     {"media"},
     {"data", "cells"},

@@ -71,8 +71,3 @@ class BadRows:
 def counted(count: int, noun: str) -> str:
     """`1 row`, `2 rows`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def with_article(noun: str) -> str:
-    """`a fasta`, `an idx`."""
-    return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"

@@ -20,6 +20,7 @@ from ostinato.tasks.registry import names, task_named
 from ostinato.tasks.spec import TaskSpec
 from ostinato.training.weights import load_tensors, load_weights, save_tensors, weights_of
 from ostinato.types import Ragged
+from ostinato.wording import with_article
 
 Rebuild: TypeAlias = Callable[[Path, nn.Module], nn.Module]
 """A fresh model out of what it writes into an empty folder about the one given; the weights are loaded afterwards."""
@@ -92,7 +93,7 @@ def make_case(module: nn.Module, inputs: Ragged, dtype: torch.dtype, loss: Loss 
             f"Received: {tuple(inputs.values.shape)} in {inputs.values.dtype}."
         )
     if found is None:
-        nouns = ", ".join(f"a {spec.noun}" for spec in specs if type(spec).case is not TaskSpec.case)
+        nouns = ", ".join(with_article(spec.noun) for spec in specs if type(spec).case is not TaskSpec.case)
         raise RecipeError(f"`model` must be {nouns} or a RecurrentStack. Received: {type(module).__name__}.")
     return found(module, inputs, dtype, loss, seed)
 

@@ -15,6 +15,7 @@ from ostinato.recipe.base import UNREAD
 from ostinato.recipe.migrate import TASKS, new_names
 from ostinato.recipe.models import Recipe
 from ostinato.recipe.sections import Section, entries, section, sections
+from ostinato.wording import with_article
 
 _EXPECTED = {
     "int_parsing": "an integer",
@@ -155,7 +156,7 @@ def _expected(item: dict[str, Any]) -> str:
 def does_not_apply(path: str, value: str, noun: str, owners: list[Section]) -> tuple[str, str]:
     """What to say of an option that only other tasks have, and a hint."""
     return (
-        f"`{path}` does not apply to a {noun}. Received: {value}.",
+        f"`{path}` does not apply to {with_article(noun)}. Received: {value}.",
         f"only a {' or '.join(one.noun for one in owners)} uses it: --set model.task={owners[0].name} makes it one",
     )
 

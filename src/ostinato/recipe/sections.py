@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
-from ostinato.errors import RecipeError
+from ostinato.plugins import Registry
 from ostinato.recipe.model import ModelRecipe
-
-GROUP = "ostinato.tasks"
 
 
 class Section(Protocol):
@@ -20,29 +16,27 @@ class Section(Protocol):
     recipe: type[ModelRecipe]
 
 
-@cache
-def entries() -> dict[str, EntryPoint]:
-    """Where each task is, by name. Raises `RecipeError` for a name that two of them have."""
-    found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=GROUP):
-        if entry.name in found and found[entry.name].value != entry.value:
-            raise RecipeError(f"two tasks are called `{entry.name}`: {found[entry.name].value} and {entry.value}.")
-        found[entry.name] = entry
-    return dict(sorted(found.items()))
+TASKS: Registry[Section] = Registry(
+    "ostinato.tasks", "task", lambda thing: hasattr(thing, "recipe"), lambda thing: str(thing.name)
+)
+"""By name; ours come by entry points, too."""
 
 
-@cache
+def entries() -> list[str]:
+    """The names of all tasks."""
+    return sorted(TASKS)
+
+
 def section(task: str) -> Section:
     """Of the task with that name, which must be there."""
-    found: Section = entries()[task].load()
-    return found
+    return TASKS[task]
 
 
 def sections() -> list[Section]:
     """Of all tasks."""
-    return [section(name) for name in entries()]
+    return [TASKS[name] for name in entries()]
 
 
 def noun(task: str) -> str:
     """What a model of a task is called in a sentence: `classifier`."""
-    return section(task).noun
+    return TASKS[task].noun

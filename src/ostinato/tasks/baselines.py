@@ -12,6 +12,7 @@ from ostinato.baselines import Baselines
 from ostinato.baselines.measure import measure
 from ostinato.data.dataset import Prepared
 from ostinato.errors import RunError
+from ostinato.wording import with_article
 
 if TYPE_CHECKING:
     from ostinato.tasks.spec import TaskSpec
@@ -43,6 +44,6 @@ def compare_with_baselines(
     """
     comparison = spec.comparison(prepared.recipe)
     if comparison is None:
-        raise RunError(f"there are no baselines yet for a {spec.noun}.")
+        raise RunError(f"there are no baselines yet for {with_article(spec.noun)}.")
     able = [method for method in spec.baselines(prepared.recipe) if method.applies(prepared)]
     return measure(comparison(model, prepared, device), able, summary, budget_s, say)

@@ -15,6 +15,7 @@ from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
 from ostinato.errors import RecipeError, RunError
 from ostinato.recipe import Recipe
+from ostinato.wording import with_article
 
 USUAL_LENGTH = 500
 """Tokens, or frames, of what has no end of its own, where nobody says how many."""
@@ -59,7 +60,7 @@ class GenerateOptions:
         for option in fields(self):
             if option.name in names and getattr(self, option.name) != option.default:
                 shown = f"--{option.name.replace('_', '-')}" if self.flags else option.name
-                raise RecipeError(f"`{shown}` does not apply to a {noun}: leave it out.")
+                raise RecipeError(f"`{shown}` does not apply to {with_article(noun)}: leave it out.")
 
     def cells(self, columns: tuple[str, ...], folder: Path) -> Any:
         """What is given to write for: one cell, or a mapping of them by column. Raises `RunError` for others."""

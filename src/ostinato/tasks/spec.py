@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ostinato.errors import RunError
+from ostinato.wording import with_article
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,7 +140,7 @@ class TaskSpec(ABC):
         self, model: nn.Module, examples: Examples, features: Features, device: torch.device
     ) -> list[Prediction]:
         """A prediction for each row, in their order. Raises `RunError` for a task without rows to predict."""
-        raise RunError(f"a {self.noun} has no target to predict.")
+        raise RunError(f"{with_article(self.noun)} has no target to predict.")
 
     def csv_lines(self, predictions: Sequence[Prediction]) -> Iterator[str] | None:
         """Predictions of a file as lines of CSV, a header first; None: each is printed on a line of its own."""
@@ -150,15 +151,19 @@ class TaskSpec(ABC):
         return bool(features.extra)
 
     # ---- report -----------------------------------------------------------------------------------------------------
-    @abstractmethod
     def report(
         self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
     ) -> Section:
-        """The facts of the report's section, `template` among them.
+        """The facts of the report's section, `template` among them: by default a table of the metrics.
 
         Args:
             known: the final metrics of these very weights, where they were computed before.
         """
+        from ostinato.tasks.figures_section import figures_section
+
+        features, recipe = prepared.features, prepared.recipe
+        metrics = known or self.evaluate(model, prepared.validation, features, recipe, device)
+        return figures_section(metrics, recipe, self.noun)
 
     def parts(self, model: nn.Module, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
         """The network's parts after the recurrent layers, for the report's table: what each is called, what it is, and
@@ -169,7 +174,7 @@ class TaskSpec(ABC):
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
         """What the model writes. Raises `RunError` for a task that writes nothing."""
         raise RunError(
-            f"`{run.folder}` is a {self.noun}; it writes nothing.",
+            f"`{run.folder}` is {with_article(self.noun)}; it writes nothing.",
             hint=f"ostinato predict {run.folder} … answers for rows of its own",
         )
 

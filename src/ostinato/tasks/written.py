@@ -21,6 +21,7 @@ from ostinato.recipe import Recipe
 from ostinato.recipe.model import WriterRecipe
 from ostinato.tasks.generation import DRAWN, GenerateOptions, Generation, OpenRun
 from ostinato.tasks.given import refuse_unknown_cell
+from ostinato.wording import with_article
 
 _WRITTEN = ("token_error_rate", "sequence_error_rate", "exact")
 
@@ -41,7 +42,7 @@ def written(features: Features, noun: str) -> tuple[int | Frames, Tensor | None]
         return Frames.of(target), None
     kind = target.kind if target is not None else "none"
     raise RecipeError(
-        f"`features.target.kind` must be a sequence for a {noun}. Received: {kind!r}.",
+        f"`features.target.kind` must be a sequence for {with_article(noun)}. Received: {kind!r}.",
         hint="--set features.target.kind=text writes tokens, =series, =notes, =audio or =video frames",
     )
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from ostinato.data.inference.sample import DataSample
-from ostinato.data.rejects import with_article
 from ostinato.data.tables.list_cells import kind_of_values, lists_of
 from ostinato.media.files import MEDIA
+from ostinato.wording import with_article
 
 _LOOKED_AT = 200
 _MOST = 0.9

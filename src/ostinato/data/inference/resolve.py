@@ -19,13 +19,13 @@ from ostinato.data.inference.written import (
     resolve_written,
     unit_of,
 )
-from ostinato.data.rejects import with_article
 from ostinato.data.text import resolve_text
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
 from ostinato.recipe.auto import settled
 from ostinato.recipe.kinds import NotesRecipe, SeriesRecipe, TagsRecipe
 from ostinato.recipe.sections import noun
+from ostinato.wording import with_article
 
 _USUAL_WINDOW = 100
 _SEQUENCE_TARGETS = {"tags": "tagging", **dict.fromkeys(("text", "tokens", *FRAMES), "seq2seq")}
@@ -120,7 +120,7 @@ def _target_kind(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe
     if found is None and (model.undecided or model.writes == "target") and (frames := frames_of(sample, target)):
         found = {"kind": frames[0]}, f"{frames[1]}: frames to write"
     if found is None and model.usual_target:
-        found = {"kind": model.usual_target}, f"what a {noun(model.task)} predicts, unless told otherwise"
+        found = {"kind": model.usual_target}, f"what {with_article(noun(model.task))} predicts, unless told otherwise"
     if found is None:
         return recipe
     notes.append(f"target: {target} as {found[0]['kind']} ({found[1]})")
@@ -202,7 +202,7 @@ def _units(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     resolved: dict[str, Any] = {}
     usual = model.usual_unit.replace("by_cells", "characters")
     if isinstance(features.input, TextRecipe):
-        unit, reason = features.input.unit or usual, f"the default of a {noun(model.task)}"
+        unit, reason = features.input.unit or usual, f"the default of {with_article(noun(model.task))}"
         column = str(recipe.data.input)
         by_cells = model.usual_unit == "by_cells" or (model.answers == "row" and is_spelled(sample, column))
         if features.input.unit is None and by_cells:

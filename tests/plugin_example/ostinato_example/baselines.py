@@ -1,0 +1,53 @@
+"""What an ordinal regression has to beat."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ostinato.baselines.base import Baseline, RowsComparison, Scores, cut_blocks
+from ostinato.data.dataset import Examples, Features
+from ostinato_example.model import scores, shares
+
+
+class GradeComparison(RowsComparison):
+    """Answers are grades, (N,) integers."""
+
+    lower_is_better, figure, unit, question = True, "mae", "rows", "one row"
+
+    def own(self) -> np.ndarray:
+        """Of the recurrent model."""
+        return shares(self.model, self.validation, self.device)[0].argmax(1)
+
+    def scores(self, answers: np.ndarray) -> Scores:
+        """Accuracy and error."""
+        truth = np.asarray(self.validation.targets)
+        blocks = [scores(answers[rows], truth[rows])["mae"] for rows in cut_blocks(len(truth))]
+        return Scores(scores(answers, truth), np.asarray(blocks))
+
+    def one(self, number: int) -> Examples:
+        """One validation row."""
+        return self.validation.take(np.asarray([number % len(self.validation)]))
+
+    def own_one(self, data: Examples) -> None:
+        """The recurrent model reads a row."""
+        with torch.inference_mode():
+            shares(self.model, data, self.device)
+
+
+class MedianGrade(Baseline):
+    """The middle grade of the training rows."""
+
+    name, about, trivial = "median grade", "the same answer for every row", True
+
+    def fit(self, train: Examples, features: Features) -> None:
+        """Look it up."""
+        self._grade = int(np.median(np.asarray(train.targets)))
+
+    def answer(self, data: Examples) -> np.ndarray:
+        """The same for all."""
+        return np.full(len(data), self._grade)
+
+    def parameters(self) -> list[np.ndarray]:
+        """One number."""
+        return [np.asarray([self._grade])]
