@@ -6,6 +6,7 @@ MkDocs calls the functions named on_…; `reference_pages` writes the reference,
 from __future__ import annotations
 
 import html
+import posixpath
 import re
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,18 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "ostinato"
 CODE_NAME = re.compile(r"`(ostinato[\w.]*):([\w.]+)`")
 _MATH = re.compile(r'<(?:span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</(?:span|div)>', re.DOTALL)
+_LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)#\s]+)")
 _LEFT_OUT = ("cli", "__main__")
+OUTSIDE = {
+    "CONTRIBUTING.md": "project/contributing.md",
+    "CHANGELOG.md": "project/changes.md",
+    "native/README.md": "project/native.md",
+    **{
+        f"benchmarks/reports/{path.name}": f"project/{path.name}"
+        for path in sorted((ROOT / "benchmarks" / "reports").glob("*.md"))
+    },
+}
+"""Pages of the repository that the site also shows, and where."""
 
 
 def modules() -> list[str]:
@@ -105,23 +117,35 @@ def _recipe() -> str:
 
 
 def on_config(config: Any) -> Any:
-    """Puts the reference into the navigation, before MkDocs looks for pages that are in none."""
+    """Puts what is generated into the navigation, before MkDocs looks for pages that are in none."""
     for entry in config["nav"]:
         if "Reference" in entry:
             entry["Reference"] = list(reference_pages())
+        if "Project" in entry:
+            entry["Project"] += OUTSIDE.values()
     return config
 
 
 def on_files(files: Any, *, config: Any) -> Any:
-    """Adds the pages of the reference."""
-    for path, content in reference_pages().items():
+    """Adds the pages of the reference, and those of the repository's other folders."""
+    outside = {path: (ROOT / source).read_text(encoding="utf-8") for source, path in OUTSIDE.items()}
+    for path, content in {**reference_pages(), **outside}.items():
         files.append(File.generated(config, path, content=content))
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """`package.module:name` links to the reference."""
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """`package.module:name` links to the reference; links between folders of the repository stay within the site."""
+    here = page.file.src_uri
+    source = next((source for source, path in OUTSIDE.items() if path == here), f"docs/{here}")
+    markdown = _LINK.sub(lambda match: _within_site(match[1], source, here), markdown)
     return CODE_NAME.sub(lambda match: f"[`{match[1]}.{match[2]}`][{match[1]}.{match[2]}]", markdown)
+
+
+def _within_site(link: str, source: str, here: str) -> str:
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
+    shown = OUTSIDE.get(target, target.removeprefix("docs/") if target.startswith("docs/") else None)
+    return link if shown is None else posixpath.relpath(shown, posixpath.dirname(here) or ".")
 
 
 def on_page_content(content: str, **_: Any) -> str:
