@@ -7,6 +7,7 @@ set which does not come with the package is parsed instead: its options and reci
 from __future__ import annotations
 
 import contextlib
+import doctest
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -108,6 +109,21 @@ def test_commands_run(page: Path, world: Path, cli: Cli, monkeypatch: pytest.Mon
                 _parse(words)
             else:
                 _run(Command([program, *words], command.shown), cli)
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "guides" / "text.md"], ids=lambda page: page.stem
+)
+@pytest.mark.usefixtures("world")
+def test_python_of_a_page(page: Path) -> None:
+    """Blocks with prompts print what they show; the others run one after the other."""
+    known: dict[str, object] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        if not block.startswith(">>>"):
+            exec(compile(block, str(page), "exec"), known)
+            continue
+        test = doctest.DocTestParser().get_doctest(block, known, page.name, str(page), 0)
+        assert doctest.DocTestRunner().run(test).failed == 0
 
 
 @pytest.mark.parametrize("page", [*RUN, *PARSED], ids=lambda page: page.stem)

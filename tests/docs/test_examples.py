@@ -22,7 +22,7 @@ TO_MEND = (
     "ostinato.diagnostics.gates",
     "ostinato.diagnostics.of_run",
     "ostinato.media.video_out",
-    "ostinato.report.page",
+    "ostinato.tasks.report_page",
     "ostinato.run",
     "ostinato.tasks.conditional.model",
     "ostinato.tasks.conditional.sampling",
