@@ -14,10 +14,14 @@ _EXAMPLE = re.compile(r"^(\s*)Example:$", re.MULTILINE)
 class Docstrings(griffe.Extension):
     """Rewrites every docstring before it is parsed."""
 
-    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Called for each module, class, function and attribute that was read."""
+    def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Called for each module, class, function and attribute once it was read, before its members are."""
         if obj.docstring:
             obj.docstring.value = as_markdown(obj.docstring.value)
+        own_names = obj.name.startswith("__")  # the language's, which need no reference
+        inside = obj.is_attribute and "class-attribute" not in obj.labels and "instance-attribute" in obj.labels
+        if own_names or (inside and not obj.docstring):
+            obj.public = False
 
 
 def as_markdown(text: str) -> str:

@@ -92,16 +92,12 @@ def _describe(command: Any, name: str, parts: list[str]) -> None:
         return
     context = command.make_context(name, [], resilient_parsing=True)
     records = [record for parameter in command.params if (record := parameter.get_help_record(context))]
-    rows = [f"| `{_cell(option)}` | {_cell(text)} |" for option, text in records]
-    table = "\n".join(["| option | |", "|---|---|", *rows]) if rows else ""
+    rows = [f"| `{option}` | {html.escape(text, quote=False)} |".replace("\n", " ") for option, text in records]
+    table = "\n".join(["| option | what it does |", "|---|---|", *rows]) if rows else ""
     usage = " ".join(command.collect_usage_pieces(context))
     parts.append(
         f"## {name}\n\n```text\n{name} {usage}\n```\n\n{html.escape(command.help or '', quote=False)}\n\n{table}"
     )
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
 def _recipe() -> str:
@@ -110,9 +106,8 @@ def _recipe() -> str:
     from ostinato.cli.app import app
 
     listed = CliRunner().invoke(app, ["recipe", "options"], catch_exceptions=False).output
-    return (
-        "# Recipe\n\nEvery key, as `ostinato recipe options` lists them. `--set KEY=VALUE` sets one.\n\n"
-        + listed.replace("<", "&lt;")
+    return "# Recipe\n\nEvery key, as `ostinato recipe options` lists them. `--set KEY=VALUE` sets one.\n\n" + re.sub(
+        r"<(?=\w)", "&lt;", listed
     )
 
 
