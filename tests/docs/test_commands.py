@@ -112,7 +112,7 @@ def test_commands_run(page: Path, world: Path, cli: Cli, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "page", [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "guides" / "text.md"], ids=lambda page: page.stem
+    "page", [page for page in RUN if page.stem in ("tutorial", "text", "streaming")], ids=lambda page: page.stem
 )
 @pytest.mark.usefixtures("world")
 def test_python_of_a_page(page: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import operator
 import re
 import subprocess
@@ -70,6 +71,18 @@ def test_prose_is_wrapped() -> None:
     """`make format` wraps it."""
     done = subprocess.run([sys.executable, "tools/docs/wrap.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, f"not wrapped at 120 columns: {done.stdout}"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_what_a_page_names_exists(page: Path) -> None:
+    """Files by their path below the repository or the package, and dotted names."""
+    text = page.read_text("utf-8")
+    for path in re.findall(r"`([\w-]+/[\w/.-]+\.(?:py|md|yaml|csv))`", text):
+        assert any((folder / path).exists() for folder in (ROOT, ROOT / "src", ROOT / "src" / "ostinato", DOCS)), path
+    for name in re.findall(r"`(ostinato\.[a-z_]+(?:\.\w+)*)`", text):
+        module, _, attribute = name.rpartition(".")
+        known = importlib.util.find_spec(module) and hasattr(importlib.import_module(module), attribute)
+        assert known or importlib.util.find_spec(name), name
 
 
 def _entries() -> dict[str, str]:
