@@ -67,6 +67,13 @@ def test_nothing_is_fetched_by_the_site(site: Path) -> None:
     assert "<math" in (site / "concepts" / "lyapunov.html").read_text("utf-8")
 
 
+def test_the_readme_is_one_screen_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert text.count("\n") <= 50
+    for link in re.findall(r"\]\(([^)#:]+)\)|src=\"([^\"]+)\"", text):
+        assert (ROOT / "".join(link)).exists(), link
+
+
 def test_prose_is_wrapped() -> None:
     """`make format` wraps it."""
     done = subprocess.run([sys.executable, "tools/docs/wrap.py", "--check"], cwd=ROOT, capture_output=True, text=True)

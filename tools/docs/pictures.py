@@ -31,7 +31,7 @@ TABLE = re.compile(
 )
 SHOWN = """<style>
 #data, #model, #baselines, #diagnosis, #recipe, nav, #results > :not(#results-title), #learning figure:nth-of-type(n+3),
-#learning details { display: none }
+#learning details, figcaption { display: none }
 main, body { padding-bottom: 0 }
 </style>"""
 
@@ -68,7 +68,7 @@ def draw_report(page: Path) -> None:
     short = page.with_name("short.html")
     short.write_text(page.read_text(encoding="utf-8").replace("</head>", f"{SHOWN}</head>"), encoding="utf-8")
     shot = page.with_name("report.png")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,915"]
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,895"]
     subprocess.run([chromium, *options, f"--screenshot={shot}", short.as_uri()], check=True, capture_output=True)
     Image.open(shot).convert("RGB").quantize(64).save(IMAGES / "report.png", optimize=True)
 
