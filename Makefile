@@ -57,7 +57,7 @@ native-arm-test:
 	cmake --build build/native-arm --parallel 2
 	qemu-aarch64-static build/native-arm/test_layer
 
-# The site in build/site; the tests build it, too (tests/docs/test_site.py).
+# The site in build/site; the tests build it, too (tests/docs/test_pages.py).
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
