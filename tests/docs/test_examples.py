@@ -20,7 +20,6 @@ TO_MEND = (
     "ostinato.comparison.comparing",
     "ostinato.crossvalidation",
     "ostinato.diagnostics.advice",
-    "ostinato.diagnostics.gates",
     "ostinato.diagnostics.of_run",
     "ostinato.media.video_out",
     "ostinato.run",
