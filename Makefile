@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types unit native-test native-race-test native-arm-test format bench house clean
+.PHONY: demo test lint types unit native-test native-race-test native-arm-test format docs bench house clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -57,9 +57,14 @@ native-arm-test:
 	cmake --build build/native-arm --parallel 2
 	qemu-aarch64-static build/native-arm/test_layer
 
+# The site in build/site; the tests build it, too (tests/docs/test_pages.py).
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python tools/docs/wrap.py
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(PIP) --editable '.[dev,bench]'

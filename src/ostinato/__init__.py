@@ -1,8 +1,8 @@
 """Ostinato: recurrent models of sequential data, from raw files to a trained, evaluated and explained model.
 
 >>> import ostinato
->>> run = ostinato.train("reviews.csv", input="text", target="label")
->>> run.predict(["great film :)"])
+>>> run = ostinato.train("reviews.csv", input="text", target="label", settings={"training.epochs": 4})
+>>> label = run.predict(["great film :)"])[0].label
 
 Names are imported on first use, so that `import ostinato` and `ostinato --help` do not load torch.
 """

@@ -48,7 +48,9 @@ class TruncatedBPTT:
         RecipeError: without a window (whole sequences need no streams), or for options that `losses` rules out.
 
     Example:
-        >>> layer, head = RNN(3, 4), torch.nn.Linear(4, 5)
+        >>> from ostinato.data.streams import Tapes
+        >>> from ostinato.recipe.training import BpttRecipe
+        >>> layer, head = nn.RNN(3, 4), torch.nn.Linear(4, 5)
         >>> values, tags = np.zeros((100, 3), np.float32), np.zeros(100, np.int64)  # ten rows of ten steps
         >>> offsets = np.arange(0, 101, 10)
         >>> def step(window, states):

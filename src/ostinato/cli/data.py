@@ -1,13 +1,16 @@
-"""`ostinato data list | fetch | describe`."""
+"""`ostinato data list | fetch | describe | sample`."""
 
 from __future__ import annotations
 
+from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ostinato.cli.console import note, print_json, print_text, stdout
 from ostinato.cli.tables import print_table, table
+from ostinato.errors import DataError
 
 app = typer.Typer(help="The catalogue of data sets, and what is in a file.", no_args_is_help=True)
 
@@ -87,3 +90,26 @@ def describe(
     print_table(columns)
     for problem in found["bad_rows"]:
         note(f"can't be used: {problem}")
+
+
+@app.command()
+def sample(
+    name: Annotated[
+        str | None, typer.Argument(help="names.csv, reviews.csv or sensors.csv; none: says what is in them.")
+    ] = None,
+) -> None:
+    """Write a small file that comes with the package into this folder: something to train on at once."""
+    samples = resources.files("ostinato.data") / "samples"
+    if name is None:
+        print_text((samples / "README.txt").read_text(encoding="utf-8"), end="")
+        return
+    names = sorted(entry.name for entry in samples.iterdir() if entry.name.endswith(".csv"))
+    if name not in names:
+        raise DataError(f"there is no sample `{name}`.", hint=f"there are {', '.join(names)}")
+    content = (samples / name).read_bytes()
+    path = Path(name)
+    if path.exists() and path.read_bytes() != content:
+        raise DataError(f"`{name}` is there already, with other content.", hint="move it, or go to another folder")
+    path.write_bytes(content)
+    num_rows = content.count(b"\n") - 1
+    note(f"wrote {name}, {num_rows:,} rows")

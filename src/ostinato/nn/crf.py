@@ -34,7 +34,7 @@ class LinearChainCRF(nn.Module):
     Example:
         >>> emissions = Ragged.from_rows(torch.zeros(3, 2), starts=[0, 2], lengths=[2, 1])
         >>> LinearChainCRF(2).log_partition(emissions).exp()  # scores of zero: Z counts the sequences
-        tensor([4.0000, 2.0000], grad_fn=<ExpBackward0>)
+        tensor([4., 2.], grad_fn=<ExpBackward0>)
     """
 
     def __init__(self, num_tags: int) -> None:
