@@ -101,8 +101,8 @@ class Run:
             RunError: for a language model, or a row that can't be used.
 
         Example:
-            >>> load("runs/imdb").predict(["great film :)"])[0].label
-            '1'
+            >>> load("runs/reviews").predict(["great film :)"])[0].label in ("negative", "positive")
+            True
         """
         given = [rows] if isinstance(rows, str) else list(rows)
         if not given:
@@ -242,9 +242,9 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
         RecipeError: for a setting of anything else.
 
     Example:
-        >>> run = load("runs/imdb")
-        >>> run.predict(["great film :)"])[0].label
-        '1'
+        >>> run = load("runs/reviews")
+        >>> sorted(run.predict(["great film :)"])[0].probabilities)
+        ['negative', 'positive']
     """
     path = Path(folder)
     recipe = reading_as(read_recipe_of(path), settings)

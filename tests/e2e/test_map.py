@@ -39,10 +39,15 @@ class Cell:
     extra: tuple[str, ...] = ()
 
 
+_TASKS = {"classifier": "classification", "seq2seq": "seq2seq"}
+
+
 def _each(category: str, target: str, made: str, *settings: str) -> dict[str, Cell]:
     """The same of all kinds."""
     return {
-        f"{category} {kind}": Cell(kind, ("x", target), (category.split(",")[0], read, made), (*said, *settings))
+        f"{category} {kind}": Cell(
+            kind, ("x", target), (_TASKS[category.split(",")[0]], read, made), (*said, *settings)
+        )
         for kind, (read, said) in KINDS.items()
     }
 

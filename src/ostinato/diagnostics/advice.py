@@ -17,8 +17,10 @@ def advise(diagnosis: Diagnosis) -> list[Advice]:
     how much memory its data need. All numbers that decide stand in `ostinato.diagnostics.thresholds`.
 
     Example:
-        >>> [advice.kind for advice in advise(diagnosis)]  # doctest: +SKIP
-        ['window_too_short', 'fine']
+        >>> from ostinato.diagnostics.of_run import diagnose_run
+        >>> found = advise(diagnose_run(ostinato.load("runs/island"), num_rows=4))
+        >>> all(advice.says for advice in found)
+        True
     """
     sick = _all(diagnosis, rules_recurrence.SICK)
     held_back = _all(diagnosis, rules_training.HELD_BACK)

@@ -50,9 +50,10 @@ def write_report(
         RunError: if the summary or log is damaged.
 
     Example:
-        >>> run = ostinato.load("runs/imdb")
-        >>> write_report(run.folder, run.recipe, run.features, run.model, prepare(run.recipe), run.device)
-        PosixPath('runs/imdb/report.html')
+        >>> from ostinato.tasks.prepare import prepare
+        >>> run = ostinato.load("runs/names")
+        >>> write_report(run.folder, run.recipe, run.features, run.model, prepare(run.recipe), run.device).name
+        'report.html'
     """
     environment = page_environment()
     spec, summary = task_of(recipe), _read_summary(folder)

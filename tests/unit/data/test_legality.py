@@ -27,9 +27,13 @@ TEXTS = [*COLUMNS, "model.task=seq2seq", "features.target.kind=text"]
     ("table", "settings", "message"),
     [
         ("classes", [*COLUMNS, "model.cell=lstmm"], "`cell` must be one of"),
-        ("classes", [*COLUMNS, "model.cell=elman", "model.forget_bias=1"], "`forget_bias` needs a cell with a gate"),
+        (
+            "classes",
+            [*COLUMNS, "model.cell=elman", "model.forget_bias=1"],
+            "`forget_bias` does not apply to the cell `elman`",
+        ),
         ("classes", [*COLUMNS, "model.cell=gru", "model.zoneout=[0.1, 0.2]"], "`zoneout` must be one probability"),
-        ("classes", [*COLUMNS, "model.cell=gru", "model.proj_size=3"], "`proj_size` is not defined for the cell `gru`"),
+        ("classes", [*COLUMNS, "model.cell=gru", "model.proj_size=3"], "`proj_size` does not apply to the cell `gru`"),
         ("classes", [*COLUMNS, "model.decoder.bridge=sum"], r"`model\.decoder\.bridge` does not apply to a classifier"),
         ("classes", [*COLUMNS, "training.bptt=5", "model.bidirectional=true"], "needs whole rows"),
         (

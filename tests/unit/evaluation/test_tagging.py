@@ -156,7 +156,7 @@ def test_the_worst_rows_are_shown_with_wrong_tags_marked(cli: Cli, folder: Path,
 
 
 def test_labels_by_ctc(cli: Cli, folder: Path, tmp_path: Path) -> None:
-    said = _train(cli, folder, tmp_path / "run", "model.", "model.bidirectional=true")
+    said = _train(cli, folder, tmp_path / "run", "model.output=ctc", "model.bidirectional=true")
     assert "token error rate" in said
     labels = cli("predict", tmp_path / "run", "the cat bites").out.split()
     assert set(labels) <= set(PATTERN)

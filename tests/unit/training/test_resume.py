@@ -367,7 +367,7 @@ def test_a_run_of_options_that_are_refused_by_now_is_read_and_gone_on_with(
     out = tmp_path / "old"
     ostinato.train(polarity, input="text", target="label", settings=settings, out=out, observer=Observer())
     recipe = out / "recipe.yaml"
-    recipe.write_text(recipe.read_text().replace("unknown_words: 0.0", "unknown_words: 2.0"))
+    recipe.write_text(recipe.read_text().replace("model:\n", "model:\n  unknown_words: 2.0\n"))
     state = read_checkpoint(out).folder / "state.json"
     changed = json.loads(state.read_text())
     changed["recipe"]["model"]["unknown_words"] = 2.0

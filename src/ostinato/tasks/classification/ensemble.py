@@ -30,8 +30,8 @@ class Ensemble(nn.Module):
         members: at least one, of equal outputs.
 
     Example:
-        >>> from ostinato.recipe import ModelRecipe
-        >>> model = Ensemble([Classifier(ModelRecipe(hidden_size=8), 50, 1) for _ in range(3)])
+        >>> from ostinato.tasks.classification.recipe import ClassificationRecipe
+        >>> model = Ensemble([Classifier(ClassificationRecipe(hidden_size=8), 50, 1) for _ in range(3)])
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).shape
         torch.Size([2, 1])
     """

@@ -31,6 +31,7 @@ class Conditional(SequenceWriter):
         beside: what reads further columns.
 
     Example:
+        >>> from ostinato.layers.inputs import Vectors
         >>> model = Conditional(ConditionalRecipe(hidden_size=8), Vectors(3), 10)
         >>> model.begin(Ragged.from_rows(torch.rand(2, 3), starts=[0, 1], lengths=[1, 1])).num_rows
         2

@@ -42,8 +42,7 @@ class Forecaster(nn.Module):
     or Huber's error, pinball loss, or nats (`heads.distributions`).
 
     With `residual` the network forecasts the difference from a mixture of the last seasons (a day, a week), whose
-    weights it gives, too. With `channel_independent` each channel
-    is a row of its own, all by the same weights.
+    weights it gives, too. With `channel_independent` each channel is a row of its own, all by the same weights.
 
     Args:
         recipe: the model's part of a recipe.

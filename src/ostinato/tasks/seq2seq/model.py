@@ -99,6 +99,7 @@ class Seq2Seq(SequenceWriter):
         beside: what reads further columns, each as one vector a row.
 
     Example:
+        >>> from ostinato.layers.inputs import embed_ids
         >>> model = Seq2Seq(SequenceToSequenceRecipe(hidden_size=8), embed_ids(20, SequenceToSequenceRecipe()), 10)
         >>> model.begin(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).num_rows
         2

@@ -60,6 +60,7 @@ class FeedbackTagger(Tagger):
     Args: as of `Tagger`; outputs must be decided step by step, in one direction and without delay.
 
     Example:
+        >>> from ostinato.layers.inputs import embed_ids
         >>> model = FeedbackTagger(TaggingRecipe(hidden_size=8), embed_ids(50, TaggingRecipe()), num_outputs=3)
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).values.shape
         torch.Size([3, 3])

@@ -46,6 +46,7 @@ class Tagger(nn.Module):
         counts: (V,), how often training data held each word, where the input is words; for `recipe.unknown_words`.
 
     Example:
+        >>> from ostinato.layers.inputs import embed_ids
         >>> model = Tagger(TaggingRecipe(hidden_size=8), embed_ids(50, TaggingRecipe()), num_outputs=3)
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).values.shape
         torch.Size([3, 3])
