@@ -115,10 +115,13 @@ def test_stopped_in_the_middle_of_a_row_and_resumed_bit_for_bit(
 def test_what_needs_whole_rows_is_refused_in_windows(
     model: dict[str, Any], training: dict[str, Any], message: str, polarity: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(RecipeError, match=message):
+    def train() -> None:
         recipe = _classifier(polarity, {"window": 5}, **model)
         recipe = build_recipe({**recipe.model_dump(), "training": {**recipe.training.model_dump(), **training}})
         train_recipe(recipe, tmp_path / "run", Observer())
+
+    with pytest.raises(RecipeError, match=message):
+        train()
     assert not (tmp_path / "run").exists()
 
 
