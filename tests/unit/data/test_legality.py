@@ -67,6 +67,7 @@ TEXTS = [*COLUMNS, "model.task=seq2seq", "features.target.kind=text"]
             "must be false for strategy",
         ),
         ("series", ["model.task=forecasting", "model.cell=lstmm"], "`cell` must be one of"),
+        ("series", ["model.strategy=autoregressive", "model.output=quantiles"], "can't be drawn from step by step"),
         ("series", ["model.task=forecasting", "training.bptt=5"], r"`model\.task` needs whole rows"),
         ("series", ["model.pooling=[max]"], r"`model\.pooling` does not apply to a forecaster"),
     ],

@@ -27,6 +27,8 @@ class ForecastingRecipe(WindowsRecipe, ModelRecipe):
     def _check_strategy(self) -> ForecastingRecipe:
         if self.bidirectional and self.strategy != "direct":
             raise ValueError(f"`model.bidirectional` must be false for strategy: {self.strategy}. Received: true.")
+        if self.strategy == "autoregressive" and self.output == "quantiles":
+            raise ValueError("`model.output: quantiles` can't be drawn from step by step. Received: autoregressive.")
         return self
 
     def check(self, recipe: Recipe) -> None:
