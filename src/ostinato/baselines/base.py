@@ -107,6 +107,7 @@ class BaselineComparison(ABC):
     """What the validation data is counted in."""
     question: str
     """What one answer is, for the latency: `one row`."""
+    model: nn.Module
 
     def __init__(self, model: nn.Module, prepared: Prepared, device: torch.device) -> None:
         self.model, self.prepared, self.device = model, prepared, device

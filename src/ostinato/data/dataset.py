@@ -46,6 +46,13 @@ class Features:
         return self.input
 
     @property
+    def sequence_target(self) -> Feature:
+        """The target, which must be a sequence. Raises `RunError` if it is one value a row, or there is none."""
+        if not isinstance(self.target, Feature):
+            raise RunError("this needs a model whose target is a sequence.")
+        return self.target
+
+    @property
     def row_target(self) -> TargetFeature:
         """The target, which must be one value a row. Raises `RunError` if it is not."""
         if not isinstance(self.target, TargetFeature):
@@ -110,6 +117,13 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.sequences)
+
+    @property
+    def target_sequences(self) -> Sequences:
+        """The targets, which must be sequences. Raises `RunError` if they are one value a row, or there are none."""
+        if not isinstance(self.targets, Sequences):
+            raise RunError("these rows have no sequences as targets.")
+        return self.targets
 
     def take(self, rows: Offsets) -> Examples:
         """Some of the examples, in that order."""

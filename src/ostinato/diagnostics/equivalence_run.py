@@ -7,7 +7,6 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -118,7 +117,7 @@ def _shortened(examples: Examples, random: np.random.Generator) -> Examples:
         kept = [sequences.row(row)[:length] for row, length in enumerate(lengths)]
         return Sequences.from_lengths(np.concatenate(kept), lengths)
 
-    targets = cut(cast("Sequences", examples.targets)) if examples.targets is not None else None
+    targets = cut(examples.target_sequences) if examples.targets is not None else None
     extra = {name: cut(one) for name, one in examples.extra.items()}
     return replace(examples, sequences=cut(examples.sequences), targets=targets, extra=extra)
 

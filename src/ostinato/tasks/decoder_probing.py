@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ostinato.data.dataset import Features
-from ostinato.data.sequences import Sequences
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.frame_decoder import FrameDecoder
 from ostinato.layers.token_decoder import TokenDecoder
@@ -57,7 +56,7 @@ def _answers(
 ) -> Subject:
     """Single tokens or frames, the end of a row among them."""
     ends = getattr(decoder, "length", None) is None
-    read, rows, steps = drawn_steps(cast("Sequences", reading.examples.targets).lengths + ends, count, seed)
+    read, rows, steps = drawn_steps(reading.examples.target_sequences.lengths + ends, count, seed)
     batch, found = reading.read(read)
     part, targets = found["decoder"], batch.sequence_targets
     if decoder.feeds_back:  # it ran step by step, the longest rows first

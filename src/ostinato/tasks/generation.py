@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
 
 from ostinato.arrays import Array
 from ostinato.data.dataset import Features
@@ -29,7 +28,7 @@ class OpenRun(Protocol):
     folder: Path
     recipe: Recipe
     features: Features
-    model: nn.Module
+    model: Any
     device: torch.device
 
 

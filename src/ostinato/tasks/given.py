@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature
 from ostinato.data.features.category import CategoryFeature
-from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.errors import RunError
 
@@ -21,7 +20,7 @@ _MOST_TARGETS = 1.5
 
 def has_one_answer(examples: Examples) -> bool:
     """Whether rows that are given the same have the same target, nearly always."""
-    targets = cast("Sequences", examples.targets)
+    targets = examples.target_sequences
     given = [examples.given(row) for row in range(len(examples))]
     pairs = {(one, targets.row(row).tobytes()) for row, one in enumerate(given)}
     return len(pairs) <= _MOST_TARGETS * len(set(given))

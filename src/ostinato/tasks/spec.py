@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
+
+from typing_extensions import TypeVar
 
 from ostinato.errors import RunError
 from ostinato.wording import with_article
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
+ModelT = TypeVar("ModelT", bound="nn.Module", default=Any)
+"""The class of a task's models."""
 Say = Callable[[str], None]
 Section = dict[str, Any]
 
@@ -37,7 +41,7 @@ def _silent(_: str) -> None:
     """Nobody is told."""
 
 
-class TaskSpec(ABC):
+class TaskSpec(ABC, Generic[ModelT]):
     """Everything the rest of the house may want to know of a task: one subclass a task, in `tasks/<task>/spec.py`,
     registered once as an entry point of the group `ostinato.tasks`.
 
@@ -71,7 +75,7 @@ class TaskSpec(ABC):
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """The model of a resolved recipe, with fresh weights from torch's random generator."""
 
-    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+    def training(self, model: ModelT, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Batches, gradients, monitoring and carried state of a run: by default independent rows whose loss the model
         knows."""
         from ostinato.tasks.training import RowsTraining
@@ -111,18 +115,18 @@ class TaskSpec(ABC):
     # ---- figures ----------------------------------------------------------------------------------------------------
     @abstractmethod
     def evaluate(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: ModelT, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Metrics on examples with targets, `loss` among them."""
 
     def monitor(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: ModelT, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """As `evaluate`, quickly: what is measured after each epoch."""
         return self.evaluate(model, examples, features, recipe, device)
 
     def final_metrics(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: ModelT, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """The validation figures of the summary: those of `monitor`."""
         return self.monitor(model, examples, features, recipe, device)
@@ -136,9 +140,7 @@ class TaskSpec(ABC):
         return 1.0, "nats"
 
     # ---- answers ----------------------------------------------------------------------------------------------------
-    def predict(
-        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
-    ) -> list[Prediction]:
+    def predict(self, model: ModelT, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
         """A prediction for each row, in their order. Raises `RunError` for a task without rows to predict."""
         raise RunError(f"{with_article(self.noun)} has no target to predict.")
 
@@ -151,9 +153,7 @@ class TaskSpec(ABC):
         return bool(features.extra)
 
     # ---- report -----------------------------------------------------------------------------------------------------
-    def report(
-        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
-    ) -> Section:
+    def report(self, model: ModelT, prepared: Prepared, device: torch.device, known: Metrics | None = None) -> Section:
         """The facts of the report's section, `template` among them: by default a table of the metrics.
 
         Args:
@@ -165,7 +165,7 @@ class TaskSpec(ABC):
         metrics = known or self.evaluate(model, prepared.validation, features, recipe, device)
         return figures_section(metrics, recipe, self.noun)
 
-    def parts(self, model: nn.Module, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
+    def parts(self, model: ModelT, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
         """The network's parts after the recurrent layers, for the report's table: what each is called, what it is, and
         its module's name. By default what the model says of itself."""
         return [(name, about, name) for name, about in getattr(model, "parts", {}).items()]
@@ -190,7 +190,7 @@ class TaskSpec(ABC):
     # ---- diagnosis --------------------------------------------------------------------------------------------------
     def probes(
         self,
-        model: nn.Module,
+        model: ModelT,
         examples: Examples,
         features: Features,
         recipe: Recipe,
@@ -215,36 +215,36 @@ class TaskSpec(ABC):
 
         return batch_of(examples, rows)
 
-    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+    def answers(self, model: ModelT, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """The loss of each answer, row after row, given the true answers before it; by default one a row: the model's
         `row_losses(batch)`, or its `loss(batch, training)` on each row by itself."""
         from ostinato.tasks.probing import row_losses
 
         return row_losses(model, batch, recipe)
 
-    def read(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> None:
+    def read(self, model: ModelT, batch: Batch, features: Features, recipe: Recipe) -> None:
         """Run the model once over all rows of a batch, for what reaches its recurrences: by default its `loss`."""
         from ostinato.tasks.probing import read_whole
 
         read_whole(model, batch, recipe)
 
-    def case(self, model: nn.Module) -> type[Case] | None:
+    def case(self, model: ModelT) -> type[Case] | None:
         """How this task's models are run from the vectors that reach their layers to their outputs; None: this is no
         model of the task, or it is verified on batches alone (with its recurrences in every form)."""
         return None
 
     def sample(
-        self, model: nn.Module, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
+        self, model: ModelT, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
     ) -> Sample | None:
         """Rows of unequal length that `case` is verified on, and their loss; None: the model is run on batches."""
         return None
 
-    def answers_each_step(self, model: nn.Module) -> bool:
+    def answers_each_step(self, model: ModelT) -> bool:
         """Whether inputs and targets of a row stand step beside step, so that both may be cut to any length."""
         return False
 
     # ---- signature --------------------------------------------------------------------------------------------------
-    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+    def signature(self, model: ModelT, features: Features, recipe: Recipe) -> Signature:
         """Inputs, outputs and recurrent states of the model, by name, dtype and shape: by default those of a model that
         is called on its columns and has its recurrent layers in `encoder`."""
         from ostinato.tasks.signature import encoder_signature

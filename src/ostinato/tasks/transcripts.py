@@ -13,7 +13,6 @@ from ostinato.arrays import Offsets
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature, TextFeature
-from ostinato.data.sequences import Sequences
 from ostinato.errors import MissingLibraryError
 from ostinato.layers.beam_search import Written, beam_search
 from ostinato.layers.decoder import Writing
@@ -114,7 +113,7 @@ def transcribe(
     groups = same_sources(examples) if pooled else [[row] for row in range(len(examples))]
     if most is not None and len(groups) > most:
         groups = [groups[i] for i in np.linspace(0, len(groups) - 1, most).astype(int).tolist()]
-    targets = cast("Sequences", examples.targets)
+    targets = examples.target_sequences
     written = write(model, examples, np.asarray([rows[0] for rows in groups]), device, beam_size)
     found: list[Transcript] = []
     for rows, sequences in zip(groups, written, strict=True):
@@ -149,7 +148,7 @@ def nll_of_rows(
             here = batch.to(device)
             nll = model.nll(here.inputs, here.sequence_targets, here.extra)
             totals[batch.rows] = [float(row.double().sum()) for row in nll.split_rows()]
-    return totals, cast("Sequences", examples.targets).lengths + 1
+    return totals, examples.target_sequences.lengths + 1
 
 
 def scores_of(found: Sequence[Transcript], features: Features) -> Metrics:

@@ -100,7 +100,7 @@ def draw(
             top_p=top_p,
             seed=seed,
         )
-    target = cast("Feature", features.target)
+    target = features.sequence_target
     return [str(target.decode(np.asarray(ids, dtype=np.int32))) for ids in found]
 
 

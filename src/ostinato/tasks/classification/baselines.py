@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ _UNCERTAIN = ("log_loss", "auc", "calibration_error")
 class ClassificationComparison(RowsComparison):
     """Answers are probabilities (N, K) of classes or labels, or numbers (N,), in the order of the validation rows."""
 
+    model: Classifier
     unit, question = "rows", "one row"
 
     @property
@@ -49,12 +50,8 @@ class ClassificationComparison(RowsComparison):
         return self._own(self.validation)
 
     def _own(self, examples: Examples) -> Floats:
-        outputs = predict_examples(self._classifier, examples, self.device)
-        return self._classifier.head.answers(outputs).numpy().astype(np.float64)
-
-    @property
-    def _classifier(self) -> Classifier:
-        return cast("Classifier", self.model)
+        outputs = predict_examples(self.model, examples, self.device)
+        return self.model.head.answers(outputs).numpy().astype(np.float64)
 
     def scores(self, answers: Floats) -> Scores:
         """Metrics on all rows, and the figure on each block."""
@@ -63,7 +60,7 @@ class ClassificationComparison(RowsComparison):
         return Scores(self._metrics(answers, truth), np.asarray(blocks, dtype=np.float64))
 
     def _metrics(self, answers: Floats, truth: Array) -> metrics.Metrics:
-        found = self._classifier.head.metrics(answers, truth)
+        found = self.model.head.metrics(answers, truth)
         # of a method that gives no probabilities
         certain = self.target.kind == "class" and bool(np.isin(answers, (0.0, 1.0)).all())
         return {key: None if certain and key in _UNCERTAIN else value for key, value in found.items()}

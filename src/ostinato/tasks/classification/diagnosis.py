@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ostinato.arrays import Offsets
 from ostinato.data.batching import BucketedBatches
@@ -27,9 +27,9 @@ _BESIDE = (
 _FIRST = "of several networks (`model.members`) the first was looked at"
 
 
-def parts(model: nn.Module, examples: Examples, features: Features) -> list[Part]:
+def parts(model: Classifier, examples: Examples, features: Features) -> list[Part]:
     """The recurrent layers; of several networks those of the first."""
-    one = model.classifiers[0] if isinstance(model, Ensemble) else cast("Classifier", model)
+    one = model.classifiers[0] if isinstance(model, Ensemble) else model
     remarks = (_FIRST,) * (one is not model) + (_BESIDE,) * (one.convolution is not None)
 
     def make(count: int, seed: int) -> Subject:
@@ -72,7 +72,7 @@ class ClassifierCase(EncoderCase):
 
 
 def sample(
-    model: nn.Module, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
+    model: Classifier, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
 ) -> Sample | None:
     """Rows of a column of ids or numbers, cut to unequal lengths, and their loss; None for other columns, for further
     ones, and for several networks."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
@@ -32,22 +30,22 @@ def predict_examples(model: Classifier, examples: Examples, device: torch.device
     return torch.cat(outputs)[torch.from_numpy(np.argsort(np.concatenate(rows)))]
 
 
-def evaluate(model: nn.Module, examples: Examples, device: torch.device) -> Metrics:
+def evaluate(model: Classifier, examples: Examples, device: torch.device) -> Metrics:
     """Loss and metrics on examples with targets."""
-    classifier = cast("Classifier", model)
+    classifier = model
     outputs, head = predict_examples(classifier, examples, device), classifier.head
     truth = np.asarray(examples.targets)
     loss = float(head.nll(outputs, torch.tensor(truth)).mean())
     return {"loss": loss, **head.metrics(head.answers(outputs).numpy(), truth)}
 
 
-def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
+def predict(model: Classifier, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """A class, labels or a number for each row."""
     target = features.row_target
-    outputs = predict_examples(cast("Classifier", model), examples, device)
+    outputs = predict_examples(model, examples, device)
     if target.kind == "number":
         return [Prediction(value=float(x) * target.std + target.mean) for x in outputs.squeeze(1)]
-    return [_prediction(row, target) for row in cast("Classifier", model).head.answers(outputs).tolist()]
+    return [_prediction(row, target) for row in model.head.answers(outputs).tolist()]
 
 
 def _prediction(probabilities: list[float], target: TargetFeature) -> Prediction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.spec import Section, TaskSpec
@@ -28,7 +28,7 @@ _FIGURES = {"class": ("accuracy", "f1"), "labels": ("accuracy", "f1"), "number":
 """By the kind of the target."""
 
 
-class Classification(TaskSpec):
+class Classification(TaskSpec["Classifier"]):
     """Many-to-one: one value a row."""
 
     name, noun = "classification", "classifier"
@@ -40,14 +40,14 @@ class Classification(TaskSpec):
 
         return build_classifier(ClassificationRecipe.of(recipe), features)
 
-    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+    def training(self, model: Classifier, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Whole rows, or windows of them; of several networks each by itself."""
         from ostinato.tasks.classification.training import training_of
 
         return training_of(model, prepared, device)
 
     def evaluate(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: Classifier, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Loss, and the metrics of the target's kind."""
         from ostinato.tasks.classification.evaluation import evaluate
@@ -63,7 +63,7 @@ class Classification(TaskSpec):
         return 1.0, "standardised squared error" if recipe.features.target.kind == "number" else "nats"
 
     def predict(
-        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+        self, model: Classifier, examples: Examples, features: Features, device: torch.device
     ) -> list[Prediction]:
         """A class, labels or a number for each row."""
         from ostinato.tasks.classification.evaluation import predict
@@ -71,15 +71,15 @@ class Classification(TaskSpec):
         return predict(model, examples, features, device)
 
     def report(
-        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+        self, model: Classifier, prepared: Prepared, device: torch.device, known: Metrics | None = None
     ) -> Section:
         """Metrics, confusions, calibration, examples."""
         from ostinato.tasks.classification.report import classifier_results
 
-        found = classifier_results(cast("Classifier", model), prepared, device)
+        found = classifier_results(model, prepared, device)
         return {**found, "template": "classifier.html.jinja"}
 
-    def parts(self, model: nn.Module, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
+    def parts(self, model: Classifier, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
         """Pooling, what stands beside it, and the head."""
         own = ClassificationRecipe.of(recipe)
         rows = [("pooling over time", " + ".join(own.pooling), "pooling")]
@@ -115,7 +115,7 @@ class Classification(TaskSpec):
     # ---- diagnosis --------------------------------------------------------------------------------------------------
     def probes(
         self,
-        model: nn.Module,
+        model: Classifier,
         examples: Examples,
         features: Features,
         recipe: Recipe,
@@ -126,23 +126,22 @@ class Classification(TaskSpec):
 
         return parts(model, examples, features)
 
-    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+    def answers(self, model: Classifier, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a row."""
-        return cast("Classifier", model).head.nll(model(batch.inputs, batch.extra), batch.row_targets)
+        return model.head.nll(model(batch.inputs, batch.extra), batch.row_targets)
 
-    def read(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> None:
+    def read(self, model: Classifier, batch: Batch, features: Features, recipe: Recipe) -> None:
         """As `answers`."""
         self.answers(model, batch, features, recipe)
 
-    def case(self, model: nn.Module) -> type[Case] | None:
+    def case(self, model: Classifier) -> type[Case] | None:
         """Of a single network."""
         from ostinato.tasks.classification.diagnosis import ClassifierCase
-        from ostinato.tasks.classification.model import Classifier
 
         return ClassifierCase if isinstance(model, Classifier) else None
 
     def sample(
-        self, model: nn.Module, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
+        self, model: Classifier, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
     ) -> Sample | None:
         """Of a single network that reads one column of ids or numbers."""
         from ostinato.tasks.classification.diagnosis import sample

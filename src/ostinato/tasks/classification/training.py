@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ostinato.bptt.truncated import TruncatedBPTT
@@ -171,11 +171,11 @@ def adversarial_step(vectors: Ragged, epsilon: float) -> Tensor:
     return epsilon * gradient / (squares.sqrt() + 1e-12)[rows].unsqueeze(1)
 
 
-def training_of(model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+def training_of(model: Classifier, prepared: Prepared, device: torch.device) -> TrainingTask:
     """Whole rows, or windows of them; an n-gram score is told which training rows hold each n-gram."""
     if isinstance(model, Ensemble):
         return EnsembleTraining(model, prepared, device)
-    classifier, target = cast("Classifier", model), prepared.features.row_target
+    classifier, target = model, prepared.features.row_target
     if classifier.ngrams is not None:
         batches = BucketedBatches(prepared.train, _COUNTED_ROWS).epoch(0)
         classifier.ngrams.fit(

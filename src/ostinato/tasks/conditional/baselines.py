@@ -28,11 +28,12 @@ _ROWS_A_VALUE = 5
 class GivenComparison(RowsComparison):
     """Answers are nats of each validation row's target, (N,), its closing `<end>` counted."""
 
+    model: Conditional
     lower_is_better, figure, unit, question = True, "nats_per_token", "rows", "one row"
 
     def own(self) -> Figures:
         """Of the recurrent model."""
-        return nll_of_rows(cast("Conditional", self.model), self.validation, self.device)[0]
+        return nll_of_rows(self.model, self.validation, self.device)[0]
 
     def scores(self, answers: Figures) -> Scores:
         """Nats a token over all rows, and on each block of rows."""
@@ -49,11 +50,11 @@ class GivenComparison(RowsComparison):
     def own_one(self, data: Examples) -> None:
         """The recurrent model scores a row."""
         with torch.inference_mode():
-            nll_of_rows(cast("Conditional", self.model), data, self.device)
+            nll_of_rows(self.model, data, self.device)
 
 
 def _targets(data: Examples) -> Sequences:
-    return cast("Sequences", data.targets)
+    return data.target_sequences
 
 
 def _closed(targets: Sequences, pad: int = -1, num_pads: int = 0) -> tuple[Keys, NDArray[np.bool_]]:

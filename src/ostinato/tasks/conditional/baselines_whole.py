@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from ostinato.baselines.base import Figures
 from ostinato.baselines.counting import summary_of
 from ostinato.baselines.solvers import ending_early
 from ostinato.data.dataset import Examples, Features, Prepared
-from ostinato.data.sequences import Sequences
 from ostinato.tasks.conditional.baselines import NgramsOfAll
 
 _MOST_SEQUENCES = 200
@@ -77,5 +76,5 @@ class WholeSequences(NgramsOfAll):
 
 
 def _keys(examples: Examples) -> list[bytes]:
-    targets = cast("Sequences", examples.targets)
+    targets = examples.target_sequences
     return [targets.row(row).tobytes() for row in range(len(targets))]

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
-from torch import nn
 
 from ostinato.data.dataset import Examples, Features
 from ostinato.layers.writer import SequenceWriter
 from ostinato.metrics.classification import Metrics
+from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.given import has_one_answer
 from ostinato.tasks.transcripts import MONITORED, mean_nll, scores_of, transcribe
 
 
-def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+def evaluate(model: Conditional, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """Loss, perplexity and, where there is one right sequence for what is given, error rates of beam search.
 
     What is given is said to have one right sequence if there are at most 1.5 different ones for each different value on
     average; where one value has many (the names of a language), what is written can't be right or wrong. Perplexity:
     e to the loss, which is nats a token, `<end>` counted. Error rates as of `tasks.transcripts`, a row each.
     """
-    writer = cast("SequenceWriter", model)
+    writer = model
     return _scored(writer, examples, features, device, writer.tokens.beam_size, None)
 
 
-def monitor(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+def monitor(model: Conditional, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """As `evaluate`, quickly, for every epoch: greedy, and of at most 2,000 rows, evenly spaced; the loss of all."""
-    return _scored(cast("SequenceWriter", model), examples, features, device, 1, MONITORED)
+    return _scored(model, examples, features, device, 1, MONITORED)
 
 
 def _scored(

@@ -30,7 +30,7 @@ _MIXUPS = 16
 def conditional_results(model: Conditional, prepared: Prepared, device: torch.device) -> Section:
     """What it writes for the validation data: beside what is right, where something is; else samples by condition."""
     features, recipe = prepared.features, prepared.recipe
-    examples, target = prepared.validation, cast("Feature", features.target)
+    examples, target = prepared.validation, features.sequence_target
     given = ", ".join((str(recipe.data.input), *features.extra))
     loss = mean_nll(model, examples, device)
     shuffled = mean_nll(model, _with_other_conditions(examples), device)
@@ -119,19 +119,19 @@ def _with_other_conditions(examples: Examples) -> Examples:
 
 def _conditions(model: Conditional, prepared: Prepared, examples: Examples, device: torch.device) -> list[Section]:
     """For each of the most frequent values: how well it is modelled, and sequences drawn for it."""
-    train, target = prepared.train, cast("Feature", prepared.features.target)
+    train, target = prepared.train, prepared.features.sequence_target
     rows_of: dict[bytes, list[int]] = {}
     for row in range(len(examples)):
         rows_of.setdefault(examples.given(row), []).append(row)
     trained = Counter(train.given(row) for row in range(len(train)))
-    known = {text_of(tuple(cast("Sequences", train.targets).row(row).tolist()), target) for row in range(len(train))}
+    known = {text_of(tuple(train.target_sequences.row(row).tolist()), target) for row in range(len(train))}
     totals, counts = nll_of_rows(model, examples, device)
     chosen = sorted(rows_of, key=lambda one: -trained[one])[:_CONDITIONS]
     shown: list[Section] = []
     for number, condition in enumerate(chosen):
         rows = np.asarray(rows_of[condition])
         texts = _samples(model, examples, int(rows[0]), target, device, number)
-        targets = cast("Sequences", examples.targets)
+        targets = examples.target_sequences
         shown.append(
             {
                 "given": _given(examples, int(rows[0]), prepared.features),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ostinato.data.inference.written import FRAMES
 from ostinato.tasks.conditional.recipe import ConditionalRecipe
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
-    from ostinato.layers.writer import SequenceWriter
     from ostinato.metrics.classification import Metrics
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
+    from ostinato.tasks.conditional.model import Conditional
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.signature import Signature
 
 
-class ConditionalGeneration(FrameWriting):
+class ConditionalGeneration(FrameWriting["Conditional"]):
     """One-to-many."""
 
     name, noun = "conditional", "conditional"
@@ -35,7 +35,6 @@ class ConditionalGeneration(FrameWriting):
         """A model that writes the target's tokens or frames."""
         from ostinato.layers.covariates import BesideInputs
         from ostinato.layers.inputs import input_layer
-        from ostinato.tasks.conditional.model import Conditional
         from ostinato.tasks.written import written
 
         own = ConditionalRecipe.of(recipe)
@@ -44,7 +43,7 @@ class ConditionalGeneration(FrameWriting):
         return Conditional(own, input_layer(features.input, own), what, counts, beside=beside)
 
     def evaluate(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: Conditional, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Of tokens: loss, errors, exact answers, BLEU of words, by beam search; of frames as `FrameWriting`."""
         if self.writes_frames(features):
@@ -54,7 +53,7 @@ class ConditionalGeneration(FrameWriting):
         return evaluate(model, examples, features, device)
 
     def monitor(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: Conditional, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Greedy, of at most 2,000 rows."""
         if self.writes_frames(features):
@@ -73,7 +72,7 @@ class ConditionalGeneration(FrameWriting):
         return figures_of_tokens(prepared.features) if has_one_answer(prepared.validation) else ()
 
     def predict(
-        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+        self, model: Conditional, examples: Examples, features: Features, device: torch.device
     ) -> list[Prediction]:
         """The likeliest sequence for each row."""
         if self.writes_frames(features):
@@ -82,18 +81,17 @@ class ConditionalGeneration(FrameWriting):
         from ostinato.tasks.transcripts import predictions_of
 
         refuse_unknown(examples, features)
-        return predictions_of(cast("SequenceWriter", model), examples, features.target, device)
+        return predictions_of(model, examples, features.target, device)
 
     def report(
-        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+        self, model: Conditional, prepared: Prepared, device: torch.device, known: Metrics | None = None
     ) -> Section:
         """Figures, and what was written beside the truth."""
         if self.writes_frames(prepared.features):
             return super().report(model, prepared, device, known)
-        from ostinato.tasks.conditional.model import Conditional
         from ostinato.tasks.conditional.report import conditional_results
 
-        return conditional_results(cast("Conditional", model), prepared, device)
+        return conditional_results(model, prepared, device)
 
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
         """Texts, or frames, drawn for what is given."""
@@ -123,7 +121,7 @@ class ConditionalGeneration(FrameWriting):
     # ---- diagnosis --------------------------------------------------------------------------------------------------
     def probes(
         self,
-        model: nn.Module,
+        model: Conditional,
         examples: Examples,
         features: Features,
         recipe: Recipe,
@@ -135,20 +133,18 @@ class ConditionalGeneration(FrameWriting):
 
         return parts(Reading(self, model, examples, features, recipe))
 
-    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+    def answers(self, model: Conditional, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a token or frame of the target, its end among them."""
         from ostinato.tasks.conditional.diagnosis import answers
-        from ostinato.tasks.conditional.model import Conditional
 
-        return answers(cast("Conditional", model), batch)
+        return answers(model, batch)
 
     # ---- signature --------------------------------------------------------------------------------------------------
-    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+    def signature(self, model: Conditional, features: Features, recipe: Recipe) -> Signature:
         """What the decoder makes of each step written so far, for what is given."""
-        from ostinato.tasks.conditional.model import Conditional
         from ostinato.tasks.decoder_probing import decoder_signature
 
-        return decoder_signature(cast("Conditional", model).decoder, features, recipe)
+        return decoder_signature(model.decoder, features, recipe)
 
 
 SPEC = ConditionalGeneration()

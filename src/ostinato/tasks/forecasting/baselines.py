@@ -28,6 +28,7 @@ _CHUNK_VALUES = 2_000_000
 class ForecastComparison(BaselineComparison):
     """Answers are forecasts (N, H, C) on the model's scale, of the validation windows in their order."""
 
+    model: Forecaster
     lower_is_better, unit, question = True, "windows", "one window"
     _kept: Windows | None = None
 
@@ -59,7 +60,7 @@ class ForecastComparison(BaselineComparison):
         return self._own(self.validation)
 
     def _own(self, windows: Windows) -> Floats:
-        model = cast("Forecaster", self.model).eval()
+        model = self.model.eval()
         levels = levels_of(model.recipe)
         with torch.inference_mode():
             return np.concatenate(

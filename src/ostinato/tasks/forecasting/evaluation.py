@@ -7,7 +7,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ostinato.arrays import Offsets
 from ostinato.data.dataset import Examples, Features
@@ -32,9 +31,9 @@ def levels_of(recipe: WindowsRecipe) -> tuple[float, ...]:
     return () if recipe.output in POINT_OUTPUTS else recipe.quantiles
 
 
-def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+def evaluate(model: Forecaster, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """Loss and figures of all windows: a rolling-origin back-test, the weights as they are."""
-    return backtest(cast("Forecaster", model), _windows(examples), device)[0]
+    return backtest(model, _windows(examples), device)[0]
 
 
 def backtest(model: Forecaster, windows: Windows, device: torch.device) -> tuple[Metrics, SeriesScores]:
@@ -68,13 +67,13 @@ def forecast_rows(
     return found.point.cpu().numpy(), quantiles
 
 
-def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
+def predict(model: Forecaster, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """For each window its future in the series' own units.
 
     `values`: a number a step, or a tuple of a number a channel; `details`: the series' name, channels, time stamps
     where there are any, and quantiles by level.
     """
-    forecaster, windows = cast("Forecaster", model), _windows(examples)
+    forecaster, windows = model, _windows(examples)
     feature = cast("ForecastFeature", features.input)
     levels = levels_of(forecaster.recipe)
     found: list[Prediction] = []

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
+    from ostinato.tasks.forecasting.model import Forecaster
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
 _LOSSES = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's loss", "quantiles": "pinball loss"}
 
 
-class Forecasting(TaskSpec):
+class Forecasting(TaskSpec["Forecaster"]):
     """Windows of the past to all steps of a horizon."""
 
     name, noun, row_noun, needs_targets = "forecasting", "forecaster", "windows", False
@@ -39,7 +40,7 @@ class Forecasting(TaskSpec):
 
         return build_forecaster(ForecastingRecipe.of(recipe), features)
 
-    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+    def training(self, model: Forecaster, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Batches of windows, all of them or some drawn anew each epoch."""
         from ostinato.data.forecasting.windows import WindowedBatches, Windows
         from ostinato.tasks.training import RowsTraining
@@ -85,7 +86,7 @@ class Forecasting(TaskSpec):
         return held_back_windows(cast("ForecastFeature", features.input), recipe, say)
 
     def evaluate(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: Forecaster, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Errors of all windows."""
         from ostinato.tasks.forecasting.evaluation import evaluate
@@ -101,7 +102,7 @@ class Forecasting(TaskSpec):
         return 1.0, _LOSSES.get(ForecastingRecipe.of(recipe).output, "nats")
 
     def predict(
-        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+        self, model: Forecaster, examples: Examples, features: Features, device: torch.device
     ) -> list[Prediction]:
         """The steps of each window's horizon, with quantiles where the output has them."""
         from ostinato.tasks.forecasting.evaluation import predict
@@ -119,13 +120,12 @@ class Forecasting(TaskSpec):
         return True
 
     def report(
-        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+        self, model: Forecaster, prepared: Prepared, device: torch.device, known: Metrics | None = None
     ) -> Section:
         """Errors by step and series, forecasts."""
-        from ostinato.tasks.forecasting.model import Forecaster
         from ostinato.tasks.forecasting.report import forecast_results
 
-        return forecast_results(cast("Forecaster", model), prepared, device)
+        return forecast_results(model, prepared, device)
 
     def comparison(self, recipe: Recipe) -> type[BaselineComparison]:
         """Squared error."""
@@ -148,7 +148,7 @@ class Forecasting(TaskSpec):
     # ---- diagnosis --------------------------------------------------------------------------------------------------
     def probes(
         self,
-        model: nn.Module,
+        model: Forecaster,
         examples: Examples,
         features: Features,
         recipe: Recipe,
@@ -167,20 +167,18 @@ class Forecasting(TaskSpec):
 
         return cast("Windows", examples).batch(check_some(rows))
 
-    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+    def answers(self, model: Forecaster, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a number of the horizon."""
         from ostinato.tasks.forecasting.diagnosis import answers
-        from ostinato.tasks.forecasting.model import Forecaster
 
-        return answers(cast("Forecaster", model), batch)
+        return answers(model, batch)
 
     # ---- signature --------------------------------------------------------------------------------------------------
-    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+    def signature(self, model: Forecaster, features: Features, recipe: Recipe) -> Signature:
         """The parameters of each number of the horizon; the state is that after the past."""
         from ostinato.tasks.forecasting.diagnosis import signature
-        from ostinato.tasks.forecasting.model import Forecaster
 
-        return signature(cast("Forecaster", model))
+        return signature(model)
 
 
 SPEC = Forecasting()

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ostinato.baselines.base import Baseline, Figures, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
-from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences, runs_of
 from ostinato.layers.frame_decoder import Frames
 from ostinato.recipe.model import FrameOutputRecipe, WriterRecipe
@@ -81,7 +80,7 @@ class WrittenBaseline(Baseline):
         """The ends, and whatever `learn` learns, of as many rows as fit into memory."""
         examples = train
         self._features = features
-        self._column = features.input if features.target is None else cast("Feature", features.target)
+        self._column = features.input if features.target is None else features.sequence_target
         self.notes = self._column.kind == "notes"
         rows = self.rows(examples)
         self._hazard = hazard(rows.lengths) if self.ends else None
@@ -129,7 +128,7 @@ class WrittenBaseline(Baseline):
 
     def rows(self, examples: Examples) -> Sequences:
         """The column whose frames are written."""
-        return examples.sequences if self._features.target is None else cast("Sequences", examples.targets)
+        return examples.sequences if self._features.target is None else examples.target_sequences
 
     def numbers(self, examples: Examples) -> Figures:
         """(sum T, C): zeros and ones of notes, else numbers, in the scale that the model reads them in."""

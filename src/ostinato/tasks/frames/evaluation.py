@@ -109,14 +109,14 @@ def predict(model: nn.Module, examples: Examples, features: Features, device: to
             found[row] = Prediction(values=values, details={"nats_per_frame": float(said.nll.mean())})
         return [found[row] for row in range(len(examples))]
     refuse_unknown(examples, features)
-    target = cast("Feature", features.target)
+    target = features.sequence_target
     return [Prediction(values=tuple(decoded(target, frames))) for frames in write(model, examples, device)]
 
 
 def frames_column(features: Features, examples: Examples) -> tuple[Feature, Sequences]:
     """The column whose frames are written, and its rows: the target, or without one the input."""
     if isinstance(features.target, Feature):
-        return features.target, cast("Sequences", examples.targets)
+        return features.target, examples.target_sequences
     return features.input, examples.sequences
 
 
@@ -146,7 +146,7 @@ def write(model: SequenceWriter, examples: Examples, device: torch.device) -> li
 
 
 def _truths(model: SequenceWriter, examples: Examples) -> Iterator[Floats]:
-    frames, targets = model.frames, cast("Sequences", examples.targets)
+    frames, targets = model.frames, examples.target_sequences
     for row in range(len(targets)):
         yield frames.numbers(torch.from_numpy(np.ascontiguousarray(targets.row(row))), torch.float64).numpy()
 

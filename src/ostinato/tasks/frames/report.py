@@ -15,7 +15,6 @@ from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.features.video import VideoFeature
-from ostinato.data.sequences import Sequences
 from ostinato.layers.frame_decoder import FrameDecoder
 from ostinato.layers.writer import SequenceWriter
 from ostinato.nn.modes import evaluating
@@ -132,7 +131,7 @@ def _expected(rows: dict[int, ForcedRow], examples: Examples, model: FrameModel,
 def _answers(model: SequenceWriter, examples: Examples, feature: Feature, device: torch.device) -> list[Section]:
     """Rows with one right sequence: it, and what is written in its place; evenly spaced by how far they are apart."""
     frames = model.frames
-    targets = cast("Sequences", examples.targets)
+    targets = examples.target_sequences
     right = [_numbers(targets.row(row), model) for row in range(len(examples))]
     said = [frames.numbers(one.cpu(), torch.float32).numpy() for one in write(model, examples, device)]
     gaps = [_gap(a, b) for a, b in zip(said, right, strict=True)]
@@ -157,7 +156,7 @@ def _drawn(
     for row in range(len(examples)):
         rows_of.setdefault(examples.given(row), []).append(row)
     trained = Counter(train.given(row) for row in range(len(train)))
-    targets, panels = cast("Sequences", examples.targets), []
+    targets, panels = examples.target_sequences, []
     lengths: list[int] = []
     for number, condition in enumerate(sorted(rows_of, key=lambda one: -trained[one])[:_PANELS]):
         rows = rows_of[condition]

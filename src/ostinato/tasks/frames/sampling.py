@@ -154,5 +154,5 @@ def draw_frames(
             temperature=temperature,
             generator=generator,
         )
-    target = cast("Feature", features.target)
+    target = features.sequence_target
     return [as_values(target, one) for one in found]

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from ostinato.data.inference.written import FRAMES
-from ostinato.tasks.spec import Section, TaskSpec
+from ostinato.tasks.spec import ModelT, Section, TaskSpec
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
-    from ostinato.data.features import Feature
     from ostinato.metrics.classification import Metrics
     from ostinato.metrics.prediction import Prediction
     from ostinato.recipe import Recipe
@@ -25,7 +23,7 @@ _FIGURES = {"notes": ("accuracy", "f1", "exact")}
 _NUMBERS = ("mse", "mae", "r2")
 
 
-class FrameWriting(TaskSpec):
+class FrameWriting(TaskSpec[ModelT]):
     """Figures, predictions, report and baselines of models that write frames. A task that may write something else,
     too, asks `writes_frames` and falls back to its own."""
 
@@ -34,7 +32,7 @@ class FrameWriting(TaskSpec):
         return features.target is not None and features.target.kind in FRAMES
 
     def evaluate(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: ModelT, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """With teacher forcing, and free running where one row has one answer."""
         from ostinato.tasks.frames.evaluation import evaluate
@@ -42,7 +40,7 @@ class FrameWriting(TaskSpec):
         return evaluate(model, examples, features, device)
 
     def monitor(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: ModelT, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """With teacher forcing only."""
         from ostinato.tasks.frames.evaluation import monitor
@@ -53,17 +51,13 @@ class FrameWriting(TaskSpec):
         """By the kind of frames."""
         return _FIGURES.get(prepared.recipe.features.target.kind, _NUMBERS)
 
-    def predict(
-        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
-    ) -> list[Prediction]:
+    def predict(self, model: ModelT, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
         """The likeliest frames for each row."""
         from ostinato.tasks.frames.evaluation import predict
 
         return predict(model, examples, features, device)
 
-    def report(
-        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
-    ) -> Section:
+    def report(self, model: ModelT, prepared: Prepared, device: torch.device, known: Metrics | None = None) -> Section:
         """Figures, and what was written beside the truth."""
         from ostinato.tasks.frames.report import written_results
 
@@ -86,7 +80,7 @@ class FrameWriting(TaskSpec):
             temperature=options.temperature,
             seed=options.seed,
         )
-        return Generation(frames=drawn, feature=cast("Feature", run.features.target), given=given)
+        return Generation(frames=drawn, feature=run.features.sequence_target, given=given)
 
     def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
         """Nats a frame."""
@@ -101,6 +95,6 @@ class FrameWriting(TaskSpec):
         return [methods.AnyFrame, methods.EachFromBefore, methods.StepOfEach, methods.Autoregression]
 
     # ---- diagnosis --------------------------------------------------------------------------------------------------
-    def read(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> None:
+    def read(self, model: ModelT, batch: Batch, features: Features, recipe: Recipe) -> None:
         """As `answers`: training may read some of the model's own frames."""
         self.answers(model, batch, features, recipe)

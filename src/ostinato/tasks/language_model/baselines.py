@@ -25,6 +25,7 @@ _CONTEXT_TOKENS = 32
 class TextComparison(BaselineComparison):
     """Answers are nats of each token of the validation text but the first."""
 
+    model: LanguageModel
     divisible = False
     lower_is_better, unit, question = True, "tokens", "one token"
 
@@ -51,7 +52,7 @@ class TextComparison(BaselineComparison):
 
     def own(self) -> Figures:
         """Of the recurrent model: the mean of the window that a token is in."""
-        model, features = cast("LanguageModel", self.model), self.prepared.features
+        model, features = self.model, self.prepared.features
         found = window_nll(model, _tokens(self.validation), features, self.device, self.prepared.recipe.training.bptt)
         return np.concatenate([np.full(count, nll / count) for nll, count in found])
 
@@ -74,7 +75,7 @@ class TextComparison(BaselineComparison):
 
     def own_one(self, data: Examples) -> None:
         """The recurrent model reads one token, its state known."""
-        model = cast("LanguageModel", self.model)
+        model = self.model
         ids = torch.from_numpy(_tokens(data)[:1].astype(np.int64)).view(1, 1).to(self.device)
         with torch.inference_mode():
             model(ids, model.encoder.zero_states(1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ostinato.errors import RunError
 from ostinato.tasks.language_model.recipe import LanguageModelRecipe
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.language_model.model import LanguageModel
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
 
-class LanguageModelling(TaskSpec):
+class LanguageModelling(TaskSpec["LanguageModel"]):
     """p(token | all tokens before it), the state carried throughout. Its examples are documents, one a row; a text is
     a single row."""
 
@@ -38,18 +39,15 @@ class LanguageModelling(TaskSpec):
         """A language model of the vocabulary."""
         import torch
 
-        from ostinato.tasks.language_model.model import LanguageModel
-
         return LanguageModel(
             LanguageModelRecipe.of(recipe), features.text.vocab_size, torch.from_numpy(features.text.counts)
         )
 
-    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+    def training(self, model: LanguageModel, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Parallel streams, read in windows."""
-        from ostinato.tasks.language_model.model import LanguageModel
         from ostinato.tasks.language_model.training import LanguageModelTraining
 
-        return LanguageModelTraining(self, cast("LanguageModel", model), prepared, device)
+        return LanguageModelTraining(self, model, prepared, device)
 
     def prepare(self, recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
         """Documents, the last share of which validates."""
@@ -78,29 +76,27 @@ class LanguageModelling(TaskSpec):
         )
 
     def evaluate(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: LanguageModel, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Read in one stream."""
         from ostinato.tasks.language_model.evaluation import evaluate_stream
-        from ostinato.tasks.language_model.model import LanguageModel
 
         values = examples.sequences.values
         if len(values) < 2:
             raise RunError(f"there are {len(values)} tokens to score; a language model needs at least 2.")
-        return evaluate_stream(cast("LanguageModel", model), values, features, device, recipe.training.bptt)
+        return evaluate_stream(model, values, features, device, recipe.training.bptt)
 
     def monitor(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: LanguageModel, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Read in up to 32 streams."""
         from ostinato.tasks.language_model.evaluation import MONITOR_STREAMS, evaluate_stream
-        from ostinato.tasks.language_model.model import LanguageModel
 
         values, bptt = examples.sequences.values, recipe.training.bptt
-        return evaluate_stream(cast("LanguageModel", model), values, features, device, bptt, MONITOR_STREAMS)
+        return evaluate_stream(model, values, features, device, bptt, MONITOR_STREAMS)
 
     def final_metrics(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: LanguageModel, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Those of `evaluate`."""
         return self.evaluate(model, examples, features, recipe, device)
@@ -110,16 +106,15 @@ class LanguageModelling(TaskSpec):
         return 1 / math.log(2), f"bits per {(recipe.features.text.unit or 'characters').removesuffix('s')}"
 
     def report(
-        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+        self, model: LanguageModel, prepared: Prepared, device: torch.device, known: Metrics | None = None
     ) -> Section:
         """Bits, samples, and a passage with what was expected."""
-        from ostinato.tasks.language_model.model import LanguageModel
         from ostinato.tasks.language_model.report import language_results
 
-        found = language_results(cast("LanguageModel", model), prepared, device, known)
+        found = language_results(model, prepared, device, known)
         return {**found, "template": "language.html.jinja"}
 
-    def parts(self, model: nn.Module, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
+    def parts(self, model: LanguageModel, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
         """Bridge and output."""
         own = LanguageModelRecipe.of(recipe)
         bridged = own.tie_embeddings and own.embedding_dim != getattr(model.encoder, "output_size", 0)
@@ -130,13 +125,12 @@ class LanguageModelling(TaskSpec):
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
         """Text after a prompt, piece by piece; mistakes are raised at once."""
         from ostinato.tasks.generation import USUAL_LENGTH, Generation
-        from ostinato.tasks.language_model.model import LanguageModel
         from ostinato.tasks.language_model.sampling import decode_chunks, encode_prompt, generate_chunks
 
         options.refuse(self.noun, "condition", "num")
         bptt = run.recipe.training.bptt
         tokens = generate_chunks(
-            cast("LanguageModel", run.model),
+            run.model,
             encode_prompt(run.features, options.prompt),
             max_new_tokens=USUAL_LENGTH if options.max_new_tokens is None else options.max_new_tokens,
             temperature=options.temperature,
@@ -164,7 +158,7 @@ class LanguageModelling(TaskSpec):
     # ---- diagnosis --------------------------------------------------------------------------------------------------
     def probes(
         self,
-        model: nn.Module,
+        model: LanguageModel,
         examples: Examples,
         features: Features,
         recipe: Recipe,
@@ -172,19 +166,17 @@ class LanguageModelling(TaskSpec):
     ) -> list[Part]:
         """Its layers, and how much of its past it leaves unused."""
         from ostinato.tasks.language_model.diagnosis import parts
-        from ostinato.tasks.language_model.model import LanguageModel
 
-        return parts(cast("LanguageModel", model), examples, features, recipe.training.bptt, num_steps)
+        return parts(model, examples, features, recipe.training.bptt, num_steps)
 
-    def case(self, model: nn.Module) -> type[Case] | None:
+    def case(self, model: LanguageModel) -> type[Case] | None:
         """Of tokens and of their stream."""
         from ostinato.tasks.language_model.diagnosis import LanguageModelCase
-        from ostinato.tasks.language_model.model import LanguageModel
 
         return LanguageModelCase if isinstance(model, LanguageModel) else None
 
     def sample(
-        self, model: nn.Module, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
+        self, model: LanguageModel, examples: Examples, features: Features, num_rows: int, random: np.random.Generator
     ) -> Sample | None:
         """Rows out of the text."""
         from ostinato.tasks.language_model.diagnosis import sample
@@ -192,12 +184,11 @@ class LanguageModelling(TaskSpec):
         return sample(examples, features, num_rows, random)
 
     # ---- signature --------------------------------------------------------------------------------------------------
-    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+    def signature(self, model: LanguageModel, features: Features, recipe: Recipe) -> Signature:
         """The scores of the token that follows each."""
-        from ostinato.tasks.language_model.model import LanguageModel
         from ostinato.tasks.signature import BATCH, TIME, Signature, TensorSpec, float_name, input_specs, state_specs
 
-        own = cast("LanguageModel", model)
+        own = model
         scores = TensorSpec("scores", float_name(own), (BATCH, TIME, own.output.out_features))
         return Signature(input_specs(features, recipe), (scores,), tuple(state_specs("encoder", own.encoder)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +24,13 @@ _PRODUCTS_A_SECOND = 1e10
 class FramesComparison(RowsComparison):
     """Answers are nats of each frame, one array a row."""
 
+    model: NextStep
     lower_is_better, figure, unit, question = True, "nats_per_frame", "rows", "one row"
 
     def own(self) -> list[Figures]:
         """Of the recurrent model."""
         found: list[Figures] = [np.empty(0)] * len(self.validation)
-        for row, scored in score(cast("NextStep", self.model), self.validation, self.device):
+        for row, scored in score(self.model, self.validation, self.device):
             found[row] = scored.nll
         return found
 
@@ -47,7 +48,7 @@ class FramesComparison(RowsComparison):
     def own_one(self, data: Examples) -> None:
         """The recurrent model reads a row."""
         with torch.inference_mode():
-            for _ in score(cast("NextStep", self.model), data, self.device):
+            for _ in score(self.model, data, self.device):
                 pass
 
 

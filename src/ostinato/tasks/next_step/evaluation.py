@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
@@ -31,14 +31,14 @@ class ScoredRow:
     predicted: NDArray[np.uint8]
 
 
-def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+def evaluate(model: NextStep, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """`loss`: nats a frame, over all frames of all rows; `accuracy`: TP / (TP + FP + FN) over all frames (Bay et al.
     2009, "Evaluation of multiple-F0 estimation and tracking systems", ISMIR, eq. 1), a frame of silence that was
     expected counting nothing.
     """
     truth = examples.sequences
     nll, frames, hits, wrong = 0.0, 0, 0, 0
-    for row, scored in score(cast("NextStep", model), examples, device):
+    for row, scored in score(model, examples, device):
         there, said = truth.row(row) != 0, scored.predicted != 0
         nll += float(scored.nll.sum())
         frames += len(scored.nll)
@@ -50,11 +50,11 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
     return {"loss": mean, "nats_per_frame": mean, "accuracy": accuracy, **counts}
 
 
-def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
+def predict(model: NextStep, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """For each row the pitches most expected in each frame (`values`), and nats a frame (`details`)."""
     found: list[Prediction | None] = [None] * len(examples)
     decode = cast("Any", features.input).decode
-    for row, scored in score(cast("NextStep", model), examples, device):
+    for row, scored in score(model, examples, device):
         nll = float(scored.nll.mean()) if len(scored.nll) else 0.0
         found[row] = Prediction(values=tuple(decode(scored.predicted)), details={"nats_per_frame": nll})
     return [cast("Prediction", one) for one in found]

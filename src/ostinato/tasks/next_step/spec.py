@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ostinato.tasks.frames.spec import FrameWriting
 from ostinato.tasks.next_step.recipe import NextStepRecipe
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.next_step.model import NextStep
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
 
-class NextStepPrediction(FrameWriting):
+class NextStepPrediction(FrameWriting["NextStep"]):
     """The next frame of music, series, sound or video."""
 
     name, noun, needs_targets = "next_step", "next step model", False
@@ -40,14 +41,14 @@ class NextStepPrediction(FrameWriting):
 
         return build_next_step(NextStepRecipe.of(recipe), features)
 
-    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+    def training(self, model: NextStep, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Whole rows, or windows of them."""
         from ostinato.tasks.next_step.training import training_of
 
         return training_of(self, model, prepared, device)
 
     def evaluate(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: NextStep, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Nats a frame, accuracy of notes."""
         if self.writes_frames(features):
@@ -57,7 +58,7 @@ class NextStepPrediction(FrameWriting):
         return evaluate(model, examples, features, device)
 
     def monitor(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: NextStep, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """With teacher forcing."""
         if self.writes_frames(features):
@@ -69,7 +70,7 @@ class NextStepPrediction(FrameWriting):
         return super().figures(prepared) if self.writes_frames(prepared.features) else ("accuracy",)
 
     def predict(
-        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
+        self, model: NextStep, examples: Examples, features: Features, device: torch.device
     ) -> list[Prediction]:
         """What was expected of each frame."""
         if self.writes_frames(features):
@@ -79,20 +80,18 @@ class NextStepPrediction(FrameWriting):
         return predict(model, examples, features, device)
 
     def report(
-        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
+        self, model: NextStep, prepared: Prepared, device: torch.device, known: Metrics | None = None
     ) -> Section:
         """Figures, and a piece with what was expected of it."""
         if self.writes_frames(prepared.features):
             return super().report(model, prepared, device, known)
-        from ostinato.tasks.next_step.model import NextStep
         from ostinato.tasks.next_step.report import frames_results
 
-        return {**frames_results(cast("NextStep", model), prepared, device), "template": "frames.html.jinja"}
+        return {**frames_results(model, prepared, device), "template": "frames.html.jinja"}
 
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
         """Frames after a prompt, for what is given where further columns are read."""
         from ostinato.tasks.generation import USUAL_LENGTH, Generation
-        from ostinato.tasks.next_step.model import NextStep
         from ostinato.tasks.next_step.sampling import next_frames
 
         beside = run.features.extra
@@ -100,7 +99,7 @@ class NextStepPrediction(FrameWriting):
         found = options.cells(tuple(beside), run.folder) if beside else None
         given = found if isinstance(found, dict) or found is None else {next(iter(beside)): found}
         values = next_frames(
-            cast("NextStep", run.model),
+            run.model,
             run.features.input,
             given=given or {},
             beside=beside,
@@ -130,7 +129,7 @@ class NextStepPrediction(FrameWriting):
     # ---- diagnosis --------------------------------------------------------------------------------------------------
     def probes(
         self,
-        model: nn.Module,
+        model: NextStep,
         examples: Examples,
         features: Features,
         recipe: Recipe,
@@ -142,19 +141,18 @@ class NextStepPrediction(FrameWriting):
 
         return parts(Reading(self, model, examples, features, recipe))
 
-    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+    def answers(self, model: NextStep, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a frame."""
         from ostinato.tasks.next_step.diagnosis import answers
-        from ostinato.tasks.next_step.model import NextStep
 
-        return answers(cast("NextStep", model), batch)
+        return answers(model, batch)
 
-    def answers_each_step(self, model: nn.Module) -> bool:
+    def answers_each_step(self, model: NextStep) -> bool:
         """A frame is the answer to those before it."""
         return True
 
     # ---- signature --------------------------------------------------------------------------------------------------
-    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+    def signature(self, model: NextStep, features: Features, recipe: Recipe) -> Signature:
         """At each step what is known of its frame: hidden states, of numbers the frame before beside them."""
         from ostinato.tasks.signature import encoder_signature
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ostinato.data.cut_rows import cut_rows
 from ostinato.data.dataset import Prepared
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ostinato.tasks.training import TrainingTask
 
 
-def training_of(spec: TaskSpec, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+def training_of(spec: TaskSpec, model: NextStep, prepared: Prepared, device: torch.device) -> TrainingTask:
     """As `training.bptt` and `model.cut_frames` say."""
-    one = cast("NextStep", model)
+    one = model
     if not reads_windows(prepared.recipe):
         cut, training = NextStepRecipe.of(prepared.recipe).cut_frames, prepared.recipe.training
         batches = None if cut is None else bucketed(cut_rows(prepared.train, cut), training)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import TextFeature, TokensFeature
-from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.layers.beam_search import Written
 from ostinato.metrics.edit_distance import edit_distance
@@ -26,6 +25,7 @@ _MOST_SOURCES = 400
 class PairsComparison(BaselineComparison):
     """Answers are a sequence of the target's ids for each of the rows of `sources`."""
 
+    model: Seq2Seq
     lower_is_better, figure, unit, question = True, "token_error_rate", "sources", "one source"
     _found: list[Transcript] | None = None
 
@@ -39,7 +39,7 @@ class PairsComparison(BaselineComparison):
     def transcripts(self) -> list[Transcript]:
         """What the recurrent model writes for them, by greedy search or the recipe's beam."""
         if self._found is None:
-            model, examples = cast("Seq2Seq", self.model), self.prepared.validation
+            model, examples = self.model, self.prepared.validation
             self._found = transcribe(model, examples, self.device, model.tokens.beam_size, most=_MOST_SOURCES)
         return self._found
 
@@ -67,7 +67,7 @@ class PairsComparison(BaselineComparison):
 
     def own_one(self, data: Examples) -> None:
         """The recurrent model writes for one source."""
-        model = cast("Seq2Seq", self.model)
+        model = self.model
         transcribe(model, data, self.device, model.tokens.beam_size)
 
 
@@ -86,7 +86,7 @@ class MostFrequentAnswer(Baseline):
 
     def fit(self, train: Examples, features: Features) -> None:
         """Count whole targets."""
-        targets = cast("Sequences", train.targets)
+        targets = train.target_sequences
         counts = Counter(tuple(targets.row(i).tolist()) for i in range(len(targets)))
         self._answer = max(counts, key=lambda ids: (counts[ids], -len(ids)))
 
@@ -142,7 +142,7 @@ class TokenByToken(Copy):
     def fit(self, train: Examples, features: Features) -> None:
         """Count pairs of tokens."""
         examples = train
-        source, target = examples.sequences, cast("Sequences", examples.targets)
+        source, target = examples.sequences, examples.target_sequences
         ends = np.repeat(target.offsets[:-1], source.lengths)
         within = np.arange(len(source.values)) - np.repeat(source.offsets[:-1], source.lengths)
         lengths = np.repeat(source.lengths, source.lengths)

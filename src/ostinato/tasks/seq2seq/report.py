@@ -33,7 +33,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     from ostinato.report import plots
 
     features, recipe = prepared.features, prepared.recipe
-    target = cast("Feature", features.target)
+    target = features.sequence_target
     examples = prepared.validation
     found = transcribe(model, examples, device, model.tokens.beam_size)
     scored = {"loss": mean_nll(model, examples, device), **scores_of(found, features)}
@@ -63,7 +63,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
 
 def _tiles(scored: Section, features: Features, count: int) -> list[tuple[str, str, str]]:
     """The headline figures: BLEU first where words are written from words, errors where a text is spelled out."""
-    noun = cast("Feature", features.target).step_noun
+    noun = features.sequence_target.step_noun
     tiles = [
         ("token error rate", f"{100 * scored['token_error_rate']:.2f} %", f"{scored['num_tokens']:,} {noun}s"),
         ("wrong sequences", f"{100 * scored['sequence_error_rate']:.2f} %", f"of {count:,} different sources"),
@@ -103,7 +103,7 @@ def _maps(model: Seq2Seq, found: Sequence[Transcript], prepared: Prepared, devic
     source = prepared.features.input
     if model.tokens.attention is None or not isinstance(source, TextFeature):
         return []
-    examples, target = prepared.validation, cast("Feature", prepared.features.target)
+    examples, target = prepared.validation, prepared.features.sequence_target
     maps: list[Section] = []
     for one in found:
         ids = examples.sequences.row(one.row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ostinato.data.inference.written import FRAMES
 from ostinato.tasks.frames.spec import FrameWriting
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
-    from ostinato.layers.writer import SequenceWriter
     from ostinato.metrics.classification import Metrics
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.seq2seq.model import Seq2Seq
     from ostinato.tasks.signature import Signature
 
 
-class SequenceToSequence(FrameWriting):
+class SequenceToSequence(FrameWriting["Seq2Seq"]):
     """Many-to-many, delayed."""
 
     name, noun = "seq2seq", "seq2seq"
@@ -42,7 +42,6 @@ class SequenceToSequence(FrameWriting):
         """A model that writes the target's tokens or frames."""
         from ostinato.layers.covariates import BesideInputs
         from ostinato.layers.inputs import input_layer
-        from ostinato.tasks.seq2seq.model import Seq2Seq
         from ostinato.tasks.written import written
 
         own = SequenceToSequenceRecipe.of(recipe)
@@ -51,7 +50,7 @@ class SequenceToSequence(FrameWriting):
         return Seq2Seq(own, input_layer(features.input, own), what, counts, beside=beside)
 
     def evaluate(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: Seq2Seq, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Of tokens: loss, errors, exact answers, BLEU of words, by beam search; of frames as `FrameWriting`."""
         if self.writes_frames(features):
@@ -61,7 +60,7 @@ class SequenceToSequence(FrameWriting):
         return evaluate(model, examples, features, device)
 
     def monitor(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: Seq2Seq, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Greedy, of at most 2,000 rows."""
         if self.writes_frames(features):
@@ -78,26 +77,21 @@ class SequenceToSequence(FrameWriting):
 
         return figures_of_tokens(prepared.features)
 
-    def predict(
-        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
-    ) -> list[Prediction]:
+    def predict(self, model: Seq2Seq, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
         """The likeliest sequence for each row."""
         if self.writes_frames(features):
             return super().predict(model, examples, features, device)
         from ostinato.tasks.transcripts import predictions_of
 
-        return predictions_of(cast("SequenceWriter", model), examples, features.target, device)
+        return predictions_of(model, examples, features.target, device)
 
-    def report(
-        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
-    ) -> Section:
+    def report(self, model: Seq2Seq, prepared: Prepared, device: torch.device, known: Metrics | None = None) -> Section:
         """Figures, and what was written beside the truth."""
         if self.writes_frames(prepared.features):
             return super().report(model, prepared, device, known)
-        from ostinato.tasks.seq2seq.model import Seq2Seq
         from ostinato.tasks.seq2seq.report import transcription_results
 
-        return transcription_results(cast("Seq2Seq", model), prepared, device)
+        return transcription_results(model, prepared, device)
 
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
         """Texts, or frames, drawn for what is given."""
@@ -126,7 +120,7 @@ class SequenceToSequence(FrameWriting):
     # ---- diagnosis --------------------------------------------------------------------------------------------------
     def probes(
         self,
-        model: nn.Module,
+        model: Seq2Seq,
         examples: Examples,
         features: Features,
         recipe: Recipe,
@@ -138,20 +132,18 @@ class SequenceToSequence(FrameWriting):
 
         return parts(Reading(self, model, examples, features, recipe))
 
-    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+    def answers(self, model: Seq2Seq, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a token or frame of the target, its end among them."""
         from ostinato.tasks.seq2seq.diagnosis import answers
-        from ostinato.tasks.seq2seq.model import Seq2Seq
 
-        return answers(cast("Seq2Seq", model), batch)
+        return answers(model, batch)
 
     # ---- signature --------------------------------------------------------------------------------------------------
-    def signature(self, model: nn.Module, features: Features, recipe: Recipe) -> Signature:
+    def signature(self, model: Seq2Seq, features: Features, recipe: Recipe) -> Signature:
         """What the decoder makes of each step written so far, for a source."""
         from ostinato.tasks.decoder_probing import decoder_signature
-        from ostinato.tasks.seq2seq.model import Seq2Seq
 
-        own = cast("Seq2Seq", model)
+        own = model
         return decoder_signature(own.decoder, features, recipe, own.encoder)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from ostinato.baselines.base import Baseline, RowsComparison, Scores, cut_blocks
 from ostinato.baselines.counting import token_rows
 from ostinato.baselines.window import around
 from ostinato.data.dataset import Examples, Features, Prepared
-from ostinato.data.sequences import Sequences
 from ostinato.metrics.classification import Metrics
 from ostinato.tasks.tagging.evaluation import Tagged, metrics_of, run
 from ostinato.tasks.tagging.model import Tagger
@@ -25,12 +24,13 @@ Answers = list[NDArray[Any]]
 class TaggingComparison(RowsComparison):
     """Answers are one array a row: (L,) tags, (L, C) notes or numbers."""
 
+    model: Tagger
     unit, question = "rows", "one row"
 
     @property
     def figure(self) -> str:  # type: ignore[override]
         """Accuracy, or F1 where the recipe watches it; of numbers the squared error; of labels the error rate."""
-        model = cast("Tagger", self.model)
+        model = self.model
         if model.recipe.output == "ctc":
             return "token_error_rate"
         if model.kind == "series":
@@ -44,7 +44,7 @@ class TaggingComparison(RowsComparison):
 
     def own(self) -> Answers:
         """Of the recurrent model."""
-        return run(cast("Tagger", self.model), self.validation, self.device).answers
+        return run(self.model, self.validation, self.device).answers
 
     def scores(self, answers: Answers) -> Scores:
         """Metrics on all rows, and the figure on each block."""
@@ -55,7 +55,7 @@ class TaggingComparison(RowsComparison):
         return Scores(self._metrics(answers, self.validation), np.asarray(blocks, dtype=np.float64))
 
     def _metrics(self, answers: Answers, examples: Examples) -> Metrics:
-        return metrics_of(cast("Tagger", self.model), Tagged(answers, None, None), examples, self.prepared.features)
+        return metrics_of(self.model, Tagged(answers, None, None), examples, self.prepared.features)
 
     def one(self, number: int) -> Examples:
         """One validation row."""
@@ -64,7 +64,7 @@ class TaggingComparison(RowsComparison):
     def own_one(self, data: Examples) -> None:
         """The recurrent model tags a row."""
         with torch.inference_mode():
-            run(cast("Tagger", self.model), data, self.device)
+            run(self.model, data, self.device)
 
 
 def _is_tagging(prepared: Prepared) -> bool:
@@ -85,7 +85,7 @@ class MostFrequentTag(Baseline):
 
     def fit(self, train: Examples, features: Features) -> None:
         """Count."""
-        tags = cast("Sequences", train.targets).values
+        tags = train.target_sequences.values
         self._tag = int(np.bincount(tags[tags >= 0]).argmax())
 
     def answer(self, data: Examples) -> Answers:
@@ -109,7 +109,7 @@ class MostFrequentLabels(Baseline):
 
     def fit(self, train: Examples, features: Features) -> None:
         """Count."""
-        labels = cast("Sequences", train.targets)
+        labels = train.target_sequences
         rows = [labels.row(row) for row in range(len(labels.lengths))]
         ((common, _),) = Counter(tuple(row.tolist()) for row in rows).most_common(1)
         self._labels = np.asarray(common, dtype=labels.values.dtype)
@@ -139,7 +139,7 @@ class TagOfWord(Baseline):
     def fit(self, train: Examples, features: Features) -> None:
         """Count pairs."""
         examples = train
-        tokens, tags = token_rows(examples.sequences).values, cast("Sequences", examples.targets).values
+        tokens, tags = token_rows(examples.sequences).values, examples.target_sequences.values
         known = tags >= 0
         size, count = int(tokens.max(initial=0)) + 1, int(tags.max(initial=0)) + 1
         pairs = np.bincount(tokens[known].astype(np.int64) * count + tags[known], minlength=size * count)
@@ -178,7 +178,7 @@ class WindowLogistic(Baseline):
         from sklearn.linear_model import SGDClassifier
 
         examples = train
-        tags = cast("Sequences", examples.targets).values
+        tags = examples.target_sequences.values
         known = tags >= 0
         model = SGDClassifier(loss="log_loss", alpha=1e-6, average=True, max_iter=5, tol=None, random_state=0)
         self._model = model.fit(around(examples.sequences)[np.flatnonzero(known)], tags[known])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class _Steps(Baseline):
         """Learn from the numbers of all steps."""
         examples = train
         self._notes = getattr(features.target, "kind", "") == "notes"
-        self._learn(examples.sequences, cast("Sequences", examples.targets).values.astype(np.float32))
+        self._learn(examples.sequences, examples.target_sequences.values.astype(np.float32))
 
     def answer(self, data: Examples) -> Answers:
         """A row of numbers, or of zeros and ones, for each step."""

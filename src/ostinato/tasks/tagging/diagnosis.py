@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ostinato.data.batching import Batch
-from ostinato.data.sequences import Sequences
 from ostinato.heads.classes import Ctc
 from ostinato.nn import LinearChainCRF
 from ostinato.probes.batches import some_rows
@@ -46,7 +45,7 @@ def _alone(row: Tensor) -> Ragged:
 
 def _steps(reading: Reading, count: int, seed: int) -> Subject:
     """Single steps whose tags are known."""
-    model, targets = cast("Tagger", reading.model), cast("Sequences", reading.examples.targets)
+    model, targets = cast("Tagger", reading.model), reading.examples.target_sequences
     read, rows, steps = drawn_steps(targets.lengths, count, seed)
     batch, found = reading.read(read)
     known = at_steps(batch.sequence_targets, rows, steps)

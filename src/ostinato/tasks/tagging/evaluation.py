@@ -8,11 +8,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.features import Feature, TagsFeature, TextFeature, TokensFeature
+from ostinato.data.features import TagsFeature, TextFeature, TokensFeature
 from ostinato.data.features.tags import IGNORED
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import UNK_ID
@@ -40,16 +39,16 @@ class Tagged:
     loss: float | None
 
 
-def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
+def evaluate(model: Tagger, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """Loss and metrics on examples: see `tag_metrics` and `metrics.steps`."""
-    tagger = cast("Tagger", model)
+    tagger = model
     found = run(tagger, examples, device)
     return {"loss": cast("float", found.loss), **metrics_of(tagger, found, examples, features)}
 
 
 def metrics_of(model: Tagger, found: Tagged, examples: Examples, features: Features) -> Metrics:
     """The metrics of answers, by what they are."""
-    targets, feature = cast("Sequences", examples.targets), cast("Feature", features.target)
+    targets, feature = examples.target_sequences, features.sequence_target
     if model.recipe.output == "ctc":
         return model.head.metrics(found.answers, _rows(targets))
     if model.kind != "tags":
@@ -57,9 +56,9 @@ def metrics_of(model: Tagger, found: Tagged, examples: Examples, features: Featu
     return tag_metrics(found.answers, targets, cast("TagsFeature", feature), unknown_steps(examples, features))
 
 
-def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
+def predict(model: Tagger, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """For each row a tag a step (and how sure it is of each, in `details`), or labels, notes or numbers."""
-    tagger, target = cast("Tagger", model), cast("Feature", features.target)
+    tagger, target = model, features.sequence_target
     found = run(tagger, examples, device)
     predictions = []
     for row, answers in enumerate(found.answers):

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.features import Feature, TagsFeature, TextFeature, TokensFeature
+from ostinato.data.features import TagsFeature, TextFeature, TokensFeature
 from ostinato.data.features.tags import IGNORED
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
@@ -43,7 +43,7 @@ def tagger_results(model: Tagger, prepared: Prepared, device: torch.device) -> S
 
 
 def _sentence(model: Tagger, prepared: Prepared) -> str:
-    data, target = prepared.recipe.data, cast("Feature", prepared.features.target)
+    data, target = prepared.recipe.data, prepared.features.sequence_target
     beside = f" (beside it {', '.join(f'`{name}`' for name in prepared.features.extra)})" if data.extra else ""
     unit = prepared.features.input.step_noun
     if model.recipe.output == "ctc":
@@ -61,7 +61,7 @@ def _sentence(model: Tagger, prepared: Prepared) -> str:
 def _tags(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
     train, examples = prepared.train, prepared.validation
     feature = cast("TagsFeature", prepared.features.target)
-    targets = cast("Sequences", examples.targets)
+    targets = examples.target_sequences
     guess = tag_metrics(usual_tags(prepared, train, examples), targets, feature)
     said = np.concatenate(found.answers)
     confusion = confusion_of(targets.values, said, feature.vocab_size)
@@ -96,7 +96,7 @@ def _tags(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
 def usual_tags(prepared: Prepared, train: Examples, examples: Examples) -> list[NDArray[Any]]:
     """A guess that reads one word at a time: its most frequent tag in training (else the most frequent of all)."""
     feature = cast("TagsFeature", prepared.features.target)
-    targets, size = cast("Sequences", train.targets).values, feature.vocab_size
+    targets, size = train.target_sequences.values, feature.vocab_size
     known = targets >= 0
     usual = int(np.bincount(targets[known], minlength=size).argmax())
     if not isinstance(prepared.features.input, TokensFeature | TextFeature):
@@ -115,7 +115,7 @@ def _by_frequency(prepared: Prepared, said: NDArray[Any]) -> list[Section]:
     """How often tags are right, by how often training held the word."""
     examples = prepared.validation
     feature = cast("TokensFeature", prepared.features.input)
-    truth, words = cast("Sequences", examples.targets).values, _words(examples.sequences)
+    truth, words = examples.target_sequences.values, _words(examples.sequences)
     counts = feature.counts[words]
     counts[words < len(SPECIAL)] = 0
     scored = truth != IGNORED
@@ -142,7 +142,7 @@ def _mixups(confusion: NDArray[Any], names: tuple[str, ...]) -> list[Section]:
 def _mistakes(found: Tagged, prepared: Prepared, feature: TagsFeature) -> list[Section]:
     """The rows with the most wrong tags, each step with its tags."""
     examples = prepared.validation
-    targets = cast("Sequences", examples.targets)
+    targets = examples.target_sequences
     wrong = [
         int(((answers != targets.row(row)) & (targets.row(row) != IGNORED)).sum())
         for row, answers in enumerate(found.answers)
@@ -190,7 +190,7 @@ def step_texts(examples: Examples, row: int, prepared: Prepared) -> list[str]:
 def _labels(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
     """Of labels without an alignment: error rates, and the rows with the most errors."""
     examples = prepared.validation
-    targets, feature = cast("Sequences", examples.targets), cast("Feature", prepared.features.target)
+    targets, feature = examples.target_sequences, prepared.features.sequence_target
     pairs = [(targets.row(row).tolist(), answer.tolist()) for row, answer in enumerate(found.answers)]
     distances = [edit_distance(*pair) for pair in pairs]
 
@@ -217,7 +217,7 @@ def _numbers(found: Tagged, scored: Metrics, prepared: Prepared, kind: str) -> S
     """Of several labels or numbers a step."""
     from ostinato.report import plots
 
-    truth = cast("Sequences", prepared.validation.targets).values
+    truth = prepared.validation.target_sequences.values
     said = np.concatenate(found.answers)
     if kind == "notes":
         tiles = [("accuracy", _percent(scored["accuracy"]), "of labels there or given, the share that is both")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ostinato.tasks.spec import Section, TaskSpec
 from ostinato.tasks.tagging.recipe import TaggingRecipe
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
+    from ostinato.tasks.tagging.model import Tagger
     from ostinato.tasks.training import TrainingTask
 
 _TAGS = ("accuracy", "f1", "exact")
@@ -26,7 +27,7 @@ _FIGURES = {"notes": ("accuracy", "f1", "exact"), "series": ("mse", "mae", "r2")
 _LABELS = ("token_error_rate", "sequence_error_rate", "exact")
 
 
-class Tagging(TaskSpec):
+class Tagging(TaskSpec["Tagger"]):
     """Many-to-many, synchronised: tags, notes or numbers of each step, or labels without alignment."""
 
     name, noun = "tagging", "tagger"
@@ -38,14 +39,14 @@ class Tagging(TaskSpec):
 
         return build_any_tagger(TaggingRecipe.of(recipe), features)
 
-    def training(self, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+    def training(self, model: Tagger, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Whole rows, or windows of them."""
         from ostinato.tasks.tagging.training import training_of
 
         return training_of(self, model, prepared, device)
 
     def evaluate(
-        self, model: nn.Module, examples: Examples, features: Features, recipe: Recipe, device: torch.device
+        self, model: Tagger, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:
         """Loss and metrics of all steps."""
         from ostinato.tasks.tagging.evaluation import evaluate
@@ -62,22 +63,17 @@ class Tagging(TaskSpec):
         """Nats; of numbers their squared error."""
         return 1.0, "standardised squared error" if recipe.features.target.kind == "series" else "nats"
 
-    def predict(
-        self, model: nn.Module, examples: Examples, features: Features, device: torch.device
-    ) -> list[Prediction]:
+    def predict(self, model: Tagger, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
         """Tags, notes or numbers of each step of each row."""
         from ostinato.tasks.tagging.evaluation import predict
 
         return predict(model, examples, features, device)
 
-    def report(
-        self, model: nn.Module, prepared: Prepared, device: torch.device, known: Metrics | None = None
-    ) -> Section:
+    def report(self, model: Tagger, prepared: Prepared, device: torch.device, known: Metrics | None = None) -> Section:
         """Metrics, confusions, tagged examples."""
-        from ostinato.tasks.tagging.model import Tagger
         from ostinato.tasks.tagging.report import tagger_results
 
-        return {**tagger_results(cast("Tagger", model), prepared, device), "template": "tagger.html.jinja"}
+        return {**tagger_results(model, prepared, device), "template": "tagger.html.jinja"}
 
     def comparison(self, recipe: Recipe) -> type[BaselineComparison]:
         """Accuracy of steps, or error of numbers."""
@@ -101,7 +97,7 @@ class Tagging(TaskSpec):
     # ---- diagnosis --------------------------------------------------------------------------------------------------
     def probes(
         self,
-        model: nn.Module,
+        model: Tagger,
         examples: Examples,
         features: Features,
         recipe: Recipe,
@@ -113,18 +109,16 @@ class Tagging(TaskSpec):
 
         return parts(Reading(self, model, examples, features, recipe))
 
-    def answers(self, model: nn.Module, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
+    def answers(self, model: Tagger, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a row: the sum over its steps."""
         from ostinato.tasks.tagging.diagnosis import answers
-        from ostinato.tasks.tagging.model import Tagger
 
-        return answers(cast("Tagger", model), batch)
+        return answers(model, batch)
 
-    def answers_each_step(self, model: nn.Module) -> bool:
+    def answers_each_step(self, model: Tagger) -> bool:
         """All but those without alignment."""
-        from ostinato.tasks.tagging.model import Tagger
 
-        return cast("Tagger", model).recipe.output != "ctc"
+        return model.recipe.output != "ctc"
 
 
 SPEC = Tagging()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ostinato.data.dataset import Prepared
-from ostinato.data.sequences import Sequences
 from ostinato.data.streams import Window
 from ostinato.tasks.tagging.model import Tagger
 from ostinato.tasks.training import RowsTraining
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
     from ostinato.tasks.training import TrainingTask
 
 
-def training_of(spec: TaskSpec, model: nn.Module, prepared: Prepared, device: torch.device) -> TrainingTask:
+def training_of(spec: TaskSpec, model: Tagger, prepared: Prepared, device: torch.device) -> TrainingTask:
     """As `training.bptt` says."""
     if not reads_windows(prepared.recipe):
         return RowsTraining(spec, model, prepared, device)
-    tagger = cast("Tagger", model)
-    values, targets = prepared.train.sequences.values, cast("Sequences", prepared.train.targets).values
+    tagger = model
+    values, targets = prepared.train.sequences.values, prepared.train.target_sequences.values
     smoothing = prepared.recipe.training.label_smoothing
 
     def step(window: Window, states: list[State]) -> tuple[Tensor, list[State]]:
