@@ -137,6 +137,7 @@ class Classification(TaskSpec["Classifier"]):
     def case(self, model: Classifier) -> type[Case] | None:
         """Of a single network."""
         from ostinato.tasks.classification.diagnosis import ClassifierCase
+        from ostinato.tasks.classification.model import Classifier
 
         return ClassifierCase if isinstance(model, Classifier) else None
 

@@ -35,6 +35,7 @@ class ConditionalGeneration(FrameWriting["Conditional"]):
         """A model that writes the target's tokens or frames."""
         from ostinato.layers.covariates import BesideInputs
         from ostinato.layers.inputs import input_layer
+        from ostinato.tasks.conditional.model import Conditional
         from ostinato.tasks.written import written
 
         own = ConditionalRecipe.of(recipe)

@@ -39,6 +39,8 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         """A language model of the vocabulary."""
         import torch
 
+        from ostinato.tasks.language_model.model import LanguageModel
+
         return LanguageModel(
             LanguageModelRecipe.of(recipe), features.text.vocab_size, torch.from_numpy(features.text.counts)
         )
@@ -172,6 +174,7 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
     def case(self, model: LanguageModel) -> type[Case] | None:
         """Of tokens and of their stream."""
         from ostinato.tasks.language_model.diagnosis import LanguageModelCase
+        from ostinato.tasks.language_model.model import LanguageModel
 
         return LanguageModelCase if isinstance(model, LanguageModel) else None
 

@@ -42,6 +42,7 @@ class SequenceToSequence(FrameWriting["Seq2Seq"]):
         """A model that writes the target's tokens or frames."""
         from ostinato.layers.covariates import BesideInputs
         from ostinato.layers.inputs import input_layer
+        from ostinato.tasks.seq2seq.model import Seq2Seq
         from ostinato.tasks.written import written
 
         own = SequenceToSequenceRecipe.of(recipe)
