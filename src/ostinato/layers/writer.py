@@ -40,9 +40,14 @@ class SequenceWriter(nn.Module):
         return cast("TokenDecoder", self.decoder)
 
     @property
+    def frame_decoder(self) -> FrameDecoder:
+        """The decoder, which must write frames."""
+        return cast("FrameDecoder", self.decoder)
+
+    @property
     def frames(self) -> Frames:
         """What a frame is; the decoder must write frames."""
-        return cast("FrameDecoder", self.decoder).frames
+        return self.frame_decoder.frames
 
     @property
     def size(self) -> str:
@@ -70,7 +75,7 @@ class SequenceWriter(nn.Module):
     def forced(self, batch: Batch) -> tuple[Ragged, Ragged, Ragged]:
         """Of a decoder of frames, with teacher forcing: -ln p of each frame, and of the end; what was expected in its
         place; and the frames."""
-        decoder, targets = cast("FrameDecoder", self.decoder), batch.sequence_targets
+        decoder, targets = self.frame_decoder, batch.sequence_targets
         writing = self.begin(batch.inputs, batch.extra)
         inputs, wanted = decoder.inputs_and_targets(targets)
         read = decoder.outputs(inputs, writing.layers, writing.memory, writing.fed)[0]

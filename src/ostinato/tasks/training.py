@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from ostinato.bptt.memory import check_memory
 from ostinato.bptt.vanishing import recording, vanishing_penalty
@@ -20,6 +21,9 @@ from ostinato.types import Ragged
 
 if TYPE_CHECKING:
     from ostinato.tasks.spec import TaskSpec
+
+
+BatchT = TypeVar("BatchT", default=Any)
 
 
 class RowBatches(Protocol):
@@ -43,17 +47,17 @@ class RowModel(Protocol):
         """The mean loss of a batch, with gradients; nats a token (or a row, a frame), or squared error."""
 
 
-class TrainingTask(Protocol):
-    """A task, as the training loop sees it."""
+class TrainingTask(Protocol[BatchT]):
+    """A task, as the training loop sees it; what a batch is, is its own affair."""
 
     @property
     def num_batches(self) -> int:
         """Steps of one epoch."""
 
-    def batches(self, epoch: int, start: int) -> Iterator[object]:
+    def batches(self, epoch: int, start: int) -> Iterator[BatchT]:
         """The batches of an epoch, from number `start` on."""
 
-    def backward(self, batch: object) -> tuple[float, int]:
+    def backward(self, batch: BatchT) -> tuple[float, int]:
         """Add the gradients of a batch's mean loss to the parameters'.
 
         Returns:
@@ -63,7 +67,7 @@ class TrainingTask(Protocol):
     def evaluate(self) -> Metrics:
         """Metrics on the validation data; `loss` among them."""
 
-    def where(self, batch: object) -> str:
+    def where(self, batch: BatchT) -> str:
         """The data of a batch in words: the rows, or the place in a text."""
 
     def carried(self) -> dict[str, Tensor]:
@@ -93,22 +97,22 @@ class RowsTraining:
         """Steps of one epoch."""
         return len(self._train)
 
-    def batches(self, epoch: int, start: int) -> Iterator[object]:
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Bucketed batches of an epoch, each with the number of its step."""
         first = epoch * self.num_batches + start
         for number, batch in enumerate(self._train.epoch(epoch, start)):
             yield replace(batch, step=first + number)
 
-    def backward(self, batch: object) -> tuple[float, int]:
+    def backward(self, batch: Batch) -> tuple[float, int]:
         """Gradients of the model's own mean loss."""
-        rows = cast("Batch", batch).to(self.device)
+        rows = batch.to(self.device)
         loss = cast("RowModel", self.model).loss(rows, self.recipe)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()), max(len(rows.inputs.values), _num_values(rows))
 
-    def where(self, batch: object) -> str:
+    def where(self, batch: Batch) -> str:
         """The rows by file and line."""
-        return self._train.examples.named(cast("Batch", batch).rows)
+        return self._train.examples.named(batch.rows)
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows."""
@@ -145,7 +149,7 @@ class PenalisedTraining:
         """Steps of one epoch."""
         return self._task.num_batches
 
-    def backward(self, batch: object) -> tuple[float, int]:
+    def backward(self, batch: Any) -> tuple[float, int]:
         """Gradients of the loss and of the weighted penalty; returns the loss alone."""
         with recording(self._model) as calls:
             found = self._task.backward(batch)

@@ -33,20 +33,20 @@ class StreamedTraining(ABC):
         """Updates of one epoch."""
         return self.training.num_batches
 
-    def batches(self, epoch: int, start: int) -> Iterator[object]:
+    def batches(self, epoch: int, start: int) -> Iterator[Span]:
         """Updates of an epoch; the first begins with zero states."""
         return self.training.batches(epoch, start)
 
-    def backward(self, batch: object) -> tuple[float, int]:
+    def backward(self, batch: Span) -> tuple[float, int]:
         """Gradients of the mean loss, as far back as `training.bptt` says."""
-        return self.training.backward(cast("Span", batch))
+        return self.training.backward(batch)
 
     @abstractmethod
     def evaluate(self) -> Metrics:
         """Metrics on the validation data."""
 
     @abstractmethod
-    def where(self, batch: object) -> str:
+    def where(self, batch: Span) -> str:
         """The data of a batch in words."""
 
     def carried(self) -> dict[str, Tensor]:
@@ -71,9 +71,9 @@ def shuffled_rows(examples: Examples, num_streams: int, seed: int, epoch: int) -
     return Tapes.of_rows(examples.sequences.offsets, order, num_streams)
 
 
-def rows_read(batch: object, examples: Examples) -> str:
+def rows_read(batch: Span, examples: Examples) -> str:
     """The rows of an update, by file and line."""
-    windows = [chunk.window.pieces.rows for chunk in cast("Span", batch).chunks]
+    windows = [chunk.window.pieces.rows for chunk in batch.chunks]
     return examples.named(np.unique(np.concatenate(windows)))
 
 
@@ -119,7 +119,7 @@ class StreamedStepsTraining(StreamedTraining):
         prepared = self.prepared
         return self.spec.evaluate(self.model, prepared.validation, prepared.features, prepared.recipe, self.device)
 
-    def where(self, batch: object) -> str:
+    def where(self, batch: Span) -> str:
         """The rows that are read, by file and line."""
         return rows_read(batch, self.examples)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ostinato.bptt.spans import Span
 from ostinato.bptt.truncated import TruncatedBPTT
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Prepared
@@ -42,14 +43,13 @@ class ClassifierTraining:
         """Steps of one epoch."""
         return len(self._train)
 
-    def batches(self, epoch: int, start: int) -> Iterator[object]:
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Bucketed batches of an epoch."""
         return self._train.epoch(epoch, start)
 
-    def backward(self, batch: object) -> tuple[float, int]:
+    def backward(self, batch: Batch) -> tuple[float, int]:
         """Gradients of the mean over rows; with `adversarial`, of the mean over moved rows too; of n-grams apart."""
-        rows = cast("Batch", batch)
-        rows = rows.to(self.device)
+        rows = batch.to(self.device)
         ids, targets, extra = rows.inputs, rows.row_targets, rows.extra
         vectors = self.model.encoder.embedding(ids)
         adversarial = self.recipe.adversarial > 0
@@ -67,9 +67,9 @@ class ClassifierTraining:
             self._loss(self.model.ngrams(ids), targets).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()), len(ids.values)
 
-    def where(self, batch: object) -> str:
+    def where(self, batch: Batch) -> str:
         """The rows by file and line; those alone whose own loss is not finite, if there are some."""
-        rows = cast("Batch", batch).to(self.device)
+        rows = batch.to(self.device)
         with torch.no_grad():
             losses = self.model.head.nll(self.model(rows.inputs, rows.extra), rows.row_targets)
         bad = rows.rows[(~torch.isfinite(losses)).cpu().numpy()]
@@ -97,9 +97,9 @@ class EnsembleTraining(ClassifierTraining):
         super().__init__(cast("Classifier", model), prepared, device)
         self.members = model.classifiers
 
-    def backward(self, batch: object) -> tuple[float, int]:
+    def backward(self, batch: Batch) -> tuple[float, int]:
         """Gradients of the mean over rows of each member; returns the mean of their losses."""
-        rows = cast("Batch", batch).to(self.device)
+        rows = batch.to(self.device)
         total = 0.0
         for member in self.members:
             loss = self._loss(member(rows.inputs, rows.extra), rows.row_targets)
@@ -150,7 +150,7 @@ class StreamedClassifierTraining(StreamedTraining):
         """Metrics on the validation rows."""
         return evaluate(self.model, self.validation, self.device)
 
-    def where(self, batch: object) -> str:
+    def where(self, batch: Span) -> str:
         """The rows that are read, by file and line."""
         return rows_read(batch, self.examples)
 

@@ -16,7 +16,7 @@ from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
 from ostinato.heads.base import OutputHead
-from ostinato.layers.frame_decoder import FrameDecoder, Frames
+from ostinato.layers.frame_decoder import Frames
 from ostinato.layers.writer import SequenceWriter
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
@@ -136,7 +136,7 @@ def write(model: SequenceWriter, examples: Examples, device: torch.device) -> li
     """The most expected sequence for each row, (T, C), as `Frames.stored` gives it."""
     found: dict[int, torch.Tensor] = {}
     with evaluating(model):
-        decoder = cast("FrameDecoder", model.decoder)
+        decoder = model.frame_decoder
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             with torch.inference_mode():
                 start = begin(model, batch.to(device))

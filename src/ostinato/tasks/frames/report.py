@@ -15,7 +15,6 @@ from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.features.video import VideoFeature
-from ostinato.layers.frame_decoder import FrameDecoder
 from ostinato.layers.writer import SequenceWriter
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
@@ -180,7 +179,7 @@ def _drawn(
 
 def _draws(model: SequenceWriter, examples: Examples, row: int, device: torch.device, seed: int) -> list[Floats]:
     """Sequences drawn for what a row is given."""
-    decoder = cast("FrameDecoder", model.decoder)
+    decoder = model.frame_decoder
     with evaluating(model), torch.inference_mode():
         batch = BucketedBatches(examples, 1).batch(np.asarray([row] * _DRAWN)).to(device)
         generator = torch.Generator().manual_seed(seed)

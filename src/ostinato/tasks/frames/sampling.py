@@ -142,7 +142,7 @@ def draw_frames(
         raise RecipeError(f"`temperature` must not be negative. Received: {temperature:g}.")
     for column, feature in ((str(recipe.data.input), features.input), *features.extra.items()):
         refuse_unknown_cell(feature, column, given.get(column) if isinstance(given, dict) else given)
-    decoder = cast("FrameDecoder", model.decoder)
+    decoder = model.frame_decoder
     generator = torch.Generator().manual_seed(seed)
     examples = examples_of([given] * num, features, recipe)
     with evaluating(model), torch.inference_mode():

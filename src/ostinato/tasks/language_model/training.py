@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -50,9 +50,9 @@ class LanguageModelTraining(StreamedTraining):
         prepared = self.prepared
         return self.spec.monitor(self.model, prepared.validation, prepared.features, prepared.recipe, self.device)
 
-    def where(self, batch: object) -> str:
+    def where(self, batch: Span) -> str:
         """The tokens by their places in the training text, and how they begin."""
-        pieces = [chunk.window.pieces for chunk in cast("Span", batch).chunks]
+        pieces = [chunk.window.pieces for chunk in batch.chunks]
         begins, stops = pieces[0].offsets, pieces[-1].offsets + pieces[-1].lengths
         shown = self.features.text.decode(self.values[begins[0] : begins[0] + 20])
         more = f" and {len(begins) - 1} more streams" if len(begins) > 1 else ""
