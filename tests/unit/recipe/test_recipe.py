@@ -57,9 +57,9 @@ def _refused(mapping: dict[Any, Any]) -> RecipeError:
             "did you mean delay?",
         ),
         (
-            {"model": {"task": "tagging", "pooling": ["max"]}},
-            "`model.pooling` does not apply to a tagger. Received: ['max'].",
-            "only a classifier or conditional or seq2seq uses it: --set model.task=classification makes it one",
+            {"model": {"task": "tagging", "tie_embeddings": True}},
+            "`model.tie_embeddings` does not apply to a tagger. Received: True.",
+            "only a conditional or language model or seq2seq uses it: --set model.task=conditional makes it one",
         ),
         (
             {"model": {"task": "conditional", "decoder": {"bridge": "sum"}}},
