@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ostinato.arrays import Ids
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features import Feature, TextFeature
-from ostinato.data.forecasting.windows import Windows
+from ostinato.data.forecasting.windows import Windows, as_windows
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END, END_ID, SPECIAL, UNK_ID
 from ostinato.media.files import MEDIA
@@ -151,7 +151,7 @@ def _lengths(prepared: Prepared, text: bool) -> Integers | None:
     if not prepared.features.input.ragged:
         return None
     if isinstance(prepared.train, Windows):
-        series = cast("Windows", prepared.validation).sequences.lengths
+        series = as_windows(prepared.validation).sequences.lengths
         return series if len(series) > 1 else None
     if not text:
         return np.concatenate([prepared.train.sequences.lengths, prepared.validation.sequences.lengths])

@@ -10,11 +10,13 @@ import numpy as np
 
 from ostinato.arrays import Array, Offsets
 from ostinato.data.batching import Batch
-from ostinato.data.dataset import Examples
+from ostinato.data.dataset import Examples, Features
+from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.table import SeriesFacts, StepLayout
 from ostinato.data.io.spool import Spool
 from ostinato.data.places import Places
 from ostinato.data.sequences import Sequences
+from ostinato.errors import RunError
 from ostinato.recipe.forecast import ForecastRecipe
 from ostinato.types import Ragged
 
@@ -75,6 +77,22 @@ class Windows(Examples):
         series = self.rows[rows]
         found: Array = values * self.facts.std[series].reshape(shape) + self.facts.mean[series].reshape(shape)
         return np.exp(found) if self.facts.log else found
+
+
+def as_windows(examples: Examples | None) -> Windows:
+    """Examples that are windows. Raises `RunError` for others."""
+    if not isinstance(examples, Windows):
+        raise RunError("a forecaster needs windows of series.")
+    return examples
+
+
+def series_feature(features: Features) -> ForecastFeature:
+    """The input, which must be series. Raises `RunError` if it is another kind."""
+    if not isinstance(features.input, ForecastFeature):
+        raise RunError(
+            f"a forecaster reads tables of series. Received: `features.input.kind` = {features.input.kind!r}."
+        )
+    return features.input
 
 
 @dataclass(frozen=True)

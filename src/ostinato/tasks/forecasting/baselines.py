@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ostinato.arrays import Offsets
 from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
-from ostinato.data.forecasting.windows import Windows
+from ostinato.data.forecasting.windows import Windows, as_windows
 from ostinato.tasks.forecasting.baseline_rows import Floats, naive_forecast, score_rows
 from ostinato.tasks.forecasting.evaluation import forecast_rows, levels_of
 from ostinato.tasks.forecasting.model import Forecaster
@@ -44,7 +44,7 @@ class ForecastComparison(BaselineComparison):
     def validation(self) -> Windows:
         """The run's validation windows; evenly picked where their forecasts would hold more than 10 million values."""
         if self._kept is None:
-            windows = cast("Windows", self.prepared.validation)
+            windows = as_windows(self.prepared.validation)
             most = max(1, _MOST_VALUES // values_of(windows))
             rows = np.arange(len(windows)) if len(windows) <= most else np.linspace(0, len(windows) - 1, most)
             self._kept = windows.take(rows.astype(np.int64))
@@ -90,7 +90,7 @@ class ForecastComparison(BaselineComparison):
 
     def own_one(self, data: Examples) -> None:
         """The recurrent model forecasts one window."""
-        self._own(cast("Windows", data))
+        self._own(as_windows(data))
 
 
 def values_of(windows: Windows) -> int:
@@ -118,11 +118,11 @@ class ForecastBaseline(Baseline):
 
     def fit(self, train: Examples, features: Features) -> None:
         """Learn from training windows."""
-        self.fit_windows(cast("Windows", train))
+        self.fit_windows(as_windows(train))
 
     def answer(self, data: Examples) -> Floats:
         """(N, H, C) on the model's scale."""
-        return self.answer_windows(cast("Windows", data))
+        return self.answer_windows(as_windows(data))
 
     def fit_windows(self, train: Windows) -> None:
         """Nothing to learn, by default."""
@@ -173,7 +173,7 @@ class SeasonalNaive(ForecastBaseline):
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
         """Where there is a season."""
-        return season_of(cast("Windows", prepared.train)).steps > 1
+        return season_of(as_windows(prepared.train)).steps > 1
 
     def fit_windows(self, train: Windows) -> None:
         """Which season."""

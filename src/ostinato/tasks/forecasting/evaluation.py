@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.timestamps import shown
-from ostinato.data.forecasting.windows import Windows
-from ostinato.errors import RunError
+from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
@@ -33,7 +31,7 @@ def levels_of(recipe: WindowsRecipe) -> tuple[float, ...]:
 
 def evaluate(model: Forecaster, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """Loss and figures of all windows: a rolling-origin back-test, the weights as they are."""
-    return backtest(model, _windows(examples), device)[0]
+    return backtest(model, as_windows(examples), device)[0]
 
 
 def backtest(model: Forecaster, windows: Windows, device: torch.device) -> tuple[Metrics, SeriesScores]:
@@ -73,8 +71,8 @@ def predict(model: Forecaster, examples: Examples, features: Features, device: t
     `values`: a number a step, or a tuple of a number a channel; `details`: the series' name, channels, time stamps
     where there are any, and quantiles by level.
     """
-    forecaster, windows = model, _windows(examples)
-    feature = cast("ForecastFeature", features.input)
+    forecaster, windows = model, as_windows(examples)
+    feature = series_feature(features)
     levels = levels_of(forecaster.recipe)
     found: list[Prediction] = []
     with evaluating(forecaster):
@@ -108,9 +106,3 @@ def _plain(values: Floats) -> list[Any]:
     """(H, C) as lists; one channel: as numbers."""
     values = values[:, 0] if values.shape[1] == 1 else values
     return [float(x) if np.ndim(x) == 0 else [float(y) for y in x] for x in values]
-
-
-def _windows(examples: Examples) -> Windows:
-    if not isinstance(examples, Windows):
-        raise RunError("a forecaster needs windows of series.")
-    return examples

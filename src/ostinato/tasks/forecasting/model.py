@@ -9,10 +9,8 @@ from torch import Tensor, nn
 
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
-from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.table import StepLayout
-from ostinato.data.forecasting.windows import KNOWN
-from ostinato.errors import RecipeError
+from ostinato.data.forecasting.windows import KNOWN, series_feature
 from ostinato.heads.build import value_head
 from ostinato.nn.instance_norm import InstanceNorm, Shift
 from ostinato.recipe import TrainingRecipe
@@ -197,8 +195,4 @@ def _dense(steps: Ragged, horizon: int) -> Tensor:
 
 def build_forecaster(recipe: ForecastingRecipe, features: Features) -> nn.Module:
     """The forecaster of a run."""
-    if not isinstance(features.input, ForecastFeature):
-        raise RecipeError(
-            f"a forecaster reads tables of series. Received: `features.input.kind` = {features.input.kind!r}."
-        )
-    return Forecaster(recipe, features.input.layout)
+    return Forecaster(recipe, series_feature(features).layout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from ostinato.arrays import Offsets
 from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.timestamps import shown
-from ostinato.data.forecasting.windows import Windows
+from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
 from ostinato.metrics.classification import Metrics
 from ostinato.report.data import Section
 from ostinato.tasks.forecasting import baseline_rows as baselines
@@ -34,8 +34,8 @@ _ROWS = (
 
 def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device) -> Section:
     """All windows of the validation part, scored; some of them drawn."""
-    windows = cast("Windows", prepared.validation)
-    feature = cast("ForecastFeature", prepared.features.input)
+    windows = as_windows(prepared.validation)
+    feature = series_feature(prepared.features)
     metrics, scores = backtest(model, windows, device)
     naive = {"last value": baselines.naive_scores(windows, 1)}
     naive |= {f"seasonal naive ({s})": baselines.naive_scores(windows, s) for s in windows.facts.seasons if s > 1}

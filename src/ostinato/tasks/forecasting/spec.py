@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.tasks.spec import Say, Section, TaskSpec
@@ -42,11 +42,11 @@ class Forecasting(TaskSpec["Forecaster"]):
 
     def training(self, model: Forecaster, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Batches of windows, all of them or some drawn anew each epoch."""
-        from ostinato.data.forecasting.windows import WindowedBatches, Windows
+        from ostinato.data.forecasting.windows import WindowedBatches, as_windows
         from ostinato.tasks.training import RowsTraining
 
         training, drawn = prepared.recipe.training, ForecastingRecipe.of(prepared.recipe).windows_per_epoch
-        windows = cast("Windows", prepared.train)
+        windows = as_windows(prepared.train)
         batches = WindowedBatches(windows, training.batch_size, True, training.seed, drawn)
         return RowsTraining(self, model, prepared, device, batches)
 
@@ -58,32 +58,32 @@ class Forecasting(TaskSpec["Forecaster"]):
 
     def load(self, reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
         """The windows of another file."""
-        from ostinato.data.forecasting.feature import ForecastFeature
         from ostinato.data.forecasting.prepare import as_trained, load_windows
+        from ostinato.data.forecasting.windows import series_feature
 
         with as_trained():
-            return load_windows(reference, cast("ForecastFeature", features.input), recipe, say)
+            return load_windows(reference, series_feature(features), recipe, say)
 
     def load_inputs(self, reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
         """The last window of each series of another file: what comes after it is forecast."""
-        from ostinato.data.forecasting.feature import ForecastFeature
         from ostinato.data.forecasting.future import future_windows
+        from ostinato.data.forecasting.windows import series_feature
 
-        return future_windows(reference, cast("ForecastFeature", features.input), recipe, say)
+        return future_windows(reference, series_feature(features), recipe, say)
 
     def encode(self, rows: list[Any], features: Features, recipe: Recipe) -> Examples:
         """Windows given by hand."""
-        from ostinato.data.forecasting.feature import ForecastFeature
         from ostinato.data.forecasting.future import windows_of
+        from ostinato.data.forecasting.windows import series_feature
 
-        return windows_of(rows, cast("ForecastFeature", features.input))
+        return windows_of(rows, series_feature(features))
 
     def held_back(self, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples | None:
         """The third part of the training file."""
-        from ostinato.data.forecasting.feature import ForecastFeature
         from ostinato.data.forecasting.prepare import held_back_windows
+        from ostinato.data.forecasting.windows import series_feature
 
-        return held_back_windows(cast("ForecastFeature", features.input), recipe, say)
+        return held_back_windows(series_feature(features), recipe, say)
 
     def evaluate(
         self, model: Forecaster, examples: Examples, features: Features, recipe: Recipe, device: torch.device
@@ -162,10 +162,10 @@ class Forecasting(TaskSpec["Forecaster"]):
 
     def batch(self, examples: Examples, rows: Offsets) -> Batch:
         """Some windows."""
-        from ostinato.data.forecasting.windows import Windows
+        from ostinato.data.forecasting.windows import as_windows
         from ostinato.probes.batches import check_some
 
-        return cast("Windows", examples).batch(check_some(rows))
+        return as_windows(examples).batch(check_some(rows))
 
     def answers(self, model: Forecaster, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a number of the horizon."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,12 +25,13 @@ _PRIOR = 0.05
 class WrittenComparison(RowsComparison):
     """Answers are nats of each validation row, (N,), its end counted."""
 
+    model: FrameModel  # type: ignore[assignment]
     lower_is_better, figure, unit, question = True, "nats_per_frame", "rows", "one row"
 
     def own(self) -> Figures:
         """Of the recurrent model."""
         found = np.zeros(len(self.validation))
-        for row, said in teacher_forced(cast("FrameModel", self.model), self.validation, self.device):
+        for row, said in teacher_forced(self.model, self.validation, self.device):
             found[row] = said.nll.sum()
         return found
 
@@ -48,7 +49,7 @@ class WrittenComparison(RowsComparison):
 
     def own_one(self, data: Examples) -> None:
         """The recurrent model reads a row."""
-        for _ in teacher_forced(cast("FrameModel", self.model), data, self.device):
+        for _ in teacher_forced(self.model, data, self.device):
             pass
 
 
