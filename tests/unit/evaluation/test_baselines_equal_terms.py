@@ -36,7 +36,7 @@ def _examples(rows: list[np.ndarray], given: list[int]) -> tuple[Examples, Any]:
     inputs = Sequences.from_lengths(values, np.ones(len(rows), dtype=np.int64))
     column = SimpleNamespace(form="vectors", ragged=True, kind="series", value_shape=(rows[0].shape[1],))
     read = SimpleNamespace(form="ids", ragged=False, kind="category", vocab_size=4)
-    features = SimpleNamespace(input=read, target=column, extra={})
+    features = SimpleNamespace(input=read, target=column, sequence_target=column, extra={})
     return Examples(inputs, targets, Places(), np.arange(len(rows))), features
 
 
