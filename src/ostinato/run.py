@@ -21,7 +21,6 @@ from ostinato.metrics.prediction import Prediction
 from ostinato.recipe import Recipe, Settings
 from ostinato.storage.files import read_json
 from ostinato.tasks.baselines import compare_with_baselines
-from ostinato.tasks.frames.sampling import known
 from ostinato.tasks.generation import GenerateOptions, Generation
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
@@ -214,7 +213,7 @@ class Run:
             return found.prompt + "".join(found.pieces)
         if found.texts is not None:
             return found.texts
-        sequences = [known(cast("Feature", found.feature), values) for values in found.frames or []]
+        sequences = [cast("Feature", found.feature).known(values) for values in found.frames or []]
         return sequences[0] if found.feature is self.features.input else sequences
 
     def stream(self, prompt: str = "", **options: Unpack[Options]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ostinato.cli.frames import in_words, prompt_of, save
+from ostinato.cli.frames import prompt_of, save
 from ostinato.data.features.notes import NotesFeature
 from ostinato.data.features.series import SeriesFeature
 from ostinato.errors import RunError
@@ -67,18 +67,18 @@ def test_a_file_that_can_not_hold_them_is_refused(
 
 
 def test_a_line_of_bars_a_channel() -> None:
-    assert in_words(_series(1), _stored(1, 8)) == "8 steps\n▁▂▃▄▅▆▇█  10 to 24"
-    flat = in_words(_series(1), np.zeros((3, 1), dtype=np.float32))
+    assert _series(1).in_words(_stored(1, 8)) == "8 steps\n▁▂▃▄▅▆▇█  10 to 24"
+    flat = _series(1).in_words(np.zeros((3, 1), dtype=np.float32))
     assert flat == "3 steps\n▁▁▁  10 to 10"
-    long = in_words(_series(1), _stored(1, 1000)).splitlines()
+    long = _series(1).in_words(_stored(1, 1000)).splitlines()
     assert len(long[1].split("  ")[0]) == 64
-    many = in_words(_series(6), _stored(6, 4)).splitlines()
+    many = _series(6).in_words(_stored(6, 4)).splitlines()
     assert (len(many), many[-1]) == (6, "… and 2 further channels")
 
 
 def test_music_is_shown_as_a_roll() -> None:
-    assert in_words(MUSIC, TUNE).splitlines()[0].endswith("│··█")
-    assert in_words(MUSIC, np.zeros((2, 4), dtype=np.uint8)) == "(silence)"
+    assert MUSIC.in_words(TUNE).splitlines()[0].endswith("│··█")
+    assert MUSIC.in_words(np.zeros((2, 4), dtype=np.uint8)) == "(silence)"
 
 
 def test_a_prompt_is_a_path_or_a_list() -> None:

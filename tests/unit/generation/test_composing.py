@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import ostinato
 from ostinato.cli.app import app
-from ostinato.data.features.notes import NotesFeature
+from ostinato.data.features.notes import NotesFeature, roll_text
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.layers.frame_decoder import previous_frames
 from ostinato.media.midi import read_midi, write_midi
@@ -22,7 +22,7 @@ from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import NotesRecipe
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.next_step.recipe import NextStepRecipe
-from ostinato.tasks.next_step.sampling import compose, roll_text
+from ostinato.tasks.next_step.sampling import compose
 from ostinato.training.progress import Observer
 from ostinato.types import Ragged
 

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from math import gcd
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,7 +19,7 @@ from ostinato.data.features.base import Draft
 from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RunError, ShapeError
-from ostinato.media.audio_out import require_log_mel, waveform
+from ostinato.media.audio_out import require_log_mel, waveform, write_sound
 from ostinato.media.files import media_path
 from ostinato.media.library import library
 from ostinato.media.mel_tables import samples_in, tables
@@ -43,6 +45,7 @@ class AudioFeature(ScaledFeature):
     """
 
     recipe_type = AudioRecipe
+    usual_suffix = ".wav"
     reads_files = True
 
     @property
@@ -90,6 +93,16 @@ class AudioFeature(ScaledFeature):
                 hint="train with --set features.target.normalize=global",
             )
         return self._restored(values)
+
+    def known(self, values: Array) -> list[Any]:
+        """As `frames`, as lists."""
+        return list(self.frames(values).tolist())
+
+    def write(self, values: Array, path: Path) -> str:
+        """A file of sound, of the kind that its suffix says."""
+        samples, rate = self.sound(values)
+        write_sound(path, samples, rate)
+        return ""
 
     def sound(self, values: Array, iterations: int = 60, seed: int = 0) -> tuple[Array, int]:
         """Frames as a person can hear them, by `media.audio_out.waveform`.

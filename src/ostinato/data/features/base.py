@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 
 from ostinato.arrays import Array, Mask, Offsets
+from ostinato.data.features.drawn import bars_text, write_numbers
 from ostinato.data.io.spool import Spool, spooled, stretches
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
@@ -76,6 +78,8 @@ class Feature(ABC):
     """The component it was made from; its `kind` names the feature."""
     reads_files: bool = False
     """Whether its cells name files, which may stand beside the table that names them."""
+    usual_suffix: ClassVar[str] = ""
+    """Of the file that drawn frames are written to where nobody names one; none: they are only shown."""
 
     @classmethod
     def form_of(cls, recipe: Any) -> str:
@@ -116,6 +120,30 @@ class Feature(ABC):
     def decode(self, values: Array) -> Any:
         """The values of one row as a user knows them."""
         return values.tolist()
+
+    def known(self, values: Array) -> list[Any]:
+        """Drawn frames, (T, ...) as `encode` gives them, as a user knows them: numbers on their own scale."""
+        return list(self.decode(values))
+
+    def in_words(self, values: Array) -> str:
+        """Drawn frames as text for a terminal: a line of bars for each of the first channels."""
+        return bars_text(self._rows(values), self.step_noun)
+
+    def write(self, values: Array, path: Path) -> str:
+        """Write drawn frames to a file of their kind: numbers as CSV, a row a step.
+
+        Returns:
+            What to know of the file, in words; nothing: "".
+
+        Raises:
+            RunError: for a suffix that can't hold them.
+        """
+        write_numbers(path, self._rows(values))
+        return ""
+
+    def _rows(self, values: Array) -> Array:
+        found = self.known(values)
+        return np.asarray(found, dtype=np.float64).reshape(len(found), -1)
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import polars as pl
 from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.sequences import Sequences
-from ostinato.errors import DataError
-from ostinato.media.midi import read_midi
+from ostinato.errors import DataError, RunError
+from ostinato.media.midi import read_midi, write_midi
 from ostinato.recipe.kinds import NotesRecipe
 
 _NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+_MIDI = (".mid", ".midi")
+_COLUMNS = 64
 
 
 class NotesFeature(FittedFeature):
@@ -38,6 +41,7 @@ class NotesFeature(FittedFeature):
 
     form = "vectors"
     recipe_type = NotesRecipe
+    usual_suffix = ".mid"
 
     def __init__(self, recipe: NotesRecipe) -> None:
         self.recipe: NotesRecipe = recipe
@@ -76,6 +80,17 @@ class NotesFeature(FittedFeature):
         frames = np.asarray(values).reshape(-1, *self.value_shape)
         return [(np.flatnonzero(frame) + self.recipe.lowest).tolist() for frame in frames]
 
+    def in_words(self, values: Array) -> str:
+        """A piano roll."""
+        return roll_text(self.decode(values))
+
+    def write(self, values: Array, path: Path) -> str:
+        """A MIDI file. Returns how many frames a beat has. Raises `RunError` for another suffix."""
+        if path.suffix.lower() not in _MIDI:
+            raise RunError(f"music is written to {', '.join(_MIDI)} or .json. Received: {path.name}.")
+        write_midi(self.decode(values), path, self.recipe.frames_per_beat)
+        return f"{self.recipe.frames_per_beat} frames a beat"
+
     def to_dict(self) -> dict[str, Any]:
         """The recipe, which is all there is."""
         return {"recipe": self.recipe.model_dump(mode="json")}
@@ -89,6 +104,19 @@ class NotesFeature(FittedFeature):
 def note_name(pitch: int) -> str:
     """A MIDI pitch as musicians write it: 60 is C4."""
     return f"{_NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def roll_text(frames: Sequence[Sequence[int]]) -> str:
+    """A piano roll as text: a line a pitch from the highest down, a column a frame, 64 side by side."""
+    if not any(frames):
+        return "(silence)"
+    pitches = range(max(map(max, filter(None, frames))), min(map(min, filter(None, frames))) - 1, -1)
+    stretches = [frames[start : start + _COLUMNS] for start in range(0, len(frames), _COLUMNS)]
+    lines = [
+        [f"{note_name(pitch):>4} │" + "".join("█" if pitch in frame else "·" for frame in stretch) for pitch in pitches]
+        for stretch in stretches
+    ]
+    return "\n\n".join("\n".join(stretch) for stretch in lines)
 
 
 def _frames(cell: Any, recipe: NotesRecipe) -> Any:

@@ -20,9 +20,12 @@ from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, ShapeError
 from ostinato.media.files import MEDIA, media_path
 from ostinato.media.library import library
+from ostinato.media.video_out import write_video
 from ostinato.recipe.kinds import VideoRecipe
 
 _MOST_THREADS = 8
+_FRAMES_PER_SECOND = 10.0
+"""Of what is written, where the recipe doesn't say."""
 _GAIN = 16
 _CHANNELS = {"grey": ("gray", 1), "rgb": ("gbrp", 3)}
 
@@ -42,6 +45,7 @@ class VideoFeature(FittedFeature):
 
     form = "pictures"
     recipe_type = VideoRecipe
+    usual_suffix = ".gif"
     reads_files = True
 
     def __init__(self, recipe: VideoRecipe) -> None:
@@ -78,6 +82,19 @@ class VideoFeature(FittedFeature):
     def decode(self, values: Array) -> str:
         """How many frames of which size."""
         return f"{len(values)} frames of {self.recipe.size[0]} × {self.recipe.size[1]} pixels"
+
+    def known(self, values: Array) -> list[Any]:
+        """As `pictures`, as lists."""
+        return list(self.pictures(values).tolist())
+
+    def in_words(self, values: Array) -> str:
+        """How many there are."""
+        return f"{len(values)} pictures"
+
+    def write(self, values: Array, path: Path) -> str:
+        """A video, of the kind that its suffix says."""
+        write_video(path, self.pictures(values), self.recipe.fps or _FRAMES_PER_SECOND)
+        return ""
 
     def pictures(self, values: Array, white: float = 255.0) -> Array:
         """Frames as a person can see them, (L, C, H, W) uint8, for `media.video_out.write_video`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +12,6 @@ from ostinato.arrays import Array
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
-from ostinato.data.features.audio import AudioFeature
-from ostinato.data.features.video import VideoFeature
 from ostinato.data.loading import examples_of
 from ostinato.errors import RecipeError
 from ostinato.heads.sampling import drawn_on
@@ -80,24 +78,15 @@ def write_frames(
 
 
 def decoded(feature: Feature, frames: Tensor) -> list[Any]:
-    """A sequence of frames (T, C) as a user knows it: see `known`."""
-    return known(feature, as_values(feature, frames))
-
-
-def known(feature: Feature, values: Array) -> list[Any]:
-    """A sequence of frames, (T, ...) as the feature's values are, as a user knows it: numbers on their own scale, MIDI
-    pitches, log-mel energies, the pixels of pictures."""
-    if isinstance(feature, VideoFeature):
-        return list(feature.pictures(values).tolist())
-    if isinstance(feature, AudioFeature):
-        return list(feature.frames(values).tolist())
-    return list(cast("Any", feature).decode(values))
+    """A sequence of frames (T, C) as a user knows it: numbers on their own scale, MIDI pitches, log-mel energies, the
+    pixels of pictures."""
+    return feature.known(as_values(feature, frames))
 
 
 def as_values(feature: Feature, frames: Tensor) -> Array:
     """(T, C) to (T, ...), as the feature's values are."""
     values = frames.float().cpu().numpy() if frames.is_floating_point() else frames.cpu().numpy()
-    values = values.reshape(len(values), *cast("Any", feature).value_shape)
+    values = values.reshape(len(values), *feature.value_shape)
     return values.astype(np.uint8) if feature.kind == "notes" else values
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ def evaluate(model: NextStep, examples: Examples, features: Features, device: to
 def predict(model: NextStep, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """For each row the pitches most expected in each frame (`values`), and nats a frame (`details`)."""
     found: list[Prediction | None] = [None] * len(examples)
-    decode = cast("Any", features.input).decode
+    decode = features.input.decode
     for row, scored in score(model, examples, device):
         nll = float(scored.nll.mean()) if len(scored.nll) else 0.0
         found[row] = Prediction(values=tuple(decode(scored.predicted)), details={"nats_per_frame": nll})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ostinato.arrays import Array
 from ostinato.data.features import Feature
-from ostinato.data.features.notes import note_name
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.nn.modes import evaluating
@@ -22,7 +21,6 @@ from ostinato.tasks.next_step.model import NextStep
 from ostinato.types import Ragged, State
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-_COLUMNS = 64
 
 
 def compose(model: NextStep, feature: Feature, **options: Any) -> list[Any]:
@@ -33,7 +31,7 @@ def compose(model: NextStep, feature: Feature, **options: Any) -> list[Any]:
         >>> compose(run.model, run.features.input, prompt=[[48, 64, 67, 72]], num_frames=8, seed=1)[0]
         [48, 64, 67, 72]
     """
-    return list(cast("Any", feature).decode(next_frames(model, feature, **options)))
+    return list(feature.decode(next_frames(model, feature, **options)))
 
 
 def next_frames(
@@ -124,16 +122,3 @@ def _step(
         return model.frames.beside(read.select_last(), frames[-1:]), after
     hidden, after = model.encoder(frames.unsqueeze(1), states)
     return model.frames.beside(hidden[-1], frames[-1:]), after
-
-
-def roll_text(frames: Sequence[Sequence[int]]) -> str:
-    """A piano roll as text: a line a pitch from the highest down, a column a frame, 64 side by side."""
-    if not any(frames):
-        return "(silence)"
-    pitches = range(max(map(max, filter(None, frames))), min(map(min, filter(None, frames))) - 1, -1)
-    stretches = [frames[start : start + _COLUMNS] for start in range(0, len(frames), _COLUMNS)]
-    lines = [
-        [f"{note_name(pitch):>4} │" + "".join("█" if pitch in frame else "·" for frame in stretch) for pitch in pitches]
-        for stretch in stretches
-    ]
-    return "\n\n".join("\n".join(stretch) for stretch in lines)
