@@ -14,6 +14,7 @@ from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_b
 from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.inference.resolve import infer_recipe
 from ostinato.data.inference.sample import DataSample
+from ostinato.data.inference.target import infer_target
 from ostinato.data.inference.written import with_lengths
 from ostinato.data.loading import announce, as_documents, documents_of, read_examples, rejected_hint
 from ostinato.data.places import Places
@@ -22,7 +23,7 @@ from ostinato.data.reading import Reading
 from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
 from ostinato.data.split import split_fold, split_rows
-from ostinato.data.targets import TargetFeature, infer_target
+from ostinato.data.targets import TargetFeature
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import Component, Recipe, TargetRecipe
 

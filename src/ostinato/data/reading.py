@@ -13,11 +13,11 @@ from ostinato.arrays import Mask
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Draft
 from ostinato.data.inference.aligned import misfits
+from ostinato.data.inference.target import is_number
 from ostinato.data.inference.written import FRAMES
 from ostinato.data.io.blocks import Block, located
 from ostinato.data.places import Places, preview_of
 from ostinato.data.readers.registry import Source
-from ostinato.data.targets import is_number
 from ostinato.errors import DataError
 from ostinato.recipe import Recipe
 

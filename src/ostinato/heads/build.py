@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import LabelsTarget, NumberTarget, TargetFeature
 from ostinato.heads import distributions as values
 from ostinato.heads.base import OutputHead
 from ostinato.heads.classes import Bernoulli, Chain, Ctc, Labels, Softmax, TwoClasses
@@ -19,9 +19,9 @@ RowHead = Softmax | Labels | values.Point
 
 def row_head(target: TargetFeature) -> RowHead:
     """Of one value a row: a class of several or of two, labels, or a number."""
-    if target.kind == "number":
+    if isinstance(target, NumberTarget):
         return values.Point("mse", target.mean, target.std)
-    if target.kind == "labels":
+    if isinstance(target, LabelsTarget):
         return Labels(target.classes)
     return (TwoClasses if target.num_outputs == 1 else Softmax)(target.classes)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import ClassTarget, TargetFeature
 from ostinato.metrics import classification as metrics
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
@@ -47,7 +47,7 @@ def fold_of(
         rows.append({"fold": name, "place": examples.location(row), **known, **prediction.to_dict()})
         truth += [known["value_true"]] if "value_true" in known else []
     classes: tuple[str, ...] = ()
-    if isinstance(target, TargetFeature) and target.kind == "class":
+    if isinstance(target, ClassTarget):
         classes = target.classes
         truth = [float(value) for value in np.asarray(examples.targets).tolist()]
     return Fold(name, summary, rows, classes, tuple(truth))
@@ -57,12 +57,7 @@ def _truth(examples: Examples, row: int, target: object) -> dict[str, Any]:
     """What was right, where it is one value."""
     if not isinstance(target, TargetFeature) or examples.targets is None:
         return {}
-    value = np.asarray(examples.targets)[row]
-    if target.kind == "class":
-        return {"true": target.classes[int(value)]}
-    if target.kind == "number":
-        return {"value_true": float(value) * target.std + target.mean}
-    return {"true": [name for name, there in zip(target.classes, value.tolist(), strict=True) if there]}
+    return target.truth(np.asarray(examples.targets)[row])
 
 
 def summarise(recipe: Recipe, folds: Sequence[Fold], left_out: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ostinato.arrays import Ids
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features import Feature, TextFeature
 from ostinato.data.forecasting.windows import Windows, as_windows
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import NamesTarget, NumberTarget
 from ostinato.data.vocabulary import END, END_ID, SPECIAL, UNK_ID
 from ostinato.media.files import MEDIA
 
@@ -101,10 +101,10 @@ def _counts(prepared: Prepared, text: bool) -> list[Section]:
 
 def _class_balance(prepared: Prepared) -> Section | None:
     target = prepared.features.target
-    if not isinstance(target, TargetFeature) or target.kind == "number":
+    if not isinstance(target, NamesTarget):
         return None
     train, validation = prepared.train, prepared.validation
-    counts = [_per_class(part, target) for part in (train, validation)]
+    counts = [target.rows_of_each(np.asarray(part.targets)) for part in (train, validation)]
     order = np.argsort(-counts[0], kind="stable")[:MOST_CLASSES] if len(target.classes) > MOST_CLASSES else None
     rows = [
         {
@@ -116,34 +116,19 @@ def _class_balance(prepared: Prepared) -> Section | None:
         }
         for k in (range(len(target.classes)) if order is None else order.tolist())
     ]
-    return {"rows": rows, "num_left_out": len(target.classes) - len(rows), "noun": _noun(target)}
-
-
-def _noun(target: TargetFeature) -> str:
-    return "label" if target.kind == "labels" else "class"
-
-
-def _per_class(part: Examples, target: TargetFeature) -> Integers:
-    if target.kind == "labels":
-        return cast("Integers", (np.asarray(part.targets, dtype=np.float32) >= 0.5).sum(axis=0))
-    return np.bincount(class_targets(part), minlength=len(target.classes))
+    return {"rows": rows, "num_left_out": len(target.classes) - len(rows), "noun": target.noun}
 
 
 def _number_balance(prepared: Prepared) -> list[Section] | None:
     target = prepared.features.target
-    if not isinstance(target, TargetFeature) or target.kind != "number":
+    if not isinstance(target, NumberTarget):
         return None
     rows = []
     for name, part in (("training", prepared.train), ("validation", prepared.validation)):
-        numbers = true_numbers(part, target)
+        numbers = target.original(np.asarray(part.targets))
         quartiles = np.quantile(numbers, [0.0, 0.25, 0.5, 0.75, 1.0]).tolist()
         rows.append({"name": name, "mean": float(numbers.mean()), "std": float(numbers.std()), "quartiles": quartiles})
     return rows
-
-
-def true_numbers(examples: Examples, target: TargetFeature) -> NDArray[np.float64]:
-    """Regression targets on their own scale."""
-    return np.asarray(examples.targets, dtype=np.float64) * target.std + target.mean
 
 
 def _lengths(prepared: Prepared, text: bool) -> Integers | None:

@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ostinato.data.inference.target import infer_target
 from ostinato.data.io.blocks import Block
 from ostinato.data.places import Places
-from ostinato.data.targets import TargetFeature, infer_target
+from ostinato.data.targets import TargetFeature
 from ostinato.errors import DataError
 from ostinato.recipe import TargetRecipe
 

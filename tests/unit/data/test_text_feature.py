@@ -12,7 +12,7 @@ import pytest
 from ostinato.data.dataset import Features
 from ostinato.data.features import TextFeature, TextFeatureBuilder, TrainingPart
 from ostinato.data.sequences import Sequences
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import ClassTarget
 from ostinato.data.text import resolve_text
 from ostinato.errors import DataError, RunError
 from ostinato.recipe import TextRecipe
@@ -54,7 +54,7 @@ def test_training_rows_are_encoded_as_the_fitted_feature_encodes_them(unit: str,
 @pytest.mark.parametrize(("unit", "switches"), UNITS)
 def test_saved_and_read_back(tmp_path: Path, unit: str, switches: dict[str, Any]) -> None:
     feature, sequences = _fit(TEXTS, unit, **switches)
-    target = TargetFeature("class", "label", classes=("neg", "pos"))
+    target = ClassTarget("label", classes=("neg", "pos"))
     Features(feature, target, documents=True).save(tmp_path / "features.json")
     again = Features.load(tmp_path / "features.json")
     assert again.input.recipe == feature.recipe

@@ -11,7 +11,7 @@ import torch
 
 from ostinato.api import resume, train
 from ostinato.data.dataset import Prepared
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import TARGETS, ClassTarget, NumberTarget, TargetFeature
 from ostinato.errors import RecipeError
 from ostinato.heads.build import row_head
 from ostinato.recipe import build_recipe
@@ -46,7 +46,7 @@ def _ensemble(target: TargetFeature) -> Ensemble:
 @pytest.mark.parametrize("classes", [("a", "b"), ("a", "b", "c")])
 @pytest.mark.parametrize("kind", ["class", "labels"])
 def test_probabilities_are_averaged(kind: str, classes: tuple[str, ...]) -> None:
-    target = TargetFeature(kind, "answer", classes=classes)
+    target = TARGETS[kind]("answer", classes=classes) if classes else TARGETS[kind]("answer")
     model = _ensemble(target)
     turned = torch.sigmoid if kind == "labels" or len(classes) == 2 else lambda logits: logits.softmax(1)
     wanted = sum(turned(member(IDS)) for member in model.classifiers) / 3
@@ -54,7 +54,7 @@ def test_probabilities_are_averaged(kind: str, classes: tuple[str, ...]) -> None
 
 
 def test_certain_members_make_no_infinite_answer() -> None:
-    model = _ensemble(TargetFeature("class", "answer", classes=("a", "b")))
+    model = _ensemble(ClassTarget("answer", classes=("a", "b")))
     with torch.no_grad():
         for member in model.classifiers:
             member.output.bias.fill_(1e4)
@@ -64,7 +64,7 @@ def test_certain_members_make_no_infinite_answer() -> None:
 
 
 def test_numbers_are_averaged() -> None:
-    model = _ensemble(TargetFeature("number", "answer"))
+    model = _ensemble(NumberTarget("answer"))
     torch.testing.assert_close(model(IDS), sum(member(IDS) for member in model.classifiers) / 3)
 
 

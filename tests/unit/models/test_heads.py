@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget
 from ostinato.errors import RecipeError, ShapeError
 from ostinato.heads.base import OutputHead
 from ostinato.heads.build import frame_head, row_head, step_head, value_head
@@ -161,10 +161,10 @@ def test_what_is_read_where_an_answer_is_fed_back() -> None:
 
 
 def test_which_head_is_made() -> None:
-    assert type(row_head(TargetFeature("class", "y", classes=("a", "b")))) is TwoClasses
-    assert type(row_head(TargetFeature("class", "y", classes=("a", "b", "c")))) is Softmax
-    assert type(row_head(TargetFeature("labels", "y", classes=("a", "b")))) is Labels
-    assert type(row_head(TargetFeature("number", "y"))) is Point
+    assert type(row_head(ClassTarget("y", classes=("a", "b")))) is TwoClasses
+    assert type(row_head(ClassTarget("y", classes=("a", "b", "c")))) is Softmax
+    assert type(row_head(LabelsTarget("y", classes=("a", "b")))) is Labels
+    assert type(row_head(NumberTarget("y"))) is Point
     assert {kind: type(step_head(kind)) for kind in ("tags", "notes", "series")} == {
         "tags": Softmax,
         "notes": Bernoulli,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
 from ostinato.nn import Embedding
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.classification.ngrams import NgramScore
@@ -96,10 +96,10 @@ def test_dropout_leaves_ngrams_out_only_in_training() -> None:
 @pytest.mark.parametrize(
     ("target", "targets", "expected"),
     [
-        (TargetFeature("class", "y", classes=("a", "b")), [0, 1], [[0], [1]]),
-        (TargetFeature("class", "y", classes=("a", "b", "c")), [2, 0], [[0, 0, 1], [1, 0, 0]]),
-        (TargetFeature("labels", "y", classes=("a", "b")), [[1, 1], [0, 1]], [[1, 1], [0, 1]]),
-        (TargetFeature("number", "y", mean=5.0, std=2.0), [-0.5, 1.5], [[0], [1]]),
+        (ClassTarget("y", classes=("a", "b")), [0, 1], [[0], [1]]),
+        (ClassTarget("y", classes=("a", "b", "c")), [2, 0], [[0, 0, 1], [1, 0, 0]]),
+        (LabelsTarget("y", classes=("a", "b")), [[1, 1], [0, 1]], [[1, 1], [0, 1]]),
+        (NumberTarget("y", mean=5.0, std=2.0), [-0.5, 1.5], [[0], [1]]),
     ],
 )
 def test_membership_of_each_kind_of_target(

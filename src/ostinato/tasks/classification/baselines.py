@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ostinato.arrays import Array
 from ostinato.baselines.base import Baseline, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics import classification as metrics
 from ostinato.tasks.classification.evaluation import predict_examples
 from ostinato.tasks.classification.model import Classifier
@@ -34,14 +34,14 @@ class ClassificationComparison(RowsComparison):
     @property
     def lower_is_better(self) -> bool:  # type: ignore[override]
         """Of errors."""
-        return self.target.kind == "number"
+        return isinstance(self.target, NumberTarget)
 
     @property
     def figure(self) -> str:  # type: ignore[override]
         """Accuracy or, where the recipe watches it, F1; micro F1 of labels; of numbers the root mean squared error."""
-        if self.target.kind == "number":
+        if isinstance(self.target, NumberTarget):
             return "mae" if self.prepared.recipe.training.monitor == "mae" else "rmse"
-        if self.target.kind == "labels":
+        if isinstance(self.target, LabelsTarget):
             return "micro_f1"
         return "f1" if self.prepared.recipe.training.monitor == "f1" else "accuracy"
 
@@ -62,7 +62,7 @@ class ClassificationComparison(RowsComparison):
     def _metrics(self, answers: Floats, truth: Array) -> metrics.Metrics:
         found = self.model.head.metrics(answers, truth)
         # of a method that gives no probabilities
-        certain = self.target.kind == "class" and bool(np.isin(answers, (0.0, 1.0)).all())
+        certain = isinstance(self.target, ClassTarget) and bool(np.isin(answers, (0.0, 1.0)).all())
         return {key: None if certain and key in _UNCERTAIN else value for key, value in found.items()}
 
     def one(self, number: int) -> Examples:
@@ -110,14 +110,14 @@ class MostFrequent(ClassBaseline):
 
     def fit_rows(self, train: Examples, targets: Array) -> None:
         """Count."""
-        if self.target.kind == "class":
+        if type(self.target) is ClassTarget:
             self._answer = np.bincount(targets, minlength=len(self.target.classes)) / len(targets)
         else:
             self._answer = targets.astype(np.float64).mean(axis=0, keepdims=targets.ndim == 1)
 
     def answer_rows(self, examples: Examples) -> Floats:
         """The same for all."""
-        if self.target.kind == "number":
+        if isinstance(self.target, NumberTarget):
             return np.full(len(examples), float(self._answer[0]) * self.target.std + self.target.mean)
         return np.tile(self._answer, (len(examples), 1))
 

@@ -11,6 +11,7 @@ from ostinato.arrays import Array
 from ostinato.baselines.counting import NgramCounts, longest_ngram, summary_of, token_rows
 from ostinato.baselines.solvers import ending_early
 from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget
 from ostinato.tasks.classification.baselines import ClassBaseline, Floats
 
 
@@ -31,9 +32,9 @@ class LinearBaseline(ClassBaseline):
 
         found = self.features_of(train, fit=True)
         with ending_early():
-            if self.target.kind == "number":
+            if isinstance(self.target, NumberTarget):
                 self._models: list[Any] = [Ridge(alpha=1 / self.strength).fit(found, targets)]
-            elif self.target.num_outputs == 1 or self.target.kind == "labels":
+            elif self.target.num_outputs == 1 or isinstance(self.target, LabelsTarget):
                 wanted = targets if targets.ndim == 2 else targets[:, None]
                 self._models = [_two_classes(found, column, self.strength) for column in wanted.T]
             else:
@@ -43,15 +44,15 @@ class LinearBaseline(ClassBaseline):
     def answer_rows(self, examples: Examples) -> Floats:
         """Of the fitted models."""
         found = self.features_of(examples, fit=False)
-        if self.target.kind == "number":
-            return np.asarray(self._models[0].predict(found) * self.target.std + self.target.mean, dtype=np.float64)
-        if self.target.num_outputs > 1 and self.target.kind == "class":
+        if isinstance(self.target, NumberTarget):
+            return self.target.original(self._models[0].predict(found))
+        if self.target.num_outputs > 1 and isinstance(self.target, ClassTarget):
             model = self._models[0]
             answers = np.zeros((len(examples), len(self.target.classes)))
             answers[:, model.classes_] = model.predict_proba(found)
             return answers
         second = np.stack([_probability(model, found) for model in self._models], axis=1)
-        return second if self.target.kind == "labels" else np.concatenate([1 - second, second], axis=1)
+        return second if isinstance(self.target, LabelsTarget) else np.concatenate([1 - second, second], axis=1)
 
     def parameters(self) -> list[NDArray[Any]]:
         """Weights."""
@@ -174,7 +175,7 @@ class NbSvm(ClassBaseline):
         pairs = zip(self._models, self._ratios, strict=True)
         scores = np.stack([held @ (ratio * weights) + bias for (weights, bias), ratio in pairs], axis=1)
         found = 1.0 / (1.0 + np.exp(-np.clip(scores.astype(np.float64), -30, 30)))
-        if self.target.kind == "labels":
+        if isinstance(self.target, LabelsTarget):
             return found
         if found.shape[1] == 1:
             return np.concatenate([1 - found, found], axis=1)

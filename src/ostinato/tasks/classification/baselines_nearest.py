@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ostinato.arrays import Array
 from ostinato.baselines.counting import resampled
 from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.targets import NumberTarget
 from ostinato.tasks.classification.baselines import ClassBaseline, Floats
 
 _LONGEST = 256
@@ -53,8 +54,8 @@ class NearestNeighbour(ClassBaseline):
         """1 for the class of the nearest row; or its number."""
         nearest = self._nearest(resampled(examples.sequences, self._steps))
         found = self._targets[nearest]
-        if self.target.kind == "number":
-            return np.asarray(found * self.target.std + self.target.mean, dtype=np.float64)
+        if isinstance(self.target, NumberTarget):
+            return self.target.original(found)
         return np.asarray(np.eye(len(self.target.classes))[found])
 
     def _nearest(self, rows: Array) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
@@ -43,13 +43,13 @@ def predict(model: Classifier, examples: Examples, features: Features, device: t
     """A class, labels or a number for each row."""
     target = features.row_target
     outputs = predict_examples(model, examples, device)
-    if target.kind == "number":
+    if isinstance(target, NumberTarget):
         return [Prediction(value=float(x) * target.std + target.mean) for x in outputs.squeeze(1)]
     return [_prediction(row, target) for row in model.head.answers(outputs).tolist()]
 
 
 def _prediction(probabilities: list[float], target: TargetFeature) -> Prediction:
     by_name = dict(zip(target.classes, probabilities, strict=True))
-    if target.kind == "labels":
+    if isinstance(target, LabelsTarget):
         return Prediction(labels=tuple(n for n, p in by_name.items() if p >= 0.5), probabilities=by_name)
     return Prediction(label=max(by_name, key=lambda name: by_name[name]), probabilities=by_name)

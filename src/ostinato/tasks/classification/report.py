@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics import classification as metrics
 from ostinato.report.confusion import confusion_table
-from ostinato.report.data import Section, class_targets, true_numbers
+from ostinato.report.data import Section, class_targets
 from ostinato.tasks.classification.evaluation import predict_examples
 from ostinato.tasks.classification.model import Classifier
 
@@ -27,10 +27,10 @@ def classifier_results(model: Classifier, prepared: Prepared, device: torch.devi
     target = cast("TargetFeature", prepared.features.target)
     train, examples = prepared.train, prepared.validation
     outputs = predict_examples(model, examples, device)
-    if target.kind == "number":
+    if isinstance(target, NumberTarget):
         return _regression(outputs.squeeze(1).numpy().astype(np.float64), train, examples, target)
     probabilities = model.head.answers(outputs).numpy()
-    if target.kind == "labels":
+    if isinstance(target, LabelsTarget):
         return _multilabel(probabilities, train, examples, target)
     return _classification(probabilities, train, examples, target)
 
@@ -115,13 +115,13 @@ def _multilabel(probabilities: Floats, train: Examples, examples: Examples, targ
     }
 
 
-def _regression(outputs: Floats, train: Examples, examples: Examples, target: TargetFeature) -> Section:
+def _regression(outputs: Floats, train: Examples, examples: Examples, target: NumberTarget) -> Section:
     from ostinato.report import plots
 
-    truth = true_numbers(examples, target)
-    predicted = outputs * target.std + target.mean
+    truth = target.original(np.asarray(examples.targets))
+    predicted = target.original(outputs)
     scored = metrics.regression(predicted, truth)
-    mean = float(true_numbers(train, target).mean())
+    mean = float(target.original(np.asarray(train.targets)).mean())
     errors = predicted - truth
     worst = np.argsort(-np.abs(errors), kind="stable")[:_MOST_WRONG]
     return {

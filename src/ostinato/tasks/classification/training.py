@@ -15,7 +15,7 @@ from ostinato.bptt.truncated import TruncatedBPTT
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Prepared
 from ostinato.data.streams import Tapes, Window
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics.classification import Metrics
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.evaluation import evaluate
@@ -188,8 +188,8 @@ def training_of(model: Classifier, prepared: Prepared, device: torch.device) -> 
 
 def membership(targets: Tensor, target: TargetFeature) -> Tensor:
     """(N, num_outputs), 1 where a row has the class or label of an output, or a number above the mean."""
-    if target.kind == "number":
+    if isinstance(target, NumberTarget):
         return (targets > 0).unsqueeze(1).long()
-    if target.kind == "labels":
+    if isinstance(target, LabelsTarget):
         return targets
     return targets.unsqueeze(1) if target.num_outputs == 1 else F.one_hot(targets.long(), target.num_outputs)
