@@ -2,85 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import prod
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.data.features import Feature
-from ostinato.errors import RecipeError
-from ostinato.heads.build import frame_head
-from ostinato.heads.frames import EndedFrames, FrameHead
+from ostinato.heads.frames import EndedFrames
 from ostinato.layers.decoder import Decoder, own_sizes
-from ostinato.layers.inputs import Vectors
+from ostinato.layers.frames import Frames
 from ostinato.layers.teacher_forcing import shifted
 from ostinato.layers.token_decoder import TokenDecoder
-from ostinato.recipe.model import FrameOutputRecipe, WriterRecipe
+from ostinato.recipe.model import WriterRecipe
 from ostinato.types import Ragged
 
-_NOTES = {
-    "independent": "{values} notes, independent of each other",
-    "nade": "NADE: {values} notes, each given those below it, {size} units",
-    "autoregressive": "{values} notes, one after the other, GRU of {size} units",
-}
 _NEVER = -4.0
 """Of the log-odds of an end, before training: some fifty frames."""
-
-
-@dataclass(frozen=True)
-class Frames:
-    """What a frame is. values: C numbers; kind: numbers, notes (zeros and ones), or pictures (bytes, C in all)."""
-
-    values: int
-    kind: Literal["numbers", "notes", "pictures"] = "numbers"
-
-    @classmethod
-    def of(cls, feature: Feature) -> Frames:
-        """Of a column's frames. Raises `RecipeError` for a column whose values have no distribution here."""
-        if feature.form == "pictures":
-            return cls(prod(feature.value_shape), "pictures")
-        if feature.form != "vectors" or not feature.ragged:
-            raise RecipeError(f"frames are series, sound, notes or video. Received: a column of kind {feature.kind}.")
-        return cls(feature.value_shape[0], "notes" if feature.kind == "notes" else "numbers")
-
-    def numbers(self, values: Tensor, dtype: torch.dtype) -> Tensor:
-        """Frames as they are stored, to (M, C): bytes of pictures as -1 to 1."""
-        if self.kind == "pictures":
-            return values.flatten(1).to(dtype) / 127.5 - 1
-        return values.to(dtype)
-
-    def stored(self, numbers: Tensor) -> Tensor:
-        """The inverse, but for the shape of pictures."""
-        if self.kind == "pictures":
-            return ((numbers + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return numbers
-
-    @property
-    def skipped(self) -> int:
-        """Numbers of the frame before that are read once more where a frame is written: C, of notes none."""
-        return 0 if self.kind == "notes" else self.values
-
-    def beside(self, states: Tensor, before: Tensor) -> Tensor:
-        """What their distribution is read from: states (M, H), and of numbers the frame before each beside them."""
-        return torch.cat([states, before], dim=1) if self.skipped else states
-
-    def head(self, recipe: FrameOutputRecipe, input_size: int, *, tied: bool = False) -> FrameHead:
-        """Their distribution given states of `input_size`, as the recipe says; `tied`: each note has a state."""
-        return frame_head(recipe, input_size, self.values, notes=self.kind == "notes", tied=tied)
-
-    def about(self, recipe: FrameOutputRecipe) -> str:
-        """Their distribution, in words."""
-        if self.kind == "notes":
-            return _NOTES[recipe.notes.output].format(values=self.values, size=recipe.notes.output_size)
-        shape = {"gaussian": "normal", "student_t": "Student's t"}[recipe.numbers.distribution]
-        each = f"{self.values:,} numbers" if self.values > 1 else "a number"
-        count = recipe.numbers.components
-        if recipe.numbers.factors:
-            shape = f"{shape} ({recipe.numbers.factors} factors)"
-        return f"{each}, {shape}" if count == 1 else f"{each}, a mixture of {count} {shape} distributions"
 
 
 class FrameDecoder(Decoder):
@@ -110,7 +45,7 @@ class FrameDecoder(Decoder):
     """
 
     def __init__(self, recipe: WriterRecipe, frames: Frames, *, memory_size: int = 0, fed_size: int = 0) -> None:
-        read = Vectors(frames.values, recipe.input_noise if frames.kind != "notes" else 0.0)
+        read = frames.layer(recipe.input_noise)
         super().__init__(own_sizes(recipe), read, memory_size=memory_size, fed_size=fed_size)
         self.frames = frames
         size = self.read_size + frames.skipped

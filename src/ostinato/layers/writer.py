@@ -10,7 +10,8 @@ from ostinato.data.batching import Batch
 from ostinato.heads.base import OutputHead
 from ostinato.layers.covariates import NO_EXTRA, Extra
 from ostinato.layers.decoder import Writing
-from ostinato.layers.frame_decoder import FrameDecoder, Frames
+from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.layers.frames import Frames
 from ostinato.layers.teacher_forcing import sampled_share
 from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.recipe import TrainingRecipe

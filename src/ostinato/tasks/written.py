@@ -14,7 +14,7 @@ from ostinato.data.features import Feature, TextFeature
 from ostinato.data.loading import examples_of
 from ostinato.errors import RecipeError
 from ostinato.layers.beam_search import sample
-from ostinato.layers.frame_decoder import Frames
+from ostinato.layers.frames import Frames
 from ostinato.layers.writer import SequenceWriter
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import Recipe

@@ -15,7 +15,8 @@ from torch import nn
 import ostinato
 from ostinato.data.features.series import SeriesFeature
 from ostinato.errors import RecipeError, RunError
-from ostinato.layers.frame_decoder import FrameDecoder, Frames
+from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.layers.frames import Frames, NoteFrames, PictureFrames
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import SeriesRecipe
 from ostinato.tasks.conditional.model import Conditional
@@ -94,9 +95,9 @@ def test_what_is_most_expected_is_told_what_it_expected() -> None:
 
 
 def test_frames_come_as_they_are_stored() -> None:
-    (picture,) = _write(_decoder(frames=Frames(3, "pictures"), length=4), max_frames=4)
+    (picture,) = _write(_decoder(frames=PictureFrames(3), length=4), max_frames=4)
     assert (picture.dtype, picture.shape) == (torch.uint8, (4, 3))
-    (notes,) = _write(_decoder(frames=Frames(3, "notes"), length=30), max_frames=30)
+    (notes,) = _write(_decoder(frames=NoteFrames(3), length=30), max_frames=30)
     assert set(notes.unique().tolist()) <= {0, 1}
 
 

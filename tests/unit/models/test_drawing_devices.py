@@ -12,7 +12,8 @@ from ostinato.heads.frames import FrameHead
 from ostinato.heads.notes import IndependentNotes, Nade
 from ostinato.heads.numbers import Numbers
 from ostinato.heads.sampling import pick
-from ostinato.layers.frame_decoder import FrameDecoder, Frames
+from ostinato.layers.frame_decoder import FrameDecoder
+from ostinato.layers.frames import Frames, NoteFrames, PictureFrames
 from ostinato.recipe.parts import WrittenNumbersRecipe
 from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 
@@ -74,11 +75,11 @@ def test_places_are_picked_as_their_shares_are() -> None:
     torch.testing.assert_close(counts, shares[0], atol=0.01, rtol=0)
 
 
-@pytest.mark.parametrize("kind", ["numbers", "notes", "pictures"])
-def test_own_frames_are_drawn_in_training(kind: Any) -> None:
+@pytest.mark.parametrize("kind", [Frames, NoteFrames, PictureFrames])
+def test_own_frames_are_drawn_in_training(kind: type[Frames]) -> None:
     """Scheduled sampling has no generator: torch's own seed settles it."""
     torch.manual_seed(0)
-    decoder = FrameDecoder(SequenceToSequenceRecipe(hidden_size=4), Frames(2, kind))
+    decoder = FrameDecoder(SequenceToSequenceRecipe(hidden_size=4), kind(2))
     read = torch.zeros(3, decoder.read_size + decoder.frames.skipped)
     torch.manual_seed(1)
     first = decoder.output.sample(read)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from ostinato.data.features.numbers import NumbersFeature
 from ostinato.errors import RecipeError
-from ostinato.layers.frame_decoder import FrameDecoder, Frames, make_decoder, previous_frames
+from ostinato.layers.frame_decoder import FrameDecoder, make_decoder, previous_frames
+from ostinato.layers.frames import Frames, NoteFrames, PictureFrames
 from ostinato.layers.teacher_forcing import mixed, shifted
 from ostinato.layers.token_decoder import TokenDecoder
 from ostinato.recipe.kinds import NumbersRecipe
@@ -20,7 +21,7 @@ from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.types import Ragged, State
 
 LENGTHS = [3, 1, 4, 2]
-NUMBERS, NOTES, PICTURES = Frames(3), Frames(3, "notes"), Frames(3, "pictures")
+NUMBERS, NOTES, PICTURES = Frames(3), NoteFrames(3), PictureFrames(3)
 ATTENTION = [
     {"attention": "luong"},
     {"attention": "luong", "score": "concat", "attention_size": 3, "input_feeding": True},
@@ -217,7 +218,7 @@ def test_numbers_are_told_the_frame_before_once_more_and_notes_are_not() -> None
 
 def test_pictures_as_numbers_and_back() -> None:
     stored = torch.arange(256, dtype=torch.uint8).view(64, 2, 2)
-    frames = Frames(4, "pictures")
+    frames = PictureFrames(4)
     numbers = frames.numbers(stored, torch.float32)
     assert (numbers.min().item(), numbers.max().item(), numbers.shape) == (-1, 1, (64, 4))
     assert torch.equal(frames.stored(numbers), stored.flatten(1))

@@ -12,7 +12,8 @@ import torch
 
 import ostinato
 from ostinato.data.dataset import Examples
-from ostinato.layers.frame_decoder import FrameDecoder, Frames, previous_frames
+from ostinato.layers.frame_decoder import FrameDecoder, previous_frames
+from ostinato.layers.frames import Frames, NoteFrames
 from ostinato.layers.inputs import Vectors
 from ostinato.run import Run
 from ostinato.tasks.frames.evaluation import evaluate, teacher_forced
@@ -40,7 +41,7 @@ def test_the_frame_before_stands_beside_what_numbers_are_written_from() -> None:
     read = decoder.outputs(inputs, decoder.zero_states(3), None)[0].values
     torch.testing.assert_close(read[:, -C:], inputs.values)
     torch.testing.assert_close(inputs.split_rows()[0][:4], previous_frames(targets, torch.float64).split_rows()[0])
-    assert Frames(C, "notes").skipped == 0
+    assert NoteFrames(C).skipped == 0
     model = NextStep(NextStepRecipe(hidden_size=5), Frames(C)).double().eval()
     torch.testing.assert_close(model(targets).values[:, -C:], previous_frames(targets, torch.float64).values)
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
-from ostinato.layers.frame_decoder import Frames, make_decoder
+from ostinato.layers.frame_decoder import make_decoder
+from ostinato.layers.frames import Frames
 from ostinato.layers.inputs import width_of
 from ostinato.layers.writer import SequenceWriter
 from ostinato.tasks.conditional.recipe import ConditionalRecipe, ConditionedDecoderRecipe

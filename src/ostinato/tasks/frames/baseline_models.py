@@ -13,7 +13,7 @@ from ostinato.baselines.base import Figures
 from ostinato.baselines.counting import summary_of
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.sequences import Sequences
-from ostinato.layers.frame_decoder import Frames
+from ostinato.layers.frames import Frames
 from ostinato.tasks.frames.baselines import WrittenBaseline, bernoulli
 from ostinato.tasks.frames.evaluation import frames_column
 

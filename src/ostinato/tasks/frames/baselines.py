@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ostinato.baselines.base import Baseline, Figures, RowsComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences, runs_of
-from ostinato.layers.frame_decoder import Frames
+from ostinato.layers.frames import Frames
 from ostinato.recipe.model import FrameOutputRecipe, WriterRecipe
 from ostinato.recipe.parts import WrittenNumbersRecipe
 from ostinato.tasks.frames.evaluation import FrameModel, frames_column, teacher_forced

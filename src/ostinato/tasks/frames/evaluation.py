@@ -16,7 +16,7 @@ from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
 from ostinato.heads.base import OutputHead
-from ostinato.layers.frame_decoder import Frames
+from ostinato.layers.frames import Frames
 from ostinato.layers.writer import SequenceWriter
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction

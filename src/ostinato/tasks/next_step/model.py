@@ -17,8 +17,8 @@ from ostinato.data.features.notes import NotesFeature
 from ostinato.heads.frames import FrameHead
 from ostinato.layers.covariates import NO_EXTRA, Extra, SideBySide
 from ostinato.layers.encoder import RecurrentEncoder
-from ostinato.layers.frame_decoder import Frames, previous_frames
-from ostinato.layers.inputs import Vectors
+from ostinato.layers.frame_decoder import previous_frames
+from ostinato.layers.frames import Frames, NoteFrames
 from ostinato.recipe import TrainingRecipe
 from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.next_step.tied_notes import TiedNotes
@@ -56,7 +56,7 @@ class NextStep(nn.Module):
         beside: Mapping[str, Feature] = MappingProxyType({}),
     ) -> None:
         super().__init__()
-        self.frames = frames if isinstance(frames, Frames) else Frames(frames, "notes")
+        self.frames = frames if isinstance(frames, Frames) else NoteFrames(frames)
         self.transpose = transpose
         self.encoder = _encoder(recipe, self.frames, lowest, beside)
         self.dropout = nn.Dropout(recipe.head_dropout)
@@ -166,5 +166,5 @@ def _encoder(
 ) -> RecurrentEncoder | TiedNotes:
     if recipe.recurrence == "note":
         return TiedNotes(recipe, frames.values, lowest)
-    read = Vectors(frames.values, 0.0 if frames.kind == "notes" else recipe.input_noise)
+    read = frames.layer(recipe.input_noise)
     return RecurrentEncoder(recipe, inputs=SideBySide(read, beside, recipe) if beside else read)

@@ -11,7 +11,8 @@ from ostinato.errors import RecipeError
 from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
 from ostinato.layers.decoder import Decoder
 from ostinato.layers.encoder import RecurrentEncoder
-from ostinato.layers.frame_decoder import Frames, make_decoder
+from ostinato.layers.frame_decoder import make_decoder
+from ostinato.layers.frames import Frames
 from ostinato.layers.inputs import Vectors
 from ostinato.layers.writer import SequenceWriter
 from ostinato.recipe.parts import AttentionDecoderRecipe
