@@ -13,6 +13,7 @@ import polars as pl
 
 from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
+from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RunError
 from ostinato.media.midi import read_midi, write_midi
@@ -89,7 +90,7 @@ class NotesFeature(FittedFeature):
         if path.suffix.lower() not in _MIDI:
             raise RunError(f"music is written to {', '.join(_MIDI)} or .json. Received: {path.name}.")
         write_midi(self.decode(values), path, self.recipe.frames_per_beat)
-        return f"{self.recipe.frames_per_beat} frames a beat"
+        return f"{counted(self.recipe.frames_per_beat, 'frame')} a beat"
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe, which is all there is."""

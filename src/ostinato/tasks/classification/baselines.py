@@ -83,8 +83,7 @@ class ClassBaseline(Baseline):
     def fit(self, train: Examples, features: Features) -> None:
         """Learn from training rows."""
         self.target, self.features = features.row_target, features
-        examples = train
-        self.fit_rows(examples, np.asarray(examples.targets))
+        self.fit_rows(train, np.asarray(train.targets))
 
     def answer(self, data: Examples) -> Floats:
         """Probabilities (N, K), or numbers (N,)."""

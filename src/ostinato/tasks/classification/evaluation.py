@@ -32,8 +32,7 @@ def predict_examples(model: Classifier, examples: Examples, device: torch.device
 
 def evaluate(model: Classifier, examples: Examples, device: torch.device) -> Metrics:
     """Loss and metrics on examples with targets."""
-    classifier = model
-    outputs, head = predict_examples(classifier, examples, device), classifier.head
+    outputs, head = predict_examples(model, examples, device), model.head
     truth = np.asarray(examples.targets)
     loss = float(head.nll(outputs, torch.tensor(truth)).mean())
     return {"loss": loss, **head.metrics(head.answers(outputs).numpy(), truth)}

@@ -175,15 +175,15 @@ def training_of(model: Classifier, prepared: Prepared, device: torch.device) -> 
     """Whole rows, or windows of them; an n-gram score is told which training rows hold each n-gram."""
     if isinstance(model, Ensemble):
         return EnsembleTraining(model, prepared, device)
-    classifier, target = model, prepared.features.row_target
-    if classifier.ngrams is not None:
+    target = prepared.features.row_target
+    if model.ngrams is not None:
         batches = BucketedBatches(prepared.train, _COUNTED_ROWS).epoch(0)
-        classifier.ngrams.fit(
+        model.ngrams.fit(
             (batch.inputs.to(device), membership(batch.row_targets, target).to(device)) for batch in batches
         )
     bptt = prepared.recipe.training.bptt
     kind = ClassifierTraining if bptt is None or bptt.window is None else StreamedClassifierTraining
-    return kind(classifier, prepared, device)
+    return kind(model, prepared, device)
 
 
 def membership(targets: Tensor, target: TargetFeature) -> Tensor:

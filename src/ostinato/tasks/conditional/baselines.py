@@ -223,9 +223,8 @@ class NgramsOfEach(NgramsOfAll):
 
     def answer(self, data: Examples) -> Figures:
         """Nats of each row."""
-        examples = data
-        targets = _targets(examples)
-        return _by_row(_mixed(self._ngrams.nll(targets), *self._own(examples), self._trust), targets)
+        targets = _targets(data)
+        return _by_row(_mixed(self._ngrams.nll(targets), *self._own(data), self._trust), targets)
 
     def parameters(self) -> list[NDArray[Any]]:
         """Of all n-grams."""

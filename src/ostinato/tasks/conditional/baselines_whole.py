@@ -61,10 +61,9 @@ class WholeSequences(NgramsOfAll):
 
     def answer(self, data: Examples) -> Figures:
         """Nats of each row."""
-        examples = data
-        chances = self._model.predict_proba(self._numbers(examples)).astype(np.float64)
-        places = np.asarray([self._known.get(key, -1) for key in _keys(examples)])
-        picked = np.where(places >= 0, chances[np.arange(len(examples)), places], 0.0)
+        chances = self._model.predict_proba(self._numbers(data)).astype(np.float64)
+        places = np.asarray([self._known.get(key, -1) for key in _keys(data)])
+        picked = np.where(places >= 0, chances[np.arange(len(data)), places], 0.0)
         known, unseen = np.log((1 - _UNSEEN) * picked + 1e-300), np.log(_UNSEEN) - super().answer(data)
         return np.asarray(-np.logaddexp(known, unseen))
 

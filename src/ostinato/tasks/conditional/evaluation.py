@@ -21,8 +21,7 @@ def evaluate(model: Conditional, examples: Examples, features: Features, device:
     average; where one value has many (the names of a language), what is written can't be right or wrong. Perplexity:
     e to the loss, which is nats a token, `<end>` counted. Error rates as of `tasks.transcripts`, a row each.
     """
-    writer = model
-    return _scored(writer, examples, features, device, writer.tokens.beam_size, None)
+    return _scored(model, examples, features, device, model.tokens.beam_size, None)
 
 
 def monitor(model: Conditional, examples: Examples, features: Features, device: torch.device) -> Metrics:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ostinato.data.inference.written import FRAMES
 from ostinato.tasks.conditional.recipe import ConditionalRecipe
-from ostinato.tasks.frames.spec import FrameWriting
 from ostinato.tasks.spec import Section
+from ostinato.tasks.writing import SequenceWriting
 
 if TYPE_CHECKING:
     import torch
@@ -21,27 +21,20 @@ if TYPE_CHECKING:
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.conditional.model import Conditional
-    from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.signature import Signature
 
 
-class ConditionalGeneration(FrameWriting["Conditional"]):
+class ConditionalGeneration(SequenceWriting["Conditional"]):
     """One-to-many."""
 
     name, noun = "conditional", "conditional"
     recipe = ConditionalRecipe
 
-    def build(self, recipe: Recipe, features: Features) -> nn.Module:
-        """A model that writes the target's tokens or frames."""
-        from ostinato.layers.covariates import BesideInputs
-        from ostinato.layers.inputs import input_layer
+    def model_type(self) -> type[nn.Module]:
+        """`Conditional`."""
         from ostinato.tasks.conditional.model import Conditional
-        from ostinato.tasks.written import written
 
-        own = ConditionalRecipe.of(recipe)
-        beside = BesideInputs(own, features.extra) if features.extra else None
-        what, counts = written(features, self.noun)
-        return Conditional(own, input_layer(features.input, own), what, counts, beside=beside)
+        return Conditional
 
     def evaluate(
         self, model: Conditional, examples: Examples, features: Features, recipe: Recipe, device: torch.device
@@ -75,14 +68,11 @@ class ConditionalGeneration(FrameWriting["Conditional"]):
     def predict(
         self, model: Conditional, examples: Examples, features: Features, device: torch.device
     ) -> list[Prediction]:
-        """The likeliest sequence for each row."""
-        if self.writes_frames(features):
-            return super().predict(model, examples, features, device)
+        """The likeliest sequence for each row; a value that training never showed is refused."""
         from ostinato.tasks.given import refuse_unknown
-        from ostinato.tasks.transcripts import predictions_of
 
         refuse_unknown(examples, features)
-        return predictions_of(model, examples, features.target, device)
+        return super().predict(model, examples, features, device)
 
     def report(
         self, model: Conditional, prepared: Prepared, device: torch.device, known: Metrics | None = None
@@ -93,14 +83,6 @@ class ConditionalGeneration(FrameWriting["Conditional"]):
         from ostinato.tasks.conditional.report import conditional_results
 
         return conditional_results(model, prepared, device)
-
-    def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
-        """Texts, or frames, drawn for what is given."""
-        if self.writes_frames(run.features):
-            return super().generate(run, options)
-        from ostinato.tasks.written import draw_texts
-
-        return draw_texts(run, options, self.noun)
 
     def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
         """Nats a token."""

@@ -71,14 +71,13 @@ def predict(model: Forecaster, examples: Examples, features: Features, device: t
     `values`: a number a step, or a tuple of a number a channel; `details`: the series' name, channels, time stamps
     where there are any, and quantiles by level.
     """
-    forecaster, windows = model, as_windows(examples)
-    feature = series_feature(features)
-    levels = levels_of(forecaster.recipe)
+    windows, feature = as_windows(examples), series_feature(features)
+    levels = levels_of(model.recipe)
     found: list[Prediction] = []
-    with evaluating(forecaster):
+    with evaluating(model):
         for first in range(0, len(windows), _ROWS):
             rows = np.arange(first, min(first + _ROWS, len(windows)))
-            point, quantiles = forecast_rows(forecaster, windows, rows, device, levels)
+            point, quantiles = forecast_rows(model, windows, rows, device, levels)
             own = windows.original(point, rows)
             by_level = {
                 level: windows.original(quantiles[..., place], rows)

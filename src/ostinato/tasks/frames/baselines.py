@@ -79,18 +79,17 @@ class WrittenBaseline(Baseline):
 
     def fit(self, train: Examples, features: Features) -> None:
         """The ends, and whatever `learn` learns, of as many rows as fit into memory."""
-        examples = train
         self._features = features
         self._column = features.input if features.target is None else features.sequence_target
         self.notes = self._column.kind == "notes"
-        rows = self.rows(examples)
+        rows = self.rows(train)
         self._hazard = hazard(rows.lengths) if self.ends else None
         self._learnt = ""
         if len(rows.values) > self.most_frames and len(rows) > 1:
             count = max(1, len(rows) * self.most_frames // len(rows.values))
-            examples = examples.take(np.unique(np.linspace(0, len(rows) - 1, count).astype(np.int64)))
-            self._learnt = f"frames of {len(examples):,} of {len(rows):,} rows"
-        self.learn(examples)
+            train = train.take(np.unique(np.linspace(0, len(rows) - 1, count).astype(np.int64)))
+            self._learnt = f"frames of {len(train):,} of {len(rows):,} rows"
+        self.learn(train)
 
     def learn(self, examples: Examples) -> None:
         """Learn from training rows."""

@@ -191,9 +191,8 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         """The scores of the token that follows each."""
         from ostinato.tasks.signature import BATCH, TIME, Signature, TensorSpec, float_name, input_specs, state_specs
 
-        own = model
-        scores = TensorSpec("scores", float_name(own), (BATCH, TIME, own.output.out_features))
-        return Signature(input_specs(features, recipe), (scores,), tuple(state_specs("encoder", own.encoder)))
+        scores = TensorSpec("scores", float_name(model), (BATCH, TIME, model.output.out_features))
+        return Signature(input_specs(features, recipe), (scores,), tuple(state_specs("encoder", model.encoder)))
 
 
 SPEC = LanguageModelling()

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 def training_of(spec: TaskSpec, model: NextStep, prepared: Prepared, device: torch.device) -> TrainingTask:
     """As `training.bptt` and `model.cut_frames` say."""
-    one = model
     if not reads_windows(prepared.recipe):
         cut, training = NextStepRecipe.of(prepared.recipe).cut_frames, prepared.recipe.training
         batches = None if cut is None else bucketed(cut_rows(prepared.train, cut), training)
@@ -31,9 +30,9 @@ def training_of(spec: TaskSpec, model: NextStep, prepared: Prepared, device: tor
     values = prepared.train.sequences.values
 
     def step(window: Window, states: list[State]) -> tuple[Tensor, list[State]]:
-        frames = one.laid(window.take(values).to(device))
-        before = one.laid(window.take(values, shift=-1).to(device))
-        return one.window_nll(_frames_before(window, before), frames, states)
+        frames = model.laid(window.take(values).to(device))
+        before = model.laid(window.take(values, shift=-1).to(device))
+        return model.window_nll(_frames_before(window, before), frames, states)
 
     return StreamedStepsTraining(spec, model, prepared, device, step)
 

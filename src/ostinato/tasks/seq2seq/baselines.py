@@ -141,8 +141,7 @@ class TokenByToken(Copy):
 
     def fit(self, train: Examples, features: Features) -> None:
         """Count pairs of tokens."""
-        examples = train
-        source, target = examples.sequences, examples.target_sequences
+        source, target = train.sequences, train.target_sequences
         ends = np.repeat(target.offsets[:-1], source.lengths)
         within = np.arange(len(source.values)) - np.repeat(source.offsets[:-1], source.lengths)
         lengths = np.repeat(source.lengths, source.lengths)

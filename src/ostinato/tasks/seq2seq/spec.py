@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ostinato.data.inference.written import FRAMES
-from ostinato.tasks.frames.spec import FrameWriting
 from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.tasks.spec import Section
+from ostinato.tasks.writing import SequenceWriting
 
 if TYPE_CHECKING:
     import torch
@@ -17,15 +17,13 @@ if TYPE_CHECKING:
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.metrics.classification import Metrics
-    from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
-    from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.seq2seq.model import Seq2Seq
     from ostinato.tasks.signature import Signature
 
 
-class SequenceToSequence(FrameWriting["Seq2Seq"]):
+class SequenceToSequence(SequenceWriting["Seq2Seq"]):
     """Many-to-many, delayed."""
 
     name, noun = "seq2seq", "seq2seq"
@@ -38,17 +36,11 @@ class SequenceToSequence(FrameWriting["Seq2Seq"]):
         super().check(recipe)
         check_bridge(SequenceToSequenceRecipe.of(recipe))
 
-    def build(self, recipe: Recipe, features: Features) -> nn.Module:
-        """A model that writes the target's tokens or frames."""
-        from ostinato.layers.covariates import BesideInputs
-        from ostinato.layers.inputs import input_layer
+    def model_type(self) -> type[nn.Module]:
+        """`Seq2Seq`."""
         from ostinato.tasks.seq2seq.model import Seq2Seq
-        from ostinato.tasks.written import written
 
-        own = SequenceToSequenceRecipe.of(recipe)
-        beside = BesideInputs(own, features.extra) if features.extra else None
-        what, counts = written(features, self.noun)
-        return Seq2Seq(own, input_layer(features.input, own), what, counts, beside=beside)
+        return Seq2Seq
 
     def evaluate(
         self, model: Seq2Seq, examples: Examples, features: Features, recipe: Recipe, device: torch.device
@@ -78,14 +70,6 @@ class SequenceToSequence(FrameWriting["Seq2Seq"]):
 
         return figures_of_tokens(prepared.features)
 
-    def predict(self, model: Seq2Seq, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
-        """The likeliest sequence for each row."""
-        if self.writes_frames(features):
-            return super().predict(model, examples, features, device)
-        from ostinato.tasks.transcripts import predictions_of
-
-        return predictions_of(model, examples, features.target, device)
-
     def report(self, model: Seq2Seq, prepared: Prepared, device: torch.device, known: Metrics | None = None) -> Section:
         """Figures, and what was written beside the truth."""
         if self.writes_frames(prepared.features):
@@ -93,14 +77,6 @@ class SequenceToSequence(FrameWriting["Seq2Seq"]):
         from ostinato.tasks.seq2seq.report import transcription_results
 
         return transcription_results(model, prepared, device)
-
-    def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
-        """Texts, or frames, drawn for what is given."""
-        if self.writes_frames(run.features):
-            return super().generate(run, options)
-        from ostinato.tasks.written import draw_texts
-
-        return draw_texts(run, options, self.noun)
 
     def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
         """Errors of whole answers."""
@@ -144,8 +120,7 @@ class SequenceToSequence(FrameWriting["Seq2Seq"]):
         """What the decoder makes of each step written so far, for a source."""
         from ostinato.tasks.decoder_probing import decoder_signature
 
-        own = model
-        return decoder_signature(own.decoder, features, recipe, own.encoder)
+        return decoder_signature(model.decoder, features, recipe, model.encoder)
 
 
 SPEC = SequenceToSequence()

@@ -138,8 +138,7 @@ class TagOfWord(Baseline):
 
     def fit(self, train: Examples, features: Features) -> None:
         """Count pairs."""
-        examples = train
-        tokens, tags = token_rows(examples.sequences).values, examples.target_sequences.values
+        tokens, tags = token_rows(train.sequences).values, train.target_sequences.values
         known = tags >= 0
         size, count = int(tokens.max(initial=0)) + 1, int(tags.max(initial=0)) + 1
         pairs = np.bincount(tokens[known].astype(np.int64) * count + tags[known], minlength=size * count)
@@ -177,11 +176,10 @@ class WindowLogistic(Baseline):
         """Five passes."""
         from sklearn.linear_model import SGDClassifier
 
-        examples = train
-        tags = examples.target_sequences.values
+        tags = train.target_sequences.values
         known = tags >= 0
         model = SGDClassifier(loss="log_loss", alpha=1e-6, average=True, max_iter=5, tol=None, random_state=0)
-        self._model = model.fit(around(examples.sequences)[np.flatnonzero(known)], tags[known])
+        self._model = model.fit(around(train.sequences)[np.flatnonzero(known)], tags[known])
 
     def answer(self, data: Examples) -> Answers:
         """The likeliest tag of each step."""

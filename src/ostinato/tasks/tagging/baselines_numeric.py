@@ -26,9 +26,8 @@ class _Steps(Baseline):
 
     def fit(self, train: Examples, features: Features) -> None:
         """Learn from the numbers of all steps."""
-        examples = train
         self._notes = getattr(features.target, "kind", "") == "notes"
-        self._learn(examples.sequences, examples.target_sequences.values.astype(np.float32))
+        self._learn(train.sequences, train.target_sequences.values.astype(np.float32))
 
     def answer(self, data: Examples) -> Answers:
         """A row of numbers, or of zeros and ones, for each step."""

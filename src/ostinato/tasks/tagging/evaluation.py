@@ -41,9 +41,8 @@ class Tagged:
 
 def evaluate(model: Tagger, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """Loss and metrics on examples: see `tag_metrics` and `metrics.steps`."""
-    tagger = model
-    found = run(tagger, examples, device)
-    return {"loss": cast("float", found.loss), **metrics_of(tagger, found, examples, features)}
+    found = run(model, examples, device)
+    return {"loss": cast("float", found.loss), **metrics_of(model, found, examples, features)}
 
 
 def metrics_of(model: Tagger, found: Tagged, examples: Examples, features: Features) -> Metrics:
@@ -58,15 +57,15 @@ def metrics_of(model: Tagger, found: Tagged, examples: Examples, features: Featu
 
 def predict(model: Tagger, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """For each row a tag a step (and how sure it is of each, in `details`), or labels, notes or numbers."""
-    tagger, target = model, features.sequence_target
-    found = run(tagger, examples, device)
+    target = features.sequence_target
+    found = run(model, examples, device)
     predictions = []
     for row, answers in enumerate(found.answers):
         decoded = target.decode(answers)
         if isinstance(target, TextFeature):
             predictions.append(Prediction(text=decoded))
             continue
-        if tagger.kind != "tags":
+        if model.kind != "tags":
             predictions.append(Prediction(values=tuple(decoded)))
             continue
         sure = None if found.sureness is None else {"probabilities": found.sureness[row].tolist()}

@@ -23,12 +23,11 @@ def training_of(spec: TaskSpec, model: Tagger, prepared: Prepared, device: torch
     """As `training.bptt` says."""
     if not reads_windows(prepared.recipe):
         return RowsTraining(spec, model, prepared, device)
-    tagger = model
     values, targets = prepared.train.sequences.values, prepared.train.target_sequences.values
     smoothing = prepared.recipe.training.label_smoothing
 
     def step(window: Window, states: list[State]) -> tuple[Tensor, list[State]]:
         wanted = window.take(targets).to(device)
-        return tagger.window_nll(window.take(values).to(device), wanted, states, smoothing)
+        return model.window_nll(window.take(values).to(device), wanted, states, smoothing)
 
     return StreamedStepsTraining(spec, model, prepared, device, step)
