@@ -9,8 +9,8 @@ import numpy as np
 
 from ostinato.arrays import Array
 from ostinato.errors import DataError, RunError, ShapeError
+from ostinato.media.extras import library
 from ostinato.media.files import MEDIA, require_place
-from ostinato.media.library import library
 from ostinato.media.mel_tables import samples_in, tables
 from ostinato.media.spectrum import frames_of, spectrum, window_of
 from ostinato.recipe.kinds import AudioRecipe

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.errors import DataError
-from ostinato.media.library import library
+from ostinato.media.extras import library
 from ostinato.storage.decompress import open_binary
 from ostinato.storage.files import write_atomically
 

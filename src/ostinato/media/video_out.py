@@ -12,8 +12,8 @@ import numpy as np
 
 from ostinato.arrays import Array
 from ostinato.errors import MissingLibraryError, RunError, ShapeError
+from ostinato.media.extras import library
 from ostinato.media.files import require_place
-from ostinato.media.library import library
 from ostinato.storage.files import write_atomically
 
 SUFFIXES = (".mp4", ".avi", ".gif")

@@ -20,7 +20,7 @@ from ostinato.data.rejects import BadRows
 from ostinato.data.tables.long import LongTable, by_time, not_later
 from ostinato.data.tables.numbers import MISSING, numbers_of, usable, wide_rows
 from ostinato.errors import DataError, MissingLibraryError
-from ostinato.media.library import library
+from ostinato.media.extras import library
 from ostinato.recipe.forecast import ForecastRecipe
 
 

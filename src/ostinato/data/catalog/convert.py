@@ -11,7 +11,7 @@ import numpy as np
 
 from ostinato.arrays import Array, Offsets
 from ostinato.errors import DataError
-from ostinato.media.library import library
+from ostinato.media.extras import library
 
 _SAME_SCENE = 0.95
 _SECONDS = 2

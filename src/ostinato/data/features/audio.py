@@ -20,8 +20,8 @@ from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RunError, ShapeError
 from ostinato.media.audio_out import require_log_mel, waveform, write_sound
+from ostinato.media.extras import library
 from ostinato.media.files import media_path
-from ostinato.media.library import library
 from ostinato.media.mel_tables import samples_in, tables
 from ostinato.media.spectrum import LOG_FLOOR, frames_of, power_spectrum, slopes
 from ostinato.recipe.kinds import AudioRecipe

@@ -12,8 +12,8 @@ from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
+from ostinato.media.extras import library
 from ostinato.media.files import media_path
-from ostinato.media.library import library
 from ostinato.recipe.kinds import ImageRecipe
 
 _MODES = {"grey": "L", "rgb": "RGB"}

@@ -18,8 +18,8 @@ from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, ShapeError
+from ostinato.media.extras import library
 from ostinato.media.files import MEDIA, media_path
-from ostinato.media.library import library
 from ostinato.media.video_out import write_video
 from ostinato.recipe.kinds import VideoRecipe
 

@@ -109,7 +109,7 @@ class MostFrequent(ClassBaseline):
 
     def fit_rows(self, train: Examples, targets: Array) -> None:
         """Count."""
-        if type(self.target) is ClassTarget:
+        if isinstance(self.target, ClassTarget):
             self._answer = np.bincount(targets, minlength=len(self.target.classes)) / len(targets)
         else:
             self._answer = targets.astype(np.float64).mean(axis=0, keepdims=targets.ndim == 1)
