@@ -12,6 +12,7 @@ from ostinato.data.catalog import find
 from ostinato.recipe import apply_overrides, build_recipe
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
+from tests.docs.made import write_files
 
 ROWS = 120
 BOOK = 12_000  # characters
@@ -26,6 +27,9 @@ RUNS = {
     "reviews": {"data.train": "reviews.csv", "data.input": "text", "data.target": "label"},
     "sensors": {"data.train": "sensors.csv", "model.lookback": 24, "model.horizon": 12},
     "island": {"data.train": "island.txt", "training.bptt": 20},
+    "people": {"data.train": "people.csv", "data.input": "country", "data.target": "name"},
+    "tunes": {"data.train": "tunes.jsonl", "data.input": "tune", "data.extra": ["mode"]},
+    "curves": {"data.train": "curves.jsonl", "data.input": "kind", "data.target": "curve"},
 }
 
 
@@ -44,6 +48,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder; tests copy it (`world`)."""
     folder = tmp_path_factory.mktemp("docs")
     write_samples(folder)
+    write_files(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, settings in RUNS.items():

@@ -45,7 +45,7 @@ def write_files(folder: Path) -> None:
     (folder / "passengers.csv").write_text(_passengers())
     (folder / "genes.csv").write_text("dna,protein\n" + "".join(_gene(draw) for _ in range(40)))
     (folder / "tunes.jsonl").write_text("".join(json.dumps(_tune(draw, number)) + "\n" for number in range(40)))
-    curves = [{"curve": draw.normal(size=8).round(3).tolist()} for _ in range(40)]
+    curves = [{"kind": "ab"[k % 2], "curve": draw.normal(size=8).round(3).tolist()} for k in range(40)]
     (folder / "curves.jsonl").write_text("".join(json.dumps(curve) + "\n" for curve in curves))
     _midi(folder / "my-midi-files", draw)
 

@@ -20,7 +20,6 @@ from ostinato.data.catalog import CATALOG
 from ostinato.recipe import apply_overrides, build_recipe, read_recipe, ready_recipes
 from tests.conftest import Cli
 from tests.docs.conftest import ROWS, TINY
-from tests.docs.made import write_files
 
 ROOT = Path(__file__).parents[2]
 RUN = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
@@ -94,9 +93,8 @@ def _run(command: Command, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
-def test_commands_run(page: Path, world: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(world)
-    write_files(world)
+@pytest.mark.usefixtures("world")
+def test_commands_run(page: Path, cli: Cli) -> None:
     for command in _commands(page):
         program, *words = (STAND_FOR.get(word, word) for word in command.words)
         if program == "make":

@@ -79,8 +79,9 @@ def draw(
         RecipeError: for options out of range.
 
     Example:
-        >>> draw(run.model, run.features, run.recipe, "Italian", num=2)
-        ['Bellini', 'Marchetti']
+        >>> run = ostinato.load("runs/people")
+        >>> len(draw(run.model, run.features, run.recipe, "Italian", num=2))
+        2
     """
     if num < 1:
         raise RecipeError(f"`num` must be a positive integer. Received: {num}.")

@@ -119,9 +119,10 @@ def draw_frames(
         RecipeError: for options out of range.
 
     Example:
-        >>> curves = draw_frames(run.model, run.features, run.recipe, "cyclic", num=2)
-        >>> run.features.target.decode(curves[0])[:3]
-        [31.2, 34.9, 38.1]
+        >>> run = ostinato.load("runs/curves")
+        >>> curves = draw_frames(run.model, run.features, run.recipe, "a", num=2)
+        >>> [curve.shape for curve in curves]
+        [(8, 1), (8, 1)]
     """
     if num < 1:
         raise RecipeError(f"`num` must be a positive integer. Received: {num}.")

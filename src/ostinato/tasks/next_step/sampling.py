@@ -27,9 +27,11 @@ def compose(model: NextStep, feature: Feature, **options: Any) -> list[Any]:
     """As `next_frames`, decoded: of music a list of MIDI pitches a frame, of series numbers on their own scale.
 
     Example:
-        >>> run = ostinato.load("runs/music-jsb")
-        >>> compose(run.model, run.features.input, prompt=[[48, 64, 67, 72]], num_frames=8, seed=1)[0]
-        [48, 64, 67, 72]
+        >>> run = ostinato.load("runs/tunes")
+        >>> beside = run.features.extra
+        >>> tune = compose(run.model, run.features.input, prompt=[[60, 64]], given={"mode": "minor"}, beside=beside)
+        >>> len(tune), tune[0]
+        (65, [60, 64])
     """
     return list(feature.decode(next_frames(model, feature, **options)))
 
