@@ -1,4 +1,4 @@
-"""Further columns beside the input: each becomes one vector a row."""
+"""Covariates: further columns that are read with the input, as one vector a row or at each step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Extra: TypeAlias = Mapping[str, Ragged]
 NO_EXTRA: Extra = MappingProxyType({})
 
 
-class BesideInputs(nn.Module):
+class RowCovariates(nn.Module):
     """Columns with one value a row are read by their input layer; sequences by a recurrent encoder and a pooling of
     their own, as the recipe describes the main one. The vectors of all columns stand one after the other.
 
@@ -66,7 +66,7 @@ class BesideInputs(nn.Module):
         return torch.cat(vectors, dim=1)
 
 
-class SideBySide(nn.Module):
+class StepCovariates(nn.Module):
     """The vectors of the input and of further columns, concatenated at each step; a column with one value a row has it
     at every step.
 

@@ -25,7 +25,7 @@ class Writing:
     """Where a decoder stands in R sequences that it writes at once: what `Decoder.begin` returns and `step` takes.
 
     layers: the state of each layer, (1, R, H) a tensor; memory: of N rows, where R = N * beams and the beams of a row
-    stand side by side; fed: (R, F), what every step reads beside the last one written; fed_back: (R, C), what attention
+    stand side by side; fed: (R, F), what every step reads with the last one written; fed_back: (R, C), what attention
     made of the step before (`input_feeding`); weights: (R, S), where the last step looked.
     """
 
@@ -84,7 +84,7 @@ class Decoder(nn.Module):
         recipe: the model's part of a recipe, with a decoder's `own_sizes`.
         written: the layer that reads the last step written, e.
         memory_size: M, features of a step of the memory; 0: there is none, whatever `attention` says.
-        fed_size: F, features of a vector that each step reads beside the last one written; 0: none.
+        fed_size: F, features of a vector that each step reads with the last one written; 0: none.
         read_size: of r_t; 0: as the last layer gives out.
     """
 
@@ -101,8 +101,8 @@ class Decoder(nn.Module):
         self.additive = options.attention == "bahdanau"
         self.feeds_back = options.input_feeding and attends
         self._fed_back_size = (memory_size if self.additive else self.read_size) if self.feeds_back else 0
-        beside = fed_size + self._fed_back_size
-        self.stack = RecurrentEncoder(recipe, inputs=_Beside(written, beside) if beside else written)
+        further = fed_size + self._fed_back_size
+        self.stack = RecurrentEncoder(recipe, inputs=_Widened(written, further) if further else written)
         self.attention: Attention | None = None
         self.read: nn.Module = nn.Identity()
         if attends:
@@ -186,7 +186,7 @@ class Decoder(nn.Module):
     def written(self) -> nn.Module:
         """The layer that reads the last step written."""
         inputs = self.stack.embedding
-        return inputs.tokens if isinstance(inputs, _Beside) else inputs
+        return inputs.tokens if isinstance(inputs, _Widened) else inputs
 
     def zero_states(self, num_rows: int) -> list[State]:
         """A first state of zeros: of each layer a tuple of (1, N, H), as `RecurrentEncoder.zero_states`."""
@@ -228,9 +228,9 @@ class Decoder(nn.Module):
         if self.feeds_back and self.additive and memory is not None:
             context, weights = self._attend(writing.layers[-1][0][0], memory)
             fed_back = context
-        beside = [part for part in (writing.fed, fed_back) if part is not None]
-        if beside:
-            vectors = torch.cat([self.written(last), *beside], dim=1)
+        further = [part for part in (writing.fed, fed_back) if part is not None]
+        if further:
+            vectors = torch.cat([self.written(last), *further], dim=1)
             hidden, layers = self.stack.run(vectors.unsqueeze(0), writing.layers)
         else:
             hidden, layers = self.stack(last.unsqueeze(0), writing.layers)
@@ -291,13 +291,13 @@ class Decoder(nn.Module):
         return inputs.with_values(torch.cat(found)), looked.index_select(0, inputs.unsorted_indices)
 
 
-class _Beside(nn.Module):
-    """What was written, read by a layer of its own, as an input layer whose vectors get others beside them."""
+class _Widened(nn.Module):
+    """The layer that reads what was written, as an input layer of vectors that are concatenated with others."""
 
-    def __init__(self, tokens: nn.Module, beside: int) -> None:
+    def __init__(self, tokens: nn.Module, further: int) -> None:
         super().__init__()
-        self.tokens, self.embedding_dim = tokens, width_of(tokens) + beside
+        self.tokens, self.embedding_dim = tokens, width_of(tokens) + further
 
     def forward(self, values: TensorT) -> TensorT:
-        """The vectors of what was written alone; the decoder lays the others beside."""
+        """The vectors of what was written; the decoder concatenates the others."""
         return self.tokens(values)  # type: ignore[no-any-return]

@@ -35,7 +35,7 @@ class FrameDecoder(Decoder):
         recipe: the model's part of a recipe; sizes come from `recipe.decoder` where it has its own.
         frames: what a frame is.
         memory_size: M, features of a step of the memory; 0: there is none, whatever `attention` says.
-        fed_size: F, features of a vector that each step reads beside the last frame; 0: none.
+        fed_size: F, features of a vector that each step reads with the last frame; 0: none.
 
     Example:
         >>> decoder = FrameDecoder(WriterRecipe(hidden_size=8), Frames(3))
@@ -60,8 +60,8 @@ class FrameDecoder(Decoder):
         self.about = f"frames of {frames.about(recipe)}; {ends}"
 
     def _outputs(self, read: Tensor, last: Tensor) -> Tensor:
-        """(M, Q' + C): r, with the frame before beside it; of notes r alone."""
-        return self.frames.beside(self.dropout(read), last)
+        """(M, Q' + C): r and the previous frame; of notes r alone."""
+        return self.frames.with_previous(self.dropout(read), last)
 
     def _own(self, outputs: Tensor) -> Tensor:
         """A frame that is drawn."""

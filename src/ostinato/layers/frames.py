@@ -56,8 +56,8 @@ class Frames:
         """What reads them; `noise`: standard deviation of what training adds to numbers."""
         return Vectors(self.values, noise)
 
-    def beside(self, states: Tensor, before: Tensor) -> Tensor:
-        """What their distribution is read from: states (M, H), and of numbers the frame before each beside them."""
+    def with_previous(self, states: Tensor, before: Tensor) -> Tensor:
+        """What a frame's distribution is computed from: states (M, H), and of numbers the previous frame."""
         return torch.cat([states, before], dim=1) if self.skipped else states
 
     def head(self, recipe: FrameOutputRecipe, input_size: int, *, tied: bool = False) -> FrameHead:

@@ -33,7 +33,7 @@ class TokenDecoder(Decoder):
         vocab_size: V; ids are 0 to V - 1, of which `END_ID` opens and closes every sequence.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
         memory_size: M, features of a step of the memory; 0: there is none, whatever `attention` says.
-        fed_size: F, features of a vector that each step reads beside the last token; 0: none.
+        fed_size: F, features of a vector that each step reads with the last token; 0: none.
 
     Raises:
         RecipeError: for sizes that don't fit, and for a beam that is wider than the vocabulary.

@@ -1,4 +1,4 @@
-"""Words with their characters: a vector of the word itself beside what a recurrent layer makes of its spelling."""
+"""Words with their characters: the word's own vector, and what a recurrent layer makes of its spelling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baselines of a run: what its task says, trained and scored beside its model."""
+"""The baselines of a run: what its task says, trained and scored next to its model."""
 
 from __future__ import annotations
 

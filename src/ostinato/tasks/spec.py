@@ -132,7 +132,7 @@ class TaskSpec(ABC, Generic[ModelT]):
         return self.monitor(model, examples, features, recipe, device)
 
     def figures(self, prepared: Prepared) -> tuple[str, ...]:
-        """The figures that `monitor` gives, beside `loss`, of those that `training.monitor` may name."""
+        """The figures that `monitor` gives in addition to `loss`, of those that `training.monitor` may name."""
         return ()
 
     def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
@@ -240,7 +240,7 @@ class TaskSpec(ABC, Generic[ModelT]):
         return None
 
     def answers_each_step(self, model: ModelT) -> bool:
-        """Whether inputs and targets of a row stand step beside step, so that both may be cut to any length."""
+        """Whether a row has one target for each input step, so that both may be cut to any length."""
         return False
 
     # ---- signature --------------------------------------------------------------------------------------------------

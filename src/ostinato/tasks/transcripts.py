@@ -1,4 +1,4 @@
-"""What models that write tokens write for rows of data, beside what is right: beam search, error rates, BLEU."""
+"""What models that write tokens write for rows of data, next to what is right: beam search, error rates, BLEU."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SCORED = 256
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was written for one source, beside all that would have been right.
+    """What was written for one source, and all that would have been right.
 
     row: the first example of this source; sequences: the likeliest first; references: of every example of the source;
     nearest: the reference that what was written is nearest to; distance: its edits.
@@ -105,7 +105,7 @@ def transcribe(
     *,
     pooled: bool = True,
 ) -> list[Transcript]:
-    """What the model writes for each row beside what is right; of at most so many, evenly spaced.
+    """What the model writes for each row, and what is right; of at most so many rows, evenly spaced.
 
     pooled: rows that are given the same are one, in the order of their first ones: it is written once, and any of their
     targets is right.

@@ -31,18 +31,18 @@ class SequenceWriting(FrameWriting[WriterT]):
 
     @abstractmethod
     def model_type(self) -> type[nn.Module]:
-        """The model: of a recipe, what reads the input, what is written, counts of tokens, and what stands beside."""
+        """The model: of a recipe, what reads the input, what is written, counts of tokens, and covariates."""
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A model that writes the target's tokens or frames."""
-        from ostinato.layers.covariates import BesideInputs
+        from ostinato.layers.covariates import RowCovariates
         from ostinato.layers.inputs import input_layer
         from ostinato.tasks.written import written
 
         own = self.recipe.of(recipe)
-        beside = BesideInputs(own, features.extra) if features.extra else None
+        covariates = RowCovariates(own, features.extra) if features.extra else None
         what, counts = written(features, self.noun)
-        return self.model_type()(own, input_layer(features.input, own), what, counts, beside=beside)
+        return self.model_type()(own, input_layer(features.input, own), what, counts, covariates=covariates)
 
     def predict(self, model: WriterT, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
         """The likeliest sequence for each row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 
 from ostinato.errors import RunError
 from ostinato.storage.files import write_atomically
+
+_BEFORE = re.compile(r"\bbeside\.")
+"""What the layers of covariates are called in version 0.1."""
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
@@ -25,9 +29,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read tensors. Raises `RunError` for a missing, truncated or foreign file."""
+    """Read tensors, by the names of today. Raises `RunError` for a missing, truncated or foreign file."""
     try:
-        return load_file(path)
+        return {_BEFORE.sub("covariates.", name): tensor for name, tensor in load_file(path).items()}
     except FileNotFoundError as error:
         raise RunError(f"`{path}` is missing.") from error
     except (SafetensorError, OSError) as error:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ostinato import nn
 from ostinato.diagnostics import Subject, gradient_by_lag, lyapunov_exponents, memory_horizon
 from ostinato.nn import LinearChainCRF
-from ostinato.tasks.tagging.diagnosis import tags_beside
+from ostinato.tasks.tagging.diagnosis import tags_around
 from ostinato.types import Ragged, State
 
 LENGTHS = (9, 4, 7)
@@ -155,7 +155,7 @@ def test_a_tag_of_a_chain_given_the_tags_beside_it() -> None:
     tags = Ragged.from_rows(torch.tensor([0, 2, 1, 1]), starts=[0, 3], lengths=[3, 1])
     scores = tags.with_values(torch.randn(4, 3))
     rows, steps = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 0])
-    own = scores.row_major() + tags_beside(crf, tags, rows, steps)
+    own = scores.row_major() + tags_around(crf, tags, rows, steps)
     for number, (row, step) in enumerate(zip(rows.tolist(), steps.tolist(), strict=True)):
         nll = []
         for tag in range(3):

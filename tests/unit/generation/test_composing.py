@@ -97,12 +97,12 @@ def test_music_is_written_for_what_is_given(tmp_path: Path) -> None:
     run = ostinato.train(recipe=build_recipe(recipe), out=tmp_path / "run", observer=Observer())
     model = cast("NextStep", run.model)
     assert model.is_given
-    feature, beside = cast("NotesFeature", run.features.input), run.features.extra
+    feature, covariates = cast("NotesFeature", run.features.input), run.features.extra
     for way, pitches in ways.items():
-        frames = compose(model, feature, given={"way": way}, beside=beside, num_frames=8, temperature=0)
+        frames = compose(model, feature, given={"way": way}, covariates=covariates, num_frames=8, temperature=0)
         assert frames == [[pitch] for pitch in pitches]
         gone_on = compose(
-            model, feature, given={"way": way}, beside=beside, prompt=frames[:3], num_frames=5, temperature=0
+            model, feature, given={"way": way}, covariates=covariates, prompt=frames[:3], num_frames=5, temperature=0
         )
         assert gone_on == frames
     assert run.evaluate(path)["nats_per_frame"] < 0.5
@@ -145,7 +145,7 @@ def test_what_is_given_of_each_frame_fits_it_and_is_not_written_for(tmp_path: Pa
     run = ostinato.train(recipe=build_recipe(recipe), out=tmp_path / "run", observer=Observer())
     model, feature = cast("NextStep", run.model), cast("NotesFeature", run.features.input)
     with pytest.raises(RunError, match="`beat` has a value for every frame"):
-        compose(model, feature, given={"beat": 0.0}, beside=run.features.extra)
+        compose(model, feature, given={"beat": 0.0}, covariates=run.features.extra)
 
 
 def _cells(frames: list[list[int]]) -> object:

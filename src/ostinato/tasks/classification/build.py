@@ -8,7 +8,7 @@ from torch import nn
 from ostinato.data.dataset import Features
 from ostinato.data.features import TextFeature
 from ostinato.heads.build import row_head
-from ostinato.layers.covariates import BesideInputs
+from ostinato.layers.covariates import RowCovariates
 from ostinato.layers.inputs import input_layer
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
@@ -23,9 +23,9 @@ def build_classifier(recipe: ClassificationRecipe, features: Features) -> nn.Mod
 
 
 def _one_classifier(recipe: ClassificationRecipe, features: Features) -> Classifier:
-    feature, beside = features.input, BesideInputs(recipe, features.extra) if features.extra else None
+    feature, covariates = features.input, RowCovariates(recipe, features.extra) if features.extra else None
     outputs, head = features.row_target.num_outputs, row_head(features.row_target)
     if isinstance(feature, TextFeature):
         counts = torch.from_numpy(feature.counts)
-        return Classifier(recipe, feature.vocab_size, outputs, counts, beside=beside, head=head)
-    return Classifier(recipe, 0, outputs, inputs=input_layer(feature, recipe), beside=beside, head=head)
+        return Classifier(recipe, feature.vocab_size, outputs, counts, covariates=covariates, head=head)
+    return Classifier(recipe, 0, outputs, inputs=input_layer(feature, recipe), covariates=covariates, head=head)

@@ -21,9 +21,7 @@ from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
 from ostinato.types import Ragged, State
 
-_BESIDE = (
-    "what reaches how far back is that of the recurrent layers alone: the convolutions beside them saw all of each row"
-)
+_BESIDE = "the reach measured is that of the recurrent layers alone: the parallel convolutions saw all of each row"
 _FIRST = "of several networks (`model.members`) the first was looked at"
 
 
@@ -41,7 +39,7 @@ def parts(model: Classifier, examples: Examples, features: Features) -> list[Par
 def classifier_subject(model: Classifier, examples: Examples, num_rows: int, seed: int = 0) -> Subject:
     """A random sample of rows (seeded), and the loss of each; of the recurrent path alone, without n-grams.
 
-    Convolutions beside it read whole rows, however little the layers are shown.
+    Parallel convolutions read whole rows, however little the layers are shown.
     """
     rows = some_rows(len(examples), num_rows, seed)
     batch = BucketedBatches(examples, len(rows)).batch(rows).to(model.encoder.device)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ostinato.heads.build import RowHead
 from ostinato.heads.classes import Softmax, TwoClasses
-from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
+from ostinato.layers.covariates import NO_EXTRA, Extra, RowCovariates
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import embed_ids, width_of
 from ostinato.nn import Convolutions, Pooling, pool_mean
@@ -19,12 +19,12 @@ from ostinato.types import Ragged
 class Classifier(nn.Module):
     """embedding → recurrent stack → pooling over time → (ReLU layer) → output.
 
-    With `convolution`, convolutions over time read the embedded input beside the recurrent stack, and the mean of what
-    they find in a row is added to the pooled vector. Source: Karim, Majumdar, Darabi and Chen 2018, "LSTM fully
+    With `convolution`, convolutions over time read the embedded input in parallel to the recurrent stack, and the mean
+    of what they find in a row is added to the pooled vector. Source: Karim, Majumdar, Darabi and Chen 2018, "LSTM fully
     convolutional networks for time series classification", arXiv:1709.05206 (there the LSTM reads a whole series as a
     single step, and has a dropout of its own).
 
-    With `ngrams`, a linear score of n-grams stands beside it. Each path is trained by its own loss, so that neither
+    With `ngrams`, a linear score of n-grams is added. Each path is trained by its own loss, so that neither
     leaves to the other what it could learn itself, and the model's output is the mean of both.
 
     Args:
@@ -33,7 +33,7 @@ class Classifier(nn.Module):
         num_outputs: 1 for two classes (the logit of the second) or a number, else one a class or label.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
         inputs: the layer that reads the values, if they are no ids of a vocabulary (`layers.inputs`).
-        beside: what reads further columns, whose vectors the head gets beside the pooled one.
+        covariates: what reads further columns, whose vectors are concatenated with the pooled one.
         head: what the outputs mean; none: classes, two of them where there is one output.
 
     Example:
@@ -50,7 +50,7 @@ class Classifier(nn.Module):
         counts: Tensor | None = None,
         *,
         inputs: nn.Module | None = None,
-        beside: BesideInputs | None = None,
+        covariates: RowCovariates | None = None,
         head: RowHead | None = None,
     ) -> None:
         super().__init__()
@@ -58,14 +58,14 @@ class Classifier(nn.Module):
         inputs = embed_ids(vocab_size, recipe, counts) if inputs is None else inputs
         self.encoder = RecurrentEncoder(recipe, inputs=inputs)
         self.pooling = Pooling(recipe.pooling, self.encoder.output_size, recipe.bidirectional)
-        self.beside = beside
+        self.covariates = covariates
         self.convolution = (
             Convolutions(width_of(self.encoder.embedding), recipe.convolution.channels, recipe.convolution.kernels)
             if recipe.convolution.channels
             else None
         )
         self.dropout = nn.Dropout(recipe.head_dropout)
-        size = self.pooling.output_size + (beside.output_size if beside else 0)
+        size = self.pooling.output_size + (covariates.output_size if covariates else 0)
         size += self.convolution.output_size if self.convolution else 0
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs)
@@ -96,7 +96,7 @@ class Classifier(nn.Module):
 
     def read(self, pooled: Tensor, extra: Extra = NO_EXTRA) -> Tensor:
         """From what pooling (and the convolutions) made of each row, (N, F), to (N, num_outputs)."""
-        if self.beside is not None:
-            pooled = torch.cat([pooled, self.beside(extra)], dim=1)
+        if self.covariates is not None:
+            pooled = torch.cat([pooled, self.covariates(extra)], dim=1)
         logits: Tensor = self.output(self.hidden(self.dropout(pooled)))
         return logits

@@ -1,4 +1,4 @@
-"""A linear score of a row's n-grams, to stand beside a recurrent path."""
+"""A linear score of a row's n-grams, in parallel to a recurrent path."""
 
 from __future__ import annotations
 

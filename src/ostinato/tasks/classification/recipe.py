@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class ConvolutionRecipe(Component):
-    """Convolutions over time beside the recurrent layers (LSTM-FCN): the head gets the mean of what they find in a
-    row, too. Each is followed by batch normalisation and ReLU."""
+    """Convolutions over time in parallel to the recurrent layers (LSTM-FCN): the head gets the mean of what they find
+    in a row, too. Each is followed by batch normalisation and ReLU."""
 
     needs: ClassVar[Needs] = {"kernels": ("`channels`", lambda convolution: convolution.channels)}
     channels: tuple[PositiveInt, ...] = Field((), description="of each convolution over time; none: there is none")
@@ -41,7 +41,7 @@ class ClassificationRecipe(PoolingRecipe):
     task: Literal["classification"] = "classification"
     head_size: Count = Field(0, description="units of a ReLU layer before the output")
     ngrams: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=4)] = Field(
-        0, description="a linear score of n-grams up to this length beside the recurrent path; 0: none"
+        0, description="a linear score of n-grams up to this length, added to the recurrent path; 0: none"
     )
     ngram_buckets: PositiveInt = Field(1 << 20, description="weights that hashed n-grams share")
     ngram_dropout: Probability = Field(0.5, description="share of n-grams left out of the score")

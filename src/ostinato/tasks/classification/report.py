@@ -23,7 +23,7 @@ _MOST_MIXUPS = 12
 
 
 def classifier_results(model: Classifier, prepared: Prepared, device: torch.device) -> Section:
-    """Metrics on the validation data, beside those of a guess that never reads the text, with plots and mistakes."""
+    """Metrics on the validation data, next to those of a guess that never reads the text, with plots and mistakes."""
     target = cast("TargetFeature", prepared.features.target)
     train, examples = prepared.train, prepared.validation
     outputs = predict_examples(model, examples, device)

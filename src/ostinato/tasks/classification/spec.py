@@ -80,15 +80,15 @@ class Classification(TaskSpec["Classifier"]):
         return {**found, "template": "classifier.html.jinja"}
 
     def parts(self, model: Classifier, recipe: Recipe, features: Features) -> list[tuple[str, str, str]]:
-        """Pooling, what stands beside it, and the head."""
+        """Pooling, parallel paths and covariates, and the head."""
         own = ClassificationRecipe.of(recipe)
         rows = [("pooling over time", " + ".join(own.pooling), "pooling")]
         if own.convolution.channels:
             sizes = zip(own.convolution.channels, own.convolution.kernels, strict=True)
             about = ", ".join(f"{channels:,} × {kernel} steps" for channels, kernel in sizes)
-            rows.append(("convolutions beside them", about, "convolution"))
+            rows.append(("parallel convolutions", about, "convolution"))
         if features.extra:
-            rows.append(("further columns", ", ".join(features.extra), "beside"))
+            rows.append(("covariates", ", ".join(features.extra), "covariates"))
         if own.head_size:
             rows.append(("hidden layer", f"{own.head_size:,} units, ReLU", "hidden"))
         return [*rows, ("output", f"{features.row_target.num_outputs:,}", "output")]

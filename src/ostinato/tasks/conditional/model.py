@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
+from ostinato.layers.covariates import NO_EXTRA, Extra, RowCovariates
 from ostinato.layers.frame_decoder import make_decoder
 from ostinato.layers.frames import Frames
 from ostinato.layers.inputs import width_of
@@ -17,8 +17,8 @@ from ostinato.types import Ragged, State
 
 
 class Conditional(SequenceWriter):
-    """``p(y_t | y_<t, x)`` for a fixed x: v = [inputs(x); beside(extra)] sets the decoder's first state, is read by it
-    at every step, or both, as `recipe.decoder.condition` says.
+    """``p(y_t | y_<t, x)`` for a fixed x: v = [inputs(x); covariates(extra)] sets the decoder's first state, is read by
+    it at every step, or both, as `recipe.decoder.condition` says.
 
     state: h_0 = tanh(W v + b) of each layer (an LSTM's c_0 without tanh), each with a W of its own, as an image sets
     out the caption in Mao et al. 2015, arXiv:1412.6632, and Vinyals et al. 2015, arXiv:1411.4555 (there, one step reads
@@ -29,7 +29,7 @@ class Conditional(SequenceWriter):
         inputs: the layer that reads the value given (`layers.inputs`), whatever its form.
         written: V of the tokens that are written, or what its frames are.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
-        beside: what reads further columns.
+        covariates: what reads further columns.
 
     Example:
         >>> from ostinato.layers.inputs import Vectors
@@ -45,12 +45,12 @@ class Conditional(SequenceWriter):
         written: int | Frames,
         counts: Tensor | None = None,
         *,
-        beside: BesideInputs | None = None,
+        covariates: RowCovariates | None = None,
     ) -> None:
         super().__init__()
         self.options: ConditionedDecoderRecipe = recipe.decoder
-        self.inputs, self.beside = inputs, beside
-        size = width_of(inputs) + (beside.output_size if beside else 0)
+        self.inputs, self.covariates = inputs, covariates
+        size = width_of(inputs) + (covariates.output_size if covariates else 0)
         how = recipe.decoder.condition
         self.decoder = make_decoder(recipe, written, counts, fed_size=0 if how == "state" else size)
         self.bridge = nn.ModuleList()
@@ -62,8 +62,10 @@ class Conditional(SequenceWriter):
     def parts(self) -> dict[str, str]:
         """What the network is made of, in words, by name."""
         found = {"inputs": f"reads what is given, as {width_of(self.inputs):,} numbers"}
-        if self.beside is not None:
-            found["beside"] = f"reads {', '.join(self.beside.names)}, as {self.beside.output_size:,} numbers"
+        if self.covariates is not None:
+            found["covariates"] = (
+                f"reads {', '.join(self.covariates.names)}, as {self.covariates.output_size:,} numbers"
+            )
         if len(self.bridge):
             found["bridge"] = "from there to the first states"
         read = "" if self.options.condition == "state" else ", reads what is given at each step"
@@ -72,8 +74,8 @@ class Conditional(SequenceWriter):
     def given(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> tuple[list[State], Ragged | None, Tensor | None]:
         """As `SequenceWriter.given`; nothing is attended to."""
         vector = cast("Ragged", self.inputs(inputs)).select_first()
-        if self.beside is not None:
-            vector = torch.cat([vector, self.beside(extra)], dim=1)
+        if self.covariates is not None:
+            vector = torch.cat([vector, self.covariates(extra)], dim=1)
         fed = None if self.options.condition == "state" else vector
         states = self.decoder.zero_states(len(vector))
         if not len(self.bridge):

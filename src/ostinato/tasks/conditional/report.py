@@ -28,7 +28,8 @@ _MIXUPS = 16
 
 
 def conditional_results(model: Conditional, prepared: Prepared, device: torch.device) -> Section:
-    """What it writes for the validation data: beside what is right, where something is; else samples by condition."""
+    """What it writes for the validation data: next to what is right, where something is; otherwise samples by
+    condition."""
     features, recipe = prepared.features, prepared.recipe
     examples, target = prepared.validation, features.sequence_target
     given = ", ".join((str(recipe.data.input), *features.extra))

@@ -77,7 +77,7 @@ class ConditionalGeneration(SequenceWriting["Conditional"]):
     def report(
         self, model: Conditional, prepared: Prepared, device: torch.device, known: Metrics | None = None
     ) -> Section:
-        """Figures, and what was written beside the truth."""
+        """Figures, and written sequences next to the truth."""
         if self.writes_frames(prepared.features):
             return super().report(model, prepared, device, known)
         from ostinato.tasks.conditional.report import conditional_results

@@ -150,19 +150,19 @@ class Forecaster(nn.Module):
         values = steps[:, :channels]
         mask = steps[:, channels : 2 * channels] if layout.masked else None
         normalised, shift = self.norm(values, lengths, mask)
-        beside = steps[:, layout.num_targets :]
+        covariates = steps[:, layout.num_targets :]
         ahead = None if known is None else _dense(known, self.recipe.horizon)
         if self.recipe.channel_independent and channels > 1:
             lengths = lengths.repeat(channels)
             shift = Shift(shift.loc.t().reshape(-1, 1), shift.scale.t().reshape(-1, 1))
             normalised = normalised.t().reshape(-1, 1)
             mask = None if mask is None else mask.t().reshape(-1, 1)
-            beside = beside.repeat(channels, 1)
+            covariates = covariates.repeat(channels, 1)
             ahead = None if ahead is None else ahead.repeat(channels, 1, 1)
         past = normalised if mask is None else torch.cat([normalised * mask, mask], 1)
         num_known = layout.num_known
-        split = beside.shape[1] - num_known
-        return History(past, beside[:, :split], beside[:, split:], lengths, ahead), shift
+        split = covariates.shape[1] - num_known
+        return History(past, covariates[:, :split], covariates[:, split:], lengths, ahead), shift
 
     def _seasons_before(self, history: History, state: Tensor) -> Tensor:
         """(R, H, C'): the last seasons of each row again and again, mixed as the state says; of a row that is shorter,

@@ -1,4 +1,4 @@
-"""The report's results of a forecaster: errors beside naive baselines, error by step, forecasts against what came."""
+"""The report's results of a forecaster: errors next to naive baselines, error by step, forecasts against what came."""
 
 from __future__ import annotations
 

@@ -20,13 +20,13 @@ from ostinato.types import Ragged, State
 class History:
     """The past of R rows, one after the other.
 
-    past: (sum L, C' or 2 C'), normalised channels, and their flags where some may be missing; beside: (sum L, P),
+    past: (sum L, C' or 2 C'), normalised channels, and their flags where some may be missing; covariates: (sum L, P),
     columns that are known up to the present; known: (sum L, K), those known in advance; lengths: (R,); ahead:
     (R, H, K), `known` of the horizon, or none.
     """
 
     past: Tensor
-    beside: Tensor
+    covariates: Tensor
     known: Tensor
     lengths: Tensor
     ahead: Tensor | None
@@ -65,7 +65,7 @@ class Strategy(nn.Module):
 
     def inputs(self, history: History) -> Ragged:
         """What the encoder reads of the past."""
-        return history.ragged(torch.cat([history.past, history.beside, history.known], 1))
+        return history.ragged(torch.cat([history.past, history.covariates, history.known], 1))
 
     def encode(self, history: History) -> list[State]:
         """The encoder's states after the past."""
@@ -217,7 +217,7 @@ class Segment(Strategy):
 
     def inputs(self, history: History) -> Ragged:
         """The segments of the past, of which every row is a whole number."""
-        steps = torch.cat([history.past, history.beside, history.known], 1)
+        steps = torch.cat([history.past, history.covariates, history.known], 1)
         segments = steps.reshape(-1, self.length * self.width)
         return Ragged.from_rows(segments, history.starts // self.length, history.lengths // self.length)
 

@@ -1,4 +1,4 @@
-"""The report's results of a model that writes frames: figures, and what is written beside what is right."""
+"""The report's results of a model that writes frames: figures, and written sequences next to true ones."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def written_results(model: FrameModel, prepared: Prepared, device: torch.device)
 def _sentence(prepared: Prepared) -> str:
     recipe = prepared.recipe
     if prepared.features.target is None:
-        beside = "".join(f" and `{name}`" for name in prepared.features.extra)
-        return f"Predicts each frame of `{recipe.data.input}` from those before it{beside}."
+        further = "".join(f" and `{name}`" for name in prepared.features.extra)
+        return f"Predicts each frame of `{recipe.data.input}` from those before it{further}."
     how = "after reading" if prepared.features.input.ragged else "for a given"
     return f"Writes `{recipe.data.target}`, frame by frame, {how} `{_given_names(prepared)}`."
 
@@ -149,7 +149,7 @@ def _answers(model: SequenceWriter, examples: Examples, feature: Feature, device
 def _drawn(
     model: SequenceWriter, prepared: Prepared, examples: Examples, feature: Feature, device: torch.device
 ) -> Section:
-    """For each of the most frequent values given: sequences drawn, beside held-out ones; and their lengths."""
+    """For each of the most frequent values given: sequences drawn, next to held-out ones; and their lengths."""
     train = prepared.train
     rows_of: dict[bytes, list[int]] = {}
     for row in range(len(examples)):
@@ -189,8 +189,8 @@ def _draws(model: SequenceWriter, examples: Examples, row: int, device: torch.de
 
 def _cells(examples: Examples, row: int, prepared: Prepared) -> str:
     """What a row was given, in words."""
-    beside = [str(feature.decode(examples.extra[name].row(row))) for name, feature in prepared.features.extra.items()]
-    return ", ".join([examples.preview(row), *beside])
+    further = [str(feature.decode(examples.extra[name].row(row))) for name, feature in prepared.features.extra.items()]
+    return ", ".join([examples.preview(row), *further])
 
 
 def _numbers(values: NDArray[Any], model: FrameModel) -> Floats:

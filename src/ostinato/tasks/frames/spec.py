@@ -58,7 +58,7 @@ class FrameWriting(TaskSpec[ModelT]):
         return predict(model, examples, features, device)
 
     def report(self, model: ModelT, prepared: Prepared, device: torch.device, known: Metrics | None = None) -> Section:
-        """Figures, and what was written beside the truth."""
+        """Figures, and written sequences next to the truth."""
         from ostinato.tasks.frames.report import written_results
 
         return written_results(cast("FrameModel", model), prepared, device)

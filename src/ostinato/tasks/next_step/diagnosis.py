@@ -50,6 +50,6 @@ def _frame_loss(model: NextStep, frames: Tensor, before: Tensor) -> Callable[[Ra
         hidden = output.select_last()
         if model.states_per_row > 1:
             hidden = hidden.view(len(frames), -1, hidden.shape[1])
-        return model.head.nll(model.frames.beside(hidden, before), frames)
+        return model.head.nll(model.frames.with_previous(hidden, before), frames)
 
     return loss

@@ -15,7 +15,7 @@ from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
 from ostinato.data.features.notes import NotesFeature
 from ostinato.heads.frames import FrameHead
-from ostinato.layers.covariates import NO_EXTRA, Extra, SideBySide
+from ostinato.layers.covariates import NO_EXTRA, Extra, StepCovariates
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.frame_decoder import previous_frames
 from ostinato.layers.frames import Frames, NoteFrames
@@ -38,7 +38,7 @@ class NextStep(nn.Module):
         frames: what a frame is; a number: of so many notes.
         transpose: in training each row is moved by up to so many places up or down, >= 0.
         lowest: MIDI pitch of the first note, of which `next_step.recurrence: note` tells each note its place.
-        beside: further columns, by name: what is given of a row (or of each frame) is read at every step.
+        covariates: further columns, by name: what is given of a row (or of each frame) is read at every step.
 
     Example:
         >>> model = NextStep(NextStepRecipe(hidden_size=8), 5)
@@ -53,12 +53,12 @@ class NextStep(nn.Module):
         frames: int | Frames,
         transpose: int = 0,
         lowest: int = 21,
-        beside: Mapping[str, Feature] = MappingProxyType({}),
+        covariates: Mapping[str, Feature] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.frames = frames if isinstance(frames, Frames) else NoteFrames(frames)
         self.transpose = transpose
-        self.encoder = _encoder(recipe, self.frames, lowest, beside)
+        self.encoder = _encoder(recipe, self.frames, lowest, covariates)
         self.dropout = nn.Dropout(recipe.head_dropout)
         self.output = self.frames.head(
             recipe, self.encoder.output_size + self.frames.skipped, tied=recipe.recurrence == "note"
@@ -79,7 +79,7 @@ class NextStep(nn.Module):
     @property
     def is_given(self) -> bool:
         """Whether it reads further columns."""
-        return isinstance(self.encoder.embedding, SideBySide)
+        return isinstance(self.encoder.embedding, StepCovariates)
 
     def forward(self, frames: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
         """(sum L, C) to (sum L, H), or (sum L, C, H) where each note has a state: at each step what is known of its
@@ -87,7 +87,7 @@ class NextStep(nn.Module):
         frames = self.laid(frames)
         read = previous_frames(frames, frames.values.dtype)
         hidden = self.read(read, extra)[0]
-        return hidden.with_values(self.frames.beside(self.dropout(hidden.values), read.values))
+        return hidden.with_values(self.frames.with_previous(self.dropout(hidden.values), read.values))
 
     def laid(self, frames: Ragged) -> Ragged:
         """Frames as they are stored, as floating-point numbers (sum L, C)."""
@@ -98,7 +98,7 @@ class NextStep(nn.Module):
     ) -> tuple[Ragged, list[State]]:
         """The frame before each step, and what is given, to hidden states, and the states after each row."""
         layer = self.encoder.embedding
-        if isinstance(layer, SideBySide):
+        if isinstance(layer, StepCovariates):
             return self.encoder.run(layer(before, extra), states)
         return cast("tuple[Ragged, list[State]]", self.encoder(before, states))
 
@@ -116,7 +116,7 @@ class NextStep(nn.Module):
         """The summed nats of pieces of rows, given the frame before each, that go on from `states` (D, N, H), and the
         states after them."""
         hidden, after = self.encoder(before, states)
-        read = self.frames.beside(self.dropout(hidden.values), before.values)
+        read = self.frames.with_previous(self.dropout(hidden.values), before.values)
         return self.output.nll(read, frames.values).sum(), after
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
@@ -157,14 +157,14 @@ def build_next_step(recipe: NextStepRecipe, features: Features) -> NextStep:
     """
     feature, frames = features.input, Frames.of(features.input)
     if not isinstance(feature, NotesFeature):
-        return NextStep(recipe, frames, beside=features.extra)
+        return NextStep(recipe, frames, covariates=features.extra)
     return NextStep(recipe, frames, feature.recipe.transpose, feature.recipe.lowest, features.extra)
 
 
 def _encoder(
-    recipe: NextStepRecipe, frames: Frames, lowest: int, beside: Mapping[str, Feature]
+    recipe: NextStepRecipe, frames: Frames, lowest: int, covariates: Mapping[str, Feature]
 ) -> RecurrentEncoder | TiedNotes:
     if recipe.recurrence == "note":
         return TiedNotes(recipe, frames.values, lowest)
     read = frames.layer(recipe.input_noise)
-    return RecurrentEncoder(recipe, inputs=SideBySide(read, beside, recipe) if beside else read)
+    return RecurrentEncoder(recipe, inputs=StepCovariates(read, covariates, recipe) if covariates else read)

@@ -26,7 +26,7 @@ def roll(truth: Mask, predicted: Mask, lowest: int) -> Markup:
         predicted: (L, C).
         lowest: MIDI pitch of the first column.
     """
-    with drawing("roll", "Piano roll of one piece, predicted notes beside true ones") as plot:
+    with drawing("roll", "Piano roll of one piece, predicted and true notes") as plot:
         axes = plot.axes
         axes.figure.set_size_inches(9.0, 3.4)  # type: ignore[union-attr]
         used = np.flatnonzero((truth | predicted).any(axis=0))

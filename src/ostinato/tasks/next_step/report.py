@@ -22,7 +22,7 @@ _CONTEXT = 3
 
 
 def frames_results(model: NextStep, prepared: Prepared, device: torch.device) -> Section:
-    """Figures on the validation data beside two simple guesses, a typical piece as a roll, and surprising frames."""
+    """Figures on the validation data next to two simple guesses, a typical piece as a roll, and surprising frames."""
     from ostinato.tasks.next_step import plots as plots_frames
 
     train, examples = prepared.train.sequences, prepared.validation

@@ -28,8 +28,8 @@ def compose(model: NextStep, feature: Feature, **options: Any) -> list[Any]:
 
     Example:
         >>> run = ostinato.load("runs/tunes")
-        >>> beside = run.features.extra
-        >>> tune = compose(run.model, run.features.input, prompt=[[60, 64]], given={"mode": "minor"}, beside=beside)
+        >>> options = {"given": {"mode": "minor"}, "covariates": run.features.extra}
+        >>> tune = compose(run.model, run.features.input, prompt=[[60, 64]], **options)
         >>> len(tune), tune[0]
         (65, [60, 64])
     """
@@ -41,7 +41,7 @@ def next_frames(
     feature: Feature,
     *,
     given: Mapping[str, Any] = NOTHING,
-    beside: Mapping[str, Feature] = NOTHING,
+    covariates: Mapping[str, Feature] = NOTHING,
     prompt: Any = (),
     num_frames: int = 64,
     temperature: float = 1.0,
@@ -54,7 +54,7 @@ def next_frames(
         model: with the weights to write with.
         feature: the run's input: notes, series, sound or video.
         given: what to write for: the cell of each further column that the model reads.
-        beside: the run's further columns, `features.extra`.
+        covariates: the run's further columns, `features.extra`.
         prompt: a cell of the feature: a list of frames, or the path of a media file; none: from the very beginning.
         num_frames: new frames, >= 1.
         temperature: log-odds of notes are divided by it, what is drawn of numbers is so many times as far from its
@@ -71,7 +71,7 @@ def next_frames(
         raise RecipeError(f"`temperature` must not be negative. Received: {temperature:g}.")
     generator = torch.Generator().manual_seed(seed)
     like = next(model.parameters())
-    extra = {name: _one(one, name, given).to(like.device) for name, one in beside.items()}
+    extra = {name: _one(one, name, given).to(like.device) for name, one in covariates.items()}
     begun = _encoded(model, feature, prompt).to(like)
     with evaluating(model):
         hidden, states = _step(model, begun, None, extra)
@@ -121,6 +121,6 @@ def _step(
     """Read (L, C) frames; the output after the last, (1, H), and the states."""
     if extra:
         read, after = model.read(Ragged.from_rows(frames, [0], [len(frames)]), extra, states)
-        return model.frames.beside(read.select_last(), frames[-1:]), after
+        return model.frames.with_previous(read.select_last(), frames[-1:]), after
     hidden, after = model.encoder(frames.unsqueeze(1), states)
-    return model.frames.beside(hidden[-1], frames[-1:]), after
+    return model.frames.with_previous(hidden[-1], frames[-1:]), after

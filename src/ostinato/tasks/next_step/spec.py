@@ -94,15 +94,15 @@ class NextStepPrediction(FrameWriting["NextStep"]):
         from ostinato.tasks.generation import USUAL_LENGTH, Generation
         from ostinato.tasks.next_step.sampling import next_frames
 
-        beside = run.features.extra
-        options.refuse("model of frames", "top_k", "top_p", "precision", "num", *(() if beside else ("condition",)))
-        found = options.cells(tuple(beside), run.folder) if beside else None
-        given = found if isinstance(found, dict) or found is None else {next(iter(beside)): found}
+        covariates = run.features.extra
+        options.refuse("model of frames", "top_k", "top_p", "precision", "num", *(() if covariates else ("condition",)))
+        found = options.cells(tuple(covariates), run.folder) if covariates else None
+        given = found if isinstance(found, dict) or found is None else {next(iter(covariates)): found}
         values = next_frames(
             run.model,
             run.features.input,
             given=given or {},
-            beside=beside,
+            covariates=covariates,
             prompt=options.prompt,
             num_frames=USUAL_LENGTH if options.max_new_tokens is None else options.max_new_tokens,
             temperature=options.temperature,
@@ -153,7 +153,7 @@ class NextStepPrediction(FrameWriting["NextStep"]):
 
     # ---- signature --------------------------------------------------------------------------------------------------
     def signature(self, model: NextStep, features: Features, recipe: Recipe) -> Signature:
-        """At each step what is known of its frame: hidden states, of numbers the frame before beside them."""
+        """At each step what its frame is predicted from: hidden states, and of numbers the previous frame."""
         from ostinato.tasks.signature import encoder_signature
 
         return encoder_signature(model, features, recipe, "hidden")

@@ -127,12 +127,12 @@ class Copy(Baseline):
 
 
 class TokenByToken(Copy):
-    """What each token of the source is most often beside in training pairs, at the same share of the way; or nothing.
+    """The target token that each source token is most often aligned with in training pairs, at the same relative place.
 
     A dictionary without any context: the place of a target token is taken to be proportional to that of its source.
     """
 
-    name, about = "token by token", "what each token of the source most often stands beside, and nothing around it"
+    name, about = "token by token", "each source token becomes the target token it is most often aligned with"
 
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:

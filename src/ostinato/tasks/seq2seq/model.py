@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import RecipeError
-from ostinato.layers.covariates import NO_EXTRA, BesideInputs, Extra
+from ostinato.layers.covariates import NO_EXTRA, Extra, RowCovariates
 from ostinato.layers.decoder import Decoder
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.frame_decoder import make_decoder
@@ -97,7 +97,7 @@ class Seq2Seq(SequenceWriter):
         inputs: the layer that reads the source (`layers.inputs`).
         written: V of the tokens that are written, or what its frames are.
         counts: (V,), how often training data held each token; needed for `normalize_embeddings`.
-        beside: what reads further columns, each as one vector a row.
+        covariates: what reads further columns, each as one vector a row.
 
     Example:
         >>> from ostinato.layers.inputs import embed_ids
@@ -113,13 +113,13 @@ class Seq2Seq(SequenceWriter):
         written: int | Frames,
         counts: Tensor | None = None,
         *,
-        beside: BesideInputs | None = None,
+        covariates: RowCovariates | None = None,
     ) -> None:
         super().__init__()
         self.options: AttentionDecoderRecipe = recipe.decoder
-        self.beside = beside
+        self.covariates = covariates
         self.encoder = RecurrentEncoder(recipe, inputs=inputs)
-        fed_size = beside.output_size if beside else 0
+        fed_size = covariates.output_size if covariates else 0
         self.decoder = make_decoder(recipe, written, counts, memory_size=self.encoder.output_size, fed_size=fed_size)
         self.bridge = Bridge(recipe, self.encoder, self.decoder)
 
@@ -133,8 +133,9 @@ class Seq2Seq(SequenceWriter):
             "luong": f"{options.score} attention (Luong)",
         }[options.attention]
         found = {"bridge": f"{options.bridge}: final states to first ones"}
-        if self.beside is not None:
-            found["beside"] = f"each step reads {', '.join(self.beside.names)}, as {self.beside.output_size:,} numbers"
+        if self.covariates is not None:
+            names, size = ", ".join(self.covariates.names), self.covariates.output_size
+            found["covariates"] = f"each step reads {names}, as {size:,} numbers"
         return {**found, "decoder": f"{self.size}, {attention}, {self.decoder.about}"}
 
     def given(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> tuple[list[State], Ragged | None, Tensor | None]:
@@ -149,7 +150,7 @@ class Seq2Seq(SequenceWriter):
 
     def fed(self, extra: Extra = NO_EXTRA) -> Tensor | None:
         """What each step of the decoder reads of further columns, (N, F)."""
-        return None if self.beside is None else cast("Tensor", self.beside(extra))
+        return None if self.covariates is None else cast("Tensor", self.covariates(extra))
 
 
 def check_bridge(recipe: SequenceToSequenceRecipe) -> None:

@@ -29,7 +29,7 @@ _LONGEST_MAP = 24
 
 
 def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.device) -> Section:
-    """What beam search writes for all of the validation data, beside what is right."""
+    """What beam search writes for all of the validation data, next to what is right."""
     from ostinato.report import plots
 
     features, recipe = prepared.features, prepared.recipe
@@ -74,7 +74,7 @@ def _tiles(scored: Section, features: Features, count: int) -> list[tuple[str, s
 
 
 def _shown(one: Transcript, examples: Examples, target: Feature) -> Section:
-    """A source beside what is right and what was written, whose edits are marked."""
+    """A source, what is right, and what was written with its edits marked."""
     return {
         "location": examples.location(one.row),
         "source": examples.preview(one.row),

@@ -71,7 +71,7 @@ class SequenceToSequence(SequenceWriting["Seq2Seq"]):
         return figures_of_tokens(prepared.features)
 
     def report(self, model: Seq2Seq, prepared: Prepared, device: torch.device, known: Metrics | None = None) -> Section:
-        """Figures, and what was written beside the truth."""
+        """Figures, and written sequences next to the truth."""
         if self.writes_frames(prepared.features):
             return super().report(model, prepared, device, known)
         from ostinato.tasks.seq2seq.report import transcription_results

@@ -58,17 +58,17 @@ def _steps(reading: Reading, count: int, seed: int) -> Subject:
 def _step_loss(model: Tagger, targets: Ragged, rows: Tensor, steps: Tensor) -> Callable[[Ragged], Tensor]:
     """Nats of single steps, or squared error; of a chain of tags given the true tags on either side."""
     wanted = at_steps(targets, rows, steps)
-    beside = None if model.crf is None else tags_beside(model.crf, targets, rows, steps)
+    around = None if model.crf is None else tags_around(model.crf, targets, rows, steps)
 
     def loss(output: Ragged) -> Tensor:
         scores = model.answer(output.select_last())
-        return model.head.nll(scores if beside is None else scores + beside, wanted)
+        return model.head.nll(scores if around is None else scores + around, wanted)
 
     return loss
 
 
 @torch.no_grad()
-def tags_beside(crf: LinearChainCRF, targets: Ragged, rows: Tensor, steps: Tensor) -> Tensor:
+def tags_around(crf: LinearChainCRF, targets: Ragged, rows: Tensor, steps: Tensor) -> Tensor:
     """(M, K): what the true tags before and after a step add to its scores."""
     lengths = targets.lengths[rows]
     places = (steps - 1, torch.minimum(steps + 1, lengths - 1))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ostinato.data.dataset import Features
 from ostinato.heads.base import NumberReader, TagReader
 from ostinato.heads.build import step_head
-from ostinato.layers.covariates import NO_EXTRA, Extra, SideBySide
+from ostinato.layers.covariates import NO_EXTRA, Extra, StepCovariates
 from ostinato.layers.inputs import width_of
 from ostinato.tasks.tagging.model import Tagger, build_tagger
 from ostinato.tasks.tagging.recipe import TaggingRecipe
@@ -29,7 +29,7 @@ _SIZE = 32
 
 
 class WithAnswer(nn.Module):
-    """The input's vectors (sum L, I), and beside them 32 numbers for the answer before.
+    """The input's vectors (sum L, I), each concatenated with 32 numbers for the previous answer.
 
     Args:
         inputs: the layer that reads the values of a step, or what reads several columns side by side.
@@ -43,10 +43,10 @@ class WithAnswer(nn.Module):
 
     def read(self, inputs: Ragged, extra: Extra) -> Ragged:
         """The input's vectors alone."""
-        vectors = self.inputs(inputs, extra) if isinstance(self.inputs, SideBySide) else self.inputs(inputs)
+        vectors = self.inputs(inputs, extra) if isinstance(self.inputs, StepCovariates) else self.inputs(inputs)
         return cast("Ragged", vectors)
 
-    def beside(self, vectors: Tensor, before: Tensor) -> Tensor:
+    def with_answers(self, vectors: Tensor, before: Tensor) -> Tensor:
         """(M, I) and the answers before them to (M, embedding_dim)."""
         return torch.cat([vectors, self.answers(before)], dim=1)
 
@@ -89,7 +89,7 @@ class FeedbackTagger(Tagger):
         begins = vectors.times_index() == 0
         before = answers.values.index_select(0, vectors.previous_index()).clone()
         before[begins] = self.layer.answers.first(int(begins.sum()), vectors.values).to(before.dtype)
-        read = vectors.with_values(self.layer.beside(vectors.values, before))
+        read = vectors.with_values(self.layer.with_answers(vectors.values, before))
         return read.with_values(self.answer(self.encoder.run(read)[0].values))
 
     def forward(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
@@ -103,7 +103,7 @@ class FeedbackTagger(Tagger):
             rows = len(step)
             if states is not None:
                 states = [tuple(part[:, :rows] for part in state) for state in states]
-            read = self.layer.beside(step, before[:rows]).unsqueeze(0)  # (1, rows, I)
+            read = self.layer.with_answers(step, before[:rows]).unsqueeze(0)  # (1, rows, I)
             hidden, states = self.encoder.run(read, states)
             outputs.append(self.answer(hidden[0]))
             before = self.head.point(outputs[-1].detach())

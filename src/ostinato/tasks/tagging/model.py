@@ -14,7 +14,7 @@ from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
 from ostinato.errors import RecipeError
 from ostinato.heads.build import step_head
-from ostinato.layers.covariates import NO_EXTRA, Extra, SideBySide
+from ostinato.layers.covariates import NO_EXTRA, Extra, StepCovariates
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import input_layer
 from ostinato.layers.words import UnknownWords
@@ -109,9 +109,9 @@ class Tagger(nn.Module):
     def _states(self, inputs: Ragged, extra: Extra) -> Ragged:
         """(sum L, D*H): the hidden state that answers each step."""
         layer = self.encoder.embedding
-        if not isinstance(layer, SideBySide) and not self.recipe.delay:
+        if not isinstance(layer, StepCovariates) and not self.recipe.delay:
             return cast("Ragged", self.encoder(inputs)[0])
-        vectors: Ragged = layer(inputs, extra) if isinstance(layer, SideBySide) else cast("Ragged", layer(inputs))
+        vectors: Ragged = layer(inputs, extra) if isinstance(layer, StepCovariates) else cast("Ragged", layer(inputs))
         if not self.recipe.delay:
             return self.encoder.run(vectors)[0]
         longer, answers = delayed(vectors, self.recipe.delay)
@@ -146,7 +146,7 @@ def build_tagger(recipe: TaggingRecipe, features: Features, make: type[Tagger] =
     if not isinstance(target, Feature) or not target.ragged:
         raise RecipeError("a tagger needs a target with a value for each step.", hint="set features.target.kind=tags")
     layer = input_layer(source, recipe)
-    inputs = SideBySide(layer, features.extra, recipe) if features.extra else layer
+    inputs = StepCovariates(layer, features.extra, recipe) if features.extra else layer
     outputs = target.value_shape[0] if target.form == "vectors" else int(cast("int", getattr(target, "vocab_size", 0)))
     kind = target.kind if target.form == "vectors" else "tags"
     counts = torch.from_numpy(cast("Any", source).counts) if recipe.unknown_words else None

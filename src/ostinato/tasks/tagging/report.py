@@ -29,7 +29,7 @@ _OUTPUTS = {"softmax": "each by itself", "crf": "as a chain (CRF)", "ctc": "with
 
 
 def tagger_results(model: Tagger, prepared: Prepared, device: torch.device) -> Section:
-    """Metrics on the validation data beside those of a guess, what is taken for what, and the worst rows."""
+    """Metrics on the validation data next to those of a guess, what is taken for what, and the worst rows."""
     examples = prepared.validation
     found = run(model, examples, device)
     scored = {"loss": found.loss, **metrics_of(model, found, examples, prepared.features)}
@@ -44,16 +44,16 @@ def tagger_results(model: Tagger, prepared: Prepared, device: torch.device) -> S
 
 def _sentence(model: Tagger, prepared: Prepared) -> str:
     data, target = prepared.recipe.data, prepared.features.sequence_target
-    beside = f" (beside it {', '.join(f'`{name}`' for name in prepared.features.extra)})" if data.extra else ""
+    covariates = f" (with {', '.join(f'`{name}`' for name in prepared.features.extra)})" if data.extra else ""
     unit = prepared.features.input.step_noun
     if model.recipe.output == "ctc":
-        return f"Writes `{data.target}` from `{data.input}`{beside}, labels for {unit}s {_OUTPUTS['ctc']}."
+        return f"Writes `{data.target}` from `{data.input}`{covariates}, labels for {unit}s {_OUTPUTS['ctc']}."
     if model.kind != "tags":
-        return f"Gives `{data.target}` for each {unit} of `{data.input}`{beside}."
+        return f"Gives `{data.target}` for each {unit} of `{data.input}`{covariates}."
     delay = f", {model.recipe.delay} steps after it" if model.recipe.delay else ""
     count = getattr(target, "vocab_size", 0)
     return (
-        f"Gives one of {count} tags (`{data.target}`) to each {unit} of `{data.input}`{beside}{delay}, "
+        f"Gives one of {count} tags (`{data.target}`) to each {unit} of `{data.input}`{covariates}{delay}, "
         f"{_OUTPUTS[model.recipe.output]}."
     )
 
