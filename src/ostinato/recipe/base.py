@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -24,6 +24,20 @@ PositiveInt = Annotated[int, BeforeValidator(no_bool), Field(gt=0)]
 Probability = Annotated[float, BeforeValidator(no_bool), Field(ge=0.0, lt=1.0)]
 NonNegative = Annotated[float, BeforeValidator(no_bool), Field(ge=0.0)]
 Positive = Annotated[float, BeforeValidator(no_bool), Field(gt=0.0)]
+
+
+def _one(value: object) -> object:
+    """A list of one name is that name."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+
+
+Columns = Annotated[str | tuple[str, ...] | None, BeforeValidator(_one)]
+"""A column, or several that are read as one."""
+
+
+def named_by(columns: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The columns of an option that takes one name or several."""
+    return () if columns is None else (columns,) if isinstance(columns, str) else tuple(columns)
 
 
 Needs = Mapping[str, tuple[str, Callable[[Any], object]]]

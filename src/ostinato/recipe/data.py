@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ostinato.recipe.base import Component, Count, Needs, PositiveInt
+from ostinato.recipe.base import Columns, Component, Count, Needs, PositiveInt
 from ostinato.recipe.forecast import TimeSeriesRecipe
 
 
@@ -42,10 +42,10 @@ class RowsRecipe(Component):
     input: str | None = Field(
         None, description="the column that holds the sequence; of a wide or long table: `first:last`, or `a,b,c`"
     )
-    session: str | None = Field(
-        None, description="long tables: the column whose value all rows (steps) of one series share"
+    session: Columns = Field(
+        None, description="long tables: the column, or [columns], whose value all rows (steps) of one series share"
     )
-    time: str | None = None
+    time: Columns = None
     extra: tuple[str, ...] = Field((), description="further columns that are read beside the input")
     target: str | None = Field(None, description="the column to predict; none for a language model")
     on_bad_row: Literal["stop", "skip"] = Field("stop", description="skip: set bad rows aside in rejected.jsonl")
@@ -70,8 +70,8 @@ class DataRecipe(TimeSeriesRecipe, RowsRecipe):
     """The data: rows, or series in time."""
 
     needs: ClassVar[Needs] = RowsRecipe.needs
-    time: str | None = Field(
+    time: Columns = Field(
         None,
         description="long tables: the column that orders the rows of a session; forecasting: that of time "
-        "stamps, none: found by name or content, if there is one",
+        "stamps, none: found by name or content, if there is one; [Date, Time]: several, read as one",
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.recipe.base import Component, Needs, NonNegative, PositiveInt
+from ostinato.recipe.base import Columns, Component, Needs, NonNegative, PositiveInt, named_by
 
 if TYPE_CHECKING:
     from ostinato.recipe.models import Recipe
@@ -22,8 +22,15 @@ class TimeSeriesRecipe(Component):
     layout: Literal["auto", "table", "rows"] = Field(
         "auto", description="table: a row a time step; rows: a row a series, its values side by side; auto: table"
     )
-    time: str | None = Field(None, description="column of time stamps; none: found by name or content, if there is one")
-    series: str | None = Field(None, description="column that says which series a row belongs to; rows: its name")
+    time: Columns = Field(None, description="column of time stamps; none: found by name or content, if there is one")
+    time_format: str | None = Field(
+        None,
+        description="of the time stamps: %d/%m/%Y %H:%M, as strptime has it (%q quarter, [..] may be absent), epoch_s, "
+        "epoch_ms, epoch_us, epoch_ns, excel, or step (plain numbers); none: inferred over the whole column",
+    )
+    series: Columns = Field(
+        None, description="column, or [columns], that say which series a row belongs to; rows: its name"
+    )
     channels: tuple[str, ...] = Field((), description="columns to forecast; none: all that hold numbers")
     past: tuple[str, ...] = Field((), description="columns that help, known up to the present only")
     future: tuple[str, ...] = Field((), description="columns that help, known in advance (prices, holidays)")
@@ -31,6 +38,9 @@ class TimeSeriesRecipe(Component):
         (), description="of the time stamps, as points on a circle; known in advance"
     )
     sort: bool = Field(False, description="rows may stand in any order in time; else that is an error")
+    on_duplicate: Literal["stop", "first", "mean", "sum"] = Field(
+        "stop", description="rows of one time stamp in one series (an hour that clocks repeat): which value is taken"
+    )
     on_gap: Literal["stop", "fill", "mask"] = Field(
         "stop", description="steps that are not there; fill: on a straight line; mask: marked, not scored"
     )
@@ -48,9 +58,14 @@ class TimeSeriesRecipe(Component):
         (), description="steps of a season, for the naive forecasts and MASE (the first); none: by the frequency"
     )
 
+    def columns(self) -> list[str]:
+        """All columns that are named."""
+        of_rows = [*named_by(self.time), *named_by(self.series)]
+        return [*of_rows, *self.channels, *self.past, *self.future]
+
     @model_validator(mode="after")
     def _check_series(self) -> TimeSeriesRecipe:
-        named = [name for name in (self.time, self.series, *self.channels, *self.past, *self.future) if name]
+        named = self.columns()
         doubled = sorted({name for name in named if named.count(name) > 1})
         if doubled:
             raise ValueError(f"names the column {doubled[0]} twice.")

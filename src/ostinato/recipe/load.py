@@ -73,7 +73,7 @@ def _pairs(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
                 f"`--set` needs key=value. Received: {override!r}.", hint="for example --set training.epochs=3"
             )
         try:
-            yield key.strip(), yaml.safe_load(text)
+            yield key.strip(), text if text.startswith("%") else yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise RecipeError(f"`--set {key}` has a value that can't be read. Received: {text!r}.") from error
 

@@ -19,6 +19,7 @@ from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
 from ostinato.data.tables.long import LongTable, by_time, not_later
 from ostinato.data.tables.numbers import MISSING, numbers_of, usable, wide_rows
+from ostinato.data.times.clock import Clock
 from ostinato.errors import DataError, MissingLibraryError
 from ostinato.media.extras import library
 from ostinato.recipe.forecast import ForecastRecipe
@@ -48,7 +49,10 @@ def test_steps_are_sorted_within_their_series(rows: list[list[int]], stretch: in
 def test_a_row_is_rejected_once_and_taken_in_by_no_series() -> None:
     rejected: list[tuple[int, str]] = []
     table = LongTable(
-        {"values": ["x", "y"]}, lambda block, row, why: rejected.append((block.location(row)[1], why)), "id", "t"
+        {"values": ["x", "y"]},
+        lambda block, row, why: rejected.append((block.location(row)[1], why)),
+        ["id"],
+        Clock(["t"]),
     )
     numbers, good = table.add(
         _block(id=["b", None, "a", "b"], t=["3", "1", "1", "soon"], x=["1", "2", "low", "4"], y=["5", "6", "high", "8"])
@@ -65,13 +69,14 @@ def test_a_row_is_rejected_once_and_taken_in_by_no_series() -> None:
 
 def test_times_are_of_the_first_unit() -> None:
     bad: list[int] = []
-    table = LongTable({}, lambda _, row, why: bad.append(row), time="t", fractions=True)
+    clock = Clock(["t"], plain=True)
+    table = LongTable({}, lambda _, row, why: bad.append(row), clock=clock)
     table.add(_block(t=["soon"]))
-    assert table.unit is None
-    for cells, unit in ((["2020-01-02", "2020-01"], "us"), (["1.5", "2"], "us")):
-        table.add(_block(t=list(cells)))
-        assert table.unit == unit
-    names, offsets, arrays = table.finish()
+    assert not clock.found
+    for cells in (["2020-01-02", "2020-01-01"], ["1.5", "2"]):
+        table.add(_block(t=cells))
+    assert clock.form.unit == "us"
+    names, offsets, arrays = table.finish("t.csv")
     assert (names, offsets.tolist(), bad) == ([""], [0, 2], [0, 0, 1])
     assert np.diff(arrays["stamps"]).tolist() == [-86_400e6]
 
@@ -98,7 +103,7 @@ def test_a_row_a_series_ends_with_its_last_number() -> None:
 def test_a_file_without_any_time_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("t,x\nsoon,1\nlate,2\n")
     forecast = ForecastRecipe(time="t", channels=("x",))
-    with pytest.raises(DataError, match=r"column `t` of .* holds no time stamps. Received: 'soon'"):
+    with pytest.raises(DataError, match=r"column `t` of .* holds no time stamps of a known form. Received: 'soon'"):
         read_table(open_source(tmp_path / "t.csv", BadRows()), forecast)
 
 

@@ -116,7 +116,7 @@ def test_rows_out_of_order_and_twice(tmp_path: Path) -> None:
     rows[10], rows[11] = rows[11], rows[10]
     path = _wide(tmp_path / "t.csv", rows)
     with pytest.raises(
-        DataError, match=r"1 time stamp is earlier than the row before:\n  .*t.csv:13: 2020-01-01 10"
+        DataError, match=r"1 time stamp is earlier than the row before:\n  .*t.csv:13: 2020-01-01T10"
     ) as e:
         prepare(_recipe(path))
     assert "data.sort=true" in str(e.value)
@@ -163,7 +163,7 @@ def test_a_stamp_between_steps_needs_time_delta(tmp_path: Path) -> None:
     rows = _rows(40)
     rows[20] = ("2020-01-01T20:30:00", 1, 2)
     path = _wide(tmp_path / "t.csv", rows)
-    with pytest.raises(DataError, match=r"do not fall on steps of 1 hour; .* line 22, 2020-01-01 20:30") as error:
+    with pytest.raises(DataError, match=r"do not fall on steps of 1 hour; .* line 22, 2020-01-01T20:30") as error:
         prepare(_recipe(path))
     assert "time_delta" in str(error.value)
     train, _, _ = _parts(_recipe(path, time_delta=True))

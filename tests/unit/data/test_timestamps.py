@@ -6,42 +6,43 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ostinato.data.forecasting.timestamps import Frequency, calendar_features, find_frequency, shown
-from ostinato.data.tables.times import parse_times
+from ostinato.data.times.forms import Form
+from ostinato.data.times.guess import forms_of
+from ostinato.data.times.step import Frequency, calendar_features, find_frequency
 
 
-def _parsed(*cells: str) -> tuple[np.ndarray, str]:
-    found = parse_times(pl.Series(list(cells)))
-    assert found is not None
-    return found[0].to_numpy(), found[1]
+def _parsed(*cells: str) -> tuple[np.ndarray, Form]:
+    form = forms_of(pl.Series(list(cells)))[0]
+    found = form.read(pl.Series(list(cells)))
+    assert found.good.all()
+    return found.local if found.zone is None else found.local - found.zone, form.settled()
 
 
 @pytest.mark.parametrize(
     ("cells", "frequency", "after"),
     [
         (("2016-07-01 00:00:00", "2016-07-01 01:00:00"), "1 hour", "2016-07-01 02:00:00"),
-        (("2016-07-01T00:00:00Z", "2016-07-01T00:15:00Z"), "15 minute", "2016-07-01 00:30:00"),
+        (("2016-07-01T00:00:00Z", "2016-07-01T00:15:00Z"), "15 minutes", "2016-07-01T00:30:00Z"),
         (("2016-02-27", "2016-02-28"), "1 day", "2016-02-29"),
-        (("1949-01", "1949-02", "1949-03"), "1 month", "1949-04-01"),
+        (("1949-01", "1949-02", "1949-03"), "1 month", "1949-04"),
         (("2016-01-31", "2016-02-29", "2016-03-31"), "1 month", "2016-04-30"),
-        (("2015-03-31", "2015-06-30"), "3 month", "2015-09-30"),
+        (("2015-03-31", "2015-06-30"), "3 months", "2015-09-30"),
         (("2016-01-04", "2016-01-11"), "1 week", "2016-01-18"),
-        (("3", "5", "7"), "2 step", "9"),
+        (("3", "5", "7"), "2 steps", "9"),
     ],
 )
 def test_frequency_and_what_comes_after(cells: tuple[str, ...], frequency: str, after: str) -> None:
-    stamps, unit = _parsed(*cells)
-    found = find_frequency(stamps, unit)
+    stamps, form = _parsed(*cells)
+    found = find_frequency(stamps, form.unit)
     assert str(found) == frequency
-    assert shown(int(found.after(int(stamps[-1]), 1)[0]), unit) == after
+    assert form.shown(int(found.after(int(stamps[-1]), 1)[0])) == after
     np.testing.assert_array_equal(found.position(stamps), np.arange(len(cells)))
 
 
 def test_what_is_no_time() -> None:
-    assert parse_times(pl.Series(["a", "b"])) is None
-    stamps = parse_times(pl.Series(["2016-07-01", "yesterday"]))
-    assert stamps is not None
-    assert stamps[0].is_null().to_list() == [False, True]
+    assert forms_of(pl.Series(["a", "b"])) == []
+    cells = pl.Series(["2016-07-01", "yesterday"])
+    assert forms_of(cells)[0].read(cells).good.tolist() == [True, False]
 
 
 def test_a_gap_and_a_stamp_between_steps() -> None:
@@ -54,8 +55,8 @@ def test_a_gap_and_a_stamp_between_steps() -> None:
 
 
 def test_months_keep_the_day_where_they_can() -> None:
-    stamps, unit = _parsed("2015-12-30")
-    found = [shown(int(stamp), unit) for stamp in Frequency(1, "month").after(int(stamps[0]), 3)]
+    stamps, form = _parsed("2015-12-30")
+    found = [form.shown(int(stamp)) for stamp in Frequency(1, "month").after(int(stamps[0]), 3)]
     assert found == ["2016-01-30", "2016-02-29", "2016-03-30"]
 
 

@@ -8,16 +8,14 @@ import numpy as np
 
 from ostinato.arrays import Offsets
 from ostinato.data.forecasting.table import Floats, RawSeries, RawTable
-from ostinato.data.forecasting.timestamps import Frequency, find_frequency, shown
 from ostinato.data.rejects import counted
+from ostinato.data.times.step import Frequency, find_frequency
 from ostinato.errors import DataError
 from ostinato.recipe.forecast import ForecastRecipe
 
 _LISTED = 10
 _LOOKED_AT = 1 << 20
 """Steps from which the frequency is detected."""
-_MOST_FILLED = 100
-"""Steps that filling gaps may make out of each one that is there."""
 
 
 def make_regular(table: RawTable, forecast: ForecastRecipe) -> None:
@@ -30,7 +28,9 @@ def make_regular(table: RawTable, forecast: ForecastRecipe) -> None:
     if not stamped:
         return
     longest = max(stamped, key=len)
-    table.frequency = find_frequency(longest.stamps[:_LOOKED_AT], table.unit)  # type: ignore[index]
+    table.frequency = find_frequency(longest.axis()[:_LOOKED_AT], table.form.unit)
+    if table.frequency.is_of_days:
+        table.frequency = find_frequency(longest.axis(table.frequency)[:_LOOKED_AT], table.form.unit)
     if forecast.time_delta:
         return
     before = sum(map(len, table.series))
@@ -41,47 +41,54 @@ def make_regular(table: RawTable, forecast: ForecastRecipe) -> None:
 
 
 def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> RawSeries:
-    frequency, stamps = table.frequency, series.stamps
-    if frequency is None or stamps is None or len(series) < 2 or _is_regular(series, frequency):
+    frequency = table.frequency
+    if frequency is None or series.stamps is None or len(series) < 2 or _is_regular(series, frequency):
         return series
-    places = frequency.position(stamps)
-    off = np.flatnonzero(np.abs(places - np.rint(places)) > 1e-6)
+    places = frequency.position(series.axis(frequency))
+    steps = np.rint(places).astype(np.int64)
+    off = np.flatnonzero(np.abs(places - steps) > 1e-6)
     if len(off):
         raise DataError(
             f"time stamps of `{table.path}` do not fall on steps of {frequency}; the first that does not: line "
-            f"{series.lines[off[0]]}, {shown(int(stamps[off[0]]), table.unit)} ({len(off):,} in all).",
+            f"{series.lines[off[0]]}, {table.shown(series, int(off[0]))} ({len(off):,} in all).",
             hint="for steps of any length: --set data.time_delta=true",
         )
-    steps = np.rint(places).astype(np.int64)
     gaps = np.flatnonzero(np.diff(steps) > 1)
     if not len(gaps):
         return series
-    if forecast.on_gap == "stop":
-        listed = "\n".join(
-            f"  {table.path}:{series.lines[i + 1]}: {steps[i + 1] - steps[i] - 1:,} missing after "
-            f"{shown(int(stamps[i]), table.unit)}"
-            for i in gaps[:_LISTED]
-        )
-        raise DataError(
-            f"{len(gaps):,} gap{'s' if len(gaps) > 1 else ''} in time, where every step is {frequency}:\n{listed}",
-            hint="--set data.on_gap=fill (on a straight line) or mask, or data.time_delta=true",
-        )
-    if steps[-1] > _MOST_FILLED * len(steps):
-        raise DataError(
-            f"filling the gaps of `{table.path}` would make {steps[-1] + 1:,} steps of {frequency} out of "
-            f"{len(steps):,}.",
-            hint="for steps of any length: --set data.time_delta=true",
-        )
+    invented = int(steps[-1]) + 1 - len(steps)
+    if forecast.on_gap == "stop" or invented > len(steps):
+        raise _gaps(series, table, steps, gaps, forecast)
     return _spread(series, steps, frequency)
+
+
+def _gaps(series: RawSeries, table: RawTable, steps: Offsets, gaps: Offsets, forecast: ForecastRecipe) -> DataError:
+    """What to say of steps that are not there. More than there are rows are never made up, so no hint leads there."""
+    listed = "\n".join(
+        f"  {table.path}:{series.lines[i + 1]}: {steps[i + 1] - steps[i] - 1:,} missing after "
+        f"{table.shown(series, int(i))}"
+        for i in gaps[:_LISTED]
+    )
+    found = f"{len(gaps):,} gap{'s' if len(gaps) > 1 else ''} in time, where every step is {table.frequency}"
+    invented = int(steps[-1]) + 1 - len(steps)
+    if invented <= len(steps):
+        return DataError(
+            f"{found}:\n{listed}", hint="--set data.on_gap=fill (on a straight line) or mask, or data.time_delta=true"
+        )
+    cause = "" if forecast.on_gap == "stop" else f"; `data.on_gap: {forecast.on_gap}` makes up no more steps than rows"
+    return DataError(
+        f"{found}; {invented:,} steps are missing beside {counted(len(steps), 'row')}{cause}. Either the time stamps "
+        f"are of another form than {table.form.format} (`data.time_format`), or steps have no fixed length:\n{listed}",
+        hint="for steps of any length: --set data.time_delta=true",
+    )
 
 
 def _is_regular(series: RawSeries, frequency: Frequency) -> bool:
     """Whether every step has the usual length. Read a stretch at a time; months differ, and are compared exactly."""
-    stamps = series.stamps
-    if stamps is None or frequency.unit == "month":
+    if series.stamps is None or frequency.unit == "month":
         return False
-    overlapping = (stamps[max(run.start - 1, 0) : run.stop] for run in series.runs())
-    return all(bool((np.diff(some) == frequency.count).all()) for some in overlapping)
+    overlapping = (series.take(slice(max(run.start - 1, 0), run.stop)) for run in series.runs())
+    return all(bool((np.diff(some.axis(frequency)) == frequency.count).all()) for some in overlapping)
 
 
 def _spread(series: RawSeries, steps: Offsets, frequency: Frequency) -> RawSeries:
@@ -90,9 +97,13 @@ def _spread(series: RawSeries, steps: Offsets, frequency: Frequency) -> RawSerie
     covariates = np.full((size, series.covariates.shape[1]), np.nan)
     lines = np.zeros(size, dtype=np.int64)
     values[steps], covariates[steps], lines[steps] = series.values, series.covariates, series.lines
-    first = int(series.stamps[0])  # type: ignore[index]
+    first = int(series.axis(frequency)[0])
     stamps = np.concatenate([[first], frequency.after(first, size - 1)])
-    return RawSeries(series.name, values, covariates, stamps, lines)
+    zone = None
+    if series.zone is not None:  # in a gap the clock is that of the row before it
+        zone = series.zone[np.searchsorted(steps, np.arange(size), side="right") - 1]
+        stamps = stamps if frequency.is_of_days else stamps + zone
+    return RawSeries(series.name, values, covariates, stamps, lines, zone=zone)
 
 
 def fill_missing(table: RawTable, forecast: ForecastRecipe) -> None:

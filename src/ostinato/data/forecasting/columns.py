@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 
+from ostinato.data.forecasting.roles import Roles, find_roles, is_numeric
 from ostinato.data.inference.sample import DataSample
-from ostinato.data.tables.numbers import MISSING, numbers_of
-from ostinato.data.tables.times import parse_times
 from ostinato.errors import RecipeError
+from ostinato.recipe.base import named_by
 from ostinato.recipe.forecast import ForecastRecipe
 
-_FEW = 0.1
-"""Share of a column's cells that may be mistakes."""
-_TIME_NAMES = ("date", "time", "datetime", "timestamp", "ds", "month", "day", "year")
-_SERIES_NAMES = ("unique_id", "series_id", "item_id", "series")
+_BLOCKS = 8
+"""Blocks to look at where rows of further series may stand below those of the first one."""
 
 
 def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str]) -> ForecastRecipe:
@@ -26,35 +25,28 @@ def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str
         RecipeError: if no column is left to forecast, or there is no time column where one is needed.
         DataError: if a column is missing.
     """
-    columns = sample.columns()
-    sample.source.require(*_named(forecast))
+    columns, named = sample.columns(), forecast.columns()
+    sample.source.require(*named)
     if forecast.layout == "rows":
         return forecast if forecast.series else forecast.model_copy(update={"series": columns[0]})
-    head = sample.rows(*columns)
-    found: dict[str, Any] = {"layout": "table"}
-    free = [name for name in columns if name not in _named(forecast)]
-    if forecast.time is None:
-        time = next((name for name in free if _is_time(name, head[name])), None)
-        if time is not None:
-            found["time"] = time
-            free.remove(time)
-            notes.append(f"time: {time} (its cells are time stamps)")
-        elif forecast.calendar or forecast.time_delta:
-            key = "calendar" if forecast.calendar else "time_delta"
-            raise RecipeError(
-                f"`data.{key}` needs a time column, and `{sample.path}` has none. Columns: {', '.join(columns)}.",
-                hint="name it: --set data.time=COLUMN",
-            )
-        else:
-            notes.append("time: no column of time stamps: rows are taken as equal steps in their order")
-    if forecast.series is None:
-        series = next((name for name in free if name.lower() in _SERIES_NAMES), None)
-        if series is not None:
-            found["series"] = series
-            free.remove(series)
-            notes.append(f"series: {series} (its name says so)")
+    free = [name for name in columns if name not in (*forecast.channels, *forecast.past, *forecast.future)]
+    roles = _roles(sample, free, forecast)
+    found: dict[str, Any] = {"layout": "table", "time": _spelt(roles.time), "series": _spelt(roles.series)}
+    if roles.time_reason:
+        notes.append(f"time: {', '.join(roles.time)} ({roles.time_reason})")
+    elif not roles.time and (forecast.calendar or forecast.time_delta):
+        key = "calendar" if forecast.calendar else "time_delta"
+        raise RecipeError(
+            f"`data.{key}` needs a time column, and `{sample.path}` has none. Columns: {', '.join(columns)}.",
+            hint="name it: --set data.time=COLUMN",
+        )
+    elif not roles.time:
+        notes.append("time: no column of time stamps: rows are taken as equal steps in their order")
+    if roles.series_reason:
+        notes.append(f"series: {', '.join(roles.series)} ({roles.series_reason})")
     if not forecast.channels:
-        numeric = tuple(name for name in free if _is_numeric(head[name]))
+        head = sample.rows(*columns)
+        numeric = tuple(name for name in roles.free if is_numeric(head[name]))
         if not numeric:
             raise RecipeError(
                 f"no column of `{sample.path}` holds numbers to forecast. Columns: {', '.join(columns)}.",
@@ -62,11 +54,13 @@ def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str
             )
         found["channels"] = numeric
         notes.append(f"channels: {', '.join(numeric[:8])}{', …' if len(numeric) > 8 else ''} (they hold numbers)")
+        if roles.passed_over:
+            notes.append(f"not forecast: {', '.join(roles.passed_over)} (row numbers, or parts of the time stamp)")
     return forecast.model_copy(update=found)
 
 
 def what_is_forecast(sample: DataSample, input: str | None, target: str | None) -> tuple[str, tuple[str, ...]] | None:
-    """The time column and the channels of a table of numbers in time; None where it is no such table.
+    """The time columns in words and the channels of a table of numbers in time; None where it is no such table.
 
     `input` is forecast if it holds numbers. Else `target` is, or all but the time and the names of series, where all of
     these hold numbers. Where both are named, `input` must be the time, and `target` is forecast.
@@ -76,31 +70,30 @@ def what_is_forecast(sample: DataSample, input: str | None, target: str | None) 
         return None
     head = sample.rows(*([input, target] if input and target and input != target else columns))
     times = [input] if input and target else [name for name in columns if name != named]
-    time = next((name for name in times if _is_time(name, head[name])), None)
-    if time is None:
+    roles = find_roles(head, times)
+    if not roles.time:
         return None
-    free = tuple(name for name in columns if name != time and name.lower() not in _SERIES_NAMES)
-    looked_at = (named,) if input and named else free
-    if not looked_at or not all(_is_numeric(head[name]) for name in looked_at):
+    looked_at = (named,) if input and named else (*roles.free, *([named] if named else []))
+    if not looked_at or not all(is_numeric(head[name]) for name in looked_at):
         return None
-    return time, (named,) if named else free
+    return ", ".join(roles.time), (named,) if named else roles.free
 
 
-def _named(forecast: ForecastRecipe) -> list[str]:
-    names = (forecast.time, forecast.series, *forecast.channels, *forecast.past, *forecast.future)
-    return [name for name in names if name]
+def _roles(sample: DataSample, free: Sequence[str], forecast: ForecastRecipe) -> Roles:
+    """The roles of columns; further blocks are read where the first one is of one series only, as it seems."""
+    time, series = named_by(forecast.time), named_by(forecast.series)
+    names = list(dict.fromkeys([*free, *time, *series]))
+    head = sample.rows(*names)
+    roles = find_roles(head, free, time, series)
+    if roles.series or not any(_is_constant(head[name]) for name in roles.free):
+        return roles
+    more = find_roles(sample.rows(*names, num_blocks=_BLOCKS), free, roles.time, series)
+    return replace(more, time_reason=roles.time_reason)
 
 
-def _is_time(name: str, cells: pl.Series) -> bool:
-    if cells.dtype != pl.String:
-        return False
-    parsed = parse_times(cells.drop_nulls().head(200))
-    return parsed is not None and (parsed[1] == "us" or name.lower() in _TIME_NAMES) and not parsed[0].null_count()
+def _is_constant(cells: pl.Series) -> bool:
+    return cells.dtype == pl.String and len(cells) > 1 and cells.n_unique() == 1
 
 
-def _is_numeric(cells: pl.Series) -> bool:
-    """Whether nearly all cells are numbers or missing; what is neither is named as a bad row when it is read."""
-    if cells.dtype != pl.String or not len(cells):
-        return False
-    numbers, wrong = numbers_of(cells, MISSING)
-    return bool(wrong.mean() <= _FEW) and bool(np.isfinite(numbers).any())
+def _spelt(columns: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    return columns if len(columns) > 1 else columns[0] if columns else None

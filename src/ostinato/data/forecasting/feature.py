@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ostinato.arrays import Array
 from ostinato.data.features.base import Draft, Feature
 from ostinato.data.forecasting.table import RawSeries, RawTable, SeriesFacts, StepLayout
-from ostinato.data.forecasting.timestamps import Frequency, calendar_features
 from ostinato.data.io.spool import spooled
 from ostinato.data.moments import Moments
+from ostinato.data.times.step import Frequency, calendar_features
 from ostinato.errors import DataError, RunError
 from ostinato.recipe.forecast import ForecastRecipe
 
@@ -122,7 +122,7 @@ class ForecastFeature(Feature):
         """(L,): the length of the step to each stamp in usual steps; 1 for the first."""
         if series.stamps is None or self.frequency is None:
             return None
-        return np.concatenate([[1.0], np.diff(self.frequency.position(series.stamps))])
+        return np.concatenate([[1.0], np.diff(self.frequency.position(series.axis(self.frequency)))])
 
     def facts(self, series: list[RawSeries], table: RawTable) -> SeriesFacts:
         """What windows of these series know of them."""
@@ -134,11 +134,14 @@ class ForecastFeature(Feature):
             std=scales[:, 1],
             naive=scales[:, 2],
             stamps=spooled(one.stamps for one in series if one.stamps is not None) if stamped else None,
-            unit=table.unit,
+            form=table.form,
             lines=spooled(one.lines for one in series),
             path=table.path,
             seasons=self.seasons,
             log=self.recipe.transform == "log",
+            zone=spooled(one.zone for one in series if one.zone is not None)
+            if stamped and all(one.zone is not None for one in series)
+            else None,
         )
 
     def to_dict(self) -> dict[str, Any]:

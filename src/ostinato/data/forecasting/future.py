@@ -79,8 +79,10 @@ def _extended(one: RawSeries, table: RawTable, feature: ForecastFeature) -> RawS
     if ahead is not None and num_future:
         covariates[:, -num_future:] = ahead[:horizon, -num_future:]
     stamps: Offsets | None = None
+    zone: Offsets | None = None
     if one.stamps is not None and feature.frequency is not None:
         stamps = feature.frequency.after(int(one.stamps[-1]), horizon)
+        zone = None if one.zone is None else np.repeat(one.zone[-1:], horizon)
     values = np.repeat(one.values[-1:], horizon, axis=0)
     unknown, lines = np.zeros(values.shape, dtype=np.bool_), np.zeros(horizon, dtype=np.int64)
-    return one.joined(RawSeries(one.name, values, covariates, stamps, lines, unknown))
+    return one.joined(RawSeries(one.name, values, covariates, stamps, lines, unknown, zone))

@@ -23,6 +23,7 @@ from ostinato.data.readers.open import Say, open_stored
 from ostinato.data.readers.registry import READERS
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences
+from ostinato.data.times.forms import form_of
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import FeaturesRecipe, Recipe, build_recipe
 from ostinato.recipe.auto import settled
@@ -47,6 +48,11 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     sample.close()
     forecast = ForecastRecipe.of(recipe)
     table = _clean(source, forecast)
+    if forecast.time is not None:
+        recipe = build_recipe(
+            {**recipe.model_dump(), "data": {**recipe.data.model_dump(), "time_format": table.form.format}}
+        )
+        forecast = ForecastRecipe.of(recipe)
     notes += source.notes + table.notes
     share = recipe.data.validation if isinstance(recipe.data.validation, float) else 0.0
     ends = [_borders(one, forecast, share, recipe) for one in table.series]
@@ -155,6 +161,8 @@ def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recip
     if data.input is not None:
         forecast = forecast.model_copy(update={"channels": (data.input,)})
     mapping = recipe.model_dump()
+    if forecast.time_format is not None:
+        form_of(forecast.time_format)
     columns = settle_columns(forecast, sample, notes)
     found = {key: getattr(columns, key) for key in TimeSeriesRecipe.model_fields}
     mapping["data"] |= {**found, "format": sample.format}
@@ -166,8 +174,10 @@ def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recip
     return whole
 
 
-def _clean(source: Source, forecast: ForecastRecipe, *, to_forecast: bool = False) -> RawTable:
-    table = read_table(source, forecast)
+def _clean(
+    source: Source, forecast: ForecastRecipe, *, likely: str | None = None, to_forecast: bool = False
+) -> RawTable:
+    table = read_table(source, forecast, likely)
     if to_forecast:
         table.set_future_aside()
     make_regular(table, forecast)
@@ -184,7 +194,7 @@ def read_again(
     """
     bad_rows = BadRows(recipe.data.on_bad_row)
     source = open_stored(reference, recipe, bad_rows, say)
-    table = _clean(source, feature.recipe, to_forecast=to_forecast)
+    table = _clean(source, feature.recipe, likely=feature.recipe.time_format, to_forecast=to_forecast)
     bad_rows.settle()
     for note in source.notes + table.notes:
         say(note)
@@ -235,7 +245,7 @@ def _joined(before: RawTable, table: RawTable) -> tuple[RawTable, list[tuple[int
         if one.name not in place:
             raise DataError(f"series {one.name!r} of `{table.path}` does not stand in `{before.path}`.")
         first = before.series[place[one.name]]
-        if first.stamps is not None and one.stamps is not None and one.stamps[0] <= first.stamps[-1]:
+        if first.stamps is not None and one.stamps is not None and one.axis()[0] <= first.axis()[-1]:
             raise DataError(f"series {one.name!r} of `{table.path}` begins before it ends in `{before.path}`.")
         parts.append((len(first), len(first) + len(one)))
         return first.joined(one)

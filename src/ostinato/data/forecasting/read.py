@@ -6,39 +6,45 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ostinato.data.forecasting.order import in_order
+from ostinato.data.forecasting.roles import id_columns
 from ostinato.data.forecasting.table import RawSeries, RawTable, shelved
-from ostinato.data.forecasting.timestamps import shown
+from ostinato.data.inference.sample import DataSample
 from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
 from ostinato.data.rejects import counted
-from ostinato.data.tables.long import LongTable, not_later
+from ostinato.data.tables.long import LongTable, named_rows
 from ostinato.data.tables.numbers import MISSING, Reject, usable, wide_rows
+from ostinato.data.times.clock import Clock
 from ostinato.errors import DataError
+from ostinato.recipe.base import named_by
 from ostinato.recipe.forecast import ForecastRecipe
 
-_LISTED = 10
-_KEYS = ("values", "covariates", "stamps", "lines")
+_LISTED, _BLOCKS = 10, 8
+_KEYS = ("values", "covariates", "stamps", "lines", "zone")
 
 
-def read_table(source: Source, forecast: ForecastRecipe) -> RawTable:
+def read_table(source: Source, forecast: ForecastRecipe, likely: str | None = None) -> RawTable:
     """The series of a file, each in order of time, gaps and missing values as they were found.
 
     Args:
         source: of the file.
         forecast: with its columns settled (`settle_columns`).
+        likely: the form of the time stamps of a run's own data, where this is another file.
 
     Raises:
-        DataError: for cells that are no numbers or time stamps, rows out of order, time stamps that occur twice.
+        DataError: for cells that are no numbers or time stamps, rows out of order, time stamps that occur twice, and
+            where the order of day and month is open.
     """
     if forecast.layout == "rows":
         return _read_rows(source, forecast)
-    return _read_steps(source, forecast)
+    return _read_steps(source, forecast, likely)
 
 
 def _read_rows(source: Source, forecast: ForecastRecipe) -> RawTable:
     """A series a row; cells that are empty at the end of a row are not there."""
-    names = forecast.channels or tuple(name for name in source.columns() if name != forecast.series)
-    blocks = source.blocks([str(forecast.series), *names])
+    names = forecast.channels or tuple(name for name in source.columns() if name not in named_by(forecast.series))
+    blocks = source.blocks([*named_by(forecast.series), *names])
     series = shelved(one for block in blocks for one in _of_rows(block, names, forecast, source))
     source.bad_rows.settle()
     return RawTable(str(source.path), series)
@@ -47,7 +53,7 @@ def _read_rows(source: Source, forecast: ForecastRecipe) -> RawTable:
 def _of_rows(block: Block, names: Sequence[str], forecast: ForecastRecipe, source: Source) -> Iterator[RawSeries]:
     numbers, lengths, good = wide_rows(block, names, _reject_by(source), MISSING)
     good = good & usable(block, [(good & (lengths == 0), "it holds no number", None)], _reject_by(source))
-    called = block.frame[str(forecast.series)].to_list()
+    called = named_rows(block.frame, named_by(forecast.series)).to_list()
     for row in np.flatnonzero(good).tolist():
         values = numbers[row, : lengths[row], None]
         lines = np.full(len(values), block.lines[row])
@@ -58,18 +64,19 @@ def _reject_by(source: Source) -> Reject:
     return lambda block, row, reason: source.bad_rows.add(*block.location(row), reason)
 
 
-def _read_steps(source: Source, forecast: ForecastRecipe) -> RawTable:
+def _read_steps(source: Source, forecast: ForecastRecipe, likely: str | None) -> RawTable:
     """A row a step."""
     numbers = {"values": forecast.channels, "covariates": (*forecast.past, *forecast.future)}
-    columns = [name for name in (forecast.series, forecast.time, *numbers["values"], *numbers["covariates"]) if name]
-    rows = LongTable(numbers, _reject_by(source), forecast.series, forecast.time, missing=MISSING)
-    for block in source.blocks(columns):
+    time, ids = named_by(forecast.time), named_by(forecast.series)
+    clock = Clock(time, forecast.time_format if likely is None else None, likely=likely) if time else None
+    rows = LongTable(numbers, _reject_by(source), ids, clock, MISSING)
+    for block in source.blocks([*ids, *time, *numbers["values"], *numbers["covariates"]]):
         rows.add(block, {"lines": block.lines})
-        if forecast.time and rows.unit is None:
+        if clock and not clock.found:
             raise DataError(
-                f"column `{forecast.time}` of `{source.path}` holds no time stamps. "
-                f"Received: {block.frame[forecast.time][0]!r}.",
-                hint="write them as 2016-07-01 13:00:00, or as integers",
+                f"column `{clock.name}` of `{source.path}` holds no time stamps of a known form. "
+                f"Received: {clock.cells(block.frame)[0]!r}.",
+                hint="say how they are written: --set 'data.time_format=%d/%m/%Y %H:%M'",
             )
     if source.bad_rows.rows:  # without its rows a series would have a gap, so they can't be skipped
         shown_rows = "\n".join(f"  {row}" for row in source.bad_rows.in_order()[:_LISTED])
@@ -77,42 +84,24 @@ def _read_steps(source: Source, forecast: ForecastRecipe) -> RawTable:
             f"{counted(len(source.bad_rows.rows), 'row')} of `{source.path}` can't be used:\n{shown_rows}",
             hint="an empty cell, NA or NaN is a missing value (`data.missing`)",
         )
-    names, offsets, stored = rows.finish()
+    names, offsets, stored = rows.finish(str(source.path))
     if not names:
         raise DataError(f"`{source.path}` holds no row.")
-    names = names if forecast.series else [source.path.name.split(".")[0]]
+    names = names if ids else [source.path.name.split(".")[0]]
     series = [
-        RawSeries(name, *(stored[key][first:last] if key in stored else None for key in _KEYS))  # type: ignore[arg-type]
+        RawSeries(name, **{key: stored[key][first:last] if key in stored else None for key in _KEYS})  # type: ignore[arg-type]
         for name, first, last in zip(names, offsets[:-1], offsets[1:], strict=True)
     ]
-    table = RawTable(str(source.path), series, rows.unit or "step")
-    table.change(lambda one: _in_order(one, table, forecast))
+    table = RawTable(str(source.path), series)
+    if clock:
+        table.form, table.notes = clock.form, clock.notes
+    in_order(table, forecast, lambda: _ids_of(source, forecast))
     return table
 
 
-def _in_order(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> RawSeries:
-    """By time; raises `DataError` for rows out of order (unless `sort`) and for stamps that occur twice."""
-    stamps = series.stamps
-    if stamps is None or not len(late := not_later(stamps)):
-        return series
-    if forecast.sort:
-        order = np.argsort(stamps, kind="stable")
-        series, stamps = series.take(order), stamps[order]
-        late = not_later(stamps)
-    earlier = stamps[late] < stamps[late - 1]
-    of = f" of series {series.name!r}" if forecast.series else ""
-    for rows, what, hint in (
-        (late[earlier], "earlier than the row before", "--set data.sort=true puts rows in order of time"),
-        (
-            late[~earlier],
-            "the same as the row before",
-            "several series in it? --set data.series=COLUMN",
-        ),
-    ):
-        if len(rows):
-            listed = "\n".join(
-                f"  {table.path}:{series.lines[i]}: {shown(int(stamps[i]), table.unit)}" for i in rows[:_LISTED]
-            )
-            count = f"{len(rows):,} time stamp{'s' if len(rows) > 1 else ''}"
-            raise DataError(f"{count}{of} {'are' if len(rows) > 1 else 'is'} {what}:\n{listed}", hint=hint)
-    return series
+def _ids_of(source: Source, forecast: ForecastRecipe) -> tuple[str, ...]:
+    """Columns that may name several series, where time stamps occur twice."""
+    sample = DataSample(source.glance())
+    names = sample.columns()
+    free = [name for name in names if name not in forecast.columns() or name in forecast.channels]
+    return id_columns(sample.rows(*names, num_blocks=_BLOCKS), free, named_by(forecast.time))

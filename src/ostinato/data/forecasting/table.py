@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array, Mask, Offsets
-from ostinato.data.forecasting.timestamps import Frequency
 from ostinato.data.io.spool import Spool, stretches
+from ostinato.data.times.forms import Form, NumberForm
+from ostinato.data.times.step import Frequency
+from ostinato.errors import DataError
 
 Floats = NDArray[np.float64]
 
@@ -21,8 +23,9 @@ class RawSeries:
     """One series as it was read.
 
     values: (L, C), NaN where there is none; covariates: (L, P + F), covariates of the past, then of the future; stamps:
-    (L,) or none; lines: (L,) where each step stood, 0 for one that stood nowhere (in a gap, or after the end); known:
-    (L, C) which values were there; none: all of them.
+    (L,) by the clock that is written, or none; lines: (L,) where each step stood, 0 for one that stood nowhere (in a
+    gap, or after the end); known: (L, C) which values were there; none: all of them; zone: (L,) how far that clock is
+    ahead of UTC in microseconds, where stamps say so.
     """
 
     name: str
@@ -31,6 +34,7 @@ class RawSeries:
     stamps: Offsets | None
     lines: Offsets
     known: Mask | None = None
+    zone: Offsets | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -39,6 +43,17 @@ class RawSeries:
     def mask(self) -> Mask:
         """(L, C), which values were there."""
         return np.broadcast_to(np.True_, self.values.shape) if self.known is None else self.known
+
+    def axis(self, frequency: Frequency | None = None) -> Offsets:
+        """What steps are counted by: UTC where stamps have a zone; days and longer steps by the clock that is written.
+
+        Raises:
+            DataError: for a series without stamps.
+        """
+        if self.stamps is None:
+            raise DataError(f"series {self.name!r} has no time stamps.")
+        by_clock = frequency is not None and frequency.is_of_days
+        return self.stamps if self.zone is None or by_clock else self.stamps - self.zone
 
     def take(self, steps: Any) -> RawSeries:
         """Some of the steps."""
@@ -57,7 +72,7 @@ class RawSeries:
 
     def arrays(self) -> dict[str, Any]:
         """Everything that has a value a step."""
-        return {name: getattr(self, name) for name in ("values", "covariates", "stamps", "lines", "known")}
+        return {name: getattr(self, name) for name in ("values", "covariates", "stamps", "lines", "known", "zone")}
 
     def runs(self) -> Iterator[slice]:
         """Stretches of some megabytes, in turn."""
@@ -68,16 +83,21 @@ class RawSeries:
 class RawTable:
     """All series of a file.
 
-    unit: of the time stamps; frequency: of the steps, where there are stamps; ahead: by name of a series, the
+    form: of the time stamps; frequency: of the steps, where there are stamps; ahead: by name of a series, the
     covariates (H, P + F) of rows at its end that hold no channel.
     """
 
     path: str
     series: list[RawSeries]
-    unit: str = "step"
+    form: Form = field(default_factory=lambda: NumberForm("step"))
     frequency: Frequency | None = None
     notes: list[str] = field(default_factory=list)
     ahead: dict[str, Floats] = field(default_factory=dict)
+
+    def shown(self, one: RawSeries, step: int) -> str:
+        """The time stamp of a step as the file has it."""
+        stamp = 0 if one.stamps is None else int(one.stamps[step])
+        return self.form.shown(stamp, 0 if one.zone is None else int(one.zone[step]))
 
     def change(self, change: Callable[[RawSeries], RawSeries]) -> None:
         """Put `change(one)` in the place of each series; what it makes anew waits in a file where it is large."""
@@ -155,9 +175,9 @@ class SeriesFacts:
     """What is known of the series of some windows, in the order of their numbers.
 
     names: of each series; mean, std: (S, C), what values were scaled by; naive: (S, C), mean |x_t - x_(t-m)| of its
-    training part in its own units, m the season (what MASE divides by); stamps: (sum L,) or none; unit: of the stamps;
-    lines: (sum L,); seasons: their steps, the first one m; log: whether values are
-    logarithms before they are scaled.
+    training part in its own units, m the season (what MASE divides by); stamps: (sum L,) or none; form: of the stamps;
+    lines: (sum L,); seasons: their steps, the first one m; log: whether values are logarithms before they are scaled;
+    zone: (sum L,) or none, as in `RawSeries`.
     """
 
     names: list[str]
@@ -165,8 +185,15 @@ class SeriesFacts:
     std: Array
     naive: Array
     stamps: Offsets | None
-    unit: str
+    form: Form
     lines: Offsets
     path: str
     seasons: tuple[int, ...]
     log: bool = False
+    zone: Offsets | None = None
+
+    def shown(self, step: int) -> str:
+        """The time stamp of a step as the file has it; its number where there are no stamps."""
+        if self.stamps is None:
+            return f"step {step + 1:,}"
+        return self.form.shown(int(self.stamps[step]), 0 if self.zone is None else int(self.zone[step]))

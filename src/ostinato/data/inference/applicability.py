@@ -91,15 +91,17 @@ def _reads_sequences_beside(recipe: Recipe) -> bool:
 _ROWS = _only(lambda task: task.rows == "independent")
 _NO_SERIES = _only(lambda task: task.rows != "series", "any category but forecaster")
 _TO_WRITE = Condition("tokens to write", _writes_tokens)
+_OF_TIME = ("time", "time_format")
+"""Of the options of series, those of sessions, too."""
 _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (_only(lambda task: task.answers == "row"), ("training.adversarial", "data.stratify")),
     (_only(lambda task: task.predicts_column), ("training.label_smoothing", "features.target")),
     (_only(lambda task: task.writes == "input"), ("features.input.transpose", "features.target.transpose")),
     (
         _only(lambda task: task.rows == "series"),
-        tuple(f"data.{key}" for key in TimeSeriesRecipe.model_fields if key != "time"),
+        tuple(f"data.{key}" for key in TimeSeriesRecipe.model_fields if key not in _OF_TIME),
     ),
-    (_only(lambda task: task.rows != "text"), ("data.time",)),
+    (_only(lambda task: task.rows != "text"), tuple(f"data.{key}" for key in _OF_TIME)),
     (_ROWS, ("data.extra", "features.extra", "data.session", "data.group", "data.fold", "data.split_seed")),
     (replace(_NO_SERIES, holds=_reads_input), ("features.input",)),
     (_NO_SERIES, ("data.names", "data.max_characters", "data.distinct")),
@@ -179,7 +181,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (Condition("`data.test`", lambda recipe: recipe.data.test is not None), ("data.test_continues",)),
     (
         Condition("a column of time stamps", lambda recipe: recipe.data.time is not None),
-        ("data.sort", "data.on_gap"),
+        ("data.sort", "data.on_gap", "data.on_duplicate", "data.time_format"),
     ),
     (
         Condition(

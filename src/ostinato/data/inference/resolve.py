@@ -112,7 +112,10 @@ def _target_kind(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe
         found = {"kind": str(known)}, f"{with_article(sample.format)} file says so"
     table = sample.source.arrangement
     if table is not None and table.labels == target:
-        found = {"kind": "series" if table.numeric else "tags"}, f"a value for each step of a {table.session}"
+        found = (
+            {"kind": "series" if table.numeric else "tags"},
+            f"a value for each step of a {', '.join(table.session)}",
+        )
     if found is None and (model.undecided or model.labels_steps):
         found = stepwise(sample, recipe)
     if found is None and (model.undecided or model.writes == "target") and (why := is_written(sample, target)):

@@ -15,6 +15,7 @@ from ostinato.data.rejects import BadRows
 from ostinato.data.tables.list_cells import MOST_LABELS
 from ostinato.data.tables.reshape import arrangement_of
 from ostinato.recipe import Recipe
+from ostinato.recipe.base import named_by
 
 Say = Callable[[str], None]
 _LOOKED_AT = 8
@@ -44,7 +45,7 @@ def arrange(sample: DataSample, recipe: Recipe) -> None:
     if recipe.model.rows == "series":  # it reads tables as they are
         return
     if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
-        found = arrangement_of(data.input, data.session, data.time, source.columns())
+        found = arrangement_of(data.input, data.session, data.time, source.columns(), data.time_format)
         labels, numeric = _step_labels(sample, recipe)
         source.arrangement = None if found is None else replace(found, labels=labels, numeric=numeric)
 
@@ -54,13 +55,13 @@ def _step_labels(sample: DataSample, recipe: Recipe) -> tuple[str | None, bool]:
 
     The recipe's category and kind of target say so, or, where they are open, the first rows.
     """
-    session, target, model = recipe.data.session, recipe.data.target, recipe.model
-    if session is None or target is None or session == target or not (model.undecided or model.labels_steps):
+    session, target, model = named_by(recipe.data.session), recipe.data.target, recipe.model
+    if not session or target is None or target in session or not (model.undecided or model.labels_steps):
         return None, False
-    if not {session, target} <= set(sample.columns()):
+    if not {*session, target} <= set(sample.columns()):
         return None, False
-    head = sample.rows(session, target, num_blocks=_LOOKED_AT)
-    changing = head.group_by(session).agg((pl.col(target).n_unique() > 1).alias("changes"))["changes"]
+    head = sample.rows(*session, target, num_blocks=_LOOKED_AT)
+    changing = head.group_by(*session).agg((pl.col(target).n_unique() > 1).alias("changes"))["changes"]
     if model.undecided and not changing.any():
         return None, False
     kind = recipe.features.target.kind

@@ -13,7 +13,7 @@ from ostinato.data.io.blocks import Block
 from ostinato.data.io.spool import stretches
 from ostinato.data.tables.group_rows import Groups
 from ostinato.data.tables.numbers import Problem, Reject, read_numbers, usable
-from ostinato.data.tables.times import parse_times
+from ostinato.data.times.clock import Clock
 
 
 @dataclass
@@ -23,20 +23,16 @@ class LongTable:
     Args:
         numbers: the columns of numbers, by the name of the array that they become together.
         reject: for each row that can't be used; it is not taken in.
-        series: the column whose value the rows of one series share; none: all rows are of one series.
-        time: the column that orders them; none: they stay as they stand.
-        fractions: whether times may be fractions, too, and not only whole numbers, dates and times of the day.
+        series: the columns whose values the rows of one series share; none: all rows are of one series.
+        clock: of the columns that order them; none: they stay as they stand.
         missing: words for a number that is missing, beside an empty cell.
     """
 
     numbers: Mapping[str, Sequence[str]]
     reject: Reject
-    series: str | None = None
-    time: str | None = None
-    fractions: bool = False
+    series: Sequence[str] = ()
+    clock: Clock | None = None
     missing: Sequence[str] = ()
-    unit: str | None = field(default=None, init=False)
-    """Of the times, "us" or "step", as the first that can be read has it."""
     _groups: Groups = field(default_factory=Groups, init=False)
 
     def add(
@@ -48,37 +44,51 @@ class LongTable:
             Of the rows taken the numbers of their series, and which rows these are.
         """
         frame, arrays, found = block.frame, dict(further or {}), list[Problem]()
-        names = pl.Series([""]).new_from_index(0, len(block))
-        if self.series is not None:
-            names = frame[self.series].cast(pl.String)
-            found.append((names.is_null().to_numpy(), f"no value in column `{self.series}`", None))
+        names = named_rows(frame, self.series)
+        for name in self.series:
+            found.append((frame[name].is_null().to_numpy(), f"no value in column `{name}`", None))
         for key, columns in self.numbers.items():
             arrays[key], wrong = read_numbers(frame, columns, self.missing)
             found += wrong
-        if self.time is not None:
-            times = self._times(frame[self.time])
-            arrays["stamps"] = times.fill_null(0).to_numpy()
-            what = "a number nor a time" if self.fractions else "a whole number nor a time"
-            found.append((times.is_null().to_numpy(), f"`{self.time}` is neither {what}", frame[self.time]))
+        if self.clock is not None:
+            cells = self.clock.cells(frame)
+            times, unread = self.clock.read(cells)
+            arrays |= times
+            found.append((unread, f"`{self.clock.name}` {self.clock.expected}", cells))
         good = usable(block, [*found, *problems], self.reject)
         return self._groups.add(names.filter(good), {key: values[good] for key, values in arrays.items()}), good
 
-    def finish(self) -> tuple[list[str], Offsets, dict[str, Array]]:
-        """The names of the series by first appearance, where each begins and ends, and the arrays in that order."""
-        return self._groups.numbering.names, *self._groups.finish()
+    def finish(self, path: str) -> tuple[list[str], Offsets, dict[str, Array]]:
+        """The names of the series by first appearance, where each begins and ends, and the arrays in that order.
 
-    def _times(self, cells: pl.Series) -> pl.Series:
-        """Times as numbers, null where a cell is none, or one of another unit than the first."""
-        as_number = pl.Float64 if self.fractions else pl.Int64
-        numbers = cells.cast(pl.String).str.strip_chars().cast(as_number, strict=False)
-        if self.unit == "step" or (self.fractions and self.unit is None and numbers.null_count() < len(numbers)):
-            self.unit = "step"
-            return numbers
-        parsed = parse_times(cells)
-        if parsed is None or parsed[1] != (self.unit or parsed[1]):
-            return pl.Series([None], dtype=as_number).new_from_index(0, len(cells))
-        self.unit = parsed[1]
-        return parsed[0].cast(as_number)
+        Args:
+            path: of the file, for messages.
+
+        Raises:
+            DataError: where it stays open which form the time stamps have.
+        """
+        offsets, arrays = self._groups.finish()
+        if self.clock is not None and arrays:
+            arrays = self.clock.settle(arrays, offsets, path)
+        return self._groups.numbering.names, offsets, arrays
+
+
+def named_rows(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """What the rows of a series share: the values of some columns, with `/` between; null where one is missing."""
+    if not columns:
+        return pl.Series([""]).new_from_index(0, len(frame))
+    first, *rest = (frame[name].cast(pl.String) for name in columns)
+    if not rest:
+        return first
+    names = _escaped(first)
+    for cells in rest:
+        names = names + "/" + _escaped(cells)
+    return names
+
+
+def _escaped(cells: pl.Series) -> pl.Series:
+    """So that `a/b`, `c` and `a`, `b/c` stay two series."""
+    return cells.str.replace_all("\\", "\\\\", literal=True).str.replace_all("/", "\\/", literal=True)
 
 
 def not_later(stamps: Array, offsets: Offsets | None = None) -> Offsets:

@@ -13,7 +13,9 @@ from ostinato.data.rejects import BadRows
 from ostinato.data.tables.list_columns import list_column
 from ostinato.data.tables.numbers import wide_rows
 from ostinato.data.tables.sessions import Sessions
+from ostinato.data.times.clock import Clock
 from ostinato.errors import DataError, RecipeError
+from ostinato.recipe.base import Columns, named_by
 
 
 @dataclass(frozen=True)
@@ -26,15 +28,17 @@ class Arrangement:
 
     Args:
         name: columns as the recipe's `data.input` spells them: `first:last` as they stand in the file, or `a,b,c`.
-        session: the column whose value rows of one series share.
-        time: the column that orders them: numbers, or dates and times in ISO 8601.
+        session: the columns whose values rows of one series share.
+        time: the columns that order them: numbers, or dates and times.
+        time_format: of these; none: it is inferred.
         labels: the column that says something of each step.
         numeric: whether it says numbers, or else texts.
     """
 
     name: str
-    session: str | None = None
-    time: str | None = None
+    session: tuple[str, ...] = ()
+    time: tuple[str, ...] = ()
+    time_format: str | None = None
     labels: str | None = None
     numeric: bool = False
 
@@ -49,7 +53,7 @@ class Arrangement:
             return [self.name]
         first, colon, last = self.name.partition(":")
         names = [first, last] if colon else [part.strip() for part in self.name.split(",")]
-        for name in (*names, *(one for one in (self.session, self.time) if one)):
+        for name in (*names, *self.session, *self.time):
             if name not in there:
                 raise DataError(
                     f"there is no column `{name}`, of which `data.input` = {self.name!r} is made. "
@@ -64,7 +68,7 @@ class Arrangement:
 
     def needed(self, columns: Sequence[str], there: Sequence[str]) -> list[str]:
         """What must be read of the table so that `columns` can be given."""
-        own = [name for name in (self.session, self.time, self.labels) if name]
+        own = [*self.session, *self.time, *([self.labels] if self.labels else [])]
         plain = [name for name in columns if name in there]
         made = [*self.parts(there), *own] if self.name in columns or self.session else []
         return list(dict.fromkeys([*plain, *made]))
@@ -79,15 +83,18 @@ class Arrangement:
     ) -> Iterator[Block]:
         """Blocks of `columns`, the made one among them."""
         parts = self.parts(there)
-        if self.session is not None:
-            sessions = Sessions(self.name, parts, self.session, self.time, self.labels, self.numeric, bad_rows, note)
+        if self.session:
+            clock = Clock(self.time, self.time_format, plain=True) if self.time else None
+            sessions = Sessions(self.name, parts, self.session, clock, self.labels, self.numeric, bad_rows, note)
             yield from sessions.blocks(blocks, columns)
             return
         for block in blocks:
             yield _wide(block, self.name, parts, columns, bad_rows) if self.name in columns else block
 
 
-def arrangement_of(name: str | None, session: str | None, time: str | None, there: Sequence[str]) -> Arrangement | None:
+def arrangement_of(
+    name: str | None, session: Columns, time: Columns, there: Sequence[str], time_format: str | None = None
+) -> Arrangement | None:
     """The arrangement a recipe asks for; None where its input is a column as it stands."""
     if session is None:
         if time is not None:
@@ -99,7 +106,7 @@ def arrangement_of(name: str | None, session: str | None, time: str | None, ther
             "`data.input` is not set: the column of numbers that make a session's series.",
             hint="several channels: --input first:last, or --input a,b,c",
         )
-    return Arrangement(name, session, time)
+    return Arrangement(name, named_by(session), named_by(time), time_format)
 
 
 def _wide(block: Block, name: str, parts: Sequence[str], columns: Sequence[str], bad_rows: BadRows) -> Block:

@@ -14,12 +14,13 @@ from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import runs_of
 from ostinato.data.tables.group_rows import Numbering
 from ostinato.data.tables.list_columns import list_column
-from ostinato.data.tables.long import LongTable, by_time, not_later
+from ostinato.data.tables.long import LongTable, by_time, named_rows, not_later
 from ostinato.data.tables.numbers import Problem, read_numbers
+from ostinato.data.times.clock import Clock
 
 _STEPS = 1 << 17
 """Of a block, unless one session has more."""
-_LINE, _NUMBER = "\0line", "\0number"
+_LINE, _NUMBER, _KEY = "\0line", "\0number", "\0session"
 
 
 @dataclass
@@ -29,8 +30,8 @@ class Sessions:
     Args:
         name: of the column that is made: numbers, or frames where there are several parts.
         parts: columns of its numbers.
-        session: the column whose value rows of one series share.
-        time: the column that orders them; none: as they stand.
+        session: the columns whose values rows of one series share.
+        clock: of the columns that order them; none: as they stand.
         labels: a column that has a value a step, which becomes a list; none: there is no such column.
         numeric: whether these values are numbers, or else texts.
         bad_rows: for rows that can't be used, whose sessions are set aside whole.
@@ -39,8 +40,8 @@ class Sessions:
 
     name: str
     parts: Sequence[str]
-    session: str
-    time: str | None
+    session: tuple[str, ...]
+    clock: Clock | None
     labels: str | None
     numeric: bool
     bad_rows: BadRows
@@ -51,18 +52,23 @@ class Sessions:
 
     def blocks(self, blocks: Iterable[Block], columns: Sequence[str]) -> Iterator[Block]:
         """Blocks of sessions, in the order in which their first rows stand."""
-        rows = LongTable({"values": self.parts}, self._reject, self.session, self.time, fractions=True)
-        others = [name for name in columns if name not in (self.session, self.name, self.labels)]
+        rows = LongTable({"values": self.parts}, self._reject, self.session, self.clock)
+        others = [name for name in columns if name not in (self.name, self.labels)]
         facts = _Facts(others)
         for block in blocks:
             self._file = block.files[0]
             numbers, good = rows.add(block, *self._labels(block))
             facts.add(numbers, block.frame.filter(good), block.lines[good])
-        names, offsets, steps = rows.finish()
+        names, offsets, steps = rows.finish(self._file)
         if not names:
             return
-        table = facts.finish().with_columns(pl.Series(self.session, names))
-        self._tell_of_changes(table, [name for name in others if name not in (*self.parts, self.time)])
+        times = self.clock.names if self.clock else ()
+        for note in self.clock.notes if self.clock else ():
+            self.note(note)
+        if "zone" in steps:
+            steps["stamps"] = steps["stamps"] - steps.pop("zone")
+        table = facts.finish().with_columns(pl.Series(_KEY, names))
+        self._tell_of_changes(table, [name for name in others if name not in (*self.parts, *times)])
         for first, last in runs_of(offsets, _STEPS):
             some = {name: values[offsets[first] : offsets[last]] for name, values in steps.items()}
             yield self._block(some, table[first:last], offsets[first : last + 1] - offsets[first], columns)
@@ -80,7 +86,7 @@ class Sessions:
 
     def _reject(self, block: Block, row: int, reason: str) -> None:
         """A row that can't be used spoils its session."""
-        name = block.frame[self.session][row]
+        name = named_rows(block.frame[row], self.session)[0]
         self.bad_rows.add(*block.location(row), f"{reason} (its session is set aside whole)", str(name))
         self._spoilt.add(name)
 
@@ -93,8 +99,8 @@ class Sessions:
     def _block(self, steps: dict[str, Array], table: pl.DataFrame, offsets: Offsets, columns: Sequence[str]) -> Block:
         """Some sessions whose rows stand one after the other."""
         lengths = np.diff(offsets)
-        good = ~table[self.session].is_in(list(self._spoilt - {None})).to_numpy()
-        if self.time is not None:
+        good = ~table[_KEY].is_in(list(self._spoilt - {None})).to_numpy()
+        if self.clock is not None:
             steps = by_time(steps, offsets)
             good &= self._not_doubled(not_later(steps["stamps"], offsets), offsets, good, table)
         kept = np.repeat(good, lengths)
@@ -119,8 +125,8 @@ class Sessions:
         doubled = np.zeros(len(table), dtype=np.bool_)
         doubled[np.searchsorted(offsets, same, side="right") - 1] = True
         for row in np.flatnonzero(doubled & good).tolist():
-            name = table[self.session][row]
-            reason = f"session {name!r} has two rows of one `{self.time}`"
+            name = table[_KEY][row]
+            reason = f"session {name!r} has two rows of one `{self.clock.name if self.clock else ''}`"
             self.bad_rows.add(self._file, int(table[_LINE][row]), reason, str(name))
         return ~doubled
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.forecasting.timestamps import shown
 from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
@@ -94,11 +93,10 @@ def predict(model: Forecaster, examples: Examples, features: Features, device: t
 
 
 def _times(windows: Windows, row: int) -> dict[str, Any]:
-    stamps = windows.facts.stamps
-    if stamps is None:
+    if windows.facts.stamps is None:
         return {}
     origin = int(windows.origins[row])
-    return {"times": [shown(int(stamp), windows.facts.unit) for stamp in stamps[origin : origin + windows.horizon]]}
+    return {"times": [windows.facts.shown(step) for step in range(origin, origin + windows.horizon)]}
 
 
 def _plain(values: Floats) -> list[Any]:

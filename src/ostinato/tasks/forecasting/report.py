@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ostinato.arrays import Offsets
 from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.feature import ForecastFeature
-from ostinato.data.forecasting.timestamps import shown
 from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
 from ostinato.metrics.classification import Metrics
 from ostinato.report.data import Section
@@ -143,13 +142,11 @@ def _drawn(
         interval=None if interval is None else own(np.moveaxis(interval, 3, 1)).T,
         baseline=own(baselines.naive_forecast(windows, row, season)) if season > 1 else None,
     )
-    stamps = windows.facts.stamps
+    stamped = windows.facts.stamps is not None
     return {
         "plot": plots_forecast.forecast(f"forecast{int(row[0])}", drawn, label),
         "series": windows.preview(int(row[0])) if len(windows.facts.names) > 1 else "",
         "channel": feature.channels[channel] if len(feature.channels) > 1 else "",
-        "when": shown(int(stamps[origin]), windows.facts.unit)
-        if stamps is not None
-        else f"step {origin - begin + 1:,}",
+        "when": windows.facts.shown(origin if stamped else origin - begin),
         "location": windows.location(int(row[0])),
     }

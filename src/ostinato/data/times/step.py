@@ -1,4 +1,4 @@
-"""Time stamps: the frequency of a series, stamps after its end, calendar features."""
+"""The length of a step: found from time stamps, stamps after the end of a series, calendar features."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
+from ostinato.data.times.fields import DAY_US
 
 Floats = NDArray[np.float64]
-
-_DAY_US = 86_400_000_000
 _UNITS = (
-    (_DAY_US * 7, "week"),
-    (_DAY_US, "day"),
+    (DAY_US * 7, "week"),
+    (DAY_US, "day"),
     (3_600_000_000, "hour"),
     (60_000_000, "minute"),
     (1_000_000, "second"),
+    (1_000, "millisecond"),
+    (1, "microsecond"),
 )
-_SEASONS = {"15 minute": 96, "30 minute": 48, "1 hour": 24, "1 day": 7, "1 week": 52, "1 month": 12, "3 month": 4}
+_LONGEST_SEASON = 1_440
 _PERIODS = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12, "yearday": 366}
 
 
@@ -38,18 +39,31 @@ class Frequency:
     unit: str
 
     def __str__(self) -> str:
-        """In words: `1 hour`, `3 month`."""
-        if self.unit != "us":
-            return f"{self.count} {self.unit}"
-        for size, name in _UNITS:
-            if self.count % size == 0:
-                return f"{self.count // size} {name}"
-        return f"{self.count / 1_000_000:g} second"
+        """In words: `1 hour`, `3 months`."""
+        count, name = self.count, self.unit
+        if name == "us":
+            size, name = next((size, name) for size, name in _UNITS if self.count % size == 0)
+            count //= size
+        if name == "month" and count % 12 == 0:
+            count, name = count // 12, "year"
+        return f"{count:,} {name}{'s' * (count != 1)}"
 
     @property
     def season(self) -> int:
-        """Steps of the usual season (a day of hours, a week of days, a year of months); 1 where there is none."""
-        return _SEASONS.get(str(self), 1)
+        """Steps of the usual season: a day of minutes or hours, a week of days, a year of weeks or months; else 1."""
+        if self.unit == "step":
+            return 1
+        if self.unit == "month":
+            return 12 // self.count if 12 % self.count == 0 else 1
+        if self.count < DAY_US:
+            steps = DAY_US // self.count
+            return steps if DAY_US % self.count == 0 and steps <= _LONGEST_SEASON else 1
+        return {DAY_US: 7, 7 * DAY_US: 52}.get(self.count, 1)
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether it is counted in days or months, by a local clock."""
+        return self.unit == "month" or (self.unit == "us" and self.count % DAY_US == 0)
 
     def position(self, stamps: Offsets) -> Floats:
         """How many steps each stamp is after the first."""
@@ -68,11 +82,11 @@ class Frequency:
         last = np.asarray([stamp], dtype=np.int64)
         months = int(_months(last)[0]) + steps
         firsts = months.astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
-        ends = (months + 1).astype("datetime64[M]").astype("datetime64[us]").astype(np.int64) - _DAY_US
+        ends = (months + 1).astype("datetime64[M]").astype("datetime64[us]").astype(np.int64) - DAY_US
         within = int(_within_month(last)[0])
         if bool(_is_month_end(last)[0]):
-            return ends + within % _DAY_US
-        return np.minimum(firsts + within, ends + within % _DAY_US)
+            return ends + within % DAY_US
+        return np.minimum(firsts + within, ends + within % DAY_US)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -83,7 +97,7 @@ def find_frequency(stamps: Offsets, unit: str) -> Frequency:
     """The most common step of rising stamps of one series (two at least): of the calendar where steps are months."""
     steps = np.diff(stamps)
     values, counts = np.unique(steps, return_counts=True)
-    if unit == "us" and int(values.min()) >= 28 * _DAY_US:
+    if unit == "us" and int(values.min()) >= 28 * DAY_US:
         same_day = len(np.unique(_within_month(stamps))) == 1
         months = np.diff(_months(stamps))
         if (same_day or bool(_is_month_end(stamps).all())) and int(months.min()) >= 1:
@@ -92,11 +106,20 @@ def find_frequency(stamps: Offsets, unit: str) -> Frequency:
     return Frequency(int(values[counts.argmax()]), unit)
 
 
+def uneven_share(stamps: Offsets, unit: str) -> float:
+    """Of the steps between different stamps, the share that has not the most common length; 0 of fewer than two."""
+    rising = np.unique(stamps)
+    if len(rising) < 3:
+        return 0.0
+    places = find_frequency(rising, unit).position(rising)
+    return float((np.abs(np.diff(places) - 1.0) > 1e-6).mean())
+
+
 def calendar_features(stamps: Offsets, names: tuple[str, ...]) -> NDArray[np.float32]:
     """(L, 2 K): for each name the sine and cosine of its place in its cycle (an hour of a day, a day of a week).
 
     Args:
-        stamps: (L,) microseconds since 1970.
+        stamps: (L,) microseconds since 1970, by the local clock.
         names: of `minute, hour, weekday, day, month, yearday`.
     """
     when = pl.Series("t", stamps, dtype=pl.Int64).cast(pl.Datetime("us")).dt
@@ -116,14 +139,6 @@ def calendar_features(stamps: Offsets, names: tuple[str, ...]) -> NDArray[np.flo
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros(shape, dtype=np.float32)
 
 
-def shown(stamp: int, unit: str) -> str:
-    """A stamp as people write it."""
-    if unit == "step":
-        return str(stamp)
-    text = np.datetime_as_string(np.datetime64(stamp, "us"), unit="s").replace("T", " ")
-    return text.removesuffix(" 00:00:00")
-
-
 def _months(stamps: Offsets) -> Offsets:
     return stamps.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
 
@@ -134,4 +149,4 @@ def _within_month(stamps: Offsets) -> Offsets:
 
 
 def _is_month_end(stamps: Offsets) -> NDArray[np.bool_]:
-    return np.asarray(_months(stamps + _DAY_US) != _months(stamps), dtype=np.bool_)
+    return np.asarray(_months(stamps + DAY_US) != _months(stamps), dtype=np.bool_)

@@ -1,0 +1,94 @@
+"""The rows of series put in order of time, one of each time stamp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ostinato.arrays import Offsets
+from ostinato.data.forecasting.table import Floats, RawSeries, RawTable
+from ostinato.data.rejects import counted
+from ostinato.data.tables.long import not_later
+from ostinato.errors import DataError
+from ostinato.recipe.forecast import ForecastRecipe
+
+_LISTED = 10
+
+
+def in_order(table: RawTable, forecast: ForecastRecipe, ids: Callable[[], Sequence[str]]) -> None:
+    """Put the rows of each series in order of time (`data.sort`), and take one of each time stamp.
+
+    Args:
+        table: its notes get what was done.
+        forecast: with `sort` and `on_duplicate`.
+        ids: which columns may name several series, for a hint; looked for only where time stamps occur twice.
+
+    Raises:
+        DataError: for rows out of order without `sort`, and for time stamps that occur twice with `on_duplicate: stop`.
+    """
+    before = sum(map(len, table.series))
+    table.change(lambda one: _in_order(one, table, forecast, ids))
+    if dropped := before - sum(map(len, table.series)):
+        table.notes.append(
+            f"{counted(dropped, 'row')} with a time stamp that stood before: "
+            f"{'the first is taken' if forecast.on_duplicate == 'first' else f'their {forecast.on_duplicate} is taken'}"
+        )
+
+
+def _in_order(
+    series: RawSeries, table: RawTable, forecast: ForecastRecipe, ids: Callable[[], Sequence[str]]
+) -> RawSeries:
+    if series.stamps is None or not len(late := not_later(axis := series.axis())):
+        return series
+    earlier = late[axis[late] < axis[late - 1]]
+    order = np.argsort(axis, kind="stable")
+    twice = np.flatnonzero(np.diff(axis[order]) == 0) + 1
+    if len(twice) and forecast.on_duplicate == "stop":
+        what = "the same as the row before" if not len(earlier) else "the same as that of another row"
+        sort = " --set data.sort=true" if len(earlier) and not forecast.sort else ""
+        raise _wrong(series, table, forecast, np.sort(order[twice]), what, _hint(ids(), sort))
+    if len(earlier) and not forecast.sort:
+        what = "earlier than the row before"
+        raise _wrong(series, table, forecast, earlier, what, "--set data.sort=true puts rows in order of time")
+    series = series.take(order) if len(earlier) else series
+    return _merged(series, twice, forecast.on_duplicate) if len(twice) else series
+
+
+def _hint(ids: Sequence[str], sort: str) -> str:
+    if ids:
+        names = ids[0] if len(ids) == 1 else f"[{','.join(ids)}]"
+        return f"--set 'data.series={names}' reads the rows of each {', '.join(ids)} as a series of its own"
+    return (
+        f"--set data.on_duplicate=mean{sort} takes the mean of such rows (or first, sum), as where clocks repeat an "
+        "hour; a column that says which series a row belongs to is named by --set data.series=COLUMN"
+    )
+
+
+def _wrong(
+    series: RawSeries, table: RawTable, forecast: ForecastRecipe, rows: Offsets, what: str, hint: str
+) -> DataError:
+    listed = "\n".join(f"  {table.path}:{series.lines[i]}: {table.shown(series, int(i))}" for i in rows[:_LISTED])
+    of = f" of series {series.name!r}" if forecast.series else ""
+    count = f"{len(rows):,} time stamp{'s' if len(rows) > 1 else ''}"
+    return DataError(f"{count}{of} {'are' if len(rows) > 1 else 'is'} {what}:\n{listed}", hint=hint)
+
+
+def _merged(series: RawSeries, twice: Offsets, how: str) -> RawSeries:
+    """One row of each time stamp; `twice`: the rows that have that of the row before. Covariates: mean or first."""
+    first = np.setdiff1d(np.arange(len(series)), twice)
+    kept = series.take(first)
+    if how == "first":
+        return kept
+    covariates = _reduced(series.covariates, first, "mean")
+    return replace(kept, values=_reduced(series.values, first, how), covariates=covariates)
+
+
+def _reduced(values: Floats, first: Offsets, how: str) -> Floats:
+    """The mean or sum of rows from each of `first` to the next, of what is there; NaN where nothing is."""
+    there = ~np.isnan(values)
+    sums = np.add.reduceat(np.where(there, values, 0.0), first, axis=0)
+    counts = np.add.reduceat(there.astype(np.int64), first, axis=0)
+    found = sums / np.maximum(counts, 1) if how == "mean" else sums
+    return np.asarray(np.where(counts > 0, found, np.nan), dtype=np.float64)
