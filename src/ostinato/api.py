@@ -1,4 +1,4 @@
-"""Training a run from a file, a recipe or both, or going on with one; and what follows: baselines, report."""
+"""Train a run from a file, a recipe or both, or resume one; then baselines and report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def train(
         data: a file, folder or catalogue name; sets `data.train`.
         input: the column that holds the sequence.
         target: the column to predict; none: a language model, or what the format's usual target is.
-        extra: further columns to read beside the input.
+        extra: covariates: further columns to read with the input.
         recipe: a recipe, its file, or the name of a ready one.
         settings: recipe keys to set, `{"model.hidden_size": 64}` or `["model.hidden_size=64"]`.
         out: the run directory; by default `runs/NAME`.
@@ -65,7 +65,7 @@ def resume(
     force_recipe: bool = False,
     force_data: bool = False,
 ) -> Run:
-    """Go on with an interrupted run; `settings` may raise its budget (`{"training.epochs": 20}`).
+    """Resume an interrupted run; `settings` may raise its budget (`{"training.epochs": 20}`).
 
     `force_recipe` lets them change more, `force_data` lets the data have changed; see `training.train.resume_run`.
     """
@@ -79,9 +79,9 @@ def resume(
 
 
 def _finish(folder: Path, observer: Observer) -> Run:
-    """Open a run, compare it with simple baselines and write its report; where a library is missing, say so and go on.
+    """Open a run, compare it with simple baselines and write its report; a missing library is reported, not fatal.
 
-    Raises `KeyboardInterrupt` with the run directory after Ctrl-C: resumed, it goes on here.
+    Raises `KeyboardInterrupt` with the run directory after Ctrl-C: resuming continues here.
     """
     run = load(folder)
     try:
@@ -95,7 +95,7 @@ def _finish(folder: Path, observer: Observer) -> Run:
 
 
 def _try_baselines(run: Run, observer: Observer) -> None:
-    """Within a small budget: what the recipe gives, and never more than training took."""
+    """Within a small budget: the recipe's, and never more than training took."""
     budget = min(run.recipe.training.baselines_seconds, float(run.summary.get("seconds", 0.0)))
     path = run.folder / BASELINES_FILE
     known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")

@@ -1,4 +1,4 @@
-"""Cross-validation: a run a fold, and one page of what they scored together."""
+"""Cross-validation: a run per fold, and one page of their scores."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def crossvalidate(
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> CrossValidation:
-    """Train a run a fold, each scored on the rows it never saw, and put their scores together.
+    """Train a run per fold, each scored on its held-out rows, and summarise the scores.
 
-    Every row of `data.train` is held out exactly once; `data.validation` and `data.test` are not looked at. Where
+    Every row of `data.train` is held out exactly once; `data.validation` and `data.test` are not used. Where
     `training.keep` is `best`, a fold's epoch is chosen on the rows that score it, which flatters a little: `keep: last`
-    does not. A folder that an interruption left behind is gone on with.
+    does not. An interrupted cross-validation is resumed.
 
     Args:
         recipe: a recipe, its file, or the name of a ready one.
@@ -137,12 +137,12 @@ def _values_of(recipe: Recipe, column: str, observer: Observer) -> dict[tuple[st
 
 
 def _claim(folder: Path, recipe: Recipe, count: int) -> None:
-    """Take the folder, or go on in it where it holds this very cross-validation."""
+    """Claim the folder, or resume in it if it holds this very cross-validation."""
     described = f"# {count} folds\n{dump_recipe(recipe)}".encode()
     path = folder / _RECIPE_FILE
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not path.is_file() or path.read_bytes() != described:
-            raise RunError(f"`{folder}` is there already.", hint="name another with --out")
+            raise RunError(f"`{folder}` already exists.", hint="name another with --out")
         return
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, described)
@@ -151,7 +151,7 @@ def _claim(folder: Path, recipe: Recipe, count: int) -> None:
 def _fold(
     folder: Path, recipe: Recipe, number: int, count: int, values: dict[tuple[str, int], str], observer: Observer
 ) -> Fold:
-    """Train one fold, or take it up where it stands, and score it."""
+    """Train one fold, or resume it, and score it."""
     place = folder / f"fold-{number:02d}"
     observer.note(f"fold {number} of {count}")
     if not (place / "checkpoint").is_dir():

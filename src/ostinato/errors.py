@@ -28,11 +28,11 @@ class DataError(OstinatoError):
 
 
 class RunError(OstinatoError):
-    """A run directory that is missing, foreign, damaged, or asked for something its model can't do."""
+    """A run directory that is missing, foreign or damaged, or whose model can't do what was requested."""
 
 
 class PluginError(OstinatoError):
-    """Something that another package adds and that can't be used: a name that is taken, or what is no such thing."""
+    """An extension by another package that can't be used: its name is taken, or it is not of the right type."""
 
 
 class MissingLibraryError(OstinatoError):

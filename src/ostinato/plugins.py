@@ -38,7 +38,7 @@ def found(group: str) -> Mapping[str, EntryPoint]:
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """Things of one sort by name: those that were added, then those of other packages, imported when asked for.
+    """Objects of one type by name: those that were added, then those of other packages, imported on first use.
 
     Args:
         group: the entry points' group.

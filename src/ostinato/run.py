@@ -71,13 +71,13 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What training ended with: validation metrics, epochs, seconds, parameters. Empty while it has not ended."""
+        """The result of training: validation metrics, epochs, seconds, parameters. Empty until it has ended."""
         path = self.folder / SUMMARY_FILE
         return read_json(path) if path.is_file() else {}
 
     @property
     def spec(self) -> TaskSpec:
-        """What its task is."""
+        """The spec of its task."""
         return task_of(self.recipe)
 
     def report(self) -> Path:
@@ -153,20 +153,20 @@ class Run:
         seed: int = 0,
         observer: Observer | None = None,
     ) -> Diagnosis:
-        """What the model can remember, and what to change; see `diagnostics.of_run.diagnose_run` for arguments."""
+        """How far back the model remembers, and what to change; arguments as in `diagnostics.of_run.diagnose_run`."""
         say = (observer or Observer()).note
         return diagnose_run(self, data, num_rows=num_rows, num_steps=num_steps, seed=seed, say=say)
 
     def baselines(self, budget_s: float = 120.0, *, observer: Observer | None = None) -> Baselines:
-        """What simple methods reach on the run's own data, and whether recurrence is worth it; see
-        `evaluation.baselines.compare_with_baselines`. Writes `baselines.json`, which the report shows.
+        """Compare with simple baselines on the run's own data: is recurrence worth it? See
+        `tasks.baselines.compare_with_baselines`. Writes `baselines.json`, which the report shows.
 
         Args:
             budget_s: seconds for all of them together, >= 0.
             observer: is told what happens.
 
         Raises:
-            RunError: for a category without baselines, or no number of seconds.
+            RunError: for a task without baselines, or an invalid number of seconds.
             DataError: if the data it was trained on is gone.
         """
         if not budget_s >= 0:
@@ -193,7 +193,7 @@ class Run:
         )
 
     def generate(self, prompt: Any = "", **options: Unpack[Options]) -> Any:
-        """What the model writes; the same seed writes the same.
+        """Generate; the same seed gives the same output.
 
         Args:
             prompt: how it begins: of a language model a text; of a next-step model a list of frames or a media file.
@@ -217,14 +217,15 @@ class Run:
         return sequences[0] if found.feature is self.features.input else sequences
 
     def stream(self, prompt: str = "", **options: Unpack[Options]) -> Iterator[str]:
-        """As `generate`, without the prompt, piece by piece as a language model writes; mistakes are raised at once."""
+        """As `generate`, without the prompt, piece by piece as a language model writes; invalid options raise at
+        once."""
         pieces = self.generation(prompt, **options).pieces
         if pieces is None:
             raise RunError(f"`{self.folder}` is a {self.spec.noun}; only a language model writes piece by piece.")
         return pieces
 
     def generation(self, prompt: Any = "", **options: Unpack[Options]) -> Generation:
-        """What `generate` gives, before it is decoded."""
+        """The output of `generate`, before it is decoded."""
         return self.spec.generate(self, GenerateOptions(prompt, **options))
 
 
@@ -233,7 +234,7 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
 
     Args:
         folder: the directory.
-        settings: how further files are read, where it is not as in training: `{"data.on_bad_row": "skip"}`; of
+        settings: how further files are read, where that differs from training: `{"data.on_bad_row": "skip"}`; of
             `data`, the keys `on_bad_row`, `max_characters`, `encoding` and `header`.
 
     Raises:
@@ -251,7 +252,7 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
     if not (path / MODEL_FILE).is_file():
         raise RunError(
             f"`{path}` has no {MODEL_FILE}: training stopped before the first validation.",
-            hint=f"go on with: ostinato train --resume {path}",
+            hint=f"resume with: ostinato train --resume {path}",
         )
     device = set_up(recipe)
     model = task_of(recipe).build(recipe, features).to(device)

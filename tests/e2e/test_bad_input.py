@@ -222,7 +222,7 @@ def test_generating_with_impossible_options(cli: Cli, writer: Path, trained: Pat
 
 def test_an_existing_folder_is_not_written_into(cli: Cli, polarity: Path, trained: Path) -> None:
     before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
-    _refused(_train(cli, polarity), "`run` is there already.", "--resume run")
+    _refused(_train(cli, polarity), "`run` already exists.", "--resume run")
     assert before == {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
 
 
@@ -269,7 +269,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path, book: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "interrupted; go on with: ostinato train --resume run" in err
+    assert "interrupted; resume with: ostinato train --resume run" in err
     assert "Traceback" not in err
     newest = max((tmp_path / "run/checkpoint").iterdir())
     steps = json.loads((newest / "state.json").read_text())["position"]["step"]
@@ -278,7 +278,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path, book: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert f"going on after step {steps:,}" in done.stderr
+    assert f"resuming after step {steps:,}" in done.stderr
 
 
 def test_debug_shows_the_traceback(cli: Cli) -> None:
@@ -315,5 +315,5 @@ def test_a_run_keeps_the_rest_of_its_recipe(cli: Cli, trained: Path) -> None:
 
 def test_predict_takes_rows_from_one_place(cli: Cli, trained: Path) -> None:
     both = cli("predict", "run", "a film", "--file", "rows.jsonl")
-    _refused(both, "rows come from `--file` or stand in the command, not both. Received: rows.jsonl and 'a film'.")
+    _refused(both, "give rows either in `--file` or on the command line, not both. Received: rows.jsonl and 'a film'.")
     _refused(cli("predict", "run", "a film", "--set", "data.on_bad_row=skip"), "`--set` says how `--file` is read.")

@@ -57,7 +57,14 @@ def test_a_run_is_diagnosed_and_its_report_shows_it(cli: Cli, run: Path) -> None
     weights = (run / "model.safetensors").read_bytes()
     result = cli("diagnose", run, "--rows", 8, "--steps", 30)
     assert result.code == 0, result.err
-    for said in ("memory horizon", "gradient horizon", "layer 1", "Lyapunov exponent", "dead units", "gates last"):
+    for said in (
+        "memory horizon",
+        "gradient horizon",
+        "layer 1",
+        "Lyapunov exponent",
+        "dead units",
+        "gate time constants",
+    ):
         assert said in result.out
     assert (run / "model.safetensors").read_bytes() == weights
     saved = json.loads((run / "diagnosis.json").read_text(encoding="utf-8"))

@@ -86,7 +86,7 @@ def test_an_interrupted_cross_validation_goes_on(tmp_path: Path) -> None:
     found = crossvalidate(recipe, num_folds=3, out=tmp_path / "cv", observer=Observer())
     assert log.stat().st_mtime_ns == before
     assert found.results["num_folds"] == 3
-    with pytest.raises(RunError, match="is there already"):
+    with pytest.raises(RunError, match="already exists"):
         crossvalidate(recipe, num_folds=4, out=tmp_path / "cv", observer=Observer())
 
 

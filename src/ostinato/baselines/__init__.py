@@ -1,4 +1,4 @@
-"""Is recurrence worth it here? The simple methods that a trained model has to beat, on its own data."""
+"""Is recurrence worth it here? Simple methods that a trained model has to beat on its own data."""
 
 from ostinato.baselines.found import BASELINES_FILE, Baselines
 

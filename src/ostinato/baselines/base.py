@@ -21,23 +21,23 @@ Figures = NDArray[np.float64]
 
 
 class Baseline(ABC):
-    """A simple method. A new one for a category is a class and a line in `baselines.BASELINES`.
+    """A simple method. A new one is a class and a line in its task's `baselines`.
 
-    Baselines are tried in the order of their registry, the cheap ones first. `fit` sees training data only; `answer`
-    gives what the category's `BaselineComparison` can score (probabilities of classes, a list of tags a row, nats of
-    each token, …).
+    Baselines are tried in the order given, the cheap ones first. `fit` sees training data only; `answer` returns what
+    the task's `BaselineComparison` can score (probabilities of classes, a list of tags a row, nats of each token, …).
     """
 
     name: ClassVar[str]
     """As the table shows it."""
     about: ClassVar[str]
-    """How it works, in a few words."""
+    """How it works, in brief."""
     modules: ClassVar[tuple[str, ...]] = ()
-    """What it needs beyond Ostinato: imported before time is taken; without it the baseline is passed over."""
+    """Libraries it needs: imported before timing starts; without them the baseline is skipped."""
     trivial: ClassVar[bool] = False
-    """Whether it costs next to nothing, and so is tried whatever the budget."""
+    """Whether it is so cheap that it is tried whatever the budget."""
     slow: ClassVar[bool] = False
-    """Whether answering is what costs: then it answers as many validation rows as the budget allows, evenly picked."""
+    """Whether prediction is the expensive part: then it answers as many validation rows as the budget allows, evenly
+    picked."""
 
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:
@@ -46,7 +46,8 @@ class Baseline(ABC):
 
     @classmethod
     def seconds(cls, prepared: Prepared) -> float:
-        """A guess of what fitting and answering will take where that is not proportional to the training rows."""
+        """An estimate of the seconds for fitting and predicting, where that is not proportional to the training
+        rows."""
         return 0.0
 
     @classmethod
@@ -90,7 +91,7 @@ class Scores:
 
 
 class BaselineComparison(ABC):
-    """On what the recurrent model and its baselines are compared: one class a category, in `baselines.COMPARISONS`.
+    """How the recurrent model and its baselines are compared: one class per task (`TaskSpec.comparison`).
 
     Args:
         model: the trained model.

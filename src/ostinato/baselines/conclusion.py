@@ -26,7 +26,7 @@ NAMES = {
 """What each figure is called."""
 _SHARES = ("accuracy", "token_error_rate")
 _MANY_TIMES = 3.0
-_NOTHING = "No baseline was tried, so that nothing can be said."
+_NOTHING = "No baseline was tried, so there is nothing to compare with."
 
 
 def conclude(found: Baselines) -> str:
@@ -48,7 +48,7 @@ def _sentence(found: Baselines, best: Entry) -> str:
         else (f"{best.part.num_units:,} of the {found.num_units:,} {found.unit}")
     )
     if gap.low is None or gap.high is None:
-        open_end = f"over {over} there is too little to say which is better"
+        open_end = f"{over} are too few to say which is better"
         return f"{best.name} reaches {cost}; the recurrent model's {mine}: {open_end}."
     spread = f"at 95 % the recurrent model is better by {signed(gap.low, figure)} to {signed(gap.high, figure)}"
     proof = f"{spread}, paired over {over}"
@@ -60,7 +60,7 @@ def _sentence(found: Baselines, best: Entry) -> str:
             f"{_worth(own, best)} ({proof})."
         )
     return (
-        f"{best.name} reaches {cost}; the recurrent model's {mine}: the difference is within noise, so that recurrence "
+        f"{best.name} reaches {cost}; the recurrent model's {mine}: the difference is within noise: recurrence "
         f"is not shown to be worth it here ({proof})."
     )
 

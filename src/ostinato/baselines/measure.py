@@ -1,4 +1,4 @@
-"""The run's model and its baselines side by side: quality, seconds of training, bytes, latency, and what follows."""
+"""Measures the run's model and its baselines: quality, training time, size, latency, and the conclusion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ostinato.metrics.classification import Metrics
 _PILOT_ROWS = 1000
 _PILOT_ANSWERS = 3
 _LEAST_ANSWERS = 10
-"""Fewer answers of a slow baseline would say nothing."""
+"""The fewest answers of a slow baseline that are worth scoring."""
 _LATENCIES = 30
 _LATENCY_S = 1.0
 _IMPORT_S = 1.5

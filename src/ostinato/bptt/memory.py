@@ -1,4 +1,4 @@
-"""Whether a window's activations fit into memory: found out before training, on a few steps."""
+"""Whether a window's activations fit into memory, measured on a few steps before training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ostinato.errors import RecipeError
 
 _SHORT, _LONG = 16, 48
 _BEYOND_SAVED = 1.5
-"""The backward pass holds gradients beside what was kept for it: an LSTM of 128 units needs 1.5 times that
+"""The backward pass holds gradients in addition to the kept activations: an LSTM of 128 units needs 1.5 times as much
 (docs/results.md)."""
 
 

@@ -56,7 +56,7 @@ class Span:
 
 
 def fixed_spans(tapes: Tapes, recipe: BpttRecipe, begin: int, number: int, reach: Callable[[], int]) -> Iterator[Span]:
-    """Updates every k1 steps whose gradients reach back k2 (`reach()`, asked at each, at least k1).
+    """Updates every k1 steps whose gradients reach back k2 (`reach()`, called for each update; at least k1).
 
     Update i looks at the steps from max(0, (i + 1) k1 - k2) to (i + 1) k1; those before i k1 are run again with the
     weights of now, and their losses do not count again. An update's first steps are run from the state that the one

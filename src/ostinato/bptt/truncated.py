@@ -1,4 +1,4 @@
-"""Training through time on streams of sequences, for any model that can go on from a state: truncated BPTT."""
+"""Truncated BPTT on streams of sequences, for any model that can continue from a state."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class TruncatedBPTT:
         return {**found, "plan": torch.tensor([self._number, self._begin, *self.reach.numbers])}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on as if what `carried` returned had just been reached."""
+        """Restore what `carried` returned."""
         self._carried = [
             tuple(tensors[f"state.{i}.{j}"].to(part.device) for j, part in enumerate(state))
             for i, state in enumerate(self._carried)

@@ -31,7 +31,7 @@ _TINY, _ZERO = 1e-30, 1e-12
 
 @contextmanager
 def recording(model: nn.Module) -> Iterator[list[LayerCall]]:
-    """The calls of all recurrent layers of a model while the context lasts, whose outputs will hold their gradients."""
+    """Record the calls of all recurrent layers of a model while the context lasts; their outputs retain gradients."""
     calls: list[LayerCall] = []
 
     def hook(call: LayerCall) -> None:
@@ -45,7 +45,7 @@ def recording(model: nn.Module) -> Iterator[list[LayerCall]]:
 
 @contextmanager
 def hooked(model: nn.Module, hook: Callable[[LayerCall], None]) -> Iterator[None]:
-    """While the context lasts, `hook` is told of every call of a model's recurrent layers."""
+    """While the context lasts, `hook` is called with every call of a model's recurrent layers."""
     stacks = [module for module in model.modules() if isinstance(module, RecurrentStack)]
     for stack in stacks:
         stack.call_hook = hook
@@ -86,7 +86,7 @@ def _direction(call: LayerCall, direction: int) -> Tensor:
     unit = tuple(part[later] / norms.clamp(min=_TINY) for part in deltas)
     back = torch.cat(torch.autograd.grad(after, state, unit, create_graph=True), 1)
     ratio = (back.square().sum(1) + _ZERO**2).sqrt()
-    alive = norms.squeeze(1) > _TINY  # behind the last loss of a row there is no gradient to keep
+    alive = norms.squeeze(1) > _TINY  # after the last loss of a row there is no gradient
     return (ratio[alive] - 1).square().mean() if bool(alive.any()) else ratio.sum() * 0.0
 
 

@@ -3,7 +3,7 @@
 ``get("lstm")`` gives a cell by name, ``names()`` lists them. Importing a cell's file here is what makes it known.
 """
 
-from ostinato.cells.cell import LAYER_NORM_EPS, Cell, NativeKernel, Weights, get, names, register
+from ostinato.cells.cell import LAYER_NORM_EPS, Cell, NativeKernel, Weights, get, lightest, names, normalised, register
 from ostinato.cells.elman import Elman
 from ostinato.cells.gru import Gru
 from ostinato.cells.jordan import Jordan
@@ -19,6 +19,8 @@ __all__ = [
     "NativeKernel",
     "Weights",
     "get",
+    "lightest",
     "names",
+    "normalised",
     "register",
 ]

@@ -12,7 +12,7 @@ import difflib
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -80,6 +80,9 @@ class Cell(ABC):
 
     keeping_gate: ClassVar[str | None] = None
     """The gate whose sigmoid is the share of the state that a step keeps, so that a positive bias remembers."""
+
+    sigmoid_gates: ClassVar[frozenset[str]] = frozenset()
+    """The gates that end in a sigmoid; the others end in a tanh or relu."""
 
     writing_gate: ClassVar[str | None] = None
     """The gate whose sigmoid is the share of new content let in, where that is not one minus the keeping gate's."""
@@ -271,6 +274,28 @@ def register(cell: CellT) -> CellT:
 def names() -> list[str]:
     """Names of every cell there is, other packages' among them, sorted."""
     return sorted(_CELLS)
+
+
+def lightest(accepts: Callable[[Cell], bool] = lambda cell: True) -> Cell:
+    """The cell with the fewest gates of those that the native core runs and that ``accepts``.
+
+    Example:
+        >>> lightest(lambda cell: cell.keeping_gate is not None).name
+        'gru'
+    """
+    fast = (get(name) for name in names() if get(name).native is not None)
+    return min(filter(accepts, fast), key=lambda cell: len(cell.gates))
+
+
+def normalised(name: str) -> str | None:
+    """The layer-normalised variant of a cell, or None.
+
+    Example:
+        >>> normalised("elman"), normalised("jordan")
+        ('elman_layer_norm', None)
+    """
+    variants = (other for other in names() if type(get(other)) is type(get(name)) and get(other).layer_norm)
+    return None if get(name).layer_norm else next(variants, None)
 
 
 def get(name: str) -> Cell:

@@ -52,6 +52,7 @@ class Gru(Cell):
 
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     keeping_gate: ClassVar[str | None] = "z"
+    sigmoid_gates: ClassVar[frozenset[str]] = frozenset({"r", "z"})
 
     def __init__(self, reset_after: bool = True, layer_norm: bool = False) -> None:
         if layer_norm and not reset_after:

@@ -58,6 +58,7 @@ class Lstm(Cell):
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     supports_projection: ClassVar[bool] = True
     keeping_gate: ClassVar[str | None] = "f"
+    sigmoid_gates: ClassVar[frozenset[str]] = frozenset({"i", "f", "o"})
     writing_gate: ClassVar[str | None] = "i"
 
     def __init__(self, peepholes: bool = False, layer_norm: bool = False) -> None:

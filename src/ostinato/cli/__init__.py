@@ -13,7 +13,7 @@ _DEBUG = "--debug"
 
 def main() -> None:
     """Run the command line and exit."""
-    # Threads that wait for each other by spinning starve on a machine that does anything else; let them sleep.
+    # Spinning threads starve each other on a busy machine; let them sleep.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:]
     debug = _DEBUG in arguments
@@ -31,6 +31,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader (`head`, say) has gone: nothing is wrong, and nothing more can be said on stdout.
+        # The reader (`head`, say) has closed the pipe: no error, but nothing more to print.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

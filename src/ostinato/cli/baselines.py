@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def baselines(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     budget: Annotated[
-        float, typer.Option("--budget", metavar="SECONDS", min=0.0, help="For all simple methods together.")
+        float, typer.Option("--budget", metavar="SECONDS", min=0.0, help="Time for all baselines together.")
     ] = 120.0,
-    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Ask whether recurrence is worth it: train simple methods on the run's own data, and compare.
+    """Is recurrence worth it? Train simple baselines on the run's data and compare.
 
-    Quality on the validation data, training time, size and latency, side by side, and one sentence. The model stays as
-    it is. Written are RUN/baselines.json and, anew, RUN/report.html.
+    Prints quality on the validation data, training time, size and latency, and a one-sentence conclusion. The model is
+    not changed. Writes RUN/baselines.json and updates RUN/report.html.
     """
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
@@ -43,7 +43,7 @@ def _print(found: Baselines) -> None:
     from ostinato.report.baselines import table_of
 
     shown = table_of(found)
-    made = table("method", *shown["columns"], "this model better by", "training", "size", shown["question"])
+    made = table("method", *shown["columns"], "model better by", "training", "size", shown["question"])
     for row in shown["rows"]:
         cells = [*row["values"], row["gap"] or "–", row["seconds"], row["size"], row["latency"]]
         made.add_row(row["name"], *cells, style="bold" if row["own"] else None)
@@ -55,10 +55,10 @@ def _print(found: Baselines) -> None:
 
 
 def _report(run: Run) -> None:
-    """Write the report anew; where its libraries or the run's data are missing, say so: the figures are there."""
+    """Update the report; without its libraries or the run's data, say so: the figures are printed already."""
     from ostinato.errors import DataError, MissingLibraryError
 
     try:
-        note(f"with the rest: {run.report()}")
+        note(f"updated {run.report()}")
     except (DataError, MissingLibraryError) as error:
         note(f"no report: {error}")

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from ostinato.longrange.benchmark import Trial
 
-app = typer.Typer(help="Measurements of what models can do.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks of what models can do.", no_args_is_help=True)
 
 
 @app.callback()
 def benchmark() -> None:
-    """Measurements of what models can do."""
+    """Benchmarks of what models can do."""
 
 
 @app.command()
@@ -40,20 +40,22 @@ def memory(
     ] = None,
     hidden_size: Annotated[int | None, typer.Option(help="Units; default: 64.")] = None,
     recurrent_init: Annotated[
-        str | None, typer.Option(help="default, orthogonal or identity: the state's weights to begin with.")
+        str | None, typer.Option(help="Initial recurrent weights: default, orthogonal or identity.")
     ] = None,
     chrono: Annotated[
-        int | None, typer.Option(help="Cells with gates: time constants to begin with, up to this many steps.")
+        int | None, typer.Option(help="Gated cells: initial time constants of up to this many steps.")
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="A hard case and what solves it: adding-1000, adding-5000, parity-400, permuted-mnist."),
+        typer.Option(
+            help="A hard task with settings that solve it: adding-1000, adding-5000, parity-400, permuted-mnist."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights and data.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and data.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each trial.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the table to this file, in Markdown.")] = None,
 ) -> None:
-    """How far back each cell remembers: solved or not, time to solve, and the diagnosis, for tasks of known answer."""
+    """How far back each cell remembers, on synthetic tasks: solved or not, time to solve, and a diagnosis."""
     import torch
 
     torch.set_num_threads(1)
@@ -76,7 +78,7 @@ def _show(description: str, running: Iterator[Trial], json: bool, out: Path | No
     from ostinato.storage.files import write_atomically
 
     trials: list[Trial] = []
-    if out is not None:  # a place that can't be written is found out now, not after the first trial
+    if out is not None:  # fail now, not after the first trial, if it can't be written
         write_atomically(out, markdown(trials, description).encode())
     for trial in running:
         trials.append(trial)

@@ -16,23 +16,23 @@ from ostinato.errors import RecipeError
 
 def compare(
     recipe: Annotated[str, typer.Option(help="A recipe file, or the name of a ready one.")],
-    cells: Annotated[str, typer.Option(help="Names of cells, commas between: rnn,gru,lstm.")] = "",
+    cells: Annotated[str, typer.Option(help="Names of cells, separated by commas: rnn,gru,lstm.")] = "",
     vary: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=V1,V2", help="Values that a key of the recipe takes; may be given again."),
+        typer.Option(metavar="KEY=V1,V2", help="Values of a recipe key to try; repeatable."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each model.")] = 3,
-    match: Annotated[str, typer.Option(help="What is made equal: parameters, time, or none.")] = "parameters",
+    match: Annotated[str, typer.Option(help="What the models share: parameters, time, or none.")] = "parameters",
     minutes: Annotated[
-        float | None, typer.Option(help="With --match time: minutes of processor time (on a GPU: of time) of each run.")
+        float | None, typer.Option(help="With --match time: minutes of processor time (on a GPU: wall time) per run.")
     ] = None,
     settings: Setting = None,
     out: Annotated[Path | None, typer.Option(help="The folder; by default runs/NAME-comparison.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Train several models on the same data, some seeds each, and write one page of quality and cost.
+    """Train several models on the same data, with several seeds each, and write a page on quality and cost.
 
-    After an interruption the same command goes on.
+    After an interruption, the same command resumes.
     """
     if match not in ("parameters", "time", "none"):
         raise RecipeError(f"`--match` must be parameters, time or none. Received: {match!r}.")

@@ -29,17 +29,17 @@ def fail(error: OstinatoError) -> NoReturn:
 
 @contextmanager
 def saying_how_to_resume() -> Iterator[None]:
-    """After Ctrl-C during training, say how to go on; the interruption goes on its way."""
+    """After Ctrl-C during training, say how to resume, then re-raise."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
         if interrupt.args:
-            stderr.print(f"interrupted; go on with: ostinato train --resume {interrupt.args[0]}", markup=False)
+            stderr.print(f"interrupted; resume with: ostinato train --resume {interrupt.args[0]}", markup=False)
         raise
 
 
 def note(text: str) -> None:
-    """Something by the way, on stderr."""
+    """A remark on stderr."""
     stderr.print(text, style="dim", markup=False)
 
 
@@ -56,7 +56,7 @@ def print_text(text: str, end: str = "\n") -> None:
 
 
 def format_figure(value: float | None) -> str:
-    """Counts with separators, the rest with four digits, what is not defined as a dash."""
+    """Counts with separators, other numbers with four digits, undefined ones as a dash."""
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
@@ -65,7 +65,7 @@ def format_figure(value: float | None) -> str:
 def show_results(
     folder: Path, results: dict[str, Any], page: str, show: Callable[[dict[str, Any]], None], *, json: bool
 ) -> None:
-    """What several runs say together: as JSON with their folder, or by `show`, and then where the page is."""
+    """Results of several runs: as JSON with their folder, or by `show`, then the path of the page."""
     if json:
         print_json({"folder": str(folder), **results})
         return

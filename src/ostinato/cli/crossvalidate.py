@@ -16,23 +16,23 @@ from ostinato.report.metric_names import METRIC_NAMES
 
 def crossvalidate(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a ready one.")],
-    folds: Annotated[int | None, typer.Option(min=2, help="How many parts; default: 10.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Number of folds; default: 10.")] = None,
     group: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Rows that share its value are held out together.")
+        str | None, typer.Option(metavar="COLUMN", help="A column; rows with the same value are held out together.")
     ] = None,
     leave_one_out: Annotated[
-        str | None, typer.Option("--leave-one-out", metavar="COLUMN", help="A fold for each of its values.")
+        str | None, typer.Option("--leave-one-out", metavar="COLUMN", help="A column; one fold for each of its values.")
     ] = None,
     settings: Setting = None,
     out: Annotated[Path | None, typer.Option(help="The folder; by default runs/NAME-crossvalidation.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Train a run a fold, and put together what each scored on the rows it never saw.
+    """Train a run per fold, and summarise the scores on the held-out rows.
 
-    After an interruption the same command goes on.
+    After an interruption, the same command resumes.
     """
     if folds is not None and leave_one_out is not None:
-        raise RecipeError("`--leave-one-out` makes a fold for each value: it takes no --folds.")
+        raise RecipeError("`--leave-one-out` makes a fold for each value: leave --folds out.")
     from ostinato.crossvalidation import crossvalidate as run_folds
     from ostinato.training.progress import ConsoleObserver
 

@@ -12,7 +12,7 @@ from ostinato.cli.console import note, print_json, print_text, stdout
 from ostinato.cli.tables import print_table, table
 from ostinato.errors import DataError
 
-app = typer.Typer(help="The catalogue of data sets, and what is in a file.", no_args_is_help=True)
+app = typer.Typer(help="The catalogue of data sets, and descriptions of files.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -55,7 +55,7 @@ def list_data(json: Annotated[bool, typer.Option("--json", help="Print it as JSO
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A name of the catalogue, or NAME:SPLIT.")]) -> None:
-    """Bring a data set to this machine (from OSTINATO_DATA if it is there), check it, and print its paths."""
+    """Fetch a data set (from OSTINATO_DATA if it is there), check it, and print its paths."""
     from ostinato.data.catalog import find, lookup
 
     short, _, split = name.partition(":")
@@ -68,7 +68,7 @@ def describe(
     data: Annotated[str, typer.Argument(metavar="FILE", help="A file, a folder, or a name of the catalogue.")],
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Say what is in a file: format, encoding, rows, and each column. Reads it all, a block at a time."""
+    """Describe a file: format, encoding, rows, and each column. Reads all of it, a block at a time."""
     from ostinato.data.describe import describe as describe_source
 
     found = describe_source(data, note)
@@ -95,10 +95,10 @@ def describe(
 @app.command()
 def sample(
     name: Annotated[
-        str | None, typer.Argument(help="names.csv, reviews.csv or sensors.csv; none: says what is in them.")
+        str | None, typer.Argument(help="names.csv, reviews.csv or sensors.csv; without a name, lists what they hold.")
     ] = None,
 ) -> None:
-    """Write a small file that comes with the package into this folder: something to train on at once."""
+    """Write a small sample file that ships with the package into this folder."""
     samples = resources.files("ostinato.data") / "samples"
     if name is None:
         print_text((samples / "README.txt").read_text(encoding="utf-8"), end="")
@@ -109,7 +109,7 @@ def sample(
     content = (samples / name).read_bytes()
     path = Path(name)
     if path.exists() and path.read_bytes() != content:
-        raise DataError(f"`{name}` is there already, with other content.", hint="move it, or go to another folder")
+        raise DataError(f"`{name}` already exists, with other content.", hint="move it, or change to another folder")
     path.write_bytes(content)
     num_rows = content.count(b"\n") - 1
     note(f"wrote {name}, {num_rows:,} rows")

@@ -22,15 +22,15 @@ def diagnose(
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=1, help="Rows drawn from the data.")] = 64,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=2, help="Steps of a row; default: 400, or four training windows.")
+        int | None, typer.Option("--steps", min=2, help="Steps per row; default: 400, or four training windows.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw.")] = 0,
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
 ) -> None:
-    """Measure what a model can remember, why no more, and say what to change.
+    """Measure how far back a model remembers and what limits it, and advise what to change.
 
-    The model stays as it is. Written are RUN/diagnosis.json and, anew, RUN/report.html with a section of plots.
+    The model is not changed. Writes RUN/diagnosis.json and adds plots to RUN/report.html.
     """
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
@@ -47,7 +47,7 @@ def diagnose(
 
 
 def _report(run: Run) -> None:
-    """Write the report anew; where its libraries or the run's data are missing, say so: the diagnosis is there."""
+    """Update the report; without its libraries or the run's data, say so: the diagnosis is printed already."""
     from ostinato.errors import DataError, MissingLibraryError
 
     try:
@@ -76,7 +76,7 @@ def _print(found: dict[str, Any]) -> None:
             print_text(f"{layer['layer']}: {layer['note']}")
     stdout.print()
     if not found["advice"]:
-        print_text("nothing needs to be changed")
+        print_text("no change needed")
     for advice in (*found["advice"], *found["notes"]):
         style = "green" if advice["kind"] == "fine" else "bold yellow"
         stdout.print(advice["kind"].replace("_", " "), style=style, end=": ")
@@ -115,15 +115,15 @@ def _horizon(horizon: dict[str, Any], where: str) -> tuple[str, str]:
 
 
 def _lines(layers: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """A line for each kind of figure, with one value a layer."""
+    """One line per figure, with one value per layer."""
     return [
         ("gradient horizon, steps", [str(row["gradient_horizon"]) for row in layers]),
         ("gradient's factor a step back", [_figure(row["factor"]) for row in layers]),
         ("Lyapunov exponent, nats a step", [_exponent(row) for row in layers]),
         ("regime", [row["regime"] or "–" for row in layers]),
-        ("a change lasts, steps", [_figure(row["lasts"]) for row in layers]),
+        ("time constant of the state, steps", [_figure(row["lasts"]) for row in layers]),
         ("spectral radius of the weights", [_figure(row["radius"]) for row in layers]),
-        ("gates last, steps (5, 50, 95 %)", [_constants(row) for row in layers]),
+        ("gate time constants, steps (5, 50, 95 %)", [_constants(row) for row in layers]),
         ("saturated", [", ".join(f"{k} {v:.0%}" for k, v in row["saturated"].items()) or "–" for row in layers]),
         ("dead units", [f"{row['dead']} of {row['units']}" for row in layers]),
     ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show(run: Run, found: Generation, out: Path | None, seed: int, json: bool) -> None:
-    """Print sequences of frames, and save them where a file is asked for, or a person would want one."""
+    """Print sequences of frames; save them with --out, or by default where a terminal can't show them."""
     feature, drawn = cast("Feature", found.feature), found.frames or []
     suffix = feature.usual_suffix
     path = out or (run.folder / f"generated-{seed}{suffix}" if suffix else None)
@@ -38,13 +38,13 @@ def show(run: Run, found: Generation, out: Path | None, seed: int, json: bool) -
 
 
 def save(feature: Feature, values: Array, path: Path) -> str:
-    """A sequence of frames as a file of its kind (`Feature.write`), or JSON.
+    """Write a sequence of frames as a file of its kind (`Feature.write`), or as JSON.
 
     Returns:
-        What to know of the file, in words; nothing: "".
+        A remark on the file, or "".
 
     Raises:
-        RunError: for a folder that is not there, or a suffix that can't hold them.
+        RunError: for a missing folder, or a suffix that can't hold them.
     """
     if not path.parent.is_dir():
         raise RunError(f"there is no folder `{path.parent}` to write `{path.name}` into.")
@@ -55,14 +55,14 @@ def save(feature: Feature, values: Array, path: Path) -> str:
 
 
 def prompt_of(text: str) -> Any:
-    """A path, or what a JSON list holds. Raises `RunError` for text that begins as a list and is none."""
+    """A path, or the content of a JSON list. Raises `RunError` for an invalid list."""
     if not text.lstrip().startswith("["):
         return text
     try:
         return json_module.loads(text)
     except json_module.JSONDecodeError as error:
         raise RunError(
-            f"the prompt is no JSON list of frames: {text[:60]!r}.",
+            f"the prompt is not a JSON list of frames: {text[:60]!r}.",
             hint="for example [[60, 64, 67], [60]] for music, [0.1, 0.2] for numbers",
         ) from error
 

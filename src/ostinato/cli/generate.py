@@ -14,22 +14,22 @@ from ostinato.errors import RecipeError
 RunFolder = Annotated[
     Path,
     typer.Argument(
-        help="The run directory of a language model, of a model of frames (music, curves), or of one that writes "
-        "for a value or a source."
+        help="The run directory of a language model, a model of frames (music, curves), or one that writes "
+        "given a value or a source."
     ),
 ]
 Prompt = Annotated[
-    str, typer.Option(help="How it begins: text, a media file, or a JSON list of frames (pitches, numbers).")
+    str, typer.Option(help="The beginning: text, a media file, or a JSON list of frames (pitches, numbers).")
 ]
 Length = Annotated[
     int | None,
-    typer.Option(help="Tokens, or frames, to write at most: 500, for what is given as the recipe says."),
+    typer.Option(help="At most so many new tokens or frames; default: 500, with --condition as the recipe says."),
 ]
-Temperature = Annotated[float, typer.Option(help="Below 1: safer; above: wilder; 0: always the likeliest.")]
-TopK = Annotated[int | None, typer.Option(help="Draw only from so many of the likeliest tokens.")]
-TopP = Annotated[float, typer.Option(help="Draw only from the likeliest tokens that make up this share.")]
-Seed = Annotated[int, typer.Option(help="The same seed writes the same.")]
-Precision = Annotated[str, typer.Option(help="full, or int8: rounded weights, faster where they are large.")]
+Temperature = Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder, 0 always the likeliest.")]
+TopK = Annotated[int | None, typer.Option(help="Draw from this many of the likeliest tokens only.")]
+TopP = Annotated[float, typer.Option(help="Draw from the likeliest tokens that make up this share only.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same output.")]
+Precision = Annotated[str, typer.Option(help="full, or int8: quantised weights, faster for large models.")]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -59,9 +59,9 @@ def generate(
     out: Out = None,
     condition: Given = None,
     num: Count = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what is written as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the output as JSON.")] = False,
 ) -> None:
-    """Write new text, music, curves, sound."""
+    """Generate text, music, curves, sound or pictures."""
     from ostinato.cli.frames import prompt_of, show
     from ostinato.run import load
 
@@ -100,7 +100,7 @@ def generate(
 
 
 def given_of(condition: list[str]) -> Any:
-    """What `--condition` gives: nothing, a cell, or a mapping by column."""
+    """The value of `--condition`: None, a cell, or a mapping by column."""
     if not condition:
         return None
     named = dict(part.split("=", 1) for part in condition if "=" in part)

@@ -1,4 +1,4 @@
-"""Every option of a recipe as a table: what it means, its default, and what it needs to mean anything."""
+"""Every option of a recipe as a table: meaning, default, and what it depends on."""
 
 from __future__ import annotations
 

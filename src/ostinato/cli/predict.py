@@ -27,15 +27,17 @@ def predict(
     ] = None,
     file: Annotated[
         str | None,
-        typer.Option("--file", help="Predict every row of a file or folder; a forecaster: what comes after it."),
+        typer.Option(
+            "--file", help="Predict every row of a file or folder; a forecaster forecasts what comes after it."
+        ),
     ] = None,
     settings: Reading = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row.")] = False,
 ) -> None:
-    """Predict the target of rows: given here, a row a line on stdin, or in a file."""
+    """Predict the target of rows: on the command line, one per line on stdin, or in a file."""
     if file is not None and rows:
         raise RecipeError(
-            f"rows come from `--file` or stand in the command, not both. Received: {file} and {rows[0]!r}."
+            f"give rows either in `--file` or on the command line, not both. Received: {file} and {rows[0]!r}."
         )
     if file is None and settings:
         raise RecipeError(f"`--set` says how `--file` is read. Received: {', '.join(settings)}, and no file.")
@@ -57,7 +59,7 @@ def predict(
     if not given:
         raise DataError(
             "no text to predict.",
-            hint='ostinato predict RUN "A film I will not forget :)", a text a line on stdin, or --file FILE',
+            hint='ostinato predict RUN "A film I will not forget :)", one text per line on stdin, or --file FILE',
         )
     opened = load(run)
     cells = [_parsed(row) for row in given] if opened.spec.reads_json(opened.features) else given

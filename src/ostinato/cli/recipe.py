@@ -25,7 +25,7 @@ from ostinato.recipe import (
     recipe_schema,
 )
 
-app = typer.Typer(help="Show, describe and begin recipes.", no_args_is_help=True)
+app = typer.Typer(help="Show, describe and start recipes.", no_args_is_help=True)
 
 
 @app.command()
@@ -53,7 +53,7 @@ def schema() -> None:
 
 @app.command()
 def options() -> None:
-    """Print every option as a table in Markdown: its default, what it means, and what it needs to mean anything."""
+    """Print every option as a Markdown table: default, meaning, and what it depends on."""
     from ostinato.cli.options import as_markdown, table_of_options
 
     print_text(as_markdown(table_of_options()), end="")
@@ -66,7 +66,7 @@ def init(
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     out: Annotated[Path | None, typer.Option(help="The file to write; by default stdout.")] = None,
 ) -> None:
-    """Begin a recipe: every key that means something to this data, with its default and what it means."""
+    """Start a recipe for this data: every key that applies, with its default and meaning."""
     given = {"train": data, "input": input, "target": target}
     mapping = named_after_data({"data": {key: value for key, value in given.items() if value is not None}})
     from ostinato.tasks.prepare import inferred
@@ -77,14 +77,14 @@ def init(
         print_text(text, end="")
         return
     if out.exists():
-        raise RecipeError(f"`{out}` is there already.", hint="name another file with --out")
+        raise RecipeError(f"`{out}` already exists.", hint="name another file with --out")
     out.write_text(text, encoding="utf-8")
     build_recipe(read_recipe(out))
     note(f"wrote {out}; train with: ostinato train --recipe {out}")
 
 
 def _commented(component: BaseModel, recipe: Recipe, path: str = "") -> str:
-    """YAML of a component of a recipe, each key that means something to it followed by its description."""
+    """YAML of a recipe component, each key that applies followed by its description."""
     from ostinato.cli.options import description
     from ostinato.data.inference.applicability import applies
 

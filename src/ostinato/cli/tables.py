@@ -1,4 +1,4 @@
-"""Tables on stdout: as wide as they are in a pipe, fitted to a terminal, and no word of theirs cut in two."""
+"""Tables on stdout: full width in a pipe, fitted to a terminal, no word broken."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ostinato.cli.console import format_figure, stdout
 from ostinato.report.metric_names import METRIC_NAMES
 
 _LONGEST_WORD = 32
-"""A longer one, such as a path, may be cut after all where the table would not fit."""
+"""Longer ones, such as paths, may be broken where the table would not fit."""
 _GAP = 2
 
 
@@ -26,8 +26,8 @@ def table(*headings: str) -> Table:
 
 
 def print_table(made: Table, console: Console = stdout) -> None:
-    """Print a table. On a terminal, cells break between words where it is too narrow, those with most room first; a
-    table whose longest words don't fit is wider than the terminal."""
+    """Print a table. On a narrow terminal, cells wrap between words, the widest columns first; a table whose longest
+    words don't fit is wider than the terminal."""
     measured = [_measured(column, console) for column in made.columns]
     widths, gaps, gap = [most for _, most in measured], len(measured) - 1, _GAP
     if console.is_terminal:
@@ -43,7 +43,7 @@ def print_table(made: Table, console: Console = stdout) -> None:
 
 
 def _without_blanks(line: list[Segment]) -> list[Segment]:
-    """A line without the blanks at its end."""
+    """A line without trailing blanks."""
     kept = list(line)
     while kept and not kept[-1].text.strip():
         kept.pop()
@@ -82,7 +82,7 @@ def _measured(column: Column, console: Console) -> tuple[int, int]:
 
 
 def _fitted(widths: list[int], least: list[int], room: int) -> list[int]:
-    """Widths that take up no more than `room`, as far as the least ones allow."""
+    """Widths that fit into `room`, but none below its least."""
     fitted = list(widths)
     while sum(fitted) > room:
         spare = [width - bound for width, bound in zip(fitted, least, strict=True)]

@@ -24,26 +24,27 @@ def train(
     target: Annotated[
         str | None, typer.Option(help="The column to predict; none: a language model, or the format's usual one.")
     ] = None,
-    extra: Annotated[list[str] | None, typer.Option(help="A further column to read; may be given again.")] = None,
+    extra: Annotated[list[str] | None, typer.Option(help="A covariate: a further column to read; repeatable.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe file, or the name of a ready one.")] = None,
     settings: Setting = None,
     out: Annotated[Path | None, typer.Option(help="The run directory; by default runs/NAME.")] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Resume an interrupted run.")] = None,
     force_recipe: Annotated[
-        bool, typer.Option("--force-recipe", help="With --resume: let --set change what the saved state still fits.")
+        bool,
+        typer.Option(
+            "--force-recipe", help="With --resume: allow --set to change whatever the saved state still fits."
+        ),
     ] = False,
     force_data: Annotated[
-        bool, typer.Option("--force-data", help="With --resume: go on although the data has changed.")
+        bool, typer.Option("--force-data", help="With --resume: continue although the data has changed.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Train a model on a file, by a recipe, or both; or go on with an interrupted run."""
+    """Train a model on a file, with a recipe, or both; or resume an interrupted run."""
     if resume is not None and (data or recipe or input or target or extra or out):
-        raise RecipeError(
-            "`--resume RUN` goes on with the run's own recipe; it takes only --set and --force-… beside it."
-        )
+        raise RecipeError("`--resume RUN` uses the run's own recipe; only --set and --force-… may be given with it.")
     if resume is None and (force_recipe or force_data):
-        raise RecipeError("`--force-recipe` and `--force-data` go with `--resume RUN`.")
+        raise RecipeError("`--force-recipe` and `--force-data` only apply with `--resume RUN`.")
     if resume is None and not (data or recipe):
         raise RecipeError(
             "nothing to train on.",

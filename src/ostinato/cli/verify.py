@@ -25,14 +25,14 @@ def verify(
         str | None, typer.Option("--data", help="A file or catalogue name; default: the run's validation rows.")
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=2, help="Rows drawn from the data.")] = 8,
-    seed: Annotated[int, typer.Option("--seed", help="Of the draw, the cuts and the noise.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the draw, the cuts and the noise.")] = 0,
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
 ) -> None:
-    """Check that a model gives the same numbers however it is run: padded, in steps, in chunks, on every backend.
+    """Verify that a model gives the same numbers however it is run: padded, step by step, in chunks, on every backend.
 
-    The table tells the largest differences, relative to the size of what is compared, and is kept in
-    RUN/certificate.json. Exit code 1 if one is beyond its tolerance.
+    The table shows the largest relative differences; it is saved as RUN/certificate.json. Exit code 1 if one exceeds
+    its tolerance.
     """
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
@@ -48,7 +48,7 @@ def verify(
 
 def _print(certificate: Certificate) -> None:
     parts = (certificate, *certificate.parts)
-    note("largest differences of outputs, final state, gradients, relative to the size of each")
+    note("largest relative differences of outputs, final state, gradients")
     for part in parts:
         lengths = ", ".join(str(length) for length in sorted(part.lengths))
         print_text(f"{part.model}; rows of {lengths} steps")

@@ -27,7 +27,7 @@ class Cost:
 
 
 def run_child(recipe: Recipe, folder: Path) -> Cost:
-    """Train a run, or go on with it where an interruption left it; one that has ended is not run again.
+    """Train a run, or resume an interrupted one; a finished run is not repeated.
 
     Raises:
         RunError: if the process fails, with the last lines it wrote; or if the folder holds a run of another recipe.
@@ -55,7 +55,7 @@ def _measured(command: list[str], log: Path) -> Cost:
         child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
         try:
             _, status, usage = os.wait4(child.pid, 0)
-        except KeyboardInterrupt:  # the child heard it, too, and leaves a checkpoint
+        except KeyboardInterrupt:  # the child got it, too, and leaves a checkpoint
             os.wait4(child.pid, 0)
             raise
     code = os.waitstatus_to_exitcode(status)

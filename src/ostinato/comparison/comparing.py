@@ -1,4 +1,4 @@
-"""Train several models on the same data, some seeds each, and say which does best at what cost."""
+"""Train several models on the same data, with several seeds each, and say which is best at what cost."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def compare(
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Comparison:
-    """Train each variant with each seed in a process of its own, and put together quality, time, memory and FLOPs.
+    """Train each variant with each seed in a process of its own, and compare quality, time, memory and FLOPs.
 
-    Every run is chosen and compared on the validation data by `training.monitor`; `data.test` is not looked at. The
-    split of the data is the same for all seeds. Simple baselines are left to `ostinato baselines RUN`. A folder that an
-    interruption left behind is gone on with.
+    Every run is chosen and compared on the validation data by `training.monitor`; `data.test` is not used. The split of
+    the data is the same for all seeds. Simple baselines are left to `ostinato baselines RUN`. An interrupted comparison
+    is resumed.
 
     Args:
         recipe: a recipe, its file, or the name of a ready one.
@@ -91,7 +91,7 @@ def compare(
 
 
 def _base(recipe: Recipe | str | Path, settings: Settings, match: Match, minutes: float | None) -> Recipe:
-    """What all variants have in common."""
+    """The recipe that all variants share."""
     mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe)
     mapping = apply_overrides(apply_overrides(mapping, settings), {"training.baselines_seconds": 0})
     base = build_recipe(named_after_data(mapping))
@@ -99,7 +99,7 @@ def _base(recipe: Recipe | str | Path, settings: Settings, match: Match, minutes
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
     if match != "time":
         if minutes is not None:
-            raise RecipeError(f"`minutes` goes with match: time. Received: {minutes:g}, with match: {match}.")
+            raise RecipeError(f"`minutes` only applies with match: time. Received: {minutes:g}, with match: {match}.")
         return base
     budget = minutes if minutes is not None else base.training.max_minutes
     if budget is None or budget <= 0:

@@ -21,7 +21,7 @@ from ostinato.training.progress import Observer
 Match: TypeAlias = Literal["parameters", "time", "none"]
 Vary: TypeAlias = Mapping[str, Sequence[Any]]
 ALIASES = {"rnn": "elman"}
-"""Names of cells that the field uses beside ours."""
+"""Other names of cells."""
 
 _LARGEST = 1 << 14
 
@@ -31,7 +31,7 @@ class Variant:
     """One model of a comparison.
 
     name: its cell and the values that were varied; recipe: of all its seeds; num_parameters: that are learnt;
-    flops_per_step: multiplications and additions of one step forward, two a weight that a step passes through.
+    flops_per_step: multiplications and additions of one forward step, two per weight.
     """
 
     name: str
@@ -49,7 +49,7 @@ def plan(recipe: Recipe, cells: Sequence[str], vary: Vary, match: Match, observe
         vary: recipe keys and the values each takes.
         match: "parameters": `model.hidden_size` of every variant but the first is the one that brings its number of
             parameters nearest to the first's; else sizes stay as they are.
-        observer: is told what reading the data finds.
+        observer: receives what reading the data finds.
 
     Raises:
         RecipeError: for a cell that does not exist, or fewer than two variants.
@@ -79,10 +79,10 @@ def plan(recipe: Recipe, cells: Sequence[str], vary: Vary, match: Match, observe
 
 
 def _without(recipe: Recipe, cell: str, observer: Observer) -> dict[str, Any]:
-    """Settings without what a cell has no place for; it is said."""
+    """Settings that drop what a cell does not take, each announced."""
     found = no_place_for(recipe.model, cell)
     for key in found:
-        observer.note(f"{cell} has no place for model.{key} as it is: {'without' if not found[key] else found[key]}")
+        observer.note(f"model.{key} does not apply to {cell} as it is: {'left out' if not found[key] else found[key]}")
     return {f"model.{key}": value for key, value in found.items()}
 
 
@@ -119,7 +119,7 @@ def _size_for(built: Any, wanted: int, recipe: ModelRecipe) -> int:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Numbers that are learnt."""
+    """The number of learnt parameters."""
     return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
 
 

@@ -1,4 +1,4 @@
-"""What a model can remember, why, and what to do about it: on real data, without changing the model."""
+"""Diagnosis: how far back a model remembers, why, and what to change; measured on real data, without changing it."""
 
 from ostinato.diagnostics.activations import GateUse, LayerActivations, layer_activations
 from ostinato.diagnostics.advice import advise

@@ -1,4 +1,4 @@
-"""What gates and units do along real data: saturation, time constants, units that never move, states that grow."""
+"""Gates and units on real data: saturation, time constants, dead units, growing states."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _CHUNK = 8192
 _MOST_POINTS = 100
 _ENOUGH_ROWS = 0.25
-"""State norms are shown as long as this share of the rows goes on: the mean of the last few would be noise."""
+"""State norms are shown as long as this share of the rows lasts: the mean of the last few would be noise."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class LayerActivations:
         layer: its name, as in `LayerGradients`.
         num_units: outputs.
         gates: each gate; empty where the cell's gates are not known.
-        keeping_gate: which one the time constants are of; None where the cell has none.
-        time_constants: quantiles over units of tau in steps, 5, 25, 50, 75 and 95 %; None for one without end.
+        keeping_gate: the gate that time constants are measured of; None where the cell has none.
+        time_constants: quantiles over units of tau in steps, 5, 25, 50, 75 and 95 %; None for an infinite one.
         dead_units: the numbers of outputs that never move.
         steps: steps since the direction's own beginning.
         state_rms: for each tensor of the state the root mean square over rows and units at each of `steps`.
@@ -159,7 +159,7 @@ def _gates(trace: LayerTrace) -> tuple[list[GateUse], Tensor | None, str | None]
     keeping = trace.cell.keeping_gate
     for values in _values(trace):
         if values is None:
-            return [], None, f"the equations of the cell `{trace.cell.name}` are not known here: no gates."
+            return [], None, f"the cell `{trace.cell.name}` gives no gate values (`Cell.gate_values`)."
         for name, part in values.items():
             tallies.setdefault(name, _Tally()).add(part)
         if keeping is not None and keeping in values:

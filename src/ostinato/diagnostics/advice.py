@@ -9,12 +9,12 @@ from ostinato.diagnostics.diagnosis import Advice, Diagnosis
 
 
 def advise(diagnosis: Diagnosis) -> list[Advice]:
-    """What to change, the most serious first; notes of kind `fine` come last.
+    """What to change, most serious first; notes of kind `fine` come last.
 
-    First what keeps a model from remembering (a recurrence that vanishes, gates that are shut), then what training kept
-    from it (windows, truncation, clipping), then what could be had for less. Advice to save is left out where the
-    recurrence is sick or training's windows were too short: a model that could not learn to remember says nothing about
-    how much memory its data need. All numbers that decide stand in `ostinato.diagnostics.thresholds`.
+    First what keeps a model from remembering (a vanishing recurrence, closed gates), then limits of training (windows,
+    truncation, clipping), then savings. Savings are left out where the recurrence is unhealthy or training windows were
+    too short: a model that could not learn to remember says nothing about how much memory its data need. All thresholds
+    are in `ostinato.diagnostics.thresholds`.
 
     Example:
         >>> from ostinato.diagnostics.of_run import diagnose_run

@@ -1,4 +1,4 @@
-"""Changes that advice proposes, made such that the run's own recipe takes them."""
+"""Changes that advice proposes, adapted so that the run's own recipe accepts them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ostinato.tasks.registry import task_of
 
 _SET = "--set "
 _ALTERNATIVES = {"model.chrono": "model.forget_bias", "model.forget_bias": "model.chrono"}
-"""Keys that set the same thing: giving one takes back the other."""
+"""Keys that set the same thing: setting one resets the other."""
 
 
 def with_changes_for(found: Diagnosis, recipe: Recipe, features: Features) -> Diagnosis:
@@ -39,10 +39,10 @@ def with_changes_for(found: Diagnosis, recipe: Recipe, features: Features) -> Di
 
 
 def completed(change: str, recipe: Recipe, features: Features) -> str | None:
-    """A change with what must be taken back beside it; None where it changes nothing, or can't be made.
+    """A change, with the options that must be reset along with it; None where it changes nothing, or can't be made.
 
-    Taken back are options that the change leaves without a meaning (`clip_quantile` of `clip: adaptive`), that another
-    cell does not take, and another that sets the same.
+    Reset are options that no longer apply (`clip_quantile` of `clip: adaptive`), that the new cell does not take, and
+    others that set the same thing.
 
     Args:
         change: options of `ostinato train`, `--set a.b=c --set d=e`.
@@ -66,7 +66,7 @@ def completed(change: str, recipe: Recipe, features: Features) -> str | None:
 
 
 def _taken_back(recipe: Recipe, wanted: Mapping[str, str]) -> dict[str, Any]:
-    """What can't stay beside the keys of a change."""
+    """Options that conflict with the keys of a change."""
     found: dict[str, Any] = {
         other: None for key, other in _ALTERNATIVES.items() if key in wanted and _value(recipe, other) is not None
     }

@@ -1,4 +1,4 @@
-"""All measurements of a model together, and the advice that follows."""
+"""All measurements of a model, and the advice that follows."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def diagnose(
 
 
 def _advised(found: Diagnosis) -> Diagnosis:
-    """With what should be changed, and what is fine, told apart."""
+    """With advice, and notes on what is fine."""
     said = advise(found)
     return replace(
         found,

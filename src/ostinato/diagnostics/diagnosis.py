@@ -15,7 +15,7 @@ from ostinato.diagnostics.spectra import WeightSpectrum
 from ostinato.probes.unused import UnusedContext
 
 FINE = "fine"
-"""The kind of a note that nothing needs to be done about something."""
+"""The kind of a note on something that needs no change."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a model can remember, why, and what to do about it.
+    """How far back a model remembers, why, and what to change.
 
     Args:
         num_rows: rows that gradients, gates and states were measured on.

@@ -1,8 +1,8 @@
 r"""The equivalence certificate: however a model is run, it must give the same numbers.
 
 Every form (`equivalence_forms`) is run on every backend in float32 and float64 and compared with one baseline: packed
-rows on the reference backend in the same dtype. Of outputs, final states and gradients the largest difference is told,
-relative to the largest magnitude of the tensor it is in.
+rows on the reference backend in the same dtype. The largest difference of outputs, final states and gradients is
+reported, relative to the largest magnitude of its tensor.
 
 Tolerance. Rounding errors add up over T steps and K layers like a random walk, :math:`\epsilon \sqrt{T K}` (N. Higham,
 "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, section 2.8), and a recurrence may amplify them. How
@@ -43,7 +43,8 @@ EVERY_FORM = "every form"
 
 
 def verify_stack(stack: RecurrentStack, inputs: Ragged, *, seed: int = 0) -> Certificate:
-    """The certificate of layers alone, as a test of a new cell may want it; the loss is a random sum of the outputs.
+    """The certificate of recurrent layers alone, for example to test a new cell; the loss is a random sum of the
+    outputs.
 
     Args:
         stack: layers of any cell.
@@ -95,7 +96,7 @@ def verify_model(
     seed: int = 0,
     rebuild: Rebuild | None = None,
 ) -> Certificate:
-    """The certificate of a model of any category on a batch, and of each recurrence in it (`Certificate.parts`).
+    """The certificate of a model of any task on a batch, and of each recurrence in it (`Certificate.parts`).
 
     The model as a whole is run on the batch and on each row by itself, on every backend, and compared in the loss of
     each answer and the gradients by all weights; its recurrences are run in every form, on the vectors and from the
@@ -182,7 +183,7 @@ class _Place:
         """What a form gave and what it should give, compared; an error is a difference, too."""
         try:
             found, wanted = read()
-        except (OstinatoError, RuntimeError, ValueError, IndexError) as error:  # a user's cell may not bear every form
+        except (OstinatoError, RuntimeError, ValueError, IndexError) as error:  # a user's cell may fail in some forms
             why = f"raised {type(error).__name__}: {str(error).splitlines()[0]}"
             return Comparison(form.name, self.backend, self.dtype, tolerance=allowed, passed=False, note=why)
         return self._judge(form.name, found, wanted, allowed)

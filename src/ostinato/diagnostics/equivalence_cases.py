@@ -32,7 +32,7 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 class WholeCase(Case):
-    """A model of any category on a batch, from its values to the loss of each answer; the sum of them is its loss.
+    """A model of any task on a batch, from its values to the loss of each answer; the sum of them is its loss.
 
     Args:
         module: the model.

@@ -50,7 +50,7 @@ class Certificate:
         model: what was verified.
         lengths: steps of the rows it was verified on.
         tolerances: by dtype.
-        parts: of a model of any category the certificate of each recurrence in it; `rows` are those of the whole.
+        parts: the certificate of each recurrence in the model; `rows` are those of the whole.
     """
 
     rows: tuple[Comparison, ...]

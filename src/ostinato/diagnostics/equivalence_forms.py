@@ -126,7 +126,7 @@ def chunked(case: Case, vectors: Ragged) -> Found:
 
 
 def streamed(case: Case, vectors: Ragged) -> Found:
-    """`nn.Stream`, all rows side by side; a row that has ended reads noise, its state was taken before."""
+    """`nn.Stream`, all rows at once; a row that has ended reads noise, its state was taken before."""
     x, lengths = _noisy(vectors, case.seed)
     stream = Stream(case.stacks, vectors.num_rows)
     if case.initial is not None:
@@ -158,7 +158,7 @@ def rows_alone(case: Case, vectors: Ragged) -> Found:
 
 
 RAGGED = Form("ragged", ragged)
-AGAIN = Form("ragged, once more", ragged)
+AGAIN = Form("ragged, repeated", ragged)
 SAVED = Form("saved and loaded", ragged)
 _STACK_FORMS = (
     Form("padded", padded),

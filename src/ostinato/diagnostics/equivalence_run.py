@@ -42,7 +42,7 @@ def verify_run(
     seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Certificate:
-    """The certificate of a run's model, of any category, also written to `certificate.json`.
+    """The certificate of a run's model, also written to `certificate.json`.
 
     The loss is that of training, summed, without noise and label smoothing. Where the task has a `TaskSpec.sample`, the
     model goes through every form as a whole; else it is run as a whole on a batch and row by row, and each of its
@@ -57,7 +57,7 @@ def verify_run(
         num_rows: rows drawn, >= 2. They are cut to unequal lengths of at most 256 steps, less where the vocabulary is
             large, and one of them to a single step.
         seed: of the draw, the cuts and the noise.
-        say: is told what happens.
+        say: called with progress messages.
 
     Raises:
         RecipeError: if there are fewer than two rows.
@@ -107,7 +107,7 @@ def _on_batches(
 
 
 def _shortened(examples: Examples, random: np.random.Generator) -> Examples:
-    """Rows cut to unequal lengths, their targets and further columns with them."""
+    """Rows cut to unequal lengths, with their targets and covariates."""
     limits = row_limits(len(examples), random, MAX_STEPS)[: len(examples)]
     lengths = np.minimum(examples.sequences.lengths, limits)
 

@@ -1,4 +1,4 @@
-"""What a run says of how its model was trained, as far as a diagnosis needs it."""
+"""How a run's model was trained, as far as a diagnosis needs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CURVE_POINTS = 60
 
 @dataclass(frozen=True)
 class Clipping:
-    """What the log says of clipping.
+    """Clipping according to the log.
 
     Args:
         kind: `training.clip`.

@@ -1,4 +1,4 @@
-"""How far back a model really looks: its loss as a function of how much context it may see."""
+"""How far back a model really looks: its loss as a function of the context it sees."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GAIN_SHARE = 0.99
 """The horizon is where this share of the gain from memory is reached."""
 
 NOISE_ERRORS = 3.0
-"""A difference smaller than so many of its standard errors is noise: by chance, one in 700 is larger."""
+"""A difference below this many standard errors is noise: by chance, one in 700 is larger."""
 
 _REFINEMENTS = 3
 _RESAMPLES = 200

@@ -27,7 +27,7 @@ from ostinato.tasks.registry import task_of
 
 NUM_ROWS = 64
 CONTEXT_ROWS = 4
-"""The memory horizon is measured on so many times more rows: its noise falls with their root, and a loss is cheap."""
+"""The memory horizon is measured on this many times more rows: its noise falls with their root, and a loss is cheap."""
 
 
 class OpenRun(Protocol):
@@ -59,7 +59,7 @@ def diagnose_run(
             default 400, or four of training's windows where that is more, at most 1600; where training did not carry
             the state, at most its window.
         seed: of the choice of rows.
-        say: is told what is read.
+        say: called with messages on what is read.
 
     Raises:
         RecipeError: if `num_rows` or `num_steps` is out of range.
@@ -90,7 +90,7 @@ def _diagnosed(
     """The first recurrence of the model, with the further ones as parts of that."""
     found: list[Diagnosis] = []
     for part in task_of(run.recipe).probes(run.model, rows, run.features, run.recipe, num_steps):
-        log = [] if found else steps  # what is said of the whole training is said once
+        log = [] if found else steps  # notes on training as a whole are given once
         subject, context = (
             made if made.around or not made.has_context else made.last(num_steps or MOST_STEPS)
             for made in (part.make(count, seed) for count in (num_rows, CONTEXT_ROWS * num_rows))

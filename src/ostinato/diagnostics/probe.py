@@ -128,7 +128,7 @@ def outputs(directions: list[LayerTrace]) -> Ragged:
 
 @contextmanager
 def undisturbed(subject: Subject) -> Iterator[None]:
-    """Whatever happens inside, torch's random generators are afterwards as they were before."""
+    """Restore torch's random generators afterwards."""
     device = subject.inputs.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield

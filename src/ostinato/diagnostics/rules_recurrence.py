@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from ostinato import cells
+from ostinato.cells import Cell
 from ostinato.diagnostics import thresholds as at
 from ostinato.diagnostics.activations import LayerActivations
 from ostinato.diagnostics.diagnosis import Diagnosis
@@ -18,7 +20,7 @@ _NORM_CLIPPING = "--set training.clip=norm --set training.max_norm=1"
 
 
 def vanishing(diagnosis: Diagnosis) -> Iterator[Found]:
-    """Every layer forgets within a step or two; shut gates are named where they are the cause."""
+    """Every layer forgets within a step or two; closed gates are named where they are the cause."""
     dynamics = diagnosis.dynamics
     if not dynamics or not all(_vanishes(each) for each in dynamics) or diagnosis.num_steps < 2:
         return
@@ -28,8 +30,8 @@ def vanishing(diagnosis: Diagnosis) -> Iterator[Found]:
     if gated and all(_slowest(each) < at.SHUT_STEPS for each in gated):
         yield (
             "forget_gates_shut",
-            "The gates that should keep the state are shut: each step wipes out what the ones before it left. "
-            "Start them open.",
+            "The gates that keep the state are closed: each step erases what the earlier ones left. "
+            "Initialise them open.",
             (*(_constants(each) for each in gated), *evidence),
             "--set model.forget_bias=1",
         )
@@ -39,12 +41,13 @@ def vanishing(diagnosis: Diagnosis) -> Iterator[Found]:
         for each in diagnosis.spectra
         if each.block == "whole"
     )
+    memory = cells.lightest(lambda cell: cell.writing_gate is not None).name
     yield (
         "vanishing",
         "The recurrence forgets almost everything within a few steps, and gradients vanish on their way back: nothing "
-        "further away can be learnt. Start from a recurrence that keeps lengths, or use gates.",
+        "further away can be learnt. Initialise the recurrent weights orthogonally, or use a gated cell.",
         evidence + spectra,
-        "--set model.cell=lstm --set model.forget_bias=1" if not gated else "--set model.recurrent_init=orthogonal",
+        "--set model.recurrent_init=orthogonal" if gated else f"--set model.cell={memory} --set model.forget_bias=1",
     )
 
 
@@ -71,15 +74,15 @@ def exploding(diagnosis: Diagnosis) -> Iterator[Found]:
         evidence += (f"loss on the whole rows: {diagnosis.horizon.full_loss}",)
     yield (
         "exploding",
-        "The recurrence amplifies: a tiny change of the state grows until it fills it, so that what the model does far "
-        "ahead hangs on noise, and gradients explode on their way back. Start smaller, and clip.",
+        "The recurrence amplifies small changes of its state until they dominate it: predictions far ahead depend on "
+        "noise, and gradients explode on their way back. Start from smaller weights, and clip gradients.",
         evidence,
         f"--set model.recurrent_init=orthogonal {_NORM_CLIPPING}",
     )
 
 
 def forget_bias(diagnosis: Diagnosis) -> Iterator[Found]:
-    """Gates far quicker than the distance to bridge: what is used (a trained model), or the rows (a fresh one)."""
+    """Gates that forget far too fast for the distance to bridge: the context used (a trained model), or the rows."""
     if diagnosis.reads_every_step or next(vanishing(diagnosis), None) is not None:
         return
     gated = [each for each in diagnosis.activations if each.time_constants is not None]
@@ -93,37 +96,38 @@ def forget_bias(diagnosis: Diagnosis) -> Iterator[Found]:
     what = "the memory horizon" if trained else "the rows"
     yield (
         "forget_bias",
-        f"The keeping gates are too quick for {what}: what a unit holds is gone after a few steps, so that longer "
-        "memory must go around them. A higher initial bias (or one spread over the distances, `model.chrono`) "
-        "starts them slower.",
+        f"The gates forget too fast for {what}: a unit loses what it holds within a few steps. A higher initial bias "
+        "(or biases spread over the distances, `model.chrono`) makes them start slower.",
         (*(_constants(each) for each in gated), f"{what}: {wanted:.0f} steps"),
         f"--set model.chrono={max(3, round(wanted))}",
     )
 
 
 def saturated(diagnosis: Diagnosis) -> Iterator[Found]:
-    """A plain recurrence whose tanh is flat nearly everywhere."""
+    """A plain recurrence whose tanh is saturated nearly everywhere."""
+    training = diagnosis.training
+    variant = cells.normalised(cells.lightest().name if training is None else training.cell)
     for layer in diagnosis.activations:
         for gate in layer.gates:
             if layer.time_constants is None and gate.kind == "tanh" and gate.saturated > at.SATURATED_SHARE:
                 yield (
                     "saturated",
-                    f"The units of {layer.layer} are nearly always at the ends of their range, where they let no "
-                    "gradient through. Smaller initial weights, or normalised sums, keep them off.",
+                    f"The units of {layer.layer} are nearly always saturated, and let no gradient through. Smaller "
+                    "initial weights or layer normalisation avoid that.",
                     (f"{layer.layer}: {gate.saturated:.0%} of its values beyond ±0.95",),
-                    "--set model.cell=elman_layer_norm",
+                    None if variant is None else f"--set model.cell={variant}",
                 )
 
 
 def dead_units(diagnosis: Diagnosis) -> Iterator[Found]:
-    """Units that never move: a smaller layer does the same."""
+    """Dead units: a smaller layer does the same."""
     worst = max(diagnosis.activations, key=lambda each: each.dead_share)
     if worst.dead_share <= at.DEAD_SHARE or (diagnosis.training is None and worst.dead_share == 1.0):
         return
     alive = [round(each.num_units * (1 - each.dead_share)) for each in diagnosis.activations]
     yield (
         "dead_units",
-        f"Many units of {worst.layer} give out the same number at every step: a smaller layer would do the same.",
+        f"Many units of {worst.layer} output the same number at every step: a smaller layer would do as well.",
         tuple(f"{each.layer}: {len(each.dead_units)} of {each.num_units} units dead" for each in diagnosis.activations),
         f"--set model.{'decoder.' if diagnosis.name == 'decoder' else ''}hidden_size={max(1, *alive)}",
     )
@@ -134,25 +138,26 @@ def cheaper(diagnosis: Diagnosis) -> Iterator[Found]:
     training, horizon = diagnosis.training, diagnosis.horizon
     if training is None or not math.isfinite(horizon.full_loss) or not _short(diagnosis.horizon_ahead):
         return
-    plain, light = training.cell.startswith("elman"), training.cell.startswith(("gru", "elman"))
+    own, gated = cells.get(training.cell), cells.lightest(_gated)
     lasts = max((each.time_constant_steps or math.inf for each in diagnosis.dynamics), default=math.inf)
     if diagnosis.reads_every_step:
-        if light or horizon.steps is None or horizon.steps < at.LOCAL_RATIO * lasts:
+        if len(own.gates) <= len(gated.gates) or horizon.steps is None or horizon.steps < at.LOCAL_RATIO * lasts:
             return
         yield (
             "cheaper_recurrence",
-            "The head, which reads every step, does the remembering; the recurrence only mixes neighbouring steps. A "
-            "cheaper or smaller one is worth a try.",
+            "The head, which reads every step, provides the memory; the recurrence only mixes neighbouring steps. Try "
+            "a cheaper or smaller one.",
             (f"memory horizon: {horizon.steps:.0f} steps", *(_exponent(each) for each in diagnosis.dynamics)),
-            "--set model.cell=gru",
+            f"--set model.cell={gated.name}",
         )
     elif horizon.context[-1] > at.SHORT_MEMORY_STEPS and len(horizon.context) > 1 and _short(horizon):
         found = "no gain from memory beyond noise" if horizon.steps is None else f"{horizon.steps:.1f} steps"
-        change = f"--set model.hidden_size={max(1, training.hidden_size // 2)}" if plain else "--set model.cell=elman"
+        smaller = f"--set model.hidden_size={max(1, training.hidden_size // 2)}"
+        change = f"--set model.cell={cells.lightest().name}" if _gated(own) else smaller
         yield (
             "cheaper_recurrence",
             "The model looks back a few steps at most: a plain or smaller recurrence, and shorter windows, would "
-            "likely do as well.",
+            "probably do as well.",
             (f"memory horizon: {found}", f"gain from memory: {horizon.gain:.4f} ± {horizon.gain_error:.4f}"),
             None if diagnosis.name else change,  # of several recurrences the others may need more
         )
@@ -165,14 +170,18 @@ def one_direction(diagnosis: Diagnosis) -> Iterator[Found]:
         return
     yield (
         "one_direction",
-        "What comes after an answer brings nothing beyond noise: one direction does the same at half the cost.",
-        (f"gain from what comes after: {ahead.gain:.4f} ± {ahead.gain_error:.4f}",),
+        "Context after the answer gives no gain beyond noise: one direction does as well at half the cost.",
+        (f"gain from context after the answer: {ahead.gain:.4f} ± {ahead.gain_error:.4f}",),
         "--set model.bidirectional=false",
     )
 
 
 SICK = (vanishing, exploding, forget_bias, saturated)
 SAVING = (dead_units, cheaper, one_direction)
+
+
+def _gated(cell: Cell) -> bool:
+    return cell.keeping_gate is not None
 
 
 def _short(horizon: Horizon | None) -> bool:
@@ -193,7 +202,7 @@ def _slowest(layer: LayerActivations) -> float:
 
 def _constants(layer: LayerActivations) -> str:
     middle, slowest = (layer.time_constants or [None] * 5)[2], (layer.time_constants or [None])[-1]
-    written = ["without end" if value is None else f"{value:.2g} steps" for value in (middle, slowest)]
+    written = ["forever" if value is None else f"{value:.2g} steps" for value in (middle, slowest)]
     return f"{layer.layer}: gate {layer.keeping_gate} lasts {written[0]} (median unit), {written[1]} (the slowest 5 %)"
 
 

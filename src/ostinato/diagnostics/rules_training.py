@@ -26,8 +26,8 @@ def window_too_short(diagnosis: Diagnosis) -> Iterator[Found]:
             f"The data depend on the {training.unit} {lag} steps back, and the model does not use it: in training, "
             f"gradients reach back {reach} steps only. Let them reach further.",
             (
-                f"what the model gets wrong would be told by the {training.unit} {lag} back: about {gain:.4f} nats of "
-                f"its {unused.loss:.4f} (any other lag: {unused.usual:.4f} ± {unused.spread:.4f})",
+                f"the {training.unit} {lag} back would explain about {gain:.4f} nats of the loss of {unused.loss:.4f} "
+                f"(any other lag: {unused.usual:.4f} ± {unused.spread:.4f})",
                 f"training.bptt reaches {reach} steps",
                 f"memory horizon: {describe(diagnosis.horizon)}",
             ),
@@ -38,7 +38,7 @@ def window_too_short(diagnosis: Diagnosis) -> Iterator[Found]:
     if steps is not None and steps >= at.WINDOW_FILLED * reach:
         yield (
             "window_too_short",
-            "The model uses all the context that training let gradients reach: with longer windows it may use more.",
+            "The model uses all the context that gradients reached in training: with longer windows it may use more.",
             (
                 f"memory horizon: {describe(diagnosis.horizon)}",
                 f"training.bptt reaches {reach} steps",
@@ -58,8 +58,8 @@ def truncation(diagnosis: Diagnosis) -> Iterator[Found]:
     kept = {"tail": "beginning", "head": "end", "middle": "beginning and end"}[training.truncate]
     yield (
         "truncation",
-        f"Many rows are cut to {training.max_length} steps (their {kept} kept), and the model uses most of what is "
-        "left: what was cut off may help, too.",
+        f"Many rows are cut to {training.max_length} steps (keeping their {kept}), and the model uses most of what is "
+        "left: what was cut off may help as well.",
         (
             f"{training.share_cut:.1%} of the rows are {training.max_length} steps long, the most that is allowed",
             f"memory horizon: {describe(diagnosis.horizon)}",
@@ -76,7 +76,7 @@ def lookback_too_short(diagnosis: Diagnosis) -> Iterator[Found]:
         return
     yield (
         "lookback_too_short",
-        "The model uses its lookback window to the end: what came before it may help, too.",
+        "The model uses its whole lookback window: earlier steps may help as well.",
         (
             f"memory horizon: {describe(diagnosis.horizon)}, of {longest}",
             f"{training.lookback_option}: {training.lookback}",
@@ -92,8 +92,8 @@ def clipping(diagnosis: Diagnosis) -> Iterator[Found]:
         return
     yield (
         "clipping",
-        "Most steps were clipped, to the end: clipping, meant for rare jumps, sets the size of every step. Raise the "
-        "threshold, and lower the learning rate if training then jumps.",
+        "Most steps were clipped, up to the end: clipping is meant for rare spikes, but sets the size of every step. "
+        "Raise the threshold, and lower the learning rate if training then becomes unstable.",
         (
             f"clipped: {found.late_share:.0%} of the last {math.ceil(found.num_steps * at.LATE_SHARE):,} steps",
             f"median norm there {found.typical_norm:.3g}, {_threshold(found)}",
@@ -113,7 +113,7 @@ def drift(diagnosis: Diagnosis) -> Iterator[Found]:
     yield (
         "drift",
         f"Reading further than the {found.trained_steps} steps that training saw makes the model worse: its state "
-        "drifts to where it has never been. Let training see longer stretches, or read in pieces of that length.",
+        "drifts out of the range seen in training. Train on longer windows, or read in pieces of that length.",
         (
             f"loss after {diagnosis.num_steps} steps: {found.loss_change:+.4f} ± {found.loss_change_error:.4f} to "
             f"that after {found.trained_steps}",
@@ -138,7 +138,7 @@ def window_too_long(diagnosis: Diagnosis) -> Iterator[Found]:
 
 
 def fine(diagnosis: Diagnosis) -> Iterator[Found]:
-    """What was looked at, and needs nothing."""
+    """What was checked and needs no change."""
     training, horizon = diagnosis.training, diagnosis.horizon
     if training is None:
         return
@@ -146,18 +146,18 @@ def fine(diagnosis: Diagnosis) -> Iterator[Found]:
     if found and found.kind != "none" and found.late_share <= at.CLIPPED_SHARE:
         half = math.ceil(found.num_steps * at.LATE_SHARE)
         said = (
-            f"Clipping never acted: the {found.num_steps:,} steps would have been the same without."
+            f"Clipping never acted: without it, all {found.num_steps:,} steps would have been the same."
             if found.share == 0
-            else "Clipping did what it is for: most of the later steps went through as they were."
+            else "Clipping caught rare spikes only: most of the later steps were not clipped."
         )
         shares = f"{found.share:.1%} of {found.num_steps:,} steps, {found.late_share:.1%} of the last {half:,}"
         yield "fine", said, (f"clipped: {shares}",), None
     if training.reach is not None and horizon.steps is not None and not any(window_too_short(diagnosis)):
         numbers = (f"memory horizon: {describe(horizon)}", f"training.bptt reaches {training.reach} steps")
-        yield "fine", "Training's windows are longer than what the model looks back.", numbers, None
+        yield "fine", "Training windows are longer than the memory horizon.", numbers, None
     if _cuts(training) and training.max_length and horizon.steps and not any(truncation(diagnosis)):
         numbers = (f"memory horizon: {describe(horizon)}", f"features.input.max_length: {training.max_length}")
-        yield "fine", "Rows are cut far beyond what the model looks back.", numbers, None
+        yield "fine", "Rows are cut far beyond the memory horizon.", numbers, None
     grown = diagnosis.drift
     if grown is not None and grown.growth > at.GROWTH and not any(drift(diagnosis)):
         numbers = (
@@ -165,7 +165,7 @@ def fine(diagnosis: Diagnosis) -> Iterator[Found]:
             f"{grown.trained_steps}",
             f"loss: {grown.loss_change:+.4f} ± {grown.loss_change_error:.4f}",
         )
-        yield "fine", "The state still grows beyond the trained length, and the loss does not mind.", numbers, None
+        yield "fine", "The state still grows beyond the trained length, but the loss is not affected.", numbers, None
 
 
 HELD_BACK = (window_too_short, lookback_too_short, truncation, drift, clipping)
@@ -197,13 +197,13 @@ def _threshold(found: Clipping) -> str:
 
 
 def _clipping_change(found: Clipping) -> str:
-    """A threshold twice the usual norm; it stays of its kind where it is one of norms."""
+    """A threshold of twice the usual norm, of the same kind of clipping where that has norms."""
     change = f"--set training.max_norm={_round_up(2 * found.typical_norm):g}"
     return change if found.kind in ("norm", "group") else f"--set training.clip=norm {change}"
 
 
 def _drift_change(training: Training | None, num_steps: int) -> str | None:
-    """Whole rows can't be made longer by an option."""
+    """Whole rows: no option makes them longer."""
     if training is None or training.reach is None:
         return None
     return _reach_change(training, num_steps) if training.carry_state else "--set training.bptt.carry_state=true"

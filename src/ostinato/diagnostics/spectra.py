@@ -21,9 +21,6 @@ from ostinato.diagnostics.probe import LayerTrace, json_ready, traces
 from ostinato.errors import DataError, RecipeError
 from ostinato.probes.subject import Subject
 
-SIGMOID_GATES = frozenset({"i", "f", "o", "r", "z"})
-"""Blocks of ``weight_hh`` that end in a sigmoid, by the names of torch.nn's gates; others are taken for tanh."""
-
 _TOLERANCE = 1e-4
 
 
@@ -143,7 +140,7 @@ def _blocks(trace: LayerTrace) -> list[WeightSpectrum]:
         square = block @ trace.weights["weight_hr"].double() if "weight_hr" in trace.weights else block
         radius = float(torch.linalg.eigvals(square).abs().max())
         largest = float(torch.linalg.matrix_norm(square, ord=2))
-        bound = 4.0 if gate in SIGMOID_GATES else 1.0
+        bound = 4.0 if gate in trace.cell.sigmoid_gates else 1.0
         name = gate if len(gates) > 1 else "whole"
         found.append(WeightSpectrum(trace.layer, name, radius, largest, bound, _verdict(trace, largest / bound)))
     return found

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 VANISHING_STEPS = 1.5
-"""A recurrence whose slowest direction falls to 1/e within this many steps has vanished: after ten steps a thousandth
-of a gradient is left. Trained networks that remember well are far above (8 to 170 steps where we looked)."""
+"""A recurrence whose slowest direction falls to 1/e within this many steps is vanishing: after ten steps a thousandth
+of a gradient is left. Trained networks that remember well are far above (8 to 170 steps in our runs)."""
 
 EXPLODING_NATS_PER_STEP = 0.05
 """A change that grows by this much a step has doubled within 14 steps. Smaller positive exponents are common in trained
 networks, and harmless with clipping."""
 
 SHUT_STEPS = 1.0
-"""Keeping gates are shut when even the slowest 5 % of the units keep less than 1/e (gate below 0.37) from step to
+"""Keeping gates are closed when even the slowest 5 % of the units keep less than 1/e (gate below 0.37) from step to
 step; a gate with a bias of zero is at 0.5 and has 1.4 steps."""
 
 FORGET_BIAS_RATIO = 10.0
@@ -35,8 +35,8 @@ UNUSED_SHARE = 0.005
 """An unused lag must be worth half a percent of the loss: less than that, a longer window would not show."""
 
 UNUSED_DEVIATIONS = 8.0
-"""... and stand out from the other lags by this: of hundreds, with the heavy tails of natural text, none does so by
-chance (the largest of 400 that we saw on text without a dependency there: 4)."""
+"""... and stand out from the other lags by this many deviations: of hundreds, with the heavy tails of natural text,
+none does so by chance (the largest of 400 on text without a dependency there: 4)."""
 
 SHORT_MEMORY_STEPS = 4.0
 """A model that looks back no further than this does what a plain recurrence, or n-grams, can do."""
@@ -58,7 +58,7 @@ CUT_FILLED = 0.5
 """Where half of the allowed length is needed already, what was cut off is likely worth something, too."""
 
 DRIFT_SHARE = 0.01
-"""Of the loss: what a reset of the state would be worth, to be worth the trouble."""
+"""Share of the loss that a reset of the state must gain to be worth it."""
 
 GROWTH = 1.5
 """A state this much larger at the end than at the trained length is still growing."""

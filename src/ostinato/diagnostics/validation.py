@@ -1,4 +1,4 @@
-"""The data a run is looked at with: its validation data, encoded anew as training had it, or another file."""
+"""The data a run is examined on: its validation data, encoded again as in training, or another file."""
 
 from __future__ import annotations
 

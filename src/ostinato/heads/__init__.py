@@ -1,1 +1,1 @@
-"""What a network's outputs mean: `base.OutputHead`, its kinds, and which of them is asked for (`build`)."""
+"""Output heads: `base.OutputHead`, its implementations, and which of them a recipe needs (`build`)."""

@@ -15,10 +15,10 @@ from ostinato.types import Ragged
 
 
 class OutputHead(ABC):
-    """What each output says of its target: a distribution, or a value by its loss.
+    """What an output says about its target: a distribution, or a point estimate with its loss.
 
-    `outputs` (M, ...) are what a head reads, an item each: hidden states where it has weights (then it is a module,
-    too), else what a model's last layer gives out, so that these can be kept and scored later.
+    `outputs` (M, ...) are what a head reads, one per item: hidden states where it has weights (it is then a module as
+    well), otherwise the output of a model's last layer, which can be kept and scored later.
     """
 
     def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class OutputHead(ABC):
         return self.sample(outputs, temperature=0.0)
 
     def metrics(self, said: Any, truth: Any) -> Metrics:
-        """The figures of quality of what was said of all items."""
+        """Metrics over all items."""
         return number_metrics(said, truth)
 
     def count(self, target: Tensor) -> int:
@@ -49,12 +49,12 @@ class OutputHead(ABC):
     def total(self, outputs: Ragged, targets: Ragged, smoothing: float = 0.0) -> tuple[Tensor, int]:
         """Of sequences: the summed loss, and of how many steps (CTC: labels)."""
         if not torch.equal(outputs.lengths, targets.lengths):
-            raise ShapeError("a tagger's targets must have the lengths of its inputs.")
+            raise ShapeError("a tagger's targets must be as long as its inputs.")
         return self.loss(outputs.values, targets.values, smoothing, "sum"), self.count(targets.values)
 
     @torch.no_grad()
     def decode(self, outputs: Ragged) -> Ragged:
-        """Of sequences: the answers they stand for."""
+        """For sequences: the decoded answers."""
         return outputs.with_values(self.point(outputs.values))
 
     def reader(self, num_outputs: int, size: int) -> NumberReader | TagReader:

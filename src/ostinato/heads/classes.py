@@ -19,7 +19,7 @@ from ostinato.types import Ragged
 
 
 class Softmax(OutputHead):
-    """One of K: logits (M, K), answers (M, K) probabilities. A target below zero is not known, and counts nothing.
+    """One of K: logits (M, K), answers (M, K) probabilities. A target below zero is unknown and has no loss.
 
     Args:
         classes: their names, for metrics.

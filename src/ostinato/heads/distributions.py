@@ -1,4 +1,4 @@
-"""What is said of a value: a number, quantiles, or a distribution; loss, shift, mean and quantiles of each.
+"""Predictions of a value: a number, quantiles, or a distribution; loss, shift, mean and quantiles of each.
 
 Raw outputs (..., P) of a network become parameters (..., P), `parameters`, in units that a row was normalised to;
 `shifted` brings them into the units of the target.
@@ -39,7 +39,7 @@ class ValueHead(OutputHead):
         return parameters * scale.unsqueeze(-1) + loc.unsqueeze(-1)
 
     def point(self, outputs: Tensor) -> Tensor:
-        """(...): the number that is said."""
+        """(...): the predicted number."""
         return outputs[..., 0]
 
     def quantiles(self, parameters: Tensor, levels: tuple[float, ...]) -> Tensor | None:
@@ -100,7 +100,7 @@ class Series(Point):
 class Quantiles(ValueHead):
     r"""Quantiles by the pinball loss, :math:`\max(q (y - \hat y), (q - 1)(y - \hat y))`, mean over levels.
 
-    Source: Koenker & Bassett 1978. Quantiles that cross are put in order when they are read, not when learnt.
+    Source: Koenker & Bassett 1978. Crossing quantiles are sorted when they are read, not in training.
     """
 
     def __init__(self, levels: tuple[float, ...]) -> None:
@@ -117,7 +117,7 @@ class Quantiles(ValueHead):
         return outputs.sort(-1).values[..., self.levels.index(0.5)]
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
-        """Raises: quantiles say nothing of what lies between them."""
+        """Raises: quantiles give no distribution to draw from."""
         raise RecipeError("`model.output: quantiles` can't be drawn from step by step.")
 
     def quantiles(self, parameters: Tensor, levels: tuple[float, ...]) -> Tensor:

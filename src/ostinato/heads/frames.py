@@ -1,4 +1,4 @@
-"""Frames, one or several that go on until an end."""
+"""Frames, single or in a sequence that has an end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distributions of a frame of notes given the state of a recurrence: notes by themselves, NADE, note after note."""
+"""Distributions of a frame of notes given the state of a recurrence: independent, NADE, autoregressive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ostinato.nn import RecurrentStack
 from ostinato.types import Ragged
 
 LOG_ODDS = -3.0
-"""Of a note before training: about the four in 88 that sound in music of four voices."""
+"""Log-odds of a note before training: about four of 88 notes sound in four-voice music."""
 
 
 class TiedLogits(nn.Module):

@@ -18,7 +18,7 @@ BANNED = (PAD_ID, UNK_ID)
 
 
 class Place(Protocol):
-    """Where a writer stands in several sequences at once; `layers.decoder.Writing` is one."""
+    """The state of a decoder in several sequences at once; `layers.decoder.Writing` is one."""
 
     @property
     def num_rows(self) -> int:
@@ -28,19 +28,19 @@ class Place(Protocol):
         """Those of the sequences, in that order."""
 
     def spread(self, num_beams: int) -> Self:
-        """Each sequence so many times, side by side."""
+        """Each sequence repeated `num_beams` times."""
 
 
 PlaceT = TypeVar("PlaceT", bound=Place)
 
 
 class Writer(Protocol[PlaceT]):
-    """What gives scores for the next token; `layers.token_decoder.TokenDecoder` is one."""
+    """Gives scores for the next token; `layers.token_decoder.TokenDecoder` is one."""
 
     vocab_size: int
 
     def step(self, ids: Tensor, writing: PlaceT) -> tuple[Tensor, PlaceT]:
-        """The last token of each sequence (R,) to logits (R, V) of the next, and where it stands then."""
+        """From the last token of each sequence (R,) to logits (R, V) of the next, and the new state."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def beam_search(
     length_penalty: float = 0.6,
     max_new_tokens: int = 100,
 ) -> list[list[Written]]:
-    """The likeliest sequences of each row, the best first; all rows and beams go on together.
+    """The likeliest sequences of each row, best first; all rows and beams advance together.
 
-    At each step those that end among a row's `beam_size` best continuations are set aside, its best others go on. A row
-    is done when `beam_size` have ended; what is still open at `max_new_tokens` must end there. A `beam_size` of 1 is
-    greedy search. `<pad>` and `<unk>` are never written.
+    At each step, those of a row's `beam_size` best continuations that end are set aside, and the best of the others
+    continue. A row is done when `beam_size` have ended; what is still open at `max_new_tokens` must end there. A
+    `beam_size` of 1 is greedy search. `<pad>` and `<unk>` are never written.
 
     Args:
         writer: in evaluation.
@@ -203,6 +203,6 @@ def _check(vocab_size: int, beam_size: int, max_new_tokens: int) -> None:
     widest = vocab_size - len(BANNED)
     if beam_size > widest:
         raise RecipeError(
-            f"`beam_size` must be at most {widest}, the tokens that can be written: a beam wider than the vocabulary "
-            f"holds nothing more. Received: {beam_size}."
+            f"`beam_size` must be at most {widest}, the tokens that can be written: a beam can't be wider than the "
+            f"vocabulary. Received: {beam_size}."
         )

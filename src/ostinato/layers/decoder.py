@@ -1,4 +1,4 @@
-"""What writes a sequence, step by step, from a first state and perhaps a memory: all but what its steps are."""
+"""The decoder of sequences, from an initial state and optionally a memory; what its steps are, subclasses say."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TensorT = TypeVar("TensorT", Tensor, Ragged)
 
 @dataclass(frozen=True)
 class Writing:
-    """Where a decoder stands in R sequences that it writes at once: what `Decoder.begin` returns and `step` takes.
+    """The state of a decoder in R sequences written at once: what `Decoder.begin` returns and `step` takes.
 
     layers: the state of each layer, (1, R, H) a tensor; memory: of N rows, where R = N * beams and the beams of a row
     stand side by side; fed: (R, F), what every step reads with the last one written; fed_back: (R, C), what attention
@@ -68,12 +68,12 @@ def own_sizes(recipe: WriterRecipe) -> WriterRecipe:
 
 
 class Decoder(nn.Module):
-    """What a step of ``p(y_t | y_<t, x)`` is read from, r_t, out of a first state, and, each if there is one, a memory
-    to attend to and a vector fed in. What is written, `TokenDecoder` and `FrameDecoder` say.
+    """Computes r_t, which a step of ``p(y_t | y_<t, x)`` is predicted from, given an initial state and optionally a
+    memory to attend to and a vector fed in. `TokenDecoder` and `FrameDecoder` say what is written.
 
     h_t = cell([e(y_{t-1}); fed], h_{t-1}); without a memory r_t = h_t. With one, after Luong, Pham, Manning 2015
-    (arXiv:1508.04025, eq. 5): c_t = attention(h_t), r_t = tanh(W_r [h_t; c_t]). Attention stands behind the recurrence,
-    so that a whole target is one call of the recurrent layers.
+    (arXiv:1508.04025, eq. 5): c_t = attention(h_t), r_t = tanh(W_r [h_t; c_t]). Attention comes after the recurrence,
+    so a whole target is one call of the recurrent layers.
 
     With `input_feeding` each step also reads what attention made of the one before, and training is a loop over steps:
     luong: r_{t-1} (section 3.3 there); bahdanau: c_t of the query h_{t-1}, which then is that of the answer, too
@@ -120,7 +120,7 @@ class Decoder(nn.Module):
     """What it writes, in words."""
 
     def inputs_and_targets(self, targets: Ragged) -> tuple[Ragged, Ragged]:
-        """What is read at each step of whole targets, and what is to be said there."""
+        """The decoder inputs and targets of whole sequences."""
         raise NotImplementedError
 
     def _outputs(self, read: Tensor, last: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class Decoder(nn.Module):
         raise NotImplementedError
 
     def _own(self, outputs: Tensor) -> Tensor:
-        """What scheduled sampling reads in place of the truth."""
+        """The model's own step that scheduled sampling reads in place of the truth."""
         raise NotImplementedError
 
     def outputs(
@@ -139,8 +139,8 @@ class Decoder(nn.Module):
         return read.with_values(self._outputs(read.values, inputs.values)), weights
 
     def step(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
-        """The last step of each sequence, (R, ...), to what `head` reads of the next, and where it stands then; the
-        first to give is the closing one: `END_ID`, or zeros."""
+        """From the last step of each sequence, (R, ...), to what `head` reads of the next, and the new state; the first
+        input is the closing step: `END_ID`, or zeros."""
         read, writing = self.advance(last, writing)
         return self._outputs(read, last.to(read.device)), writing
 
@@ -193,7 +193,7 @@ class Decoder(nn.Module):
         return self.stack.zero_states(num_rows)
 
     def remember(self, memory: Ragged | None) -> Memory | None:
-        """A memory laid out for all steps; none where nothing attends to it."""
+        """A memory laid out for all steps; None without attention."""
         return None if memory is None or self.attention is None else self.attention.remember(memory)
 
     def reads(
@@ -221,7 +221,7 @@ class Decoder(nn.Module):
         return Writing(states, self.remember(memory), fed, zeros)
 
     def advance(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
-        """The last step of each sequence, (R, ...), to r (R, Q') of the next, and where it stands then."""
+        """From the last step of each sequence, (R, ...), to r (R, Q') of the next, and the new state."""
         last = last.to(writing.layers[0][0].device)
         memory, context, weights = writing.memory, None, None
         fed_back = writing.fed_back

@@ -1,4 +1,4 @@
-"""Input layer and recurrent stack with their dropouts: what every model that reads a sequence has in common."""
+"""Input layer and recurrent stack with their dropouts: the encoder that all models share."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _zoneout(recipe: ModelRecipe) -> float | tuple[float, ...]:
 
 
 def _initialise(layer: RecurrentStack, recipe: ModelRecipe) -> None:
-    """What the recipe asks for beyond the cell's own initial weights; nothing asked leaves them bit for bit."""
+    """Apply the recipe's initial weights; by default the cell's own stay bit for bit."""
     recurrent_init(layer, recipe.recurrent_init)
     if recipe.forget_bias is not None:
         forget_bias(layer, recipe.forget_bias)

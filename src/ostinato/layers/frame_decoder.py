@@ -1,4 +1,4 @@
-"""A decoder that writes frames (numbers, notes or pictures) and says when they end; and which decoder writes what."""
+"""The decoder that writes frames (numbers, notes or pictures) and when they end; and the choice of a decoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ostinato.recipe.model import WriterRecipe
 from ostinato.types import Ragged
 
 _NEVER = -4.0
-"""Of the log-odds of an end, before training: some fifty frames."""
+"""Initial log-odds of the end: some fifty frames."""
 
 
 class FrameDecoder(Decoder):
@@ -24,10 +24,10 @@ class FrameDecoder(Decoder):
     .. math:: p(v_1 … v_T, T \mid x) = \Big(\prod_{t=1}^{T} (1 - e_t) \, p(v_t \mid r_t)\Big) \, e_{T+1}, \quad
         e_t = \sigma(w \cdot r_t + b)
 
-    with :math:`r_t` as of `Decoder`, which reads the frame before, :math:`v_0 = 0`. Where numbers and pictures are
-    written they are told it once more (a skip connection, as in Graves 2013, arXiv:1308.0850, section 2):
-    p(v | r_t, v_{t-1}), so that what goes on as it was costs the recurrence nothing. Where `model.decoder.length` is a
-    number, so many frames are written and there is no e. p(v | r) is one of `heads.notes` or `heads.numbers`.
+    with :math:`r_t` as of `Decoder`, which reads the frame before, :math:`v_0 = 0`. Numbers and pictures also get it
+    through a skip connection (as in Graves 2013, arXiv:1308.0850, section 2): p(v | r_t, v_{t-1}), so that unchanged
+    frames cost the recurrence nothing. Where `model.decoder.length` is a number, so many frames are written and there
+    is no e. p(v | r) is one of `heads.notes` or `heads.numbers`.
 
     Scheduled sampling as of `TokenDecoder`: some frames that are read are drawn from the model's own distribution.
 
@@ -64,12 +64,12 @@ class FrameDecoder(Decoder):
         return self.frames.with_previous(self.dropout(read), last)
 
     def _own(self, outputs: Tensor) -> Tensor:
-        """A frame that is drawn."""
+        """Draw a frame."""
         return self.head.sample(outputs)
 
     def inputs_and_targets(self, targets: Ragged) -> tuple[Ragged, Ragged]:
-        """What is read at each step of whole targets, (sum (T + 1), C), and what is to be said there, (…, C + 1): the
-        frame, and 1; at the end zeros."""
+        """The decoder inputs of whole sequences, (sum (T + 1), C), and their targets, (…, C + 1): the frame, and 1; at
+        the end zeros."""
         frames = targets.with_values(self.frames.numbers(targets.values, next(self.parameters()).dtype))
         marked = frames.with_values(F.pad(frames.values, (0, 1), value=1.0))
         if self.end is None:
@@ -94,7 +94,7 @@ def make_decoder(
     memory_size: int = 0,
     fed_size: int = 0,
 ) -> TokenDecoder | FrameDecoder:
-    """What writes tokens of a vocabulary of `written`, or frames; the rest as of `TokenDecoder`."""
+    """The decoder of tokens, with a vocabulary of `written`, or of frames; other arguments as of `TokenDecoder`."""
     if isinstance(written, Frames):
         return FrameDecoder(recipe, written, memory_size=memory_size, fed_size=fed_size)
     return TokenDecoder(recipe, written, counts=counts, memory_size=memory_size, fed_size=fed_size)

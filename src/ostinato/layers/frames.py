@@ -49,7 +49,7 @@ class Frames:
 
     @property
     def skipped(self) -> int:
-        """Numbers of the frame before that are read once more where a frame is written: C, of notes none."""
+        """Size of the skip connection from the previous frame: C, of notes none."""
         return self.values
 
     def layer(self, noise: float) -> Vectors:
@@ -65,7 +65,7 @@ class Frames:
         return frame_head(recipe, input_size, self.values, notes=False, tied=tied)
 
     def about(self, recipe: FrameOutputRecipe) -> str:
-        """Their distribution, in words."""
+        """A description of their distribution."""
         shape = {"gaussian": "normal", "student_t": "Student's t"}[recipe.numbers.distribution]
         each = f"{self.values:,} numbers" if self.values > 1 else "a number"
         count = recipe.numbers.components

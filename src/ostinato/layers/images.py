@@ -1,4 +1,4 @@
-"""Pictures, and the frames of a video: a small convolution makes one vector of each."""
+"""Pictures and frames of a video: a small convolutional network makes one vector of each."""
 
 from __future__ import annotations
 

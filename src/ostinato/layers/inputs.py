@@ -1,4 +1,4 @@
-"""What reads a feature's values: ids are embedded, vectors taken as they are; one layer a *form* of feature."""
+"""Input layers: ids are embedded, vectors taken as they are; one layer for each *form* of feature."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def embed_ids(vocab_size: int, recipe: EmbeddingRecipe, counts: Tensor | None = 
 
 
 class Vectors(nn.Module):
-    """Values that are vectors already: (sum L, C), integers as floats, else unchanged.
+    """Values that are vectors already: (sum L, C), integers as floats, otherwise unchanged.
 
     Args:
         num_channels: C.
@@ -101,5 +101,5 @@ def input_layer(feature: Feature, recipe: ColumnsRecipe) -> nn.Module:
 
 
 def width_of(layer: nn.Module) -> int:
-    """Numbers that an input layer makes of one value."""
+    """Size of the vector that an input layer makes of one value."""
     return cast("int", layer.embedding_dim)

@@ -1,4 +1,4 @@
-"""What of a recipe's model another cell has no place for."""
+"""Options of a recipe's model that another cell does not take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ostinato.recipe import ModelRecipe
 
 
 def no_place_for(model: ModelRecipe, name: str) -> dict[str, Any]:
-    """Settings that leave out what a cell can't take: values of a gate, a projection or a second state that it lacks.
+    """Settings that drop what a cell does not take: values of a gate, a projection or a second state that it lacks.
 
     Args:
         model: whose cell is to be changed.

@@ -1,4 +1,4 @@
-"""What a decoder reads in training: the true steps (teacher forcing), or some of its own (scheduled sampling)."""
+"""Decoder inputs in training: the true steps (teacher forcing), or some of its own (scheduled sampling)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ostinato.types import Ragged
 
 
 def shifted(targets: Ragged, closing: float = END_ID) -> tuple[Ragged, Ragged]:
-    """What a decoder reads, the closing step and then the target's, and what it must say, those and then the closing
-    one.
+    """Decoder inputs, the closing step followed by the target's, and decoder targets, the target's steps followed by
+    the closing one.
 
     Args:
         targets: (sum T,) ids, or (sum T, C) frames.
@@ -40,7 +40,7 @@ def sampled_share(final: float, steps: int, step: int) -> float:
 
 
 def mixed(inputs: Ragged, guesses: Tensor, share: float) -> Ragged:
-    """Inputs, of which a share are replaced by what was guessed at the step before; never the first one."""
+    """Inputs, a share of which are replaced by the prediction at the step before; never the first one."""
     own = torch.rand(len(guesses), device=guesses.device) < share
     own &= inputs.times_index() > 0
     own = own.view(-1, *(1,) * (inputs.values.dim() - 1))

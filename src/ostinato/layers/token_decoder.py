@@ -61,8 +61,8 @@ class TokenDecoder(Decoder):
         widest = vocab_size - NEVER_WRITTEN
         if options.beam_size > widest and options.beam_size != _USUAL_BEAM:
             raise RecipeError(
-                f"`model.decoder.beam_size` must be at most {widest}, the tokens that can be written: a beam wider "
-                f"than the vocabulary holds nothing more. Received: {options.beam_size}."
+                f"`model.decoder.beam_size` must be at most {widest}, the tokens that can be written: a beam can't be "
+                f"wider than the vocabulary. Received: {options.beam_size}."
             )
         own = own_sizes(recipe)
         super().__init__(
@@ -73,7 +73,7 @@ class TokenDecoder(Decoder):
             read_size=own.embedding_dim if recipe.tie_embeddings else 0,
         )
         self.vocab_size = vocab_size
-        self.beam_size = min(options.beam_size, widest)  # narrower only where nothing but the default is asked for
+        self.beam_size = min(options.beam_size, widest)  # only the default is narrowed
         self.output = nn.Linear(self.read_size, vocab_size)
         if recipe.tie_embeddings:
             self.output.weight = self.embedding.weight
@@ -86,7 +86,7 @@ class TokenDecoder(Decoder):
         return cast("Embedding", self.written)
 
     def inputs_and_targets(self, targets: Ragged) -> tuple[Ragged, Ragged]:
-        """What is read at each step of whole targets, and what is to be said there."""
+        """The decoder inputs and targets of whole sequences."""
         return shifted(targets)
 
     def _outputs(self, read: Tensor, last: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from ostinato.types import Ragged
 class Words(nn.Module):
     """``[E w ; h_forward ; h_backward]``: the word's embedding, and the last states of a layer over its characters.
 
-    Each distinct spelling of a batch is read once, whatever the number of places it stands at.
+    Each distinct spelling of a batch is read once, however often it occurs.
 
     Source: G. Lample, M. Ballesteros, S. Subramanian, K. Kawakami and C. Dyer (2016), arXiv:1603.01360, section 4.1.
 
@@ -79,7 +79,7 @@ def distinct_spellings(characters: Tensor) -> tuple[Ragged, Tensor]:
 class UnknownWords(nn.Module):
     """While training, a word seen c times is read as ``<unk>`` with probability ``a / (a + c)``, at each place anew.
 
-    So the vector of unknown words is learnt, and rare words are not learnt by heart. Characters are left as they are.
+    So the vector of unknown words is learnt, and rare words are not memorised. Characters are left as they are.
 
     Source: E. Kiperwasser and Y. Goldberg (2016), arXiv:1603.04351, section 4 ("word dropout").
 

@@ -1,4 +1,4 @@
-"""What reads something and writes a sequence for it: all but how it is read."""
+"""Models that write a sequence given an input; how that is read, subclasses say."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ostinato.types import Ragged, State
 
 
 class SequenceWriter(nn.Module):
-    """``p(y | x)`` of whole sequences y of tokens or frames, by a decoder that what is given, x, sets out."""
+    """``p(y | x)`` of whole sequences y of tokens or frames, by a decoder conditioned on x."""
 
     options: DecoderRecipe
     decoder: TokenDecoder | FrameDecoder
 
     def given(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> tuple[list[State], Ragged | None, Tensor | None]:
-        """What x comes to: the decoder's first states, what it attends to, (sum S, M), and what each of its steps
-        reads, (N, F), each if there is one."""
+        """Encode x: the decoder's initial states, the memory it attends to, (sum S, M), and a vector that each step
+        reads, (N, F); None where there is none."""
         raise NotImplementedError
 
     @property
@@ -52,7 +52,7 @@ class SequenceWriter(nn.Module):
 
     @property
     def size(self) -> str:
-        """That of the decoder, in words."""
+        """A description of the decoder's size."""
         own = self.decoder.recipe
         layers = "1 layer" if own.num_layers == 1 else f"{own.num_layers} layers"
         return f"{own.cell}, {layers} of {own.hidden_size:,} units"
@@ -70,12 +70,12 @@ class SequenceWriter(nn.Module):
         return self.decoder.nll(targets, *self.given(inputs, extra))
 
     def begin(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Writing:
-        """What is given is read, and nothing written yet; go on with `decoder.step` (`layers.beam_search`)."""
+        """Read what is given, before anything is written; continue with `decoder.step` (`layers.beam_search`)."""
         return self.decoder.begin(*self.given(inputs, extra))
 
     def forced(self, batch: Batch) -> tuple[Ragged, Ragged, Ragged]:
-        """Of a decoder of frames, with teacher forcing: -ln p of each frame, and of the end; what was expected in its
-        place; and the frames."""
+        """For frames, with teacher forcing: -ln p of each frame and of the end; the expected frames; and the true
+        ones."""
         decoder, targets = self.frame_decoder, batch.sequence_targets
         writing = self.begin(batch.inputs, batch.extra)
         inputs, wanted = decoder.inputs_and_targets(targets)

@@ -1,4 +1,4 @@
-"""Which cell remembers what, how far, at what cost: one trial a task, cell and length, with its diagnosis."""
+"""Which cell remembers what, how far back, at what cost: one trial per task, cell and length, with its diagnosis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ostinato.longrange.task import Task
 DEFAULT_TASKS = ("adding", "copy", "selective-copy", "recall", "parity", "mod5", "s3")
 DEFAULT_CELLS = ("lstm", "gru", "elman")
 _NUM_DIAGNOSED = 8
-"""Rows: the medians of gradients and exponents move by a few percent from there on, and the time is the square."""
+"""Rows: with more, the medians of gradients and exponents move by a few percent only."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def run_benchmark(
         model: sizes and initial weights of all models.
         training: of all models.
         seed: of weights and data.
-        say: hears of progress.
+        say: called with progress messages.
 
     Raises:
         RecipeError: before anything is trained, if a task or cell is unknown, or a length does not exist.

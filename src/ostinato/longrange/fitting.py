@@ -80,7 +80,7 @@ class Training:
 
 @dataclass
 class Outcome:
-    """What came of it; seconds are those of the processor and of the clock, validations included.
+    """The outcome; seconds of processor and wall time, validations included.
 
     Args:
         solved: whether the test figure reaches the threshold.
@@ -129,10 +129,10 @@ def fit(
         training: how.
         seed: of the data.
         test_length: to score at; none: `length`.
-        say: hears of progress, a line at each validation.
+        say: called with a progress message at each validation.
 
     Raises:
-        RecipeError: for a length that the task does not have, or a budget that is none.
+        RecipeError: for a length that the task does not have, or an invalid budget.
     """
     _check(model.task, length, test_length, training)
     recipe = TrainingRecipe(

@@ -1,4 +1,4 @@
-"""The small model that long-range tasks are put to: recurrent layers over ids or numbers, and a linear head."""
+"""The small model for long-range tasks: recurrent layers over ids or numbers, and a linear head."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class SequenceModel(nn.Module):
 
     Raises:
         RecipeError: for settings that describe no model, or two directions where each step has an answer: the reverse
-            one would read what is asked for.
+            one would read the answer.
 
     Shapes: (sum L,) ids or (sum L, I) floats to (N, outputs), or with an answer a step to (sum L, outputs).
     """
@@ -106,7 +106,7 @@ class SequenceModel(nn.Module):
         return self.answers(self.layers.forward_tokens(inputs)[0] if self.task.tokens else self.layers(inputs)[0])
 
     def answers(self, output: Ragged) -> Tensor:
-        """What stands on the output of the layers, (sum L, D*H): the strided layer, if there is one, and the head."""
+        """The strided layer, if there is one, and the head, applied to the output of the layers, (sum L, D*H)."""
         if self.upper is not None:
             output, _ = self.upper(strided(output, self.stride, self.layers.bidirectional))
         answers: Tensor = self.head(output.values if self.pooling is None else self.pooling(output))

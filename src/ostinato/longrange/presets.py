@@ -1,4 +1,4 @@
-"""Settings that solve a hard case, each found on validation data; docs/concepts/long-range-tasks.md has the results."""
+"""Settings that solve a hard task, each found on validation data; results: docs/concepts/long-range-tasks.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ostinato.longrange.registry import one_of
 
 @dataclass(frozen=True)
 class Preset:
-    """A case and what solves it.
+    """A hard task and settings that solve it.
 
     Args:
         title: what is shown, in one line.
@@ -30,7 +30,7 @@ class Preset:
 def _adding(length: int) -> Preset:
     """Gates with time constants up to the length, and lengths doubling from 50 up as each goes well.
 
-    Each length is learnt to the threshold itself: what is inexact at one length is more so at the next.
+    Each length is learnt to the threshold itself: errors at one length grow at the next.
     """
     return Preset(
         f"adding over {length:,} steps to an error below 0.001, within 15 minutes of one processor",

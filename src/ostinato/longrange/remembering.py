@@ -1,4 +1,4 @@
-"""Tasks that ask for what was seen long ago: adding, copy memory, selective copying, delayed recall."""
+"""Memory tasks: adding, copy memory, selective copying, delayed recall."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class CopyMemory(Task):
 
 
 class SelectiveCopying(Task):
-    """Sixteen symbols scattered over noise, to be said again in their order.
+    """Sixteen symbols scattered over noise, to be repeated in order.
 
     Ids: 0 noise, 1 the signal to say the next symbol, 2 to 15 symbols. A row is T steps of noise with 16 symbols at
     random places, then 16 signals, at which the symbols are the targets. A guess costs ln 14 = 2.64. ``length``: T, of
@@ -132,7 +132,7 @@ class SelectiveCopying(Task):
 
 
 class DelayedRecall(Task):
-    """The first symbol of a sequence, asked for at its end.
+    """Recall of the first symbol of a sequence at its end.
 
     Ids: 0 to 7 symbols, 8 to 15 distractors, 16 the question. A row is one symbol, T - 2 distractors, the question. A
     guess costs ln 8 = 2.08. ``length``: all steps. Solved: 99 %.

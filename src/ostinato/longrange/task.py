@@ -26,7 +26,7 @@ _STREAMS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences and what is to be said of them.
+    """Sequences and their targets.
 
     Args:
         inputs: (sum L,) ids or (sum L, I) floats.

@@ -11,7 +11,7 @@ from ostinato.longrange.task import Numbers, Task, uniform_nll
 
 
 class StateTracking(Task):
-    """The product of all elements read so far, asked for at every step.
+    """The product of all elements read so far, at every step.
 
     Each step reads an element of a finite group, uniformly drawn, and the target is x_1 x_2 ... x_t. Over Z2 it is
     parity. A model that forgets one element knows nothing: a guess costs ln |G| at every step but the first. Groups

@@ -1,1 +1,1 @@
-"""Figures of quality, in numpy."""
+"""Metrics, in numpy."""

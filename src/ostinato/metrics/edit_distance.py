@@ -7,7 +7,7 @@ from typing import TypeVar
 
 ItemT = TypeVar("ItemT")
 Edit = tuple[ItemT | None, ItemT | None]
-"""What stands in the reference and in what was written; None: nothing does."""
+"""An item of the reference and one of the written sequence; None: a gap."""
 
 
 def edit_distance(reference: Sequence[ItemT], written: Sequence[ItemT]) -> int:

@@ -1,4 +1,4 @@
-"""What a model says of one row."""
+"""The prediction for one row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one row; only what its category has to say is there.
+    """The prediction for one row; fields that don't apply to the task are empty.
 
     `label`: the likeliest class; `labels`: those at 0.5 or more (several-label models); `value`: a number (regression);
     `probabilities`: each class or label by name; `tags`: a label for each step; `text`: a sequence that was written;

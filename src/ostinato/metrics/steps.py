@@ -1,4 +1,4 @@
-"""Figures of labels, of notes and of numbers, step by step."""
+"""Metrics of labels, notes and numbers at each step."""
 
 from __future__ import annotations
 

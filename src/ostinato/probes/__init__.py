@@ -1,1 +1,1 @@
-"""What a task hands out of a model to be looked at: its recurrences at work, and the ways it can be run."""
+"""What a task exposes of a model for diagnosis: its recurrences at work, and the ways it can be run."""

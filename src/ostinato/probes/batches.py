@@ -70,7 +70,7 @@ def in_dtype(batch: Batch, dtype: torch.dtype) -> Batch:
 
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """What integers are turned into: torch's default, set while the context lasts."""
+    """Set torch's default dtype while the context lasts."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

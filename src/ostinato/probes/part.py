@@ -1,4 +1,4 @@
-"""What of a model is to be diagnosed."""
+"""The part of a model that is diagnosed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ostinato.probes.subject import Subject
 from ostinato.probes.unused import UnusedContext
 
 MOST_STEPS = 1600
-"""Steps of a row at most, where nobody says how many."""
+"""The default limit of steps per row."""
 
 
 @dataclass(frozen=True)
 class Lookback:
-    """How far back rows were cut to reach.
+    """The lookback that rows were cut to.
 
     Args:
         steps: of a row.

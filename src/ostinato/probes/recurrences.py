@@ -1,4 +1,4 @@
-"""The recurrences of a model, whatever its category, and the real vectors and first states that reach them."""
+"""The recurrences of a model of any task, and the real vectors and initial states that reach them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of what a model gets wrong its own past would tell, lag by lag."""
+"""How much of a model's loss its own past could still explain, lag by lag."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ class UnusedContext:
     num_tokens: int
 
     def stands_out(self, beyond: int, least_share: float, deviations: float) -> int | None:
-        """The lag beyond `beyond` with the largest gain, if it stands out from all and is no echo.
+        """The lag above `beyond` with the largest gain, if it stands out from all others and is not a multiple of a
+        nearer one.
 
         Where each token depends on that 20 back, it does so through that one on the token 40 back: a multiple of a lag
-        within `beyond` that has as much to tell is no dependence of its own. (Lags up to 3 are left aside: every text
-        has something there.)
+        within `beyond` with as much gain is no dependence of its own. (Lags up to 3 are left aside: every text has
+        something there.)
 
         Args:
             beyond: lags up to this are not looked at.

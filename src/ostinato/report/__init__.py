@@ -1,1 +1,1 @@
-"""Pages: what a person sees of a run."""
+"""Report pages."""

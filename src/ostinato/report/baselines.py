@@ -1,4 +1,4 @@
-"""The report's section on what simple baselines reach, out of the run's `baselines.json`."""
+"""The report's section on simple baselines, from the run's `baselines.json`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHOWN = (
     "bleu",
     "mse",
 )
-"""Metrics in the order in which they are wanted beside the deciding one."""
+"""Metrics to show next to the deciding one, in order of preference."""
 _MORE_NAMES = {
     "exact": "rows right",
     "auc": "AUC",
@@ -51,7 +51,7 @@ def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
 
     Args:
         folder: the run directory.
-        steps: of the log: baselines beside earlier weights are marked as such.
+        steps: of the log; a comparison with earlier weights is marked as such.
 
     Raises:
         RunError: if the file is damaged.
@@ -65,7 +65,7 @@ def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"`{path}` is damaged: {type(error).__name__}: {error}.",
-            hint=f"write it anew: ostinato baselines {folder}",
+            hint=f"write it again: ostinato baselines {folder}",
         ) from error
 
 

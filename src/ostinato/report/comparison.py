@@ -1,4 +1,4 @@
-"""What the runs of a comparison say together: quality with its spread over seeds, cost, and which differences hold."""
+"""The results of a comparison: quality with its spread over seeds, cost, and which differences are significant."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Contender:
 def summarise(
     name: str, metric: str, match: str, contenders: Sequence[Contender], budget: str | None = None
 ) -> dict[str, Any]:
-    """Everything a page or a program wants to know, best first.
+    """All results for a page or a program, best first.
 
     Args:
         name: of the recipe.
@@ -113,7 +113,7 @@ def is_clear(one: Contender, other: Contender) -> bool | None:
 
 
 def sentence(metric: str, match: str, ranked: Sequence[Contender], budget: str | None = None) -> str:
-    """What holds, in one sentence, as carefully as the spread of the seeds asks for."""
+    """The conclusion in one sentence, as careful as the spread over seeds demands."""
     best = ranked[0]
     at = {"parameters": "At equal numbers of parameters", "time": f"In {budget} each", "none": "As they are"}[match]
     alike = [each for each in ranked[1:] if is_clear(best, each) is False]
@@ -121,7 +121,7 @@ def sentence(metric: str, match: str, ranked: Sequence[Contender], budget: str |
     said = f"{at}, {best.name} has the best {metric.replace('_', ' ')} ({_figure(best)})"
     if best.sd is None:
         others = ", ".join(f"{each.name} {_figure(each)}" for each in ranked[1:])
-        return f"{said}, then {others}: of one seed each, so that nothing is known of the spread."
+        return f"{said}, then {others}: one seed each, so the spread is unknown."
     if alike:
         said += f"; {_listed(alike)} {'lies' if len(alike) == 1 else 'lie'} within the spread of the seeds"
     if behind:

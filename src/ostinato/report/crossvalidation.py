@@ -1,4 +1,4 @@
-"""What the folds of a cross-validation say together: mean and spread, pooled predictions, one page."""
+"""The results of a cross-validation: mean and spread over folds, pooled predictions, one page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Fold:
 def fold_of(
     name: str, summary: dict[str, Any], examples: Examples, predictions: Sequence[Prediction], features: Features
 ) -> Fold:
-    """A fold from its run: what was predicted of each held-out row, and the truth beside it."""
+    """A fold from its run: prediction and truth of each held-out row."""
     target = features.target
     rows: list[dict[str, Any]] = []
     truth: list[float] = []
@@ -54,7 +54,7 @@ def fold_of(
 
 
 def _truth(examples: Examples, row: int, target: object) -> dict[str, Any]:
-    """What was right, where it is one value."""
+    """The truth, where it is one value."""
     if not isinstance(target, TargetFeature) or examples.targets is None:
         return {}
     return target.truth(np.asarray(examples.targets)[row])
@@ -91,7 +91,7 @@ def summarise(recipe: Recipe, folds: Sequence[Fold], left_out: str | None) -> di
 
 
 def _names(folds: Sequence[Fold]) -> list[str]:
-    """The metrics that every fold has, the telling ones first."""
+    """The metrics that every fold has, the most informative first."""
 
     def has(fold: Fold, name: str) -> bool:
         value = fold.summary["validation"].get(name)

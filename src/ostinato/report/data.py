@@ -1,4 +1,4 @@
-"""What the report says of a run's data: counts, classes, lengths, vocabulary, rows that were set aside."""
+"""The report's section on data: counts, classes, lengths, vocabulary, rejected rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def data_card(prepared: Prepared, notes: list[str], noun: str = "rows") -> Secti
 
     Args:
         prepared: the run's encoded data.
-        notes: what reading and inferring said when the run was trained.
+        notes: what was auto-detected when the run was trained.
         noun: what the rows are: rows, documents, windows.
     """
     from ostinato.report import plots
@@ -73,7 +73,7 @@ def token_counts(values: Ids, size: int) -> Integers:
 
 
 def shown_token(feature: TextFeature, number: int) -> str:
-    """A token as readers can see it: spaces and line ends as signs, subwords as the text they stand for."""
+    """A token made visible: spaces and line ends as symbols, subwords as the text they stand for."""
     token = feature.vocabulary.tokens[number]
     if token in SPECIAL:
         return "∎" if token == END else token

@@ -1,4 +1,4 @@
-"""The report's section on what the model can remember, out of the run's `diagnosis.json`."""
+"""The report's section on the model's memory, from the run's `diagnosis.json`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def diagnosis_section(folder: Path, steps: list[Section]) -> Section | None:
         return {"recurrences": [_section(each, steps) for each in (found, *found.get("parts", ()))]}
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise RunError(
-            f"`{path}` is damaged: {type(error).__name__}: {error}.", hint=f"write it anew: ostinato diagnose {folder}"
+            f"`{path}` is damaged: {type(error).__name__}: {error}.", hint=f"write it again: ostinato diagnose {folder}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The edits that turn what is right into what was written, as a table."""
+"""The edits that turn reference sequences into the written ones, as a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _MIXUPS = 16
 
 
 def mixups_of(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], target: Feature) -> list[Section]:
-    """The most frequent edits in pairs of a right and a written sequence: what was right, what stands in its place."""
+    """The most frequent edits between reference and written sequences: the right token, and what was written
+    instead."""
     counts: Counter[tuple[int | None, int | None]] = Counter()
     for right, written in pairs:
         counts.update(edit for edit in align(right, written) if edit[0] != edit[1])
@@ -26,7 +27,7 @@ def mixups_of(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], target: Feat
 
 
 def shown_step(number: int | None, target: Feature) -> str | None:
-    """A step of a sequence as readers can see it."""
+    """A step of a sequence made visible."""
     if number is None:
         return None
     return (

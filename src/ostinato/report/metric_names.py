@@ -1,4 +1,4 @@
-"""What metrics are called wherever a person reads them."""
+"""Display names of metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ METRIC_NAMES = {
     "num_frames": "frames",
     "accuracy": "accuracy",
     "accuracy_unknown": "accuracy of unknown words",
-    "cell_accuracy": "accuracy of single labels",
+    "cell_accuracy": "accuracy over labels",
     "precision": "precision of spans",
     "recall": "recall of spans",
     "f1": "macro F1",
@@ -26,9 +26,9 @@ METRIC_NAMES = {
     "r2": "R²",
     "smape": "sMAPE (%)",
     "mase": "MASE",
-    "coverage": "share of truths in the interval",
-    "interval": "share it should hold",
-    "width": "width of the interval",
+    "coverage": "interval coverage",
+    "interval": "nominal coverage",
+    "width": "interval width",
     "crps": "CRPS (by the quantiles)",
     "nats_per_token": "nats per token",
     "nats_per_frame": "nats per frame",
@@ -41,5 +41,5 @@ METRIC_NAMES = {
     "free_accuracy": "accuracy, free running",
     "free_f1": "macro F1, free running",
     "free_exact": "frames exact, free running",
-    "length_error": "error of the length (frames)",
+    "length_error": "length error (frames)",
 }

@@ -1,6 +1,6 @@
 """The report's plots, each an SVG element.
 
-Nothing a user wrote is ever drawn here: names, tokens and labels stand in the HTML around a plot.
+User text is never drawn here: names, tokens and labels are in the HTML around a plot.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def residuals(errors: Floats) -> Markup:
     edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
     marks = [(f"mean {errors.mean():+.3g}", float(errors.mean()))]
     label = "Histogram of the errors, predicted minus true"
-    return histogram("residuals", label, errors, edges, marks=marks, log=False, xlabel="predicted minus true")
+    return histogram("residuals", label, errors, edges, marks=marks, log=False, xlabel="predicted − true")
 
 
 def histogram(
@@ -189,7 +189,7 @@ def coverage(shares: Floats) -> Markup:
 
 def calibration(bins: Sequence[dict[str, float]], num_classes: int) -> Markup:
     """Confidence against accuracy; the area of a point shows how many examples are behind it."""
-    with drawing("calibration", "Confidence of predictions against how often they were right") as plot:
+    with drawing("calibration", "Confidence of predictions against their accuracy") as plot:
         axes = plot.axes
         start = 0.5 if num_classes == 2 else 0.0
         axes.plot([start, 1], [start, 1], color=MUTED, linestyle="--", linewidth=1, label="perfectly calibrated")
@@ -201,7 +201,7 @@ def calibration(bins: Sequence[dict[str, float]], num_classes: int) -> Markup:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_xlabel("confidence of the prediction")
-        axes.set_ylabel("share that was right")
+        axes.set_ylabel("share correct")
         axes.legend(markerscale=0.5, loc="lower right" if start else "upper left")
     return plot.svg
 

@@ -95,7 +95,7 @@ def exponents(layers: Sequence[Found]) -> Markup:
             low, high = _floats([layer["low"], layer["high"]])
             axes.vlines(1, low, high, colors=_look(number)["color"], linewidth=3, alpha=0.4)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_xlabel("direction of the state, the slowest first")
+        axes.set_xlabel("direction of the state, slowest first")
         axes.set_ylabel("exponent, nats a step")
         _legend(axes)
     return plot.svg
@@ -128,8 +128,8 @@ def saturation(layers: Sequence[Found]) -> Markup:
         axes = plot.axes
         low, high = (_floats([gate[key] for _, gate in bars]) for key in ("low", "high"))
         places = np.arange(len(bars))
-        axes.barh(places, -low, color=ORANGE, alpha=0.6, height=0.7, label="near the lower end")
-        axes.barh(places, high, color=BLUE, alpha=0.6, height=0.7, label="near the upper end")
+        axes.barh(places, -low, color=ORANGE, alpha=0.6, height=0.7, label="saturated low")
+        axes.barh(places, high, color=BLUE, alpha=0.6, height=0.7, label="saturated high")
         several = len(layers) > 1
         axes.set_yticks(places, [f"{layer}, {gate['gate']}" if several else gate["gate"] for layer, gate in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)
@@ -137,7 +137,7 @@ def saturation(layers: Sequence[Found]) -> Markup:
         axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.0%}")
         axes.set_xticks([-1, -0.5, 0, 0.5, 1])
         axes.axvline(0, color=MUTED, linewidth=0.8)
-        axes.set_xlabel("share of the gate's values")
+        axes.set_xlabel("share of gate values")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return plot.svg
 
@@ -177,8 +177,8 @@ def clipping(found: Found) -> Markup:
 
 
 def unused(found: Found, unit: str, reach: int | None) -> Markup:
-    """What the model leaves unused at each lag, against what is usual."""
-    with drawing("unused", "Nats that a token so many steps back would still tell, by lag") as plot:
+    """Unused dependence at each lag, against the usual level."""
+    with drawing("unused", "Unused information, in nats, of the token at each lag") as plot:
         axes = plot.axes
         gain = _floats(found["gain"])
         axes.plot(np.arange(1, len(gain) + 1), gain, color=BLUE, linewidth=0.9)

@@ -51,7 +51,7 @@ def disk_error(path: Path, error: OSError) -> CheckpointError:
     """The error to raise when `path` could not be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     reason = "the disk is full" if full else (error.strerror or str(error))
-    hint = "free some space, then go on with `ostinato train --resume RUN`" if full else None
+    hint = "free some space, then resume with `ostinato train --resume RUN`" if full else None
     return CheckpointError(f"can't write `{path}`: {reason}. What was saved before is untouched.", hint=hint)
 
 

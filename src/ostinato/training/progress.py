@@ -63,7 +63,7 @@ class ConsoleObserver(Observer):
         self._scale, self._unit = task_of(recipe).loss_unit(recipe)
         self._by_loss = recipe.training.monitor == "loss" and recipe.training.keep == "best"
         if step:
-            self.note(f"going on after step {step:,}")
+            self.note(f"resuming after step {step:,}")
         if not self.console.is_terminal:
             return
         columns = (

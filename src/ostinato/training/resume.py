@@ -1,4 +1,4 @@
-"""Whether a run may go on with another recipe, or on other data: what differs, and what force can do about it."""
+"""Whether a run may be resumed with another recipe, or on other data: what differs, and what force allows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def recipe_changes(before: Recipe, wanted: Recipe, force: bool) -> list[str]:
 
     Args:
         before: the recipe that the checkpoint was written under.
-        wanted: the one to go on with.
+        wanted: the one to resume with.
         force: whether `HARMLESS` keys may differ; `FREE` ones and `PLACES` always may.
 
     Raises:
@@ -52,7 +52,7 @@ def recipe_changes(before: Recipe, wanted: Recipe, force: bool) -> list[str]:
     if forced and not force:
         raise RunError(
             f"a run can't be resumed with another recipe: {forced}.",
-            hint="what is saved would still fit: --force-recipe goes on all the same, and notes it",
+            hint="what is saved would still fit: --force-recipe resumes all the same, and logs it",
         )
     return [forced] if forced else []
 
@@ -74,11 +74,11 @@ def data_changes(
     """
     if agrees(before, now) and saved.to_dict() == found.to_dict():
         return []
-    difference = _difference(before, now) or "the same numbers stand for other tokens"
+    difference = _difference(before, now) or "the same ids stand for other tokens"
     if not force:
         raise RunError(
             f"the data of the run has changed since training began: {difference}.",
-            hint="bring the old data back, train anew, or go on all the same: --force-data",
+            hint="restore the old data, train a new run, or resume all the same: --force-data",
         )
     return [f"the data has changed: {difference}"]
 

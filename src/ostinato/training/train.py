@@ -49,7 +49,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(
-            f"`{out}` is there already.", hint=f"name another with --out, or go on with: ostinato train --resume {out}"
+            f"`{out}` already exists.", hint=f"name another with --out, or resume with: ostinato train --resume {out}"
         )
     device = set_up(recipe)
     prepared = prepare(recipe, say=observer.note)

@@ -29,6 +29,7 @@ class Mgu(Cell):
     name = "mgu"
     title = "minimal gated network"
     gates = ("z", "n")
+    sigmoid_gates = frozenset({"z"})
     keeping_gate = "z"
 
     def step(self, x_projected: Tensor, state: State, weights: Weights, mask: Tensor | None = None) -> State:

@@ -19,7 +19,7 @@ def test_a_sample_is_written_once(cli: Cli, tmp_path: Path, name: str, rows: int
     (tmp_path / name).write_text("mine")
     refused = cli("data", "sample", name)
     assert refused.code == 1
-    assert f"`{name}` is there already, with other content." in refused.err
+    assert f"`{name}` already exists, with other content." in refused.err
     assert (tmp_path / name).read_text() == "mine"
 
 

@@ -132,5 +132,5 @@ def test_a_series_alone_goes_on_from_its_prompt(folder: Path, tmp_path: Path) ->
     np.testing.assert_allclose(sequence[:2], prompt, atol=1e-5)
     broken = _run("generate", tmp_path / "alone", "--prompt", "[[1, ")
     assert broken.exit_code != 0
-    assert "the prompt is no JSON list of frames" in broken.output + broken.stderr + str(broken.exception)
+    assert "the prompt is not a JSON list of frames" in broken.output + broken.stderr + str(broken.exception)
     assert "Expected beside true" in (tmp_path / "alone" / "report.html").read_text()

@@ -84,6 +84,6 @@ def test_music_is_shown_as_a_roll() -> None:
 def test_a_prompt_is_a_path_or_a_list() -> None:
     assert prompt_of("some/file.wav") == "some/file.wav"
     assert prompt_of(" [[60, 64], []]") == [[60, 64], []]
-    with pytest.raises(RunError, match=r"the prompt is no JSON list of frames: '\[1, '") as caught:
+    with pytest.raises(RunError, match=r"the prompt is not a JSON list of frames: '\[1, '") as caught:
         prompt_of("[1, ")
     assert "[0.1, 0.2] for numbers" in str(caught.value.hint)

@@ -69,7 +69,7 @@ def test_a_cell_without_a_keeping_gate_goes_without_its_bias(tmp_path: Path) -> 
 
     variants = plan(_recipe(tmp_path, forget_bias=1.0), ["lstm", "elman"], {}, "none", _Noting())
     assert [variant.recipe.model.forget_bias for variant in variants] == [1.0, None]
-    assert "elman has no place for model.forget_bias as it is: without" in said
+    assert "model.forget_bias does not apply to elman as it is: left out" in said
 
 
 def test_flops_are_those_of_the_matrices_that_a_step_meets() -> None:
@@ -111,7 +111,7 @@ def test_only_what_the_seeds_bear_out_is_called_clear() -> None:
         "In 2 minutes of processor time each, a has the best loss (1 ± 0.1); d (2 ± 0.1) is clearly behind."
     )  # and not that d takes half of it
     single = sentence("loss", "none", [_contender("a", [1.0]), _contender("b", [2.0])])
-    assert single.endswith("of one seed each, so that nothing is known of the spread.")
+    assert single.endswith("one seed each, so the spread is unknown.")
 
 
 def test_the_page_says_which_differences_are_clear(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
         (lambda r: compare(r, cells=["gru", "gruu"]), "no cell is called `gruu`"),
         (lambda r: compare(r, cells=["gru", "lstm"], num_seeds=0), "`num_seeds` must be at least 1"),
         (lambda r: compare(r, cells=["gru", "lstm"], match="time"), "needs a positive number of minutes"),
-        (lambda r: compare(r, cells=["gru", "lstm"], minutes=3), "`minutes` goes with match: time"),
+        (lambda r: compare(r, cells=["gru", "lstm"], minutes=3), "`minutes` only applies with match: time"),
     ],
 )
 def test_what_can_not_be_compared(call: Callable[[Recipe], object], said: str, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_cell_of_ones_own_gets_what_can_be_computed() -> None:
     torch.manual_seed(0)
     (found,) = layer_activations(_subject(RecurrentStack(_Own(), 2, 3, dtype=torch.float64)))
     assert found.gates == []
-    assert found.note == "the equations of the cell `own` are not known here: no gates."
+    assert found.note == "the cell `own` gives no gate values (`Cell.gate_values`)."
     assert found.state_rms["h"][0] > 0
     (told,) = layer_activations(_subject(RecurrentStack(_Telling(), 2, 3, dtype=torch.float64)))
     assert [(gate.gate, gate.kind) for gate in told.gates] == [("u", "sigmoid")]

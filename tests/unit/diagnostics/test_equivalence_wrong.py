@@ -100,7 +100,7 @@ class _Fragile(_Altered):
         (_LooksAhead, {"padded, no lengths", "one at a time", "step by step", "chunked", "stream"}),
         (_MixesRows, {"padded, no lengths", "one at a time", "chunked", "stream"}),
         (_Remembers, {"step by step", "chunked", "stream"}),
-        (_Counts, {"ragged, once more", "padded, no lengths", "one at a time", "step by step", "chunked", "stream"}),
+        (_Counts, {"ragged, repeated", "padded, no lengths", "one at a time", "step by step", "chunked", "stream"}),
         (_SeesPadding, {"padded, no lengths", "one at a time", "step by step", "chunked", "stream"}),
         (_ForgetsGradient, {"step by step", "chunked"}),
     ],

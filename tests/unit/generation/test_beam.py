@@ -126,7 +126,7 @@ def test_special_tokens_are_never_written() -> None:
 
 
 def test_options_out_of_range() -> None:
-    with pytest.raises(RecipeError, match=r"`beam_size` must be at most 22, .* a beam wider than the vocabulary"):
+    with pytest.raises(RecipeError, match=r"`beam_size` must be at most 22, .* wider than the vocabulary"):
         beam_search(Table(0), START, beam_size=23)
     with pytest.raises(RecipeError, match=r"`beam_size` must be a positive integer. Received: 0"):
         beam_search(Table(0), START, beam_size=0)

@@ -243,7 +243,7 @@ def test_generate_writes_midi_and_shows_the_roll(run: ostinato.Run, tmp_path: Pa
 def test_what_means_nothing_to_music_is_refused(run: ostinato.Run, tmp_path: Path) -> None:
     for arguments, problem in {
         ("--top-k", "3"): "`--top-k` does not apply",
-        ("--prompt", "[[60"): "the prompt is no JSON list",
+        ("--prompt", "[[60"): "the prompt is not a JSON list",
         ("--out", str(tmp_path / "no" / "x.mid")): "there is no folder",
     }.items():
         result = CliRunner().invoke(app, ["generate", str(run.folder), *arguments])

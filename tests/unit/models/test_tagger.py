@@ -103,7 +103,7 @@ def test_ctc_has_a_blank_and_takes_fewer_labels_than_steps() -> None:
 
 def test_targets_of_other_lengths_are_refused() -> None:
     model = _tagger()
-    with pytest.raises(ShapeError, match="lengths of its inputs"):
+    with pytest.raises(ShapeError, match="as long as its inputs"):
         model.head.total(model(_ids()), Ragged.from_rows(torch.zeros(8).long(), [0, 4, 5, 5], [3, 2, 0, 3]))
 
 

@@ -125,7 +125,7 @@ def test_and_for_a_certificate(kind: type[_Ordinal]) -> None:
     assert certificate.passed, certificate.failures
     assert {row.form for row in certificate.rows if row.passed} == {
         "ragged",
-        "ragged, once more",
+        "ragged, repeated",
         "one at a time",
         "saved and loaded",
     }

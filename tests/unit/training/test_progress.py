@@ -58,7 +58,7 @@ def test_a_time_budget_shows_no_number_of_epochs() -> None:
 def test_elsewhere_plain_lines_and_no_escape_codes() -> None:
     seen = _show(build_recipe({"model": {"task": "classification"}}), terminal=False, step=12)
     assert seen == (
-        "going on after step 12\nepoch 2: validation loss 1.2500 · bits/character 1.8034 · 1:02:05 ← best\n"
+        "resuming after step 12\nepoch 2: validation loss 1.2500 · bits/character 1.8034 · 1:02:05 ← best\n"
     )
 
 
