@@ -44,7 +44,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_figures_of_a_category_are_known_beforehand(runs: dict[str, Path], category: str) -> None:
     run = ostinato.load(runs[category])
-    assert {"loss", *run.spec.figures(prepare(run.recipe))} == set(get_args(Monitor)) & set(run.summary["validation"])
+    measured = run.spec.figures(run.recipe, prepare(run.recipe).validation)
+    assert {"loss", *measured} == set(get_args(Monitor)) & set(run.summary["validation"])
 
 
 @pytest.mark.parametrize("category", CATEGORIES)

@@ -16,16 +16,7 @@ from ostinato.data.sequences import Sequences
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-_LONGEST = {"words": 2, "subwords": 2}
-"""The longest n-gram by unit; of anything else (characters, nucleotides) five."""
 _MOST_PIXELS = 1024
-
-
-def longest_ngram(feature: Feature) -> int:
-    """2 where a token is a word, else 5."""
-    if feature.form == "words":
-        return 2
-    return _LONGEST.get(str(getattr(feature.recipe, "unit", None)), 2 if feature.kind == "tokens" else 5)
 
 
 def token_rows(sequences: Sequences) -> Sequences:

@@ -25,11 +25,7 @@ def show(run: Run, found: Generation, out: Path | None, seed: int, json: bool) -
     said = [save(feature, values, to) for values, to in zip(drawn, paths, strict=False)]
     if json:
         given = {} if found.given is None else {"condition": found.given}
-        files = {"files": [str(to) for to in paths]} if paths else {}
-        if feature.kind == "notes" and len(drawn) == 1:
-            print_json({**given, "frames": feature.known(drawn[0]), "midi": str(paths[0]), "seed": seed})
-            return
-        print_json({**given, "sequences": [feature.known(values) for values in drawn], **files, "seed": seed})
+        print_json({**given, **feature.as_json(drawn, paths), "seed": seed})
         return
     for values in drawn:
         print_text(feature.in_words(values))

@@ -100,8 +100,7 @@ def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Exam
         cells = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in found]
         draft = feature.draft(pl.Series(column, cells))
         empty = np.flatnonzero(draft.lengths == 0).tolist()
-        reason = "nothing is left of it after cleaning" if feature.kind == "text" else "it is empty"
-        problems = {**dict.fromkeys(empty, reason), **draft.problems}
+        problems = {**dict.fromkeys(empty, feature.empty), **draft.problems}
         if problems:
             first = min(problems)
             raise RunError(f"row {first + 1}, {str(cells[first])[:60]!r}, can't be used: {problems[first]}.")

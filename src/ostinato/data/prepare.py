@@ -96,10 +96,6 @@ def _split(recipe: Recipe, reading: Reading) -> tuple[Offsets, Offsets | None]:
     """The rows for training and those held out; none held out where validation is a file of its own."""
     data, count = recipe.data, len(reading.places)
     groups = pl.concat(reading.groups) if reading.groups else None
-    if data.stratify and recipe.features.target.kind != "class":
-        raise RecipeError(
-            f"`data.stratify` needs a target of classes. Received: a target of kind {recipe.features.target.kind}."
-        )
     strata = reading.all_cells() if data.stratify else None
     if data.fold is not None:
         return split_fold(count, *data.fold, data.split_seed, groups, strata)
@@ -218,7 +214,7 @@ class _Subset(Places):
 def _with_target_kind(recipe: Recipe, reading: Reading, notes: list[str], say: Say) -> Recipe:
     """What one value a row is, read off all of the training cells."""
     features = recipe.features
-    if recipe.data.target is None or not isinstance(features.target, TargetRecipe) or features.target.kind != "auto":
+    if recipe.data.target is None or not isinstance(features.target, TargetRecipe) or not features.target.undecided:
         return recipe
     kind, reason = infer_target(reading.all_cells(), recipe.data.target)
     notes.append(f"target: {kind} ({reason})")

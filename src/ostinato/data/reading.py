@@ -11,19 +11,15 @@ import polars as pl
 
 from ostinato.arrays import Mask
 from ostinato.data.distinct import Distinct
-from ostinato.data.features import Draft
+from ostinato.data.features import Draft, Feature, feature_type
 from ostinato.data.inference.aligned import misfits
-from ostinato.data.inference.target import is_number
-from ostinato.data.inference.written import FRAMES
 from ostinato.data.io.blocks import Block, located
 from ostinato.data.places import Places, preview_of
 from ostinato.data.readers.registry import Source
+from ostinato.data.targets import Unusable, target_type
 from ostinato.errors import DataError
 from ostinato.recipe import Recipe
 
-_SEQUENCES = ("fasta", "fastq")
-_NO_LETTER = "holds invalid characters: a nucleotide or residue is a letter, *, - or ."
-_NO_LABEL = "where an empty cell means no label at all: --set features.target.kind=labels"
 Drafts = Mapping[str, Draft]
 """A block's drafts by column."""
 
@@ -79,7 +75,8 @@ class Reading:
             kept = block.keep(keep)
             self.places.add(kept, kept.frame[input_name])
             if self.cells_of:
-                self.cells.append(_plain(kept.frame[self.cells_of], self.recipe))
+                plain = target_type(self.recipe.features.target).plain(kept.frame[self.cells_of])
+                self.cells.append(plain.rename("target"))
             if self.group:
                 self.groups.append(kept.frame[self.group].rename("group"))
             yield drafts, keep
@@ -118,7 +115,8 @@ class Reading:
                     good[row] = False
             empty = good & (draft.lengths == 0)
             if self.source.format != "text":  # a block of one long text may well hold no token
-                text = block.frame[name].dtype == pl.String and self._kind(name) not in FRAMES
+                feature = self._feature(name)
+                text = block.frame[name].dtype == pl.String and not (feature and feature.frames_hold)
                 reason = "nothing is left of the text after cleaning" if text else f"`{name}` is empty"
                 self._reject(block, empty, reason, name)
             good &= ~empty
@@ -128,34 +126,28 @@ class Reading:
                 good[row] = False
         return good
 
-    def _kind(self, name: str) -> str:
-        """How a column is read."""
+    def _feature(self, name: str) -> type[Feature] | None:
+        """What reads a column."""
         features, data = self.recipe.features, self.recipe.data
-        found = features.input if name == data.input else features.extra.get(name, features.target)
-        return str(getattr(found, "kind", ""))
+        return feature_type(features.input if name == data.input else features.extra.get(name, features.target))
 
     def _usable(self, block: Block) -> Mask:
         """Which rows have a value in every column; the others are recorded with the first reason that holds."""
         limit = self.recipe.data.max_characters
-        problems: list[tuple[pl.Series, str, str | None]] = []
+        problems: list[Unusable] = []
         for name in self.drafters:
             cells = block.frame[name]
             problems.append((cells.is_null(), f"no value in column `{name}`", None))
             if cells.dtype == pl.String:
                 problems.append((cells.str.contains("\0", literal=True), "holds a NUL character", None))
-                if self.source.format in _SEQUENCES and self._kind(name) == "text":  # dna and protein name each letter
-                    problems.append((cells.str.contains(r"[^A-Za-z*.\s-]"), _NO_LETTER, None))
+                feature = self._feature(name)
+                if not (feature and feature.letters):  # these name each letter
+                    problems += [(*wrong, None) for wrong in self.source.unusable(name, cells)]
             if cells.dtype == pl.String and self.source.format != "text":
                 hint = "to allow longer rows: --set data.max_characters=N"
                 problems.append((cells.str.len_chars() > limit, f"more than {limit:,} characters", hint))
         if self.cells_of:
-            cells, kind = block.frame[self.cells_of], self.recipe.features.target.kind
-            if kind != "labels":
-                remedy = _NO_LABEL if kind == "auto" and cells.str.contains(",", literal=True).any() else None
-                problems.append((cells.is_null(), f"no value in column `{self.cells_of}`", remedy))
-            if kind == "number":
-                wrong = cells.filter(~is_number(cells)).drop_nulls().unique(maintain_order=True)
-                problems += [(cells == value, f"not a number: {value!r}", None) for value in wrong]
+            problems += target_type(self.recipe.features.target).unusable(block.frame[self.cells_of], self.cells_of)
         good = np.ones(len(block), dtype=np.bool_)
         for where, reason, remedy in problems:
             bad = good & where.fill_null(False).to_numpy()
@@ -169,11 +161,6 @@ class Reading:
             for row in np.flatnonzero(bad).tolist():
                 file, line = block.location(row)
                 self.source.bad_rows.add(file, line, reason, shown[row] or "", hint)
-
-
-def _plain(cells: pl.Series, recipe: Recipe) -> pl.Series:
-    """Cells of a target that is one value a row; of labels an empty one holds none."""
-    return (cells.fill_null("") if recipe.features.target.kind == "labels" else cells).rename("target")
 
 
 def _cells(block: Block, name: str, drafter: Drafter) -> pl.Series:

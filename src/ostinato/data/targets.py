@@ -12,17 +12,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.data.inference.target import infer_target
+from ostinato.data.inference.target import infer_target, is_number
 from ostinato.data.places import Places
 from ostinato.data.tables.list_cells import MOST_LABELS, json_list
 from ostinato.errors import DataError
-from ostinato.recipe import TargetRecipe
+from ostinato.recipe import Component, TargetRecipe
 
 _SHOWN = 10
 _RARE = (
     "; are they no classes? --set features.target.kind=text writes them, tags (a label for each word) or number "
     "predicts them"
 )
+Unusable = tuple[pl.Series, str, str | None]
+"""Which cells can't be used, the reason, and a hint."""
 
 
 class TargetFeature(ABC):
@@ -34,18 +36,37 @@ class TargetFeature(ABC):
 
     kind: ClassVar[str]
     """As recipes spell it."""
+    names: ClassVar[bool] = True
+    """Whether its values are names, not quantities."""
     noun: ClassVar[str] = "class"
     """What one of `classes` is called."""
+    unread: ClassVar[tuple[str, ...]] = ()
+    """Options that mean nothing to such a target; as long as its kind is open, none."""
+    no_value_hint: ClassVar[str | None] = "where an empty cell means no label at all: --set features.target.kind=labels"
+    """Where cells hold commas: what an empty one might mean."""
     classes: tuple[str, ...] = ()
     """Class or label names in order of their integers; of numbers none."""
 
     def __init__(self, column: str) -> None:
         self.column = column
 
+    @classmethod
+    def plain(cls, cells: pl.Series) -> pl.Series:
+        """Cells as they are kept until all are read."""
+        return cells
+
+    @classmethod
+    def unusable(cls, cells: pl.Series, column: str) -> list[Unusable]:
+        """Which cells hold no such value, why, and what might help."""
+        hint = cls.no_value_hint
+        if hint is not None and not cells.str.contains(",", literal=True).any():
+            hint = None
+        return [(cells.is_null(), f"no value in column `{column}`", hint)]
+
     @staticmethod
     def fit(cells: pl.Series, recipe: TargetRecipe, column: str) -> TargetFeature:
         """From the training cells. Raises `DataError` for one class only or numbers that are all the same."""
-        kind = recipe.kind if recipe.kind != "auto" else infer_target(cells, column)[0]
+        kind = infer_target(cells, column)[0] if recipe.undecided else recipe.kind
         return TARGETS[kind].fitted(cells, recipe, column)
 
     @classmethod
@@ -132,7 +153,8 @@ class NamesTarget(TargetFeature):
 class ClassTarget(NamesTarget):
     """Class names to integers."""
 
-    kind = "class"
+    kind, no_value_hint = "class", None
+    unread = ("features.target.separator",)
 
     @classmethod
     def names_in(cls, cells: list[str], separator: str) -> list[str]:
@@ -174,6 +196,17 @@ class LabelsTarget(NamesTarget):
     """Labels, any number a row, to vectors of zeros and ones."""
 
     kind, noun = "labels", "label"
+    unread = ("data.stratify",)
+
+    @classmethod
+    def plain(cls, cells: pl.Series) -> pl.Series:
+        """An empty cell holds no label."""
+        return cells.fill_null("")
+
+    @classmethod
+    def unusable(cls, cells: pl.Series, column: str) -> list[Unusable]:
+        """None is."""
+        return []
 
     @classmethod
     def names_in(cls, cells: list[str], separator: str) -> list[str]:
@@ -221,7 +254,15 @@ class NumberTarget(TargetFeature):
         std: of the training numbers.
     """
 
-    kind = "number"
+    kind, names, no_value_hint = "number", False, None
+    unread = ("features.target.separator", "data.stratify", "training.label_smoothing")
+
+    @classmethod
+    def unusable(cls, cells: pl.Series, column: str) -> list[Unusable]:
+        """What is no finite number, each text once."""
+        wrong = cells.filter(~is_number(cells)).drop_nulls().unique(maintain_order=True)
+        found: list[Unusable] = [(cells == value, f"not a number: {value!r}", None) for value in wrong]
+        return [*super().unusable(cells, column), *found]
 
     def __init__(self, column: str, *, mean: float = 0.0, std: float = 1.0) -> None:
         super().__init__(column)
@@ -264,6 +305,11 @@ TARGETS: dict[str, type[ClassTarget] | type[LabelsTarget] | type[NumberTarget]] 
     "number": NumberTarget,
 }
 """By kind, as recipes spell it."""
+
+
+def target_type(recipe: Component) -> type[TargetFeature]:
+    """What one value a row is, as far as a recipe says: while its kind is open `TargetFeature`."""
+    return TARGETS.get(str(getattr(recipe, "kind", "")), TargetFeature)
 
 
 def split_labels(cell: str, separator: str) -> list[str]:

@@ -37,7 +37,7 @@ class Frames:
             return PictureFrames(prod(feature.value_shape))
         if feature.form != "vectors" or not feature.ragged:
             raise RecipeError(f"frames are series, sound, notes or video. Received: a column of kind {feature.kind}.")
-        return (NoteFrames if feature.kind == "notes" else Frames)(feature.value_shape[0])
+        return _SORTS.get(feature.frames_hold, Frames)(feature.value_shape[0])
 
     def numbers(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         """Frames as they are stored, to (M, C)."""
@@ -109,3 +109,7 @@ class PictureFrames(Frames):
     def stored(self, numbers: Tensor) -> Tensor:
         """Rounded to bytes, (M, C)."""
         return ((numbers + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+_SORTS: dict[str, type[Frames]] = {"notes": NoteFrames}
+"""By what a feature says of its steps (`Feature.frames_hold`); all others are of numbers."""

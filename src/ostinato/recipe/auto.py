@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
@@ -29,8 +29,16 @@ class SectionError(ValueError):
 class AutoModel(ModelRecipe):
     """Options of which each means something to one task at least, as they were given."""
 
+    undecided: ClassVar[bool] = True
     model_config = ConfigDict(extra="allow")
     task: Literal["auto"] = "auto"
+
+    @property
+    def aligned(self) -> bool:
+        """Whether any task that these options go with would be, of those that label steps."""
+        given = self.model_dump(exclude={"task"})
+        some = (_made(one.recipe, given) for one in sections())
+        return any(one.aligned for one in some if one is not None and one.labels_steps)
 
     @model_serializer(mode="wrap")
     def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -81,6 +89,14 @@ def _open(given: Mapping[str, Any]) -> AutoModel:
     if told:
         raise SectionError(list({(item["loc"], str(item.get("msg"))): item for item in told}.values()))
     return AutoModel.model_validate(fine)
+
+
+def _made(recipe: type[ModelRecipe], given: Mapping[str, Any]) -> ModelRecipe | None:
+    """The section of a task with those of the options that it has; None where they are wrong there."""
+    try:
+        return recipe.model_validate({key: value for key, value in given.items() if key in recipe.model_fields})
+    except ValidationError:
+        return None
 
 
 def _checked(recipe: type[ModelRecipe], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,11 @@ class TargetRecipe(Component):
     )
     separator: str = Field(",", min_length=1, description="between labels, where a cell is no JSON list")
 
+    @property
+    def undecided(self) -> bool:
+        """Whether the cells are still to say what they hold."""
+        return self.kind == "auto"
+
 
 def _named(default: str) -> BeforeValidator:
     """A mapping without `kind` is of the default kind."""

@@ -19,6 +19,8 @@ Pooling = Literal["last", "mean", "max", "attention"]
 class ModelRecipe(Component):
     """What the section `model` of every task has: the recurrent layers."""
 
+    undecided: ClassVar[bool] = False
+    """Whether the task is still to be found out."""
     rows: ClassVar[Literal["independent", "text", "series"]] = "independent"
     """What it reads: rows, a running text, or the series of a table."""
     answers: ClassVar[Literal["row", "step", "sequence"]] = "row"
@@ -89,14 +91,14 @@ class ModelRecipe(Component):
         return self
 
     @property
-    def undecided(self) -> bool:
-        """Whether the task is still to be found out."""
-        return self.task == "auto"
-
-    @property
     def labels_steps(self) -> bool:
         """Whether the column to predict has a value for each step of the input."""
         return self.predicts_column and self.answers == "step"
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the other columns of a row have exactly as many steps as its input."""
+        return self.answers == "step"
 
     @classmethod
     def of(cls, recipe: Recipe) -> Self:

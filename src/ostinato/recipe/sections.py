@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from ostinato.plugins import Registry
 from ostinato.recipe.model import ModelRecipe
@@ -14,6 +14,10 @@ class Section(Protocol):
     name: str
     noun: str
     recipe: type[ModelRecipe]
+    precedence: int
+
+    def infers(self, recipe: Any, sample: Any) -> str | None:
+        """Why a recipe that leaves its task open is of this one on such data (`TaskSpec.infers`); None: it is not."""
 
 
 TASKS: Registry[Section] = Registry(

@@ -13,7 +13,6 @@ from ostinato.data.features import Feature, TextFeature
 from ostinato.data.forecasting.windows import Windows, as_windows
 from ostinato.data.targets import NamesTarget, NumberTarget
 from ostinato.data.vocabulary import END, END_ID, SPECIAL, UNK_ID
-from ostinato.media.files import MEDIA
 
 Section = dict[str, Any]
 Integers = NDArray[np.integer[Any]]
@@ -61,7 +60,7 @@ def data_card(prepared: Prepared, notes: list[str], noun: str = "rows") -> Secti
 
 def _is_read(feature: Feature) -> bool:
     """Whether a cell holds the sequence itself, so that its characters say how much was read; others name a file."""
-    return feature.kind not in MEDIA
+    return not feature.suffixes
 
 
 def token_counts(values: Ids, size: int) -> Integers:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from ostinato.data.dataset import Prepared
-from ostinato.data.forecasting.prepare import as_forecaster, settle_series
+from ostinato.data.inference.applicability import refuse_inapplicable
+from ostinato.data.inference.open_target import possible_recipes
 from ostinato.data.inference.resolve import infer_recipe
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.readers.open import Say, arrange, open_stored
 from ostinato.data.rejects import BadRows
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe
-from ostinato.tasks.registry import task_of
+from ostinato.tasks.monitors import check_monitor
+from ostinato.tasks.registry import names, task_named, task_of
 
 
 def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
@@ -27,13 +29,14 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     if recipe.data.train is None:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
     sample = DataSample(open_stored(recipe.data.train, recipe, BadRows(recipe.data.on_bad_row), say))
-    given, recipe = recipe, as_forecaster(recipe, sample, say)
-    if recipe is not given:
-        say("is it no series in time? --input COLUMN --target COLUMN reads its rows one by one")
-    arrange(sample, recipe)
-    found = infer_recipe(recipe, sample)[0] if recipe.model.undecided else recipe
+    recipe = _taken_over(recipe, sample, say)
+    found = _settled(recipe, sample)
     task = task_of(found)
     task.check(found)
+    possible = possible_recipes(found, sample)
+    if len(possible) == 1:
+        refuse_inapplicable(possible[0])
+    check_monitor(found.training.monitor, ("loss", *(name for one in possible for name in task.figures(one))))
     return task.prepare(recipe, sample, say)
 
 
@@ -47,8 +50,18 @@ def inferred(recipe: Recipe) -> Recipe:
     if recipe.data.train is None:
         return recipe
     sample = DataSample(open_stored(recipe.data.train, recipe, BadRows("skip"), lambda _: None))
-    recipe = as_forecaster(recipe, sample)
-    if recipe.model.rows == "series":
-        return settle_series(recipe, sample, [])
+    return _settled(_taken_over(recipe, sample), sample)
+
+
+def _taken_over(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
+    """The recipe of the task that only such data has, where it leaves its task open and there is one."""
+    for name in names():
+        if recipe.model.undecided:
+            recipe = task_named(name).takes_over(recipe, sample, say)
+    return recipe
+
+
+def _settled(recipe: Recipe, sample: DataSample) -> Recipe:
+    """All that the head of the data says."""
     arrange(sample, recipe)
-    return infer_recipe(recipe, sample)[0]
+    return infer_recipe(recipe, sample)[0] if recipe.model.undecided else task_of(recipe).settle(recipe, sample)

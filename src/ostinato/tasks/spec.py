@@ -59,6 +59,29 @@ class TaskSpec(ABC, Generic[ModelT]):
     """What its examples are, in the plural."""
     needs_targets: ClassVar[bool] = True
     """Whether rows without a target have no loss."""
+    precedence: ClassVar[int] = 0
+    """Of several tasks that data are for (`infers`), the one with the highest is taken; ours have 0."""
+
+    # ---- recipe -----------------------------------------------------------------------------------------------------
+    def takes_over(self, recipe: Recipe, sample: DataSample, say: Say = _silent) -> Recipe:
+        """The recipe as one of this task, where it leaves its task open and the data as a whole, before any column is
+        chosen, are of a sort that only this task reads; by default as it is."""
+        return recipe
+
+    def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
+        """Why a recipe that leaves its task open is of this one; None: it is not, or must say so.
+
+        Args:
+            recipe: its columns and how each is read are settled.
+            sample: the head of the data.
+        """
+        return None
+
+    def settle(self, recipe: Recipe, sample: DataSample) -> Recipe:
+        """The recipe with all settled that the head of the data says; the source's columns are arranged."""
+        from ostinato.data.inference.resolve import infer_recipe
+
+        return infer_recipe(recipe, sample)[0]
 
     def check(self, recipe: Recipe) -> None:
         """Raise `RecipeError` for a model that can't be made, whatever the data: before they are read.
@@ -131,8 +154,13 @@ class TaskSpec(ABC, Generic[ModelT]):
         """The validation figures of the summary: those of `monitor`."""
         return self.monitor(model, examples, features, recipe, device)
 
-    def figures(self, prepared: Prepared) -> tuple[str, ...]:
-        """The figures that `monitor` gives in addition to `loss`, of those that `training.monitor` may name."""
+    def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
+        """The figures that `monitor` gives in addition to `loss`, of those that `training.monitor` may name.
+
+        Args:
+            recipe: with its task and all kinds settled.
+            validation: without it, all that such a recipe may have.
+        """
         return ()
 
     def loss_unit(self, recipe: Recipe) -> tuple[float, str]:

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Features
-from ostinato.data.features import Feature, TextFeature
+from ostinato.data.features import Feature
 from ostinato.data.loading import examples_of
 from ostinato.errors import RecipeError
 from ostinato.layers.beam_search import sample
 from ostinato.layers.frames import Frames
 from ostinato.layers.writer import SequenceWriter
 from ostinato.nn.modes import evaluating
-from ostinato.recipe import Recipe
+from ostinato.recipe import Recipe, TextRecipe
 from ostinato.recipe.model import WriterRecipe
 from ostinato.tasks.generation import DRAWN, GenerateOptions, Generation, OpenRun
 from ostinato.tasks.given import refuse_unknown_cell
@@ -26,9 +26,10 @@ from ostinato.wording import with_article
 _WRITTEN = ("token_error_rate", "sequence_error_rate", "exact")
 
 
-def figures_of_tokens(features: Features) -> tuple[str, ...]:
+def figures_of_tokens(recipe: Recipe) -> tuple[str, ...]:
     """What `training.monitor` may name: errors; of words BLEU, too."""
-    words = isinstance(features.target, TextFeature) and features.target.recipe.unit != "characters"
+    target = recipe.features.target
+    words = isinstance(target, TextRecipe) and target.unit != "characters"
     return (*_WRITTEN, "bleu") if words else _WRITTEN
 
 

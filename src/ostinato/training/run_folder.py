@@ -29,7 +29,7 @@ def read_recipe_of(folder: Path) -> Recipe:
     if said and (path, said) not in _SAID:
         _SAID.add((path, said))
         logger.warning("`%s` holds options that nothing reads, in its training neither; ignored: %s", path, said)
-    if recipe.model.task == "auto":
+    if recipe.model.undecided:
         raise RunError(f"`{path}` is damaged: it leaves open what the model is.")
     return recipe
 

@@ -54,7 +54,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     device = set_up(recipe)
     prepared = prepare(recipe, say=observer.note)
     spec = task_of(prepared.recipe)
-    check_monitor(recipe.training.monitor, ("loss", *spec.figures(prepared)))
+    check_monitor(recipe.training.monitor, ("loss", *spec.figures(prepared.recipe, prepared.validation)))
     torch.manual_seed(recipe.training.seed)
     model = spec.build(prepared.recipe, prepared.features).to(device)
     task = training_of(spec, model, prepared, device)

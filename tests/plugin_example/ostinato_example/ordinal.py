@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ostinato.baselines.base import Baseline, BaselineComparison
-    from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.dataset import Examples, Features
     from ostinato.metrics.classification import Metrics
     from ostinato.metrics.prediction import Prediction
 
@@ -54,7 +54,7 @@ class OrdinalRegression(TaskSpec):
 
         return evaluate(model, examples, device)
 
-    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+    def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """Accuracy and mean absolute error."""
         return ("accuracy", "mae")
 

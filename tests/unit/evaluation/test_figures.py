@@ -24,7 +24,9 @@ POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
 @pytest.mark.parametrize("kind", ["two", "labels", "number", "characters"])
 def test_what_is_said_to_be_measured_is(trained: Callable[[str], Trained], kind: str) -> None:
     run, prepared = trained(kind)
-    assert {"loss", *run.spec.figures(prepared)} == set(get_args(Monitor)) & set(run.summary["validation"])
+    assert {"loss", *run.spec.figures(prepared.recipe, prepared.validation)} == set(get_args(Monitor)) & set(
+        run.summary["validation"]
+    )
 
 
 def test_another_figure_is_refused_before_training(tmp_path: Path) -> None:

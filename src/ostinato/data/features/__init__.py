@@ -45,7 +45,10 @@ __all__ = [
     "TextFeatureBuilder",
     "TokensFeature",
     "TrainingPart",
+    "feature_named",
+    "feature_type",
     "form_of",
+    "is_fixed",
     "load_feature",
     "make_builder",
 ]
@@ -86,17 +89,29 @@ def form_of(recipe: Component) -> str:
     return FEATURES[kind].form_of(recipe) if kind in FEATURES else "ids"
 
 
+def feature_type(recipe: Component) -> type[Feature] | None:
+    """What reads a column so; None for one value a row that is predicted (`data.targets`)."""
+    return FEATURES.get(str(getattr(recipe, "kind", "")))
+
+
+def is_fixed(recipe: Component) -> bool:
+    """Whether a column read so has one value a row."""
+    feature = feature_type(recipe)
+    return feature is not None and not feature.ragged
+
+
 def make_builder(recipe: Component) -> FeatureBuilder:
     """What reads a column as a resolved recipe says."""
-    return _feature_of(str(getattr(recipe, "kind", ""))).builder(recipe)
+    return feature_named(str(getattr(recipe, "kind", ""))).builder(recipe)
 
 
 def load_feature(saved: dict[str, Any]) -> Feature:
     """The inverse of `Feature.to_dict`."""
-    return _feature_of(saved["recipe"].get("kind", "text")).from_dict(saved)
+    return feature_named(saved["recipe"].get("kind", "text")).from_dict(saved)
 
 
-def _feature_of(kind: str) -> type[Feature]:
+def feature_named(kind: str) -> type[Feature]:
+    """The feature of that kind. Raises `RecipeError` where there is none."""
     if kind not in FEATURES:
         raise RecipeError(f"no feature reads the kind {kind!r}. There are: {', '.join(FEATURES)}.")
     return FEATURES[kind]

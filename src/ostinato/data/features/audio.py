@@ -21,7 +21,7 @@ from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RunError, ShapeError
 from ostinato.media.audio_out import require_log_mel, waveform, write_sound
 from ostinato.media.extras import library
-from ostinato.media.files import media_path
+from ostinato.media.files import MEDIA, media_path
 from ostinato.media.mel_tables import samples_in, tables
 from ostinato.media.spectrum import LOG_FLOOR, frames_of, power_spectrum, slopes
 from ostinato.recipe.kinds import AudioRecipe
@@ -45,6 +45,8 @@ class AudioFeature(ScaledFeature):
     """
 
     recipe_type = AudioRecipe
+    predicted, frames_hold = True, "numbers"
+    suffixes = MEDIA["audio"]
     usual_suffix = ".wav"
     reads_files = True
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -74,6 +74,22 @@ class Feature(ABC):
     recipe_type: ClassVar[type[Component]]
     """The component of a recipe that says how a column is read; the default of its `kind` is the feature's name."""
     ragged: ClassVar[bool] = True
+    predicted: ClassVar[bool] = False
+    """Whether a column to predict may be read so."""
+    per_step: ClassVar[bool | None] = False
+    """Whether, predicted, it has a value for each step of the input; None: where there are as many."""
+    answer: ClassVar[str] = "value"
+    """What it has for a step then."""
+    frames_hold: ClassVar[Literal["", "numbers", "notes"]] = ""
+    """What its steps hold where they are written as frames; none: they are not."""
+    letters: ClassVar[bool] = False
+    """Whether its cells spell letters, which a language model reads as those of any text."""
+    ngrams: ClassVar[bool] = False
+    """Whether a score of its n-grams may stand beside a network (`model.ngrams`)."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """How the names of files end that its cells may name; none: cells hold the sequence itself."""
+    empty: ClassVar[str] = "it is empty"
+    """What to say of a cell of which no step is left."""
     recipe: Any
     """The component it was made from; its `kind` names the feature."""
     reads_files: bool = False
@@ -102,6 +118,11 @@ class Feature(ABC):
         return "step" if self.ragged else "value"
 
     @property
+    def longest_ngram(self) -> int:
+        """How many values, one after the other, simple baselines count: fewer, the more each of them says."""
+        return 5
+
+    @property
     def value_shape(self) -> tuple[int, ...]:
         """The shape of one value: () for ids, (C,) for vectors, (C, H, W) for pictures."""
         return ()
@@ -124,6 +145,12 @@ class Feature(ABC):
     def known(self, values: Array) -> list[Any]:
         """Drawn frames, (T, ...) as `encode` gives them, as a user knows them: numbers on their own scale."""
         return list(self.decode(values))
+
+    def as_json(self, drawn: list[Array], files: list[Path]) -> dict[str, Any]:
+        """Drawn sequences, and the files that they were written to, for machines."""
+        return {"sequences": [self.known(values) for values in drawn]} | (
+            {"files": list(map(str, files))} if files else {}
+        )
 
     def in_words(self, values: Array) -> str:
         """Drawn frames as text for a terminal: a line of bars for each of the first channels."""

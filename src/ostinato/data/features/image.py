@@ -13,7 +13,7 @@ from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
 from ostinato.media.extras import library
-from ostinato.media.files import media_path
+from ostinato.media.files import MEDIA, media_path
 from ostinato.recipe.kinds import ImageRecipe
 
 _MODES = {"grey": "L", "rgb": "RGB"}
@@ -37,6 +37,7 @@ class ImageFeature(FittedFeature):
 
     form = "pictures"
     recipe_type = ImageRecipe
+    suffixes = MEDIA["image"]
     ragged = False
     reads_files = True
 

@@ -24,6 +24,8 @@ class LettersFeature(FittedFeature):
         counts: (V,) how often training rows held each integer.
     """
 
+    letters = True
+
     def __init__(self, recipe: Any, counts: Array) -> None:
         self.recipe, self.counts = recipe, counts
 

@@ -16,6 +16,7 @@ from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RunError
+from ostinato.media.files import MEDIA
 from ostinato.media.midi import read_midi, write_midi
 from ostinato.recipe.kinds import NotesRecipe
 
@@ -42,6 +43,8 @@ class NotesFeature(FittedFeature):
 
     form = "vectors"
     recipe_type = NotesRecipe
+    predicted, per_step, frames_hold = True, None, "notes"
+    suffixes = MEDIA["notes"]
     usual_suffix = ".mid"
 
     def __init__(self, recipe: NotesRecipe) -> None:
@@ -80,6 +83,12 @@ class NotesFeature(FittedFeature):
         """The pitches of each frame of (L, C) zeros and ones."""
         frames = np.asarray(values).reshape(-1, *self.value_shape)
         return [(np.flatnonzero(frame) + self.recipe.lowest).tolist() for frame in frames]
+
+    def as_json(self, drawn: list[Array], files: list[Path]) -> dict[str, Any]:
+        """Of a single piece its pitches, and where the music is."""
+        if len(drawn) != 1:
+            return super().as_json(drawn, files)
+        return {"frames": self.known(drawn[0]), "midi": str(files[0])}
 
     def in_words(self, values: Array) -> str:
         """A piano roll."""

@@ -33,6 +33,7 @@ class SeriesFeature(ScaledFeature):
     """
 
     recipe_type = SeriesRecipe
+    predicted, per_step, frames_hold = True, None, "numbers"
 
     @property
     def num_channels(self) -> int:

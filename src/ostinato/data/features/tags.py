@@ -30,6 +30,7 @@ class TagsFeature(ListedFeature):
     """
 
     recipe_type = TagsRecipe
+    predicted, per_step, answer = True, True, "tag"
 
     def __init__(self, recipe: TagsRecipe, names: tuple[str, ...], counts: tuple[int, ...]) -> None:
         super().__init__(recipe, names, counts)

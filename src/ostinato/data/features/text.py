@@ -38,6 +38,8 @@ class TextFeature(Feature):
 
     form = "ids"
     recipe_type = TextRecipe
+    predicted, ngrams = True, True
+    empty = "nothing is left of it after cleaning"
 
     @classmethod
     def builder(cls, recipe: TextRecipe) -> FeatureBuilder:
@@ -59,6 +61,11 @@ class TextFeature(Feature):
     def step_noun(self) -> str:
         """A word, a character, or a subword."""
         return (self.recipe.unit or "words").removesuffix("s")
+
+    @property
+    def longest_ngram(self) -> int:
+        """Two words, or five characters."""
+        return 5 if self.recipe.unit == "characters" else 2
 
     @property
     def counts(self) -> Offsets:

@@ -36,6 +36,7 @@ class TokensFeature(NamedFeature):
 
     form = "ids"
     recipe_type = TokensRecipe
+    predicted = True
 
     @classmethod
     def form_of(cls, recipe: TokensRecipe) -> str:
@@ -59,6 +60,11 @@ class TokensFeature(NamedFeature):
     def step_noun(self) -> str:
         """A word."""
         return "word"
+
+    @property
+    def longest_ngram(self) -> int:
+        """Two words."""
+        return 2
 
     @classmethod
     def read(cls, recipe: TokensRecipe, cells: pl.Series) -> Draft:

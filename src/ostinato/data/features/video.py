@@ -45,6 +45,8 @@ class VideoFeature(FittedFeature):
 
     form = "pictures"
     recipe_type = VideoRecipe
+    predicted, frames_hold = True, "numbers"
+    suffixes = MEDIA["video"]
     usual_suffix = ".gif"
     reads_files = True
 

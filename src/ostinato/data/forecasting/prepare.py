@@ -74,7 +74,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     return Prepared(recipe, Features(feature), train, validation, notes, bad_rows, 0)
 
 
-def as_forecaster(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
+def as_forecaster(recipe: Recipe, sample: DataSample, task: str, say: Say = lambda _: None) -> Recipe:
     """The recipe as one of a forecaster, where it leaves the category open and its data is a table of numbers in time.
 
     Other recipes come back as they are; `columns.what_is_forecast` says what such a table is.
@@ -88,9 +88,10 @@ def as_forecaster(recipe: Recipe, sample: DataSample, say: Say = lambda _: None)
         return recipe
     time, channels = found
     say(f"model: forecaster ({time} holds time stamps, {', '.join(channels[:8])}{', …' * (len(channels) > 8)} numbers)")
+    say("is it no series in time? --input COLUMN --target COLUMN reads its rows one by one")
     mapping = recipe.model_dump()
     mapping["data"] |= {"input": None, "target": None}
-    mapping["model"] = settled(recipe.model, "forecasting")
+    mapping["model"] = settled(recipe.model, task)
     if data.input or data.target:
         mapping["data"]["channels"] = channels
     return build_recipe(mapping)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ostinato.arrays import Offsets
-from ostinato.data.features import FEATURES, Draft
+from ostinato.data.features import Draft, is_fixed
 from ostinato.data.sequences import Sequences
 from ostinato.recipe import Recipe
 
@@ -21,15 +21,15 @@ def misfits(recipe: Recipe, drafts: Mapping[str, Draft]) -> Problems:
 
     CTC needs a step for every label, and one more between two equal ones.
     """
-    if recipe.model.rows != "independent" or recipe.model.answers != "step":
+    model = recipe.model
+    if model.rows != "independent" or model.answers != "step":
         return {}
     source, target = str(recipe.data.input), str(recipe.data.target)
-    free = getattr(recipe.model, "output", "") == "ctc"
+    free = not model.aligned
     lengths = drafts[source].lengths
     found: Problems = {}
     for name, draft in drafts.items():
-        kind = recipe.features.extra[name].kind if name in recipe.features.extra else ""
-        if name == source or (kind in FEATURES and not FEATURES[kind].ragged):
+        if name == source or (name in recipe.features.extra and is_fixed(recipe.features.extra[name])):
             continue
         if free and name == target:
             needed = draft.lengths + _repeats(draft)

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ostinato.data.features import FEATURES, form_of
-from ostinato.data.inference.written import FRAMES
+from ostinato.data.features import feature_type, form_of, is_fixed
+from ostinato.data.targets import target_type
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, ModelRecipe, Recipe, TextRecipe, build_recipe, build_saved, remove
 from ostinato.recipe.forecast import TimeSeriesRecipe
@@ -57,21 +57,30 @@ def _embeds(recipe: Recipe) -> bool:
     return _is_read_as(recipe, "ids", "words") or (recipe.model.writes == "target" and _writes_tokens(recipe))
 
 
-def _written(recipe: Recipe) -> str:
-    """The kind of what is written, or answered."""
-    written = recipe.features.input if recipe.model.writes == "input" else recipe.features.target
-    return str(getattr(written, "kind", ""))
+def _frames(recipe: Recipe) -> str:
+    """What the frames are that are written, or answered; none: no frames are."""
+    feature = feature_type(recipe.features.input if recipe.model.writes == "input" else recipe.features.target)
+    return feature.frames_hold if feature else ""
 
 
 def _writes_tokens(recipe: Recipe) -> bool:
-    return recipe.model.writes != "target" or _written(recipe) not in FRAMES
+    return recipe.model.writes != "target" or not _frames(recipe)
 
 
-def _writes(*kinds: str) -> Callable[[Recipe], bool]:
-    return lambda recipe: recipe.model.undecided or (bool(recipe.model.writes) and _written(recipe) in kinds)
+def _writes(*frames: str) -> Callable[[Recipe], bool]:
+    return lambda recipe: recipe.model.undecided or (bool(recipe.model.writes) and _frames(recipe) in frames)
 
 
-_writes_numbers = _writes(*(kind for kind in FRAMES if kind != "notes"))
+_writes_numbers = _writes("numbers")
+
+
+def _counts_ngrams(recipe: Recipe) -> bool:
+    feature = feature_type(recipe.features.input)
+    return feature is not None and feature.ngrams
+
+
+def _target_reads(path: str) -> Callable[[Recipe], bool]:
+    return lambda recipe: path not in target_type(recipe.features.target).unread
 
 
 def _adds_noise(recipe: Recipe) -> bool:
@@ -84,8 +93,7 @@ def _reads_input(recipe: Recipe) -> bool:
 
 
 def _reads_sequences_beside(recipe: Recipe) -> bool:
-    kinds = [getattr(one, "kind", "") for one in recipe.features.extra.values()]
-    return any(kind not in FEATURES or FEATURES[kind].ragged for kind in kinds)
+    return any(not is_fixed(one) for one in recipe.features.extra.values())
 
 
 _ROWS = _only(lambda task: task.rows == "independent")
@@ -112,7 +120,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     ),
     (Condition("frames of notes to write", _writes("notes")), ("model.notes", "model.recurrence", "model.reach")),
     (Condition("frames of numbers to write", _writes_numbers), ("model.numbers",)),
-    (Condition("frames to write", _writes(*FRAMES)), ("model.decoder.length",)),
+    (Condition("frames to write", _writes("numbers", "notes")), ("model.decoder.length",)),
     (_TO_WRITE, ("model.decoder.beam_size", "model.decoder.length_penalty", "model.decoder.embedding_dim")),
     (_TO_WRITE, ("model.tie_embeddings", "training.label_smoothing")),
     (
@@ -152,7 +160,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ),
         ("model.bidirectional",),
     ),
-    (Condition("a text as input", lambda recipe: recipe.features.input.kind == "text"), ("model.ngrams",)),
+    (Condition("a text as input", _counts_ngrams), ("model.ngrams",)),
     (
         Condition("an input whose vectors are learnt", lambda recipe: form_of(recipe.features.input) == "ids"),
         ("training.adversarial",),
@@ -169,14 +177,13 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ("model.ngrams", "training.adversarial", "training.vanishing_penalty"),
     ),
     (
-        Condition("classes or labels to predict", lambda recipe: recipe.features.target.kind != "number"),
+        Condition("classes or labels to predict", _target_reads("training.label_smoothing")),
         ("training.label_smoothing",),
     ),
+    (Condition("a target of labels", _target_reads("features.target.separator")), ("features.target.separator",)),
     (
-        Condition(
-            "a target of labels", lambda recipe: getattr(recipe.features.target, "kind", "") in ("auto", "labels")
-        ),
-        ("features.target.separator",),
+        Condition("a target of classes: the share is drawn from each of them", _target_reads("data.stratify")),
+        ("data.stratify",),
     ),
     (Condition("`data.test`", lambda recipe: recipe.data.test is not None), ("data.test_continues",)),
     (

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ostinato.data.features import FEATURES, feature_named, feature_type
 from ostinato.data.inference.applicability import refuse_inapplicable
-from ostinato.data.inference.fixed import check_conditional, is_fixed
 from ostinato.data.inference.kinds import kind_of
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.inference.step_targets import answers_steps, stepwise
 from ostinato.data.inference.written import (
-    FRAMES,
     check_written,
     frames_of,
     is_given,
@@ -19,20 +18,16 @@ from ostinato.data.inference.written import (
     resolve_written,
     unit_of,
 )
+from ostinato.data.targets import TARGETS
 from ostinato.data.text import resolve_text
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
 from ostinato.recipe.auto import settled
-from ostinato.recipe.kinds import NotesRecipe, SeriesRecipe, TagsRecipe
-from ostinato.recipe.sections import noun
+from ostinato.recipe.kinds import TagsRecipe
+from ostinato.recipe.sections import noun, sections
 from ostinato.wording import with_article
 
 _USUAL_WINDOW = 100
-_SEQUENCE_TARGETS = {"tags": "tagging", **dict.fromkeys(("text", "tokens", *FRAMES), "seq2seq")}
-_MAYBE_STEPWISE = ("series", "notes")
-"""Kinds of a target that may have a value for each step of the input."""
-_LETTERS = ("dna", "protein")
-"""Kinds whose letters a language model reads as it reads any text's."""
 
 
 def infer_recipe(recipe: Recipe, sample: DataSample) -> tuple[Recipe, list[str]]:
@@ -108,8 +103,8 @@ def _target_kind(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe
         return recipe
     found: tuple[dict[str, str], str] | None = None
     known = sample.source.kind_of(target)
-    if known in _SEQUENCE_TARGETS:
-        found = {"kind": str(known)}, f"{with_article(sample.format)} file says so"
+    if known is not None and feature_named(known).predicted:
+        found = {"kind": known}, f"{with_article(sample.format)} file says so"
     table = sample.source.arrangement
     if table is not None and table.labels == target:
         found = (
@@ -134,7 +129,7 @@ def _input_kind(recipe: Recipe, sample: DataSample) -> tuple[str, str] | None:
     """The kind of the input and the reason; None for text."""
     data, model = recipe.data, recipe.model
     found = _as_input(kind_of(sample, str(data.input)))
-    if found and found[0] in _LETTERS and data.target is None and (model.undecided or model.rows == "text"):
+    if found and feature_named(found[0]).letters and data.target is None and (model.undecided or model.rows == "text"):
         return None
     if found is not None and found[0] != "numbers":
         return found
@@ -150,17 +145,15 @@ def _as_input(found: tuple[str, str] | None) -> tuple[str, str] | None:
 
 def _split_words(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """A text whose target has a value for each word is cut at blanks, as the target was, and not cleaned."""
-    target = recipe.features.target
-    stepwise_target = isinstance(target, TagsRecipe | SeriesRecipe | NotesRecipe)
-    model = recipe.model
-    if recipe.features.input != TextRecipe() or not stepwise_target or not (model.undecided or model.labels_steps):
+    target, model = recipe.features.target, recipe.model
+    feature = feature_type(target)
+    if recipe.features.input != TextRecipe() or feature is None or not (model.undecided or model.labels_steps):
         return recipe
-    if getattr(model, "output", "") == "ctc" or getattr(target, "split", None) == "characters":
+    if not model.aligned or getattr(target, "split", None) == "characters":
         return recipe
-    if target.kind in _MAYBE_STEPWISE and model.undecided and not answers_steps(sample, recipe):
+    if feature.per_step is False or (model.undecided and not answers_steps(sample, recipe)):
         return recipe
-    what = "tag" if isinstance(target, TagsRecipe) else "value"
-    notes.append(f"input: {recipe.data.input} as tokens (the target has a {what} for each word)")
+    notes.append(f"input: {recipe.data.input} as tokens (the target has a {feature.answer} for each word)")
     return _with(recipe, "features", input={"kind": "tokens"})
 
 
@@ -178,25 +171,24 @@ def _category(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
 
 
 def _category_of(recipe: Recipe, sample: DataSample) -> tuple[str, str]:
-    features, target = recipe.features, recipe.data.target
-    if target is None:
-        if features.input.kind not in (*FRAMES, "text"):
-            raise RecipeError(
-                f"`{recipe.data.input}` is read as {features.input.kind}, so there must be a column to predict: "
-                "`data.target` is not set.",
-                hint="name it: --target COLUMN; a table with a row a time step is forecast with "
-                "--set model.task=forecasting",
-            )
-        return "next_step" if features.input.kind in FRAMES else "language_model", "there is no target column"
-    if isinstance(features.target, TargetRecipe):
-        return "classification", f"there is a target column, {target}"
-    if is_fixed(features.input):
-        return "conditional", f"{recipe.data.input} is one value a row, {target} a sequence"
-    kind = _SEQUENCE_TARGETS[features.target.kind]
-    if features.target.kind in _MAYBE_STEPWISE and (sample.source.arrangement or answers_steps(sample, recipe)):
-        kind = "tagging"
-    each = "a label for each step" if features.target.kind == "tags" else "a value for each step"
-    return kind, f"{target} holds {each if kind == 'tagging' else 'a sequence of its own'}"
+    """The task that infers itself, and the reason."""
+    claims = {one: reason for one in sections() if (reason := one.infers(recipe, sample)) is not None}
+    if not claims and recipe.data.target is None:
+        raise RecipeError(
+            f"`{recipe.data.input}` is read as {recipe.features.input.kind}, so there must be a column to predict: "
+            "`data.target` is not set.",
+            hint="name it: --target COLUMN; a table with a row a time step is forecast with "
+            "--set model.task=forecasting",
+        )
+    highest = max((one.precedence for one in claims), default=0)
+    best = [one for one in claims if one.precedence == highest]
+    if len(best) != 1:
+        reasons = "; ".join(f"{one.name}, since {claims[one]}" for one in best) or "no task is for such data"
+        raise RecipeError(
+            f"what the model is can't be told from the data: {reasons}.",
+            hint=f"say it: --set model.task={best[0].name if best else 'TASK'}",
+        )
+    return best[0].name, claims[best[0]]
 
 
 def _units(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
@@ -220,7 +212,7 @@ def _units(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
             notes.append(f"target: {recipe.data.target} as {unit} ({reason})")
         resolved["target"] = resolve_written(features.target, unit).model_dump()
     if isinstance(features.target, TagsRecipe) and features.target.split is None:
-        letters = resolved.get("input", {}).get("unit") == "characters" or features.input.kind in ("dna", "protein")
+        letters = resolved.get("input", {}).get("unit") == "characters" or feature_named(features.input.kind).letters
         resolved["target"] = {**features.target.model_dump(), "split": "characters" if letters else "blanks"}
     extra = {
         name: (resolve_text(one, one.unit or "words") if isinstance(one, TextRecipe) else one).model_dump()
@@ -231,7 +223,6 @@ def _units(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
 
 def _check(recipe: Recipe, sample: DataSample) -> None:
     data, model, text = recipe.data, recipe.model, recipe.features.input
-    check_conditional(recipe)
     if model.writes == "target":
         check_written(recipe.features.target, "features.target")
     if model.writes == "input":
@@ -242,13 +233,22 @@ def _check(recipe: Recipe, sample: DataSample) -> None:
             hint=f"name another --target. Columns: {', '.join(sample.columns())}",
         )
     model.check_settled(recipe)
-    if data.stratify and recipe.features.target.kind not in ("auto", "class"):
-        raise RecipeError(
-            "`data.stratify` draws the validation share from each class, so the target must be one of several classes. "
-            f"Received: `features.target.kind` = {recipe.features.target.kind!r}."
-        )
+    _check_target(recipe)
     if isinstance(text, TextRecipe) and sample.format == "text" and text.emoticons == "append":
         raise RecipeError(
             "`features.input.emoticons: append` does not apply to one long text: it has no rows to append to.",
             hint="in_place keeps them where they stand",
         )
+
+
+def _check_target(recipe: Recipe) -> None:
+    """Raise `RecipeError` where one value a row is predicted step by step, or a sequence as one value."""
+    model, target = recipe.model, recipe.features.target
+    sequence = feature_type(target) is not None
+    if not model.predicts_column or sequence == (model.answers != "row"):
+        return
+    known = [kind for kind, feature in FEATURES.items() if feature.predicted] if not sequence else ["auto", *TARGETS]
+    raise RecipeError(
+        f"`features.target.kind` must be one of {', '.join(known)} for {with_article(noun(model.task))}. "
+        f"Received: {target.kind!r}."
+    )

@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.arrays import Offsets
-from ostinato.data.features import make_builder
-from ostinato.data.inference.fixed import is_fixed
+from ostinato.data.features import feature_type, is_fixed, make_builder
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.io.blocks import Block, located
 from ostinato.data.tables.list_cells import MOST_LABELS, kind_of_values, lists_of
@@ -43,8 +42,13 @@ def stepwise(sample: DataSample, recipe: Recipe) -> tuple[dict[str, str], str] |
 
 
 def answers_steps(sample: DataSample, recipe: Recipe) -> bool:
-    """Whether a target of numbers or notes has, in half of the first rows or more, as many values as the input has
-    steps: it is answered step by step then, and rows that don't fit are bad ones."""
+    """Whether a target has a value for each step of the input: as its kind says (`Feature.per_step`), else if in half
+    of the first rows or more it has as many values; rows that don't fit are bad ones then."""
+    feature = feature_type(recipe.features.target)
+    if feature is None or feature.per_step is not None:
+        return feature is not None and bool(feature.per_step)
+    if sample.source.arrangement:
+        return True
     frame, steps = _head(sample, recipe)
     lists = lists_of(frame[str(recipe.data.target)].to_list())
     if lists is None or not len(steps):

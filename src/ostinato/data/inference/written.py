@@ -5,12 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from ostinato.arrays import Offsets
+from ostinato.data.features import FEATURES, feature_type
 from ostinato.data.inference.kinds import kind_of
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.tables.list_cells import kind_of_values, lists_of
 from ostinato.data.text import resolve_text
 from ostinato.errors import RecipeError
-from ostinato.media.files import MEDIA
 from ostinato.recipe import Component, Recipe, TextRecipe, build_recipe
 from ostinato.recipe.model import WriterRecipe
 
@@ -21,8 +21,6 @@ _MOST_CLASSES = 20
 _FEWEST_WORDS = 20
 _FEWEST_OF_A_NAME = 10
 """Rows a different name must have on average."""
-FRAMES = ("series", "notes", "audio", "video")
-"""Kinds of a target that is written frame by frame."""
 
 
 def is_written(sample: DataSample, column: str) -> str | None:
@@ -45,11 +43,14 @@ def is_written(sample: DataSample, column: str) -> str | None:
 def frames_of(sample: DataSample, column: str) -> tuple[str, str] | None:
     """The kind of a target column whose cells are sequences of frames, and why; None where they are none."""
     found = kind_of(sample, column)
-    if found is None or found[0] not in FRAMES or found[0] in MEDIA:
-        return found if found is not None and found[0] in FRAMES else None
+    feature = None if found is None else FEATURES.get(found[0])
+    if found is None or feature is None or not feature.frames_hold:
+        return None
+    if feature.suffixes:
+        return found
     lists = lists_of(sample.cells(column).head(_PARSED).to_list())
     kind = None if lists is None else kind_of_values(lists)
-    return None if kind not in FRAMES else (str(kind), found[1])
+    return (kind, found[1]) if kind is not None and FEATURES[kind].frames_hold else None
 
 
 def is_given(sample: DataSample, column: str, target: str) -> tuple[str, str] | None:
@@ -112,7 +113,8 @@ def with_lengths(recipe: Recipe, lengths: Offsets) -> tuple[Recipe, str | None]:
     """The recipe with what a decoder of frames must know of training targets of these lengths, (N,); and, in words,
     what was found."""
     decoder = WriterRecipe.of(recipe).decoder
-    if recipe.features.target.kind not in FRAMES or not len(lengths):
+    feature = feature_type(recipe.features.target)
+    if feature is None or not feature.frames_hold or not len(lengths):
         return recipe, None
     longest, note = int(lengths.max()), None
     known = {"max_new_tokens": decoder.max_new_tokens or 2 * longest, "length": decoder.length}

@@ -10,6 +10,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
+import polars as pl
+
 from ostinato.data.io.blocks import Block
 from ostinato.data.io.prefetch import read_ahead
 from ostinato.data.io.records import Find, Records, cut_records, line_ends, readable
@@ -98,6 +100,10 @@ class Source:
     def kind_of(self, column: str) -> str | None:
         """The kind of feature (`features.*.kind`) that a column is by the format alone; None: its cells must say."""
         return None
+
+    def unusable(self, column: str, cells: pl.Series) -> list[tuple[pl.Series, str]]:
+        """Which cells of text can't be, by the format alone, and why."""
+        return []
 
     def columns(self) -> list[str]:
         """The names of the columns there are. Raises `DataError` if the file can't be read."""

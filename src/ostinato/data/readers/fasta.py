@@ -28,6 +28,7 @@ _MASKED = ord("-")
 _LOOKED_AT = 1000
 _MOSTLY = 0.7
 _PAIR = re.compile(r"(\w+)=(.*?)(?=\s+\w+=|$)")
+_NO_LETTER = "holds invalid characters: a nucleotide or residue is a letter, *, - or ."
 _RESERVED = ("id", "description", "sequence", "quality", "label")
 
 
@@ -71,6 +72,10 @@ class FastaSource(Source):
     suffixes: ClassVar[tuple[str, ...]] = FASTA_SUFFIXES
     of_folders = True
     first: ClassVar[str] = ">"
+
+    def unusable(self, column: str, cells: pl.Series) -> list[tuple[pl.Series, str]]:
+        """Sequences are letters."""
+        return [(cells.str.contains(r"[^A-Za-z*.\s-]"), _NO_LETTER)] if column == self.usual_input else []
 
     def kind_of(self, column: str) -> str | None:
         """Nucleotides or amino acids, auto-detected from the letters; files beside the sequences hold tags."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.baselines.counting import NgramCounts, longest_ngram, summary_of, token_rows
+from ostinato.baselines.counting import NgramCounts, summary_of, token_rows
 from ostinato.baselines.solvers import ending_early
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget
@@ -103,7 +103,7 @@ class TfidfLogistic(LinearBaseline):
 
         rows = token_rows(examples.sequences)
         if fit:
-            self._counts = NgramCounts(longest_ngram(self.features.input))
+            self._counts = NgramCounts(self.features.input.longest_ngram)
             counts = self._counts.fit(rows)
             self._weights = TfidfTransformer(sublinear_tf=True).fit(counts)
             return self._weights.transform(counts)
@@ -138,7 +138,7 @@ class NbSvm(ClassBaseline):
 
     def fit_rows(self, train: Examples, targets: Array) -> None:
         """A ratio and a model for each class (of two: for the second)."""
-        self._counts = NgramCounts(longest_ngram(self.features.input))
+        self._counts = NgramCounts(self.features.input.longest_ngram)
         held = self._binary(self._counts.fit(token_rows(train.sequences)))
         if targets.ndim == 1:
             outputs = range(1, 2) if self.target.num_outputs == 1 else range(len(self.target.classes))

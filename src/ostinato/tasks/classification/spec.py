@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ostinato.recipe import TargetRecipe
 from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.spec import Section, TaskSpec
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.cases import Case
@@ -33,6 +35,12 @@ class Classification(TaskSpec["Classifier"]):
 
     name, noun = "classification", "classifier"
     recipe = ClassificationRecipe
+
+    def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
+        """One value a row is predicted."""
+        target = recipe.data.target
+        plain = target is not None and isinstance(recipe.features.target, TargetRecipe)
+        return f"there is a target column, {target}" if plain else None
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A classifier, or several that answer as one."""
@@ -54,9 +62,9 @@ class Classification(TaskSpec["Classifier"]):
 
         return evaluate(model, examples, device)
 
-    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+    def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """By the kind of the target."""
-        return _FIGURES[prepared.features.row_target.kind]
+        return _FIGURES[recipe.features.target.kind]
 
     def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
         """Nats; of numbers their squared error."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from ostinato.errors import RecipeError
 from ostinato.recipe.model import WriterRecipe
 from ostinato.recipe.parts import DecoderRecipe
+
+if TYPE_CHECKING:
+    from ostinato.recipe import Recipe
 
 
 class ConditionedDecoderRecipe(DecoderRecipe):
@@ -24,3 +28,17 @@ class ConditionalRecipe(WriterRecipe):
     given_value: ClassVar[bool] = True
     task: Literal["conditional"] = "conditional"
     decoder: ConditionedDecoderRecipe = ConditionedDecoderRecipe()
+
+    def check_settled(self, recipe: Recipe) -> None:
+        """No sequence is given."""
+        from ostinato.data.features import FEATURES, is_fixed
+
+        super().check_settled(recipe)
+        if is_fixed(recipe.features.input):
+            return
+        fixed = ", ".join(kind for kind, feature in FEATURES.items() if not feature.ragged)
+        raise RecipeError(
+            f"a conditional model is given one value a row: `features.input.kind` must be one of {fixed}. "
+            f"Received: {recipe.features.input.kind!r}.",
+            hint="a sequence is read by a seq2seq: --set model.task=seq2seq",
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ostinato.data.inference.written import FRAMES
 from ostinato.tasks.conditional.recipe import ConditionalRecipe
 from ostinato.tasks.spec import Section
 from ostinato.tasks.writing import SequenceWriting
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
@@ -29,6 +29,15 @@ class ConditionalGeneration(SequenceWriting["Conditional"]):
 
     name, noun = "conditional", "conditional"
     recipe = ConditionalRecipe
+
+    def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
+        """A sequence for one value a row."""
+        from ostinato.data.features import feature_type, is_fixed
+
+        data, features = recipe.data, recipe.features
+        if data.target is None or feature_type(features.target) is None or not is_fixed(features.input):
+            return None
+        return f"{data.input} is one value a row, {data.target} a sequence"
 
     def model_type(self) -> type[nn.Module]:
         """`Conditional`."""
@@ -56,14 +65,14 @@ class ConditionalGeneration(SequenceWriting["Conditional"]):
 
         return monitor(model, examples, features, device)
 
-    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+    def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """Errors of what is written, where each value has one answer."""
-        if self.writes_frames(prepared.features):
-            return super().figures(prepared)
+        if self.frames_of(recipe):
+            return super().figures(recipe)
         from ostinato.tasks.given import has_one_answer
         from ostinato.tasks.written import figures_of_tokens
 
-        return figures_of_tokens(prepared.features) if has_one_answer(prepared.validation) else ()
+        return figures_of_tokens(recipe) if validation is None or has_one_answer(validation) else ()
 
     def predict(
         self, model: Conditional, examples: Examples, features: Features, device: torch.device
@@ -86,7 +95,7 @@ class ConditionalGeneration(SequenceWriting["Conditional"]):
 
     def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
         """Nats a token."""
-        if recipe.features.target.kind in FRAMES:
+        if self.frames_of(recipe):
             return super().comparison(recipe)
         from ostinato.tasks.conditional.baselines import GivenComparison
 
@@ -94,7 +103,7 @@ class ConditionalGeneration(SequenceWriting["Conditional"]):
 
     def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
         """Frequencies and n-grams, of all and of each value."""
-        if recipe.features.target.kind in FRAMES:
+        if self.frames_of(recipe):
             return super().baselines(recipe)
         from ostinato.tasks.conditional.baselines import NgramsOfAll, NgramsOfEach, TokenFrequencies
         from ostinato.tasks.conditional.baselines_whole import WholeSequences

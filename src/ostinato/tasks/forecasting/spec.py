@@ -34,6 +34,18 @@ class Forecasting(TaskSpec["Forecaster"]):
     name, noun, row_noun, needs_targets = "forecasting", "forecaster", "windows", False
     recipe = ForecastingRecipe
 
+    def takes_over(self, recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
+        """A table of numbers beside time stamps."""
+        from ostinato.data.forecasting.prepare import as_forecaster
+
+        return as_forecaster(recipe, sample, self.name, say)
+
+    def settle(self, recipe: Recipe, sample: DataSample) -> Recipe:
+        """Columns by what they hold."""
+        from ostinato.data.forecasting.prepare import settle_series
+
+        return settle_series(recipe, sample, [])
+
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A forecaster of the series' channels."""
         from ostinato.tasks.forecasting.model import build_forecaster
@@ -93,7 +105,7 @@ class Forecasting(TaskSpec["Forecaster"]):
 
         return evaluate(model, examples, features, device)
 
-    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+    def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """Errors of the point forecast."""
         return ("mse", "mae", "rmse", "smape", "mase")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from ostinato.data.inference.written import FRAMES
 from ostinato.tasks.spec import ModelT, Section, TaskSpec
 
 if TYPE_CHECKING:
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from ostinato.tasks.frames.evaluation import FrameModel
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
 
-_FIGURES = {"notes": ("accuracy", "f1", "exact")}
-_NUMBERS = ("mse", "mae", "r2")
+_FIGURES = {"notes": ("accuracy", "f1", "exact"), "numbers": ("mse", "mae", "r2")}
+"""By what frames are."""
 
 
 class FrameWriting(TaskSpec[ModelT]):
@@ -29,7 +28,14 @@ class FrameWriting(TaskSpec[ModelT]):
 
     def writes_frames(self, features: Features) -> bool:
         """Whether what is written are frames."""
-        return features.target is not None and features.target.kind in FRAMES
+        return bool(getattr(features.target, "frames_hold", ""))
+
+    def frames_of(self, recipe: Recipe) -> str:
+        """What the frames are that are written, as `Feature.frames_hold`; none: tokens are."""
+        from ostinato.data.features import feature_type
+
+        feature = feature_type(recipe.features.input if self.recipe.writes == "input" else recipe.features.target)
+        return feature.frames_hold if feature else ""
 
     def evaluate(
         self, model: ModelT, examples: Examples, features: Features, recipe: Recipe, device: torch.device
@@ -47,9 +53,9 @@ class FrameWriting(TaskSpec[ModelT]):
 
         return monitor(model, examples, features, device)
 
-    def figures(self, prepared: Prepared) -> tuple[str, ...]:
-        """By the kind of frames."""
-        return _FIGURES.get(prepared.recipe.features.target.kind, _NUMBERS)
+    def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
+        """By what frames are."""
+        return _FIGURES[self.frames_of(recipe)]
 
     def predict(self, model: ModelT, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
         """The likeliest frames for each row."""

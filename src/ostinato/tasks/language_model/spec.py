@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ostinato.errors import RunError
+from ostinato.recipe import TextRecipe
 from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.tasks.spec import Say, Section, TaskSpec
 
@@ -34,6 +35,11 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
 
     name, noun, row_noun, needs_targets = "language_model", "language model", "documents", False
     recipe = LanguageModelRecipe
+
+    def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
+        """Text, and nothing else to predict."""
+        alone = recipe.data.target is None and isinstance(recipe.features.input, TextRecipe)
+        return "there is no target column" if alone else None
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A language model of the vocabulary."""

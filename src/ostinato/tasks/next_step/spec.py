@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
@@ -30,6 +31,13 @@ class NextStepPrediction(FrameWriting["NextStep"]):
 
     name, noun, needs_targets = "next_step", "next step model", False
     recipe = NextStepRecipe
+
+    def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
+        """Frames, and nothing else to predict."""
+        from ostinato.data.features import feature_type
+
+        feature = feature_type(recipe.features.input)
+        return "there is no target column" if recipe.data.target is None and feature and feature.frames_hold else None
 
     def writes_frames(self, features: Features) -> bool:
         """All frames but notes, which have figures of their own."""
@@ -65,9 +73,9 @@ class NextStepPrediction(FrameWriting["NextStep"]):
             return super().monitor(model, examples, features, recipe, device)
         return self.evaluate(model, examples, features, recipe, device)
 
-    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+    def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """Errors of numbers, accuracy of notes."""
-        return super().figures(prepared) if self.writes_frames(prepared.features) else ("accuracy",)
+        return ("accuracy",) if self.frames_of(recipe) == "notes" else super().figures(recipe)
 
     def predict(
         self, model: NextStep, examples: Examples, features: Features, device: torch.device

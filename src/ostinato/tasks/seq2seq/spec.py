@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ostinato.data.inference.written import FRAMES
 from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.tasks.spec import Section
 from ostinato.tasks.writing import SequenceWriting
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
@@ -28,6 +28,16 @@ class SequenceToSequence(SequenceWriting["Seq2Seq"]):
 
     name, noun = "seq2seq", "seq2seq"
     recipe = SequenceToSequenceRecipe
+
+    def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
+        """A sequence for a sequence, and not a value for each of its steps."""
+        from ostinato.data.features import feature_type, is_fixed
+        from ostinato.data.inference.step_targets import answers_steps
+
+        data, features = recipe.data, recipe.features
+        if data.target is None or feature_type(features.target) is None or is_fixed(features.input):
+            return None
+        return None if answers_steps(sample, recipe) else f"{data.target} holds a sequence of its own"
 
     def check(self, recipe: Recipe) -> None:
         """The bridge needs states that fit, too."""
@@ -62,13 +72,13 @@ class SequenceToSequence(SequenceWriting["Seq2Seq"]):
 
         return monitor(model, examples, features, device)
 
-    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+    def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """Errors of what is written."""
-        if self.writes_frames(prepared.features):
-            return super().figures(prepared)
+        if self.frames_of(recipe):
+            return super().figures(recipe)
         from ostinato.tasks.written import figures_of_tokens
 
-        return figures_of_tokens(prepared.features)
+        return figures_of_tokens(recipe)
 
     def report(self, model: Seq2Seq, prepared: Prepared, device: torch.device, known: Metrics | None = None) -> Section:
         """Figures, and written sequences next to the truth."""
@@ -80,7 +90,7 @@ class SequenceToSequence(SequenceWriting["Seq2Seq"]):
 
     def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
         """Errors of whole answers."""
-        if recipe.features.target.kind in FRAMES:
+        if self.frames_of(recipe):
             return super().comparison(recipe)
         from ostinato.tasks.seq2seq.baselines import PairsComparison
 
@@ -88,7 +98,7 @@ class SequenceToSequence(SequenceWriting["Seq2Seq"]):
 
     def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
         """Frequent answers, copies, tables of tokens."""
-        if recipe.features.target.kind in FRAMES:
+        if self.frames_of(recipe):
             return super().baselines(recipe)
         from ostinato.tasks.seq2seq.baselines import Copy, MostFrequentAnswer, TokenByToken
 

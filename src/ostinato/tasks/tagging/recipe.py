@@ -44,6 +44,11 @@ class TaggingRecipe(ColumnsRecipe):
             raise ValueError(f"`model.delay` does not apply here: {why}. Received: {self.delay}.")
         return self
 
+    @property
+    def aligned(self) -> bool:
+        """Labels without alignment are not."""
+        return self.output != "ctc"
+
     def needs_whole_rows(self, recipe: Recipe) -> dict[str, object]:
         """A chain of tags, labels without alignment, a delay, feedback and further columns, too."""
         return {

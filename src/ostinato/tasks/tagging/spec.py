@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
+    from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.classification import Metrics
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
@@ -32,6 +33,16 @@ class Tagging(TaskSpec["Tagger"]):
 
     name, noun = "tagging", "tagger"
     recipe = TaggingRecipe
+
+    def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
+        """A value for each step of a sequence."""
+        from ostinato.data.features import is_fixed
+        from ostinato.data.inference.step_targets import answers_steps
+
+        data, features = recipe.data, recipe.features
+        if data.target is None or is_fixed(features.input) or not answers_steps(sample, recipe):
+            return None
+        return f"{data.target} holds {'a label' if features.target.kind == 'tags' else 'a value'} for each step"
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A tagger, which may read its answer to the step before."""
@@ -53,11 +64,11 @@ class Tagging(TaskSpec["Tagger"]):
 
         return evaluate(model, examples, features, device)
 
-    def figures(self, prepared: Prepared) -> tuple[str, ...]:
+    def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """By the kind of the target."""
-        if TaggingRecipe.of(prepared.recipe).output == "ctc":
+        if TaggingRecipe.of(recipe).output == "ctc":
             return _LABELS
-        return _FIGURES.get(prepared.recipe.features.target.kind, _TAGS)
+        return _FIGURES.get(recipe.features.target.kind, _TAGS)
 
     def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
         """Nats; of numbers their squared error."""
