@@ -28,7 +28,10 @@ Positive = Annotated[float, BeforeValidator(no_bool), Field(gt=0.0)]
 
 def _one(value: object) -> object:
     """A list of one name is that name."""
-    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+    names = value if isinstance(value, list | tuple) and value else [value]
+    if value is not None and not all(isinstance(name, str) for name in names):
+        raise ValueError(f"must be the name of a column, or a list of names. Received: {value!r}.")
+    return names[0] if len(names) == 1 else value
 
 
 Columns = Annotated[str | tuple[str, ...] | None, BeforeValidator(_one)]

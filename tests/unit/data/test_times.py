@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 import pytest
 
 from ostinato.data.forecasting.clean import make_regular
 from ostinato.data.forecasting.read import read_table
+from ostinato.data.forecasting.table import RawTable
 from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
+from ostinato.data.times.clock import Clock
+from ostinato.data.times.forms import form_of
+from ostinato.data.times.step import calendar_features
+from ostinato.errors import DataError, RecipeError
 from ostinato.recipe.forecast import ForecastRecipe
 
 _BEGIN = dt.datetime(2021, 1, 25, 21, tzinfo=dt.UTC)
@@ -159,7 +168,7 @@ FORMS: dict[str, tuple[list[str], str, str]] = {
 }
 
 
-def _table(tmp_path: Path, cells: list[str], **options: object):  # type: ignore[no-untyped-def]
+def _table(tmp_path: Path, cells: list[str], **options: Any) -> RawTable:
     frame = pl.DataFrame({"date": cells, "x": [str(i) for i in range(len(cells))]})
     frame.write_csv(tmp_path / "t.csv", quote_style="always")
     table = read_table(
@@ -184,3 +193,144 @@ def test_a_form_is_read_and_given_back(tmp_path: Path, name: str) -> None:
 
 def test_there_are_enough_forms() -> None:
     assert len(FORMS) >= 60
+
+
+NOT_FORMS = {
+    "words": ["soon", "later", "at last"],
+    "other languages": ["1 März 2021", "2 März 2021", "3 März 2021"],
+    "weeks as ranges": ["2020-12-28/2021-01-03", "2021-01-04/2021-01-10", "2021-01-11/2021-01-17"],
+    "on no calendar": ["2021-02-30", "2021-02-31", "2021-04-31"],
+    "minutes on no clock": ["2021-02-03 12:61", "2021-02-03 12:62", "2021-02-03 12:63"],
+    "weekdays that are others": ["Mon, 05 Jan 2021", "Mon, 06 Jan 2021", "Mon, 07 Jan 2021"],
+    "week 53 of a year of 52": ["2021-W53", "2022-W53", "2023-W53"],
+    "zones nobody knows": ["2021-01-01 00:00 XQT", "2021-01-01 01:00 QXT", "2021-01-01 02:00 TXQ"],
+}
+
+
+@pytest.mark.parametrize("name", NOT_FORMS)
+def test_what_is_no_time_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    cells = NOT_FORMS[name]
+    with pytest.raises(DataError) as found:
+        _table(tmp_path, cells)
+    assert repr(cells[0]) in str(found.value) or repr(cells[1]) in str(found.value)
+    assert "`date`" in found.value.message
+
+
+def test_where_both_orders_are_possible_the_format_is_asked_for(tmp_path: Path) -> None:
+    cells = [f"{month:02}/01/2021" for month in range(1, 13)]  # 12 months, or 12 days of January
+    with pytest.raises(DataError, match=r"all cells fit %d/%m/%Y and %m/%d/%Y, and neither order alone") as found:
+        _table(tmp_path, cells)
+    assert found.value.hint is not None
+    commands = [shlex.split(line, comments=True) for line in found.value.hint.splitlines()]
+    assert len(commands) == 2
+    steps = []
+    for command in commands:
+        assert command[:2] == ["ostinato", "train"]
+        steps.append(str(_table(tmp_path, cells, time_format=command[-1].partition("=")[2]).frequency))
+    assert steps == ["1 day", "1 month"]
+
+
+def test_the_order_is_chosen_over_all_rows_and_said(tmp_path: Path) -> None:
+    late = [*(f"01/{day:02}/2021" for day in range(1, 13)), "01/13/2021"]
+    assert _table(tmp_path, late).notes == [
+        "time: date is month first, %m/%d/%Y (`data.time_format`): no other order reads all cells"
+    ]
+    even = [f"{day:02}/01/2021 {hour:02}:00" for day in range(1, 5) for hour in range(24)]
+    assert _table(tmp_path, even).notes == [
+        "time: date is day first, %d/%m/%Y %H:%M (`data.time_format`): that order leaves even steps"
+    ]
+    assert _table(tmp_path, even[::-1], sort=True).form.format == "%d/%m/%Y %H:%M"
+    holes = [cell for number, cell in enumerate(even) if number not in (7, 50)]
+    assert _table(tmp_path, holes, on_gap="fill").notes[0].startswith("time: date is day first")
+    with pytest.raises(DataError, match="of two forms: '13/01/2021' is of %d/%m/%Y only, '01/13/2021' of %m/%d/%Y"):
+        _blocks(Clock(["date"]), ["01/02/2021", "02/02/2021"], ["13/01/2021"], ["01/13/2021"])
+    form, notes = _blocks(Clock(["date"]), ["01/02/2021", "02/02/2021"], ["03/02/2021"], ["13/02/2021"])
+    assert form == "%d/%m/%Y", notes
+
+
+def _blocks(clock: Clock, *blocks: list[str]) -> tuple[str, list[str]]:
+    """What a clock settles on that reads these blocks."""
+    read = [clock.read(pl.Series(cells))[0] for cells in blocks]
+    arrays = {name: np.concatenate([one[name] for one in read]) for name in read[0]}
+    clock.settle(arrays, np.asarray([0, sum(map(len, blocks))]), "t.csv")
+    return clock.form.format, clock.notes
+
+
+def test_a_run_reads_files_as_its_own_where_it_can() -> None:
+    assert _blocks(Clock(["date"], likely="%m/%d/%Y"), ["01/02/2021", "01/03/2021"])[0] == "%m/%d/%Y"
+    assert _blocks(Clock(["date"], likely="%m/%d/%Y"), ["2021-01-02", "2021-01-03"])[0] == "%Y-%m-%d"
+    assert _blocks(Clock(["date"], likely="epoch_s"), ["1611608400", "1611612000"])[0] == "epoch_s"
+
+
+def test_steps_are_those_of_utc_and_days_those_of_the_clock(tmp_path: Path) -> None:
+    spring = dt.datetime(2021, 3, 28, tzinfo=ZoneInfo("Europe/Berlin"))
+    moments = [spring.astimezone(dt.UTC) + dt.timedelta(hours=i) for i in range(-5, 10)]
+    hours = [when.astimezone(ZoneInfo("Europe/Berlin")).isoformat() for when in moments]
+    table = _table(tmp_path, hours)
+    (one,) = table.series
+    assert (len(one), str(table.frequency), table.notes) == (15, "1 hour", [])
+    assert [table.shown(one, i) for i in range(15)] == hours
+    assert calendar_features(one.stamps, ("hour",))[5].tolist() == [0, 1]  # midnight by the local clock
+    days = [(spring + dt.timedelta(days=i)).isoformat() for i in range(-5, 10)]
+    table = _table(tmp_path, days)
+    assert (len(table.series[0]), str(table.frequency)) == (15, "1 day")
+    holes = _table(tmp_path, [cell for i, cell in enumerate(hours) if i != 9], on_gap="fill")
+    assert [holes.shown(holes.series[0], i) for i in range(15)] == hours
+
+
+def test_an_hour_that_clocks_repeat(tmp_path: Path) -> None:
+    autumn = dt.datetime(2021, 10, 31, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(dt.UTC)
+    moments = [(autumn + dt.timedelta(hours=i)).astimezone(ZoneInfo("Europe/Berlin")) for i in range(12)]
+    cells = [when.strftime("%Y-%m-%d %H:%M") for when in moments]
+    with pytest.raises(
+        DataError, match=r"1 time stamp is the same as the row before:\n  .*t.csv:5: 2021-10-31 02:00"
+    ) as e:
+        _table(tmp_path, cells)
+    assert str(e.value.hint).startswith("--set data.on_duplicate=mean takes")
+    for how, value in (("first", 2.0), ("mean", 2.5), ("sum", 5.0)):
+        table = _table(tmp_path, cells, on_duplicate=how)
+        assert table.series[0].values[:, 0].tolist() == [0, 1, value, *range(4, 12)]
+        assert table.notes[-1].startswith("1 row with a time stamp that stood before")
+    quarters = [f"2021-10-31 0{hour}:{minute}" for hour in (1, 2, 2, 3) for minute in ("00", "30")]
+    with pytest.raises(DataError, match="2 time stamps are the same as that of another row") as e:
+        _table(tmp_path, quarters)
+    assert "--set data.on_duplicate=mean --set data.sort=true" in str(e.value.hint)
+    merged = _table(tmp_path, quarters, on_duplicate="mean", sort=True)
+    assert merged.series[0].values[:, 0].tolist() == [0, 1, 3, 4, 6, 7]
+    spring = [f"2021-03-28 {hour:02}:00" for hour in range(8) if hour != 2]
+    assert len(_table(tmp_path, spring, on_gap="fill").series[0]) == 8
+
+
+def test_no_more_steps_are_made_up_than_there_are_rows(tmp_path: Path) -> None:
+    cells = [*_hours("%Y-%m-%d %H:%M", 10), *_hours("%Y-%m-%d %H:%M", 400)[390:]]
+    for on_gap in ("stop", "fill", "mask"):
+        with pytest.raises(DataError, match=r"1 gap in time, .* 380 steps are missing beside 20 rows") as found:
+            _table(tmp_path, cells, on_gap=on_gap)
+        assert "on_gap" not in str(found.value.hint)
+        assert "%Y-%m-%d %H:%M (`data.time_format`)" in str(found.value)
+    assert len(_table(tmp_path, [*cells[:10], *_hours("%Y-%m-%d %H:%M", 20)[19:]], on_gap="fill").series[0]) == 20
+
+
+@pytest.mark.parametrize(
+    ("format", "what"),
+    [
+        ("tomorrow", "fields such as"),
+        ("%Y-%Q", "known: %Y"),
+        ("%Y[-%m", "closed"),
+        ("%Y %Y", "once"),
+        ("%Y-%", "known"),
+    ],
+)
+def test_formats_that_are_none(format: str, what: str) -> None:
+    with pytest.raises(RecipeError, match=rf"`data.time_format` must be .*{what}"):
+        form_of(format)
+
+
+def test_a_format_that_is_given_is_the_only_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"t.csv:3: `date` is not of the form %d/%m/%Y .*: '2021-01-02'"):
+        _table(tmp_path, ["01/01/2021", "2021-01-02"], time_format="%d/%m/%Y")
+    days = _table(tmp_path, ["44197", "44198", "44199"], time_format="excel")
+    assert (str(days.frequency), days.shown(days.series[0], 1)) == ("1 day", "44198")
+    assert days.series[0].stamps[0] == np.datetime64("2021-01-01", "us").astype(np.int64)
+    plain = _table(tmp_path, ["20210101", "20210102"], time_format="step")
+    assert str(plain.frequency) == "1 step"

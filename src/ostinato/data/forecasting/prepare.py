@@ -87,7 +87,8 @@ def as_forecaster(recipe: Recipe, sample: DataSample, task: str, say: Say = lamb
     if found is None:
         return recipe
     time, channels = found
-    say(f"model: forecaster ({time} holds time stamps, {', '.join(channels[:8])}{', …' * (len(channels) > 8)} numbers)")
+    verb, listed = "hold" if ", " in time else "holds", ", ".join(channels[:8]) + ", …" * (len(channels) > 8)
+    say(f"model: forecaster ({time} {verb} time stamps, {listed} numbers)")
     say("is it no series in time? --input COLUMN --target COLUMN reads its rows one by one")
     mapping = recipe.model_dump()
     mapping["data"] |= {"input": None, "target": None}

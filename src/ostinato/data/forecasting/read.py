@@ -103,5 +103,5 @@ def _ids_of(source: Source, forecast: ForecastRecipe) -> tuple[str, ...]:
     """Columns that may name several series, where time stamps occur twice."""
     sample = DataSample(source.glance())
     names = sample.columns()
-    free = [name for name in names if name not in forecast.columns() or name in forecast.channels]
+    free = [name for name in names if name not in (*named_by(forecast.time), *forecast.past, *forecast.future)]
     return id_columns(sample.rows(*names, num_blocks=_BLOCKS), free, named_by(forecast.time))

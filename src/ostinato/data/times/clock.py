@@ -13,13 +13,13 @@ from ostinato.data.times.columns import joined
 from ostinato.data.times.fields import Moments
 from ostinato.data.times.forms import Form, NumberForm, TextForm, form_of
 from ostinato.data.times.guess import forms_of
-from ostinato.data.times.step import uneven_share
+from ostinato.data.times.step import num_steps
 from ostinato.errors import DataError
 
 _LOOKED_AT, _STEPS = 64, 1 << 18
 """Series, and steps of each, by which two orders of day and month are told apart."""
-_CLEAR, _TIMES_MORE = 0.05, 5
-"""An order is taken that leaves that share of uneven steps at most, and another one that many times as many."""
+_MOST_STEPS = 2.0
+"""Steps for each row that an order may leave to be taken where its steps are not even; others leave twice as many."""
 
 
 class Clock:
@@ -43,7 +43,7 @@ class Clock:
         self._forms: list[Form] = [form_of(format)] if format else []
         self._failed: list[int] = [0] * len(self._forms)
         self._odd: list[str] = [""] * len(self._forms)
-        self._first = ""
+        self._apart = ""
         self.notes: list[str] = []
 
     @property
@@ -86,8 +86,9 @@ class Clock:
             arrays[f"stamps {number}"] = one.local
             if one.zone is not None:
                 arrays[f"zone {number}"] = one.zone
-        if good.any() and not self._first:
-            self._first = str(cells[int(good.argmax())])
+        if not self._apart and len(found) > 1:
+            apart = good & (found[0].local != found[1].local)
+            self._apart = str(cells[int(apart.argmax())]) if apart.any() else ""
         return arrays or {"stamps 0": np.zeros(len(cells), dtype=np.int64)}, ~good
 
     def _find(self, cells: pl.Series) -> None:
@@ -133,9 +134,10 @@ class Clock:
                 hint="write all of them in one form, such as 2016-07-01 13:00:00",
             )
         if len(fitting) > 1:
-            shares = {number: _uneven(arrays, number, offsets, self._forms[number].unit) for number in fitting}
-            best, second = sorted(fitting, key=lambda number: shares[number])[:2]
-            if shares[best] > _CLEAR or shares[second] < _TIMES_MORE * shares[best] or not shares[second]:
+            steps = {number: _steps_each(arrays, number, offsets, self._forms[number].unit) for number in fitting}
+            best, second = sorted(fitting, key=lambda number: steps[number])[:2]
+            even = steps[best] == 1.0 < steps[second]
+            if not even and (steps[best] > _MOST_STEPS or steps[second] < 2 * steps[best]):
                 raise self._open(fitting, path)
             self.notes.append(
                 f"time: {self.name} is {_said(self._forms[best].settled())}: that order leaves even steps"
@@ -143,36 +145,35 @@ class Clock:
             return best
         form = self._forms[fitting[0]].settled()
         if not self.given and not _is_usual(form):
-            why = ": the other order does not read all cells" if len(self._forms) > 1 else ""
+            why = ": no other order reads all cells" if " first, " in _said(form) else ""
             self.notes.append(f"time: {self.name} is {_said(form)}{why}")
         return fitting[0]
 
     def _open(self, fitting: Sequence[int], path: str) -> DataError:
         """What to say where both orders of day and month are possible."""
-        forms = [self._forms[number] for number in fitting]
-        read = [form.read(pl.Series([self._first])) for form in forms]
+        forms = [self._forms[number].settled() for number in fitting]
+        read = [_day(form_of(form.format).read(pl.Series([self._apart]))) for form in forms]
         commands = [
-            f"ostinato train {_quoted(path)} --set 'data.time_format={form.settled().format}'"
-            f"  # {self._first} is {_day(one)}"
-            for form, one in zip(forms, read, strict=True)
+            f"ostinato train {_quoted(path)} --set 'data.time_format={form.format}'  # {self._apart} is {day}"
+            for form, day in zip(forms, read, strict=True)
         ]
         return DataError(
             f"the order of day, month and year in `{self.name}` of `{path}` is open: all cells fit "
-            f"{' and '.join(form.settled().format for form in forms)}, and neither order alone leaves even steps.",
+            f"{' and '.join(form.format for form in forms)}, and neither order alone leaves even steps.",
             hint="\n".join(commands),
         )
 
 
-def _uneven(arrays: dict[str, Array], number: int, offsets: Offsets, unit: str) -> float:
-    """The share of uneven steps that a form leaves in the longest series."""
+def _steps_each(arrays: dict[str, Array], number: int, offsets: Offsets, unit: str) -> float:
+    """How many steps there would be for each row of the longest series if a form is taken; 1 where all are even."""
     stamps, zone = arrays[f"stamps {number}"], arrays.get(f"zone {number}")
     lengths = np.diff(offsets)
-    total, weight = 0.0, 0
+    rows, steps = 0, 0.0
     for series in np.argsort(-lengths, kind="stable")[:_LOOKED_AT]:
         some = slice(int(offsets[series]), int(offsets[series]) + min(int(lengths[series]), _STEPS))
-        own = stamps[some] if zone is None else stamps[some] - zone[some]
-        total, weight = total + len(own) * uneven_share(own, unit), weight + len(own)
-    return total / max(weight, 1)
+        own = np.unique(stamps[some] if zone is None else stamps[some] - zone[some])
+        rows, steps = rows + len(own), steps + num_steps(own, unit)
+    return steps / max(rows, 1)
 
 
 def _is_usual(form: Form) -> bool:

@@ -23,6 +23,8 @@ _UNITS = (
     (1, "microsecond"),
 )
 _LONGEST_SEASON = 1_440
+_FEW = 0.1
+"""Share of stamps that may fall between steps."""
 _PERIODS = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12, "yearday": 366}
 
 
@@ -106,13 +108,13 @@ def find_frequency(stamps: Offsets, unit: str) -> Frequency:
     return Frequency(int(values[counts.argmax()]), unit)
 
 
-def uneven_share(stamps: Offsets, unit: str) -> float:
-    """Of the steps between different stamps, the share that has not the most common length; 0 of fewer than two."""
-    rising = np.unique(stamps)
-    if len(rising) < 3:
-        return 0.0
-    places = find_frequency(rising, unit).position(rising)
-    return float((np.abs(np.diff(places) - 1.0) > 1e-6).mean())
+def num_steps(stamps: Offsets, unit: str) -> float:
+    """How many steps there are from the first to the last of rising stamps; without end where many fall between two."""
+    if len(stamps) < 3:
+        return float(len(stamps))
+    places = find_frequency(stamps, unit).position(stamps)
+    off = np.abs(places - np.rint(places)) > 1e-6
+    return float(np.inf) if off.mean() > _FEW else float(np.ceil(places[-1])) + 1 + float(off.sum())
 
 
 def calendar_features(stamps: Offsets, names: tuple[str, ...]) -> NDArray[np.float32]:
