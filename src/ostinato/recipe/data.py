@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ostinato.recipe.base import Columns, Component, Count, Needs, PositiveInt
 from ostinato.recipe.forecast import TimeSeriesRecipe
+
+
+def _codec(name: str) -> str:
+    """The name of a codec of texts, or "auto"."""
+    try:
+        if name == "auto" or codecs.lookup(name)._is_text_encoding:
+            return name
+    except LookupError:
+        pass
+    raise ValueError(f"must be auto or a codec of Python, such as utf-8, latin-1, cp1251. Received: {name!r}.")
 
 
 class RowsRecipe(Component):
@@ -32,8 +43,8 @@ class RowsRecipe(Component):
     )
     test: str | None = Field(None, description="what `ostinato evaluate RUN` scores when no file is given")
     format: str = Field("auto", description="auto: by the name of the file; or any registered reader")
-    encoding: Literal["auto", "utf-8", "latin-1"] = Field(
-        "auto", description="auto: UTF-8 (with or without BOM) or Latin-1"
+    encoding: Annotated[str, AfterValidator(_codec)] = Field(
+        "auto", description="auto: UTF-8, UTF-16 with a byte-order mark, or Latin-1; or any codec of Python: cp1251"
     )
     header: tuple[str, ...] = Field((), description="names of the columns of a CSV or TSV file that has no header")
     names: tuple[str, ...] = Field(

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from ostinato.errors import RecipeError
-from ostinato.recipe.mistakes import told, unread_keys
+from ostinato.recipe.mistakes import holds_texts, told, unread_keys
 from ostinato.recipe.models import Recipe
 
 Settings = Mapping[str, Any] | Iterable[str]
@@ -72,10 +72,24 @@ def _pairs(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
             raise RecipeError(
                 f"`--set` needs key=value. Received: {override!r}.", hint="for example --set training.epochs=3"
             )
-        try:
-            yield key.strip(), text if text.startswith("%") else yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise RecipeError(f"`--set {key}` has a value that can't be read. Received: {text!r}.") from error
+        yield key.strip(), _value(key.strip(), text)
+
+
+def _value(key: str, text: str) -> Any:
+    """What was typed for a key: YAML; of one that is a text, or a list of texts, as it was typed (`No`, `1`, `#`)."""
+    try:
+        loaded = text if text.startswith("%") else yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        if holds_texts(key, list_of=False):
+            return text.strip()
+        raise RecipeError(f"`--set {key}` has a value that can't be read. Received: {text!r}.") from error
+    if isinstance(loaded, list) and holds_texts(key, list_of=True):
+        typed = yaml.load(text, yaml.BaseLoader)
+        return [typed[i] if not isinstance(one, str | None) else one for i, one in enumerate(loaded)]
+    typed = text.strip()
+    if loaded == typed or typed[:1] in ("", "'", '"') or typed in ("~", "null"):
+        return loaded
+    return typed if holds_texts(key, list_of=False) else loaded
 
 
 def build_recipe(mapping: Mapping[str, Any]) -> Recipe:

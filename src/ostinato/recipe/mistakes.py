@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -173,6 +174,24 @@ def _models_at(location: list[str], kind: str | None, task: str) -> list[type[Ba
         named = [one for one in found if len(found) > 1 and kind in get_args(_kind_field(one))]
         models = named or found or models
     return models
+
+
+def holds_texts(path: str, *, list_of: bool) -> bool:
+    """Whether the option at a path may be a text, or else a list of texts, and is never anything else (but none)."""
+    location = path.split(".")
+    fields = [one.model_fields.get(location[-1]) for one in _models_at(location[:-1], None, "auto")]
+    found = [_members(one.annotation) for one in fields if one is not None]
+    wanted = tuple[str, ...] if list_of else str
+    return bool(found) and all(wanted in one and one <= {str, tuple[str, ...], type(None)} for one in found)
+
+
+def _members(annotation: Any) -> set[Any]:
+    """The types that a field may have."""
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return {one for part in get_args(annotation) for one in _members(part)}
+    return {annotation}
 
 
 def _kind_field(model: type[BaseModel]) -> Any:

@@ -1,21 +1,23 @@
 """The bytes of a file, piece after piece: decompressed, checked to be text, and as UTF-8 whatever they were.
 
-Decompression (.gz, .bz2, .xz) and the choice among UTF-8, UTF-8 with BOM and Latin-1 happen here, for every format.
+Decompression (.gz, .bz2, .xz) happens here, for every format; `encodings` finds how a text is encoded.
 """
 
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import itertools
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
 from ostinato.errors import DataError
+from ostinato.storage.encodings import detect_encoding, is_utf8, is_wide, mark_of, shown, transcoded
 
 BLOCK_BYTES = 4 << 20
 DETECT_BYTES = 4 << 20
@@ -27,7 +29,7 @@ _CONTROLS = bytes({*range(1, 32), 0x7F} - set(b"\t\n\v\f\r\x1b"))
 """Bytes that no text holds many of; NULs are counted apart, since they may come from UTF-16."""
 _OPENERS = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
 COMPRESSED = frozenset(_OPENERS)
-_BOM = b"\xef\xbb\xbf"
+_BOM = codecs.BOM_UTF8
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "ZIP", b"PAR1": "Parquet"}
 
 
@@ -82,12 +84,12 @@ def read_utf8(path: Path, encoding: str, found: Callable[[str], None], part: str
 
     Args:
         path: a file, compressed or not.
-        encoding: "auto", "utf-8" or "latin-1".
-        found: is told the encoding before the first piece: "UTF-8", "UTF-8 with BOM" or "Latin-1".
+        encoding: "auto", or any codec of Python.
+        found: is told the encoding before the first piece: "UTF-8", "UTF-8 with BOM", "Latin-1", "cp1251".
         part: the member of a ZIP file.
 
     Raises:
-        DataError: for an empty or unreadable file, and for one that is no text (UTF-16, binary).
+        DataError: for an empty or unreadable file, for one that is no text, and for one whose encoding is not sure.
     """
     stream = read_pieces(path, part)
     head: list[bytes] = []
@@ -96,35 +98,42 @@ def read_utf8(path: Path, encoding: str, found: Callable[[str], None], part: str
         head.append(piece)
         num_bytes += len(piece)
     sample = b"".join(head)[:DETECT_BYTES]
-    check_text(sample, path)
-    if encoding == "auto":
-        encoding = detect_encoding(sample)
+    encoding = encoding_of(sample, encoding, path, cut=num_bytes >= DETECT_BYTES)
+    found(shown(encoding))
     if sample.startswith(_BOM):
-        encoding = "utf-8"
-        head = _without_bom(head)
-        found("UTF-8 with BOM")
-    else:
-        found("Latin-1" if encoding == "latin-1" else "UTF-8")
+        head = [b"".join(head[:3]).removeprefix(_BOM), *head[3:]]  # pieces may be smaller than the mark
     del sample
-    yield from _transcoded(itertools.chain(head, stream), encoding)
+    yield from transcoded(itertools.chain(head, stream), encoding, path)
+
+
+def encoding_of(sample: bytes, encoding: str, path: Path, *, cut: bool = False) -> str:
+    """The codec of a file that begins with `sample` and should be in `encoding`, which may be "auto".
+
+    Raises:
+        DataError: for an empty file, for one that is no text, and for one whose encoding is not sure.
+    """
+    marked = mark_of(sample)
+    if is_wide(marked or ("utf-8" if encoding == "auto" else encoding)):
+        wide = marked if encoding == "auto" or not is_wide(encoding) else encoding
+        check_text(sample.decode(str(wide), "replace").encode(), path)
+        return str(wide)
+    check_text(sample, path)
+    return marked or (detect_encoding(sample, path, cut=cut) if encoding == "auto" else encoding)
 
 
 def check_text(sample: bytes, path: Path) -> None:
-    """Raise `DataError` if the beginning of a file shows that it is empty, UTF-16 or binary."""
+    """Raise `DataError` if the beginning of a file shows that it is empty or binary."""
     if not sample.removeprefix(_BOM).strip():
         raise DataError(f"`{path}` is empty.")
-    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(
-            f"`{path}` is UTF-16; Ostinato reads UTF-8 and Latin-1.", hint="convert it: iconv -f UTF-16 -t UTF-8"
-        )
     for magic, name in _MAGIC.items():
         if sample.startswith(magic) and not is_utf8(sample):
             raise DataError(f"`{path}` is no text but a {name} file.", hint="unpack it, or name it by its format")
     share = sample.count(b"\0") / len(sample)
     if len(sample) > 1 and share > _MOST_NULS:
+        order = "le" if sample[1::2].count(0) > sample[::2].count(0) else "be"
         raise DataError(
             f"`{path}` is no text: {share:.0%} of its first bytes are NUL.",
-            hint="if it is UTF-16 without a byte-order mark: iconv -f UTF-16LE -t UTF-8",
+            hint=f"if it is UTF-16 without a byte-order mark: --set data.encoding=utf-16-{order}",
         )
     controls = (len(sample) - len(sample.translate(None, _CONTROLS))) / len(sample)
     if len(sample) > 1 and controls > _MOST_CONTROLS:
@@ -132,41 +141,3 @@ def check_text(sample: bytes, path: Path) -> None:
             f"`{path}` is no text: {controls:.0%} of its first bytes are control characters.",
             hint="is it a file of another format? --set data.format=… names the reader",
         )
-
-
-def detect_encoding(sample: bytes) -> str:
-    """ "utf-8" or "latin-1": Latin-1 where most of the lines that are not ASCII are not UTF-8 either.
-
-    A few broken lines in a UTF-8 file are bad rows, not another encoding.
-    """
-    if sample.isascii():
-        return "utf-8"
-    valid = broken = 0
-    lines = sample.split(b"\n")
-    for line in lines[:-1] if len(lines) > 1 and len(sample) >= DETECT_BYTES else lines:  # the last may be cut off
-        if line.isascii():
-            continue
-        if is_utf8(line):
-            valid += 1
-        else:
-            broken += 1
-    return "latin-1" if broken > valid else "utf-8"
-
-
-def is_utf8(raw: bytes) -> bool:
-    """Whether `raw` can be decoded."""
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _without_bom(head: list[bytes]) -> list[bytes]:
-    joined = b"".join(head[:3])  # pieces may be smaller than the mark
-    return [joined.removeprefix(_BOM), *head[3:]]
-
-
-def _transcoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    for piece in pieces:
-        yield piece.decode("latin-1").encode() if encoding == "latin-1" and not piece.isascii() else piece

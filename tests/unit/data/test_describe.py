@@ -15,7 +15,7 @@ def test_a_table(tmp_path: Path) -> None:
     path.write_bytes("text,label\ncafé noir,1\n,0\nthé,1\nbroken\n".encode("latin-1"))
     said: list[str] = []
     found = describe(str(path), said.append)
-    assert said == [f"{path}: not UTF-8, read as Latin-1"]
+    assert said == [f"{path}: not UTF-8, read as Latin-1 (another: --set data.encoding=cp1250)"]
     assert (found["format"], found["encoding"], found["rows"]) == ("csv", "Latin-1", 3)
     assert found["columns"] == [
         {

@@ -297,3 +297,33 @@ print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("data.input=Yes", "Yes"),
+        ("data.target=1", "1"),
+        ("data.session=2021-01-01", "2021-01-01"),
+        ("data.time=#", "#"),
+        ("features.target.separator=|", "|"),
+        ("data.input='a b'", "a b"),
+        ("data.target=null", None),
+        ("data.channels=[1, No, null]", ["1", "No", None]),
+        ("data.validation=0.2", 0.2),
+        ("data.stratify=yes", True),
+        ("training.epochs=3", 3),
+    ],
+)
+def test_what_is_typed_for_a_text_is_taken_as_typed(setting: str, value: object) -> None:
+    found: object = apply_overrides({}, [setting])
+    for key in setting.partition("=")[0].split("."):
+        assert isinstance(found, dict)
+        found = found[key]
+    assert found == value
+
+
+@pytest.mark.parametrize("name", ["base64", "rot13", "cp99999", ""])
+def test_an_encoding_must_be_a_codec_of_texts(name: str) -> None:
+    with pytest.raises(RecipeError, match=r"`data.encoding` must be auto or a codec of Python"):
+        build_recipe({"data": {"encoding": name}})

@@ -11,7 +11,7 @@ import numpy as np
 from ostinato.arrays import Mask, Offsets
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
-from ostinato.storage.decompress import is_utf8
+from ostinato.storage.encodings import is_utf8
 
 LONGEST_RECORD_BYTES = 512 << 20
 _NEWLINE = 0x0A

@@ -176,7 +176,7 @@ class Source:
     def _found(self, encoding: str) -> None:
         self.found_encoding = encoding
         if encoding == "Latin-1" and self.encoding == "auto":
-            self.note(f"{self.path}: not UTF-8, read as Latin-1")
+            self.note(f"{self.path}: not UTF-8, read as Latin-1 (another: --set data.encoding=cp1250)")
 
     def _bad(self, records: Records, index: int, reason: str) -> None:
         """Record a record that can't be used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Claim, Source
 from ostinato.errors import DataError
 from ostinato.storage import decompress
-from ostinato.storage.decompress import detect_encoding, is_utf8, open_binary
+from ostinato.storage.decompress import open_binary
+from ostinato.storage.encodings import detect_encoding, mark_of, shown, transcoded
 
 _UNLABELLED = "unsup"
 
@@ -78,17 +80,17 @@ class FolderSource(Source):
 
     def _read(self, path: Path, latin: list[Path]) -> str | None:
         with open_binary(path) as stream:
-            raw = stream.read().removeprefix(b"\xef\xbb\xbf")
-        encoding = detect_encoding(raw) if self.encoding == "auto" else self.encoding
-        if encoding == "latin-1":
-            if self.encoding == "auto":
-                latin.append(path)
-            return raw.decode("latin-1").replace("\r\n", "\n")
-        if not is_utf8(raw):
+            raw = stream.read()
+        encoding = mark_of(raw) or (detect_encoding(raw, path) if self.encoding == "auto" else self.encoding)
+        if shown(encoding) == "Latin-1" and self.encoding == "auto":
+            latin.append(path)
+        raw = b"".join(transcoded([raw], encoding, path)).removeprefix(codecs.BOM_UTF8)
+        try:
+            return raw.decode("utf-8").replace("\r\n", "\n")
+        except UnicodeDecodeError:
             hint = "if the files are Latin-1: --set data.encoding=latin-1"
-            self.bad_rows.add(str(path), 1, "not valid UTF-8", raw[:200].decode("utf-8", "replace"), hint)
+            self.bad_rows.add(str(path), 1, f"not valid {shown(encoding)}", raw[:200].decode("utf-8", "replace"), hint)
             return None
-        return raw.decode("utf-8").replace("\r\n", "\n")
 
 
 def _block(rows: list[tuple[str, str, str]], columns: Sequence[str]) -> Block:
