@@ -6,14 +6,26 @@ was received, and, where a fix is known, a ``hint``. The command line prints it 
 
 from __future__ import annotations
 
+_LONGEST, _HEAD, _TAIL = 2000, 1500, 400
+
+
+def _bounded(text: str) -> str:
+    """A cell of a million characters is not said whole."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_HEAD]} … ({len(text) - _HEAD - _TAIL:,} characters more) … {text[-_TAIL:]}"
+
 
 class OstinatoError(Exception):
-    """Base class: ``message`` says what is wrong, ``hint`` (optional) says what to do about it."""
+    """Base class: ``message`` says what is wrong, ``hint`` (optional) says what to do about it.
+
+    Neither is longer than 2,000 characters.
+    """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(_bounded(message))
+        self.message = _bounded(message)
+        self.hint = None if hint is None else _bounded(hint)
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
@@ -29,6 +41,10 @@ class DataError(OstinatoError):
 
 class RunError(OstinatoError):
     """A run directory that is missing, foreign or damaged, or whose model can't do what was requested."""
+
+
+class FolderInUseError(RunError):
+    """A run directory in which another process trains."""
 
 
 class PluginError(OstinatoError):

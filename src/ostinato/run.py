@@ -19,16 +19,14 @@ from ostinato.errors import RunError
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
 from ostinato.recipe import Recipe, Settings
-from ostinato.storage.files import read_json
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.generation import GenerateOptions, Generation
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.report_page import write_report
 from ostinato.tasks.spec import TaskSpec
-from ostinato.training.loop import MODEL_FILE
 from ostinato.training.progress import Observer
-from ostinato.training.run_folder import FEATURES_FILE, SUMMARY_FILE, read_recipe_of
+from ostinato.training.run_folder import FEATURES_FILE, MODEL_FILE, check_unchanged, read_recipe_of, summary_of
 from ostinato.training.train import set_up
 from ostinato.training.weights import load_tensors, load_weights
 
@@ -72,8 +70,7 @@ class Run:
     @property
     def summary(self) -> dict[str, Any]:
         """The result of training: validation metrics, epochs, seconds, parameters. Empty until it has ended."""
-        path = self.folder / SUMMARY_FILE
-        return read_json(path) if path.is_file() else {}
+        return summary_of(self.folder)
 
     @property
     def spec(self) -> TaskSpec:
@@ -254,6 +251,7 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
             f"`{path}` has no {MODEL_FILE}: training stopped before the first validation.",
             hint=f"resume with: ostinato train --resume {path}",
         )
+    check_unchanged(path)
     device = set_up(recipe)
     model = task_of(recipe).build(recipe, features).to(device)
     load_weights(model, load_tensors(path / MODEL_FILE), path / MODEL_FILE)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rich.console import Console
-
 from ostinato.errors import OstinatoError
+from ostinato.terminal import Terminal, without_controls
 
-stdout = Console(highlight=False, soft_wrap=True)
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stdout = Terminal(highlight=False, soft_wrap=True)
+stderr = Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 
 def fail(error: OstinatoError) -> NoReturn:
@@ -44,14 +44,25 @@ def note(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One line of JSON on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    """One line of JSON on stdout; JSON has no NaN and no infinities, which are null."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    print_text(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_text(text: str, end: str = "\n") -> None:
-    """Plain text on stdout, as it is."""
-    sys.stdout.write(text + end)
+    """Plain text on stdout: as it is into a file or a pipe, on a terminal with control characters written out."""
+    sys.stdout.write((without_controls(text) if sys.stdout.isatty() else text) + end)
     sys.stdout.flush()
 
 

@@ -44,7 +44,9 @@ def run_child(recipe: Recipe, folder: Path) -> Cost:
         write_atomically(path, dump_recipe(recipe).encode())
         arguments = ["--recipe", str(path), "--out", str(folder)]
     before = Cost(**read_json(cost)) if cost.is_file() else Cost(0.0, 0)
-    found = _measured([sys.executable, "-m", "ostinato", "train", *arguments], folder.parent / f"{folder.name}.log")
+    found = _measured(
+        [sys.executable, "-P", "-m", "ostinato", "train", *arguments], folder.parent / f"{folder.name}.log"
+    )
     total = Cost(before.cpu_s + found.cpu_s, max(before.peak_bytes, found.peak_bytes))
     write_atomically(cost, json.dumps(asdict(total)).encode())
     return total

@@ -20,6 +20,7 @@ def no_bool(value: object) -> object:
 
 
 Count = Annotated[int, BeforeValidator(no_bool), Field(ge=0)]
+Seed = Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**63)]
 PositiveInt = Annotated[int, BeforeValidator(no_bool), Field(gt=0)]
 Probability = Annotated[float, BeforeValidator(no_bool), Field(ge=0.0, lt=1.0)]
 NonNegative = Annotated[float, BeforeValidator(no_bool), Field(ge=0.0)]

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from ostinato.recipe.base import Columns, Component, Count, Needs, PositiveInt
+from ostinato.recipe.base import Columns, Component, Needs, PositiveInt, Seed
 from ostinato.recipe.forecast import TimeSeriesRecipe
 
 
@@ -74,7 +74,7 @@ class RowsRecipe(Component):
     distinct: bool = Field(
         False, description="rows equal in `input` to an earlier one are left out, before anything is split"
     )
-    split_seed: Count = Field(1, description="seed of the train/validation split")
+    split_seed: Seed = Field(1, description="seed of the train/validation split")
 
 
 class DataRecipe(TimeSeriesRecipe, RowsRecipe):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, create_model, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, create_model, model_validator
 
 from ostinato.recipe.auto import AutoModel, model_section
 from ostinato.recipe.base import Component
@@ -18,11 +18,23 @@ from ostinato.recipe.model import ModelRecipe
 from ostinato.recipe.sections import sections
 from ostinato.recipe.training import TrainingRecipe
 
+_LONGEST_NAME = 200
+"""Bytes: file systems take 255, and suffixes such as `-comparison` and `.yaml` follow."""
+
+
+def _folder_name(name: str) -> str:
+    if name in ("", ".", "..") or any(sign in name for sign in "/\\\0") or len(name.encode()) > _LONGEST_NAME:
+        raise ValueError(
+            f"must name a folder below `runs`: 1 to {_LONGEST_NAME} bytes, not `.` or `..`, no slash. "
+            f"Received: {name[:50]!r}."
+        )
+    return name
+
 
 class Recipe(Component):
     """A whole run."""
 
-    name: str = Field("run", min_length=1, pattern=r"^[^/\\]+$")
+    name: Annotated[str, AfterValidator(_folder_name)] = Field("run", description="also of the folder below runs/")
     data: DataRecipe = DataRecipe()
     features: FeaturesRecipe = FeaturesRecipe()
     model: Annotated[SerializeAsAny[ModelRecipe], BeforeValidator(model_section)] = AutoModel()

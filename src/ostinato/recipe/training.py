@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from ostinato.recipe.base import Component, Count, Needs, NonNegative, Positive, PositiveInt, Probability, no_bool
+from ostinato.recipe.base import Component, Count, Needs, NonNegative, Positive, PositiveInt, Probability, Seed, no_bool
 
 LOWER_IS_BETTER = ("loss", "token_error_rate", "sequence_error_rate", "mse", "mae", "smape", "mase", "rmse")
 Monitor = Literal[
@@ -150,7 +150,7 @@ class TrainingRecipe(Component):
         "best", description="whose weights the run keeps: of the best epoch by `monitor`, or of the last one"
     )
     patience: PositiveInt | None = Field(None, description="epochs without a better `monitor` before stopping")
-    seed: Count = 0
+    seed: Seed = 0
     checkpoint_minutes: Positive = 5.0
     checkpoint_steps: PositiveInt | None = Field(None, description="a checkpoint every so many steps, too")
     keep_checkpoints: PositiveInt = Field(2, description="the last ones that are kept")
@@ -158,5 +158,5 @@ class TrainingRecipe(Component):
         20.0,
         description="for simple baselines, once training has ended, and never more than training took; 0: none",
     )
-    num_threads: PositiveInt | None = Field(None, description="none: torch's own choice")
+    num_threads: Annotated[PositiveInt, Field(le=1024)] | None = Field(None, description="none: torch's own choice")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if there is one")

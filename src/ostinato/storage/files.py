@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ostinato.errors import CheckpointError, RunError
 
@@ -19,7 +20,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("wb") as out:
+        partial.unlink(missing_ok=True)
+        with open_own(partial, os.O_EXCL) as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
@@ -31,10 +33,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise disk_error(path, error) from error
 
 
+def open_own(path: Path, flags: int) -> BinaryIO:
+    """A file of a run to write, made if it isn't there. A symbolic link, which may lead elsewhere, is not followed.
+
+    Raises `OSError`, with ELOOP for a link.
+    """
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o666), "wb")
+
+
 def remove_partials(folder: Path) -> None:
     """Remove what `write_atomically` left behind where a process was killed in it."""
     for leftover in folder.glob(".*.partial"):
-        if leftover.is_file():
+        if leftover.is_file() or leftover.is_symlink():
             leftover.unlink()
 
 
@@ -51,8 +61,16 @@ def disk_error(path: Path, error: OSError) -> CheckpointError:
     """The error to raise when `path` could not be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     reason = "the disk is full" if full else (error.strerror or str(error))
+    if error.errno == errno.ELOOP:
+        reason = "it is a symbolic link"
     hint = "free some space, then resume with `ostinato train --resume RUN`" if full else None
     return CheckpointError(f"can't write `{path}`: {reason}. What was saved before is untouched.", hint=hint)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -61,7 +79,7 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"`{path}` is missing.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"`{path}` is damaged: {error}.") from error
     if not isinstance(found, dict):
         raise RunError(f"`{path}` is damaged: it holds no JSON object.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.errors import RunError
-from ostinato.storage.files import disk_error
+from ostinato.storage.files import disk_error, open_own
 
 _BUFFERED_LINES = 50
 
@@ -34,8 +34,8 @@ class RunLog:
             return
         content = "".join(line + "\n" for line in self._lines)
         try:
-            with self.path.open("a", encoding="utf-8") as out:
-                out.write(content)
+            with open_own(self.path, os.O_APPEND) as out:
+                out.write(content.encode())
                 if durable:
                     out.flush()
                     os.fsync(out.fileno())
@@ -52,7 +52,8 @@ class RunLog:
         """Forget everything after `size` bytes."""
         self._lines = []
         if self.path.exists() and self.size > size:
-            os.truncate(self.path, size)
+            with open_own(self.path, os.O_APPEND) as out:
+                out.truncate(size)
 
 
 def read_log(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -9,7 +9,6 @@ of a step (after its validation, say) is `step-0000001200-1`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ostinato.errors import CheckpointError, RunError
-from ostinato.storage.files import disk_error, sync_folder
+from ostinato.storage.files import checksum, disk_error, sync_folder
 from ostinato.training.weights import load_tensors
 
 FOLDER = "checkpoint"
@@ -75,7 +74,7 @@ def write_checkpoint(
         _write(partial / _STATE, json.dumps(dict(state), indent=1).encode())
         if best is not None:
             _write(partial / _BEST, best.read_bytes())  # a hard link would be damaged together with its twins
-        sums = {file.name: _checksum(file) for file in sorted(partial.iterdir())}
+        sums = {file.name: checksum(file) for file in sorted(partial.iterdir())}
         _write(partial / _MANIFEST, json.dumps(sums, indent=1).encode())
         sync_folder(partial)
         partial.rename(target)
@@ -121,7 +120,7 @@ def _check(folder: Path) -> None:
     for name, expected in json.loads((folder / _MANIFEST).read_text()).items():
         if not (folder / name).is_file():
             raise CheckpointError(f"`{name}` is missing.")
-        if _checksum(folder / name) != expected:
+        if checksum(folder / name) != expected:
             raise CheckpointError(f"`{name}` is damaged: its checksum does not match.")
 
 
@@ -155,8 +154,3 @@ def _write(path: Path, content: bytes) -> None:
         out.write(content)
         out.flush()
         os.fsync(out.fileno())
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

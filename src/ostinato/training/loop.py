@@ -26,11 +26,11 @@ from ostinato.training.clipping import Clipper
 from ostinato.training.divergence import all_finite, divergence
 from ostinato.training.position import Position
 from ostinato.training.progress import Observer
+from ostinato.training.run_folder import MODEL_FILE
 from ostinato.training.saved import make_optimizer, optimizer_tensors, random_tensors, restore_optimizer, restore_random
 from ostinato.training.schedule import learning_rate
 from ostinato.training.weights import save_tensors, weights_of
 
-MODEL_FILE = "model.safetensors"
 _MOST_ROLLBACKS = 5
 _CLOCKS = {"wall": time.monotonic, "processor": time.process_time}
 """Seconds, by `training.clock`."""

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from ostinato.recipe import Recipe
 from ostinato.tasks.registry import task_of
+from ostinato.terminal import Terminal
 from ostinato.training.position import Position
 
 _SMOOTHING = 0.98
@@ -43,7 +44,7 @@ class ConsoleObserver(Observer):
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or Terminal(stderr=True)
         self._scale, self._unit = 1.0, ""
         self._bar: Progress | None = None
         self._task: TaskID = TaskID(0)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ostinato.data.inference.applicability import saved_recipe
 from ostinato.errors import RecipeError, RunError
 from ostinato.recipe import Recipe, migrated, read_recipe
+from ostinato.storage.files import checksum, read_json
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
+MODEL_FILE = "model.safetensors"
 
 logger = logging.getLogger("ostinato")
 
@@ -46,3 +50,26 @@ def check_run_folder(folder: Path) -> None:
             f"`{folder}` is no Ostinato run: {', '.join(missing)} missing.",
             hint="if its training was killed before its first step: remove it, and train anew",
         )
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """What a summary says of the files that predictions come from."""
+    return {name: checksum(folder / name) for name in (MODEL_FILE, FEATURES_FILE)}
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """What training ended with; empty while it has not ended."""
+    path = folder / SUMMARY_FILE
+    return read_json(path) if path.is_file() else {}
+
+
+def check_unchanged(folder: Path) -> None:
+    """Raise `RunError` for a file that is not as training left it; runs of version 0.1 hold no checksums."""
+    expected = summary_of(folder).get("sha256", {})
+    for name, found in checksums(folder).items() if isinstance(expected, Mapping) and expected else ():
+        if expected.get(name) != found:
+            raise RunError(
+                f"`{folder / name}` is not as training left it: its checksum is not the one in {SUMMARY_FILE}.",
+                hint=f"if that was meant: remove `sha256` from {SUMMARY_FILE}; else go on from its checkpoint: "
+                f"ostinato train --resume {folder} --set training.epochs=N",
+            )

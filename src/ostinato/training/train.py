@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,19 +22,29 @@ from ostinato.data.inference.applicability import saved_recipe
 from ostinato.data.io.spool import steps_of
 from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
-from ostinato.errors import RecipeError, RunError
+from ostinato.errors import FolderInUseError, RecipeError, RunError
 from ostinato.recipe import Recipe, dump_recipe, migrated
-from ostinato.storage.files import read_json, remove_partials, sync_folder, write_atomically
+from ostinato.storage.files import remove_partials, sync_folder, write_atomically
+from ostinato.storage.locks import FolderLock
 from ostinato.tasks.monitors import check_monitor
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.report_page import REPORT_FILE
 from ostinato.tasks.training import training_of
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
-from ostinato.training.loop import MODEL_FILE, Trainer
+from ostinato.training.loop import Trainer
 from ostinato.training.progress import Observer
 from ostinato.training.resume import agrees, data_changes, recipe_changes, with_features
-from ostinato.training.run_folder import DATA_FILE, FEATURES_FILE, RECIPE_FILE, SUMMARY_FILE, read_recipe_of
+from ostinato.training.run_folder import (
+    DATA_FILE,
+    FEATURES_FILE,
+    MODEL_FILE,
+    RECIPE_FILE,
+    SUMMARY_FILE,
+    checksums,
+    read_recipe_of,
+    summary_of,
+)
 from ostinato.training.weights import load_tensors, load_weights
 
 
@@ -48,9 +60,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
         OstinatoError: for a recipe, data or a directory that can't be used, before anything is written.
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(
-            f"`{out}` already exists.", hint=f"name another with --out, or resume with: ostinato train --resume {out}"
-        )
+        raise _taken(out)
     device = set_up(recipe)
     prepared = prepare(recipe, say=observer.note)
     spec = task_of(prepared.recipe)
@@ -58,12 +68,12 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     torch.manual_seed(recipe.training.seed)
     model = spec.build(prepared.recipe, prepared.features).to(device)
     task = training_of(spec, model, prepared, device)
-    folder = out or _free_folder(recipe.name)
-    _write_head(folder, prepared)
-    observer.note(f"run: {folder}")
-    trainer = Trainer(prepared.recipe, model, task, folder, observer, device)
-    trainer.notes, trainer.origin = prepared.notes, _origin(prepared)
-    return _run(trainer, prepared)
+    with _claim(out, recipe.name) as lock:
+        _write_head(lock.folder, prepared)
+        observer.note(f"run: {lock.folder}")
+        trainer = Trainer(prepared.recipe, model, task, lock.folder, observer, device)
+        trainer.notes, trainer.origin = prepared.notes, _origin(prepared)
+        return _run(trainer, prepared)
 
 
 def resume_run(
@@ -84,9 +94,16 @@ def resume_run(
     Raises:
         RunError: if the run has ended, or recipe or data differ.
         CheckpointError: if no checkpoint is whole.
+        FolderInUseError: if another process trains there.
     """
     saved = read_recipe_of(folder)
-    recipe = overrides or saved
+    with FolderLock(folder):
+        return _resume(folder, saved, overrides or saved, observer, force_recipe=force_recipe, force_data=force_data)
+
+
+def _resume(
+    folder: Path, saved: Recipe, recipe: Recipe, observer: Observer, *, force_recipe: bool, force_data: bool
+) -> Path:
     checkpoint = read_checkpoint(folder)
     before, _ = saved_recipe(migrated(checkpoint.state["recipe"]))
     changes = recipe_changes(before, recipe, force_recipe)
@@ -164,8 +181,7 @@ def has_ended(folder: Path) -> bool:
 
 
 def _is_summed_up(folder: Path, step: int) -> bool:
-    path = folder / SUMMARY_FILE
-    return path.is_file() and read_json(path).get("steps") == step
+    return summary_of(folder).get("steps") == step
 
 
 def _run(trainer: Trainer, prepared: Prepared) -> Path:
@@ -191,6 +207,7 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         "num_rollbacks": position.num_rollbacks,
         "notes": trainer.notes,
         "validation": metrics,
+        "sha256": checksums(folder),
     }
     write_atomically(folder / SUMMARY_FILE, json.dumps(summary, indent=1, ensure_ascii=False).encode())
     return folder
@@ -248,7 +265,6 @@ def _checksum(*arrays: Array) -> str:
 
 
 def _write_head(folder: Path, prepared: Prepared) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     sync_folder(folder.absolute().parent)
     write_atomically(folder / RECIPE_FILE, dump_recipe(prepared.recipe).encode())
     prepared.features.save(folder / FEATURES_FILE)
@@ -256,10 +272,27 @@ def _write_head(folder: Path, prepared: Prepared) -> None:
     write_atomically(folder / DATA_FILE, json.dumps(describe_data(prepared), indent=1).encode())
 
 
-def _free_folder(name: str) -> Path:
-    number = 1
-    while True:
+def _claim(out: Path | None, name: str) -> FolderLock:
+    """The new run directory, empty and held. Raises `RunError` where another process was faster at `out`."""
+    if out is not None:
+        lock = FolderLock(out)
+        if lock.is_empty:
+            return lock
+        lock.close()
+        raise _taken(out)
+    for number in itertools.count(1):
         folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-            return folder
-        number += 1
+        if folder.exists() and not folder.is_dir():
+            continue
+        with suppress(FolderInUseError):
+            lock = FolderLock(folder)
+            if lock.is_empty:
+                break
+            lock.close()
+    return lock
+
+
+def _taken(out: Path) -> RunError:
+    return RunError(
+        f"`{out}` already exists.", hint=f"name another with --out, or resume with: ostinato train --resume {out}"
+    )

@@ -51,4 +51,6 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: Path) 
                 raise RunError(
                     f"`{source}` does not fit the recipe's model: `{name}` has shape {found}, not {expected}."
                 )
+            if not tensors[name].isfinite().all():
+                raise RunError(f"`{source}` is damaged: `{name}` holds values that are not finite.")
             parameter.copy_(tensors[name])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -115,13 +117,19 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_the_operating_systems_own_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real ENOSPC from the kernel: the partial file is a link to /dev/full."""
+    """A real refusal by the kernel: no file of this process may grow beyond four bytes."""
     target = tmp_path / "model.safetensors"
-    target.write_bytes(b"before")
-    (tmp_path / ".model.safetensors.partial").symlink_to("/dev/full")
-    with pytest.raises(CheckpointError, match="the disk is full"):
-        write_atomically(target, b"after")
-    assert target.read_bytes() == b"before"
+    target.write_bytes(b"old")
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, before[1]))
+    try:
+        with pytest.raises(CheckpointError, match="the disk is full"):
+            write_atomically(target, b"after")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_truncated_weights(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""A run directory belongs to one training at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from ostinato.errors import FolderInUseError, RunError
+
+_TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
+
+
+class FolderLock:
+    """A folder held by this process, until it is closed or the process ends, however it ends. Leaves no file behind.
+
+    Where the file system knows no locks (some network mounts), nothing is held.
+
+    Args:
+        folder: is made if it isn't there.
+
+    Raises:
+        FolderInUseError: if another holds it.
+        RunError: if it can't be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise RunError(f"can't use `{folder}` as a run directory: {error.strerror}.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                os.close(descriptor)
+                raise FolderInUseError(
+                    f"`{folder}` is in use: another process trains there.", hint="name another directory with --out"
+                ) from error
+        self.folder, self._descriptor = folder, descriptor
+
+    def __enter__(self) -> FolderLock:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing stands in the folder."""
+        return not any(self.folder.iterdir())
+
+    def close(self) -> None:
+        """Let others have it."""
+        os.close(self._descriptor)
