@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types unit native-test native-race-test native-arm-test format docs bench house clean
+.PHONY: demo test lint types unit native-test native-race-test native-arm-test format docs fuzz bench house clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +56,12 @@ native-arm-test:
 	  -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_BUILD_TYPE=None
 	cmake --build build/native-arm --parallel 2
 	qemu-aarch64-static build/native-arm/test_layer
+
+# Damaged files, recipes and run directories, for some minutes: make fuzz MINUTES=30 SEED=0
+MINUTES ?= 30
+SEED ?= 0
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 # The site in build/site; the tests build it, too (tests/docs/test_pages.py).
 docs: $(VENV)/.installed-dev

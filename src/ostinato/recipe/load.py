@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ostinato.errors import RecipeError
 from ostinato.recipe.mistakes import holds_texts, told, unread_keys
 from ostinato.recipe.models import Recipe
+from ostinato.recipe.yaml_text import dump_yaml, parse_yaml
 
 Settings = Mapping[str, Any] | Iterable[str]
 """Recipe keys to set: by name, or as the command line's `key=value`."""
@@ -41,7 +42,7 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
             hint=(f"did you mean {near[0]}? " if near else "") + f"Ready recipes: {', '.join(ready) or 'none'}.",
         )
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        loaded = parse_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"`{path}` is not a YAML file: {' '.join(str(error).split())}") from error
     if loaded is None:
@@ -78,7 +79,7 @@ def _pairs(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
 def _value(key: str, text: str) -> Any:
     """What was typed for a key: YAML; of one that is a text, or a list of texts, as it was typed (`No`, `1`, `#`)."""
     try:
-        loaded = text if text.startswith("%") else yaml.safe_load(text)
+        loaded = text if text.startswith("%") else parse_yaml(text)
     except yaml.YAMLError as error:
         if holds_texts(key, list_of=False):
             return text.strip()
@@ -152,26 +153,4 @@ def load_recipe(source: str | Path, overrides: Settings = ()) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """YAML that `build_recipe` reads back to an equal recipe."""
-    return yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML that escapes the line breaks of Unicode, which a reader would take for a space."""
-
-    def represent_text(self, text: str) -> yaml.ScalarNode:
-        style = '"' if set(text) & set("\x85\u2028\u2029") else None
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _Dumper.represent_text)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is written twice is an error; plain YAML takes the last one and says nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+    return dump_yaml(recipe.model_dump(mode="json"))

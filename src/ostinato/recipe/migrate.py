@@ -41,7 +41,7 @@ def _moved(path: str) -> str:
 def is_old(mapping: Mapping[str, Any]) -> bool:
     """Whether a recipe is one of version 0.1."""
     model = mapping.get("model")
-    return isinstance(model, Mapping) and "kind" in model
+    return isinstance(model, Mapping) and isinstance(model.get("kind"), str)
 
 
 def migrated(mapping: Mapping[str, Any]) -> dict[str, Any]:
