@@ -19,19 +19,15 @@ def parse_yaml(text: str) -> Any:
         yaml.YAMLError: for what is no YAML; for a key that is written twice; for more than 100,000 values, aliases
             (`*name`) counted as what they stand for; for more than 50 levels, or an alias within itself.
     """
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _count(node, {}, 0)
-        return loader.construct_document(node)
+        node = yaml.compose(text, _Loader)
+        if node is not None:
+            _count(node, {}, 0)
+        return yaml.load(text, _Loader)
     except (ValueError, OverflowError) as error:  # a number of 5,000 digits, a date of the year 99999
         raise yaml.YAMLError(str(error)) from error
     except RecursionError as error:
         raise yaml.YAMLError(f"more than {_DEEPEST} levels deep") from error
-    finally:
-        loader.dispose()
 
 
 def dump_yaml(value: Any) -> str:
