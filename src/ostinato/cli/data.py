@@ -10,6 +10,7 @@ import typer
 
 from ostinato.cli.console import note, print_json, print_text, stdout
 from ostinato.cli.tables import print_table, table
+from ostinato.cli.train import Reading
 from ostinato.errors import DataError
 
 app = typer.Typer(help="The catalogue of data sets, and descriptions of files.", no_args_is_help=True)
@@ -66,12 +67,13 @@ def fetch(name: Annotated[str, typer.Argument(help="A name of the catalogue, or 
 @app.command()
 def describe(
     data: Annotated[str, typer.Argument(metavar="FILE", help="A file, a folder, or a name of the catalogue.")],
+    settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Describe a file: format, encoding, rows, and each column. Reads all of it, a block at a time."""
     from ostinato.data.describe import describe as describe_source
 
-    found = describe_source(data, note)
+    found = describe_source(data, note, settings or [])
     if json:
         print_json(found)
         return

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from ostinato.data.catalog import resolve_path
 from ostinato.data.places import preview_of
-from ostinato.data.readers.registry import open_source
+from ostinato.data.readers.open import open_stored
 from ostinato.data.rejects import BadRows
+from ostinato.recipe import apply_overrides, build_recipe
 
 _MOST_DISTINCT = 1_000
 _EXAMPLE_CHARACTERS = 48
@@ -61,18 +61,23 @@ class _Column:
         }
 
 
-def describe(reference: str, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def describe(
+    reference: str, say: Callable[[str], None] = lambda _: None, settings: Sequence[str] = ()
+) -> dict[str, Any]:
     """Format, encoding, rows, bad rows, and for each column: values, distinct values, characters, an example.
 
     Args:
         reference: a path or a name of the catalogue.
         say: called with what a user should know (encoding, a download).
+        settings: how the file is read, as of a recipe: `data.format=tsv`.
 
     Raises:
         DataError: for a file that can't be read at all.
+        RecipeError: for a setting that a recipe does not have.
     """
     bad_rows = BadRows("skip")
-    source = open_source(resolve_path(reference, say), bad_rows)
+    recipe = build_recipe(apply_overrides({"data": {"train": reference}}, settings))
+    source = open_stored(reference, recipe, bad_rows, say)
     names = source.columns()
     columns = [_Column(name) for name in names]
     rows = 0

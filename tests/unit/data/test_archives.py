@@ -108,3 +108,9 @@ def test_ts_that_is_none_is_refused(tmp_path: Path) -> None:
     path.write_text("@classLabel true\n")
     with pytest.raises(DataError, match="has no line `@data`"):
         read(path)
+
+
+def test_percent_begins_a_comment_as_a_number_sign_does(tmp_path: Path) -> None:
+    text = "%# by weka\n#x\n@problemname p\n@univariate true\n@classLabel true a b\n@data\n%1:a\n1,2:a\n#\n3:b\n"
+    (tmp_path / "p_TRAIN.ts").write_text(text)
+    assert read(tmp_path / "p_TRAIN.ts").rows == [([1.0, 2.0], "a"), ([3.0], "b")]

@@ -120,3 +120,49 @@ def test_compressed_files_and_members_of_archives(tmp_path: Path) -> None:
 def test_a_file_without_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no sentence"):
         open_source(_write(tmp_path / "x.conllu", "# only a comment\n"), BadRows()).columns()
+
+
+VARIANTS = [  # file, columns, words of the first sentence, its usual target
+    ("two columns", "we O\nsaw O\nAda B-PER\n\nno O\n", "form tag", "we saw Ada", "O O B-PER"),
+    ("tabs", "we\tO\nsaw\tO\n\nno\tO\n", "form tag", "we saw", "O O"),
+    ("CoNLL-2000", "we PRP B-NP\nsaw VBD B-VP\n", "form pos chunk", "we saw", "B-NP B-VP"),
+    ("CoNLL-2003", "-DOCSTART- -X- O O\n\nwe PRP B-NP O\n", "form pos chunk ner", "we", "O"),
+    ("counted from 1", "1\twe\tO\n2\tsaw\tO\n\n1\tno\tO\n", "id form tag", "we saw", "O O"),
+    ("counted from 0", "0 we PRP O\n1 saw VBD O\n\n0 no DT O\n", "id form pos chunk", "we saw", "O O"),
+    (
+        "CoNLL-X",
+        "1\tal\tel\tADP\ts\t_\t0\troot\t_\t_\n\n",
+        "id form lemma upos xpos feats head deprel deps misc",
+        "al",
+        "ADP",
+    ),
+    (
+        "parts of words",
+        "# text = al no\n1-2\tal\t_\n1\ta\tADP\n2\tel\tDET\n2.1\tx\tX\n",
+        "id form tag",
+        "a el",
+        "ADP DET",
+    ),
+    ("a heading", "token\tlabel\n\nwe\tO\nsaw\tO\n", "token label", "we saw", "O O"),
+    ("a heading, no blank line", "Word Pos\nwe PRP\n", "word pos", "we", "PRP"),
+    ("comments with an id", "# id 5b-9 domain=en\nwe _ _ O\nsaw _ _ O\n", "form pos chunk ner", "we saw", "O O"),
+    ("named columns", "# global.columns = ID FORM NER\n1\twe\tO\n", "id form ner", "we", "O"),
+    ("Windows", "we O\r\nsaw O\r\n\r\nno O\r\n", "form tag", "we saw", "O O"),
+    ("words of two", "New York\tB-LOC\nsaw\tO\n", "form tag", "New York|saw", "B-LOC O"),
+    ("no-break spaces", "10\u00a0000 CD\nsaw VBD\n", "form tag", "10\u00a0000|saw", "CD VBD"),
+    ("tags first", "O\twe\nB-PER\tAda\n\nO\tno\n", "tag form", "we Ada", "O B-PER"),
+    ("aligned", "we      PRP  O  \nsaw     VBD  O\n", "form pos chunk", "we saw", "O O"),
+    ("a number sign", "# SYM O\n# = O\n", "form pos chunk", "# #", "O O"),
+    ("numbers as words", "1 CD\n2 CD\n\n7 CD\n", "form tag", "1 2", "CD CD"),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "words", "tags"), [row[1:] for row in VARIANTS], ids=[r[0] for r in VARIANTS]
+)
+def test_every_form_of_conll(tmp_path: Path, content: str, columns: str, words: str, tags: str) -> None:
+    source = open_source(_write(tmp_path / "x.conll", content), BadRows())
+    assert source.columns() == columns.split()
+    [block, *_] = source.blocks([str(source.usual_input), str(source.usual_target)])
+    assert block.frame.row(0) == (words.split("|") if "|" in words else words.split(" "), tags.split())
+    assert source.bad_rows.rows == []

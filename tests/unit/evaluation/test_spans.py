@@ -23,6 +23,12 @@ from ostinato.tasks.tagging.entity_spans import Span, are_span_tags, span_scores
         ("S-A S-A B-A E-A", [("A", 0, 1), ("A", 1, 2), ("A", 2, 4)]),
         ("E-A E-A", [("A", 0, 1), ("A", 1, 2)]),
         ("B-A-B I-A-B", [("A-B", 0, 2)]),
+        ("B-A I-A L-A O U-A U-B", [("A", 0, 3), ("A", 4, 5), ("B", 5, 6)]),  # BILOU
+        ("B-A M-A E-A S-A O", [("A", 0, 3), ("A", 3, 4)]),  # BMES
+        ("B-A M-A E-A W-A W-A", [("A", 0, 3), ("A", 3, 4), ("A", 4, 5)]),  # BMEWO
+        ("B_A I_A O", [("A", 0, 2)]),
+        ("B I O B B", [("span", 0, 2), ("span", 3, 4), ("span", 4, 5)]),  # without types
+        ("B M E S", [("span", 0, 3), ("span", 3, 4)]),  # words of unbroken text
         ("", []),
     ],
 )
@@ -64,6 +70,12 @@ def test_sentences_are_apart() -> None:
 def test_which_tags_are_spans() -> None:
     assert are_span_tags(("B-NP", "I-NP", "O"))
     assert are_span_tags(("I-NP", "O"))
+    assert are_span_tags(("B-NP", "I-NP", "L-NP", "O", "U-NP"))
+    assert are_span_tags(("O", "U-NP"))
+    assert are_span_tags(("B-NP", "M-NP", "E-NP", "S-NP"))
+    assert are_span_tags(("B", "I", "O"))
+    assert not are_span_tags(("H", "E", "L"))
+    assert not are_span_tags(("B", "S"))
     assert not are_span_tags(("NOUN", "O"))
     assert not are_span_tags(("O", "S-NP"))
     assert not are_span_tags(("B-NP", "X"))

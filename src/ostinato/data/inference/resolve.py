@@ -67,7 +67,7 @@ def _columns(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     if used is None:
         raise RecipeError(
             f"`data.input` is not set. Columns of `{source.path}`: {', '.join(columns)}.",
-            hint="name the column that holds the sequence: --input text",
+            hint="; ".join(filter(None, ("name the column that holds the sequence: --input text", source.otherwise))),
         )
     source.require(*(name for name in (used, target, data.group, *data.extra, *recipe.features.extra) if name))
     return _with(recipe, "data", input=used, target=target, format=source.format)

@@ -18,6 +18,7 @@ from ostinato.errors import DataError
 _UCR_NAME = re.compile(r"_(TRAIN|TEST)\.(tsv|txt)(\.gz|\.bz2|\.xz)?$")
 _WHOLE = re.compile(r"^[+-]?\d+(\.0*)?(e[+-]?0*)?$", re.IGNORECASE)
 _MISSING = ("", "?", "nan")
+_COMMENTS = ("#", "%")
 
 
 Row = tuple[Array, str, int]
@@ -122,7 +123,7 @@ class TsSource(_SeriesSource):
         if line.startswith("@"):
             key, _, value = line[1:].partition(" ")
             self._header[key.lower()] = value.strip().lower()
-        elif line and not line.startswith("#"):
+        elif line and not line.startswith(_COMMENTS):
             raise DataError(f"`{self.path}` has data before its line `@data`: it is no .ts file.")
         return False
 
@@ -134,7 +135,7 @@ class TsSource(_SeriesSource):
                 text = text.strip()
                 if not in_data:
                     in_data = self._is_header(text)
-                elif text and not text.startswith("#") and (row := self._row(text, line)) is not None:
+                elif text and not text.startswith(_COMMENTS) and (row := self._row(text, line)) is not None:
                     rows.append(row)
             if rows:
                 yield self._block(rows, columns)

@@ -79,6 +79,8 @@ class Source:
     """What the parts of a media file's name are called."""
     arrangement: Arrangement | None = None
     """How a column is made of several columns or rows."""
+    otherwise: str = ""
+    """How else the file may be read, where its content alone said what it is."""
 
     def __post_init__(self) -> None:
         """Raise `DataError` for an option that the format does not take."""

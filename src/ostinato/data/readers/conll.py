@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -13,60 +14,110 @@ from ostinato.arrays import Offsets
 from ostinato.data.io.blocks import Block
 from ostinato.data.io.records import Records, newlines_of
 from ostinato.data.readers.base import Source
+from ostinato.data.rejects import counted
 from ostinato.data.tables.list_columns import list_column
 from ostinato.errors import DataError
 
 _NAMES_BY_NUMBER = {2: ("form", "tag"), 3: ("form", "pos", "chunk"), 4: ("form", "pos", "chunk", "ner")}
 _UD = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
-_WORDS = ("form", "lemma", "word", "token")
+_ID = "id"
+_WORDS = ("form", "lemma", "word", "words", "token", "tokens")
+_HEADINGS = frozenset((*_UD, *_WORDS, "pos", "tag", "tags", "label", "labels", "chunk", "ner", "ner_tag", "ner_tags"))
+"""What a first line holds that names columns."""
 _NAMING = "global.columns"
 _DOCUMENT = "-DOCSTART-"
+_COMMENT = re.compile(r"#\s*(?:[\w.:]+\s*=|id\s|newdoc\b|newpar\b|begin document|end document)")
+_SPAN_TAG = re.compile(r"(?:O|[BIESLUMW]-\S+)$")
+_PART = re.compile(r"[0-9]+[-.][0-9]+$")
 _SPACE = 0x20
+_LOOKED_AT = 500
+"""Sentences that tell which column counts the words, and which holds them."""
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """How lines are cut: names of the columns; whether only tabs separate them; the line that names them, or 0."""
+
+    names: tuple[str, ...]
+    tabs: bool = False
+    heading: int = 0
+
+
+@dataclass
 class ConllSource(Source):
     """CoNLL: columns between blanks, one row a sentence, each column the list of its words or tags.
 
     Columns are called `form tag` where there are two, `form pos chunk` where there are three (CoNLL-2000), `form pos
     chunk ner` where there are four (CoNLL-2003), else `form column2 …`; a first line `# global.columns = FORM POS …`
-    (CoNLL-U Plus) names them otherwise. Lines `-DOCSTART-` are passed over. The usual target is the last column.
+    (CoNLL-U Plus), or one of such names, says otherwise. A first column that counts the words of each sentence is `id`,
+    and ten columns with one are called as CoNLL-U's; tags before the words are told by their `B-`, `I-` and `O`. Where
+    all lines have tabs, words may hold blanks. Comments and lines `-DOCSTART-` are passed over. The usual target is the
+    last column.
     """
 
-    format = "conll"
-    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".iob", ".iob2", ".bio")
-    usual_input: ClassVar[str | None] = "form"
+    format: ClassVar[str] = "conll"
+    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".iob", ".iob2", ".bio", ".bilou", ".bioes", ".bmes")
+    _layout: _Layout = field(default=_Layout(()), init=False, repr=False)
+
+    @property
+    def usual_input(self) -> str | None:  # type: ignore[override]
+        """The words."""
+        return next((name for name in self.columns() if name in _WORDS), self.columns()[0])
 
     @property
     def usual_target(self) -> str | None:  # type: ignore[override]
-        """The last column."""
-        columns = self.columns()
-        return columns[-1] if len(columns) > 1 else None
+        """`upos`, or the last column that says something of words."""
+        names = [name for name in self.columns() if name not in (*_WORDS, _ID)]
+        return "upos" if "upos" in names else names[-1] if names else None
 
     def kind_of(self, column: str) -> str | None:
         """Words are tokens, everything beside them is tags (which are tokens, too, where they are read)."""
         return "tokens" if column in _WORDS else "tags"
 
     def _read_columns(self) -> list[str]:
+        sentences: list[list[tuple[int, str]]] = []
         for records in self._records(self._ends, glance=True):
-            for index in range(len(records)):
-                lines = _lines(records, index)
-                named = next((line for line in lines if _NAMING in line and line.startswith("#")), None)
-                if named is not None:
-                    return named.partition("=")[2].lower().split()
-                for line in filter(self._is_word, lines):
-                    return self._names(len(self._cut(line)))
-        raise DataError(f"`{self.path}` holds no sentence.", hint="CoNLL has one word a line, its columns after it")
+            for index in range(min(len(records), _LOOKED_AT - len(sentences))):
+                lines = _numbered(records, index)
+                named = next((line for _, line in lines if _NAMING in line and line.startswith("#")), None)
+                if named is not None and not sentences:
+                    names = tuple(named.partition("=")[2].lower().split())
+                    self._layout = _Layout(names, tabs=any("\t" in line for _, line in lines))
+                    return list(names)
+                words = [(number, line) for number, line in lines if self._holds_word(line)]
+                sentences += [words] if words else []
+            if len(sentences) >= _LOOKED_AT:
+                break
+        if not sentences:
+            raise DataError(f"`{self.path}` holds no sentence.", hint="CoNLL has one word a line, its columns after it")
+        self._layout = self._found_layout(sentences)
+        return list(self._layout.names)
 
-    def _names(self, count: int) -> list[str]:
-        """What `count` columns are called where the file does not say."""
-        return list(_NAMES_BY_NUMBER.get(count) or ("form", *(f"column{k}" for k in range(2, count + 1))))
+    def _found_layout(self, sentences: list[list[tuple[int, str]]]) -> _Layout:
+        """How the file is laid out, by its first sentences."""
+        tabs = all("\t" in line for words in sentences for _, line in words)
+        first_line, first = sentences[0][0]
+        heading = [cell.lower() for cell in _cut(first, tabs)]
+        if 1 < len(heading) == len(set(heading)) and _HEADINGS.issuperset(heading):
+            return _Layout(tuple(heading), tabs, first_line)
+        rows = [[_cut(line, tabs) for _, line in words] for words in sentences]
+        count = len(rows[0][0])
+        if count > 1 and all(_counts([row[0] for row in words]) for words in rows):
+            return _Layout(_UD if count == len(_UD) else (_ID, *_names(count - 1)), tabs)
+        cells = [row for words in rows for row in words if len(row) == count]
+        if count == 2 and _are_tags(row[0] for row in cells) and not _are_tags(row[1] for row in cells):
+            return _Layout(("tag", "form"), tabs)
+        return _Layout(_names(count), tabs)
 
-    def _cut(self, line: str) -> list[str]:
-        return line.split()
+    def _holds_word(self, line: str) -> bool:
+        """Whether a line is no comment or mark between documents."""
+        return bool(line.strip()) and not line.startswith(_DOCUMENT) and not _COMMENT.match(line)
 
     def _is_word(self, line: str) -> bool:
-        """Whether a line holds a word, not a comment or a mark between documents."""
-        return bool(line.strip()) and not line.startswith(_DOCUMENT) and not (line.startswith("#") and _NAMING in line)
+        """As `_holds_word`, without multiword tokens (`3-4`) and empty nodes (`8.1`) of a counting column."""
+        if not self._holds_word(line):
+            return False
+        return self._layout.names[:1] != (_ID,) or not _PART.match(re.split(r"[\t ]", line, maxsplit=1)[0])
 
     @staticmethod
     def _ends(raw: bytes) -> Offsets:
@@ -105,23 +156,29 @@ class ConllSource(Source):
     def _sentence(self, records: Records, index: int, num_columns: int) -> list[list[str]]:
         """The columns of each word; nothing for a bad sentence, which is recorded by the line at fault."""
         words: list[list[str]] = []
-        for offset, line in enumerate(_lines(records, index)):
-            if not self._is_word(line):
+        for number, line in _numbered(records, index):
+            if number == self._layout.heading or not self._is_word(line):
                 continue
-            cells = self._cut(line)
+            cells = _cut(line, self._layout.tabs)
             problem = self._problem(cells, num_columns)
             if problem:
-                self.bad_rows.add(self._place, int(records.lines[index]) + offset, problem, line)
+                self.bad_rows.add(self._place, number, problem, line)
                 return []
             words.append(cells)
         return words
 
     def _problem(self, cells: list[str], num_columns: int) -> str | None:
-        if len(cells) == num_columns:
-            return None
-        return f"a sentence is left out: this line has {_columns(len(cells))}, the file {num_columns}"
+        if len(cells) != num_columns:
+            where = " (they stand between tabs)" if self._layout.tabs else ""
+            return (
+                f"a sentence is left out: this line has {counted(len(cells), 'column')}, the file {num_columns}{where}"
+            )
+        if not all(cells):
+            return f"a sentence is left out: column {cells.index('') + 1} of this line is empty (write _ for none)"
+        return None
 
 
+@dataclass
 class ConlluSource(ConllSource):
     """CoNLL-U: ten columns between tabs, in lower case `id form lemma upos xpos feats head deprel deps misc`, `_` where
     there is none. Comments, multiword tokens (`3-4`) and empty nodes (`8.1`) are passed over: what is left are the
@@ -130,37 +187,40 @@ class ConlluSource(ConllSource):
     Source: https://universaldependencies.org/format.html
     """
 
-    format = "conllu"
-    suffixes = (".conllu", ".conllup")
+    format: ClassVar[str] = "conllu"
+    suffixes: ClassVar[tuple[str, ...]] = (".conllu", ".conllup")
 
-    @property
-    def usual_target(self) -> str | None:  # type: ignore[override]
-        """`upos`; in CoNLL-U Plus without it, the last column."""
-        columns = self.columns()
-        return "upos" if "upos" in columns else columns[-1]
+    def _found_layout(self, sentences: list[list[tuple[int, str]]]) -> _Layout:
+        return _Layout(_UD, tabs=True)
 
-    def _names(self, count: int) -> list[str]:
-        return list(_UD)
-
-    def _cut(self, line: str) -> list[str]:
-        return line.rstrip("\r").split("\t")
-
-    def _is_word(self, line: str) -> bool:
-        if not line.strip() or line.startswith("#"):
-            return False
-        number = "".join(itertools.takewhile(lambda letter: letter not in "\t ", line))
-        return not ("-" in number or "." in number) or not number.replace("-", "").replace(".", "").isdigit()
-
-    def _problem(self, cells: list[str], num_columns: int) -> str | None:
-        wrong = super()._problem(cells, num_columns)
-        if wrong is None and not all(cells):
-            return f"a sentence is left out: column {cells.index('') + 1} of this line is empty (write _ for none)"
-        return f"{wrong} (they stand between tabs)" if wrong else None
+    def _holds_word(self, line: str) -> bool:
+        return bool(line.strip()) and not (line.startswith("#") and "\t" not in line)
 
 
-def _lines(records: Records, index: int) -> list[str]:
-    return records[index].decode("utf-8").split("\n")
+def _numbered(records: Records, index: int) -> list[tuple[int, str]]:
+    """The lines of a sentence, each with its number."""
+    first = int(records.lines[index])
+    return list(enumerate(records[index].decode("utf-8").replace("\r", "").split("\n"), first))
 
 
-def _columns(count: int) -> str:
-    return "1 column" if count == 1 else f"{count} columns"
+def _cut(line: str, tabs: bool) -> list[str]:
+    """The columns of a line. Blanks are spaces and tabs: a no-break space belongs to its word."""
+    if tabs:
+        return [cell.strip() for cell in line.split("\t")]
+    return re.split(r"[ \t]+", line.strip(" \t"))
+
+
+def _names(count: int) -> tuple[str, ...]:
+    """What `count` columns are called where the file does not say."""
+    return _NAMES_BY_NUMBER.get(count) or ("form", *(f"column{k}" for k in range(2, count + 1)))
+
+
+def _counts(cells: list[str]) -> bool:
+    """Whether cells count from 0 or 1, multiword tokens and empty nodes left aside."""
+    whole = [cell for cell in cells if not _PART.match(cell)]
+    return bool(whole) and any(whole == [str(n + k) for n in range(len(whole))] for k in (0, 1))
+
+
+def _are_tags(cells: Iterator[str]) -> bool:
+    """Whether all are tags of spans."""
+    return all(_SPAN_TAG.match(cell) for cell in cells)

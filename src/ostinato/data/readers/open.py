@@ -36,7 +36,9 @@ def open_stored(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> 
     same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
     format = data.format if same else "auto"
     names = () if recipe.model.rows == "series" else data.names
-    return open_source(path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=names)
+    return open_source(
+        path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=names, target=data.target
+    )
 
 
 def arrange(sample: DataSample, recipe: Recipe) -> None:

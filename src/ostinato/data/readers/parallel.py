@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,18 @@ from ostinato.errors import DataError
 from ostinato.storage.decompress import COMPRESSED, read_utf8
 
 _LONGEST_SUFFIX = 8
+_CODES = """
+    aa ab af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en
+    eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja
+    jp jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na
+    nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so
+    sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu eng
+    deu ger fra fre spa ita por nld dut swe dan nor fin pol ces cze rus ukr tur ara heb hin zho chi jpn kor vie src
+    tgt trg ref hyp source target input output question answer article summary
+"""
+"""ISO 639-1 and the commonest of 639-3, and what the two sides of pairs are called."""
+_LANGUAGES = frozenset(_CODES.split())
+_REGION = re.compile(r"[-_][A-Za-z]{2,4}$")
 
 
 class ParallelSource(Source):
@@ -32,9 +45,9 @@ class ParallelSource(Source):
 
     @classmethod
     def claim(cls, path: Path) -> Claim | None:
-        """A file of an unknown suffix with others beside it, line by line."""
-        found = bool(_suffix_of(path)) and path.is_file() and len(siblings(path)) > 1
-        return Claim.LAST if found else None
+        """A file whose suffix is a language, or one side of pairs, with another such file beside it."""
+        found = _is_language(_suffix_of(path)) and path.is_file() and len(siblings(path)) > 1
+        return Claim.SUFFIX if found else None
 
     def kind_of(self, column: str) -> str | None:
         """Every column is text."""
@@ -142,14 +155,22 @@ def _split(line: str, separator: str) -> list[str]:
 
 
 def siblings(path: Path) -> dict[str, Path]:
-    """The files beside `path` that differ from it in their suffix only, itself first, by that suffix."""
+    """The files beside `path` that differ from it in their suffix only, itself first, by that suffix.
+
+    Those of a language are files of languages.
+    """
     name, suffix, compressed = _parts_of(path)
     found = {suffix: path}
     for other in sorted(path.parent.iterdir()):
         stem, own, packed = _parts_of(other)
-        if (stem, packed) == (name, compressed) and 0 < len(own) <= _LONGEST_SUFFIX and other.is_file():
+        same = (stem, packed) == (name, compressed) and 0 < len(own) <= _LONGEST_SUFFIX
+        if same and (_is_language(own) or not _is_language(suffix)) and other.is_file():
             found.setdefault(own, other)
     return found
+
+
+def _is_language(suffix: str) -> bool:
+    return _REGION.sub("", suffix).lower() in _LANGUAGES
 
 
 def _suffix_of(path: Path) -> str:

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.data.readers.archives import TsSource, UcrSource
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Claim, Source
 from ostinato.data.readers.conll import ConllSource, ConlluSource
+from ostinato.data.readers.content import Found, look
 from ostinato.data.readers.delimited import DelimitedSource, TabSource
 from ostinato.data.readers.fasta import FastaSource, FastqSource
 from ostinato.data.readers.folder import FolderSource
 from ostinato.data.readers.idx import IdxSource
+from ostinato.data.readers.json_list import JsonSource
 from ostinato.data.readers.jsonl import JsonLinesSource
 from ostinato.data.readers.lines import LinesSource
 from ostinato.data.readers.media import MediaSource
-from ostinato.data.readers.parallel import PairsSource, ParallelSource
+from ostinato.data.readers.parallel import PairsSource, ParallelSource, siblings
 from ostinato.data.readers.parquet import ParquetSource
 from ostinato.data.readers.pianoroll import MidiSource, PianoRollSource
 from ostinato.data.readers.text import TextSource
@@ -38,6 +40,7 @@ for _reader in (
     DelimitedSource,
     TabSource,
     JsonLinesSource,
+    JsonSource,
     ParquetSource,
     TextSource,
     FolderSource,
@@ -47,10 +50,10 @@ for _reader in (
     FastqSource,
     PianoRollSource,
     MidiSource,
-    ParallelSource,
-    PairsSource,
     UcrSource,
     TsSource,
+    ParallelSource,
+    PairsSource,
     MediaSource,
     LinesSource,
     IdxSource,
@@ -66,10 +69,12 @@ def open_source(
     encoding: str = "auto",
     header: tuple[str, ...] = (),
     names: tuple[str, ...] = (),
+    target: str | None = None,
 ) -> Source:
     """The reader for `path`; `FILE#PART` reads one table of a file that holds several.
 
-    `header` names the columns of a CSV or TSV file that has none, `names` the parts of media files' names.
+    `header` names the columns of a CSV or TSV file that has none, `names` the parts of media files' names, `target` the
+    column to predict: where it is the suffix of a file beside this one, the two are read line by line.
 
     Raises:
         RecipeError: if no reader has the format.
@@ -87,25 +92,47 @@ def open_source(
         path = Path(name)
     if not path.exists():
         raise DataError(f"no such file or folder: `{path}`.", hint=_nearest_file(path))
-    if format == "auto":
-        format = detect_format(Path(part) if part and path.suffix.lower() == ".zip" else path)
-    reader = READERS[format]
+    looked_at = Path(part) if part and path.suffix.lower() == ".zip" else path
+    found = _detect(looked_at, target) if format == "auto" else Found(format, "")
+    reader = READERS[found.format]
     if not (reader.of_folders if path.is_dir() else reader.of_files):
         raise DataError(f"`{path}` is {'a folder' if path.is_dir() else 'a file'}; `data.format` says {format}.")
-    return reader(path, bad_rows, encoding, part=part, header=header, names=names)
+    source = reader(path, bad_rows, encoding, part=part, header=header, names=names)
+    if found.reason:
+        source.otherwise = "as text: --set data.format=text"
+        source.note(f"{path}: read as {found.format} ({found.reason}); {source.otherwise}")
+    return source
 
 
 def detect_format(path: Path) -> str:
-    """The format of the reader that claims a path most surely. Raises `DataError` if none does."""
+    """The format of the reader that claims a path most surely, or that its content shows.
+
+    Raises `DataError` if nothing tells it.
+    """
+    return _detect(path, None).format
+
+
+def _detect(path: Path, target: str | None) -> Found:
+    """The format, and what in the file tells it where its name does not."""
     claims = {format: claim for format, reader in READERS.items() if (claim := reader.claim(path)) is not None}
-    if not claims:
-        suffixes = [suffix for reader in READERS.values() for suffix in reader.suffixes]
-        raise DataError(
-            f"can't tell the format of `{path}` from its name. "
-            f"Known: {', '.join(suffixes)} (also with .gz, .bz2, .xz).",
-            hint="name it: --set data.format=text",
-        )
-    return max(claims, key=lambda format: claims[format])
+    format = max(claims, key=lambda format: claims[format]) if claims else ""
+    if not path.is_file() or (claims and claims[format] > Claim.LAST):
+        return _known(format, path)
+    if target is not None and target in siblings(path):
+        return Found(ParallelSource.format, "")
+    shown = look(path)
+    return shown if shown is not None and shown.format in READERS else _known(format, path)
+
+
+def _known(format: str, path: Path) -> Found:
+    if format:
+        return Found(format, "")
+    suffixes = sorted({suffix for reader in READERS.values() for suffix in reader.suffixes})
+    raise DataError(
+        f"can't tell the format of `{path}` from its name or its first lines. "
+        f"Known: {', '.join(suffixes)} (also with .gz, .bz2, .xz).",
+        hint="if it is plain text: --set data.format=text; other formats: ostinato recipe options",
+    )
 
 
 def _nearest_file(path: Path) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from ostinato.data.io.blocks import Block
 from ostinato.data.io.records import LONGEST_RECORD_BYTES, Records, newlines_of, readable
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Claim, Source, suffix_of
 from ostinato.errors import DataError
 
 _LONGEST_TAG_BYTES = 4096
@@ -26,6 +27,12 @@ class TextSource(Source):
     format = "text"
     suffixes = (".txt", ".text", ".md")
     usual_input = "text"
+
+    @classmethod
+    def claim(cls, path: Path) -> Claim | None:
+        """A text by its name; whatever else may be called .txt is so by its content."""
+        claim = super().claim(path)
+        return claim and (Claim.SUFFIX if suffix_of(path) == ".md" else Claim.LAST)
 
     def _read_columns(self) -> list[str]:
         return ["text"]

@@ -7,8 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-_TAG = re.compile(r"^([BIES])-(.+)$")
+_TAG = re.compile(r"^([BIESLUMW])(?:[-_](.+))?$")
+_SAME_AS = {"L": "E", "U": "S", "M": "I", "W": "S"}
+"""Last, unit (BILOU), middle and whole (BMES, BMEWO) in the letters of IOBES."""
 _OUTSIDE = "O"
+_UNTYPED = "span"
 
 
 class Span(NamedTuple):
@@ -20,16 +23,34 @@ class Span(NamedTuple):
 
 
 def are_span_tags(names: Iterable[str]) -> bool:
-    """Whether tags look like spans: all are O or begin with B-, I-, E- or S-, and one at least with B- or I-."""
-    kinds = {match[1] if (match := _TAG.match(name)) else name for name in names}
-    return kinds <= {*"BIES", _OUTSIDE} and bool(kinds & set("BI"))
+    """Whether tags look like spans, `B-PER`, or `B` where there are no types.
+
+    All are O or begin with a letter of IOB, IOBES, BILOU, BMES or BMEWO, and one at least says its scheme: with B, I or
+    U beside a type; without types, with B among others with I, M, E or L.
+    """
+    read = {name: _read(name) for name in names}
+    if any(kind == _OUTSIDE and name != _OUTSIDE for name, (kind, _) in read.items()):
+        return False
+    kinds = {kind for kind, _ in read.values()}
+    if any(type == _UNTYPED for _, type in read.values()):
+        return "B" in kinds and bool(kinds & {"I", "E"})
+    return bool(kinds & {"B", "I"}) or any(name.startswith("U") for name in read)
+
+
+def _read(tag: str) -> tuple[str, str]:
+    """The tag as one of IOBES, and its type; O for what is no tag of a span."""
+    match = _TAG.match(tag)
+    if match is None:
+        return _OUTSIDE, ""
+    return _SAME_AS.get(match[1], match[1]), match[2] or _UNTYPED
 
 
 def spans_of(tags: Sequence[str]) -> list[Span]:
     """The spans of a sentence, in order.
 
     As conlleval has it, any sequence of tags is one of spans: an I- that follows O, or another type, begins a span as a
-    B- would (so IOB1, IOB2 and IOBES files are all read), and a span ends where its type changes.
+    B- would (so IOB1, IOB2 and IOBES files are all read), and a span ends where its type changes. BILOU's L and U, and
+    M and W of BMES and BMEWO, are read as E, S, I and S of IOBES.
 
     Source: E. Tjong Kim Sang, conlleval.pl (CoNLL-2000 shared task), `startOfChunk` and `endOfChunk`; S- as in its
     later versions.
@@ -37,12 +58,13 @@ def spans_of(tags: Sequence[str]) -> list[Span]:
     Example:
         >>> spans_of(["B-NP", "I-NP", "B-NP", "O", "I-PP"])
         [Span(type='NP', start=0, end=2), Span(type='NP', start=2, end=3), Span(type='PP', start=4, end=5)]
+        >>> spans_of(["U-PER", "O", "B-ORG", "L-ORG"])
+        [Span(type='PER', start=0, end=1), Span(type='ORG', start=2, end=4)]
     """
     found: list[Span] = []
     begun, before, before_type = 0, _OUTSIDE, ""
     for place, tag in enumerate([*tags, _OUTSIDE]):
-        match = _TAG.match(tag)
-        kind, type = (match[1], match[2]) if match else (_OUTSIDE, "")
+        kind, type = _read(tag)
         if before != _OUTSIDE and (kind in "OBS" or before in "ES" or type != before_type):
             found.append(Span(before_type, begun, place))
         if kind != _OUTSIDE and (kind in "BS" or before in "OES" or type != before_type):
