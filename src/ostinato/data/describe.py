@@ -95,7 +95,7 @@ def describe(
     if len(bad_rows.rows) > _SHOWN_BAD_ROWS:
         problems.append(f"… and {len(bad_rows.rows) - _SHOWN_BAD_ROWS:,} more")
     return {
-        "path": str(source.path),
+        "path": source.name,
         "format": source.format,
         "encoding": source.found_encoding,
         "rows": rows,

@@ -148,7 +148,7 @@ def read_examples(
     announce(source, [], say)
     if not len(reading.places):
         bad_rows.settle()
-        raise DataError(f"`{source.path}` holds no usable row.", hint=rejected_hint(bad_rows))
+        raise DataError(f"`{source.name}` holds no usable row.", hint=rejected_hint(bad_rows))
     found = {
         column: Sequences.from_lengths(spools[column].finish(), np.concatenate(lengths[column])) for column in columns
     }

@@ -71,7 +71,7 @@ def _prepare(recipe: Recipe, sample: DataSample, say: Say, encode: _Encode) -> P
     announce(source, notes, say)
     bad_rows.settle()
     if len(reading.places) == 0:
-        raise DataError(f"`{source.path}` holds no usable row.", hint=rejected_hint(bad_rows))
+        raise DataError(f"`{source.name}` holds no usable row.", hint=rejected_hint(bad_rows))
     prepared = encode(recipe, reading, builders, notes, say)
     num_rejected = bad_rows.settle()
     if num_rejected:

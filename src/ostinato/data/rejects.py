@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,10 +34,12 @@ class BadRows:
     policy: str = "stop"
     rows: list[BadRow] = field(default_factory=list)
     hints: dict[str, None] = field(default_factory=dict)
+    alias: Callable[[str], str] = field(default=str, repr=False)
+    """How messages name files."""
 
     def add(self, file: str, line: int, reason: str, excerpt: str = "", hint: str | None = None) -> None:
         """Record a row; `hint` is shown once if reading stops."""
-        self.rows.append(BadRow(file, line, reason, excerpt[:_KEPT_CHARACTERS]))
+        self.rows.append(BadRow(self.alias(file), line, reason, excerpt[:_KEPT_CHARACTERS]))
         if hint:
             self.hints[hint] = None
 

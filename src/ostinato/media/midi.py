@@ -17,6 +17,8 @@ Frames = list[list[int]]
 
 _DRUMS = 9
 _MOST_FRAMES = 1_000_000
+_MOST_SOUNDING = 5_000_000
+"""Notes of all frames together: notes that are held through a long piece take the memory that they sound in."""
 _TICKS_PER_BEAT = 480
 _LOUDNESS = 72
 
@@ -51,7 +53,10 @@ def read_midi(path: str | Path, frames_per_beat: int) -> Frames:
         raise DataError(f"`{path}` counts time in seconds (SMPTE), not in beats.")
     frames = _frames(spans, frames_per_beat / file.ticks_per_beat)
     if frames is None:
-        raise DataError(f"`{path}` is longer than {_MOST_FRAMES:,} frames of a {frames_per_beat}th of a beat.")
+        raise DataError(
+            f"`{path}` is longer than {_MOST_FRAMES:,} frames of a {frames_per_beat}th of a beat, or "
+            f"holds more than {_MOST_SOUNDING:,} notes in them."
+        )
     return frames
 
 
@@ -111,7 +116,8 @@ def _frames(spans: Sequence[tuple[int, int, int]], frames_per_tick: float) -> Fr
     """The spans on the grid; None where there would be too many frames."""
     placed = [(round(first * frames_per_tick), round(end * frames_per_tick), pitch) for first, end, pitch in spans]
     count = max((max(end, first + 1) for first, end, _ in placed), default=0)
-    if count > _MOST_FRAMES:
+    sounding_notes = sum(max(end - first, 1) for first, end, _ in placed)
+    if count > _MOST_FRAMES or sounding_notes > _MOST_SOUNDING:
         return None
     sounding: list[set[int]] = [set() for _ in range(count)]
     for first, end, pitch in placed:

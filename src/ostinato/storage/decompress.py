@@ -18,6 +18,7 @@ from typing import IO, cast
 
 from ostinato.errors import DataError
 from ostinato.storage.encodings import detect_encoding, is_utf8, is_wide, mark_of, shown, transcoded
+from ostinato.storage.unpack import require_growth
 
 BLOCK_BYTES = 4 << 20
 DETECT_BYTES = 4 << 20
@@ -64,18 +65,21 @@ def read_pieces(path: Path, part: str | None = None) -> Iterator[bytes]:
 
     Raises `DataError` where reading fails.
     """
+    num_bytes, packed = 0, path.suffix.lower() in COMPRESSED
     with open_binary(path, part) as stream:
         while True:
             try:
                 piece = stream.read(BLOCK_BYTES)
             except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
-                damaged = path.suffix.lower() in COMPRESSED
                 raise DataError(
                     f"can't read `{path}`: {str(error).rstrip('.') or type(error).__name__}.",
-                    hint="the compressed file is cut off or damaged" if damaged else None,
+                    hint="the compressed file is cut off or damaged" if packed else None,
                 ) from error
             if not piece:
                 return
+            num_bytes += len(piece)
+            if packed:
+                require_growth(num_bytes, path)
             yield piece
 
 

@@ -7,7 +7,7 @@ from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.inference.open_target import possible_recipes
 from ostinato.data.inference.resolve import infer_recipe
 from ostinato.data.inference.sample import DataSample
-from ostinato.data.readers.open import Say, arrange, open_stored
+from ostinato.data.readers.open import Say, arrange, open_stored, with_usual_session
 from ostinato.data.rejects import BadRows
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe
@@ -54,11 +54,12 @@ def inferred(recipe: Recipe) -> Recipe:
 
 
 def _taken_over(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
-    """The recipe of the task that only such data has, where it leaves its task open and there is one."""
+    """The recipe of the task that only such data has, where it leaves its task open and there is one; with the sessions
+    that its files are."""
     for name in names():
         if recipe.model.undecided:
             recipe = task_named(name).takes_over(recipe, sample, say)
-    return recipe
+    return with_usual_session(recipe, sample.source, say)
 
 
 def _settled(recipe: Recipe, sample: DataSample) -> Recipe:

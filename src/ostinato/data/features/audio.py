@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +19,9 @@ from ostinato.data.features.scaled import ScaledFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RunError, ShapeError
 from ostinato.media.audio_out import require_log_mel, waveform, write_sound
-from ostinato.media.extras import library
-from ostinato.media.files import MEDIA, media_path
+from ostinato.media.files import MEDIA
 from ostinato.media.mel_tables import samples_in, tables
+from ostinato.media.sound_in import Decode, sound_decoder
 from ostinato.media.spectrum import LOG_FLOOR, frames_of, power_spectrum, slopes
 from ostinato.recipe.kinds import AudioRecipe
 
@@ -32,11 +31,11 @@ _MOST_THREADS = 8
 class AudioFeature(ScaledFeature):
     """Files of sound to (sum L, D) float32, a frame every `hop_ms`.
 
-    A file is decoded by libsndfile, its channels are averaged, and it is resampled to `sample_rate` (polyphase, Kaiser
-    window). A frame of `frame_ms` becomes ln(max(mel energies, 1e-10)) (`log_mel`), the first `num_cepstra` of their
-    cosine transform (`mfcc`), or stays as it is (`raw`); formulas in `media.spectrum`. With `deltas` slopes over five
-    frames follow (1), and slopes of these (2). `normalize`: each number to mean 0 and variance 1 over all frames of the
-    training rows (`global`) or over those of the row (`row`).
+    A file is decoded (`media.sound_in`), its channels are averaged, and it is resampled to `sample_rate` (polyphase,
+    Kaiser window). A frame of `frame_ms` becomes ln(max(mel energies, 1e-10)) (`log_mel`), the first `num_cepstra` of
+    their cosine transform (`mfcc`), or stays as it is (`raw`); formulas in `media.spectrum`. With `deltas` slopes over
+    five frames follow (1), and slopes of these (2). `normalize`: each number to mean 0 and variance 1 over all frames
+    of the training rows (`global`) or over those of the row (`row`).
 
     Args:
         recipe: of the feature.
@@ -58,7 +57,7 @@ class AudioFeature(ScaledFeature):
     @classmethod
     def read(cls, recipe: AudioRecipe, cells: pl.Series) -> Draft:
         """Paths, decoded side by side in threads (libsndfile and the FFT let go of Python's lock)."""
-        decode = _decoder()
+        decode = sound_decoder()
         threads = min(_MOST_THREADS, os.cpu_count() or 1)
         with ThreadPoolExecutor(threads, thread_name_prefix="ostinato-audio") as pool:
             sounds = list(pool.map(partial(_sound, recipe, decode), cells.to_list()))
@@ -159,26 +158,6 @@ def represent(recipe: AudioRecipe, samples: Array) -> Array:
         std = frames.std(axis=0)
         frames = (frames - frames.mean(axis=0)) / np.where(std > 0, std, np.inf)
     return frames.astype(np.float32)
-
-
-Decode = Callable[[str], tuple[Array, int]]
-"""A path to samples (n, channels) and their rate. Raises `DataError` for what is no sound."""
-
-
-def _decoder() -> Decode:
-    library("scipy.signal", "reading sound", "audio")  # resampling needs it: better to say so now than halfway
-    soundfile = library("soundfile", "reading sound", "audio")
-
-    def decode(cell: str) -> tuple[Array, int]:
-        path = media_path(cell)
-        try:
-            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, OSError) as error:
-            reason = getattr(error, "error_string", str(error)).rstrip(".")
-            raise DataError(f"not a sound that can be read: {reason}") from error
-        return samples, int(rate)
-
-    return decode
 
 
 def _sound(recipe: AudioRecipe, decode: Decode, cell: str) -> _Sound:

@@ -13,7 +13,7 @@ from ostinato.data.features.base import Draft, FittedFeature
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
 from ostinato.media.extras import library
-from ostinato.media.files import MEDIA, media_path
+from ostinato.media.files import MEDIA, MOST_PIXELS, PICTURES, media_path
 from ostinato.recipe.kinds import ImageRecipe
 
 _MODES = {"grey": "L", "rgb": "RGB"}
@@ -163,9 +163,11 @@ def _opened(recipe: ImageRecipe, cell: str) -> Array:
     image = _library()
     path = media_path(cell)
     try:
-        with image.open(path) as opened:
+        with image.open(path, formats=PICTURES) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise DataError(f"a picture of more than {MOST_PIXELS:,} pixels: {opened.width} × {opened.height}")
             return _array(recipe, opened)
-    except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, MemoryError, image.DecompressionBombError) as error:
         raise DataError(f"not a picture that can be read: {type(error).__name__}") from error
 
 

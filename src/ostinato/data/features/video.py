@@ -215,12 +215,12 @@ def _decoded(path: Path) -> Iterator[Any]:
     """The frames of a file."""
     av = library("av", "reading video", "video")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:  # a title says nothing about frames
             if not container.streams.video:
                 raise DataError("holds no video")
             yield from container.decode(video=0)
-    except av.FFmpegError as error:
-        raise DataError(f"not a video that can be read: {error.strerror or error}") from error
+    except (av.FFmpegError, UnicodeError, ValueError, MemoryError) as error:
+        raise DataError(f"not a video that can be read: {getattr(error, 'strerror', error) or error}") from error
 
 
 def _small(recipe: VideoRecipe, frame: Any) -> Array:

@@ -66,7 +66,7 @@ def _columns(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     used = data.input or (source.usual_input if source.usual_input in columns else None)
     if used is None:
         raise RecipeError(
-            f"`data.input` is not set. Columns of `{source.path}`: {', '.join(columns)}.",
+            f"`data.input` is not set. Columns of `{source.name}`: {', '.join(columns)}.",
             hint="; ".join(filter(None, ("name the column that holds the sequence: --input text", source.otherwise))),
         )
     source.require(*(name for name in (used, target, data.group, *data.extra, *recipe.features.extra) if name))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
@@ -38,6 +39,10 @@ class Block:
             files = tuple(file for file, kept in zip(files, mask.tolist(), strict=True) if kept)
         return Block(self.frame.filter(mask), files, self.lines[mask])
 
+    def named(self, alias: Callable[[str], str]) -> Block:
+        """The block with its files called otherwise."""
+        return self if alias is str else Block(self.frame, tuple(map(alias, self.files)), self.lines)
+
 
 def located(block: Block, cells: pl.Series) -> pl.Series:
     """Cells that name files, those beside the table they stand in as a path from here.
@@ -48,8 +53,12 @@ def located(block: Block, cells: pl.Series) -> pl.Series:
         return cells
     found: list[str | None] = []
     for row, cell in enumerate(cells.to_list()):
-        folder = Path(block.location(row)[0]).parent
-        beside = folder / cell if cell and not cell.lstrip().startswith("[") and "\0" not in cell else None
-        there = beside is not None and (beside.is_file() or Path(str(beside).partition("#")[0]).is_file())
-        found.append(str(beside) if there else cell)
+        file = block.location(row)[0]
+        if not cell or cell == file or cell.lstrip().startswith("[") or "\0" in cell:
+            found.append(cell)
+            continue
+        archive, mark, member = file.partition("#")
+        beside = f"{archive}#{PurePosixPath(member).parent / cell}" if mark else str(Path(file).parent / cell)
+        there = Path(beside).is_file() or ("#" in beside and Path(beside.partition("#")[0]).is_file())
+        found.append(beside if there else cell)
     return pl.Series(cells.name, found, dtype=pl.String)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -15,6 +15,7 @@ import polars as pl
 from ostinato.data.io.blocks import Block
 from ostinato.data.io.prefetch import read_ahead
 from ostinato.data.io.records import Find, Records, cut_records, line_ends, readable
+from ostinato.data.readers.boundary import reading
 from ostinato.data.rejects import BadRows
 from ostinato.data.tables.reshape import Arrangement
 from ostinato.errors import DataError
@@ -61,6 +62,8 @@ class Source:
     """Whether it reads a file."""
     of_folders: ClassVar[bool] = False
     """Whether it reads a folder."""
+    of_archives: ClassVar[bool] = False
+    """Whether it reads an archive itself; what is in one is unpacked for the other readers."""
     tabular: ClassVar[bool] = False
     """Whether its files are tables with named columns, which may hold steps of time in their rows."""
     options: ClassVar[tuple[str, ...]] = ()
@@ -79,6 +82,8 @@ class Source:
     """What the parts of a media file's name are called."""
     arrangement: Arrangement | None = None
     """How a column is made of several columns or rows."""
+    alias: Callable[[str], str] = field(default=str, repr=False)
+    """How messages name its files: those of an archive by the archive."""
     otherwise: str = ""
     """How else the file may be read, where its content alone said what it is."""
 
@@ -89,6 +94,12 @@ class Source:
                 raise DataError(
                     f"`data.{option}` does not apply to the format {self.format}. Received: {', '.join(given)}."
                 )
+        self.bad_rows.alias = self.alias
+
+    @property
+    def name(self) -> str:
+        """The file or folder, as messages say it."""
+        return self.alias(str(self.path))
 
     @classmethod
     def claim(cls, path: Path) -> Claim | None:
@@ -107,10 +118,17 @@ class Source:
         """Which cells of text can't be, by the format alone, and why."""
         return []
 
+    def usual_session(self, target: str | None) -> tuple[str, str] | None:
+        """The column of sessions and the channels of a long table that a recipe says nothing of; None: rows stand
+        alone.
+        """
+        return None
+
     def columns(self) -> list[str]:
         """The names of the columns there are. Raises `DataError` if the file can't be read."""
         if self._columns is None:
-            self._columns = self._read_columns()
+            with reading(self.name, self.format, self.alias):
+                self._columns = self._read_columns()
         return list(self._columns) if self.arrangement is None else self.arrangement.columns(self._columns)
 
     def _read_columns(self) -> list[str]:
@@ -125,7 +143,7 @@ class Source:
             DataError: if a column is missing or the file can't be read.
         """
         self.require(*columns)
-        return self.arranged(read_ahead(self._read_blocks(self._needed(columns))), columns)
+        return self.arranged(read_ahead(self._named_blocks(self._needed(columns))), columns)
 
     def glance(self) -> Source:
         """The same file, whose bad rows and notes are not recorded here."""
@@ -136,7 +154,7 @@ class Source:
     def stored_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """The rows as they are stored, before any arrangement: all that `columns` are made of, read here and now."""
         self.require(*columns)
-        return self._read_blocks(self._needed(columns) if self.columns_apart else list(self._columns or ()))
+        return self._named_blocks(self._needed(columns) if self.columns_apart else list(self._columns or ()))
 
     def arranged(self, blocks: Iterable[Block], columns: Sequence[str]) -> Iterator[Block]:
         """`columns`, made of stored blocks."""
@@ -148,6 +166,12 @@ class Source:
         """The columns of the file that `columns` are made of."""
         return self.arrangement.needed(columns, list(self._columns or ())) if self.arrangement else list(columns)
 
+    def _named_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        """What the file holds; errors of libraries, and its name, as messages say them."""
+        with reading(self.name, self.format, self.alias):
+            for block in self._read_blocks(columns):
+                yield block.named(self.alias)
+
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         raise NotImplementedError
 
@@ -158,7 +182,7 @@ class Source:
             if name not in there:
                 near = difflib.get_close_matches(name, there, n=1)
                 raise DataError(
-                    f"`{self.path}` has no column `{name}`. Columns: {', '.join(there)}.",
+                    f"`{self.name}` has no column `{name}`. Columns: {', '.join(there)}.",
                     hint=f"did you mean {near[0]}?" if near else self._hint_of_columns(),
                 )
 
@@ -168,6 +192,7 @@ class Source:
 
     def note(self, text: str) -> None:
         """Something a user should know, once."""
+        text = self.alias(text)
         if text not in self.notes:
             self.notes.append(text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -25,7 +25,7 @@ class JsonLinesSource(Source):
     """JSONL. Numbers are taken as text (`1.0` as `1`), lists and objects as JSON text; blank lines are passed over."""
 
     format = "jsonl"
-    suffixes = (".jsonl", ".ndjson")
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
     tabular = True
 
     def _read_columns(self) -> list[str]:

@@ -12,7 +12,9 @@ import polars as pl
 from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Claim, Source
 from ostinato.errors import DataError
-from ostinato.media.files import is_archive, kind_of_file, unpacked
+from ostinato.media.files import kind_of_file
+from ostinato.storage.unpack import is_archive, unpacked
+from ostinato.wording import listed
 
 _ROWS = 256
 """Files of a block: what is decoded at a time."""
@@ -30,16 +32,17 @@ class MediaSource(Source):
 
     format = "media"
     of_folders = True
+    of_archives = True
     options = ("names",)
     usual_input = "path"
     usual_target = "label"
 
     @classmethod
     def claim(cls, path: Path) -> Claim | None:
-        """A file of sound, video or pictures, an archive, or a folder of such files."""
+        """A file of sound, video or pictures, or a folder of such files."""
         if path.is_dir():
             return Claim.SUFFIX if _holds_media(path) else None
-        return Claim.NAME if is_archive(path) or kind_of_file(path.name) not in (None, "notes") else None
+        return Claim.NAME if kind_of_file(path.name) not in (None, "notes") else None
 
     def kind_of(self, column: str) -> str | None:
         """By the files' suffixes."""
@@ -55,20 +58,21 @@ class MediaSource(Source):
             for file in root.rglob("*")
             if file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)
         )
+        if self.part is not None:
+            inside = [name for name in inside if PurePosixPath(name).is_relative_to(self.part)]
         kinds = Counter(kind for name in inside if (kind := kind_of_file(name)))
         if not kinds:
             raise DataError(f"`{self.path}` holds no file of sound, video, music or pictures.")
         kind = kinds.most_common(1)[0][0]
-        others = sum(kind_of_file(name) != kind for name in inside)
-        if others:
-            self.note(f"{self.path}: {others:,} files that are not {kind}, left out")
+        if others := [name for name in inside if kind_of_file(name) != kind]:
+            self.note(f"{self.path}: left out, since not {kind}: {listed(others)}")
         inside = [name for name in inside if kind_of_file(name) == kind]
         start = _common(inside) if self.path.is_file() else 0
         mark = "#" if self.path.is_file() else "/"
         files = [(f"{self.path}{mark}{name}", name[start:]) for name in inside]
         loose = [name for _, name in files if "/" not in name]
         if loose and len(loose) < len(files):
-            self.note(f"{self.path}: {len(loose):,} files beside the class folders, left out")
+            self.note(f"{self.path}: left out, since beside the class folders: {listed(loose)}")
             files = [file for file in files if "/" in file[1]]
         return files
 

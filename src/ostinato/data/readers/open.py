@@ -14,7 +14,7 @@ from ostinato.data.readers.registry import Source, open_source
 from ostinato.data.rejects import BadRows
 from ostinato.data.tables.list_cells import MOST_LABELS
 from ostinato.data.tables.reshape import arrangement_of
-from ostinato.recipe import Recipe
+from ostinato.recipe import Recipe, build_recipe
 from ostinato.recipe.base import named_by
 
 Say = Callable[[str], None]
@@ -50,6 +50,20 @@ def arrange(sample: DataSample, recipe: Recipe) -> None:
         found = arrangement_of(data.input, data.session, data.time, source.columns(), data.time_format)
         labels, numeric = _step_labels(sample, recipe)
         source.arrangement = None if found is None else replace(found, labels=labels, numeric=numeric)
+
+
+def with_usual_session(recipe: Recipe, source: Source, say: Say) -> Recipe:
+    """The recipe, with the sessions that the files themselves are, where it names neither sessions nor an input."""
+    data = recipe.data
+    named = data.session or data.input or data.time or recipe.model.rows == "series"
+    found = None if named else source.usual_session(data.target)
+    if found is None:
+        return recipe
+    session, channels = found
+    say(f"session: {session}, a file a row; input: {channels} (its columns of numbers)")
+    target = data.target or source.usual_target
+    columns = {"session": session, "input": channels, "target": target}
+    return build_recipe({**recipe.model_dump(), "data": {**recipe.model_dump()["data"], **columns}})
 
 
 def _step_labels(sample: DataSample, recipe: Recipe) -> tuple[str | None, bool]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ostinato.data.readers.archives import TsSource, UcrSource
 from ostinato.data.readers.base import Claim, Source
+from ostinato.data.readers.boundary import Alias
 from ostinato.data.readers.conll import ConllSource, ConlluSource
 from ostinato.data.readers.content import Found, look
 from ostinato.data.readers.delimited import DelimitedSource, TabSource
 from ostinato.data.readers.fasta import FastaSource, FastqSource
 from ostinato.data.readers.folder import FolderSource
 from ostinato.data.readers.idx import IdxSource
+from ostinato.data.readers.inside import holds_media, member_of
 from ostinato.data.readers.json_list import JsonSource
 from ostinato.data.readers.jsonl import JsonLinesSource
 from ostinato.data.readers.lines import LinesSource
@@ -21,10 +24,13 @@ from ostinato.data.readers.media import MediaSource
 from ostinato.data.readers.parallel import PairsSource, ParallelSource, siblings
 from ostinato.data.readers.parquet import ParquetSource
 from ostinato.data.readers.pianoroll import MidiSource, PianoRollSource
+from ostinato.data.readers.tables import TablesSource
 from ostinato.data.readers.text import TextSource
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
 from ostinato.plugins import Registry
+from ostinato.storage.unpack import is_archive, unpacked
+from ostinato.wording import listed
 
 __all__ = ["READERS", "Source", "detect_format", "open_source"]
 
@@ -56,6 +62,7 @@ for _reader in (
     PairsSource,
     MediaSource,
     LinesSource,
+    TablesSource,
     IdxSource,
 ):
     READERS.add(_reader.format, _reader)
@@ -86,22 +93,53 @@ def open_source(
             f"`data.format` must be one of auto, {', '.join(READERS)}. Received: {format!r}.",
             hint=f"did you mean {near[0]}?" if near else None,
         )
+    place = _place_of(path)
+    if format == "auto" and place.part and "+" in place.part and is_archive(place.path):
+        format = detect_format(Path(place.part))  # members that belong together are read where they are
+    found = Found(format, "") if format != "auto" else _detect(place.path, target, of_archive=place.alias is not str)
+    reader = READERS[found.format]
+    if reader.of_archives and place.alias is not str:
+        place = _Place(place.given, place.part, place.given)
+    elif not (reader.of_folders if place.path.is_dir() else reader.of_files):
+        what = "a folder" if place.path.is_dir() else "a file"
+        raise DataError(f"`{place.alias(str(place.path))}` is {what}; `data.format` says {found.format}.")
+    part = place.part if place.alias is str else None
+    source = reader(place.path, bad_rows, encoding, part=part, header=header, names=names, alias=place.alias)
+    if found.reason:
+        source.otherwise = "as text: --set data.format=text"
+        source.note(f"{place.path}: read as {found.format} ({found.reason}); {source.otherwise}")
+    if place.aside:
+        source.note(f"{place.path}: read alone; left out: {listed(place.aside)}")
+    return source
+
+
+class _Place(NamedTuple):
+    """Where data stand: a path, a part of it, the path that was given, how messages name what an archive holds."""
+
+    path: Path
+    part: str | None
+    given: Path
+    alias: Callable[[str], str] = str
+    aside: Sequence[str] = ()
+
+
+def _place_of(path: Path) -> _Place:
+    """What `PATH` or `PATH#PART` means; an archive is unpacked, unless several of its members are named.
+
+    Raises `DataError` if there is no such file, or the archive can't be unpacked.
+    """
     part: str | None = None
     if not path.exists() and "#" in str(path):
         name, _, part = str(path).partition("#")
         path = Path(name)
     if not path.exists():
         raise DataError(f"no such file or folder: `{path}`.", hint=_nearest_file(path))
-    looked_at = Path(part) if part and path.suffix.lower() == ".zip" else path
-    found = _detect(looked_at, target) if format == "auto" else Found(format, "")
-    reader = READERS[found.format]
-    if not (reader.of_folders if path.is_dir() else reader.of_files):
-        raise DataError(f"`{path}` is {'a folder' if path.is_dir() else 'a file'}; `data.format` says {format}.")
-    source = reader(path, bad_rows, encoding, part=part, header=header, names=names)
-    if found.reason:
-        source.otherwise = "as text: --set data.format=text"
-        source.note(f"{path}: read as {found.format} ({found.reason}); {source.otherwise}")
-    return source
+    if not (path.is_file() or path.is_dir()):
+        raise DataError(f"`{path}` is neither a file nor a folder: data are read more than once.", hint="write a file")
+    if path.is_dir() or not is_archive(path) or (part and "+" in part):
+        return _Place(path, part, path)
+    inside, aside = member_of(path, part)
+    return _Place(inside, part, path, Alias(unpacked(path), path), aside)
 
 
 def detect_format(path: Path) -> str:
@@ -112,8 +150,10 @@ def detect_format(path: Path) -> str:
     return _detect(path, None).format
 
 
-def _detect(path: Path, target: str | None) -> Found:
+def _detect(path: Path, target: str | None, *, of_archive: bool = False) -> Found:
     """The format, and what in the file tells it where its name does not."""
+    if of_archive and path.is_dir() and holds_media(path):
+        return Found(MediaSource.format, "")
     claims = {format: claim for format, reader in READERS.items() if (claim := reader.claim(path)) is not None}
     format = max(claims, key=lambda format: claims[format]) if claims else ""
     if not path.is_file() or (claims and claims[format] > Claim.LAST):
