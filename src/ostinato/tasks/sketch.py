@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
+from ostinato.errors import RecipeError
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import Vectors
 from ostinato.recipe import ModelRecipe
 
+SMALLER = "make model.hidden_size, model.embedding_dim or the vocabulary smaller"
+
 T = TypeVar("T", bound=ModelRecipe)
+
+
+@contextmanager
+def sketching() -> Iterator[None]:
+    """Models that are made here hold no numbers. Raises `RecipeError` for sizes whose product is no 64-bit number."""
+    try:
+        with torch.device("meta"):
+            yield
+    except RuntimeError as error:
+        raise RecipeError(f"the model is too large: {str(error).splitlines()[0]}.", hint=SMALLER) from error
 
 
 def check_layers(recipe: ModelRecipe) -> None:
     """Raise `RecipeError` for recurrent layers that can't be made: an unknown cell, or one without what is set."""
-    with torch.device("meta"):
+    with sketching():
         RecurrentEncoder(without_numbers(recipe), inputs=Vectors(1))
 
 

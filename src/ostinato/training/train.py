@@ -33,6 +33,7 @@ from ostinato.tasks.report_page import REPORT_FILE
 from ostinato.tasks.training import training_of
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.loop import Trainer
+from ostinato.training.memory import check_memory
 from ostinato.training.progress import Observer
 from ostinato.training.resume import agrees, data_changes, recipe_changes, with_features
 from ostinato.training.run_folder import (
@@ -65,6 +66,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     prepared = prepare(recipe, say=observer.note)
     spec = task_of(prepared.recipe)
     check_monitor(recipe.training.monitor, ("loss", *spec.figures(prepared.recipe, prepared.validation)))
+    check_memory(spec, prepared.recipe, prepared.features)
     torch.manual_seed(recipe.training.seed)
     model = spec.build(prepared.recipe, prepared.features).to(device)
     task = training_of(spec, model, prepared, device)

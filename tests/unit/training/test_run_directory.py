@@ -128,3 +128,11 @@ def test_weights_that_are_no_numbers_are_refused(run: Path) -> None:
     (run / "summary.json").write_text(json.dumps(summary))
     with pytest.raises(RunError, match="not finite"):
         ostinato.load(run)
+
+
+@pytest.mark.parametrize("size", [300_000, 10**10])
+def test_a_model_beyond_memory_is_refused_before_it_is_built(polarity: Path, tmp_path: Path, size: int) -> None:
+    recipe = build_recipe({**_recipe(polarity).model_dump(), "model": {"task": "classification", "hidden_size": size}})
+    with pytest.raises(RecipeError, match=r"parameters: training it takes|too large"):
+        train_recipe(recipe, tmp_path / "run", Observer())
+    assert not (tmp_path / "run").exists()
