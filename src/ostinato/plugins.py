@@ -87,6 +87,10 @@ class Registry(Mapping[str, T], Generic[T]):
     def __contains__(self, name: object) -> bool:
         return name in self._outside() or name in self._added
 
+    def from_outside(self) -> list[str]:
+        """The names of those of other packages."""
+        return list(self._outside())
+
     def _outside(self) -> Mapping[str, EntryPoint]:
         outside = found(self._group)
         for name in outside:

@@ -15,12 +15,13 @@ from ostinato import cells
 
 SETTINGS = ("model.cell=mgu", "model.embedding_dim=8", "model.hidden_size=8", "training.epochs=2",
             "training.num_threads=1", "training.learning_rate=0.01")  # fmt: skip
+ADDED = (("cells", "mgu"), ("features", "morse"), ("readers", "ltsv"), ("tasks", "ordinal_regression"))
 FAST = tuple(part for setting in SETTINGS for part in ("--set", setting))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _installed() -> None:
-    if not entry_points(group="ostinato.cells", name="mgu"):
+    if not all(entry_points(group=f"ostinato.{group}", name=name) for group, name in ADDED):
         pytest.fail("the example is not installed: python -m pip install --editable tests/plugin_example")
 
 
@@ -120,3 +121,56 @@ def test_a_task_from_outside_lives_a_whole_life(cli: Cli, tmp_path: Path) -> Non
     assert "`model.members` does not apply to an ordinal regression. Received: 3." in refused.err
     options = cli("recipe", "options").out.splitlines()
     assert "ordinal_regression" in next(line for line in options if line.startswith("| `model.task`"))
+
+
+@pytest.fixture
+def signals(tmp_path: Path) -> Path:
+    """Messages in Morse code; those that are urgent hold SOS."""
+    random = np.random.default_rng(0)
+    letters = [".-", "-...", "-.-.", ".", "..-.", "--.", "-.", "-"]
+    rows = ["signal,urgent"]
+    for number in range(60):
+        said = [*random.choice(letters, 6).tolist(), "/"]
+        rows.append(f"{' '.join([*said, *(['...', '---', '...'] if number % 2 else said[:3])])},{number % 2}")
+    path = tmp_path / "signals.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_feature_from_outside_lives_a_whole_life(cli: Cli, signals: Path, tmp_path: Path) -> None:
+    morse = ("--input", "signal", "--target", "urgent", "--set", "features.input.kind=morse")
+    fast = [part for one in SETTINGS if "cell" not in one for part in ("--set", one)]
+    trained = cli("train", signals, *morse, "--out", "run", *fast, "--set", "training.epochs=8")
+    assert trained.code == 0, trained.err
+    recipe = (tmp_path / "run" / "recipe.yaml").read_text(encoding="utf-8")
+    assert "kind: morse" in recipe
+    assert "gaps: keep" in recipe
+    assert json.loads(cli("evaluate", "run", signals, "--json").out)["accuracy"] > 0.9
+    assert cli("predict", "run", "... --- ... / -").out.split("\t")[0] == "1"
+    assert "'-.-.-.-' is no Morse code" in cli("predict", "run", "... -.-.-.-").err
+    assert json.loads(cli("baselines", "run", "--json").out)["baselines"]
+    assert cli("verify", "run").code == 0
+    resumed = cli("train", "--resume", "run", "--set", "training.epochs=9")
+    assert resumed.code == 0, resumed.err
+
+    both = ("--set", "data.extra=[signal]", "--set", "features.extra.signal.kind=morse")
+    refused = cli("train", signals, "--input", "urgent", "--target", "urgent", "--out", "b", *both)
+    assert "name the same column" in refused.err  # as a further column it may be read so
+
+
+def test_options_of_a_feature_from_outside_are_checked_and_listed(cli: Cli, signals: Path) -> None:
+    def refused(*settings: str) -> str:
+        return cli("train", signals, "--input", "signal", "--target", "urgent", "--out", "run",
+                   *(part for one in settings for part in ("--set", one))).err  # fmt: skip
+
+    assert "unknown key `features.input.gap`" in refused("features.input.kind=morse", "features.input.gap=drop")
+    assert "did you mean gaps?" in refused("features.input.kind=morse", "features.input.gap=drop")
+    wrong = refused("features.input.kind=morse", "features.input.gaps=some")
+    assert "`features.input.gaps` must be one of 'keep' or 'drop'. Received: 'some'." in wrong
+    assert "'numbers', 'morse'. Received: 'mors'." in refused("features.input.kind=mors")
+    assert "`features.target.kind` must be one of" in refused("features.target.kind=morse")
+    assert "it is a key of kind morse: --set features.input.kind=morse" in refused("features.input.gaps=drop")
+    options = cli("recipe", "options").out
+    assert "| `features.input.gaps` (morse) | `keep` |" in options
+    assert "morse" in json.loads(cli("info", "--json").out)["features"]
+    assert "MorseRecipe" in json.loads(cli("recipe", "schema").out)["$defs"]

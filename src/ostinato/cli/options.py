@@ -12,7 +12,8 @@ from ostinato import cells
 from ostinato.data.inference.applicability import conditions_of
 from ostinato.data.readers.registry import READERS
 from ostinato.recipe import Component, Recipe
-from ostinato.recipe.mistakes import components
+from ostinato.recipe.base import components
+from ostinato.recipe.features import components_from_outside
 from ostinato.recipe.sections import entries, sections
 
 Row = tuple[str, str, str, str]
@@ -40,7 +41,7 @@ def description(name: str, field: FieldInfo) -> str:
 def _rows(component: type[BaseModel], path: str, of_kind: str) -> Iterator[Row]:
     for name, field in component.model_fields.items():
         here = f"{path}{name}"
-        inner = components(field.annotation)
+        inner = [*components(field.annotation), *components_from_outside(here)]
         if here == "model":
             yield from _of_tasks()
         elif here == "features.extra":

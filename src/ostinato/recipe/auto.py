@@ -7,23 +7,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
+from ostinato.recipe.base import Item, SectionError
 from ostinato.recipe.model import ModelRecipe
 from ostinato.recipe.sections import entries, section, sections
-
-Item = Mapping[str, Any]
-"""A mistake, as pydantic tells it."""
-
-
-class SectionError(ValueError):
-    """Mistakes in a section whose task is open."""
-
-    def __init__(self, items: list[Item]) -> None:
-        super().__init__(f"{len(items)} mistakes in `model`")
-        self.items = items
-
-    def errors(self) -> list[Item]:
-        """As of pydantic's own error."""
-        return self.items
 
 
 class AutoModel(ModelRecipe):

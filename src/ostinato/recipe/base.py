@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+Item = Mapping[str, Any]
+"""A mistake, as pydantic tells it."""
 UNREAD = "unread"
 """The type of pydantic's error for a key that nothing would read."""
+
+
+class SectionError(ValueError):
+    """Mistakes in a part of a recipe whose type its own keys say."""
+
+    def __init__(self, items: list[Item]) -> None:
+        super().__init__(f"{len(items)} mistakes")
+        self.items = items
+
+    def errors(self) -> list[Item]:
+        """As of pydantic's own error."""
+        return self.items
 
 
 def no_bool(value: object) -> object:
@@ -17,6 +31,13 @@ def no_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError(f"must be a number. Received: {str(value).lower()}.")
     return value
+
+
+def components(annotation: Any) -> list[type[BaseModel]]:
+    """The components that a field may hold, however they are wrapped."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in components(part)]
 
 
 Count = Annotated[int, BeforeValidator(no_bool), Field(ge=0)]

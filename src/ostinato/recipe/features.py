@@ -1,13 +1,15 @@
-"""How columns become sequences: one component a kind."""
+"""How columns become sequences: one component a kind; those of other packages by the group `ostinato.features`."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, SerializeAsAny, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from ostinato.errors import RecipeError
-from ostinato.recipe.base import Component, Needs, PositiveInt
+from ostinato.plugins import Registry
+from ostinato.recipe.base import Component, Needs, PositiveInt, SectionError
 from ostinato.recipe.kinds import (
     AudioRecipe,
     CategoryRecipe,
@@ -66,36 +68,70 @@ class TargetRecipe(Component):
         return self.kind == "auto"
 
 
-def _named(default: str) -> BeforeValidator:
-    """A mapping without `kind` is of the default kind."""
+FEATURES: Registry[Any] = Registry(
+    "ostinato.features",
+    "feature",
+    lambda thing: isinstance(thing, type) and hasattr(thing, "recipe_type"),
+    lambda thing: str(thing.recipe_type.model_fields["kind"].default),
+)
+"""Every feature by its kind; `data.features` adds our own, and says what they are."""
 
-    def validate(value: object) -> object:
-        return {"kind": default, **value} if isinstance(value, dict) and "kind" not in value else value
 
-    return BeforeValidator(validate)
+def kinds_from_outside(place: str) -> list[str]:
+    """Kinds of other packages that may stand at `features.input`, `features.extra` or `features.target`, which must be
+    of such as are predicted; nowhere else is any."""
+    return [kind for kind in FEATURES.from_outside() if _may_stand(kind, place)]
+
+
+def _may_stand(kind: str, place: str) -> bool:
+    return place in ("features.input", "features.extra") or (place == "features.target" and FEATURES[kind].predicted)
+
+
+def components_from_outside(place: str) -> list[type[Component]]:
+    """What describes these kinds."""
+    return [FEATURES[kind].recipe_type for kind in kinds_from_outside(place)]
+
+
+def _column(place: str, default: str) -> WrapValidator:
+    """A mapping is described by its kind's component; one without `kind` is of the default kind."""
+
+    def validate(value: Any, ours: ValidatorFunctionWrapHandler) -> Any:
+        kind = value.get("kind", default) if isinstance(value, Mapping) else getattr(value, "kind", None)
+        if kind not in FEATURES.from_outside() or not _may_stand(str(kind), place):
+            return ours({"kind": default, **value} if isinstance(value, Mapping) else value)
+        try:
+            return FEATURES[kind].recipe_type.model_validate(value)
+        except ValidationError as error:  # told as pydantic tells those of our own kinds
+            raise SectionError([{**item, "loc": (kind, *item["loc"])} for item in error.errors()]) from error
+
+    return WrapValidator(validate)
 
 
 InputRecipe = Annotated[
-    TextRecipe
-    | TokensRecipe
-    | SeriesRecipe
-    | AudioRecipe
-    | VideoRecipe
-    | ImageRecipe
-    | NotesRecipe
-    | DnaRecipe
-    | ProteinRecipe
-    | CategoryRecipe
-    | NumbersRecipe,
+    SerializeAsAny[
+        TextRecipe
+        | TokensRecipe
+        | SeriesRecipe
+        | AudioRecipe
+        | VideoRecipe
+        | ImageRecipe
+        | NotesRecipe
+        | DnaRecipe
+        | ProteinRecipe
+        | CategoryRecipe
+        | NumbersRecipe
+    ],
     Field(discriminator="kind"),
-    _named("text"),
+    _column("features.input", "text"),
 ]
 """A column that is read."""
 
 OutputRecipe = Annotated[
-    TargetRecipe | TagsRecipe | TextRecipe | TokensRecipe | SeriesRecipe | NotesRecipe | AudioRecipe | VideoRecipe,
+    SerializeAsAny[
+        TargetRecipe | TagsRecipe | TextRecipe | TokensRecipe | SeriesRecipe | NotesRecipe | AudioRecipe | VideoRecipe
+    ],
     Field(discriminator="kind"),
-    _named("auto"),
+    _column("features.target", "auto"),
 ]
 """The column to predict: one value a row, or a sequence."""
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ostinato.errors import RecipeError
-from ostinato.recipe.auto import SectionError
-from ostinato.recipe.base import UNREAD
+from ostinato.recipe.base import UNREAD, SectionError, components
+from ostinato.recipe.features import components_from_outside, kinds_from_outside
 from ostinato.recipe.migrate import TASKS, new_names
 from ostinato.recipe.models import Recipe
 from ostinato.recipe.sections import Section, entries, section, sections
@@ -121,7 +121,8 @@ def _explain(path: str, items: list[dict[str, Any]], task: str) -> tuple[str, st
         return f"unknown key `{path}` in the recipe.", hint
     if kind == "union_tag_invalid":
         context = items[0]["ctx"]
-        return f"`{path}.kind` must be one of {context['expected_tags']}. Received: {context['tag']!r}.", None
+        known = ", ".join([context["expected_tags"], *map(repr, kinds_from_outside(".".join(location[:2])))])
+        return f"`{path}.kind` must be one of {known}. Received: {context['tag']!r}.", None
     if kind == "invalid_key":
         return f"a key of a recipe must be a text. Received: {received!r}.", None
     if kind in ("value_error", UNREAD):
@@ -169,6 +170,7 @@ def _models_at(location: list[str], kind: str | None, task: str) -> list[type[Ba
         found = [
             one for model in models if (field := model.model_fields.get(part)) for one in components(field.annotation)
         ]
+        found += components_from_outside(".".join(location[: depth + 1]))
         if location[: depth + 1] == ["model"]:
             found = [section(task).recipe] if task in entries() else [one.recipe for one in sections()]
         named = [one for one in found if len(found) > 1 and kind in get_args(_kind_field(one))]
@@ -217,10 +219,3 @@ def _kind_at(place: tuple[int | str, ...]) -> int | None:
     """Where in a path pydantic names the kind that a feature turned out to be: `features.input.text.unit`."""
     at = 3 if place[1:2] == ("extra",) else 2
     return at if place[:1] == ("features",) and len(place) > at else None
-
-
-def components(annotation: Any) -> list[type[BaseModel]]:
-    """The components that a field may hold, however they are wrapped."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [one for part in get_args(annotation) for one in components(part)]

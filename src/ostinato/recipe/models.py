@@ -6,14 +6,15 @@ resolved recipe (nothing left to infer) is saved with the run as ``recipe.yaml``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SerializeAsAny, create_model, model_validator
 
 from ostinato.recipe.auto import AutoModel, model_section
-from ostinato.recipe.base import Component
+from ostinato.recipe.base import Component, components
 from ostinato.recipe.data import DataRecipe
-from ostinato.recipe.features import FeaturesRecipe
+from ostinato.recipe.features import FeaturesRecipe, components_from_outside
 from ostinato.recipe.model import ModelRecipe
 from ostinato.recipe.sections import sections
 from ostinato.recipe.training import TrainingRecipe
@@ -52,9 +53,21 @@ class Recipe(Component):
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The JSON schema of recipes: `model` is one of several objects, told apart by `task`."""
-    kinds: Any = AutoModel
-    for one in sections():
-        kinds = kinds | one.recipe
-    model: Any = (Annotated[kinds, Field(discriminator="task")], AutoModel())
-    return create_model("Recipe", __base__=Recipe, model=model).model_json_schema()
+    """The JSON schema of recipes: `model` is one of several objects, told apart by `task`, and so is what describes a
+    column, by `kind`, those of other packages among them."""
+    model: Any = (_one_of([AutoModel, *(one.recipe for one in sections())], "task"), AutoModel())
+    columns: dict[str, Any] = {}
+    for name, field in FeaturesRecipe.model_fields.items():
+        kinds = _one_of([*components(field.annotation), *components_from_outside(f"features.{name}")], "kind")
+        meant = Field(field.default, description=field.description)
+        columns[name] = (Mapping[str, kinds] if name == "extra" else kinds, meant)  # type: ignore[valid-type]
+    features = create_model("FeaturesRecipe", __base__=FeaturesRecipe, __doc__=FeaturesRecipe.__doc__, **columns)
+    return create_model("Recipe", __base__=Recipe, model=model, features=(features, features())).model_json_schema()
+
+
+def _one_of(types: list[type[BaseModel]], told_by: str) -> Any:
+    """Any of these, told apart by a key."""
+    kinds: Any = types[0]
+    for one in types[1:]:
+        kinds = kinds | one
+    return Annotated[kinds, Field(discriminator=told_by)]

@@ -32,6 +32,7 @@ from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.errors import RecipeError
 from ostinato.plugins import Registry
 from ostinato.recipe import Component
+from ostinato.recipe import features as recipe_features
 
 __all__ = [
     "FEATURES",
@@ -54,15 +55,7 @@ __all__ = [
 ]
 
 
-def _is_feature(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, Feature) and hasattr(thing, "recipe_type")
-
-
-def _kind_of(feature: type[Feature]) -> str:
-    return str(feature.recipe_type.model_fields["kind"].default)
-
-
-FEATURES: Registry[type[Feature]] = Registry("ostinato.features", "feature", _is_feature, _kind_of)
+FEATURES: Registry[type[Feature]] = recipe_features.FEATURES
 """Every feature by its kind; those of other packages come from the entry points `ostinato.features`."""
 
 for _feature in (
@@ -79,7 +72,7 @@ for _feature in (
     AudioFeature,
     VideoFeature,
 ):
-    FEATURES.add(_kind_of(_feature), _feature)
+    FEATURES.add(_feature.recipe_type.model_fields["kind"].default, _feature)
 FEATURES.add("forecast", ForecastFeature)
 
 

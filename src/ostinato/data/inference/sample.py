@@ -46,6 +46,7 @@ class DataSample:
         Raises:
             DataError: if a column is missing or the file can't be read.
         """
+        names = tuple(dict.fromkeys(names))
         return self.once((self.source.arrangement, names, num_blocks), lambda: self._rows(names, num_blocks))
 
     def cells(self, name: str) -> pl.Series:
