@@ -87,6 +87,11 @@ def test_missing_column(cli: Cli, polarity: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_session_that_is_not_there(cli: Cli, polarity: Path) -> None:
+    result = cli("train", polarity, "--input", "text", "--set", "data.session=who")
+    _refused(result, "has no column `who`. Columns: text, label.")
+
+
 def test_no_input_column_named(cli: Cli, polarity: Path) -> None:
     _refused(cli("train", polarity, "--target", "label"), "`data.input` is not set", "text, label")
 

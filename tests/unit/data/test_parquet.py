@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -88,3 +88,9 @@ def test_a_compressed_parquet_file_is_refused(path: Path) -> None:
     packed = path.rename(path.with_name("rows.parquet.gz"))
     with pytest.raises(DataError, match="Parquet compresses inside"):
         read(packed)
+
+
+def test_durations_are_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pl.DataFrame({"waited": [timedelta(minutes=1), None, timedelta(milliseconds=1500)]}).write_parquet(path)
+    assert read(path).texts == ["60.0", None, "1.5"]

@@ -47,6 +47,7 @@ def arrange(sample: DataSample, recipe: Recipe) -> None:
     if recipe.model.rows == "series":  # it reads tables as they are
         return
     if data.session or data.time or (data.input and (":" in data.input or "," in data.input)):
+        source.require(*named_by(data.session), *named_by(data.time))
         found = arrangement_of(data.input, data.session, data.time, source.columns(), data.time_format)
         labels, numeric = _step_labels(sample, recipe)
         source.arrangement = None if found is None else replace(found, labels=labels, numeric=numeric)

@@ -74,6 +74,8 @@ class ParquetSource(Source):
             raise DataError(
                 f"column `{column.name}` of `{self.path}` holds bytes, not text.", hint="write it as a text column"
             )
+        if column.dtype == pl.Duration:
+            column = column.dt.total_microseconds() / 1e6
         return column.cast(pl.String)
 
     def _unreadable(self, error: Exception) -> DataError:
