@@ -43,6 +43,13 @@ def note(text: str) -> None:
     stderr.print(text, style="dim", markup=False)
 
 
+def warn(text: str, hint: str) -> None:
+    """What should be known before figures are believed, and what mends it."""
+    for label, style, said in (("warning:", "bold yellow", text), ("hint:", "bold cyan", hint)):
+        stderr.print(label, style=style, end=" ")
+        stderr.print(said, markup=False)
+
+
 def print_json(value: Any) -> None:
     """One line of JSON on stdout; JSON has no NaN and no infinities, which are null."""
     try:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.console import note, print_json, saying_how_to_resume, stderr
+from ostinato.cli.console import note, print_json, saying_how_to_resume, stderr, warn
 from ostinato.cli.tables import print_metrics
 from ostinato.errors import RecipeError
 
@@ -78,5 +78,7 @@ def train(
     note(f"{summary['ended']} · {steps} · best epoch {summary['best_epoch']}")
     stderr.print("validation:", style="bold")
     print_metrics(summary["validation"])
+    for found in summary["findings"]:
+        warn(found["says"], found["hint"])
     report = run.folder / "report.html"
     stderr.print(f"report: {report}" if report.is_file() else f"run: {run.folder}", markup=False)

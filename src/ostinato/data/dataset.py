@@ -15,7 +15,7 @@ from ostinato.data.features import Feature, TextFeature, load_feature
 from ostinato.data.places import Places
 from ostinato.data.rejects import BadRows
 from ostinato.data.sequences import Sequences
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import NamesTarget, TargetFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe
@@ -134,7 +134,11 @@ class Examples:
         return Examples(self.sequences.take(rows), targets, self.places, self.rows[rows], extra)
 
     def given(self, index: int) -> bytes:
-        """All that is given of an example, the input and further columns; equal for those that are given the same."""
+        """All that is given of an example, the input and further columns; equal for those that are given the same. Of
+        rows of a file it is what stood there, so that no vocabulary makes two of them one."""
+        stood = self.places.given(int(self.rows[index]))
+        if stood is not None:
+            return stood
         parts = (self.sequences, *self.extra.values())
         return b"|".join(np.ascontiguousarray(part.row(index)).tobytes() for part in parts)
 
@@ -165,6 +169,15 @@ class Prepared:
     notes: list[str]
     bad_rows: BadRows
     num_characters: int
+
+    @property
+    def missing_classes(self) -> list[tuple[str, int]]:
+        """Classes or labels that training rows have and no validation row, each with how many rows train it."""
+        target = self.features.target
+        if not isinstance(target, NamesTarget):
+            return []
+        there, tested = (target.rows_of_each(np.asarray(part.targets)) for part in (self.train, self.validation))
+        return [(target.classes[i], int(there[i])) for i in np.flatnonzero((there > 0) & (tested == 0)).tolist()]
 
     @property
     def num_rejected(self) -> int:

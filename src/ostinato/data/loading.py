@@ -45,11 +45,14 @@ def reading_as(recipe: Recipe, settings: Settings) -> Recipe:
     return changed
 
 
-def load_examples(reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None) -> Examples:
-    """Rows of another file, encoded as the run's training data was. Targets are read if the run has a target."""
+def load_examples(
+    reference: str, features: Features, recipe: Recipe, say: Say = lambda _: None, *, whole: bool = False
+) -> Examples:
+    """Rows of another file, encoded as the run's training data was. Targets are read if the run has a target. With
+    `whole`, the input of each row can be shown in full."""
     bad_rows = BadRows(recipe.data.on_bad_row)
     where = recipe.data.test_where if reference == recipe.data.test else None
-    examples = read_examples(reference, features, recipe, bad_rows, say, "data", where)
+    examples = read_examples(reference, features, recipe, bad_rows, say, "data", where, whole=whole)
     _say_left_out(bad_rows, say)
     return examples
 
@@ -129,14 +132,19 @@ def read_examples(
     say: Say,
     where: str,
     chosen: str | None = None,
+    *,
+    whole: bool = False,
 ) -> Examples:
-    """Rows of a file, encoded by fitted features. `where` names the data in messages, `chosen` is SQL."""
+    """Rows of a file, encoded by fitted features. `where` names the data in messages, `chosen` is SQL; `whole`: inputs
+    are kept to be shown in full."""
     source = open_data(reference, recipe, bad_rows, say)
     target, name = features.target, str(recipe.data.target)
     columns: dict[str, Feature] = {str(recipe.data.input): features.input, **features.extra}
     if isinstance(target, Feature):
         columns[name] = target
     reading = Reading(source, recipe, columns, name if isinstance(target, TargetFeature) else None, None, chosen)
+    if whole:
+        reading.places = Places(longest=None)
     spools = {column: Spool() for column in columns}
     lengths: dict[str, list[Offsets]] = {column: [] for column in columns}
     for drafts, keep in reading.drafts():

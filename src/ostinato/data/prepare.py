@@ -11,7 +11,7 @@ from ostinato.arrays import Array, Offsets
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.distinct import Distinct
 from ostinato.data.features import Feature, FeatureBuilder, TrainingPart, make_builder
-from ostinato.data.inference.applicability import refuse_inapplicable
+from ostinato.data.inference.applicability import applies, refuse_inapplicable
 from ostinato.data.inference.resolve import infer_recipe
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.inference.target import infer_target
@@ -23,7 +23,7 @@ from ostinato.data.reading import Reading
 from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
 from ostinato.data.split import split_fold, split_rows
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import TargetFeature, missing_in_words, strata_of
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import Component, Recipe, TargetRecipe
 
@@ -48,6 +48,8 @@ def prepare_text(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) 
     return _prepare(recipe, sample, say, _text)
 
 
+_NAMED = 5
+"""Classes that are named of those missing."""
 _Encode = Callable[[Recipe, Reading, Mapping[str, FeatureBuilder], list[str], Say], Prepared]
 
 
@@ -96,18 +98,28 @@ def _split(recipe: Recipe, reading: Reading) -> tuple[Offsets, Offsets | None]:
     """The rows for training and those held out; none held out where validation is a file of its own."""
     data, count = recipe.data, len(reading.places)
     groups = pl.concat(reading.groups) if reading.groups else None
-    strata = reading.all_cells() if data.stratify else None
+    strata = strata_of(reading.all_cells()) if data.stratify else None
     if data.fold is not None:
         return split_fold(count, *data.fold, data.split_seed, groups, strata)
     if isinstance(data.validation, float):
-        return split_rows(count, data.validation, data.split_seed, groups, strata)
+        return split_rows(count, data.validation, data.split_seed, groups, strata, each=data.stratify == "each")
     return np.arange(count), None
+
+
+def _with_stratify(recipe: Recipe) -> Recipe:
+    """Whether the validation share is drawn class by class, settled: where the target is classes."""
+    data = recipe.data
+    if data.stratify != "auto":
+        return recipe
+    share = data.fold is not None or isinstance(data.validation, float)
+    wanted = "each" if share and applies("data.stratify", recipe) else False
+    return recipe.model_copy(update={"data": data.model_copy(update={"stratify": wanted})})
 
 
 def _rows(
     recipe: Recipe, reading: Reading, builders: Mapping[str, FeatureBuilder], notes: list[str], say: Say
 ) -> Prepared:
-    recipe = _with_target_kind(recipe, reading, notes, say)
+    recipe = _with_stratify(_with_target_kind(recipe, reading, notes, say))
     training, held_out = _split(recipe, reading)
     target_recipe, name = recipe.features.target, recipe.data.target
     part = TrainingPart(rows=training if held_out is not None else None)
@@ -148,7 +160,11 @@ def _rows(
             "validation data",
             recipe.data.validation_where,
         )
-    return Prepared(recipe, features, train, validation, notes, reading.source.bad_rows, reading.num_characters)
+    ready = Prepared(recipe, features, train, validation, notes, reading.source.bad_rows, reading.num_characters)
+    for missing, times in ready.missing_classes[:_NAMED]:
+        notes.append(missing_in_words(missing, times))
+        say(notes[-1])
+    return ready
 
 
 def _text(

@@ -18,8 +18,11 @@ from ostinato.data.places import Places, preview_of
 from ostinato.data.readers.registry import Source
 from ostinato.data.targets import Unusable, target_type
 from ostinato.errors import DataError
-from ostinato.recipe import Recipe
+from ostinato.recipe import Recipe, TextRecipe
+from ostinato.recipe.kinds import TokensRecipe
 
+_WRITTEN = (TextRecipe, TokensRecipe)
+"""Targets whose wording is kept: what is written is compared with it."""
 Drafts = Mapping[str, Draft]
 """A block's drafts by column."""
 
@@ -61,6 +64,9 @@ class Reading:
         """Each block decoded, with the rows to keep; bad rows are recorded, and not kept."""
         input_name = str(self.recipe.data.input)
         names = list(dict.fromkeys(name for name in (*self.drafters, self.cells_of, self.group) if name))
+        target = self.recipe.data.target
+        wording = target if target in self.drafters and isinstance(self.recipe.features.target, _WRITTEN) else None
+        given = [name for name in self.drafters if name != target]
         for block in self._blocks(names):
             block = block.keep(self._usable(block))
             if not len(block):
@@ -73,7 +79,8 @@ class Reading:
             if cells.dtype == pl.String:
                 self.num_characters += int(cells.str.len_chars().sum())
             kept = block.keep(keep)
-            self.places.add(kept, kept.frame[input_name])
+            wanted = kept.frame[wording] if wording else None
+            self.places.add(kept, kept.frame[input_name], kept.frame.select(given), wanted)
             if self.cells_of:
                 plain = target_type(self.recipe.features.target).plain(kept.frame[self.cells_of])
                 self.cells.append(plain.rename("target"))

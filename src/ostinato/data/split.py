@@ -9,9 +9,18 @@ from ostinato.arrays import Offsets
 from ostinato.data.rejects import counted
 from ostinato.errors import DataError, RecipeError
 
+_ENOUGH = 3
+"""Rows of a class of which one is held out in any case."""
+
 
 def split_rows(
-    count: int, fraction: float, seed: int, groups: pl.Series | None = None, strata: pl.Series | None = None
+    count: int,
+    fraction: float,
+    seed: int,
+    groups: pl.Series | None = None,
+    strata: pl.Series | None = None,
+    *,
+    each: bool = False,
 ) -> tuple[Offsets, Offsets]:
     """Row numbers of the training and the validation part: a seeded shuffle, the last `fraction` of it held out.
 
@@ -19,7 +28,9 @@ def split_rows(
     that share a value never stand on both sides. A row without a value is a group of its own.
 
     With `strata` (a class a row) the share is drawn from each class alike: of a class of R rows, `fraction` R rounded,
-    whole groups until they make up as many. A group whose rows are of several classes counts as the first row's.
+    whole groups until they make up as many. A group whose rows are of several classes counts as the first row's. With
+    `each`, at least one row or group is held out of every class that has three; where none would be, classes make no
+    difference.
     """
     held_out = round(count * fraction)
     if held_out == 0 or held_out == count:
@@ -28,8 +39,8 @@ def split_rows(
             hint="give more rows, or a validation file: --set data.validation=validation.csv",
         )
     random = np.random.default_rng(seed)
-    if strata is not None:
-        return _split_alike(random, fraction, strata, groups)
+    if strata is not None and (found := _split_alike(random, fraction, strata, groups, each)):
+        return found
     if groups is None:
         order = random.permutation(count).astype(np.int64)
         return order[: count - held_out], order[count - held_out :]
@@ -49,9 +60,9 @@ def split_rows(
 
 
 def _split_alike(
-    random: np.random.Generator, fraction: float, strata: pl.Series, groups: pl.Series | None
-) -> tuple[Offsets, Offsets]:
-    """As `split_rows`, class by class."""
+    random: np.random.Generator, fraction: float, strata: pl.Series, groups: pl.Series | None, each: bool
+) -> tuple[Offsets, Offsets] | None:
+    """As `split_rows`, class by class; None where no class is large enough and `each` allows for it."""
     count = len(strata)
     order = random.permutation(count).astype(np.int64)
     group_of, sizes = _numbered(groups) if groups is not None else (np.arange(count), np.ones(count, dtype=np.int64))
@@ -62,6 +73,9 @@ def _split_alike(
         own = shuffled[class_of[shuffled] == one]
         before = np.cumsum(sizes[own]) - sizes[own]
         held_out[own] = before < round(float(sizes[own].sum()) * fraction)
+        held_out[own[: int(each and len(own) >= _ENOUGH)]] = True
+    if not held_out.any() and each:
+        return None
     if not held_out.any() or held_out.all():
         raise DataError(
             f"no class has enough rows to hold a share of {fraction} of it out.",

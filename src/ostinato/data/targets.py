@@ -12,8 +12,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.data.inference.target import infer_target, is_number
+from ostinato.data.inference.target import alike, infer_target, is_number
 from ostinato.data.places import Places
+from ostinato.data.rejects import counted
 from ostinato.data.tables.list_cells import MOST_LABELS, json_list
 from ostinato.errors import DataError
 from ostinato.recipe import Component, TargetRecipe
@@ -158,8 +159,11 @@ class ClassTarget(NamesTarget):
 
     @classmethod
     def names_in(cls, cells: list[str], separator: str) -> list[str]:
-        """A cell is a name."""
-        return cells
+        """A cell is a name; of several spellings of one (`alike`) the shortest is."""
+        found: dict[str, str] = {}
+        for cell in sorted({cell.strip() for cell in cells}, key=lambda name: (len(name), name)):
+            found.setdefault(alike(cell), cell)
+        return list(found.values())
 
     @classmethod
     def check(cls, names: list[str], column: str) -> None:
@@ -177,11 +181,20 @@ class ClassTarget(NamesTarget):
 
     def encode(self, cells: pl.Series, places: Places, where: str) -> Array:
         """Integers (N,)."""
-        codes = cells.cast(pl.Enum(list(self.classes)), strict=False).to_physical().cast(pl.Int64)
+        codes = self._codes(cells)
         if codes.null_count():
             row = int(codes.is_null().arg_true()[0])
             raise self._unseen(str(cells[row]), row, places, where)
         return codes.to_numpy()
+
+    def _codes(self, cells: pl.Series) -> pl.Series:
+        """The integer of each cell's class, as it is spelled, or else of one that is spelled alike; else null."""
+        codes = cells.cast(pl.Enum(list(self.classes)), strict=False).to_physical().cast(pl.Int64)
+        if not codes.null_count():
+            return codes
+        known = {alike(name): number for number, name in enumerate(self.classes)}
+        others = {cell: known.get(alike(cell)) for cell in cells.filter(codes.is_null()).unique().to_list()}
+        return codes.fill_null(cells.replace_strict(others, default=None, return_dtype=pl.Int64))
 
     def truth(self, value: Any) -> dict[str, Any]:
         """The name."""
@@ -196,7 +209,7 @@ class LabelsTarget(NamesTarget):
     """Labels, any number a row, to vectors of zeros and ones."""
 
     kind, noun = "labels", "label"
-    unread = ("data.stratify",)
+    unread = ("data.stratify", "training.class_weight")
 
     @classmethod
     def plain(cls, cells: pl.Series) -> pl.Series:
@@ -255,7 +268,12 @@ class NumberTarget(TargetFeature):
     """
 
     kind, names, no_value_hint = "number", False, None
-    unread = ("features.target.separator", "data.stratify", "training.label_smoothing")
+    unread = (
+        "features.target.separator",
+        "data.stratify",
+        "training.label_smoothing",
+        "training.class_weight",
+    )
 
     @classmethod
     def unusable(cls, cells: pl.Series, column: str) -> list[Unusable]:
@@ -310,6 +328,16 @@ TARGETS: dict[str, type[ClassTarget] | type[LabelsTarget] | type[NumberTarget]] 
 def target_type(recipe: Component) -> type[TargetFeature]:
     """What one value a row is, as far as a recipe says: while its kind is open `TargetFeature`."""
     return TARGETS.get(str(getattr(recipe, "kind", "")), TargetFeature)
+
+
+def missing_in_words(name: str, count: int) -> str:
+    """That no validation row has a class."""
+    return f"no validation row is `{name}` ({counted(count, 'row')} in training): its figures say nothing"
+
+
+def strata_of(cells: pl.Series) -> pl.Series:
+    """The class of each row, however it is spelled."""
+    return cells.replace_strict({cell: alike(cell) for cell in cells.unique().to_list()}, return_dtype=pl.String)
 
 
 def split_labels(cell: str, separator: str) -> list[str]:

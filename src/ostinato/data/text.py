@@ -43,6 +43,8 @@ _UNIT_DEFAULTS = {
     "subwords": {"markup": "keep", "case": "keep", "punctuation": "keep"},
 }
 _DEFAULT_SUBWORDS = 8_000
+AS_IT_STANDS = {"markup": "keep", "case": "keep", "punctuation": "keep", "digits": "keep", "emoticons": "in_place"}
+"""Options with which nothing is cleaned."""
 
 
 def resolve_text(recipe: TextRecipe, unit: str) -> TextRecipe:
@@ -79,7 +81,7 @@ class TextPipeline:
         if recipe.punctuation == "keep":
             kept.append(r"[^\w\s\p{N}]|_")
         self._pattern = "|".join(kept)
-        self._removes = (recipe.punctuation, recipe.digits, recipe.emoticons) != ("keep", "keep", "in_place")
+        self.removes = (recipe.punctuation, recipe.digits, recipe.emoticons) != ("keep", "keep", "in_place")
 
     def words(self, column: pl.Series) -> Tokens:
         """The words (and emoticons) of each row."""
@@ -95,7 +97,7 @@ class TextPipeline:
         """
         text = self._without_markup(column)
         folded = self._folded(pl.col("text"))
-        if not self._removes:
+        if not self.removes:
             return _evaluate(folded, text)
         joined = self._word_lists(folded).list.join(" ")
         leading = pl.col("text").str.contains(r"^\s") & (joined != "")  # a later block of a document begins with one

@@ -20,14 +20,15 @@ _BINS = 10
 
 
 def classification(probabilities: Floats, targets: Integers, classes: tuple[str, ...]) -> Metrics:
-    """Accuracy, macro F1, AUC (two classes: of the second; more: mean of one-against-rest), log loss (nll),
-    calibration error, confusion matrix (rows: true, columns: predicted) and precision, recall and F1 of each class.
+    """Accuracy, macro F1 (over classes that are true or predicted, as scikit-learn's), AUC (two classes: of the second;
+    more: mean of one-against-rest), log loss (nll), calibration error, confusion matrix (rows true, columns predicted)
+    and precision, recall and F1 of each class.
     """
     predicted = probabilities.argmax(axis=1)
     count = len(classes)
     confusion = np.bincount(targets * count + predicted, minlength=count * count).reshape(count, count)
     per_class = [_per_class(name, i, confusion) for i, name in enumerate(classes)]
-    present = [row["f1"] for row in per_class if row["support"]]
+    present = [row["f1"] for row in per_class if row["support"] or row["predicted"]]
     aucs = [auc(probabilities[:, k], targets == k) for k in ([1] if count == 2 else range(count))]
     known = [a for a in aucs if a is not None]
     picked = np.clip(probabilities[np.arange(len(targets)), targets], 1e-12, 1.0)
@@ -55,6 +56,7 @@ def _precision_recall(hit: int, predicted: int, support: int) -> Metrics:
         "precision": precision,
         "recall": recall,
         "f1": 2 * hit / (predicted + support) if predicted + support else 0.0,
+        "predicted": predicted,
     }
 
 

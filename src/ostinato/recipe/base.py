@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 Item = Mapping[str, Any]
@@ -68,6 +69,12 @@ def named_by(columns: str | Sequence[str] | None) -> tuple[str, ...]:
 Needs = Mapping[str, tuple[str, Callable[[Any], object]]]
 
 
+def is_usual(value: object, field: FieldInfo) -> bool:
+    """Whether an option is as it is when nothing is said, or is switched off where it would not be read."""
+    usual = field.get_default(call_default_factory=True)
+    return value == usual or (value is False and usual is not True)
+
+
 class Component(BaseModel):
     """What every part of a recipe shares: frozen, an unknown key is an error, and so is one that nothing would read."""
 
@@ -80,7 +87,7 @@ class Component(BaseModel):
     def _check_needs(self) -> Self:
         for key, (what, there) in self.needs.items():
             value = getattr(self, key)
-            if value != type(self).model_fields[key].get_default(call_default_factory=True) and not there(self):
+            if not is_usual(value, type(self).model_fields[key]) and not there(self):
                 text = f"`{key}` only applies with {what}. Received: {value!r}."
                 raise PydanticCustomError(UNREAD, "{error}", {"error": text, "key": key})
         return self

@@ -64,7 +64,11 @@ class RowsRecipe(Component):
     group: str | None = Field(
         None, description="a column: rows that share its value are never split between training and validation"
     )
-    stratify: bool = Field(False, description="the validation share is drawn from each class of the target alike")
+    stratify: Literal["auto", "each"] | bool = Field(
+        "auto",
+        description="true: the validation share is drawn from each class of the target alike; each: and holds at least "
+        "one row of every class that has three; auto: each where the target is classes, else false",
+    )
     where: str | None = Field(None, description="which rows of `train` are taken, as SQL: `speaker <> 'theo'`")
     validation_where: str | None = Field(None, description="which rows of the validation file are taken, as SQL")
     test_where: str | None = Field(None, description="which rows of `test` are taken, as SQL")

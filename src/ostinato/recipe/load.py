@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from ostinato.errors import RecipeError
+from ostinato.recipe.migrate import with_old_split
 from ostinato.recipe.mistakes import holds_texts, told, unread_keys
 from ostinato.recipe.models import Recipe
 from ostinato.recipe.yaml_text import dump_yaml, parse_yaml
@@ -49,7 +50,7 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
         return {}
     if not isinstance(loaded, dict):
         raise RecipeError(f"`{path}` must hold a mapping of keys to values. Received: {type(loaded).__name__}.")
-    return loaded
+    return with_old_split(loaded)
 
 
 def apply_overrides(mapping: Mapping[str, Any], overrides: Settings) -> dict[str, Any]:

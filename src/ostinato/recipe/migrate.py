@@ -64,6 +64,15 @@ def migrated(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def with_old_split(mapping: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's file as it was meant before shares were drawn class by class unless told otherwise: one that states
+    its share for validation, and does not say `stratify`, keeps its split."""
+    data = mapping.get("data")
+    if not isinstance(data, dict) or "stratify" in data or not isinstance(data.get("validation"), float):
+        return mapping
+    return {**mapping, "data": {**data, "stratify": False}}
+
+
 def _leaves(model: Mapping[str, Any], task: str) -> Iterator[tuple[str, Any]]:
     """The options by path: of groups that are gone one by one, where the task has them."""
     for key, value in model.items():

@@ -139,6 +139,10 @@ class TrainingRecipe(Component):
         0.5, description="on_divergence: rollback: what the learning rate is multiplied by"
     )
     label_smoothing: Probability = 0.0
+    class_weight: Literal["none", "balanced"] = Field(
+        "none",
+        description="of a classifier's loss; balanced: a row counts N / (K n), of N rows and K classes, n of its class",
+    )
     vanishing_penalty: NonNegative = Field(
         0.0, description="weight of Pascanu's Omega, which keeps the norm of gradients on their way back; slow"
     )

@@ -61,12 +61,22 @@ def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
         return None
     try:
         found = Baselines.from_dict(read_json(path))
-        return {**table_of(found), "outdated": bool(steps and steps[-1]["step"] != found.steps)}
+        outdated = bool(steps and steps[-1]["step"] != found.steps)
+        return {**table_of(found), "outdated": outdated, "beside": None if outdated else _beside(found)}
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"`{path}` is damaged: {type(error).__name__}: {error}.",
             hint=f"write it again: ostinato baselines {folder}",
         ) from error
+
+
+def _beside(found: Baselines) -> Section | None:
+    """The best baseline, to stand beside the headline figure; None where none was tried."""
+    best = next((one for one in found.ranked if one.gap is not None and one.part is None), None)
+    if best is None:
+        return None
+    value = written(best.metrics[found.figure], found.figure)
+    return {"figure": found.figure, "name": NAMES.get(found.figure, found.figure), "by": best.name, "value": value}
 
 
 def table_of(found: Baselines) -> Section:

@@ -79,7 +79,12 @@ def shown_token(feature: TextFeature, number: int) -> str:
     if feature.tokenizer is not None:
         text = feature.decode(cast("Ids", np.asarray([number], dtype=np.int32)))
         token = token if not text or "\ufffd" in text else text
-    return "".join(_VISIBLE.get(c, c if c.isprintable() else f"U+{ord(c):04X}") for c in token)
+    return visible(token)
+
+
+def visible(text: str) -> str:
+    """A text whose spaces and line ends are signs."""
+    return "".join(_VISIBLE.get(c, c if c.isprintable() else f"U+{ord(c):04X}") for c in text)
 
 
 def class_targets(examples: Examples) -> Integers:

@@ -9,15 +9,19 @@ import numpy as np
 
 from ostinato.data.features import Feature, TextFeature
 from ostinato.metrics.edit_distance import align
-from ostinato.report.data import Section, shown_token
+from ostinato.report.data import Section, shown_token, visible
 
 _MIXUPS = 16
 
 
-def mixups_of(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], target: Feature) -> list[Section]:
+Piece = int | str
+"""An integer of the target's, or a word or character as it is spelled."""
+
+
+def mixups_of(pairs: Sequence[tuple[Sequence[Piece], Sequence[Piece]]], target: Feature) -> list[Section]:
     """The most frequent edits between reference and written sequences: the right token, and what was written
     instead."""
-    counts: Counter[tuple[int | None, int | None]] = Counter()
+    counts: Counter[tuple[Piece | None, Piece | None]] = Counter()
     for right, written in pairs:
         counts.update(edit for edit in align(right, written) if edit[0] != edit[1])
     return [
@@ -26,10 +30,12 @@ def mixups_of(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], target: Feat
     ]
 
 
-def shown_step(number: int | None, target: Feature) -> str | None:
+def shown_step(number: Piece | None, target: Feature) -> str | None:
     """A step of a sequence made visible."""
     if number is None:
         return None
+    if isinstance(number, str):
+        return visible(number)
     return (
         shown_token(target, number)
         if isinstance(target, TextFeature)

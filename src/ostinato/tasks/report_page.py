@@ -67,6 +67,7 @@ def write_report(
         facts=run_facts(summary, steps),
         model=model_table(model, recipe, features, spec.parts(model, recipe, features)),
         recipe=dump_recipe(recipe),
+        findings=summary.get("findings", []) if current else [],
         data=data_card(prepared, summary.get("notes", []), spec.row_noun),
         curves=curves(steps, validations, recipe.training, spec.loss_unit(recipe)),
         results=spec.report(model, prepared, device, summary["validation"] if current else None),

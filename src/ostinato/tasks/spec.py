@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ostinato.probes.part import Part
     from ostinato.probes.sample import Sample
     from ostinato.recipe import ModelRecipe, Recipe
+    from ostinato.tasks.findings import Finding, Trained
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
@@ -123,7 +124,7 @@ class TaskSpec(ABC, Generic[ModelT]):
         from ostinato.data.dataset import Features as Fitted
         from ostinato.data.loading import load_examples
 
-        return load_examples(reference, Fitted(features.input, extra=features.extra), recipe, say)
+        return load_examples(reference, Fitted(features.input, extra=features.extra), recipe, say, whole=True)
 
     def encode(self, rows: list[Any], features: Features, recipe: Recipe) -> Examples:
         """Rows given by hand to predict: cells, or mappings from column to cell."""
@@ -153,6 +154,12 @@ class TaskSpec(ABC, Generic[ModelT]):
     ) -> Metrics:
         """The validation figures of the summary: those of `monitor`."""
         return self.monitor(model, examples, features, recipe, device)
+
+    def findings(self, trained: Trained) -> Iterator[Finding]:
+        """What a user should know of a run before its figures, the most serious first."""
+        from ostinato.tasks.findings import findings_of
+
+        return findings_of(trained)
 
     def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """The figures that `monitor` gives in addition to `loss`, of those that `training.monitor` may name.

@@ -23,6 +23,8 @@ from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
 
 Ids = tuple[int, ...]
+Pieces = tuple[Any, ...]
+"""Words, characters, or integers of subwords."""
 MONITORED = 2_000
 """Rows that are written after each epoch, evenly spaced."""
 _ROWS = 128
@@ -33,14 +35,17 @@ _SCORED = 256
 class Transcript:
     """What was written for one source, and all that would have been right.
 
-    row: the first example of this source; sequences: the likeliest first; references: of every example of the source;
-    nearest: the reference that what was written is nearest to; distance: its edits.
+    row: the first example of this source; sequences: the likeliest first; references: of every example of the source,
+    as they stood in the file; nearest: the one that what was written is nearest to; right, said: this one and what was
+    written, cut into pieces; distance: their edits.
     """
 
     row: int
     sequences: tuple[Written, ...]
-    references: tuple[Ids, ...]
-    nearest: Ids
+    references: tuple[str, ...]
+    nearest: str
+    right: Pieces
+    said: Pieces
     distance: int
 
     @property
@@ -93,12 +98,14 @@ def predictions_of(model: SequenceWriter, examples: Examples, target: object, de
 
 def text_of(ids: Ids, target: Feature) -> str:
     """A written sequence as a user knows it."""
-    return str(target.decode(np.asarray(ids, dtype=np.int32)))
+    found = target.decode(np.asarray(ids, dtype=np.int32))
+    return " ".join(found) if isinstance(found, list) else str(found)
 
 
 def transcribe(
     model: SequenceWriter,
     examples: Examples,
+    target: Feature,
     device: torch.device,
     beam_size: int,
     most: int | None = None,
@@ -113,14 +120,32 @@ def transcribe(
     groups = same_sources(examples) if pooled else [[row] for row in range(len(examples))]
     if most is not None and len(groups) > most:
         groups = [groups[i] for i in np.linspace(0, len(groups) - 1, most).astype(int).tolist()]
-    targets = examples.target_sequences
     written = write(model, examples, np.asarray([rows[0] for rows in groups]), device, beam_size)
+    references = [tuple(dict.fromkeys(reference_of(examples, row, target) for row in rows)) for rows in groups]
+    return compared([rows[0] for rows in groups], [tuple(one) for one in written], references, target)
+
+
+def reference_of(examples: Examples, row: int, target: Feature) -> str:
+    """What would have been right for a row: the text that stood in the file."""
+    stood = examples.places.target(int(examples.rows[row]))
+    return text_of(tuple(examples.target_sequences.row(row).tolist()), target) if stood is None else stood
+
+
+def compared(
+    rows: Sequence[int],
+    written: Sequence[tuple[Written, ...]],
+    references: Sequence[tuple[str, ...]],
+    target: Feature,
+) -> list[Transcript]:
+    """What was written for each of some rows, beside the reference it is nearest to."""
+    cut = iter(target.pieces_of([one for several in references for one in several]))
     found: list[Transcript] = []
-    for rows, sequences in zip(groups, written, strict=True):
-        references = tuple(dict.fromkeys(tuple(targets.row(row).tolist()) for row in rows))
-        distances = [edit_distance(reference, sequences[0].ids) for reference in references]
+    for row, sequences, texts in zip(rows, written, references, strict=True):
+        said = target.pieces(np.asarray(sequences[0].ids, dtype=np.int32))
+        pieces = [next(cut) for _ in texts]
+        distances = [edit_distance(one, said) for one in pieces]
         best = int(np.argmin(distances))
-        found.append(Transcript(rows[0], tuple(sequences), references, references[best], distances[best]))
+        found.append(Transcript(row, sequences, texts, texts[best], pieces[best], said, distances[best]))
     return found
 
 
@@ -152,8 +177,8 @@ def nll_of_rows(
 
 
 def scores_of(found: Sequence[Transcript], features: Features) -> Metrics:
-    """Error rates and, of words and subwords, BLEU."""
-    num_tokens = sum(len(one.nearest) for one in found)
+    """Error rates and, of words and subwords, BLEU; against the references as they stood in the file."""
+    num_tokens = sum(len(one.right) for one in found)
     wrong = sum(one.distance > 0 for one in found)
     metrics: Metrics = {
         "num_examples": len(found),
@@ -181,6 +206,6 @@ def _bleu(found: Sequence[Transcript], target: TextFeature) -> float | None:
             "BLEU needs sacrebleu, which is not installed.", hint="pip install 'ostinato[text]'"
         ) from error
     most = max(len(one.references) for one in found)
-    texts = [[text_of(reference, target) for reference in one.references] for one in found]
-    streams = [[row[i] if i < len(row) else row[0] for row in texts] for i in range(most)]
+    rows = [one.references for one in found]
+    streams = [[row[i] if i < len(row) else row[0] for row in rows] for i in range(most)]
     return float(sacrebleu.corpus_bleu([text_of(one.written, target) for one in found], streams, force=True).score)

@@ -26,7 +26,7 @@ from ostinato.training.clipping import Clipper
 from ostinato.training.divergence import all_finite, divergence
 from ostinato.training.position import Position
 from ostinato.training.progress import Observer
-from ostinato.training.run_folder import MODEL_FILE
+from ostinato.training.run_folder import LOG_FILE, MODEL_FILE
 from ostinato.training.saved import make_optimizer, optimizer_tensors, random_tensors, restore_optimizer, restore_random
 from ostinato.training.schedule import learning_rate
 from ostinato.training.weights import save_tensors, weights_of
@@ -66,7 +66,7 @@ class Trainer:
         """What `summary.json` will say of the data and of what was forced; saved with every checkpoint."""
         self.origin: dict[str, Any] = {}
         """The recipe and a description of the data; saved with every checkpoint."""
-        self.log = RunLog(folder / "log.jsonl")
+        self.log = RunLog(folder / LOG_FILE)
         self._interrupted = False
         self._clock = _CLOCKS[self.training.clock]
         self._started, self._elapsed_before = self._clock(), 0.0

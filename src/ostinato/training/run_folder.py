@@ -13,7 +13,7 @@ from ostinato.recipe import Recipe, migrated, read_recipe
 from ostinato.storage.files import checksum, read_json
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
-MODEL_FILE = "model.safetensors"
+MODEL_FILE, LOG_FILE = "model.safetensors", "log.jsonl"
 
 logger = logging.getLogger("ostinato")
 

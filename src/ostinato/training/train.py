@@ -8,6 +8,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from ostinato.errors import FolderInUseError, RecipeError, RunError
 from ostinato.recipe import Recipe, dump_recipe, migrated
 from ostinato.storage.files import remove_partials, sync_folder, write_atomically
 from ostinato.storage.locks import FolderLock
+from ostinato.storage.log import read_log
+from ostinato.tasks.findings import Trained
 from ostinato.tasks.monitors import check_monitor
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
@@ -39,6 +42,7 @@ from ostinato.training.resume import agrees, data_changes, recipe_changes, with_
 from ostinato.training.run_folder import (
     DATA_FILE,
     FEATURES_FILE,
+    LOG_FILE,
     MODEL_FILE,
     RECIPE_FILE,
     SUMMARY_FILE,
@@ -194,6 +198,7 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
     load_weights(trainer.model, load_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
     recipe, features = prepared.recipe, prepared.features
     metrics = task_of(recipe).final_metrics(trainer.model, prepared.validation, features, recipe, trainer.device)
+    trained = Trained(str(folder), prepared, metrics, read_log(folder / LOG_FILE)[1], position.step)
     summary: dict[str, Any] = {
         "ostinato": __version__,
         "torch": torch.__version__,
@@ -208,6 +213,7 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         "num_rejected": prepared.num_rejected,
         "num_rollbacks": position.num_rollbacks,
         "notes": trainer.notes,
+        "findings": [asdict(one) for one in task_of(recipe).findings(trained)],
         "validation": metrics,
         "sha256": checksums(folder),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 
 from ostinato.data.split import split_rows
 from ostinato.errors import DataError
+from ostinato.recipe import build_recipe, load_recipe
+from ostinato.tasks.prepare import prepare
 
 
 @settings(max_examples=100, deadline=None)
@@ -53,3 +57,52 @@ def test_rows_are_shuffled_and_the_seed_decides() -> None:
     assert (len(training), len(held_out)) == (40, 10)
     assert list(held_out) != sorted(held_out)
     assert not np.array_equal(split_rows(50, 0.2, 4)[1], held_out)
+
+
+def test_every_class_of_three_rows_is_held_out_once() -> None:
+    classes = pl.Series(["neg"] * 95 + ["pos"] * 5 + ["odd"] * 2)
+    training, held_out = split_rows(102, 0.1, 1, strata=classes, each=True)
+    assert sorted([*training, *held_out]) == list(range(102))
+    assert sorted(classes.gather(pl.Series(held_out)).to_list()) == ["neg"] * 10 + ["pos"]
+    alone = pl.Series([str(row) for row in range(40)])
+    assert len(split_rows(40, 0.1, 1, strata=alone, each=True)[1]) == 4
+
+
+def _rows(folder: Path, rare: int) -> Path:
+    path = folder / "rare.csv"
+    lines = [f"word{i % 7},neg" for i in range(100)] + [f"other{i},pos" for i in range(rare)]
+    path.write_text("\n".join(["text,label", *lines]) + "\n")
+    return path
+
+
+def test_classes_are_split_alike_unless_told_otherwise(tmp_path: Path) -> None:
+    data = {"train": str(_rows(tmp_path, 5)), "input": "text", "target": "label"}
+    notes: list[str] = []
+    prepared = prepare(build_recipe({"data": data}), say=notes.append)
+    assert prepared.recipe.data.stratify == "each"
+    assert np.bincount(np.asarray(prepared.validation.targets)).tolist() == [10, 1]
+    assert not any("no validation row" in note for note in notes)
+    assert prepare(build_recipe({"data": {**data, "fold": [1, 5]}})).recipe.data.stratify == "each"
+    held_out = {**data, "validation": data["train"]}
+    assert prepare(build_recipe({"data": held_out})).recipe.data.stratify is False
+
+
+def test_a_class_without_a_validation_row_is_told(tmp_path: Path) -> None:
+    data = {"train": str(_rows(tmp_path, 2)), "input": "text", "target": "label"}
+    notes: list[str] = []
+    assert "no validation row is `pos` (2 rows in training)" in " ".join(
+        prepare(build_recipe({"data": data}), say=notes.append).notes
+    )
+    assert any("no validation row is `pos`" in note for note in notes)
+
+
+def test_a_recipe_that_states_its_share_keeps_its_split(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("data:\n  validation: 0.2\n")
+    assert load_recipe(path).data.stratify is False
+    path.write_text("data:\n  validation: 0.2\n  stratify: true\n")
+    assert load_recipe(path).data.stratify is True
+    path.write_text("data:\n  train: a.csv\n")
+    assert load_recipe(path).data.stratify == "auto"
+    path.write_text("data:\n  validation: 0.2\nmodel:\n  task: tagging\n")
+    assert load_recipe(path).data.stratify is False

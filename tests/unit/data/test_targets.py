@@ -9,7 +9,7 @@ import pytest
 from ostinato.data.inference.target import infer_target
 from ostinato.data.io.blocks import Block
 from ostinato.data.places import Places
-from ostinato.data.targets import TargetFeature
+from ostinato.data.targets import ClassTarget, TargetFeature
 from ostinato.errors import DataError
 from ostinato.recipe import TargetRecipe
 
@@ -30,7 +30,8 @@ def _fit(cells: list[str], **settings: str) -> TargetFeature:
     [
         (["pos", "neg", "pos"], "class", "`y` holds 2 different texts"),
         (["0", "1", "10"], "class", "`y` holds 3 different whole numbers"),
-        ([str(i) for i in range(21)], "number", "`y` holds 21 different numbers"),
+        ([str(i) for i in range(21)], "number", "`y` holds 21 different whole numbers"),
+        ([str(i) for i in range(12)], "number", "`y` holds 12 different whole numbers"),
         (["0.5", "1"], "number", "`y` holds 2 different numbers"),
         (['["a"]', "[]", '["a", "b"]'], "labels", "`y` holds JSON lists"),
         (["[x", "[y"], "class", "`y` holds 2 different texts"),
@@ -38,6 +39,51 @@ def _fit(cells: list[str], **settings: str) -> TargetFeature:
 )
 def test_the_kind_is_read_off_the_cells(cells: list[str], kind: str, reason: str) -> None:
     assert infer_target(pl.Series(cells), "y") == (kind, reason)
+
+
+AS_CLASSES = "classes: --set features.target.kind=class"
+AS_NUMBER = "a number to predict: --set features.target.kind=number"
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "reason"),
+    [
+        ([str(i) for i in range(30)] * 30, "class", f"about 30 rows each, from 0 to 29; {AS_NUMBER}"),
+        ([f"{i}.0" for i in range(1, 61)] * 12, "class", f"about 12 rows each, from 1 to 60; {AS_NUMBER}"),
+        (["0", "1", "2"] * 40, "class", f"about 40 rows each; {AS_NUMBER}"),
+        (["0", "1"] * 40, "class", "`y` holds 2 different whole numbers"),
+        (
+            [str(i) for i in range(18, 66)] * 20,
+            "number",
+            f"about 20 rows each; {AS_CLASSES}",
+        ),
+        ([str(i) for i in range(40)] * 20 + ["40"], "number", AS_CLASSES),
+        ([str(i) for i in range(30)] * 3, "number", "`y` holds 30 different whole numbers"),
+        ([str(i * i) for i in range(300)] * 20, "number", "`y` holds 300 different whole numbers"),
+    ],
+    ids=["numbered", "written as floats", "three", "two", "ages", "counts", "few rows each", "many"],
+)
+def test_few_whole_numbers_of_many_rows_are_classes(cells: list[str], kind: str, reason: str) -> None:
+    found = infer_target(pl.Series(cells), "y")
+    assert found[0] == kind
+    assert found[1].endswith(reason)
+
+
+def test_spellings_of_one_class_are_one() -> None:
+    feature = _fit(["1", "1.0", "2.0", " 2", "1 "], kind="class")
+    assert feature.classes == ("1", "2")
+    assert feature.encode(pl.Series(["2.00", "1", " 1.0", "2"]), _places(4), "data").tolist() == [1, 0, 0, 1]
+    assert _fit(["neg", "neg ", "pos"]).classes == ("neg", "pos")
+    floats = _fit(["1.0", "2.0"], kind="class")
+    assert floats.classes == ("1.0", "2.0")
+    assert floats.encode(pl.Series(["2", "1.0"]), _places(2), "data").tolist() == [1, 0]
+    assert _fit(["1.0", "1.1", "1.10"], kind="class").classes == ("1.0", "1.1", "1.10")
+
+
+def test_classes_of_an_old_run_keep_their_integers() -> None:
+    saved = ClassTarget("y", classes=["1", "1.0", "neg", "neg "])
+    cells = pl.Series(["neg ", "1.0", "neg", "1", " neg"])
+    assert saved.encode(cells, _places(5), "data").tolist()[:4] == [3, 1, 2, 0]
 
 
 def test_mixed_types() -> None:

@@ -119,7 +119,7 @@ def test_values_that_are_all_different_have_no_n_grams_of_their_own(prepared: Pr
     train = prepared.train
     assert isinstance(train, Examples)
     numbers = Sequences.from_lengths(np.arange(len(train)), np.ones(len(train), dtype=np.int64))
-    other = Examples(numbers, train.targets, train.places, train.rows)
+    other = Examples(numbers, train.targets, Places(), np.arange(len(train)))
     assert not NgramsOfEach.applies(Prepared(**{**vars(prepared), "train": other}))
 
 

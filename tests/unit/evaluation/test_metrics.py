@@ -26,14 +26,17 @@ def test_classification_by_hand():
         "recall": 1.0,
         "f1": pytest.approx(1 / 2),
         "support": 1,
+        "predicted": 3,
     }
     # One against the rest. a: above 3 of 4. b: 0.6, 0.4 above all three others. c: pairs (0.6 | 0.1) of 0.1, 0.3, 0.1.
     assert found["auc"] == pytest.approx((3 / 4 + 1 + (3 + 0.5 + 0 + 0.5) / 6) / 3)
 
 
-def test_a_class_without_examples_is_left_out_of_macro_f1_and_makes_auc_unknown():
+def test_a_class_without_examples_counts_in_macro_f1_where_it_is_predicted_and_makes_auc_unknown():
     found = metrics.classification(THREE[:3], TRUTH[:3], ("a", "b", "c"))
     assert found["f1"] == pytest.approx((2 / 3 + 2 / 3) / 2)
+    predicted = metrics.classification(np.eye(3)[[0, 1, 2]], np.array([0, 1, 1]), ("a", "b", "c"))
+    assert predicted["f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
     assert found["auc"] is None
     assert found["per_class"][2]["support"] == 0
 
@@ -100,3 +103,12 @@ def test_language_model_by_hand():
 
 def test_perplexity_of_a_hopeless_model_is_a_number():
     assert math.isfinite(metrics.language_model(1e9, 1, characters=True)["perplexity"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_macro_f1_is_that_of_scikit_learn(seed):
+    scores = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(seed)
+    truth, said = random.integers(0, 3, 12), random.integers(0, 6, 12)
+    found = metrics.classification(np.eye(6)[said], truth, tuple("abcdef"))
+    assert found["f1"] == pytest.approx(scores.f1_score(truth, said, average="macro", zero_division=0))

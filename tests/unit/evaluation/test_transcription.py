@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import ostinato
 from ostinato.cli.app import app
 from ostinato.data.dataset import Examples
+from ostinato.data.features import TextFeature
 from ostinato.data.places import Places
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError
@@ -26,7 +27,7 @@ from ostinato.tasks.prepare import prepare
 from ostinato.tasks.seq2seq.evaluation import evaluate, monitor
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.tasks.seq2seq.report import attention_of
-from ostinato.tasks.transcripts import Transcript, same_sources, scores_of, transcribe
+from ostinato.tasks.transcripts import Transcript, compared, same_sources, scores_of, transcribe
 from ostinato.training.progress import Observer
 
 LETTERS = "abcd"
@@ -126,16 +127,17 @@ def test_attention_has_a_row_a_token_that_sums_to_one(run: Run) -> None:
 
 
 def test_references_of_equal_sources_are_pooled(run: Run) -> None:
-    def found(written: tuple[int, ...]) -> Transcript:
-        references = ((4, 5, 6), (4, 7))
-        distances = [edit_distance(one, written) for one in references]
-        best = int(np.argmin(distances))
-        return Transcript(0, (Written(written, 0.0, 0.0),), references, references[best], distances[best])
+    target = run.features.sequence_target
+    ids = {name: number for number, name in enumerate(cast("TextFeature", target).vocabulary.tokens)}
 
-    scored = scores_of([found((4, 7)), found((4, 5)), found((3, 3, 3))], run.features)
+    def found(*written: str) -> Transcript:
+        answer = (Written(tuple(ids[sound] for sound in written), 0.0, 0.0),)
+        return compared([0], [answer], [("A B C", "A D")], target)[0]
+
+    scored = scores_of([found("A", "D"), found("A", "B"), found("D", "D", "D")], run.features)
     assert scored["sequence_error_rate"] == pytest.approx(2 / 3)
-    assert scored["num_tokens"] == 2 + 3 + 3
-    assert scored["token_error_rate"] == pytest.approx((0 + 1 + 3) / 8)
+    assert scored["num_tokens"] == 2 + 3 + 2
+    assert scored["token_error_rate"] == pytest.approx((0 + 1 + 2) / 7)
 
 
 def test_same_sources() -> None:
@@ -147,8 +149,9 @@ def test_same_sources() -> None:
 
 def test_a_sample_is_evenly_spaced(run: Run) -> None:
     examples = cast("Examples", prepare(run.recipe).validation)
-    some = transcribe(cast("Seq2Seq", run.model), examples, run.device, 1, most=4)
-    everything = transcribe(cast("Seq2Seq", run.model), examples, run.device, 1)
+    target = run.features.sequence_target
+    some = transcribe(cast("Seq2Seq", run.model), examples, target, run.device, 1, most=4)
+    everything = transcribe(cast("Seq2Seq", run.model), examples, target, run.device, 1)
     assert [one.row for one in some][:: len(some) - 1] == [everything[0].row, everything[-1].row]
     assert len(some) == 4
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -141,6 +141,15 @@ class Feature(ABC):
     def decode(self, values: Array) -> Any:
         """The values of one row as a user knows them."""
         return values.tolist()
+
+    def pieces(self, values: Array) -> tuple[Any, ...]:
+        """The values of a row that was written, each as it is compared with `pieces_of`."""
+        return tuple(values.tolist())
+
+    def pieces_of(self, texts: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Cells as they stand in a file, cut as this feature cuts them, but with nothing cleaned, folded or unknown."""
+        found = self.encode(pl.Series(texts, dtype=pl.String))
+        return [tuple(found.row(row).tolist()) for row in range(len(found))]
 
     def known(self, values: Array) -> list[Any]:
         """Drawn frames, (T, ...) as `encode` gives them, as a user knows them: numbers on their own scale."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 from tokenizers import Tokenizer
 
-from ostinato.arrays import Ids, Mask, Offsets
+from ostinato.arrays import Array, Ids, Mask, Offsets
 from ostinato.data.features.base import Draft, Feature, FeatureBuilder, TrainingPart
 from ostinato.data.io.spool import Spool
 from ostinato.data.sequences import Sequences
-from ostinato.data.text import TextPipeline, codepoints
+from ostinato.data.text import AS_IT_STANDS, TextPipeline, codepoints
 from ostinato.data.vocabulary import (
     END_ID,
     PAD_ID,
@@ -107,6 +108,26 @@ class TextFeature(Feature):
             return str(self.tokenizer.decode(kept, skip_special_tokens=False))
         tokens = [self.vocabulary.tokens[i] for i in kept]
         return (" " if self.recipe.unit == "words" else "").join(tokens)
+
+    def pieces(self, values: Array) -> tuple[Any, ...]:
+        """Words or characters; subwords as their integers."""
+        if self.tokenizer is not None:
+            return super().pieces(values)
+        return tuple(self.vocabulary.tokens[int(number)] for number in values)
+
+    def pieces_of(self, texts: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Words, characters or subwords of texts as they stand: with their case, punctuation, digits and markup."""
+        column = pl.Series(texts, dtype=pl.String)
+        if self.recipe.unit == "words":
+            found = TextPipeline(self.recipe.model_copy(update=AS_IT_STANDS)).words(column)
+            words, ends = found.values.to_list(), np.cumsum(found.lengths)
+            return [tuple(words[end - length : end]) for end, length in zip(ends, found.lengths, strict=True)]
+        if self._pipeline.removes:  # which leaves one space of each run of white space
+            column = pl.Series([" ".join(text.split()) for text in texts], dtype=pl.String)
+        if self.tokenizer is None:
+            return [tuple(text) for text in column]
+        rows = _encode_subwords(self.tokenizer, column)
+        return [tuple(rows.row(row).tolist()) for row in range(len(rows))]
 
     def to_dict(self) -> dict[str, Any]:
         """What `features.json` holds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,15 @@ class TokensFeature(NamedFeature):
     def decode(self, values: Array) -> list[str]:
         """The words of a row, as the vocabulary has them."""
         return [self.vocabulary.tokens[int(number)] for number in values]
+
+    def pieces(self, values: Array) -> tuple[Any, ...]:
+        """The words."""
+        return tuple(self.decode(values))
+
+    def pieces_of(self, texts: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The words as they stand."""
+        found = read_lists(pl.Series(texts, dtype=pl.String), characters=False).encoded
+        return [tuple(found.row(row).tolist()) for row in range(len(found))]
 
     def to_dict(self) -> dict[str, Any]:
         """The vocabulary."""

@@ -16,6 +16,7 @@ from ostinato.data.features import feature_type, form_of, is_fixed
 from ostinato.data.targets import target_type
 from ostinato.errors import RecipeError
 from ostinato.recipe import Component, ModelRecipe, Recipe, TextRecipe, build_recipe, build_saved, remove
+from ostinato.recipe.base import is_usual
 from ostinato.recipe.forecast import TimeSeriesRecipe
 from ostinato.recipe.kinds import SeriesRecipe
 from ostinato.recipe.mistakes import does_not_apply
@@ -102,7 +103,7 @@ _TO_WRITE = Condition("tokens to write", _writes_tokens)
 _OF_TIME = ("time", "time_format")
 """Of the options of series, those of sessions, too."""
 _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
-    (_only(lambda task: task.answers == "row"), ("training.adversarial", "data.stratify")),
+    (_only(lambda task: task.answers == "row"), ("training.adversarial", "training.class_weight", "data.stratify")),
     (_only(lambda task: task.predicts_column), ("training.label_smoothing", "features.target")),
     (_only(lambda task: task.writes == "input"), ("features.input.transpose", "features.target.transpose")),
     (
@@ -185,6 +186,10 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         Condition("a target of classes: the share is drawn from each of them", _target_reads("data.stratify")),
         ("data.stratify",),
     ),
+    (
+        Condition("a target of classes", _target_reads("training.class_weight")),
+        ("training.class_weight",),
+    ),
     (Condition("`data.test`", lambda recipe: recipe.data.test is not None), ("data.test_continues",)),
     (
         Condition("a column of time stamps", lambda recipe: recipe.data.time is not None),
@@ -259,7 +264,7 @@ def _changed(component: BaseModel, path: str = "") -> Iterator[tuple[str, object
             for key, one in value.items():
                 yield f"{here}.{key}", one
                 yield from _changed(one, f"{here}.{key}.")
-        elif value != field.get_default(call_default_factory=True):
+        elif not is_usual(value, field):
             yield here, value
 
 

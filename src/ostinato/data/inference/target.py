@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from typing import cast
+
 import polars as pl
 
 from ostinato.data.rejects import counted
 from ostinato.data.tables.list_cells import MOST_LABELS, json_list, kind_of_values, lists_of
 from ostinato.errors import DataError
+
+_KIND = "features.target.kind"
+_MOST_NUMBERED = 200
+"""Classes that may be numbered, rather than named: from 0 or 1 on, nearly without gaps, many rows each."""
+_FILLED, _ROWS_EACH, _FEWEST_ROWS = 0.9, 10, 3
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+
+
+def alike(name: str) -> str:
+    """What spellings of one class have in common: `1`, `1.0` and `1 ` are one."""
+    name = name.strip()
+    whole = _WHOLE.fullmatch(name)
+    return whole[1] if whole else name
 
 
 def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
@@ -39,10 +55,26 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
             f"column `{column}` holds numbers and {len(odd):,} cells such as {odd[0]!r}, which is none to learn from.",
             hint="--set features.target.kind=number names their rows",
         )
-    whole = bool((numbers == numbers.round()).all())
-    if whole and distinct <= MOST_LABELS:
-        return "class", f"`{column}` holds {counted(distinct, 'different whole number')}"
-    return "number", f"`{column}` holds {counted(distinct, 'different number')}"
+    if not bool((numbers == numbers.round()).all()):
+        return "number", f"`{column}` holds {counted(numbers.n_unique(), 'different number')}"
+    return _of_whole_numbers(numbers, column)
+
+
+def _of_whole_numbers(numbers: pl.Series, column: str) -> tuple[str, str]:
+    """Classes, where few different ones have many rows each; and, where it may be otherwise, how to have that."""
+    times = numbers.value_counts()["count"]
+    distinct, mean = len(times), len(numbers) / len(times)
+    what = f"`{column}` holds {counted(distinct, 'different whole number')}"
+    each = f"{what}, about {mean:,.0f} rows each"
+    if distinct <= MOST_LABELS and (distinct <= MOST_LABELS // 2 or 2 * distinct <= len(numbers)):
+        return "class", f"{each}; a number to predict: --set {_KIND}=number" if distinct > 2 and mean >= 2 else what
+    low, high = cast("tuple[float, float]", (numbers.min(), numbers.max()))
+    numbered = low in (0, 1) and distinct >= _FILLED * (high - low + 1)
+    if distinct <= _MOST_NUMBERED and mean >= _ROWS_EACH:
+        if numbered and cast("int", times.min()) >= _FEWEST_ROWS:
+            return "class", f"{each}, from {low:.0f} to {high:.0f}; a number to predict: --set {_KIND}=number"
+        return "number", f"{each}; classes: --set {_KIND}=class"
+    return "number", what
 
 
 def _refuse_sequences(cells: pl.Series, column: str) -> None:

@@ -37,6 +37,7 @@ class ClassifierTraining:
         self.recipe = prepared.recipe.training
         self.validation = prepared.validation
         self._train = BucketedBatches(prepared.train, self.recipe.batch_size, shuffle=True, seed=self.recipe.seed)
+        self._weights = class_weights(prepared, device)
 
     @property
     def num_batches(self) -> int:
@@ -76,7 +77,11 @@ class ClassifierTraining:
         return self._train.examples.named(bad if len(bad) else rows.rows)
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return self.model.head.loss(outputs, targets, self.recipe.label_smoothing, "none").mean()
+        losses = self.model.head.loss(outputs, targets, self.recipe.label_smoothing, "none")
+        if self._weights is None:
+            return losses.mean()
+        weights = self._weights[targets.long()]
+        return (weights * losses).sum() / weights.sum()
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows."""
@@ -116,6 +121,7 @@ class StreamedClassifierTraining(StreamedTraining):
         self.validation = prepared.validation
         self.examples = prepared.train
         self._whole = BucketedBatches(self.examples, self.recipe.batch_size)
+        self._weights = class_weights(prepared, device)
         self.training = TruncatedBPTT(
             self.layout,
             bounded(self.recipe.bptt, self.layout(0)),
@@ -139,12 +145,17 @@ class StreamedClassifierTraining(StreamedTraining):
         batch = self._whole.batch(window.pieces.rows[ended]).to(self.device)
         outputs = self.model.read(features[torch.from_numpy(ended).to(self.device)], batch.extra)
         targets = batch.row_targets
-        losses = self.model.head.loss(outputs, targets, self.recipe.label_smoothing, "none").sum()
+        losses = self._loss(outputs, targets)
         if self.model.ngrams is not None and torch.is_grad_enabled():
             scores = self.model.ngrams(batch.inputs)
-            own = self.model.head.loss(scores, targets, self.recipe.label_smoothing, "none").sum()
+            own = self._loss(scores, targets)
             losses = losses + own - own.detach()  # its gradient, and not its value: each path has a loss of its own
         return losses, [*after, pooled]
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Summed over the rows that end in a window; weights have a mean of one over all rows."""
+        losses = self.model.head.loss(outputs, targets, self.recipe.label_smoothing, "none")
+        return losses.sum() if self._weights is None else (self._weights[targets.long()] * losses).sum()
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows."""
@@ -184,6 +195,15 @@ def training_of(model: Classifier, prepared: Prepared, device: torch.device) -> 
     bptt = prepared.recipe.training.bptt
     kind = ClassifierTraining if bptt is None or bptt.window is None else StreamedClassifierTraining
     return kind(model, prepared, device)
+
+
+def class_weights(prepared: Prepared, device: torch.device) -> Tensor | None:
+    """(K,): what a row of each class counts in the loss, N / (K n) with `class_weight: balanced`, as scikit-learn's;
+    None: all alike. Source: King, Zeng 2001, "Logistic regression in rare events data"."""
+    if prepared.recipe.training.class_weight == "none":
+        return None
+    counts = np.bincount(np.asarray(prepared.train.targets), minlength=len(prepared.features.row_target.classes))
+    return torch.tensor(counts.sum() / (len(counts) * np.maximum(counts, 1)), dtype=torch.float32, device=device)
 
 
 def membership(targets: Tensor, target: TargetFeature) -> Tensor:

@@ -40,5 +40,6 @@ def _scored(
     loss = mean_nll(model, examples, device)
     metrics: Metrics = {"loss": loss, "perplexity": math.exp(min(loss, 700.0)), "num_examples": len(examples)}
     if has_one_answer(examples):
-        metrics |= scores_of(transcribe(model, examples, device, beam_size, most, pooled=False), features)
+        target = features.sequence_target
+        metrics |= scores_of(transcribe(model, examples, target, device, beam_size, most, pooled=False), features)
     return metrics

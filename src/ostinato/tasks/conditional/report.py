@@ -18,7 +18,7 @@ from ostinato.report.data import Section
 from ostinato.report.images import picture_uri
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.given import has_one_answer
-from ostinato.tasks.transcripts import Transcript, mean_nll, nll_of_rows, scores_of, text_of, transcribe
+from ostinato.tasks.transcripts import Transcript, mean_nll, nll_of_rows, reference_of, scores_of, text_of, transcribe
 
 _EXAMPLES = 12
 _WORST = 24
@@ -61,11 +61,11 @@ def _answers(
     model: Conditional, examples: Examples, features: Features, device: torch.device, target: Feature
 ) -> Section:
     """Where there is one right sequence: how often it is written, and where it is not."""
-    found = transcribe(model, examples, device, model.tokens.beam_size, pooled=False)
+    found = transcribe(model, examples, target, device, model.tokens.beam_size, pooled=False)
     scored = scores_of(found, features)
     wrong = sorted((one for one in found if one.distance), key=lambda one: one.sequences[0].score, reverse=True)
     spread = np.linspace(0, len(found) - 1, min(_EXAMPLES, len(found))).astype(int).tolist()
-    mixups = Counter((text_of(one.nearest, target), text_of(one.written, target)) for one in wrong)
+    mixups = Counter((one.nearest, text_of(one.written, target)) for one in wrong)
     noun, count = target.step_noun, len(found)
     return {
         "scored": scored,
@@ -88,7 +88,7 @@ def _shown(one: Transcript, examples: Examples, features: Features, target: Feat
     return {
         "location": examples.location(one.row),
         "given": _given(examples, one.row, features),
-        "right": text_of(one.nearest, target),
+        "right": one.nearest,
         "written": text_of(one.written, target),
         "probability": float(np.exp(one.sequences[0].log_probability)),
         "distance": one.distance,
@@ -125,14 +125,13 @@ def _conditions(model: Conditional, prepared: Prepared, examples: Examples, devi
     for row in range(len(examples)):
         rows_of.setdefault(examples.given(row), []).append(row)
     trained = Counter(train.given(row) for row in range(len(train)))
-    known = {text_of(tuple(train.target_sequences.row(row).tolist()), target) for row in range(len(train))}
+    known = {reference_of(train, row, target) for row in range(len(train))}
     totals, counts = nll_of_rows(model, examples, device)
     chosen = sorted(rows_of, key=lambda one: -trained[one])[:_CONDITIONS]
     shown: list[Section] = []
     for number, condition in enumerate(chosen):
         rows = np.asarray(rows_of[condition])
         texts = _samples(model, examples, int(rows[0]), target, device, number)
-        targets = examples.target_sequences
         shown.append(
             {
                 "given": _given(examples, int(rows[0]), prepared.features),
@@ -140,7 +139,7 @@ def _conditions(model: Conditional, prepared: Prepared, examples: Examples, devi
                 "count": len(rows),
                 "perplexity": float(np.exp(totals[rows].sum() / counts[rows].sum())),
                 "samples": [{"text": text, "known": text in known} for text in texts],
-                "real": [text_of(tuple(targets.row(int(row)).tolist()), target) for row in rows[: _SAMPLES // 2]],
+                "real": [reference_of(examples, int(row), target) for row in rows[: _SAMPLES // 2]],
             }
         )
     return shown

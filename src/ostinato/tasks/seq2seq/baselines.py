@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,9 +13,8 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import TextFeature, TokensFeature
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.layers.beam_search import Written
-from ostinato.metrics.edit_distance import edit_distance
 from ostinato.tasks.seq2seq.model import Seq2Seq
-from ostinato.tasks.transcripts import Transcript, scores_of, transcribe
+from ostinato.tasks.transcripts import Transcript, compared, scores_of, transcribe
 
 Ids = tuple[int, ...]
 _MOST_SOURCES = 400
@@ -40,7 +38,8 @@ class PairsComparison(BaselineComparison):
         """What the recurrent model writes for them, by greedy search or the recipe's beam."""
         if self._found is None:
             model, examples = self.model, self.prepared.validation
-            self._found = transcribe(model, examples, self.device, model.tokens.beam_size, most=_MOST_SOURCES)
+            target = self.prepared.features.sequence_target
+            self._found = transcribe(model, examples, target, self.device, model.tokens.beam_size, most=_MOST_SOURCES)
         return self._found
 
     @property
@@ -54,10 +53,11 @@ class PairsComparison(BaselineComparison):
 
     def scores(self, answers: list[Ids]) -> Scores:
         """Error rates of all, and the token error rate on each block."""
-        found = [_instead(one, answer) for one, answer in zip(self.transcripts, answers, strict=True)]
-        features = self.prepared.features
+        features, own = self.prepared.features, self.transcripts
+        written = [(Written(answer, 0.0, 0.0),) for answer in answers]
+        found = compared([one.row for one in own], written, [one.references for one in own], features.sequence_target)
         parts = [[found[i] for i in rows.tolist()] for rows in cut_blocks(len(found))]
-        blocks = [sum(one.distance for one in part) / max(sum(len(one.nearest) for one in part), 1) for part in parts]
+        blocks = [sum(one.distance for one in part) / max(sum(len(one.right) for one in part), 1) for part in parts]
         return Scores(scores_of(found, features), np.asarray(blocks, dtype=np.float64))
 
     def one(self, number: int) -> Examples:
@@ -68,15 +68,7 @@ class PairsComparison(BaselineComparison):
     def own_one(self, data: Examples) -> None:
         """The recurrent model writes for one source."""
         model = self.model
-        transcribe(model, data, self.device, model.tokens.beam_size)
-
-
-def _instead(one: Transcript, answer: Ids) -> Transcript:
-    """The same source with another answer."""
-    distances = [edit_distance(list(reference), list(answer)) for reference in one.references]
-    best = int(np.argmin(distances))
-    written = (Written(answer, 0.0, 0.0),)
-    return replace(one, sequences=written, nearest=one.references[best], distance=distances[best])
+        transcribe(model, data, self.prepared.features.sequence_target, self.device, model.tokens.beam_size)
 
 
 class MostFrequentAnswer(Baseline):

@@ -17,11 +17,11 @@ def evaluate(model: Seq2Seq, examples: Examples, features: Features, device: tor
     nearest reference, over the tokens of those references · sequence error rate: share of sources for which no
     reference was hit · exact: the rest · BLEU: of the text, against all references (sacrebleu, 13a).
     """
-    found = transcribe(model, examples, device, model.tokens.beam_size)
+    found = transcribe(model, examples, features.sequence_target, device, model.tokens.beam_size)
     return {"loss": mean_nll(model, examples, device), **scores_of(found, features)}
 
 
 def monitor(model: Seq2Seq, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """As `evaluate`, quickly, for every epoch: greedy, and of at most 2,000 sources, evenly spaced; the loss of all."""
-    found = transcribe(model, examples, device, 1, most=MONITORED)
+    found = transcribe(model, examples, features.sequence_target, device, 1, most=MONITORED)
     return {"loss": mean_nll(model, examples, device), **scores_of(found, features)}

@@ -35,12 +35,12 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     features, recipe = prepared.features, prepared.recipe
     target = features.sequence_target
     examples = prepared.validation
-    found = transcribe(model, examples, device, model.tokens.beam_size)
+    found = transcribe(model, examples, target, device, model.tokens.beam_size)
     scored = {"loss": mean_nll(model, examples, device), **scores_of(found, features)}
     noun = target.step_noun
     rows = [_shown(one, examples, target) for one in found]
     worst = sorted(
-        range(len(found)), key=lambda i: (-found[i].distance / max(len(found[i].nearest), 1), -found[i].distance, i)
+        range(len(found)), key=lambda i: (-found[i].distance / max(len(found[i].right), 1), -found[i].distance, i)
     )
     spread = np.linspace(0, len(found) - 1, min(_EXAMPLES, len(found))).astype(int).tolist()
     return {
@@ -54,7 +54,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
         "num_pooled": len(examples) - len(found),
         "by_length": plots.error_by_length(*_by_length(found), noun) if found else None,
         "examples": [rows[i] for i in spread],
-        "mixups": mixups_of([(one.nearest, one.written) for one in found], target),
+        "mixups": mixups_of([(one.right, one.said) for one in found], target),
         "num_wrong": sum(one.distance > 0 for one in found),
         "worst": [rows[i] for i in worst[:_WORST] if found[i].distance],
         "maps": _maps(model, [found[i] for i in spread], prepared, device),
@@ -78,8 +78,8 @@ def _shown(one: Transcript, examples: Examples, target: Feature) -> Section:
     return {
         "location": examples.location(one.row),
         "source": examples.preview(one.row),
-        "right": text_of(one.nearest, target),
-        "others": [text_of(other, target) for other in one.references if other != one.nearest],
+        "right": one.nearest,
+        "others": [other for other in one.references if other != one.nearest],
         "written": text_of(one.written, target),
         "distance": one.distance,
     }
@@ -87,7 +87,7 @@ def _shown(one: Transcript, examples: Examples, target: Feature) -> Section:
 
 def _by_length(found: Sequence[Transcript]) -> tuple[Floats, Floats, Floats]:
     """Length of the right sequence, the token error rate there, and how many there are; long ones in tens."""
-    lengths = np.asarray([len(one.nearest) for one in found])
+    lengths = np.asarray([len(one.right) for one in found])
     wide = max(1, int(np.quantile(lengths, 0.98)) // 15)
     groups = (lengths - 1).clip(min=0) // wide
     kept = [g for g in np.unique(groups).tolist() if (groups == g).sum() >= 3] or np.unique(groups).tolist()

@@ -101,7 +101,8 @@ def tag_metrics(
     """Of tags, one a step; steps whose tag the recipe ignores count nowhere.
 
     `accuracy`, over all steps; `exact`, share of the rows with every tag right; `accuracy_unknown`, of words that are
-    not in the vocabulary; `per_class`, precision, recall and F1 of each tag, and `f1`, their mean. Where tags are
+    not in the vocabulary; `per_class`, precision, recall and F1 of each tag, and `f1`, their mean over
+    tags that are true or given. Where tags are
     spans (B-, I-, O), `f1`, `precision` and `recall` are of spans, as conlleval counts them, and `per_span` by type.
     """
     truth, said = targets.values, np.concatenate(answers) if answers else np.empty(0, dtype=np.int64)
@@ -115,7 +116,7 @@ def tag_metrics(
         "num_tokens": int(scored.sum()),
         "accuracy": _mean(right[scored]),
         "exact": _mean(rows_right),
-        "f1": float(np.mean([row["f1"] for row in per_class if row["support"]] or [0.0])),
+        "f1": float(np.mean([row["f1"] for row in per_class if row["support"] or row["predicted"]] or [0.0])),
         "per_class": per_class,
     }
     if unknown is not None and (scored & unknown).any():
@@ -156,6 +157,7 @@ def per_tag(confusion: Integers, truth: NDArray[Any], feature: TagsFeature) -> l
                 "recall": hit / support if support else 0.0,
                 "f1": 2 * hit / (said + support) if said + support else 0.0,
                 "support": support,
+                "predicted": said,
             }
         )
     return rows

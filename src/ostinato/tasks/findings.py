@@ -1,0 +1,138 @@
+"""What a user should know of a trained run before its figures: each finding with the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.data.dataset import Prepared
+from ostinato.data.inference.applicability import applies
+from ostinato.data.rejects import counted
+from ostinato.data.targets import LabelsTarget, missing_in_words
+from ostinato.metrics.classification import Metrics
+from ostinato.recipe import LOWER_IS_BETTER, Recipe
+
+_FEWEST_ROWS = 30
+"""Validation rows below which figures say little."""
+_FEWEST_EPOCHS = 3
+_STILL = 0.05
+"""Share of all that training gained that the last tenth of the epochs brought, from which on more would help."""
+_ENOUGH_STEPS = 300
+_NAMED = 5
+_RARE = 0.005
+"""Share of the rows below which one of many classes may go unpredicted without a word."""
+_MANY = 20
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run whose training has ended. run: its directory, for commands; prepared: its data; metrics: of its validation;
+    validations: every one of the log; steps: of training."""
+
+    run: str
+    prepared: Prepared
+    metrics: Metrics
+    validations: Sequence[dict[str, Any]]
+    steps: int
+
+    @property
+    def recipe(self) -> Recipe:
+        """Resolved."""
+        return self.prepared.recipe
+
+    def again(self, *settings: str) -> str:
+        """The command that trains it anew."""
+        return " ".join([f"ostinato train --recipe {self.run}/recipe.yaml", *(f"--set {one}" for one in settings)])
+
+
+@dataclass(frozen=True)
+class Finding:
+    """kind: a short name for machines; says: what was found; hint: the command that mends it, or what else does."""
+
+    kind: str
+    says: str
+    hint: str
+
+
+def findings_of(trained: Trained) -> Iterator[Finding]:
+    """What can be told of any run, the most serious first."""
+    yield from _answers(trained)
+    yield from _missing(trained)
+    yield from _still_falling(trained)
+    yield from _few_rows(trained)
+
+
+def _answers(trained: Trained) -> Iterator[Finding]:
+    """One answer for everything, or classes that are never given as an answer."""
+    rows = [row for row in trained.metrics.get("per_class", ()) if "predicted" in row]
+    said = [row for row in rows if row["predicted"]]
+    there = [row for row in rows if row["support"]]
+    if len(rows) < 2 or not there:
+        return
+    hint = _balanced(trained)
+    if len(said) == 1 and not isinstance(trained.prepared.features.target, LabelsTarget):
+        yield Finding("one_answer", f"it gives one answer to everything: `{said[0]['name']}`", hint)
+        return
+    total = sum(row["support"] for row in there)
+    never = [row for row in there if not row["predicted"] and (len(rows) <= _MANY or row["support"] > _RARE * total)]
+    if never:
+        named = ", ".join(f"`{row['name']}` ({row['support']:,} of {total:,})" for row in never[:_NAMED])
+        more = f" and {len(never) - _NAMED} more" if len(never) > _NAMED else ""
+        yield Finding("never_predicted", f"it never predicts {named}{more}", hint)
+
+
+def _balanced(trained: Trained) -> str:
+    """Rare classes made to count more, where that is possible and was not done; else more training."""
+    recipe = trained.recipe
+    if applies("training.class_weight", recipe) and recipe.training.class_weight == "none":
+        return trained.again("training.class_weight=balanced")
+    return trained.again(f"training.epochs={2 * recipe.training.epochs}")
+
+
+def _missing(trained: Trained) -> Iterator[Finding]:
+    """Classes that no validation row has."""
+    data = trained.recipe.data
+    for name, count in trained.prepared.missing_classes[:_NAMED]:
+        hint = f"rows of `{name}` in {data.validation}"
+        if not isinstance(data.validation, str):
+            drawn = data.stratify == "each" or data.group is not None
+            hint = f"more rows of `{name}`" if drawn else trained.again("data.stratify=each")
+        yield Finding("untested_class", missing_in_words(name, count), hint)
+
+
+def _still_falling(trained: Trained) -> Iterator[Finding]:
+    """The last epoch was the best, and gained as much as those before it had led to expect."""
+    training, found = trained.recipe.training, trained.validations
+    figure = training.monitor
+    curve = [float(one[figure]) for one in found if one.get(figure) is not None]
+    if len(curve) < _FEWEST_EPOCHS:
+        return
+    sign = -1.0 if figure in LOWER_IS_BETTER else 1.0
+    gains = [sign * value for value in curve]
+    before = max(gains[: -max(1, len(gains) // 10)])
+    if gains[-1] < max(gains) or gains[-1] - before <= _STILL * (gains[-1] - gains[0]):
+        return
+    if training.max_minutes is not None:
+        change = f"training.max_minutes={2 * training.max_minutes:g}"
+    else:
+        wanted = round(_ENOUGH_STEPS * training.epochs / max(trained.steps, 1))
+        change = f"training.epochs={max(2 * training.epochs, wanted)}"
+    doing = "falling" if sign < 0 else "rising"
+    yield Finding(
+        "not_done",
+        f"validation {figure.replace('_', ' ')} was still {doing} when training ended, after "
+        f"{counted(len(curve), 'epoch')} of {counted(round(trained.steps / len(curve)), 'step')}",
+        f"ostinato train --resume {trained.run} --set {change}",
+    )
+
+
+def _few_rows(trained: Trained) -> Iterator[Finding]:
+    """So few rows that their figures may be luck."""
+    count = len(trained.prepared.validation)
+    if trained.recipe.model.rows == "independent" and count < _FEWEST_ROWS:
+        yield Finding(
+            "few_rows",
+            f"the figures are of {counted(count, 'validation row')} only: another split may give quite others",
+            f"ostinato crossvalidate {trained.run}/recipe.yaml --folds 5",
+        )
