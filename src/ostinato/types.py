@@ -6,22 +6,18 @@ V vocabulary. ``sum L`` is the number of values of all rows together. Features t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from ostinato.errors import ShapeError
+from ostinato.packing import INDICES, Array, Counts, Layout, counts_of, gather, inverse_of, permute, places_of
 
 State: TypeAlias = tuple[Tensor, ...]
 """State of one layer in one direction: one tensor (N, H) for each of the cell's ``state_names``, ``h`` first."""
-
-Array: TypeAlias = "Tensor | np.ndarray[Any, Any]"
-Counts: TypeAlias = "Tensor | np.ndarray[Any, Any] | Sequence[int]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +83,8 @@ class Ragged:
         Raises:
             ShapeError: if a row reaches outside ``values``, or ``starts`` and ``lengths`` don't match.
         """
-        counts = _counts(lengths, "lengths")
-        offsets = _counts(starts, "starts")
+        counts = counts_of(lengths, "lengths")
+        offsets = counts_of(starts, "starts")
         if offsets.shape != counts.shape:
             raise ShapeError(
                 f"`starts` and `lengths` must have one entry a row each. Received: {len(offsets)} and {len(counts)}."
@@ -99,15 +95,15 @@ class Ragged:
                 f"every row must end within the {values.shape[0]} `values`. "
                 f"Received: row {row} from {int(offsets[row])} to {int(offsets[row] + counts[row])}."
             )
-        layout = _Layout(counts)
+        layout = Layout(counts)
         rows, times = layout.places()
         index = offsets.numpy()[rows.numpy()] + times.numpy()
-        return layout.ragged(_gather(values, torch.from_numpy(index)))
+        return cls._of(layout, gather(values, torch.from_numpy(index)))
 
     @classmethod
     def from_offsets(cls, values: Array, offsets: Counts) -> Ragged:
         """Pack Arrow-style rows: row n is ``values[offsets[n] : offsets[n + 1]]``; ``offsets`` has N + 1 entries."""
-        bounds = _counts(offsets, "offsets")
+        bounds = counts_of(offsets, "offsets")
         if len(bounds) == 0 or bool((bounds[1:] < bounds[:-1]).any()):
             raise ShapeError(f"`offsets` must be N + 1 integers that never decrease. Received: {bounds.tolist()[:8]}.")
         return cls.from_rows(values, bounds[:-1], bounds[1:] - bounds[:-1])
@@ -132,7 +128,7 @@ class Ragged:
             dense = (padded.transpose(0, 1) if batch_first else padded).flatten(0, 1)
             steps = torch.full((num_steps if num_rows else 0,), num_rows)
             return cls(dense, steps, order, order, torch.full((num_rows,), num_steps))
-        counts = _counts(lengths, "lengths")
+        counts = counts_of(lengths, "lengths")
         if len(counts) != num_rows:
             raise ShapeError(f"`lengths` must have one entry for each of {num_rows} rows. Received: {len(counts)}.")
         if num_rows and int(counts.max()) > num_steps:
@@ -143,23 +139,28 @@ class Ragged:
             )
         if num_rows and int(counts.min()) == num_steps:
             return cls.from_padded(padded, None, batch_first)
-        layout = _Layout(counts)
+        layout = Layout(counts)
         rows, times = layout.places()
         index = rows * num_steps + times if batch_first else times * num_rows + rows
-        return layout.ragged(padded.flatten(0, 1).index_select(0, index.to(padded.device)))
+        return cls._of(layout, padded.flatten(0, 1).index_select(0, index.to(padded.device)))
 
     @classmethod
     def from_packed(cls, packed: PackedSequence) -> Ragged:
         """The same values and order as a ``PackedSequence``; nothing is copied."""
         batch_sizes = packed.batch_sizes
         num_rows = int(batch_sizes[0])
-        rows, _ = _places(batch_sizes)
+        rows, _ = places_of(batch_sizes)
         order = packed.sorted_indices
         inverse = packed.unsorted_indices
         if order is None or inverse is None:
             order = inverse = torch.arange(num_rows, device=packed.data.device)
         lengths = torch.bincount(rows, minlength=num_rows)[inverse.cpu()]
         return cls(packed.data, batch_sizes, order, inverse, lengths)
+
+    @classmethod
+    def _of(cls, layout: Layout, values: Tensor) -> Ragged:
+        order = layout.sorted_indices.to(values.device)
+        return cls(values, layout.batch_sizes, order, inverse_of(order), layout.lengths, layout.cache)
 
     # Views
 
@@ -293,120 +294,7 @@ class Ragged:
         """The structural index called ``name`` on the device of the values; computed once a structure and device."""
         here, cpu = (name, self.device), (name, torch.device("cpu"))
         if cpu not in self._cache:
-            self._cache[cpu] = _INDICES[name](self)
+            self._cache[cpu] = INDICES[name](self)
         if here not in self._cache:
             self._cache[here] = self._cache[cpu].to(self.device)
         return self._cache[here]
-
-
-def permute(values: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
-    """``values[index]`` for a permutation ``index`` whose inverse is known.
-
-    With gradients it is written as a scatter to ``inverse``: the backward of ``index_copy`` is a gather, that of
-    ``index_select`` a slow accumulating scatter, which a permutation does not need.
-    """
-    if torch.is_grad_enabled() and values.requires_grad:
-        return torch.empty_like(values).index_copy_(0, inverse, values)
-    return values.index_select(0, index)
-
-
-class _Layout:
-    """Everything that follows from the lengths of the rows alone; all on the CPU."""
-
-    def __init__(self, lengths: Tensor) -> None:
-        self.lengths = lengths
-        self.sorted_indices = torch.argsort(lengths, descending=True, stable=True)
-        ended = torch.bincount(lengths, minlength=1).cumsum(0)  # (max L + 1,): rows of at most so many steps
-        self.batch_sizes = len(lengths) - ended[:-1]
-        self.cache: dict[tuple[str, torch.device], Tensor] = {}
-
-    def places(self) -> tuple[Tensor, Tensor]:
-        """For every packed value its original row and its step, (sum L,) each."""
-        rows, times = _places(self.batch_sizes)
-        cpu = rows.device
-        self.cache |= {("rows", cpu): rows, ("times", cpu): times}
-        return torch.from_numpy(self.sorted_indices.numpy()[rows.numpy()]), times
-
-    def ragged(self, values: Tensor) -> Ragged:
-        order = self.sorted_indices.to(values.device)
-        return Ragged(values, self.batch_sizes, order, _inverse(order), self.lengths, self.cache)
-
-
-def _places(batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
-    """For every packed value its row in the sorted order and its step, (sum L,) each.
-
-    In numpy: on a busy machine torch's threads, waiting for each other, cost more than this work.
-    """
-    counts = batch_sizes.numpy()
-    times = np.repeat(np.arange(len(counts)), counts)
-    rows = np.arange(len(times)) - (counts.cumsum() - counts)[times]
-    return torch.from_numpy(rows), torch.from_numpy(times)
-
-
-def _starts(counts: Tensor) -> Tensor:
-    """Exclusive running sum: where each of the groups begins."""
-    return counts.cumsum(0) - counts
-
-
-def _inverse(order: Tensor) -> Tensor:
-    return torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
-
-
-def _row_major(ragged: Ragged) -> Tensor:
-    lengths = ragged.lengths
-    rows = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    times = torch.arange(len(rows)) - _starts(lengths)[rows]
-    return _starts(ragged.batch_sizes)[times] + ragged.unsorted_indices.cpu()[rows]
-
-
-def _reverse(ragged: Ragged) -> Tensor:
-    rows, times = _places(ragged.batch_sizes)
-    sorted_lengths = ragged.lengths[ragged.sorted_indices.cpu()]
-    return _starts(ragged.batch_sizes)[sorted_lengths[rows] - 1 - times] + rows
-
-
-def _previous(ragged: Ragged) -> Tensor:
-    rows, times = _places(ragged.batch_sizes)
-    return _starts(ragged.batch_sizes)[(times - 1).clamp(min=0)] + rows
-
-
-def _non_empty(ragged: Ragged) -> Tensor:
-    return ragged.lengths.nonzero().flatten()
-
-
-def _last(ragged: Ragged) -> Tensor:
-    rows = _non_empty(ragged)
-    return _starts(ragged.batch_sizes)[ragged.lengths[rows] - 1] + ragged.unsorted_indices.cpu()[rows]
-
-
-_INDICES: dict[str, Callable[[Ragged], Tensor]] = {
-    "rows": lambda ragged: _places(ragged.batch_sizes)[0],
-    "times": lambda ragged: _places(ragged.batch_sizes)[1],
-    "row_major": _row_major,
-    "row_major_inverse": lambda ragged: _inverse(_row_major(ragged)),
-    "reverse": _reverse,
-    "previous": _previous,
-    "non_empty": _non_empty,
-    "first": lambda ragged: ragged.unsorted_indices.cpu()[_non_empty(ragged)],
-    "last": _last,
-}
-
-
-def _counts(counts: Counts, name: str) -> Tensor:
-    """(N,) int64 on the CPU out of what the caller has."""
-    tensor = counts.detach().cpu() if isinstance(counts, Tensor) else torch.as_tensor(np.asarray(counts))
-    if tensor.dim() != 1 or (len(tensor) and (tensor.is_floating_point() or tensor.is_complex())):
-        raise ShapeError(f"`{name}` must be a list of integers. Received: {tensor.dtype}, shape {tuple(tensor.shape)}.")
-    tensor = tensor.long()
-    if len(tensor) and int(tensor.min()) < 0:
-        raise ShapeError(f"`{name}` must not be negative. Received: {int(tensor.min())}.")
-    return tensor
-
-
-def _gather(values: Array, index: Tensor) -> Tensor:
-    if isinstance(values, Tensor):
-        return values.index_select(0, index.to(values.device))
-    picked = cast("np.ndarray[Any, Any]", np.take(values, index.numpy(), axis=0))
-    if picked.dtype.kind == "u" and picked.dtype.itemsize > 1:
-        picked = picked.astype(np.int64)
-    return torch.from_numpy(picked)

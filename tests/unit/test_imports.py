@@ -15,7 +15,7 @@ import ostinato
 ROOT = Path(ostinato.__file__).parent
 FILES = read_files(ROOT)
 LAYERS = [
-    {"errors", "types", "arrays", "wording", "plugins", "terminal"},
+    {"errors", "types", "packing", "arrays", "wording", "plugins", "terminal"},
     {"recipe", "storage"},
     {"media"},
     {"data", "cells"},

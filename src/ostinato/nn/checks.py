@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -43,6 +44,17 @@ def check_probability(**probabilities: Any) -> None:
             raise RecipeError(f"`{name}` must be a probability from 0 to 1. Received: {probability!r}.")
 
 
+def check_dropout(dropout: Any, num_layers: int, stacklevel: int) -> None:
+    """Raise unless ``dropout`` is a probability; warn where it has no layers to act between."""
+    check_probability(dropout=dropout)
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            f"`dropout` acts between layers, so it has no effect with one layer. Received: dropout={dropout}, "
+            "num_layers=1.",
+            stacklevel=stacklevel,
+        )
+
+
 def check_zoneout(zoneout: Any, names: tuple[str, ...]) -> tuple[float, ...]:
     """One probability for each of ``names``, the tensors of the state, out of one for all or one each."""
     if not isinstance(zoneout, tuple | list):
@@ -64,6 +76,17 @@ def check_regularisers(cell: Cell, recurrent_dropout: Any, weight_dropout: Any) 
     for option, probability in (("recurrent_dropout", recurrent_dropout), ("weight_dropout", weight_dropout)):
         if probability:
             cell.check_takes(option, probability)
+
+
+def check_projection(cell: Cell, size: Any, hidden_size: int) -> None:
+    """Raise unless ``cell`` can project its output of ``hidden_size`` features to ``size``, 0 for none."""
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < hidden_size:
+        raise RecipeError(
+            f"`proj_size` must be an integer from 0 (none) to less than `hidden_size` = {hidden_size}. "
+            f"Received: {size!r}."
+        )
+    if size:
+        cell.check_takes("proj_size", size)
 
 
 def check_features(values: Tensor, size: int, name: str, dtype: torch.dtype, device: torch.device) -> None:

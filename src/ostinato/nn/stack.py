@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from inspect import signature
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence
 
 from ostinato import cells
 from ostinato.cells import Cell
-from ostinato.errors import RecipeError, ShapeError
 from ostinato.kernels import dispatch
 from ostinato.nn import checks
 from ostinato.nn.noise import draw_noise, drop_weights
+from ostinato.nn.opening import SequencesT, TokensT, open_input, open_padded, values_of
 from ostinato.nn.recompute import run_layer
-from ostinato.types import Counts, Ragged, State
-
-Sequences: TypeAlias = "Tensor | PackedSequence | Ragged"
-TokensT = TypeVar("TokensT", Tensor, Ragged)
-SequencesT = TypeVar("SequencesT", Tensor, PackedSequence, Ragged)
+from ostinato.packing import Counts
+from ostinato.types import Ragged, State
 
 
 @dataclass(frozen=True)
@@ -105,7 +100,6 @@ class RecurrentStack(nn.Module):
         super().__init__()
         checks.check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         checks.check_flags(bias=bias, batch_first=batch_first, bidirectional=bidirectional, recompute=recompute)
-        checks.check_probability(dropout=dropout)
         checks.check_precision(precision)
         dispatch.check_name(backend)
         self.cell = cells.get(cell) if isinstance(cell, str) else cell
@@ -126,13 +120,8 @@ class RecurrentStack(nn.Module):
         self.call_hook: Callable[[LayerCall], None] | None = None
         """Is told of each layer's call, with its output as autograd knows it."""
         self.zoneout = checks.check_zoneout(zoneout, self.cell.state_names)
-        self._check_projection()
-        if dropout > 0 and num_layers == 1:
-            warnings.warn(
-                f"`dropout` acts between layers, so it has no effect with one layer. Received: dropout={dropout}, "
-                "num_layers=1.",
-                stacklevel=3 if type(self) is not RecurrentStack else 2,
-            )
+        checks.check_projection(self.cell, proj_size, hidden_size)
+        checks.check_dropout(dropout, num_layers, stacklevel=4 if type(self) is not RecurrentStack else 3)
         self._make_weights(device, dtype)
         self.reset_parameters()
 
@@ -154,7 +143,7 @@ class RecurrentStack(nn.Module):
     def reset_parameters(self) -> None:
         """Draw the weights anew, as ``torch.nn`` does from the same state of the random number generator."""
         for index in range(len(self._weight_names)):
-            self.cell.initialise(self._weights(index), self.hidden_size)
+            self.cell.initialise(self.weights_of(*divmod(index, self.num_directions)), self.hidden_size)
 
     def flatten_parameters(self) -> None:
         """Does nothing; it is here so that code written for ``torch.nn`` runs unchanged."""
@@ -187,16 +176,15 @@ class RecurrentStack(nn.Module):
             ShapeError: if the input, the state or the lengths don't fit.
             BackendError: if the backend asked for can't run this.
         """
-        ragged, restore = self._open(input, lengths)
+        checks.check_features(values_of(input), self.input_size, "input_size", *self._numbers())
+        ragged, restore = open_input(input, lengths, self.batch_first)
         one_row = isinstance(input, Tensor) and input.dim() == 2
         if one_row and hx is not None:
             shapes = tuple((self.num_directions * self.num_layers, size) for size in self._state_sizes)
-            hx = tuple(
-                part.unsqueeze(1) for part in checks.check_state(hx, self.cell.state_names, shapes, ragged.values)
-            )
+            parts = checks.check_state(hx, self.cell.state_names, shapes, ragged.values)
+            hx = tuple(part.unsqueeze(1) for part in parts)
         output, state, every = self._run(ragged, hx, return_all_states)
-        if one_row:
-            state = tuple(part.squeeze(1) for part in state)
+        state = tuple(part.squeeze(1) for part in state) if one_row else state
         final = state[0] if len(state) == 1 else state
         if return_all_states:
             return restore(output), final, [tuple(restore(part) for part in parts) for parts in every]
@@ -221,71 +209,28 @@ class RecurrentStack(nn.Module):
         Raises:
             ShapeError: if the ids are no integers, or one is outside the table.
         """
-        weight = next(iter(self._weights(0).values()))
-        table = torch.eye(self.input_size, dtype=weight.dtype, device=weight.device) if table is None else table
-        checks.check_features(table, self.input_size, "input_size", weight.dtype, weight.device)
-        ragged = ids if isinstance(ids, Ragged) else Ragged.from_padded(ids, None, self.batch_first)
+        dtype, device = self._numbers()
+        table = torch.eye(self.input_size, dtype=dtype, device=device) if table is None else table
+        checks.check_features(table, self.input_size, "input_size", dtype, device)
+        ragged, restore = open_padded(ids, None, self.batch_first)
         checks.check_ids(ragged.values, len(table))
         ragged = ragged.with_values(ragged.values.long())
         output, state, _ = self._run(ragged, hx, False, table)
-        final = state[0] if len(state) == 1 else state
-        if isinstance(ids, Ragged):
-            return output, final
-        num_rows, num_steps = ids.shape if self.batch_first else (ids.shape[1], ids.shape[0])
-        dense = output.values.view(num_steps, num_rows, self.output_size)
-        return dense.transpose(0, 1) if self.batch_first else dense, final
+        return restore(output), state[0] if len(state) == 1 else state
 
     def extra_repr(self) -> str:
         """The arguments that differ from their defaults, as torch.nn prints them."""
+        made = signature(RecurrentStack).parameters
+        options = {name: made[name].default for name in list(made)[3:] if name not in ("device", "dtype")}
+        options["zoneout"] = (0.0,) * len(self.zoneout)
+        variants = {"peepholes": False, "layer_norm": False, "reset_after": True}
         parts = [f"{self.input_size}, {self.hidden_size}"]
-        defaults: dict[str, Any] = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
-        defaults |= {"bidirectional": False, "backend": "auto", "recurrent_dropout": 0.0, "weight_dropout": 0.0}
-        defaults |= {"zoneout": (0.0,) * len(self.zoneout), "precision": "full", "recompute": False}
-        for name, default in defaults.items():
-            value = getattr(self, name)
-            if value != default:
-                parts.append(f"{name}={value}")
         if type(self) is RecurrentStack:
-            parts.insert(0, repr(self.cell.name))
-        else:
-            options = {"peepholes": False, "layer_norm": False, "reset_after": True}
-            parts += [
-                f"{name}={not usual}" for name, usual in options.items() if getattr(self.cell, name, usual) != usual
-            ]
+            parts, variants = [repr(self.cell.name), *parts], {}
+        for of, usual in ((self, options), (self.cell, variants)):
+            values = {name: getattr(of, name, usual[name]) for name in usual}
+            parts += [f"{name}={value}" for name, value in values.items() if value != usual[name]]
         return ", ".join(parts)
-
-    def _open(self, input: SequencesT, lengths: Counts | None) -> tuple[Ragged, Callable[[Ragged], SequencesT]]:
-        """The input packed, and what makes values in its structure the input's own kind again."""
-        weight = next(iter(self._weights(0).values()))
-        values = (
-            input if isinstance(input, Tensor) else input.data if isinstance(input, PackedSequence) else input.values
-        )
-        checks.check_features(values, self.input_size, "input_size", weight.dtype, weight.device)
-        if lengths is not None and not (isinstance(input, Tensor) and input.dim() == 3):
-            raise ShapeError(
-                "`lengths` goes with a padded 3-D tensor. "
-                f"Received: {f'a {input.dim()}-D tensor' if isinstance(input, Tensor) else type(input).__name__}."
-            )
-        if isinstance(input, Ragged):
-            return input, lambda ragged: ragged
-        if isinstance(input, PackedSequence):
-            return Ragged.from_packed(input), lambda ragged: input._replace(data=ragged.values)
-        if input.dim() == 2:
-            return Ragged.from_padded(input.unsqueeze(0)), lambda ragged: ragged.values
-        if input.dim() != 3:
-            raise ShapeError(
-                f"the input must have 3 axes, or 2 for one row without a batch axis. Received: {tuple(input.shape)}."
-            )
-        num_rows, num_steps = input.shape[:2] if self.batch_first else (input.shape[1], input.shape[0])
-        packed = Ragged.from_padded(input, lengths, self.batch_first)
-        if lengths is not None:
-            return packed, lambda ragged: ragged.to_padded(self.batch_first, total_length=num_steps)[0]
-
-        def restore(ragged: Ragged) -> Tensor:
-            dense = ragged.values.view(num_steps, num_rows, ragged.values.shape[1])
-            return dense.transpose(0, 1) if self.batch_first else dense
-
-        return packed, restore
 
     def _run(
         self, ragged: Ragged, hx: Tensor | State | None, all_states: bool, table: Tensor | None = None
@@ -298,7 +243,7 @@ class RecurrentStack(nn.Module):
             read = table if layer == 0 else None
             output, ends, steps = self._run_layer(layer, ragged, initial, all_states, read)
             if self.call_hook is not None:
-                begins = tuple(part[self._of(layer)] for part in initial)
+                begins = tuple(part.chunk(self.num_layers)[layer] for part in initial)
                 self.call_hook(LayerCall(self, layer, ragged, read, begins, output))
             finals.extend(ends)
             if all_states:
@@ -313,12 +258,12 @@ class RecurrentStack(nn.Module):
         self, layer: int, ragged: Ragged, initial: State, all_states: bool, table: Tensor | None
     ) -> tuple[Tensor, list[State], list[State]]:
         """One layer, with its draws; returns as ``dispatch.layer``."""
-        indices = range(self.num_layers * self.num_directions)[self._of(layer)]
-        states = [tuple(part[index] for part in initial) for index in indices]
-        weights = [drop_weights(self._weights(index), self.weight_dropout, self.training) for index in indices]
+        directions = range(self.num_directions)
+        states = [tuple(part[layer * self.num_directions + direction] for part in initial) for direction in directions]
+        weights = [drop_weights(self.weights_of(layer, of), self.weight_dropout, self.training) for of in directions]
         noise = [
             draw_noise(ragged, self._state_sizes, self.recurrent_dropout, self.zoneout, self.training, states[0][0])
-            for _ in indices
+            for _ in directions
         ]
         again = self.recompute and torch.is_grad_enabled() and not torch.compiler.is_exporting()
         run = run_layer if again else dispatch.layer
@@ -332,17 +277,15 @@ class RecurrentStack(nn.Module):
         states = checks.check_state(hx, self.cell.state_names, shapes, like)
         return tuple(part.index_select(1, ragged.sorted_indices) for part in states)
 
-    def _of(self, layer: int) -> slice:
-        """The places of a layer's directions in a state."""
-        return slice(layer * self.num_directions, (layer + 1) * self.num_directions)
-
     def weights_of(self, layer: int, direction: int = 0) -> dict[str, Tensor]:
         """The weights of one layer and direction by their names without a suffix."""
-        return self._weights(layer * self.num_directions + direction)
+        names = self._weight_names[layer * self.num_directions + direction]
+        return {name: getattr(self, full) for name, full in names.items()}
 
-    def _weights(self, index: int) -> dict[str, Tensor]:
-        """Weights of the layer and direction ``index = layer * D + direction`` by their names without a suffix."""
-        return {name: getattr(self, full) for name, full in self._weight_names[index].items()}
+    def _numbers(self) -> tuple[torch.dtype, torch.device]:
+        """Of the weights."""
+        weight = next(iter(self.weights_of(0).values()))
+        return weight.dtype, weight.device
 
     def _make_weights(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
         self._state_sizes = self.cell.state_sizes(self.hidden_size, self.proj_size)
@@ -356,13 +299,3 @@ class RecurrentStack(nn.Module):
                 for name, full in names.items():
                     empty = torch.empty(shapes[name], device=device, dtype=dtype)
                     self.register_parameter(full, nn.Parameter(empty))
-
-    def _check_projection(self) -> None:
-        size = self.proj_size
-        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < self.hidden_size:
-            raise RecipeError(
-                f"`proj_size` must be an integer from 0 (none) to less than `hidden_size` = {self.hidden_size}. "
-                f"Received: {size!r}."
-            )
-        if size:
-            self.cell.check_takes("proj_size", size)
