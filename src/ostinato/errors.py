@@ -35,6 +35,14 @@ class RecipeError(OstinatoError):
     """A recipe, a ``--set`` or an argument that does not describe a possible run."""
 
 
+class ArgumentError(RecipeError, ValueError):
+    """An argument of a layer whose value describes no possible one; a ValueError as in ``torch.nn``."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of a layer that is of another type; a TypeError as in ``torch.nn``."""
+
+
 class DataError(OstinatoError):
     """Files, rows or columns that can't be used as they are."""
 
@@ -59,9 +67,9 @@ class CheckpointError(RunError):
     """A checkpoint that can't be written or read."""
 
 
-class BackendError(OstinatoError):
+class BackendError(OstinatoError, RuntimeError):
     """A backend that was asked for by name and can't run this layer on this machine."""
 
 
-class ShapeError(OstinatoError):
-    """Tensors whose shape, dtype or device does not fit the layer."""
+class ShapeError(OstinatoError, ValueError, RuntimeError):
+    """Tensors whose shape, dtype or device does not fit the layer; ``torch.nn`` raises the one or the other."""

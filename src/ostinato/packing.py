@@ -54,7 +54,7 @@ class Layout:
         rows, times = places_of(self.batch_sizes)
         cpu = rows.device
         self.cache |= {("rows", cpu): rows, ("times", cpu): times}
-        return torch.from_numpy(self.sorted_indices.numpy()[rows.numpy()]), times
+        return torch.from_numpy(_numpy(self.sorted_indices)[_numpy(rows)]), times
 
 
 def places_of(batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,10 +62,20 @@ def places_of(batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
 
     In numpy: on a busy machine torch's threads, waiting for each other, cost more than this work.
     """
-    counts = batch_sizes.numpy()
+    counts = _numpy(batch_sizes)
     times = np.repeat(np.arange(len(counts)), counts)
     rows = np.arange(len(times)) - (counts.cumsum() - counts)[times]
     return torch.from_numpy(rows), torch.from_numpy(times)
+
+
+def in_transforms() -> bool:
+    """Whether one of ``torch.func``'s transforms (grad, vmap, jvp, ...) is at work."""
+    return bool(torch._C._are_functorch_transforms_active())  # type: ignore[attr-defined, unused-ignore]
+
+
+def _numpy(counts: Tensor) -> np.ndarray[Any, Any]:
+    """As an array; under a transform of ``torch.func`` a tensor has no memory to share with one."""
+    return np.array(counts.tolist(), dtype=np.int64) if in_transforms() else counts.numpy()
 
 
 def _starts(counts: Tensor) -> Tensor:
@@ -131,7 +141,7 @@ def counts_of(counts: Counts, name: str) -> Tensor:
 def gather(values: Array, index: Tensor) -> Tensor:
     if isinstance(values, Tensor):
         return values.index_select(0, index.to(values.device))
-    picked = cast("np.ndarray[Any, Any]", np.take(values, index.numpy(), axis=0))
+    picked = cast("np.ndarray[Any, Any]", np.take(values, _numpy(index), axis=0))
     if picked.dtype.kind == "u" and picked.dtype.itemsize > 1:
         picked = picked.astype(np.int64)
     return torch.from_numpy(picked)

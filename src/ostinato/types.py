@@ -251,12 +251,12 @@ class Ragged:
     @property
     def num_rows(self) -> int:
         """N, empty rows included."""
-        return int(self.lengths.shape[0])
+        return self.lengths.shape[0]
 
     @property
     def max_length(self) -> int:
         """Steps of the longest row; 0 if every row is empty."""
-        return int(self.batch_sizes.shape[0])
+        return self.batch_sizes.shape[0]
 
     @property
     def device(self) -> torch.device:

@@ -51,3 +51,14 @@ def test_an_exported_projection():
     program = torch.export.export(model, (ids,))
     assert recurrent_calls(program) == 1
     torch.testing.assert_close(program.module()(ids), model(ids))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_batch_and_time_may_be_left_open(kind):
+    torch.manual_seed(0)
+    layer = getattr(nn, kind)(3, 5, num_layers=2, bidirectional=True, batch_first=True, backend="native").eval()
+    axes = {0: torch.export.Dim("N"), 1: torch.export.Dim("L")}
+    program = torch.export.export(layer, (torch.randn(4, 7, 3),), dynamic_shapes=(axes,)).module()
+    for shape in ((4, 7, 3), (9, 2, 3), (2, 11, 3)):
+        x = torch.randn(*shape)
+        torch.testing.assert_close(program(x), layer(x))

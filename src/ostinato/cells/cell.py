@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.errors import RecipeError
+from ostinato.errors import ArgumentError, RecipeError
 from ostinato.plugins import Registry
 from ostinato.types import State
 
@@ -209,11 +209,11 @@ class Cell(ABC):
         return found
 
     def check_takes(self, option: str, value: object) -> None:
-        """Raise a RecipeError if an option of a layer is not defined for this cell; ``value``: what it was set to."""
+        """Raise an ArgumentError if a layer's option is not defined for this cell; ``value``: what it was set to."""
         why = self.undefined_options().get(option)
         if why is not None:
             able = ", ".join(name for name in names() if option not in get(name).undefined_options())
-            raise RecipeError(
+            raise ArgumentError(
                 f"`{option}` does not apply to the cell `{self.name}`: {why}. Received: {value!r}.",
                 hint=f"cells that take it: {able}.",
             )

@@ -136,7 +136,7 @@ def streamed(case: Case, vectors: Ragged) -> Found:
     outputs: list[Tensor] = []
     finals = [tuple(part.clone() for part in state) for state in stream.states]
     for step in range(len(x)):
-        outputs.append(stream.step(x[step]).clone())
+        outputs.append(stream.step(x[step]))
         ended = (lengths == step + 1).nonzero().flatten()
         if len(ended):
             for kept, state in zip(finals, stream.states, strict=True):

@@ -24,8 +24,12 @@ def by_direction(
     states: Sequence[State],
     weights: Sequence[Weights],
     asked: dict[str, Any],
+    values: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, list[State], list[State]]:
-    """``dispatch.layer`` out of one scan a direction, the rows reversed for the second one; ``asked``: its options."""
+    """``dispatch.layer`` out of one scan a direction, the rows reversed for the second one.
+
+    ``asked``: its options; ``values``: what each direction reads, where that is not the batch's own values.
+    """
     outputs: list[Tensor] = []
     finals: list[State] = []
     every: list[State] = []
@@ -34,10 +38,11 @@ def by_direction(
         def turn(values: Tensor, reverse: bool = direction == 1) -> Tensor:
             return batch.with_values(values).reversed().values if reverse else values
 
+        read = batch.values if values is None else values[direction]
         options = dict(asked)
         if "noise" in asked:
             options["noise"] = _turn_noise(asked["noise"][direction], turn)
-        output, final, *steps = scan(cell, turn(batch.values), batch.batch_sizes, state, weight, **options)
+        output, final, *steps = scan(cell, turn(read), batch.batch_sizes, state, weight, **options)
         outputs.append(turn(output))
         finals.append(final)
         every.extend(tuple(turn(part) for part in found) for found in steps)

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from ostinato import cells
@@ -26,6 +27,7 @@ from ostinato.errors import BackendError
 from ostinato.kernels import native, reference, torch_backend
 from ostinato.kernels.directions import Scan, by_direction
 from ostinato.kernels.noise import Noise
+from ostinato.packing import in_transforms
 from ostinato.types import Ragged, State
 
 logger = logging.getLogger("ostinato")
@@ -37,6 +39,7 @@ ABILITIES = {
     "noise": "it knows no recurrent dropout and no zoneout",
     "all_states": "it does not give the state after every step",
     "bf16": "it computes no products in bfloat16",
+    "transforms": "it knows no `torch.func` transforms (grad, vmap, jvp, ...) and no forward-mode derivatives",
 }
 """What a backend may be able to do besides, and what is said of one that can't."""
 
@@ -58,7 +61,8 @@ class Backend:
         layer: ``(cell, batch, states, weights, noise=None, all_states=False, precision="full")``, arguments and
             returns as in ``dispatch.layer``, for a backend that takes both directions at once. Without an ability it is
             called without the argument.
-        abilities: which of ``noise``, ``all_states`` and ``bf16`` (the argument ``precision``) it can.
+        abilities: which of ``noise``, ``all_states``, ``bf16`` (the argument ``precision``) and ``transforms`` (those
+            of ``torch.func``, and forward-mode derivatives, which are no argument) it can.
         reads_tables: whether its ``layer`` takes ``table``.
     """
 
@@ -75,7 +79,7 @@ class Backend:
         self, cell: Cell, device: torch.device, dtype: torch.dtype, needs: frozenset[str] = frozenset()
     ) -> str | None:
         """Why it can't run ``cell`` there with the abilities needed, or None if it can."""
-        lacking = [ABILITIES[need] for need in sorted(needs - self.abilities)]
+        lacking = [ABILITIES[need] for need in sorted(needs - self.abilities)] if needs else []
         return self.unavailable_reason(cell, device, dtype) or (" and ".join(lacking) or None)
 
 
@@ -195,6 +199,8 @@ def layer(
     needs = frozenset(asked)
     if precision != "full":
         asked["precision"], needs = precision, needs | {precision}
+    if not torch.compiler.is_compiling() and (in_transforms() or forward_ad._current_level >= 0):
+        needs |= {"transforms"}
     like = batch.values if table is None else table
     backend = choose(requested, cell, like.device, like.dtype, needs)
     if table is not None:
@@ -237,9 +243,9 @@ def record() -> Iterator[list[str]]:
 def _best(cell: Cell, device: torch.device, dtype: torch.dtype, needs: frozenset[str]) -> Backend:
     how = f" with {', '.join(sorted(needs))}" if needs else ""
     ranked = sorted(_BACKENDS.values(), key=lambda backend: -backend.priority)
-    reasons = {backend.name: backend.reason(cell, device, dtype, needs) for backend in ranked}
-    best = next((backend for backend in ranked if reasons[backend.name] is None), None)
+    best = next((backend for backend in ranked if backend.reason(cell, device, dtype, needs) is None), None)
     if best is None:
+        reasons = {backend.name: backend.reason(cell, device, dtype, needs) for backend in ranked}
         told = "; ".join(f"{backend.name}: {reasons[backend.name]}" for backend in ranked if not backend.placeholder)
         raise BackendError(
             f"no backend can run `{cell.name}`{how} on {device.type} in {dtype}. {told}.",
@@ -259,7 +265,7 @@ def _placeholder(name: str) -> Backend:
     return Backend(name, lambda *_: "it comes with a later release", reference.scan, priority=-1, placeholder=True)
 
 
-_PLAIN_LOOP = frozenset({"noise", "all_states"})
+_PLAIN_LOOP = frozenset({"noise", "all_states", "transforms"})
 register(Backend("reference", lambda *_: None, reference.scan, priority=0, abilities=_PLAIN_LOOP))
 register(Backend("torch", torch_backend.unavailable_reason, torch_backend.scan, priority=10))
 register(

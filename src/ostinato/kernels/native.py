@@ -17,11 +17,12 @@ from torch import Tensor
 
 from ostinato.cells import Cell, NativeKernel, Weights
 from ostinato.errors import BackendError
+from ostinato.kernels.native_again import INPUT_WEIGHTS, Equations, project, without_input
 from ostinato.kernels.native_autograd import differentiable
-from ostinato.kernels.native_layer import core
-from ostinato.kernels.native_plan import Plan, split_bias
+from ostinato.kernels.native_layer import Call, core
+from ostinato.kernels.native_plan import Plan
 from ostinato.kernels.noise import Noise
-from ostinato.kernels.reference import no_outputs
+from ostinato.kernels.reference import without_steps
 from ostinato.types import Ragged, State
 
 TARGET_VARIABLE = "OSTINATO_NATIVE_TARGET"
@@ -121,9 +122,10 @@ def layer(
     table: Tensor | None = None,
 ) -> tuple[Tensor, list[State], list[State]]:
     """Run a layer, both directions at once; arguments and returns as in `dispatch.layer`."""
-    if len(batch.batch_sizes) == 0:
-        empty = [no_outputs(cell, state[0], state) for state in states]
-        return torch.cat(empty, dim=1), list(states), [tuple(p[:0] for p in s) for s in states] if all_states else []
+    if batch.batch_sizes.shape[0] == 0:
+        ended = [without_steps(cell, batch.values, *own) for own in zip(states, weights, strict=True)]
+        every = [tuple(part[:0] for part in state) for state in states] if all_states else []
+        return torch.cat([output for output, _ in ended], dim=1), [state for _, state in ended], every
     kernel, dtype = kernel_of(cell), weights[0]["weight_hh"].dtype
     if precision == "bf16" and (dtype != torch.float32 or not has_bf16()):
         why = f"target `{target()}` has no bf16 products" if dtype == torch.float32 else f"the weights are {dtype}"
@@ -136,13 +138,20 @@ def layer(
     initial = [torch.stack(parts).to(dtype) for parts in zip(*states, strict=True)]  # (D, N, P), (D, N, H)
     with torch.autocast("cpu", enabled=False):
         named, tensors = _stack_noise(noise or [], values)
+        equations = Equations(cell, kernel)
+        sources: list[Tensor] = []
         if cell.layer_norm or table is not None:
-            values = torch.cat([_project(cell, kernel, values, weight) for weight in weights], dim=1)
-            values = values if table is None else values.index_select(0, batch.values)
-            weights = [_without_input(kernel, weight) for weight in weights]
+            names = tuple(name for name in INPUT_WEIGHTS if name in weights[0])
+            equations = Equations(cell, kernel, names, table is not None)
+            sources = [values, *(weight[name] for weight in weights for name in names)]
+            values = torch.cat([project(cell, kernel, values, weight) for weight in weights], dim=1)
+            if table is not None:
+                values, sources = values.index_select(0, batch.values), [batch.values, *sources]
+            weights = [without_input(kernel, weight) for weight in weights]
         plan = Plan(kernel.name, tuple(weights[0]), named, kernel.reset_before, precision)
         flat = [tensor for direction in weights for tensor in direction.values()]
-        output, h_n, c_n, _, memory, *_ = differentiable(plan.to_text(), values, sizes, initial, flat, tensors)
+        call = Call(plan, values, sizes, initial, flat, tensors)
+        output, h_n, c_n, _, memory, *_ = differentiable(call, equations, sources)
     final = (h_n, c_n)[: len(initial)]
     ends = [tuple(part[d] for part in final) for d in range(len(states))]
     if not all_states:
@@ -169,17 +178,3 @@ def _stack_noise(noise: Sequence[Noise | None], values: Tensor) -> tuple[tuple[s
         names.append(name)
         tensors.append(torch.stack([neutral if part is None else part for part in parts]).to(values.dtype))
     return tuple(names), tensors
-
-
-def _project(cell: Cell, kernel: NativeKernel, values: Tensor, weights: Weights) -> Tensor:
-    """The input's sums with every bias but a b_hn that stands apart, (sum L, G*H), by torch's own operations."""
-    sums = cell.project(values, weights)
-    return sums + split_bias(weights["bias_hh"], kernel.resets_after)[0] if "bias_hh" in weights else sums
-
-
-def _without_input(kernel: NativeKernel, weights: Weights) -> dict[str, Tensor]:
-    """What is left of the weights once the input is projected."""
-    left = {name: w for name, w in weights.items() if name not in ("weight_ih", "bias_ih", "bias_hh", "gain_ih")}
-    if kernel.resets_after and "bias_hh" in weights:
-        left["bias_hn"] = split_bias(weights["bias_hh"], True)[1]
-    return left

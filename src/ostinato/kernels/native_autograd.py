@@ -14,20 +14,27 @@ from torch import Tensor, library
 
 from ostinato.errors import BackendError
 from ostinato.kernels import native_layer
+from ostinato.kernels.native_again import Equations
 from ostinato.kernels.native_layer import Call
 from ostinato.kernels.native_plan import Layer, Plan
+from ostinato.packing import in_transforms
 
 
-def differentiable(
-    plan: str, values: Tensor, batch_sizes: Tensor, initial: list[Tensor], weights: list[Tensor], noise: list[Tensor]
-) -> tuple[Tensor, ...]:
-    """Output, h_n, c_n, and what the backward pass needs, by whichever of the two there is to be: see above."""
+def differentiable(call: Call, equations: Equations, sources: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Output, h_n, c_n, and what the backward pass needs, by whichever of the two there is to be: see above.
+
+    Args:
+        call: the layer and its input.
+        equations, sources: how it is computed again where the core's own gradient is not enough.
+    """
+    parts = call.initial, call.weights, call.noise
     if torch.compiler.is_compiling():
-        compiled: tuple[Tensor, ...] = _forward_op(plan, values, batch_sizes, initial, weights, noise)
+        listed = [list(part) for part in parts]
+        compiled: tuple[Tensor, ...] = _forward_op(call.plan.to_text(), call.values, call.batch_sizes, *listed)
         return compiled
-    found: tuple[Tensor, ...] = _apply(
-        plan, values, batch_sizes, (len(initial), len(weights)), *initial, *weights, *noise
-    )
+    counts = tuple(len(part) for part in parts)
+    flat = (*call.initial, *call.weights, *call.noise, *sources)
+    found: tuple[Tensor, ...] = _apply(equations, call.plan, call.values, call.batch_sizes, counts, *flat)
     return found
 
 
@@ -36,11 +43,17 @@ class _LayerFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, plan: str, values: Tensor, batch_sizes: Tensor, counts: tuple[int, int], *rest: Tensor
+        ctx: Any,
+        equations: Equations,
+        plan: Plan,
+        values: Tensor,
+        batch_sizes: Tensor,
+        counts: tuple[int, int, int],
+        *rest: Tensor,
     ) -> tuple[Tensor, ...]:
         call = _call(plan, values, batch_sizes, counts, rest)
         output, final, saved = native_layer.forward(call, consume=True)
-        ctx.plan, ctx.counts = plan, counts
+        ctx.equations, ctx.plan, ctx.counts = equations, plan, counts
         ctx.set_materialize_grads(False)
         kept = saved[0] if call.plan.projected else values  # sums are consumed, and not needed again
         ctx.save_for_backward(kept, batch_sizes, output, *saved, *rest)
@@ -52,31 +65,44 @@ class _LayerFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
-            raise _no_second_derivative()
         values, batch_sizes, output, *rest = ctx.saved_tensors
         saved, rest = tuple(rest[:5]), rest[5:]
         call = _call(ctx.plan, values, batch_sizes, ctx.counts, rest)
+        sources = rest[sum(ctx.counts) :]
+        without = (None,) * (len(call.noise) + len(sources))
+        need_values, needed = ctx.needs_input_grad[2], ctx.needs_input_grad[5 : 5 + sum(ctx.counts[:2])]
+        if torch.is_grad_enabled() or in_transforms() or _batched(gradients):
+            memory = None if gradients[4] is None else gradients[4][..., : call.initial[-1].shape[2]]
+            d_values, *others = ctx.equations.differentiate(
+                call, sources, (*gradients[:3], memory), (need_values, *needed)
+            )
+            return None, None, d_values, None, None, *others, *without
         d_values, d_initial, d_weights = native_layer.backward(
-            call, output, saved, gradients[0], gradients[1:3], gradients[4], ctx.needs_input_grad[1]
+            call, output, saved, gradients[0], gradients[1:3], gradients[4], need_values
         )
-        needed = d_values if ctx.needs_input_grad[1] else None
-        return None, needed, None, None, *d_initial, *d_weights, *(None for _ in call.noise)
+        return None, None, d_values if need_values else None, None, None, *d_initial, *d_weights, *without
 
 
 _apply: Any = _LayerFunction.apply
 
 
-def _call(plan: str, values: Tensor, batch_sizes: Tensor, counts: tuple[int, int], rest: Sequence[Tensor]) -> Call:
-    """`counts`: how many of `rest` are initial states, and how many weights; the others are noise."""
-    first, second = counts[0], counts[0] + counts[1]
-    return Call(Plan.from_text(plan), values, batch_sizes, rest[:first], rest[first:second], rest[second:])
+def _batched(gradients: Sequence[Tensor | None]) -> bool:
+    """Whether they are many gradients at once (`is_grads_batched=True`)."""
+    return any(part is not None and torch._C._functorch.is_legacy_batchedtensor(part) for part in gradients)
+
+
+def _call(
+    plan: Plan, values: Tensor, batch_sizes: Tensor, counts: tuple[int, int, int], rest: Sequence[Tensor]
+) -> Call:
+    """`counts`: how many of `rest` are initial states, weights and noise, one after the other."""
+    first, second, third = counts[0], counts[0] + counts[1], sum(counts)
+    return Call(plan, values, batch_sizes, rest[:first], rest[first:second], rest[second:third])
 
 
 def _no_second_derivative() -> BackendError:
     return BackendError(
-        "the native backend has no second derivative (`create_graph=True` asks for one).",
-        hint='build the layer with backend="reference", which has',
+        "the compiled native layer has no second derivative (`create_graph=True` asks for one).",
+        hint='call it without `torch.compile`, or build the layer with backend="reference"; both have.',
     )
 
 
@@ -156,14 +182,14 @@ def _(
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     plan, values, batch_sizes, initial, weights, noise = inputs
-    ctx.plan, ctx.counts = plan, (len(initial), len(weights))
+    ctx.plan, ctx.counts = plan, (len(initial), len(weights), len(noise))
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(values, batch_sizes, output[0], *output[3:], *initial, *weights, *noise)
 
 
 def _differentiate(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
     values, batch_sizes, output, *rest = ctx.saved_tensors
-    call = _call(ctx.plan, values, batch_sizes, ctx.counts, rest[5:])
+    call = _call(Plan.from_text(ctx.plan), values, batch_sizes, ctx.counts, rest[5:])
     none = values.new_empty(0)
     counted = [*gradients[:3], gradients[4]]
     of = [none if gradient is None else gradient for gradient in counted]

@@ -8,6 +8,8 @@ in `d_gates`; from those the gradients of weights and input are matrix products 
 from __future__ import annotations
 
 import importlib
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,8 @@ import torch
 from torch import Tensor
 
 from ostinato.kernels.native_plan import Layer, Plan, cut, product
+
+logger = logging.getLogger("ostinato")
 
 
 def _load_core() -> Any:
@@ -27,6 +31,26 @@ def _load_core() -> Any:
 
 core: Any = _load_core()
 """The compiled module, or None where it was left out (`native.missing_reason` says why)."""
+
+_most_threads = 1
+
+
+def num_threads() -> int:
+    """Torch's, and remembered: a forked process must not use them again."""
+    global _most_threads
+    count = torch.get_num_threads()
+    _most_threads = max(_most_threads, count)
+    return count
+
+
+def _after_fork() -> None:
+    if _most_threads > 1:
+        torch.set_num_threads(1)
+        logger.warning("a forked process lacks the threads of its parent: torch runs in one thread here")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 Saved = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """What the backward pass needs besides the arguments and the output: gates; memory (LSTM: c of every step; GRU: W_hn h
@@ -81,7 +105,7 @@ def forward(call: Call, consume: bool = False) -> tuple[Tensor, list[Tensor], Sa
     core.forward(
         plan.kind, call.batch_sizes, layer.weight_hh(), layer.weight_hr(), layer.bias_hn(), states[0],
         states[1] if lstm else None, gates.detach(), output, memory, unprojected, ends[0], ends[1] if lstm else None,
-        False, torch.get_num_threads(), extras,
+        False, num_threads(), extras,
     )  # fmt: skip
     kept = [values.new_empty(0) if part is None else part for part in (memory, unprojected)]
     return layer.cut_output(output), layer.cut_states(ends), (gates, kept[0], kept[1], normalised, inverse_std)

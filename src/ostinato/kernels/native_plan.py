@@ -133,7 +133,7 @@ class Layer:
             return [_pad(w["bias_hn"], self.units).detach().contiguous() for w in self.directions]
         if not self.plan.resets_after or "bias_hh" not in self.plan.names:
             return []
-        found = (split_bias(w["bias_hh"], True)[1] for w in self.directions)
+        found = (w["bias_hh"][2 * self.hidden_size :] for w in self.directions)
         return [_pad(bias, self.units).detach().contiguous() for bias in found]
 
     def extras(self, noise: Sequence[Tensor]) -> dict[str, object]:

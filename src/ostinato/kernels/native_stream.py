@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ostinato.cells import Cell, NativeKernel, Weights
 from ostinato.kernels import native
-from ostinato.kernels.native_layer import core
+from ostinato.kernels.native_layer import core, num_threads
 from ostinato.kernels.native_plan import STACKED, padded, split_bias
 from ostinato.types import State
 
@@ -82,7 +82,7 @@ class CoreStream:
         with torch.no_grad():
             given = {} if tokens is None else _tokens(tokens, layers[0])
             entries = [_entry(layer, fed=number > 0 or "table" not in given) for number, layer in enumerate(layers)]
-            self._core: Any = made(entries, given, num_rows, precision, torch.get_num_threads())
+            self._core: Any = made(entries, given, num_rows, precision, num_threads())
         self.vocab_size = 0 if tokens is None else len(tokens.vectors)
         self.features = [int(size) for size in self._core.state_features()]
         self._tensors = [len(layer.cell.state_names) for layer in layers]

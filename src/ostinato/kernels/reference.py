@@ -67,6 +67,19 @@ def scan(
     Raises:
         RecipeError: if the noise has a mask and the cell's step takes none.
     """
+    return scan_sums(cell, cell.project(values, weights), batch_sizes, state, weights, noise, all_states)
+
+
+def scan_sums(
+    cell: Cell,
+    sums: Tensor,
+    batch_sizes: Tensor,
+    state: State,
+    weights: Weights,
+    noise: Noise | None = None,
+    all_states: bool = False,
+) -> Scanned:
+    """As ``scan``, from the input's sums, ``cell.project(values, weights)``."""
     noise = noise or Noise()
     if noise.hidden_mask is not None:
         cell.check_takes("recurrent_dropout", "a mask")
@@ -75,7 +88,7 @@ def scan(
     every: list[State] = []
     finished: list[State] = []
     initial = state
-    for x, shares in zip(torch.split(cell.project(values, weights), counts), kept, strict=True):
+    for x, shares in zip(torch.split(sums, counts), kept, strict=True):
         alive = x.shape[0]
         if alive < state[0].shape[0]:
             finished.append(tuple(part[alive:] for part in state))
@@ -83,9 +96,13 @@ def scan(
         proposed = _step(cell, x, state, weights, noise.hidden_mask)
         state = tuple(_keep(*parts) for parts in zip(shares, state, proposed, strict=True))
         every.append(state)
-    final = join_finished([*finished, state])
-    outputs = torch.cat([cell.output(each) for each in every]) if every else no_outputs(cell, values, initial)
-    return (outputs, final, _join_steps(every, initial)) if all_states else (outputs, final)
+    if every:
+        outputs, final = torch.cat([cell.output(each) for each in every]), join_finished([*finished, state])
+    else:
+        outputs, final = without_steps(cell, sums, state, weights)
+    if not all_states:
+        return outputs, final
+    return outputs, final, tuple(torch.cat([part[:0], *parts]) for part, *parts in zip(initial, *every, strict=True))
 
 
 def _step(cell: Cell, x: Tensor, state: State, weights: Weights, mask: Tensor | None) -> State:
@@ -106,13 +123,6 @@ def _by_step(zoneout: Sequence[Tensor | None], counts: list[int]) -> list[tuple[
     return list(zip(*parts, strict=True))
 
 
-def _join_steps(every: Sequence[State], initial: State) -> State:
-    """(sum L, H) for each tensor of the state."""
-    if not every:
-        return tuple(part[:0] for part in initial)
-    return tuple(torch.cat(parts) for parts in zip(*every, strict=True))
-
-
 def join_finished(finished: Sequence[State]) -> State:
     """The final states of all rows, out of those of the rows that ended, the shortest first."""
     if len(finished) == 1:
@@ -120,6 +130,10 @@ def join_finished(finished: Sequence[State]) -> State:
     return tuple(torch.cat(parts) for parts in zip(*reversed(finished), strict=True))
 
 
-def no_outputs(cell: Cell, values: Tensor, state: State) -> Tensor:
-    """The (0, H) output of a batch whose rows are all empty."""
-    return values.new_zeros((0, cell.output(state).shape[-1]))
+def without_steps(cell: Cell, values: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
+    """The (0, H) output of a batch whose rows are all empty, and the state it ends in, the initial one.
+
+    As in torch.nn the gradient of every weight is zero, rather than not there.
+    """
+    nothing = values.new_zeros(()) + sum(part.flatten()[:0].sum() for part in (values, *weights.values()))
+    return cell.output(state)[:0] + nothing, tuple(part + nothing for part in state)

@@ -17,7 +17,7 @@ import torch
 from torch import _VF, Tensor
 
 from ostinato.cells import Cell, Weights
-from ostinato.kernels.reference import join_finished, no_outputs
+from ostinato.kernels.reference import join_finished, without_steps
 from ostinato.types import State
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -41,7 +41,7 @@ def scan(cell: Cell, values: Tensor, batch_sizes: Tensor, state: State, weights:
     projection either, so a projected LSTM takes the packed call.
     """
     if len(batch_sizes) == 0:
-        return no_outputs(cell, values, state), state
+        return without_steps(cell, values, state, weights)
     if values.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         dtype = weights["weight_ih"].dtype
         with torch.autocast("cpu", enabled=False):

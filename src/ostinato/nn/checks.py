@@ -9,22 +9,24 @@ import torch
 from torch import Tensor
 
 from ostinato.cells import Cell
-from ostinato.errors import RecipeError, ShapeError
+from ostinato.errors import ArgumentError, ArgumentTypeError, ShapeError
 from ostinato.types import State
 
 
 def check_positive(**sizes: Any) -> None:
     """Raise unless every named size is an integer of at least one."""
     for name, size in sizes.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise RecipeError(f"`{name}` must be a positive integer. Received: {size!r}.")
+        whole = isinstance(size, int) and not isinstance(size, bool)
+        if not whole or size < 1:
+            kind = ArgumentError if whole else ArgumentTypeError
+            raise kind(f"`{name}` must be a positive integer. Received: {size!r}.")
 
 
 def check_flags(**flags: Any) -> None:
     """Raise unless every named flag is True or False."""
     for name, flag in flags.items():
         if not isinstance(flag, bool):
-            raise RecipeError(
+            raise ArgumentTypeError(
                 f"`{name}` must be True or False. Received: {flag!r}.",
                 hint="check the order of the positional arguments, or name them.",
             )
@@ -33,7 +35,7 @@ def check_flags(**flags: Any) -> None:
 def check_precision(precision: Any) -> None:
     """Raise unless ``precision`` is one that a recurrent layer knows."""
     if precision not in ("full", "bf16"):
-        raise RecipeError(f"`precision` must be full or bf16. Received: {precision!r}.")
+        raise ArgumentError(f"`precision` must be full or bf16. Received: {precision!r}.")
 
 
 def check_probability(**probabilities: Any) -> None:
@@ -41,7 +43,7 @@ def check_probability(**probabilities: Any) -> None:
     for name, probability in probabilities.items():
         number = isinstance(probability, int | float) and not isinstance(probability, bool)
         if not number or not 0.0 <= probability <= 1.0:
-            raise RecipeError(f"`{name}` must be a probability from 0 to 1. Received: {probability!r}.")
+            raise ArgumentError(f"`{name}` must be a probability from 0 to 1. Received: {probability!r}.")
 
 
 def check_dropout(dropout: Any, num_layers: int, stacklevel: int) -> None:
@@ -61,7 +63,7 @@ def check_zoneout(zoneout: Any, names: tuple[str, ...]) -> tuple[float, ...]:
         check_probability(zoneout=zoneout)
         return (float(zoneout),) * len(names)
     if len(zoneout) != len(names):
-        raise RecipeError(
+        raise ArgumentError(
             f"`zoneout` must be one probability, or one for each tensor of the state: {', '.join(names)}. "
             f"Received: {zoneout!r}."
         )
@@ -81,7 +83,7 @@ def check_regularisers(cell: Cell, recurrent_dropout: Any, weight_dropout: Any) 
 def check_projection(cell: Cell, size: Any, hidden_size: int) -> None:
     """Raise unless ``cell`` can project its output of ``hidden_size`` features to ``size``, 0 for none."""
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < hidden_size:
-        raise RecipeError(
+        raise ArgumentError(
             f"`proj_size` must be an integer from 0 (none) to less than `hidden_size` = {hidden_size}. "
             f"Received: {size!r}."
         )
@@ -106,6 +108,16 @@ def check_features(values: Tensor, size: int, name: str, dtype: torch.dtype, dev
             hint=f"input.to({dtype}) converts it, or layer.to({values.dtype}) the layer."
             if values.dtype.is_floating_point
             else "embed or encode integer ids first.",
+        )
+
+
+def check_axes(values: Tensor, allowed: tuple[int, ...] = (2, 3)) -> None:
+    """Raise unless the number of axes is one of those."""
+    if values.dim() not in allowed:
+        raise ShapeError(
+            f"the input must have 3 axes, or 2 for one row without a batch axis. Received: shape {tuple(values.shape)}."
+            if 3 in allowed
+            else f"packed values must have 2 axes, (sum L, I). Received: shape {tuple(values.shape)}."
         )
 
 
@@ -140,7 +152,8 @@ def check_state(hx: Tensor | State, names: tuple[str, ...], shapes: tuple[tuple[
                 if len(shape) == 3
                 else f"`{name}_0` must have shape (D*num_layers, H) = {shape}. Received: {tuple(state.shape)}."
             )
-        if state.dtype != like.dtype or state.device != like.device:
+        mixed = state.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type)
+        if mixed or state.device != like.device:
             raise ShapeError(
                 f"`{name}_0` must have the dtype and device of the input, {like.dtype} on {like.device}. "
                 f"Received: {state.dtype} on {state.device}."

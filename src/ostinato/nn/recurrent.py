@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 
 from ostinato.cells import Elman, Gru, Lstm
-from ostinato.errors import RecipeError
+from ostinato.errors import ArgumentError
 from ostinato.nn.checks import check_flags
 from ostinato.nn.stack import RecurrentStack
 
@@ -21,6 +21,7 @@ class RNN(RecurrentStack):
 
     Args:
         nonlinearity: ``tanh`` or ``relu``; the fourth positional argument, as in torch.nn.
+        proj_size: 0; an LSTM alone has a projection.
         layer_norm: layer-normalise the sums. The others: RecurrentStack.
 
     Example:
@@ -39,6 +40,7 @@ class RNN(RecurrentStack):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
@@ -52,7 +54,7 @@ class RNN(RecurrentStack):
     ) -> None:
         check_flags(layer_norm=layer_norm)
         if nonlinearity not in ("tanh", "relu"):
-            raise RecipeError(f"`nonlinearity` must be tanh or relu. Received: {nonlinearity!r}.")
+            raise ArgumentError(f"`nonlinearity` must be tanh or relu. Received: {nonlinearity!r}.")
         super().__init__(
             Elman(nonlinearity == "relu", layer_norm),
             input_size,
@@ -62,8 +64,9 @@ class RNN(RecurrentStack):
             batch_first,
             dropout,
             bidirectional,
-            device=device,
-            dtype=dtype,
+            proj_size,
+            device,
+            dtype,
             backend=backend,
             recurrent_dropout=recurrent_dropout,
             weight_dropout=weight_dropout,
@@ -135,6 +138,7 @@ class GRU(RecurrentStack):
     """Gated recurrent unit layers, gate order r, z, n; equations in ``ostinato.cells.gru``.
 
     Args:
+        proj_size: 0; an LSTM alone has a projection.
         reset_after: whether the reset gate acts after the product with ``W_hn`` (torch.nn) or before it (Cho 2014).
         layer_norm: layer-normalise the sums; only with reset_after. The others: RecurrentStack.
 
@@ -153,6 +157,7 @@ class GRU(RecurrentStack):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
@@ -175,8 +180,9 @@ class GRU(RecurrentStack):
             batch_first,
             dropout,
             bidirectional,
-            device=device,
-            dtype=dtype,
+            proj_size,
+            device,
+            dtype,
             backend=backend,
             recurrent_dropout=recurrent_dropout,
             weight_dropout=weight_dropout,

@@ -17,6 +17,8 @@ from ostinato.nn import checks
 from ostinato.nn.noise import draw_noise, drop_weights
 from ostinato.nn.opening import SequencesT, TokensT, open_input, open_padded, values_of
 from ostinato.nn.recompute import run_layer
+from ostinato.nn.scripting import as_torch, is_tracing, traced
+from ostinato.nn.weights import RecurrentWeights
 from ostinato.packing import Counts
 from ostinato.types import Ragged, State
 
@@ -34,7 +36,7 @@ class LayerCall:
     output: Tensor
 
 
-class RecurrentStack(nn.Module):
+class RecurrentStack(RecurrentWeights):
     """``num_layers`` layers of one cell, in one or two directions.
 
     Each layer runs ``state_t = cell.step(cell.project(x_t), state_{t-1})`` over its rows, the layer above reads the
@@ -125,28 +127,10 @@ class RecurrentStack(nn.Module):
         self._make_weights(device, dtype)
         self.reset_parameters()
 
-    @property
-    def num_directions(self) -> int:
-        """D."""
-        return 2 if self.bidirectional else 1
-
-    @property
-    def output_size(self) -> int:
-        """Features of the output: D * H, or D * proj_size."""
-        return self.num_directions * self._state_sizes[0]
-
-    @property
-    def all_weights(self) -> list[list[nn.Parameter]]:
-        """The parameters of each layer and direction, in torch.nn's order."""
-        return [[getattr(self, name) for name in names.values()] for names in self._weight_names]
-
     def reset_parameters(self) -> None:
         """Draw the weights anew, as ``torch.nn`` does from the same state of the random number generator."""
         for index in range(len(self._weight_names)):
             self.cell.initialise(self.weights_of(*divmod(index, self.num_directions)), self.hidden_size)
-
-    def flatten_parameters(self) -> None:
-        """Does nothing; it is here so that code written for ``torch.nn`` runs unchanged."""
 
     def forward(
         self,
@@ -157,6 +141,8 @@ class RecurrentStack(nn.Module):
         return_all_states: bool = False,
     ) -> tuple[SequencesT, Tensor | State] | tuple[SequencesT, Tensor | State, list[tuple[SequencesT, ...]]]:
         """Run the stack over a batch.
+
+        Under ``torch.autocast`` it computes in the dtype of the weights, and output and state have that of the input.
 
         Args:
             input: (L, N, I), (N, L, I) with ``batch_first``, one row (L, I), a PackedSequence or a Ragged.
@@ -176,15 +162,18 @@ class RecurrentStack(nn.Module):
             ShapeError: if the input, the state or the lengths don't fit.
             BackendError: if the backend asked for can't run this.
         """
-        checks.check_features(values_of(input), self.input_size, "input_size", *self._numbers())
-        ragged, restore = open_input(input, lengths, self.batch_first)
+        if not torch.compiler.is_compiling() and is_tracing():
+            return traced(self, input, hx, lengths is not None or return_all_states)
+        values, (dtype, device) = values_of(input), self._numbers()
+        checks.check_features(values, self.input_size, "input_size", dtype, device)
+        ragged, restore = open_input(input, lengths, self.batch_first, dtype)
         one_row = isinstance(input, Tensor) and input.dim() == 2
         if one_row and hx is not None:
             shapes = tuple((self.num_directions * self.num_layers, size) for size in self._state_sizes)
             parts = checks.check_state(hx, self.cell.state_names, shapes, ragged.values)
             hx = tuple(part.unsqueeze(1) for part in parts)
         output, state, every = self._run(ragged, hx, return_all_states)
-        state = tuple(part.squeeze(1) for part in state) if one_row else state
+        state = tuple((part.squeeze(1) if one_row else part).to(values.dtype) for part in state)
         final = state[0] if len(state) == 1 else state
         if return_all_states:
             return restore(output), final, [tuple(restore(part) for part in parts) for parts in every]
@@ -217,6 +206,10 @@ class RecurrentStack(nn.Module):
         ragged = ragged.with_values(ragged.values.long())
         output, state, _ = self._run(ragged, hx, False, table)
         return restore(output), state[0] if len(state) == 1 else state
+
+    def __prepare_scriptable__(self) -> nn.RNNBase:
+        """What ``torch.jit.script`` compiles in its place."""
+        return as_torch(self, "torch.jit.script")
 
     def extra_repr(self) -> str:
         """The arguments that differ from their defaults, as torch.nn prints them."""
@@ -275,27 +268,4 @@ class RecurrentStack(nn.Module):
         if hx is None:
             return tuple(like.new_zeros(shape) for shape in shapes)
         states = checks.check_state(hx, self.cell.state_names, shapes, like)
-        return tuple(part.index_select(1, ragged.sorted_indices) for part in states)
-
-    def weights_of(self, layer: int, direction: int = 0) -> dict[str, Tensor]:
-        """The weights of one layer and direction by their names without a suffix."""
-        names = self._weight_names[layer * self.num_directions + direction]
-        return {name: getattr(self, full) for name, full in names.items()}
-
-    def _numbers(self) -> tuple[torch.dtype, torch.device]:
-        """Of the weights."""
-        weight = next(iter(self.weights_of(0).values()))
-        return weight.dtype, weight.device
-
-    def _make_weights(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
-        self._state_sizes = self.cell.state_sizes(self.hidden_size, self.proj_size)
-        self._weight_names: list[dict[str, str]] = []
-        for layer in range(self.num_layers):
-            width = self.input_size if layer == 0 else self.output_size
-            for suffix in ("", "_reverse")[: self.num_directions]:
-                shapes = self.cell.parameter_shapes(width, self.hidden_size, self.proj_size, self.bias)
-                names = {name: f"{name}_l{layer}{suffix}" for name in shapes}
-                self._weight_names.append(names)
-                for name, full in names.items():
-                    empty = torch.empty(shapes[name], device=device, dtype=dtype)
-                    self.register_parameter(full, nn.Parameter(empty))
+        return tuple(part.to(like.dtype).index_select(1, ragged.sorted_indices) for part in states)

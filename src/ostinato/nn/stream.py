@@ -20,9 +20,9 @@ class Stream:
     """Layers in evaluation, run step by step on `num_rows` sequences (sessions) at once.
 
     Where the layers run natively, weights are packed and all buffers made once, when the stream is made: a step calls
-    the core once for all layers, and allocates nothing. Elsewhere it runs the layers as they are. Both are the layers'
-    own recurrence, so that streaming a sequence gives what reading it whole gives. Later changes of the weights are not
-    seen by a native stream.
+    the core once for all layers, and allocates its output alone. Elsewhere it runs the layers as they are. Both are the
+    layers' own recurrence, so that streaming a sequence gives what reading it whole gives. Later changes of the weights
+    are not seen by a native stream.
 
     `precision="int8"` rounds weights to 8 bits, w ≈ s_r q with a scale for each row r of a matrix, |q| ≤ 127, and every
     vector that meets them likewise, with a scale of its own; sums and state stay float32. It reads a quarter of the
@@ -54,7 +54,6 @@ class Stream:
         self.input_size, self.output_size = first.input_size, self._stacks[-1].output_size
         weight = next(first.parameters())
         self._like = weight.detach().new_empty(0)
-        self._output = self._like.new_zeros(1, num_rows, self.output_size)
         self._states: list[State] = []
         self.reset()
 
@@ -63,18 +62,23 @@ class Stream:
         """Whether the native core runs it."""
         return self._core is not None
 
-    def step(self, x: Tensor) -> Tensor:
-        """(N, I) -> (N, P): the last layer's output. The same memory at every call: copy it to keep it."""
+    def step(self, x: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """(N, I) -> (N, P): the last layer's output; in `out`, (N, P), where that is given, else in fresh memory."""
         if x.shape != (self.num_rows, self.input_size) or x.dtype != self._like.dtype:
             raise ShapeError(
                 f"`x` must be ({self.num_rows}, {self.input_size}) in {self._like.dtype}. "
                 f"Received: {tuple(x.shape)} in {x.dtype}."
             )
-        if self._core is not None:
-            self._core.run(x.detach().contiguous().unsqueeze(0), self._output)
-        else:
-            self._output[:] = self._run_stacks(x.unsqueeze(0))
-        return self._output[0]
+        shape = (self.num_rows, self.output_size)
+        output = self._like.new_empty(shape) if out is None else out
+        if out is not None and (out.shape != shape or out.dtype != x.dtype or not out.is_contiguous()):
+            raise ShapeError(
+                f"`out` must be contiguous, {shape} in {x.dtype}. Received: {tuple(out.shape)} in {out.dtype}."
+            )
+        if self._core is None:
+            return output.copy_(self._run_stacks(x.unsqueeze(0))[0])
+        self._core.run(x.detach().contiguous().unsqueeze(0), output.unsqueeze(0))
+        return output
 
     def run(self, x: Tensor) -> Tensor:
         """As many steps as `x` has: (L, N, I) -> (L, N, P)."""

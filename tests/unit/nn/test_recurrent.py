@@ -176,7 +176,7 @@ X = torch.zeros(5, 2, 3)
     ("arguments", "lengths", "message"),
     [
         ((torch.zeros(5, 2, 4),), None, "must have `input_size` = 3 features. Received: shape (5, 2, 4)."),
-        ((torch.zeros(3),), None, "must have 3 axes, or 2 for one row without a batch axis. Received: (3,)."),
+        ((torch.zeros(3),), None, "must have 3 axes, or 2 for one row without a batch axis. Received: shape (3,)."),
         ((X.double(),), None, "must have the dtype of the weights, torch.float32. Received: torch.float64.\nhint:"),
         ((X.long(),), None, "Received: torch.int64.\nhint: embed or encode integer ids first."),
         ((X.to("meta"),), None, "must lie on the device of the weights, cpu. Received: meta."),
