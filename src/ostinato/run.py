@@ -232,7 +232,7 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
     Args:
         folder: the directory.
         settings: how further files are read, where that differs from training: `{"data.on_bad_row": "skip"}`; of
-            `data`, the keys `on_bad_row`, `max_characters`, `encoding` and `header`.
+            `data`, the keys `on_bad_row`, `max_characters`, `encoding`, `header` and `time_format`.
 
     Raises:
         RunError: if it is no run, is damaged, or has not been validated once.

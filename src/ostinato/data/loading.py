@@ -24,7 +24,7 @@ from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe
 
-READING = ("on_bad_row", "max_characters", "encoding", "header")
+READING = ("on_bad_row", "max_characters", "encoding", "header", "time_format")
 """Keys of `data` that may be others for further files than for those of training."""
 
 

@@ -18,8 +18,10 @@ from ostinato.data.forecasting.read import read_table
 from ostinato.data.forecasting.table import RawTable
 from ostinato.data.readers.registry import open_source
 from ostinato.data.rejects import BadRows
+from ostinato.data.times import forms
 from ostinato.data.times.clock import Clock
 from ostinato.data.times.forms import form_of
+from ostinato.data.times.guess import forms_of
 from ostinato.data.times.step import calendar_features
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe.forecast import ForecastRecipe
@@ -189,6 +191,19 @@ def test_a_form_is_read_and_given_back(tmp_path: Path, name: str) -> None:
     shown = [table.shown(one, i) for i in range(len(cells))]
     if name not in ("midnights without a time", "hours from 1 to 24"):
         assert shown == cells
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_is_read_quickly_is_read_alike(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = pl.Series([*FORMS[name][0], None, "2021-99-99", FORMS[name][0][0]])
+    quick, slow = forms_of(cells), forms_of(cells)
+    found = [form.read(cells) for form in quick]
+    monkeypatch.setattr(forms, "read_quickly", lambda *_: None)
+    for form, other, one in zip(quick, slow, found, strict=True):
+        again = other.read(cells)
+        assert (one.local.tolist(), one.good.tolist()) == (again.local.tolist(), again.good.tolist())
+        assert one.zone is None or one.zone[one.good].tolist() == (again.zone[again.good]).tolist()
+        assert form.settled().format == other.settled().format
 
 
 def test_there_are_enough_forms() -> None:

@@ -18,8 +18,13 @@ _LOOKED_AT = 1 << 20
 """Steps from which the frequency is detected."""
 
 
-def make_regular(table: RawTable, forecast: ForecastRecipe) -> None:
+def make_regular(table: RawTable, forecast: ForecastRecipe, known: Frequency | None = None) -> None:
     """Find the frequency of a table's series and treat gaps as `on_gap` says; `table.notes` gets what was done.
+
+    Args:
+        table: it is changed.
+        forecast: with `on_gap` and `time_delta`.
+        known: the frequency of a run, which every file it reads has.
 
     Raises:
         DataError: for gaps with `on_gap: stop`, and for stamps that don't fall on steps.
@@ -27,10 +32,13 @@ def make_regular(table: RawTable, forecast: ForecastRecipe) -> None:
     stamped = [one for one in table.series if one.stamps is not None and len(one) > 1]
     if not stamped:
         return
-    longest = max(stamped, key=len)
-    table.frequency = find_frequency(longest.axis()[:_LOOKED_AT], table.form.unit)
-    if table.frequency.is_of_days:
-        table.frequency = find_frequency(longest.axis(table.frequency)[:_LOOKED_AT], table.form.unit)
+    table.frequency = known or _frequency(max(stamped, key=len), table.form.unit)
+    if (table.frequency.unit == "step") != (table.form.unit == "step"):
+        raise DataError(
+            f"the time stamps of `{table.path}` are {_kind(table.form.unit)}, and those that the run learnt from "
+            f"{_kind(table.frequency.unit)}.",
+            hint="give it a file as it was trained on",
+        )
     if forecast.time_delta:
         return
     before = sum(map(len, table.series))
@@ -38,6 +46,15 @@ def make_regular(table: RawTable, forecast: ForecastRecipe) -> None:
     num_filled = sum(map(len, table.series)) - before
     if num_filled:
         table.notes.append(f"{num_filled:,} steps of {table.frequency} that were not there are now ({forecast.on_gap})")
+
+
+def _frequency(series: RawSeries, unit: str) -> Frequency:
+    found = find_frequency(series.axis()[:_LOOKED_AT], unit)
+    return find_frequency(series.axis(found)[:_LOOKED_AT], unit) if found.is_of_days else found
+
+
+def _kind(unit: str) -> str:
+    return "plain numbers" if unit == "step" else "dates and times"
 
 
 def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> RawSeries:

@@ -18,12 +18,12 @@ from ostinato.data.forecasting.windows import Windows, borders, cut_windows, fir
 from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.io.spool import spooled
-from ostinato.data.readers.base import Source
 from ostinato.data.readers.open import Say, open_stored
 from ostinato.data.readers.registry import READERS
 from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences
 from ostinato.data.times.forms import form_of
+from ostinato.data.times.step import Frequency
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import FeaturesRecipe, Recipe, build_recipe
 from ostinato.recipe.auto import settled
@@ -47,7 +47,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     recipe = settle_series(recipe, sample, notes)
     sample.close()
     forecast = ForecastRecipe.of(recipe)
-    table = _clean(source, forecast)
+    table = _clean(read_table(source, forecast), forecast)
     if forecast.time is not None:
         recipe = build_recipe(
             {**recipe.model_dump(), "data": {**recipe.data.model_dump(), "time_format": table.form.format}}
@@ -176,13 +176,8 @@ def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recip
     return whole
 
 
-def _clean(
-    source: Source, forecast: ForecastRecipe, *, likely: str | None = None, to_forecast: bool = False
-) -> RawTable:
-    table = read_table(source, forecast, likely)
-    if to_forecast:
-        table.set_future_aside()
-    make_regular(table, forecast)
+def _clean(table: RawTable, forecast: ForecastRecipe, known: Frequency | None = None) -> RawTable:
+    make_regular(table, forecast, known)
     fill_missing(table, forecast)
     return table
 
@@ -196,7 +191,13 @@ def read_again(
     """
     bad_rows = BadRows(recipe.data.on_bad_row)
     source = open_stored(reference, recipe, bad_rows, say)
-    table = _clean(source, feature.recipe, likely=feature.recipe.time_format, to_forecast=to_forecast)
+    forecast, own = feature.recipe, feature.recipe.time_format
+    if recipe.data.time_format != own:
+        forecast, own = forecast.model_copy(update={"time_format": recipe.data.time_format}), None
+    table = read_table(source, forecast, own)
+    if to_forecast:
+        table.set_future_aside()
+    _clean(table, forecast, feature.frequency)
     bad_rows.settle()
     for note in source.notes + table.notes:
         say(note)

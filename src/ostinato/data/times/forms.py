@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import polars as pl
 
-from ostinato.data.times.fields import DIGITS, FIELDS, Moments, Written, is_dated, moments_of
-from ostinato.errors import RecipeError
+from ostinato.arrays import Mask
+from ostinato.data.times.fields import Moments, Written, is_dated, moments_of
+from ostinato.data.times.quick import read_quickly
+from ostinato.data.times.tree import Field, flat, parsed, regex, spelt, unreadable, written
 
-_TOKEN = re.compile(r"%([-^#:B0-9]{0,2})([A-Za-z])|(\[)|(\])|([^%\[\]]+|%)")
-_SAME = {"B": ("b", "B"), "A": ("a", "B"), "P": ("p", "#"), "e": ("d", "-")}
-"""Letters of strptime that are another one, written otherwise."""
+_KEPT = 32
+"""Texts of a field that are kept."""
 
 
 class Form(Protocol):
@@ -49,16 +50,6 @@ class Form(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _Field:
-    letter: str
-    flag: str = ""
-
-
-Node = "str | _Field | list[Node]"
-"""A literal, a field, or what may be absent."""
-
-
 @dataclass
 class _Seen:
     """What came up of a field: how often it was there, its shortest and longest text, and some of its texts."""
@@ -67,6 +58,12 @@ class _Seen:
     least: int = 1 << 30
     most: int = 0
     texts: set[str] = field(default_factory=set)
+
+    def add(self, there: int, least: int, most: int, texts: set[str]) -> None:
+        """So many more."""
+        if there:
+            self.there, self.least, self.most = self.there + there, min(self.least, least), max(self.most, most)
+            self.texts |= texts if len(self.texts) < _KEPT else set()
 
 
 class TextForm:
@@ -87,12 +84,12 @@ class TextForm:
 
     def __init__(self, format: str) -> None:
         self.format = format
-        self._nodes = _parsed(format)
-        self._fields = [one.letter for one in _flat(self._nodes)]
+        self._nodes = parsed(format)
+        self._fields = [one.letter for one in flat(self._nodes)]
         self.dated = is_dated("".join(self._fields))
         if not self._fields or len(set(self._fields)) < len(self._fields):
-            raise _unreadable(format, "each field once, one at least")
-        self._pattern = rf"^{_regex(self._nodes, self.dated)}$"
+            raise unreadable(format, "each field once, one at least")
+        self._pattern = rf"^{regex(self._nodes, self.dated)}$"
         self._seen = {letter: _Seen() for letter in self._fields}
         self._rows = 0
 
@@ -103,65 +100,80 @@ class TextForm:
 
     def read(self, cells: pl.Series) -> Moments:
         """Texts without blanks around them."""
-        texts = dict(
-            zip(self._fields, cells.str.extract_groups(self._pattern).struct.unnest().get_columns(), strict=True)
-        )
+        quick = read_quickly(cells, self.format)
+        if quick is None:
+            return self._read(cells)
+        self._rows += int(quick.good.sum())
+        for letter, width in (*quick.widths.items(), *([("z", len(quick.zone))] if quick.zone else [])):
+            self._seen[letter].add(int(quick.good.sum()), width, width, {quick.zone} if letter == "z" else set())
+        local, good = quick.local, quick.good
+        zone = np.full(len(cells), zone_of(quick.zone), dtype=np.int64) if quick.zone else None
+        rest = np.flatnonzero(~good)
+        if len(rest):
+            found = self._read(cells.gather(rest))
+            local[rest], good[rest] = found.local, found.good
+            if zone is not None and found.zone is not None:
+                zone[rest] = found.zone
+        return Moments(local, zone, good)
+
+    def _read(self, cells: pl.Series) -> Moments:
+        """Cell by cell, by its pattern."""
+        fields = cells.str.extract_groups(self._pattern).struct.unnest().get_columns()
+        texts = dict(zip(self._fields, fields, strict=True))
         found = moments_of(texts)
-        there = next(texts[one.letter] for one in _flat(self._nodes, optional=False)).is_not_null().to_numpy()
+        there = next(texts[one.letter] for one in flat(self._nodes, optional=False)).is_not_null().to_numpy()
         good = found.good & there
         self._note(texts, good)
         return Moments(np.where(good, found.local, 0), found.zone, good)
 
     def shown(self, local: int, zone: int = 0) -> str:
         """A stamp as it stands in the column."""
-        names = {_zone_of(name): name for name in self._seen["Z"].texts} if "Z" in self._seen else {}
-        return _written(self._nodes, Written(local, zone, names), self.dated)
+        names = {zone_of(name): name for name in self._seen["Z"].texts} if "Z" in self._seen else {}
+        return written(self._nodes, Written(local, zone, names), self.dated)
 
     def settled(self) -> TextForm:
         """The form of what was read: what never came up is left out, what always did is no longer in brackets."""
-        made = TextForm(_spelt(self._settled(self._nodes)))
+        made = TextForm(spelt(self._settled(self._nodes)))
         made._seen = {letter: self._seen[letter] for letter in made._fields}
         return made
 
-    def _note(self, texts: dict[str, pl.Series], good: np.ndarray) -> None:
+    def _note(self, texts: dict[str, pl.Series], good: Mask) -> None:
         self._rows += int(good.sum())
         for letter, seen in self._seen.items():
             some = texts[letter].filter(good).drop_nulls()
-            lengths = some.str.len_bytes()
-            seen.there += len(some)
-            seen.least = min(seen.least, *(int(one) for one in (lengths.min(),) if isinstance(one, int)), 1 << 30)
-            seen.most = max(seen.most, *(int(one) for one in (lengths.max(),) if isinstance(one, int)), 0)
-            if letter in "bapzZ" and len(seen.texts) < 32:
-                seen.texts |= set(some.unique().head(32).to_list())
+            if len(some):
+                lengths = some.str.len_bytes().to_numpy()
+                few = set(some.unique().head(_KEPT).to_list()) if letter in "bapzZ" else set()
+                seen.add(len(some), int(lengths.min()), int(lengths.max()), few)
 
     def _settled(self, nodes: Sequence[object]) -> list[object]:
         made: list[object] = []
         for node in nodes:
             if isinstance(node, list):
-                there = self._seen[next(iter(_flat(node))).letter].there
+                there = self._seen[next(iter(flat(node))).letter].there
                 inner = self._settled(node)
                 made += [] if not there else inner if there == self._rows else [inner]
             else:
-                made.append(self._settled_field(node) if isinstance(node, _Field) else node)
+                made.append(self._settled_field(node) if isinstance(node, Field) else node)
         return made
 
-    def _settled_field(self, one: _Field) -> _Field:
+    def _settled_field(self, one: Field) -> Field:
         seen = self._seen[one.letter]
         texts = [text for text in seen.texts if text]
         if one.letter in "ba":
             case = "^" if all(map(str.isupper, texts)) else "#" if all(map(str.islower, texts)) else ""
-            return _Field(one.letter, ("B" if seen.most > 3 else "") + case if texts else one.flag)
+            return Field(one.letter, ("B" if seen.most > 3 else "") + case if texts else one.flag)
         if one.letter == "p":
-            return _Field("p", "#" if texts and all(map(str.islower, texts)) else "")
+            return Field("p", "#" if texts and all(map(str.islower, texts)) else "")
         if one.letter == "z":
             colon = any(":" in text for text in texts)
-            return _Field("z", ":" if colon else "#" if texts and seen.most == 3 else "")
+            return Field("z", ":" if colon else "#" if texts and seen.most == 3 else "")
         if one.letter == "f":
-            return _Field("f", str(seen.most) if seen.there else one.flag)
+            return Field("f", str(seen.most) if seen.there else one.flag)
         if one.letter == "N":
-            return _Field("N", "4" if seen.most == 4 else "")
+            return Field("N", "4" if seen.most == 4 else "")
         if one.letter in "mdHIV" and seen.there:
-            return _Field(one.letter, "-" if seen.least == 1 else "")
+            return Field(one.letter, "-" if seen.least == 1 else "")
         return one
 
 
@@ -238,112 +250,11 @@ def form_of(format: str) -> TextForm | NumberForm:
     if format in PLAIN:
         return NumberForm(format)
     if "%" not in format:
-        raise _unreadable(format, f"fields such as %Y-%m-%d, or one of {', '.join(PLAIN)}")
+        raise unreadable(format, f"fields such as %Y-%m-%d, or one of {', '.join(PLAIN)}")
     return TextForm(format)
 
 
-def _unreadable(format: str, expected: str) -> RecipeError:
-    return RecipeError(
-        f"`data.time_format` must be a format of strptime, {expected}. Received: {format!r}.",
-        hint="for example --set 'data.time_format=%d/%m/%Y %H:%M'",
-    )
-
-
-def _parsed(format: str) -> list[object]:
-    """The nodes of a format."""
-    stack: list[list[object]] = [[]]
-    place = 0
-    while place < len(format):
-        found = _TOKEN.match(format, place)
-        if found is None:
-            raise _unreadable(format, "with fields that are known")
-        place = found.end()
-        flag, letter, opens, closes, literal = found.groups()
-        if letter:
-            stack[-1] += _field_nodes(letter, flag, format)
-        elif opens:
-            stack.append([])
-        elif closes:
-            if len(stack) == 1 or not list(_flat(stack[-1])):
-                raise _unreadable(format, "with a field between each pair of brackets")
-            inner = stack.pop()
-            stack[-1].append(inner)
-        elif literal == "%":
-            raise _unreadable(format, "with fields that are known")
-        else:
-            stack[-1].append(literal)
-    if len(stack) > 1:
-        raise _unreadable(format, "each [ closed by a ]")
-    return stack[0]
-
-
-def _field_nodes(letter: str, flag: str, format: str) -> list[object]:
-    if letter == "T":
-        return _parsed("%H:%M:%S")
-    if letter == "F":
-        return _parsed("%Y-%m-%d")
-    name, usual = _SAME.get(letter, (letter, flag))
-    if name not in FIELDS:
-        raise _unreadable(format, f"with fields that are known: {', '.join('%' + one for one in FIELDS)}")
-    return [_Field(name, usual)]
-
-
-def _flat(nodes: Iterable[object], *, optional: bool = True) -> Iterable[_Field]:
-    for node in nodes:
-        if isinstance(node, _Field):
-            yield node
-        elif isinstance(node, list) and optional:
-            yield from _flat(node)
-
-
-def _regex(nodes: Sequence[object], dated: bool) -> str:
-    made = ""
-    for number, node in enumerate(nodes):
-        if isinstance(node, str):
-            made += r"\s+".join(re.escape(part) for part in re.split(r"\s+", node))
-        elif isinstance(node, _Field):
-            beside = [nodes[i] for i in (number - 1, number + 1) if 0 <= i < len(nodes)]
-            tight = node.letter in "mdHIMSV" and any(_is_digits(one) for one in beside)
-            looks = FIELDS[node.letter]
-            if node.letter == "H" and not dated:
-                looks = r"\d{1,4}"
-            elif tight or node.letter in "MS":
-                looks = r"\d{2}"
-            made += f"(?P<{node.letter}>{looks})"
-        elif isinstance(node, list):
-            made += f"(?:{_regex(node, dated)})?"
-    return made
-
-
-def _is_digits(node: object) -> bool:
-    return isinstance(node, _Field) and node.letter in DIGITS
-
-
-def _written(nodes: Sequence[object], of: Written, dated: bool) -> str:
-    made = ""
-    for node in nodes:
-        if isinstance(node, str):
-            made += node
-        elif isinstance(node, _Field):
-            made += of.text(node.letter, node.flag, dated)
-        elif isinstance(node, list) and any(
-            of.number(one.letter, dated) for one in _flat(node) if one.letter in DIGITS
-        ):
-            made += _written(node, of, dated)
-    return made
-
-
-def _spelt(nodes: Sequence[object]) -> str:
-    made = ""
-    for node in nodes:
-        if isinstance(node, _Field):
-            plain = {"B": "%B", "#": "%P"}.get(node.flag, "") if node.letter in "bp" else ""
-            made += plain or f"%{node.flag}{node.letter}"
-        else:
-            made += f"[{_spelt(node)}]" if isinstance(node, list) else str(node)
-    return made
-
-
-def _zone_of(name: str) -> int:
-    found = moments_of({"Z": pl.Series([name])}).zone
+def zone_of(text: str) -> int:
+    """Microseconds that a clock is ahead of UTC whose zone is written so."""
+    found = moments_of({"z" if text[:1] in "+-" else "Z": pl.Series([text])}).zone
     return 0 if found is None else int(found[0])

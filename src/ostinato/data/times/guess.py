@@ -11,8 +11,8 @@ import polars as pl
 from ostinato.data.times.fields import knows_zone
 from ostinato.data.times.forms import NUMBERS, Form, NumberForm, TextForm
 
-YEAR_NAMES = re.compile(r"(?i)year|date|datum|time|period|jahr|^(?:yr|ds|dt|ts)$")
-"""What a column is called whose four digits are years."""
+_DATE_NAMES = re.compile(r"(?i)(?:^|[^a-z])(?:year|yr|date|datum|period|month|jahr|ds)(?:[^a-z]|$)|time_period")
+"""What a column is called whose four digits are years, and others dates."""
 _LOOKED_AT, _COUNTED = 64, 10_000
 """Cells from which formats are guessed, and on which each is tried."""
 _DAYS = ("%Y %m %d", "%d %m %Y", "%m %d %Y", "%d %m %y", "%m %d %y", "%y %m %d")
@@ -108,8 +108,8 @@ def _number_forms(numbers: pl.Series, name: str, plain: bool) -> list[Form]:
         return [usual]
     lengths = numbers.str.len_bytes().unique().to_list()
     digits = lengths[0] if len(lengths) == 1 and numbers.str.contains(r"^\d+$").all() else 0
-    named = _NAMED_DIGITS.get(digits, ()) if YEAR_NAMES.search(name) else ()
-    months = ("%Y.%m",) if numbers.str.contains(r"^\d{4}\.\d{2}$").all() else ()
+    named = _NAMED_DIGITS.get(digits, ()) if _DATE_NAMES.search(name) else ()
+    months = ("%Y.%m",) if _DATE_NAMES.search(name) and numbers.str.contains(r"^\d{4}\.\d{2}$").all() else ()
     for formats in ((_DIGITS.get(digits, ""),), named, months):
         if fitting := [TextForm(format) for format in formats if format and _are_dates(numbers, TextForm(format))]:
             return list(fitting)
