@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,7 @@ class _Column:
         there = cells.drop_nulls()
         if there.dtype.is_nested():
             self.noun = "values"
-            lengths = there.list.len()
+            lengths = values_of(there)
             there = preview_of(there)
         else:
             there = there.cast(pl.String)
@@ -59,6 +60,13 @@ class _Column:
             "of": self.noun,
             "example": self.example,
         }
+
+
+def values_of(cells: pl.Series) -> pl.Series:
+    """How many values each list holds; of pictures, all of the same shape, how many numbers."""
+    if isinstance(cells.dtype, pl.Array):
+        return pl.Series([math.prod(cells.dtype.shape)], dtype=pl.Int64).new_from_index(0, len(cells))
+    return cells.list.len()
 
 
 def describe(

@@ -85,7 +85,7 @@ def test_archives_that_hold_something_else_are_refused(tmp_path: Path) -> None:
         open_source(Path(f"{tmp_path / 'no.npz'}#train"), BadRows()).columns()
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(DataError, match="holds no piano rolls"):
-        open_source(Path(f"{tmp_path / 'other.npz'}#x"), BadRows()).columns()
+        open_source(Path(f"{tmp_path / 'other.npz'}#x"), BadRows(), format="pianoroll").columns()
 
 
 def test_midi_lies_on_a_grid_of_beats_whatever_the_tempo(tmp_path: Path) -> None:

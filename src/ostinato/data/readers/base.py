@@ -118,9 +118,9 @@ class Source:
         """Which cells of text can't be, by the format alone, and why."""
         return []
 
-    def usual_session(self, target: str | None) -> tuple[str, str] | None:
-        """The column of sessions and the channels of a long table that a recipe says nothing of; None: rows stand
-        alone.
+    def usual_session(self, target: str | None) -> tuple[str | None, str] | None:
+        """The column of sessions, if rows are steps, and the columns that make a series, where a recipe says nothing
+        of them; None: there is no such series.
         """
         return None
 

@@ -27,7 +27,7 @@ _MASK = "mask"
 _MASKED = ord("-")
 _LOOKED_AT = 1000
 _MOSTLY = 0.7
-_PAIR = re.compile(r"(\w+)=(.*?)(?=\s+\w+=|$)")
+_KEY = re.compile(r"(?<!\w)(\w+)=")
 _NO_LETTER = "holds invalid characters: a nucleotide or residue is a letter, *, - or ."
 _RESERVED = ("id", "description", "sequence", "quality", "label")
 
@@ -93,7 +93,7 @@ class FastaSource(Source):
 
     def _files(self) -> list[_File]:
         if self.path.is_dir() and self.part is None:
-            found = sorted(path for path in self.path.iterdir() if suffix_of(path) in self.suffixes)
+            found = sorted(p for p in self.path.iterdir() if suffix_of(p) in self.suffixes and p.is_file())
             if not found:
                 raise DataError(
                     f"the folder `{self.path}` holds no {self.format.upper()} file: {', '.join(self.suffixes)}."
@@ -119,7 +119,7 @@ class FastaSource(Source):
         """Names of `key=value` pairs that all records at the beginning of each file have (of one file, if joined)."""
         of_file = []
         for file in files:
-            heads = [dict(_PAIR.findall(entry.description)) for entry in self._head(file)]
+            heads = [_pairs(entry.description) for entry in self._head(file)]
             of_file.append([key for key in heads[0] if all(key in head for head in heads)] if heads else [])
         if self._joined:
             return list(dict.fromkeys(itertools.chain(*of_file)))
@@ -244,7 +244,7 @@ class FastqSource(FastaSource):
 
 
 def _cells(entry: Entry) -> dict[str, str]:
-    pairs = {key: value for key, value in _PAIR.findall(entry.description) if key not in _RESERVED}
+    pairs = {key: value for key, value in _pairs(entry.description).items() if key not in _RESERVED}
     return {
         **pairs,
         "id": entry.id,
@@ -252,6 +252,15 @@ def _cells(entry: Entry) -> dict[str, str]:
         "sequence": entry.sequence,
         "quality": entry.quality,
     }
+
+
+def _pairs(description: str) -> dict[str, str]:
+    """The `key=value` pairs of a header; a value goes on to the next key that a blank precedes."""
+    keys = [
+        match for match in _KEY.finditer(description) if not match.start() or description[match.start() - 1].isspace()
+    ]
+    ends = [*(match.start() for match in keys), len(description)][1:]
+    return {match[1]: description[match.end() : end].rstrip() for match, end in zip(keys, ends, strict=True)}
 
 
 def _apply_mask(beside: dict[str, str]) -> str | None:

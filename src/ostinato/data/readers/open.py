@@ -61,7 +61,7 @@ def with_usual_session(recipe: Recipe, source: Source, say: Say) -> Recipe:
     if found is None:
         return recipe
     session, channels = found
-    say(f"session: {session}, a file a row; input: {channels} (its columns of numbers)")
+    say(f"input: {channels} (columns of numbers){f', session: {session}, a file a row' if session else ''}")
     target = data.target or source.usual_target
     columns = {"session": session, "input": channels, "target": target}
     return build_recipe({**recipe.model_dump(), "data": {**recipe.model_dump()["data"], **columns}})

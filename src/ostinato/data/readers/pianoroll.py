@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +14,8 @@ import polars as pl
 
 from ostinato.arrays import Array, Offsets
 from ostinato.data.io.blocks import Block
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Claim, Source
+from ostinato.data.readers.panels import numpy_arrays
 from ostinato.errors import DataError
 from ostinato.storage.decompress import open_binary
 
@@ -35,6 +39,19 @@ class PianoRollSource(Source):
     suffixes = (".npz",)
     usual_input = "notes"
 
+    @classmethod
+    def claim(cls, path: Path) -> Claim | None:
+        """An archive of NumPy in which some array has its `NAME_lengths` beside it."""
+        if super().claim(path) is None:
+            return None
+        try:
+            with open_binary(path) as stream, zipfile.ZipFile(io.BytesIO(stream.read())) as archive:
+                names = set(archive.namelist())
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, lzma.LZMAError, zlib.error):
+            return None  # what can't be opened is told by the reader of other arrays
+        rolls = any(name.replace(".npy", f"{_LENGTHS}.npy") in names for name in names if _LENGTHS not in name)
+        return Claim.NAME if rolls else None
+
     def kind_of(self, column: str) -> str | None:
         """Notes."""
         return "notes"
@@ -45,14 +62,11 @@ class PianoRollSource(Source):
 
     def _read(self) -> tuple[Array, Offsets]:
         """The part's keys, (sum L, 88) or packed, and the lengths of its pieces."""
-        try:
-            with open_binary(self.path) as stream, np.load(stream, allow_pickle=False) as archive:
-                parts = [name for name in archive.files if name + _LENGTHS in archive.files]
-                if self.part is None or self.part not in parts:
-                    raise self._no_part(parts)
-                keys, lengths = archive[self.part], archive[self.part + _LENGTHS]
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-            raise DataError(f"`{self.path}` is no NumPy archive that can be read: {str(error).rstrip('.')}.") from error
+        with numpy_arrays(self.path) as arrays:
+            parts = [name for name in arrays if name + _LENGTHS in arrays]
+            if self.part is None or self.part not in parts:
+                raise self._no_part(parts)
+            keys, lengths = arrays[self.part][:], arrays[self.part + _LENGTHS][:]
         packed = keys.dtype == np.uint8 and keys.shape[1:] == (NUM_KEYS // 8,)
         if not packed and keys.shape[1:] != (NUM_KEYS,):
             raise DataError(

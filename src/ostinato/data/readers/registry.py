@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ostinato.data.readers.archives import TsSource, UcrSource
+from ostinato.data.readers.arff import ArffSource
 from ostinato.data.readers.base import Claim, Source
 from ostinato.data.readers.boundary import Alias
 from ostinato.data.readers.conll import ConllSource, ConlluSource
 from ostinato.data.readers.content import Found, look
 from ostinato.data.readers.delimited import DelimitedSource, TabSource
+from ostinato.data.readers.excel import ExcelSource
 from ostinato.data.readers.fasta import FastaSource, FastqSource
 from ostinato.data.readers.folder import FolderSource
 from ostinato.data.readers.idx import IdxSource
@@ -21,11 +23,13 @@ from ostinato.data.readers.json_list import JsonSource
 from ostinato.data.readers.jsonl import JsonLinesSource
 from ostinato.data.readers.lines import LinesSource
 from ostinato.data.readers.media import MediaSource
+from ostinato.data.readers.panels import Hdf5Source, PanelSource
 from ostinato.data.readers.parallel import PairsSource, ParallelSource, siblings
 from ostinato.data.readers.parquet import ParquetSource
 from ostinato.data.readers.pianoroll import MidiSource, PianoRollSource
 from ostinato.data.readers.tables import TablesSource
 from ostinato.data.readers.text import TextSource
+from ostinato.data.readers.tsf import TsfSource
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
 from ostinato.plugins import Registry
@@ -58,6 +62,11 @@ for _reader in (
     MidiSource,
     UcrSource,
     TsSource,
+    ArffSource,
+    TsfSource,
+    ExcelSource,
+    PanelSource,
+    Hdf5Source,
     ParallelSource,
     PairsSource,
     MediaSource,

@@ -56,7 +56,7 @@ class TablesSource(Source):
         known = self._known
         return _LABEL if _LABEL in known else known[0] if len(known) == 1 else None
 
-    def usual_session(self, target: str | None) -> tuple[str, str] | None:
+    def usual_session(self, target: str | None) -> tuple[str | None, str] | None:
         """The column of sessions and the channels, where the target is something that is known of each file."""
         target = target or self.usual_target
         if target not in self._known or not self._channels:

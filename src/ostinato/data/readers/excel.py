@@ -1,0 +1,91 @@
+"""Excel and OpenDocument sheets, through polars and calamine (the extra `excel`)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import time
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from ostinato.data.io.blocks import Block
+from ostinato.data.readers.base import Source
+from ostinato.errors import DataError
+from ostinato.media.extras import library
+from ostinato.storage.unpack import require_growth
+from ostinato.wording import listed
+
+_ROWS = 50_000
+_FIRST_ROW = 2
+"""The first line of a sheet names its columns."""
+
+
+class ExcelSource(Source):
+    """A sheet as a table; cells are taken as their text, empty rows are passed over. `FILE.xlsx#SHEET` names one;
+    else it is the first that holds rows.
+    """
+
+    format = "excel"
+    suffixes: ClassVar[tuple[str, ...]] = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+    tabular = True
+    _table: pl.DataFrame | None = None
+
+    def _read_columns(self) -> list[str]:
+        return self._sheet().columns
+
+    def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        table = self._sheet()
+        lines = np.arange(_FIRST_ROW, _FIRST_ROW + len(table), dtype=np.int64)
+        filled = table.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy()
+        for first in range(0, len(table), _ROWS):
+            rows = slice(first, first + _ROWS)
+            frame = table.select(columns)[rows]
+            yield Block(frame, (str(self.path),), lines[rows]).keep(filled[rows])
+
+    def _sheet(self) -> pl.DataFrame:
+        if self._table is None:
+            fastexcel = library("fastexcel", "reading Excel files", "excel")
+            if zipfile.is_zipfile(self.path):
+                with zipfile.ZipFile(self.path) as parts:
+                    require_growth(sum(part.file_size for part in parts.infolist()), self.path)
+            try:
+                self._table = self._chosen(fastexcel.read_excel(self.path))
+            except fastexcel.FastExcelError as error:
+                said = str(error).splitlines()[0].rstrip(".")[:200]
+                raise DataError(f"`{self.name}` is no Excel file that can be read: {said}.") from error
+        return self._table
+
+    def _chosen(self, workbook: Any) -> pl.DataFrame:
+        names = list(workbook.sheet_names)
+        if self.part is not None and self.part not in names:
+            raise DataError(
+                f"`{self.name}` has no sheet `{self.part}`. Sheets: {listed(names, 10)}.",
+                hint=f"name one: {self.path}#{names[0]}",
+            )
+        for name in [self.part] if self.part is not None else names:
+            table = self._texts(workbook, name)
+            if len(table):
+                others = [other for other in names if other != name]
+                if self.part is None and others:
+                    self.note(
+                        f"{self.path}: its sheet {name} is read; others: {listed(others)} ({self.path}#{others[0]})"
+                    )
+                return table
+        raise DataError(f"`{self.name}` holds no sheet with rows below a header.")
+
+    def _texts(self, workbook: Any, name: str) -> pl.DataFrame:
+        """A sheet as text: whole numbers without `.0`, times in ISO 8601."""
+        table: pl.DataFrame = workbook.load_sheet(name, dtype_coercion="coerce").to_polars()
+        return table.with_columns(_text(table[column]) for column in table.columns)
+
+
+def _text(cells: pl.Series) -> pl.Series:
+    if cells.dtype.is_float() and bool((cells.drop_nulls() == cells.drop_nulls().round()).all()):
+        whole = cells.cast(pl.Int64, strict=False)
+        cells = whole if whole.null_count() == cells.null_count() else cells
+    if cells.dtype == pl.Datetime:
+        midnight = bool((cells.drop_nulls().dt.time() == time(0)).all())
+        return cells.dt.strftime("%Y-%m-%d" if midnight else "%Y-%m-%d %H:%M:%S")
+    return cells.cast(pl.String).replace("", None)
