@@ -32,7 +32,6 @@ from ostinato.data.features.category import CategoryFeature
 from ostinato.data.loading import load_examples
 from ostinato.data.sequences import Sequences
 from ostinato.run import Run
-from ostinato.tasks.frames.sampling import draw_frames
 from ostinato.tasks.prepare import prepare
 
 _LENGTH = 40
@@ -60,17 +59,10 @@ def judge(writer: Run, classifier: Run, num: int, temperature: float, seed: int)
     said_real = _real(classifier)
     found = []
     for number, name in enumerate(names):
-        drawn = [
-            draw_frames(
-                cast("Any", writer.model),
-                writer.features,
-                writer.recipe,
-                _given(writer, name, one),
-                temperature=temperature,
-                seed=seed + 100_003 * number + one,
-            )[0]
-            for one in range(num)
-        ]
+        drawn = []
+        for one in range(num):
+            given, own = _given(writer, name, one), seed + 100_003 * number + one
+            drawn += writer.generation(condition=given, temperature=temperature, seed=own).frames or []
         taken = [label == name for label in _labels(classifier, target, drawn)]
         ours, real, known = (_stretched(rows) for rows in (drawn, _of(test, name, writer), _of(train, name, writer)))
         found.append(

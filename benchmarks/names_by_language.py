@@ -30,9 +30,7 @@ from ostinato.data.features.category import CategoryFeature
 from ostinato.data.sequences import Sequences
 from ostinato.metrics.prediction import Prediction
 from ostinato.run import Run
-from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.prepare import prepare
-from ostinato.tasks.written import draw
 
 
 @dataclass(frozen=True)
@@ -57,15 +55,7 @@ def judge(writer: Run, classifier: Run, num: int, temperature: float, seed: int)
     priors, held_out = _of_classifier(classifier)
     found: list[Judged] = []
     for number, language in enumerate(languages):
-        names = draw(
-            cast("Conditional", writer.model),
-            writer.features,
-            writer.recipe,
-            language,
-            num=num,
-            temperature=temperature,
-            seed=seed + number,
-        )
+        names = writer.generate(condition=language, num=num, temperature=temperature, seed=seed + number)
         said = _taken_for(classifier.predict([name or "-" for name in names]), language, priors)
         new = np.asarray([name not in known for name in names])
         real = _taken_for([said for truth, said in held_out if truth == language], language, priors)

@@ -19,5 +19,11 @@ Codepoints: TypeAlias = NDArray[np.uint32]
 Mask: TypeAlias = NDArray[np.bool_]
 """Which rows."""
 
+Floats: TypeAlias = NDArray[np.floating[Any]]
+"""Real numbers of any precision."""
+
+Integers: TypeAlias = NDArray[np.integer[Any]]
+"""Whole numbers of any width."""
+
 Array: TypeAlias = NDArray[Any]
 """Anything else."""

@@ -21,6 +21,7 @@ from ostinato.diagnostics.validation import validation_of
 from ostinato.kernels import dispatch, torch_backend
 from ostinato.recipe.training import Monitor
 from ostinato.tasks.prepare import prepare
+from ostinato.tasks.probing import Reading
 from ostinato.tasks.tagging.model import Tagger
 from ostinato.types import Ragged, State
 
@@ -120,7 +121,7 @@ def test_what_is_diagnosed_is_the_loss_of_the_model(runs: dict[str, Path], categ
     examples = cast("Examples", validation_of(run.folder, run.recipe))
     with torch.no_grad():
         own = float(_answers(run, examples).double().sum())
-    for part in run.spec.probes(run.model, examples, run.features, run.recipe):
+    for part in run.spec.probes(Reading(run.spec, run.model, examples, run.features, run.recipe)):
         subject = part.make(ALL, 0)
         losses = subject.row_losses().double()
         if part.name == "encoder":  # of each row the mean over its tokens
@@ -141,7 +142,7 @@ def test_a_decoder_that_reads_what_attention_made(tmp_path: Path, attention: str
     decoder = {"attention": attention, "input_feeding": True, "max_new_tokens": 8}
     run = ostinato.load(train_one(tmp_path, "seq2seq", decoder=decoder))
     examples = cast("Examples", validation_of(run.folder, run.recipe))
-    _, part = run.spec.probes(run.model, examples, run.features, run.recipe)
+    _, part = run.spec.probes(Reading(run.spec, run.model, examples, run.features, run.recipe))
     with torch.no_grad():
         own = _answers(run, examples)
     torch.testing.assert_close(part.make(ALL, 0).row_losses(), own, rtol=1e-4, atol=1e-5)
@@ -153,7 +154,7 @@ def test_a_recurrence_for_each_note_is_verified_and_diagnosed(tmp_path: Path) ->
     notes = {"output": "autoregressive", "output_size": 3}
     run = ostinato.load(train_one(tmp_path, "next_step", recurrence="note", notes=notes, hidden_size=3))
     examples = cast("Examples", validation_of(run.folder, run.recipe))
-    (part,) = run.spec.probes(run.model, examples, run.features, run.recipe)
+    (part,) = run.spec.probes(Reading(run.spec, run.model, examples, run.features, run.recipe))
     subject = part.make(ALL, 0)
     with torch.no_grad():
         own = _answers(run, examples)

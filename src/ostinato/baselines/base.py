@@ -104,10 +104,10 @@ class BaselineComparison(ABC):
     lower_is_better: bool
     figure: str
     """The metric that decides."""
-    unit: str
+    unit: str = "rows"
     """What the validation data is counted in."""
-    question: str
-    """What one answer is, for the latency: `one row`."""
+    question: str = "one row"
+    """What one answer is, for the latency."""
     model: nn.Module
 
     def __init__(self, model: nn.Module, prepared: Prepared, device: torch.device) -> None:
@@ -119,9 +119,9 @@ class BaselineComparison(ABC):
         return self.prepared.train
 
     @property
-    @abstractmethod
     def validation(self) -> Examples:
-        """What all answer."""
+        """What all answer: by default the run's validation rows, as they are."""
+        return self.prepared.validation
 
     @property
     def num_train(self) -> int:
@@ -129,25 +129,30 @@ class BaselineComparison(ABC):
         return len(self.train)
 
     @property
-    @abstractmethod
     def num_units(self) -> int:
         """How many rows or tokens of validation data there are."""
+        return len(self.validation)
 
     @abstractmethod
-    def own(self) -> Any:
-        """The recurrent model's answers."""
+    def answers(self, examples: Examples) -> Any:
+        """The recurrent model's answers on some of the validation data."""
 
     @abstractmethod
     def scores(self, answers: Any) -> Scores:
         """How good answers are."""
 
-    @abstractmethod
+    def own(self) -> Any:
+        """The recurrent model's answers on all of it."""
+        return self.answers(self.validation)
+
     def one(self, number: int) -> Examples:
         """The piece of validation data that one answer is about."""
+        return self.validation.take(np.asarray([number % len(self.validation)]))
 
-    @abstractmethod
     def own_one(self, data: Examples) -> None:
         """The recurrent model answers one piece."""
+        with torch.inference_mode():
+            self.answers(data)
 
     def some(self, num_rows: int) -> Examples:
         """A part of the training data, drawn with a fixed seed."""
@@ -159,20 +164,6 @@ class BaselineComparison(ABC):
         examples = self.validation
         rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64))
         return type(self)(self.model, replace(self.prepared, validation=examples.take(rows)), self.device)
-
-
-class RowsComparison(BaselineComparison):
-    """One whose validation data is the run's validation rows, as they are."""
-
-    @property
-    def validation(self) -> Examples:
-        """The run's validation rows."""
-        return self.prepared.validation
-
-    @property
-    def num_units(self) -> int:
-        """Rows."""
-        return len(self.validation)
 
 
 def cut_blocks(num_units: int, most: int = 200) -> list[Offsets]:

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from ostinato.metrics.names import METRIC_NAMES
+
 if TYPE_CHECKING:
     from ostinato.baselines.found import Baselines, Entry
     from ostinato.baselines.paired import Gap
 
-NAMES = {
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "micro_f1": "micro F1",
-    "rmse": "root mean squared error",
-    "mae": "mean absolute error",
-    "mse": "mean squared error",
-    "token_error_rate": "token error rate",
-    "bits_per_character": "bits per character",
-    "bits_per_token": "bits per token",
-    "nats_per_frame": "nats per frame",
-    "nats_per_token": "nats per token",
-    "mase": "MASE",
-    "smape": "sMAPE",
-}
-"""What each figure is called."""
+NAMES = METRIC_NAMES | {"exact": "rows right", "f1": "F1", "log_loss": "log loss", "smape": "sMAPE"}
+"""What each figure is called in a table or a sentence."""
 _SHARES = ("accuracy", "token_error_rate")
 _MANY_TIMES = 3.0
 _NOTHING = "No baseline was tried, so there is nothing to compare with."

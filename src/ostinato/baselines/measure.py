@@ -64,7 +64,7 @@ def measure(
         comparison.unit,
         comparison.question,
         comparison.num_units,
-        _size(comparison),
+        comparison.num_train,
         budget_s,
         own,
         trial.entries,
@@ -85,7 +85,7 @@ def _own_entry(comparison: BaselineComparison, scores: Scores, summary: dict[str
         summary.get("seconds"),
         sum(p.numel() * p.element_size() for p in comparison.model.parameters()),
         _latency(comparison, comparison.own_one),
-        _size(comparison),
+        comparison.num_train,
     )
 
 
@@ -156,7 +156,7 @@ class _Trial:
 
 def _fit(baseline: Baseline, comparison: BaselineComparison, left_s: float) -> tuple[int, float]:
     """Fit on as many rows as the budget allows; their number, and how many seconds it took."""
-    size = share = _size(comparison)
+    size = share = comparison.num_train
     if not baseline.trivial and size > 2 * _PILOT_ROWS and comparison.divisible:
         pilot = Stopwatch()
         baseline.fit(comparison.some(_PILOT_ROWS), comparison.prepared.features)
@@ -186,10 +186,6 @@ def _latency(comparison: BaselineComparison, answer: Callable[[Any], Any]) -> fl
         answer(data)
         took.append(1000 * watch.seconds)
     return statistics.median(took)
-
-
-def _size(comparison: BaselineComparison) -> int:
-    return comparison.num_train
 
 
 def _plain(metrics: Metrics) -> Metrics:

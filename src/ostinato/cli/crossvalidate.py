@@ -11,7 +11,7 @@ from ostinato.cli.console import format_figure, show_results, stderr, stdout
 from ostinato.cli.tables import print_table, table
 from ostinato.cli.train import Setting
 from ostinato.errors import RecipeError
-from ostinato.report.metric_names import METRIC_NAMES
+from ostinato.metrics.names import METRIC_NAMES
 
 
 def crossvalidate(

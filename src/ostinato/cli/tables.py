@@ -10,7 +10,7 @@ from rich.segment import Segment, Segments
 from rich.table import Column, Table
 
 from ostinato.cli.console import format_figure, stdout
-from ostinato.report.metric_names import METRIC_NAMES
+from ostinato.metrics.names import METRIC_NAMES
 
 _LONGEST_WORD = 32
 """Longer ones, such as paths, may be broken where the table would not fit."""

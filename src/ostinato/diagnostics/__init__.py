@@ -4,7 +4,7 @@ from ostinato.diagnostics.activations import GateUse, LayerActivations, layer_ac
 from ostinato.diagnostics.advice import advise
 from ostinato.diagnostics.diagnosing import diagnose
 from ostinato.diagnostics.diagnosis import Advice, Diagnosis
-from ostinato.diagnostics.equivalence import verify, verify_stack
+from ostinato.diagnostics.equivalence import verify
 from ostinato.diagnostics.equivalence_certificate import Certificate, Comparison
 from ostinato.diagnostics.gradients import LayerGradients, gradient_by_lag
 from ostinato.diagnostics.horizon import Horizon, memory_horizon
@@ -33,6 +33,5 @@ __all__ = [
     "lyapunov_exponents",
     "memory_horizon",
     "verify",
-    "verify_stack",
     "weight_spectra",
 ]

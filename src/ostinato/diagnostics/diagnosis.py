@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ostinato.diagnostics.activations import LayerActivations
@@ -10,9 +10,9 @@ from ostinato.diagnostics.facts import Training
 from ostinato.diagnostics.gradients import LayerGradients
 from ostinato.diagnostics.horizon import Horizon
 from ostinato.diagnostics.lyapunov import LayerDynamics
-from ostinato.diagnostics.probe import json_ready
 from ostinato.diagnostics.spectra import WeightSpectrum
 from ostinato.probes.unused import UnusedContext
+from ostinato.storage.files import json_ready
 
 FINE = "fine"
 """The kind of a note on something that needs no change."""
@@ -107,5 +107,5 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what is not finite is None."""
-        own = {**json_ready(replace(self, parts=())), "gradient_horizon": self.gradient_horizon}
+        own = {**json_ready(asdict(replace(self, parts=()))), "gradient_horizon": self.gradient_horizon}
         return {**own, "parts": [part.to_dict() for part in self.parts]}

@@ -42,38 +42,18 @@ DTYPES = (torch.float32, torch.float64)
 EVERY_FORM = "every form"
 
 
-def verify_stack(stack: RecurrentStack, inputs: Ragged, *, seed: int = 0) -> Certificate:
-    """The certificate of recurrent layers alone, for example to test a new cell; the loss is a random sum of the
-    outputs.
-
-    Args:
-        stack: layers of any cell.
-        inputs: (sum L, I), rows of unequal length, best with one of length 1 and an empty one.
-        seed: of the loss, of the chunks' places and of the noise in the padding.
-
-    Raises:
-        ShapeError: if the inputs don't fit.
-        BackendError: if `OSTINATO_BACKEND` forces a backend.
-
-    Example:
-        >>> rows = Ragged.from_rows(torch.randn(12, 3), starts=[0, 7, 8], lengths=[7, 1, 4])
-        >>> verify_stack(RecurrentStack("gru", 3, 4), rows).passed
-        True
-    """
-    return verify(stack, inputs, seed=seed)
-
-
 def verify(
     model: nn.Module, inputs: Ragged, *, loss: Loss | None = None, seed: int = 0, rebuild: Rebuild | None = None
 ) -> Certificate:
-    """The certificate of a model on some rows. The model itself is left as it is: copies are run, in evaluation mode.
+    """The certificate of a model on some rows, or of layers alone, as a test of a new cell may want it. The model
+    is left as it is: copies are run, in evaluation mode.
 
     Args:
         model: a RecurrentStack, or a model of a task that says how it runs in every form (`TaskSpec.case`).
-        inputs: token ids (sum L,), or vectors (sum L, I) for a stack.
+        inputs: token ids (sum L,), or vectors (sum L, I) for a stack; best with a row of length 1 and an empty one.
         loss: from the outputs to one number. They are (sum L, features), row after row, or, of a model with one answer
             a row, (N, K). By default a sum of all with fixed random weights.
-        seed: as in `verify_stack`.
+        seed: of the loss, of the chunks' places and of the noise in the padding.
         rebuild: makes a fresh model from what it saves into a folder, for "saved and loaded"; by default a copy whose
             weights are emptied.
 
@@ -81,6 +61,11 @@ def verify(
         RecipeError, ShapeError: if model and inputs don't fit.
         RunError: if the baseline's numbers are NaN or infinite.
         BackendError: if `OSTINATO_BACKEND` forces a backend.
+
+    Example:
+        >>> rows = Ragged.from_rows(torch.randn(12, 3), starts=[0, 7, 8], lengths=[7, 1, 4])
+        >>> verify(RecurrentStack("gru", 3, 4), rows).passed
+        True
     """
     cases = {dtype: make_case(model, inputs, dtype, loss, seed) for dtype in DTYPES}
     layers = sum(stack.num_layers for stack in cases[torch.float32].stacks)
@@ -107,7 +92,7 @@ def verify_model(
         batch: with its targets.
         answer: the loss of each answer, row after row.
         parts: its recurrences, as `recurrences` finds them.
-        seed: as in `verify_stack`.
+        seed: as in `verify`.
         rebuild: as in `verify`.
 
     Raises:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
+
+from ostinato.storage.files import json_ready
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """By name; a difference that is no number as `null`, with `passed` false."""
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in self.__dict__.items()
-        }
+        return json_ready(self.__dict__)
 
 
 @dataclass(frozen=True)

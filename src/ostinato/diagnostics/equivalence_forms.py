@@ -14,26 +14,10 @@ from ostinato.diagnostics.equivalence_cases import WholeCase
 from ostinato.nn import RecurrentStack, Stream
 from ostinato.probes.batches import split_batch
 from ostinato.probes.cases import BACKWARDS, Case, Form, Found
-from ostinato.types import Ragged, State
+from ostinato.probes.subject import by_stack, through
+from ostinato.types import Ragged, State, hx_of, state_of
 
 NUM_CHUNKS = 5
-
-
-def through(
-    stacks: Sequence[RecurrentStack],
-    inputs: Ragged,
-    states: Sequence[State] | None = None,
-) -> tuple[Ragged, list[State]]:
-    """A Ragged through all stacks, the lowest first; `states` as returned, None: zeros."""
-    finals: list[State] = []
-    for number, stack in enumerate(stacks):
-        inputs, final = stack(inputs, None if states is None else _as_hx(states[number]))
-        finals.append(final if isinstance(final, tuple) else (final,))
-    return inputs, finals
-
-
-def _as_hx(state: State) -> Tensor | State:
-    return state if len(state) > 1 else state[0]
 
 
 def _dense_through(
@@ -42,11 +26,11 @@ def _dense_through(
     """(L, N, I) through all stacks, whichever axis they want first."""
     finals: list[State] = []
     for number, stack in enumerate(stacks):
-        hx = None if states is None else _as_hx(states[number])
+        hx = None if states is None else hx_of(states[number])
         x = x.transpose(0, 1) if stack.batch_first else x
         x, final = stack(x, hx, lengths=lengths)
         x = x.transpose(0, 1) if stack.batch_first else x
-        finals.append(final if isinstance(final, tuple) else (final,))
+        finals.append(state_of(final))
     return x, finals
 
 
@@ -80,8 +64,8 @@ def one_at_a_time(case: Case, vectors: Ragged) -> Found:
         last: list[State] = []
         begins = [None] * len(case.stacks) if case.initial is None else case.initial
         for stack, begin in zip(case.stacks, begins, strict=True):
-            x, final = stack(x, None if begin is None else _as_hx(tuple(part[:, number] for part in begin)))
-            last.append(final if isinstance(final, tuple) else (final,))
+            x, final = stack(x, None if begin is None else hx_of(tuple(part[:, number] for part in begin)))
+            last.append(state_of(final))
         finals.append(last)
         outputs.append(case.outputs(Ragged.from_padded(x.unsqueeze(0)), Ragged.from_padded(row.unsqueeze(0))))
     states = [
@@ -214,8 +198,4 @@ def _first(case: Case, vectors: Ragged) -> list[State]:
 
 def _by_stack(case: Case, layers: Sequence[State]) -> list[State]:
     """From a state for each layer, (N, H) a tensor, to one for each stack."""
-    left, states = list(layers), []
-    for stack in case.stacks:
-        own, left = left[: stack.num_layers], left[stack.num_layers :]
-        states.append(tuple(torch.stack(parts) for parts in zip(*own, strict=True)))
-    return states
+    return [tuple(torch.stack(parts) for parts in zip(*own, strict=True)) for own in by_stack(case.stacks, layers)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,15 +98,15 @@ def training_facts(
         part: the recurrence.
         subject: it at work.
     """
-    window, reach, carry_state = reach_of(recipe.training.bptt)
+    bptt = recipe.training.bptt or BpttRecipe()
     cut: int | None = getattr(recipe.features.input, "max_length", None) if part.reads_input else None
     stack, lookback = subject.stacks[0], part.lookback
     return Training(
         cell=stack.cell.name,
         hidden_size=stack.hidden_size,
-        window=window,
-        reach=reach,
-        carry_state=carry_state,
+        window=bptt.window,
+        reach=bptt.reach,
+        carry_state=bptt.carry_state,
         max_length=cut,
         truncate=getattr(recipe.features.input, "truncate", "tail"),
         share_cut=None if cut is None else float((examples.sequences.lengths >= cut).mean()),
@@ -116,22 +115,6 @@ def training_facts(
         lookback=lookback.steps if lookback else None,
         lookback_option=lookback.option if lookback else "",
     )
-
-
-def reach_of(bptt: BpttRecipe | Mapping[str, Any] | int | str | None) -> tuple[int | None, int | None, bool]:
-    """Window k1, reach k2 and `carry_state` out of `training.bptt` however it is written; None: the whole row.
-
-    Example:
-        >>> reach_of(64), reach_of("full"), reach_of({"window": 20, "backprop": 100, "carry_state": False})
-        ((64, 64, True), (None, None, True), (20, 100, False))
-    """
-    if bptt is None or isinstance(bptt, str):
-        return None, None, True
-    if isinstance(bptt, int):
-        return bptt, bptt, True
-    read = bptt.model_dump() if isinstance(bptt, BpttRecipe) else bptt
-    window = read.get("window")
-    return window, read.get("backprop") or window, bool(read.get("carry_state", True))
 
 
 def clipping_facts(kind: str, max_norm: float, steps: list[dict[str, Any]]) -> Clipping | None:

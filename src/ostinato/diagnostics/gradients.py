@@ -29,9 +29,9 @@ import torch
 from torch import Tensor
 from torch.func import vjp, vmap
 
-from ostinato.diagnostics.probe import LayerTrace, json_ready, outputs, traces, undisturbed
+from ostinato.diagnostics.probe import LayerTrace, Measured, outputs, traces, undisturbed
 from ostinato.errors import RecipeError
-from ostinato.probes.subject import Subject
+from ostinato.probes.subject import Subject, by_stack
 from ostinato.types import Ragged, State
 
 HORIZON_SHARE = 0.99
@@ -42,7 +42,7 @@ _MOST_FIT_POINTS = 400
 
 
 @dataclass(frozen=True)
-class LayerGradients:
+class LayerGradients(Measured):
     """How the gradient of one layer in one direction goes back in time; index k of every list is lag k.
 
     Args:
@@ -71,10 +71,6 @@ class LayerGradients:
     factor_per_step: float | None
     cumulative_share: list[float] = field(default_factory=list)
     num_rows: list[int] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what is not finite is None."""
-        return json_ready(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,9 +159,8 @@ def loss_gradients(subject: Subject, layers: list[list[LayerTrace]]) -> tuple[Te
 
 def _final_states(subject: Subject, layers: list[list[LayerTrace]], ends: list[list[Tensor]]) -> list[State]:
     """Last states (N, S) of each layer and direction as a stack returns them, (D*num_layers, N, H) a tensor."""
-    left, states = list(zip(layers, ends, strict=True)), []
-    for stack in subject.stacks:
-        own, left = left[: stack.num_layers], left[stack.num_layers :]
+    states: list[State] = []
+    for own in by_stack(subject.stacks, zip(layers, ends, strict=True)):
         split = [torch.split(end, list(trace.sizes), dim=1) for pair in own for trace, end in zip(*pair, strict=True)]
         states.append(tuple(torch.stack(parts) for parts in zip(*split, strict=True)))
     return states

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -144,9 +143,9 @@ def _read(contexts: list[int], table: Floats, random: np.random.Generator) -> Ho
         low, high = (float(np.quantile(reached, q)) for q in (0.05, 0.95))
     return Horizon(
         context=contexts,
-        loss=_list(table.mean(1)),
-        excess=_list(excess),
-        error=_list(error),
+        loss=table.mean(1).tolist(),
+        excess=excess.tolist(),
+        error=error.tolist(),
         full_loss=float(table[-1].mean()),
         gain=gain,
         gain_error=gain_error,
@@ -194,7 +193,3 @@ def isotonic(values: Floats) -> Floats:
             mean, count = (before * size + mean * count) / (size + count), size + count
         blocks.append((mean, count))
     return np.concatenate([np.full(count, mean) for mean, count in blocks])
-
-
-def _list(values: NDArray[Any]) -> list[float]:
-    return [float(value) for value in values]

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.func import vjp, vmap
 
-from ostinato.diagnostics.probe import LayerTrace, json_ready, traces
+from ostinato.diagnostics.probe import LayerTrace, Measured, traces
 from ostinato.errors import DataError, RecipeError
 from ostinato.probes.subject import Subject
 from ostinato.types import Ragged
@@ -40,7 +40,7 @@ _NUM_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class LayerDynamics:
+class LayerDynamics(Measured):
     """The Lyapunov exponents of one layer in one direction.
 
     Args:
@@ -67,10 +67,6 @@ class LayerDynamics:
     kaplan_yorke_dimension: float | None = None
     num_rows: int = 0
     warm_up_steps: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what is not finite is None."""
-        return json_ready(self)
 
 
 def lyapunov_exponents(

@@ -6,11 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from torch import nn
-
-from ostinato.data.dataset import Examples, Features
+from ostinato.data.dataset import Examples
 from ostinato.diagnostics.changes import with_changes_for
 from ostinato.diagnostics.diagnosing import diagnose
 from ostinato.diagnostics.diagnosis import Diagnosis
@@ -19,24 +17,16 @@ from ostinato.diagnostics.validation import examples_for
 from ostinato.errors import RecipeError
 from ostinato.nn.modes import evaluating
 from ostinato.probes.part import MOST_STEPS
-from ostinato.recipe import Recipe
 from ostinato.report.diagnosis import DIAGNOSIS_FILE
 from ostinato.storage.files import write_atomically
 from ostinato.storage.log import read_log
+from ostinato.tasks.generation import OpenRun
+from ostinato.tasks.probing import Reading
 from ostinato.tasks.registry import task_of
 
 NUM_ROWS = 64
 CONTEXT_ROWS = 4
 """The memory horizon is measured on this many times more rows: its noise falls with their root, and a loss is cheap."""
-
-
-class OpenRun(Protocol):
-    """What a diagnosis needs of a run: `ostinato.Run` is one."""
-
-    folder: Path
-    recipe: Recipe
-    features: Features
-    model: nn.Module
 
 
 def diagnose_run(
@@ -89,7 +79,8 @@ def _diagnosed(
 ) -> Diagnosis:
     """The first recurrence of the model, with the further ones as parts of that."""
     found: list[Diagnosis] = []
-    for part in task_of(run.recipe).probes(run.model, rows, run.features, run.recipe, num_steps):
+    spec = task_of(run.recipe)
+    for part in spec.probes(Reading(spec, run.model, rows, run.features, run.recipe), num_steps):
         log = [] if found else steps  # notes on training as a whole are given once
         subject, context = (
             made if made.around or not made.has_context else made.last(num_steps or MOST_STEPS)

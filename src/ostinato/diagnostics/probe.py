@@ -5,8 +5,7 @@ The state of a cell is one vector here, of S features: that of an LSTM is h and 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,7 +19,17 @@ from ostinato.kernels import dispatch
 from ostinato.kernels.noise import Noise
 from ostinato.nn import RecurrentStack
 from ostinato.probes.subject import Subject
+from ostinato.storage.files import json_ready
 from ostinato.types import Ragged, State
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A result."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; what is not finite is None."""
+        return json_ready(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -132,19 +141,6 @@ def undisturbed(subject: Subject) -> Iterator[None]:
     device = subject.inputs.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield
-
-
-def json_ready(result: Any) -> dict[str, Any]:
-    """The fields of a result's dataclass in plain values; numbers that are not finite become None."""
-    return {name: _plain(value) for name, value in asdict(result).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return {key: _plain(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _directions(stack: RecurrentStack) -> list[bool]:

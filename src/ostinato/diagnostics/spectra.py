@@ -10,14 +10,13 @@ arXiv:1211.5063, section 2.1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
-from ostinato.diagnostics.probe import LayerTrace, json_ready, traces
+from ostinato.diagnostics.probe import LayerTrace, Measured, traces
 from ostinato.errors import DataError, RecipeError
 from ostinato.probes.subject import Subject
 
@@ -25,7 +24,7 @@ _TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class WeightSpectrum:
+class WeightSpectrum(Measured):
     """One block of rows of ``weight_hh`` of one layer and direction, as a map from the state to itself.
 
     Args:
@@ -48,13 +47,9 @@ class WeightSpectrum:
     bound: float
     verdict: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what is not finite is None."""
-        return json_ready(self)
-
 
 @dataclass(frozen=True)
-class JacobianSpectrum:
+class JacobianSpectrum(Measured):
     """The Jacobians ``ds_t / ds_{t-1}`` of one layer and direction at states it was really in.
 
     Args:
@@ -72,10 +67,6 @@ class JacobianSpectrum:
     spectral_radius_low: float
     spectral_radius_high: float
     num_states: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what is not finite is None."""
-        return json_ready(self)
 
 
 def weight_spectra(subject: Subject) -> list[WeightSpectrum]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from ostinato.nn import (
     recurrent_init,
 )
 from ostinato.recipe import ModelRecipe
-from ostinato.types import Ragged, State
+from ostinato.types import Ragged, State, hx_of, state_of
 
 IdsT = TypeVar("IdsT", Tensor, Ragged)
 VectorsT = TypeVar("VectorsT", Tensor, Ragged)
@@ -72,7 +72,7 @@ class RecurrentEncoder(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.output_size = layers[-1].output_size
         for layer in layers:
-            _initialise(layer, recipe)
+            initialise(layer, recipe)
 
     def forward(self, ids: IdsT, states: list[State] | None = None) -> tuple[IdsT, list[State]]:
         """The output of the last layer, and the final state of each layer, (D, N, H) a tensor.
@@ -122,11 +122,11 @@ class RecurrentEncoder(nn.Module):
         final: list[State] = []
         for number, layer in enumerate(cast("list[RecurrentStack]", list(self.layers))):
             state = None if states is None else states[number]
-            hx = state if state is None or len(state) > 1 else state[0]
+            hx = None if state is None else hx_of(state)
             hidden, after = (
                 layer.forward_tokens(hidden, table, hx) if number == 0 and table is not None else layer(hidden, hx)
             )
-            final.append(after if isinstance(after, tuple) else (after,))
+            final.append(state_of(after))
             hidden = self.hidden_dropout(hidden)
         return hidden, final
 
@@ -137,8 +137,19 @@ def _zoneout(recipe: ModelRecipe) -> float | tuple[float, ...]:
     return given[0] if len(given) == 1 else given
 
 
-def _initialise(layer: RecurrentStack, recipe: ModelRecipe) -> None:
-    """Apply the recipe's initial weights; by default the cell's own stay bit for bit."""
+class InitialWeights(Protocol):
+    """What is asked for beyond a cell's own initial weights."""
+
+    @property
+    def recurrent_init(self) -> str: ...
+    @property
+    def forget_bias(self) -> float | None: ...
+    @property
+    def chrono(self) -> int | None: ...
+
+
+def initialise(layer: RecurrentStack, recipe: InitialWeights) -> None:
+    """Apply a recipe's initial weights; by default the cell's own stay bit for bit."""
     recurrent_init(layer, recipe.recurrent_init)
     if recipe.forget_bias is not None:
         forget_bias(layer, recipe.forget_bias)

@@ -71,23 +71,11 @@ def _ids(feature: Any, recipe: ColumnsRecipe) -> Embedding:
     return embed_ids(feature.vocab_size, recipe, torch.from_numpy(feature.counts))
 
 
-def _vectors(feature: Any, recipe: ColumnsRecipe) -> nn.Module:
-    return Vectors(feature.value_shape[0], recipe.input_noise, recipe.input_scale)
-
-
-def _words(feature: Any, recipe: ColumnsRecipe) -> nn.Module:
-    return Words(_ids(feature, recipe), len(feature.characters), recipe.characters, recipe.backend)
-
-
-def _pictures(feature: Any, recipe: ColumnsRecipe) -> nn.Module:
-    return Pictures(feature.value_shape, recipe.frames)
-
-
 INPUT_LAYERS: dict[str, Callable[[Any, ColumnsRecipe], nn.Module]] = {
     "ids": _ids,
-    "vectors": _vectors,
-    "words": _words,
-    "pictures": _pictures,
+    "vectors": lambda one, recipe: Vectors(one.value_shape[0], recipe.input_noise, recipe.input_scale),
+    "words": lambda one, recipe: Words(_ids(one, recipe), len(one.characters), recipe.characters, recipe.backend),
+    "pictures": lambda one, recipe: Pictures(one.value_shape, recipe.frames),
 }
 """By `Feature.form`: what makes the layer from a feature and the model's recipe. Each layer turns a Ragged of values
 into a Ragged of (sum L, `embedding_dim`)."""

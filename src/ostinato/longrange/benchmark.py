@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from ostinato.longrange.fitting import Outcome, Say, Training, fit
 from ostinato.longrange.model import ModelSettings, SequenceModel, make_model
 from ostinato.longrange.registry import TASKS, find, one_of
 from ostinato.longrange.task import Task
+from ostinato.storage.files import json_ready
 
 DEFAULT_TASKS = ("adding", "copy", "selective-copy", "recall", "parity", "mod5", "s3")
 DEFAULT_CELLS = ("lstm", "gru", "elman")
@@ -52,10 +52,7 @@ class Trial:
         mapping = asdict(self)
         mapping |= mapping.pop("outcome")
         mapping["metric_name"], mapping["metric"] = self.metric, self.outcome.metric
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in mapping.items()
-        }
+        return json_ready(mapping)
 
 
 def run_benchmark(

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import math
-import os
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.data.catalog import cache_folder
-from ostinato.errors import DataError
+from ostinato.data.catalog import find
+from ostinato.data.readers.idx import labels_beside, read_idx
 from ostinato.longrange.task import Batch, Numbers, Split, Task, uniform_nll
 from ostinato.types import Ragged
 
@@ -23,7 +19,6 @@ NUM_TRAIN = 55_000
 
 PERMUTATION_SEED = 92_916
 _MEAN, _DEVIATION = 0.1307, 0.3081
-_FILES = {"train": "train", "test": "t10k"}
 
 
 class SequentialMnist(Task):
@@ -99,46 +94,9 @@ class SequentialMnist(Task):
 
     def _read(self, split: str) -> tuple[Tensor, Tensor]:
         """Pixels (images, 784), standardised and in order, and labels."""
-        pixels = read_idx(mnist_file(f"{_FILES[split]}-images-idx3-ubyte.gz"))
-        labels = read_idx(mnist_file(f"{_FILES[split]}-labels-idx1-ubyte.gz"))
-        flat = torch.from_numpy(pixels.reshape(len(pixels), -1))
+        images = find("mnist", split)
+        pixels, labels = read_idx(images), read_idx(labels_beside(images))
+        flat = torch.from_numpy(pixels.reshape(len(pixels), -1).copy())
         if self.permuted:
             flat = flat[:, torch.from_numpy(np.random.default_rng(PERMUTATION_SEED).permutation(flat.shape[1]))]
         return (flat.float() / 255 - _MEAN) / _DEVIATION, torch.from_numpy(labels.astype(np.int64))
-
-
-def mnist_file(name: str) -> Path:
-    """Where a file of MNIST lies: in `mnist` under OSTINATO_DATA, or under the cache. Raises DataError if nowhere."""
-    folders = [Path(os.environ["OSTINATO_DATA"])] if os.environ.get("OSTINATO_DATA") else []
-    places = [folder / "mnist" / name for folder in (*folders, cache_folder())]
-    for place in places:
-        if place.is_file():
-            return place
-    raise DataError(
-        f"there is no `{name}`. Looked for: {', '.join(map(str, places))}.",
-        hint="the four files of MNIST (train and t10k, images and labels, idx.gz) belong into a folder `mnist` in the "
-        "one that OSTINATO_DATA names.",
-    )
-
-
-def read_idx(path: Path) -> Numbers:
-    """The bytes of a gzipped idx file in its own shape: two zeros, type 8, number of axes, sizes (big-endian), data.
-
-    Raises:
-        DataError: if it is no idx file of bytes, or is cut short.
-    """
-    try:
-        with gzip.open(path) as stream:
-            content = stream.read()
-    except (OSError, EOFError) as error:
-        raise DataError(f"`{path}` can't be read as gzip: {error}.") from error
-    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
-        raise DataError(f"`{path}` must be an idx file of unsigned bytes. Received: first bytes {content[:4].hex()}.")
-    axes = content[3]
-    if len(content) < 4 + 4 * axes:
-        raise DataError(f"`{path}` must hold the sizes of {axes} axes. Received: {len(content)} bytes in all.")
-    shape = [int(size) for size in np.frombuffer(content, ">u4", axes, offset=4)]
-    expected, received = math.prod(shape), len(content) - 4 - 4 * axes
-    if received != expected:
-        raise DataError(f"`{path}` must hold {expected} values. Received: {received}.")
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape).copy()

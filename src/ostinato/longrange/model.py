@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.errors import RecipeError
+from ostinato.layers.encoder import initialise
 from ostinato.longrange.task import Batch, Task
-from ostinato.nn import Pooling, build, chrono, forget_bias, recurrent_init
+from ostinato.nn import Pooling, build
 from ostinato.probes.subject import Subject
 from ostinato.types import Ragged
 
@@ -92,11 +93,7 @@ class SequenceModel(nn.Module):
             self.upper = build(settings.cell, self.layers.output_size, size, bidirectional=settings.bidirectional)
         stacks = [self.layers] if self.upper is None else [self.layers, self.upper]
         for stack in stacks:
-            recurrent_init(stack, settings.recurrent_init)
-            if settings.forget_bias is not None:
-                forget_bias(stack, settings.forget_bias)
-            if settings.chrono is not None:
-                chrono(stack, settings.chrono)
+            initialise(stack, settings)
         width = stacks[-1].output_size
         self.pooling = None if task.per_step else Pooling(settings.pooling, width, settings.bidirectional)
         self.head = nn.Linear(width if self.pooling is None else self.pooling.output_size, task.num_outputs)

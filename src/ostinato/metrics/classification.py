@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.integer[Any]]
+from ostinato.arrays import Floats, Integers
+
 Metrics = dict[str, Any]
 
 _BINS = 10
@@ -27,7 +27,7 @@ def classification(probabilities: Floats, targets: Integers, classes: tuple[str,
     predicted = probabilities.argmax(axis=1)
     count = len(classes)
     confusion = np.bincount(targets * count + predicted, minlength=count * count).reshape(count, count)
-    per_class = [_per_class(name, i, confusion) for i, name in enumerate(classes)]
+    per_class = by_class(confusion, classes)
     present = [row["f1"] for row in per_class if row["support"] or row["predicted"]]
     aucs = [auc(probabilities[:, k], targets == k) for k in ([1] if count == 2 else range(count))]
     known = [a for a in aucs if a is not None]
@@ -44,19 +44,21 @@ def classification(probabilities: Floats, targets: Integers, classes: tuple[str,
     }
 
 
-def _per_class(name: str, i: int, confusion: NDArray[Any]) -> Metrics:
-    hit, predicted, support = int(confusion[i, i]), int(confusion[:, i].sum()), int(confusion[i].sum())
-    return {"name": name, **_precision_recall(hit, predicted, support), "support": support}
+def by_class(confusion: NDArray[Any], classes: tuple[str, ...]) -> list[Metrics]:
+    """Precision, recall and F1 of each class, and how often it was right (support)."""
+    counts = zip(confusion.diagonal().tolist(), confusion.sum(0).tolist(), confusion.sum(1).tolist(), strict=True)
+    return [
+        {"name": name, **precision_recall(*each), "predicted": each[1], "support": each[2]}
+        for name, each in zip(classes, counts, strict=True)
+    ]
 
 
-def _precision_recall(hit: int, predicted: int, support: int) -> Metrics:
-    precision = hit / predicted if predicted else 0.0
-    recall = hit / support if support else 0.0
+def precision_recall(hits: int, said: int, there: int) -> Metrics:
+    """Precision, recall and F1 of what was said rightly, said at all, and there."""
     return {
-        "precision": precision,
-        "recall": recall,
-        "f1": 2 * hit / (predicted + support) if predicted + support else 0.0,
-        "predicted": predicted,
+        "precision": hits / said if said else 0.0,
+        "recall": hits / there if there else 0.0,
+        "f1": 2 * hits / (said + there) if said + there else 0.0,
     }
 
 
@@ -97,7 +99,7 @@ def multilabel(probabilities: Floats, targets: Floats, labels: tuple[str, ...]) 
     predicted, truth = probabilities >= 0.5, targets >= 0.5
     hits, said, support = (predicted & truth).sum(0), predicted.sum(0), truth.sum(0)
     per_label = [
-        {"name": n, **_precision_recall(int(h), int(p), int(s)), "support": int(s)}
+        {"name": n, **precision_recall(int(h), int(p), int(s)), "predicted": int(p), "support": int(s)}
         for n, h, p, s in zip(labels, hits, said, support, strict=True)
     ]
     aucs = [a for k in range(len(labels)) if (a := auc(probabilities[:, k], truth[:, k])) is not None]
@@ -106,7 +108,7 @@ def multilabel(probabilities: Floats, targets: Floats, labels: tuple[str, ...]) 
         "accuracy": float((predicted == truth).all(axis=1).mean()),
         "cell_accuracy": float((predicted == truth).mean()),
         "f1": float(np.mean([row["f1"] for row in per_label])),
-        "micro_f1": _precision_recall(int(hits.sum()), int(said.sum()), int(support.sum()))["f1"],
+        "micro_f1": precision_recall(int(hits.sum()), int(said.sum()), int(support.sum()))["f1"],
         "auc": float(np.mean(aucs)) if aucs else None,
         "per_class": per_label,
     }

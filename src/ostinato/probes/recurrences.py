@@ -12,7 +12,7 @@ from ostinato.bptt.vanishing import hooked
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn import RecurrentStack
 from ostinato.nn.stack import LayerCall
-from ostinato.probes.subject import stacks_of
+from ostinato.probes.subject import by_stack, stacks_of
 from ostinato.types import Ragged, State
 
 
@@ -110,9 +110,8 @@ def _vectors(call: LayerCall) -> Tensor:
 
 def _initial(stacks: tuple[RecurrentStack, ...], first: list[LayerCall]) -> list[State] | None:
     """From the first call of each layer, (D, N, H) in the order of its packed rows."""
-    left, states = list(first), []
-    for stack in stacks:
-        own, left = left[: stack.num_layers], left[stack.num_layers :]
+    states: list[State] = []
+    for own in by_stack(stacks, first):
         parts = zip(*(call.initial for call in own), strict=True)
         order = own[0].input.unsorted_indices
         states.append(tuple(torch.cat(part).detach().index_select(1, order) for part in parts))

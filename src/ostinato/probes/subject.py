@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from itertools import islice
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn import RecurrentStack
-from ostinato.types import Ragged, State
+from ostinato.types import Ragged, State, hx_of, state_of
+
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,7 @@ class Subject:
 
     def run(self) -> tuple[Ragged, list[State]]:
         """The output of the last stack, and the final state of each."""
-        output, finals = self.inputs, []
-        for number, stack in enumerate(self.stacks):
-            state = None if self.initial is None else self.initial[number]
-            output, final = stack(output, state if state is None or len(state) > 1 else state[0])
-            finals.append(final if isinstance(final, tuple) else (final,))
-        return output, finals
+        return through(self.stacks, self.inputs, self.initial)
 
     def _cut(self, starts: Tensor, lengths: Tensor, places: Tensor | None) -> Subject:
         inputs = self.inputs
@@ -125,6 +123,23 @@ def _at_ends(part: Tensor, directions: int, begins: Tensor, lengths: Tensor) -> 
     ends = [begins + (lengths - 1).clamp(min=0), begins]
     layers = [part[number, ends[number % directions].to(part.device)] for number in range(len(part))]
     return torch.stack(layers)
+
+
+def through(
+    stacks: Sequence[RecurrentStack], inputs: Ragged, states: Sequence[State] | None = None
+) -> tuple[Ragged, list[State]]:
+    """A Ragged through all stacks, the lowest first; `states` as returned, None: zeros."""
+    finals: list[State] = []
+    for number, stack in enumerate(stacks):
+        inputs, final = stack(inputs, None if states is None else hx_of(states[number]))
+        finals.append(state_of(final))
+    return inputs, finals
+
+
+def by_stack(stacks: Sequence[RecurrentStack], layers: Iterable[ItemT]) -> list[list[ItemT]]:
+    """What there is of each layer, stack by stack."""
+    left = iter(layers)
+    return [list(islice(left, stack.num_layers)) for stack in stacks]
 
 
 def stacks_of(encoder: RecurrentEncoder) -> tuple[RecurrentStack, ...]:

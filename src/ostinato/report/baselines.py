@@ -14,36 +14,11 @@ from ostinato.storage.files import read_json
 
 _MOST_COLUMNS = 3
 _SHOWN = (
-    "accuracy",
-    "exact",
-    "f1",
-    "micro_f1",
-    "auc",
-    "log_loss",
-    "r2",
-    "mae",
-    "mase",
-    "smape",
-    "rmse",
-    "bits_per_character",
-    "bits_per_token",
-    "perplexity",
-    "nats_per_frame",
-    "token_error_rate",
-    "sequence_error_rate",
-    "bleu",
-    "mse",
+    *("accuracy", "exact", "f1", "micro_f1", "auc", "log_loss", "r2", "mae", "mase", "smape", "rmse"),
+    *("bits_per_character", "bits_per_token", "perplexity", "nats_per_frame", "token_error_rate"),
+    *("sequence_error_rate", "bleu", "mse"),
 )
 """Metrics to show next to the deciding one, in order of preference."""
-_MORE_NAMES = {
-    "exact": "rows right",
-    "auc": "AUC",
-    "log_loss": "log loss",
-    "r2": "R²",
-    "perplexity": "perplexity",
-    "sequence_error_rate": "sequence error rate",
-    "bleu": "BLEU",
-}
 
 
 def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
@@ -84,7 +59,7 @@ def table_of(found: Baselines) -> Section:
     figure, metrics = found.figure, found.own.metrics
     columns = [figure, *(key for key in _SHOWN if key != figure and metrics.get(key) is not None)][:_MOST_COLUMNS]
     parts = [one.part for one in found.baselines if one.part is not None]
-    names = [NAMES.get(key) or _MORE_NAMES.get(key, key) for key in columns]
+    names = [NAMES.get(key, key) for key in columns]
     return {
         **{key: getattr(found, key) for key in ("conclusion", "passed_over", "num_units", "unit", "question")},
         "columns": [*names, *(f"{names[0]}, {part.num_units:,} {found.unit}" for part in parts)],

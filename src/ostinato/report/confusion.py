@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.arrays import Array
+
 _MATRIX_CLASSES = 12
+_MOST_MIXUPS = 12
 
 
 def confusion_table(confusion: list[list[int]], classes: tuple[str, ...]) -> dict[str, Any]:
@@ -28,3 +31,12 @@ def confusion_table(confusion: list[list[int]], classes: tuple[str, ...]) -> dic
         for i in kept
     ]
     return {"columns": [classes[i] for i in kept], "rows": rows, "num_left_out": len(classes) - len(kept)}
+
+
+def mixups(confusion: Array, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The most frequent pairs of a true and another predicted class."""
+    counts = np.array(confusion)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:_MOST_MIXUPS]
+    pairs = [divmod(int(place), len(classes)) for place in order]
+    return [{"true": classes[i], "predicted": classes[j], "count": int(counts[i, j])} for i, j in pairs if counts[i, j]]

@@ -14,9 +14,9 @@ from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import ClassTarget, TargetFeature
 from ostinato.metrics import classification as metrics
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.names import METRIC_NAMES
 from ostinato.metrics.prediction import Prediction
 from ostinato.recipe import Recipe, dump_recipe
-from ostinato.report.metric_names import METRIC_NAMES
 from ostinato.storage.files import write_atomically
 
 _COUNTS = ("num_examples", "num_tokens")

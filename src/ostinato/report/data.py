@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ostinato.arrays import Ids
+from ostinato.arrays import Ids, Integers
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.features import Feature, TextFeature
+from ostinato.data.features import TextFeature
 from ostinato.data.forecasting.windows import Windows, as_windows
 from ostinato.data.targets import NamesTarget, NumberTarget
 from ostinato.data.vocabulary import END, END_ID, SPECIAL, UNK_ID
 
 Section = dict[str, Any]
-Integers = NDArray[np.integer[Any]]
 MOST_CLASSES = 30
 _MOST_TOKENS = 20
 _MOST_REJECTED = 20
@@ -36,7 +34,7 @@ def data_card(prepared: Prepared, notes: list[str], noun: str = "rows") -> Secti
     lengths = _lengths(prepared, noun == "documents")
     card: Section = {
         "counts": _counts(prepared, noun == "documents"),
-        "num_characters": prepared.num_characters if _is_read(prepared.features.input) else 0,
+        "num_characters": 0 if prepared.features.input.suffixes else prepared.num_characters,  # cells name files
         "classes": _class_balance(prepared),
         "numbers": _number_balance(prepared),
         "notes": list(dict.fromkeys([*notes, *prepared.notes])),
@@ -56,11 +54,6 @@ def data_card(prepared: Prepared, notes: list[str], noun: str = "rows") -> Secti
             plots.lengths(lengths.astype(np.float64), median, high, card["unit"]) if differ else None
         )
     return card
-
-
-def _is_read(feature: Feature) -> bool:
-    """Whether a cell holds the sequence itself, so that its characters say how much was read; others name a file."""
-    return not feature.suffixes
 
 
 def token_counts(values: Ids, size: int) -> Integers:

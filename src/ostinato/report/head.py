@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from ostinato import cells
+from ostinato.arrays import Floats
 from ostinato.data.dataset import Features
 from ostinato.data.features import TextFeature
 from ostinato.data.targets import TargetFeature
@@ -20,7 +19,6 @@ from ostinato.recipe.model import EmbeddingRecipe
 from ostinato.report.data import Section
 
 Parts = Sequence[tuple[str, str, str]]
-Floats = NDArray[np.floating[Any]]
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 _MOST_NAMED = 6
 _CURVES = (

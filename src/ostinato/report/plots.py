@@ -6,13 +6,12 @@ User text is never drawn here: names, tokens and labels are in the HTML around a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
-from numpy.typing import NDArray
 
+from ostinato.arrays import Floats
 from ostinato.report.svg import (
     BLUE,
     GREEN,
@@ -26,7 +25,6 @@ from ostinato.report.svg import (
     thousands,
 )
 
-Floats = NDArray[np.floating[Any]]
 _MOST_POINTS = 500
 _BINS = 32
 

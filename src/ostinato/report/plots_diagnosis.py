@@ -10,7 +10,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ostinato.report.svg import BLUE, GREEN, MUTED, ORANGE, Floats, drawing, label_steps, log_ticks, sample
+from ostinato.arrays import Floats
+from ostinato.report.svg import BLUE, GREEN, MUTED, ORANGE, drawing, label_steps, log_ticks, sample
 
 Found = Mapping[str, Any]
 """A part of `diagnosis.json`."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -17,9 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
+from ostinato.arrays import Floats
 
 # Stand-ins that become the page's CSS variables.
 INK, MUTED, LINE, BLUE, ORANGE, GREEN = "#010203", "#020304", "#030405", "#040506", "#050607", "#060708"

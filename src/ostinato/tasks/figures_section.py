@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.names import METRIC_NAMES
 from ostinato.recipe import Recipe
-from ostinato.report.metric_names import METRIC_NAMES
 from ostinato.report.page import figure
 from ostinato.wording import with_article
 

@@ -61,6 +61,13 @@ class GenerateOptions:
                 shown = f"--{option.name.replace('_', '-')}" if self.flags else option.name
                 raise RecipeError(f"`{shown}` does not apply to {with_article(noun)}: leave it out.")
 
+    def count(self, usual: int) -> int:
+        """Sequences to draw: `usual` where nobody says how many. Raises `RecipeError` for fewer than one."""
+        num = usual if self.num is None else self.num
+        if num < 1:
+            raise RecipeError(f"`num` must be a positive integer. Received: {num}.")
+        return num
+
     def cells(self, columns: tuple[str, ...], folder: Path) -> Any:
         """What is given to write for: one cell, or a mapping of them by column. Raises `RunError` for others."""
         given = self.condition

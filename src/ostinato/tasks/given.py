@@ -8,14 +8,31 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature
 from ostinato.data.features.category import CategoryFeature
+from ostinato.data.loading import examples_of
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.errors import RunError
+from ostinato.tasks.generation import OpenRun
 
 _LISTED = 30
 _MOST_TARGETS = 1.5
+
+
+def rows_by_given(examples: Examples) -> dict[bytes, list[int]]:
+    """The rows that are given the same, covariates counted in, in the order of their first ones."""
+    found: dict[bytes, list[int]] = {}
+    for row in range(len(examples)):
+        found.setdefault(examples.given(row), []).append(row)
+    return found
+
+
+def with_others_given(examples: Examples) -> Examples:
+    """Every row given what a row in another place was given (seeded)."""
+    others = examples.take(np.random.default_rng(0).permutation(len(examples)))
+    return Examples(others.sequences, examples.targets, examples.places, examples.rows, others.extra)
 
 
 def has_one_answer(examples: Examples) -> bool:
@@ -38,6 +55,18 @@ def refuse_unknown(examples: Examples, features: Features) -> None:
                     f"row {unknown[0] + 1} is given a name that training never showed. It showed "
                     f"{_listed(feature.names)}."
                 )
+
+
+def given_batch(run: OpenRun, given: Any, count: int) -> Batch:
+    """What is given, a cell or a mapping by column, as a batch of so many equal rows.
+
+    Raises:
+        RunError: for a cell that can't be used, such as a name that training never showed.
+    """
+    for column, feature in ((str(run.recipe.data.input), run.features.input), *run.features.extra.items()):
+        refuse_unknown_cell(feature, column, given.get(column) if isinstance(given, dict) else given)
+    examples = examples_of([given] * count, run.features, run.recipe)
+    return BucketedBatches(examples, count).batch(np.arange(count)).to(next(run.model.parameters()).device)
 
 
 def refuse_unknown_cell(feature: Feature, column: str, cell: Any) -> None:

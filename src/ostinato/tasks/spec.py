@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ostinato.recipe import ModelRecipe, Recipe
     from ostinato.tasks.findings import Finding, Trained
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
@@ -223,26 +224,16 @@ class TaskSpec(ABC, Generic[ModelT]):
         return []
 
     # ---- diagnosis --------------------------------------------------------------------------------------------------
-    def probes(
-        self,
-        model: ModelT,
-        examples: Examples,
-        features: Features,
-        recipe: Recipe,
-        num_steps: int | None = None,
-    ) -> list[Part]:
+    def probes(self, reading: Reading, num_steps: int | None = None) -> list[Part]:
         """The recurrences that are diagnosed: by default the model's `encoder`, on whole rows and their losses.
 
         Args:
-            model: in evaluation mode.
-            examples: with their targets.
-            features: of the run.
-            recipe: of the run.
+            reading: a model in evaluation mode, and examples with their targets.
             num_steps: steps of a row that a user asked for; longer ones are cut by whoever asks.
         """
-        from ostinato.tasks.probing import Reading, encoder_part
+        from ostinato.tasks.probing import encoder_part
 
-        return [encoder_part(Reading(self, model, examples, features, recipe))]
+        return [encoder_part(reading)]
 
     def batch(self, examples: Examples, rows: Offsets) -> Batch:
         """Some examples as one batch. Raises `DataError` for none."""

@@ -108,7 +108,8 @@ class RowsTraining:
         rows = batch.to(self.device)
         loss = cast("RowModel", self.model).loss(rows, self.recipe)
         loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach()), max(len(rows.inputs.values), _num_values(rows))
+        written = len(rows.targets.values) if isinstance(rows.targets, Ragged) else 0
+        return float(loss.detach()), max(len(rows.inputs.values), written)
 
     def where(self, batch: Batch) -> str:
         """The rows by file and line."""
@@ -130,10 +131,6 @@ class RowsTraining:
 def bucketed(examples: Examples, training: TrainingRecipe) -> BucketedBatches:
     """Training batches of rows of similar length."""
     return BucketedBatches(examples, training.batch_size, shuffle=True, seed=training.seed)
-
-
-def _num_values(batch: Batch) -> int:
-    return len(batch.targets.values) if isinstance(batch.targets, Ragged) else 0
 
 
 class PenalisedTraining:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ostinato.bptt.spans import Span
 from ostinato.bptt.truncated import TruncatedBPTT
-from ostinato.data.dataset import Examples, Prepared
+from ostinato.data.dataset import Prepared
 from ostinato.data.streams import Tapes, Window
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.metrics.classification import Metrics
@@ -65,20 +65,8 @@ def bounded(recipe: BpttRecipe | None, tapes: Tapes) -> BpttRecipe:
     return recipe
 
 
-def shuffled_rows(examples: Examples, num_streams: int, seed: int, epoch: int) -> Tapes:
-    """Rows on streams, in an order of their own each epoch (seeded)."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(examples))
-    return Tapes.of_rows(examples.sequences.offsets, order, num_streams)
-
-
-def rows_read(batch: Span, examples: Examples) -> str:
-    """The rows of an update, by file and line."""
-    windows = [chunk.window.pieces.rows for chunk in batch.chunks]
-    return examples.named(np.unique(np.concatenate(windows)))
-
-
-class StreamedStepsTraining(StreamedTraining):
-    """Many-to-many, synchronised, in windows: rows shuffled and laid on streams, a loss at each step.
+class StreamedRowsTraining(StreamedTraining):
+    """Rows in windows: shuffled and laid on streams, with a loss at each step, or at each row's end.
 
     So rows of any length train in the memory of a window (k2 steps). The state is carried, and so evaluation reads rows
     whole: the model has never had to begin anew within one.
@@ -89,10 +77,11 @@ class StreamedStepsTraining(StreamedTraining):
         prepared: the run's data.
         device: where the model is.
         step: from a window and the states before it to the summed loss, and the states after it.
-        whole: keys of the recipe that need whole rows, with what they hold; empty where they don't apply.
+        begin: the first states of so many streams; none: those of the model's encoder.
+        losses: where they are: at each step, or at each row's end.
 
     Raises:
-        RecipeError: for the first of `whole` that is set, or without `training.bptt.carry_state`.
+        RecipeError: without `training.bptt.carry_state` where rows have one loss each.
     """
 
     def __init__(
@@ -102,17 +91,20 @@ class StreamedStepsTraining(StreamedTraining):
         prepared: Prepared,
         device: torch.device,
         step: Callable[[Window, list[State]], tuple[Tensor, list[State]]],
+        begin: Callable[[int], list[State]] | None = None,
+        losses: Literal["step", "end"] = "step",
     ) -> None:
         self.spec, self.model, self.device, self.prepared = spec, model, device, prepared
         self.recipe, self.examples = prepared.recipe.training, prepared.train
-        encoder = cast("RecurrentEncoder", model.encoder)
+        begin, bptt = begin or cast("RecurrentEncoder", model.encoder).zero_states, self.recipe.bptt
         self.training = TruncatedBPTT(
-            self.layout, bounded(self.recipe.bptt, self.layout(0)), step, encoder.zero_states, seed=self.recipe.seed
+            self.layout, bounded(bptt, self.layout(0)), step, begin, losses, seed=self.recipe.seed
         )
 
     def layout(self, epoch: int) -> Tapes:
         """The rows in an order of their own each epoch (seeded)."""
-        return shuffled_rows(self.examples, self.recipe.batch_size, self.recipe.seed, epoch)
+        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.examples))
+        return Tapes.of_rows(self.examples.sequences.offsets, order, self.recipe.batch_size)
 
     def evaluate(self) -> Metrics:
         """Metrics on the validation rows, each read whole."""
@@ -121,7 +113,8 @@ class StreamedStepsTraining(StreamedTraining):
 
     def where(self, batch: Span) -> str:
         """The rows that are read, by file and line."""
-        return rows_read(batch, self.examples)
+        windows = [chunk.window.pieces.rows for chunk in batch.chunks]
+        return self.examples.named(np.unique(np.concatenate(windows)))
 
 
 def reads_windows(recipe: Recipe) -> bool:

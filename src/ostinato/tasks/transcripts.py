@@ -21,12 +21,11 @@ from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
+from ostinato.tasks.given import rows_by_given
 
 Ids = tuple[int, ...]
 Pieces = tuple[Any, ...]
 """Words, characters, or integers of subwords."""
-MONITORED = 2_000
-"""Rows that are written after each epoch, evenly spaced."""
 _ROWS = 128
 _SCORED = 256
 
@@ -117,7 +116,7 @@ def transcribe(
     pooled: rows that are given the same are one, in the order of their first ones: it is written once, and any of their
     targets is right.
     """
-    groups = same_sources(examples) if pooled else [[row] for row in range(len(examples))]
+    groups = list(rows_by_given(examples).values()) if pooled else [[row] for row in range(len(examples))]
     if most is not None and len(groups) > most:
         groups = [groups[i] for i in np.linspace(0, len(groups) - 1, most).astype(int).tolist()]
     written = write(model, examples, np.asarray([rows[0] for rows in groups]), device, beam_size)
@@ -147,14 +146,6 @@ def compared(
         best = int(np.argmin(distances))
         found.append(Transcript(row, sequences, texts, texts[best], pieces[best], said, distances[best]))
     return found
-
-
-def same_sources(examples: Examples) -> list[list[int]]:
-    """The rows of each different source, further columns counted in, in the order of their first ones."""
-    found: dict[bytes, list[int]] = {}
-    for row in range(len(examples)):
-        found.setdefault(examples.given(row), []).append(row)
-    return list(found.values())
 
 
 def mean_nll(model: SequenceWriter, examples: Examples, device: torch.device) -> float:

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from ostinato.baselines.base import Baseline, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features
 from ostinato_example.model import scores, shares
 
 
-class GradeComparison(RowsComparison):
+class GradeComparison(BaselineComparison):
     """Answers are grades, (N,) integers."""
 
-    lower_is_better, figure, unit, question = True, "mae", "rows", "one row"
+    lower_is_better, figure = True, "mae"
 
-    def own(self) -> np.ndarray:
+    def answers(self, examples: Examples) -> np.ndarray:
         """Of the recurrent model."""
-        return shares(self.model, self.validation, self.device)[0].argmax(1)
+        return shares(self.model, examples, self.device)[0].argmax(1)
 
     def scores(self, answers: np.ndarray) -> Scores:
         """Accuracy and error."""
         truth = np.asarray(self.validation.targets)
         blocks = [scores(answers[rows], truth[rows])["mae"] for rows in cut_blocks(len(truth))]
         return Scores(scores(answers, truth), np.asarray(blocks))
-
-    def one(self, number: int) -> Examples:
-        """One validation row."""
-        return self.validation.take(np.asarray([number % len(self.validation)]))
-
-    def own_one(self, data: Examples) -> None:
-        """The recurrent model reads a row."""
-        with torch.inference_mode():
-            shares(self.model, data, self.device)
 
 
 class MedianGrade(Baseline):

@@ -10,9 +10,8 @@ import torch
 
 from ostinato import nn
 from ostinato.diagnostics import Subject, diagnose
-from ostinato.diagnostics.facts import clipping_facts, reach_of
+from ostinato.diagnostics.facts import clipping_facts
 from ostinato.errors import DataError
-from ostinato.recipe import BpttRecipe
 from ostinato.types import Ragged
 
 
@@ -76,13 +75,6 @@ def test_rows_without_a_step_are_refused() -> None:
 def test_rows_of_one_step_are_no_reason_to_fail() -> None:
     torch.manual_seed(0)
     assert diagnose(_subject(nn.GRU(3, 4), (1, 1))).horizon.steps is None
-
-
-def test_the_reach_of_truncated_backpropagation_however_it_is_written() -> None:
-    assert reach_of(None) == reach_of("full") == (None, None, True)
-    assert reach_of(64) == (64, 64, True)
-    assert reach_of({"window": 20, "backprop": 100, "carry_state": False}) == (20, 100, False)
-    assert reach_of(BpttRecipe(window=20)) == (20, 20, True)
 
 
 def test_clipping_out_of_a_log() -> None:

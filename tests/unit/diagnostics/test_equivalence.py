@@ -10,7 +10,7 @@ from tests.unit.diagnostics.certified import failed_forms, ids, language_model, 
 from torch import Tensor, nn
 
 from ostinato import cells
-from ostinato.diagnostics import verify, verify_stack
+from ostinato.diagnostics import verify
 from ostinato.diagnostics.equivalence_cases import make_case
 from ostinato.diagnostics.equivalence_forms import NUM_CHUNKS, _bounds, forms_of
 from ostinato.diagnostics.equivalence_measure import measure, tolerance
@@ -26,7 +26,7 @@ ONE_WAY = {"padded, no lengths", "step by step", "chunked", "stream"}
 
 @pytest.mark.parametrize("name", cells.names())
 def test_every_cell_of_the_library_is_equivalent(name: str) -> None:
-    certificate = verify_stack(stack(name, num_layers=2 if name == "lstm" else 1), vectors())
+    certificate = verify(stack(name, num_layers=2 if name == "lstm" else 1), vectors())
     assert certificate.passed, certificate.failures
     compared = {(row.backend, row.dtype) for row in certificate.rows if row.passed}
     able = [backend for backend, reason in dispatch.available(cells.get(name)).items() if reason is None]
@@ -36,7 +36,7 @@ def test_every_cell_of_the_library_is_equivalent(name: str) -> None:
 
 
 def test_what_is_compared_one_way() -> None:
-    certificate = verify_stack(stack("lstm"), vectors())
+    certificate = verify(stack("lstm"), vectors())
     forms = {row.form for row in certificate.rows if row.backend == "torch" and row.passed}
     assert forms == {"ragged", "padded", "one at a time", "saved and loaded", *ONE_WAY}
     for row in certificate.rows:
@@ -49,7 +49,7 @@ def test_what_is_compared_one_way() -> None:
 
 
 def test_what_reads_backwards_has_no_steps() -> None:
-    certificate = verify_stack(stack("gru", bidirectional=True), vectors())
+    certificate = verify(stack("gru", bidirectional=True), vectors())
     undefined = {row.form: row for row in certificate.rows if row.backend == "all"}
     assert set(undefined) == ONE_WAY
     assert all(row.passed is None and "not defined" in row.note for row in undefined.values())
@@ -57,26 +57,26 @@ def test_what_reads_backwards_has_no_steps() -> None:
 
 
 def test_a_backend_that_cannot_run_is_listed_with_its_reason() -> None:
-    certificate = verify_stack(stack("gru_reset_before"), vectors())
+    certificate = verify(stack("gru_reset_before"), vectors())
     absent = {(row.backend, row.dtype): row.note for row in certificate.rows if row.passed is None and row.note}
     assert "no fused layer" in absent["torch", "float64"]
     assert "later release" in absent["triton", "float32"]
-    zoneout = verify_stack(stack("gru", zoneout=0.2), vectors())
+    zoneout = verify(stack("gru", zoneout=0.2), vectors())
     assert zoneout.passed
     assert any(row.backend == "torch" and "zoneout" in row.note for row in zoneout.rows)
 
 
 def test_stacks_of_every_shape() -> None:
     tall = build("lstm", 3, 5, num_layers=2, proj_size=2, dropout=0.5, recurrent_dropout=0.5, batch_first=True)
-    certificate = verify_stack(tall.train(), vectors())
+    certificate = verify(tall.train(), vectors())
     assert certificate.passed, certificate.failures
     assert tall.training
     assert tall.backend == "auto"
-    assert verify_stack(stack("elman", bias=False, recompute=True), vectors()).passed
+    assert verify(stack("elman", bias=False, recompute=True), vectors()).passed
 
 
 def test_products_in_bfloat16_have_rows_and_a_tolerance_of_their_own() -> None:
-    certificate = verify_stack(stack("lstm", precision="bf16"), vectors())
+    certificate = verify(stack("lstm", precision="bf16"), vectors())
     assert certificate.passed, certificate.failures
     rows = [row for row in certificate.rows if row.dtype == "bf16"]
     assert {row.backend for row in rows} == set(dispatch.available())
@@ -87,7 +87,7 @@ def test_products_in_bfloat16_have_rows_and_a_tolerance_of_their_own() -> None:
         assert all(row.passed and row.outputs is not None and row.outputs > 1e-5 for row in native_rows)
     else:
         assert all(row.passed is None and row.note for row in native_rows)
-    assert "bf16" not in verify_stack(stack("lstm"), vectors()).tolerances
+    assert "bf16" not in verify(stack("lstm"), vectors()).tolerances
 
 
 def test_a_model_that_comes_back_as_another_fails() -> None:
@@ -95,7 +95,7 @@ def test_a_model_that_comes_back_as_another_fails() -> None:
         assert (folder / "model.safetensors").is_file()
         return RecurrentStack("gru", 3, 5, zoneout=0.25)
 
-    certificate = verify_stack(stack("gru"), vectors())
+    certificate = verify(stack("gru"), vectors())
     assert certificate.passed
     certificate = verify(stack("gru"), vectors(), rebuild=forgets_zoneout)
     assert failed_forms(certificate) == {"saved and loaded"}
@@ -110,7 +110,7 @@ def test_a_weight_that_does_not_come_back_fails(monkeypatch: pytest.MonkeyPatch)
         return {name: weight + 1e-7 for name, weight in load_tensors(path).items()}
 
     monkeypatch.setattr("ostinato.diagnostics.equivalence_cases.load_tensors", load)
-    certificate = verify_stack(stack("gru"), vectors())
+    certificate = verify(stack("gru"), vectors())
     assert failed_forms(certificate) == {"saved and loaded"}
     assert all("`weight_ih_l0` is not what was saved" in row.note for row in certificate.failures)
 
@@ -150,7 +150,7 @@ def test_a_model_that_rounding_alone_moves_is_not_certified() -> None:
     stack = RecurrentStack("elman", 3, 30)
     nn.init.normal_(stack.get_parameter("weight_hh_l0"), std=4 / 30**0.5)
     rows = Ragged.from_rows(torch.randn(80, 3), starts=[0, 40], lengths=[40, 39])
-    certificate = verify_stack(stack, rows)
+    certificate = verify(stack, rows)
     assert certificate.tolerances["float32"] == 0.01
     assert 1e-12 < certificate.tolerances["float64"] < 0.01
     assert {row.dtype for row in certificate.failures} == {"float32"}
@@ -158,7 +158,7 @@ def test_a_model_that_rounding_alone_moves_is_not_certified() -> None:
 
 def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ShapeError, match=r"must hold at least one step\. Received: 2 empty rows"):
-        verify_stack(stack("gru"), Ragged.from_rows(torch.zeros(0, 3), starts=[0, 0], lengths=[0, 0]))
+        verify(stack("gru"), Ragged.from_rows(torch.zeros(0, 3), starts=[0, 0], lengths=[0, 0]))
     with pytest.raises(ShapeError, match="`inputs` of a LanguageModel must be token ids"):
         verify(language_model(), vectors(4))
     with pytest.raises(ShapeError, match="`inputs` of a RecurrentStack must be vectors"):
@@ -168,7 +168,7 @@ def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
     sick = stack("gru")
     nn.init.constant_(next(sick.parameters()), torch.nan)
     with pytest.raises(RunError, match="outputs are not all numbers"):
-        verify_stack(sick, vectors())
+        verify(sick, vectors())
     monkeypatch.setenv("OSTINATO_BACKEND", "torch")
     with pytest.raises(BackendError, match="OSTINATO_BACKEND must not be set here"):
-        verify_stack(stack("gru"), vectors())
+        verify(stack("gru"), vectors())

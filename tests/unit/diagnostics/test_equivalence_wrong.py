@@ -12,7 +12,7 @@ from tests.unit.diagnostics.certified import LENGTHS, failed_forms, stack, vecto
 from torch import Tensor
 
 from ostinato.cells import Cell, Elman, Gru, Weights
-from ostinato.diagnostics import verify_stack
+from ostinato.diagnostics import verify
 from ostinato.kernels import dispatch, native, reference, torch_backend
 from ostinato.kernels.dispatch import Backend
 from ostinato.types import State
@@ -106,7 +106,7 @@ class _Fragile(_Altered):
     ],
 )
 def test_a_wrong_cell_fails_where_it_is_wrong(cell: type[_Altered], forms: set[str]) -> None:
-    certificate = verify_stack(stack(cell("mine")), vectors())
+    certificate = verify(stack(cell("mine")), vectors())
     assert not certificate.passed
     assert forms <= failed_forms(certificate)
     assert forms == failed_forms(certificate) or cell is _Counts
@@ -120,7 +120,7 @@ def test_a_wrong_cell_fails_where_it_is_wrong(cell: type[_Altered], forms: set[s
 
 
 def test_a_cell_that_raises_in_some_form_fails_there() -> None:
-    certificate = verify_stack(stack(_Fragile("mine")), vectors())
+    certificate = verify(stack(_Fragile("mine")), vectors())
     assert failed_forms(certificate) == {"one at a time"}
     assert all(row.note == "raised ValueError: one row is not enough" for row in certificate.failures)
 
@@ -133,7 +133,7 @@ def test_a_cell_derived_from_a_fused_one_is_not_run_as_that_one() -> None:
             (h,) = super().step(x_projected, state, weights, mask)
             return (h / 2,)
 
-    certificate = verify_stack(stack(Half()), vectors())
+    certificate = verify(stack(Half()), vectors())
     assert certificate.passed, certificate.failures
     assert {row.backend for row in certificate.rows if row.passed} == {"reference"}
 
@@ -147,7 +147,7 @@ def test_a_wrong_kernel_fails_on_its_backend_alone() -> None:
     """Off by 1e-9 in the final state only: float32 can't see it, float64 must."""
     dispatch.register(Backend("crooked", lambda *_: None, _crooked))
     try:
-        certificate = verify_stack(stack("lstm"), vectors())
+        certificate = verify(stack("lstm"), vectors())
     finally:
         dispatch.unregister("crooked")
     assert {row.backend for row in certificate.failures} == {"crooked"}
@@ -164,7 +164,7 @@ def test_a_broken_native_kernel_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         return output * 1.001, finals, every
 
     monkeypatch.setitem(dispatch._BACKENDS, "native", replace(dispatch._BACKENDS["native"], layer=broken))
-    certificate = verify_stack(stack("gru", bidirectional=True), vectors())
+    certificate = verify(stack("gru", bidirectional=True), vectors())
     assert {row.backend for row in certificate.failures} == {"native"}
     assert failed_forms(certificate) == {
         "ragged",
@@ -179,14 +179,14 @@ def test_a_gradient_lost_in_the_backward_pass_alone_fails(monkeypatch: pytest.Mo
         return output.detach() + (output - output.detach()) / 2, final
 
     monkeypatch.setitem(dispatch._BACKENDS, "torch", replace(dispatch._BACKENDS["torch"], scan=lossy))
-    certificate = verify_stack(stack("elman"), vectors())
+    certificate = verify(stack("elman"), vectors())
     assert {row.backend for row in certificate.failures} == {"torch"}
     assert all(row.note.startswith("gradients: a difference of 5.0e-01") for row in certificate.failures)
     assert {row.form for row in certificate.failures} >= {"ragged", "padded", "padded, no lengths", "one at a time"}
 
 
 def test_the_certificate_as_json() -> None:
-    certificate = verify_stack(stack(_Counts("mine")), vectors())
+    certificate = verify(stack(_Counts("mine")), vectors())
     found = json.loads(json.dumps(certificate.to_dict(), allow_nan=False))
     assert found["passed"] is False
     assert found["lengths"] == list(LENGTHS)

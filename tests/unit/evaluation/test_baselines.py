@@ -28,7 +28,7 @@ from ostinato.tasks.classification.baselines import MostFrequent
 from ostinato.tasks.classification.baselines_nearest import NearestWarped
 from ostinato.tasks.classification.spec import Classification
 from ostinato.tasks.language_model.baselines import KneserNey
-from ostinato.tasks.next_step.baselines import _before
+from ostinato.tasks.next_step.baselines import frames_before
 from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
@@ -113,7 +113,7 @@ def test_rows_are_stretched_to_one_length() -> None:
 
 def test_the_frame_before_the_first_is_silence() -> None:
     rows = Sequences.from_lengths(np.asarray([[1, 0], [0, 1], [1, 1], [0, 0]]), np.asarray([3, 1]))
-    assert _before(rows).tolist() == [[False, False], [True, False], [False, True], [False, False]]
+    assert frames_before(rows).tolist() == [[False, False], [True, False], [False, True], [False, False]]
 
 
 def test_a_gap_within_noise_is_called_noise_and_a_clear_one_is_not() -> None:

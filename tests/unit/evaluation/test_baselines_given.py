@@ -18,7 +18,7 @@ from ostinato.recipe import build_recipe
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.conditional.baselines import GivenComparison, NgramsOfEach, _by_row, _closed, _RowNgrams
 from ostinato.tasks.conditional.baselines_whole import WholeSequences
-from ostinato.tasks.conditional.evaluation import evaluate
+from ostinato.tasks.conditional.evaluation import metrics_of
 from ostinato.tasks.next_step.baselines import FrameBefore, FrameRegression, NoteFrequencies
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
@@ -78,7 +78,7 @@ def test_the_value_helps_n_grams_that_know_it(prepared: Prepared) -> None:
     assert nll["n-grams of each value"] < nll["n-grams, whatever is given"] < nll["frequencies alone"]
     assert found.unit == "rows"
     comparison = GivenComparison(model, prepared, CPU)
-    metrics = evaluate(model, comparison.validation, prepared.features, CPU)
+    metrics = metrics_of(model, comparison.validation, prepared.features, CPU, model.tokens.beam_size, None)
     assert found.own.metrics["nats_per_token"] == pytest.approx(metrics["loss"], rel=1e-6)
     assert "2 values" in found.baselines[2].details
 

@@ -21,12 +21,10 @@ from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.report.images import picture_uri
 from ostinato.run import Run
-from ostinato.tasks.conditional.evaluation import evaluate, monitor
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.given import has_one_answer
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.transcripts import mean_nll, nll_of_rows
-from ostinato.tasks.written import draw
 from ostinato.training.progress import Observer
 
 SMALL: dict[str, Any] = {
@@ -91,16 +89,12 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_what_is_written_depends_on_what_is_given(names: Run) -> None:
     assert names.recipe.model.task == "conditional"
-    model = cast("Conditional", names.model)
-    drawn = {
-        language: draw(model, names.features, names.recipe, language, num=40, seed=3)
-        for language in ("Polish", "Spanish")
-    }
+    drawn = {one: names.generate(condition=one, num=40, seed=3) for one in ("Polish", "Spanish")}
     assert sum(name.endswith("ski") for name in drawn["Polish"]) >= 30
     assert sum(name.endswith("ez") for name in drawn["Spanish"]) >= 30
     assert len(set(drawn["Polish"])) > 10
-    assert draw(model, names.features, names.recipe, "Polish", num=5, seed=3) != drawn["Polish"][5:10]
-    assert draw(model, names.features, names.recipe, "Polish", num=40, seed=3) == drawn["Polish"]
+    assert names.generate(condition="Polish", num=5, seed=3) != drawn["Polish"][5:10]
+    assert names.generate(condition="Polish", num=40, seed=3) == drawn["Polish"]
     assert [one.text is not None and one.text.endswith("ez") for one in names.predict(["Spanish"])] == [True]
 
 
@@ -108,7 +102,7 @@ def test_one_value_with_many_answers_is_not_right_or_wrong(names: Run) -> None:
     prepared = prepare(names.recipe)
     validation = cast("Any", prepared.validation)
     assert not has_one_answer(validation)
-    metrics = evaluate(names.model, validation, names.features, torch.device("cpu"))
+    metrics = names.spec.evaluate(names.model, validation, names.features, names.recipe, names.device)
     assert "exact" not in metrics
     assert metrics["perplexity"] == pytest.approx(np.exp(metrics["loss"]))
     model = cast("Conditional", names.model)
@@ -123,9 +117,10 @@ def test_one_value_with_many_answers_is_not_right_or_wrong(names: Run) -> None:
 def test_a_picture_is_spelled(digits: Run) -> None:
     prepared = prepare(digits.recipe)
     validation = cast("Any", prepared.validation)
-    metrics = evaluate(digits.model, validation, digits.features, torch.device("cpu"))
+    metrics = digits.spec.evaluate(digits.model, validation, digits.features, digits.recipe, digits.device)
     assert metrics["exact"] >= 0.9
-    assert monitor(digits.model, validation, digits.features, torch.device("cpu"))["exact"] >= 0.9
+    quick = digits.spec.monitor(digits.model, validation, digits.features, digits.recipe, digits.device)
+    assert quick["exact"] >= 0.9
     pixels = np.full((8, 8), 50)
     pixels[:, 2:4] = 250
     assert digits.predict([pixels])[0].text == "one"

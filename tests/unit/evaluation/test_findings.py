@@ -135,7 +135,7 @@ def test_balanced_weights_are_those_of_torchs_cross_entropy(tmp_path: Path, num_
     torch.testing.assert_close(weights, len(targets) / (num_classes * counts))
     spec = task_of(prepared.recipe)
     model = cast("Any", spec.build(prepared.recipe, prepared.features))
-    training = ClassifierTraining(model, prepared, torch.device("cpu"))
+    training = ClassifierTraining(spec, model, prepared, torch.device("cpu"))
     batch = next(iter(training.batches(0, 0)))
     loss, _ = training.backward(batch)
     outputs = model(batch.inputs, batch.extra).detach()

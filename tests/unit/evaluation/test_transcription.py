@@ -23,11 +23,11 @@ from ostinato.errors import RecipeError
 from ostinato.layers.beam_search import Written
 from ostinato.metrics.edit_distance import align, edit_distance
 from ostinato.run import Run
+from ostinato.tasks.given import rows_by_given
 from ostinato.tasks.prepare import prepare
-from ostinato.tasks.seq2seq.evaluation import evaluate, monitor
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.tasks.seq2seq.report import attention_of
-from ostinato.tasks.transcripts import Transcript, compared, same_sources, scores_of, transcribe
+from ostinato.tasks.transcripts import Transcript, compared, scores_of, transcribe
 from ostinato.training.progress import Observer
 
 LETTERS = "abcd"
@@ -92,11 +92,11 @@ def test_from_the_command_line(run: Run, cli: Callable[..., Any], tmp_path: Path
 def test_figures_of_a_run(run: Run) -> None:
     prepared = prepare(run.recipe)
     examples = cast("Examples", prepared.validation)
-    found = evaluate(run.model, examples, run.features, run.device)
-    assert found["num_examples"] == len(same_sources(examples)) < len(examples)
+    found = run.spec.evaluate(run.model, examples, run.features, run.recipe, run.device)
+    assert found["num_examples"] == len(rows_by_given(examples)) < len(examples)
     assert found["exact"] == pytest.approx(1 - found["sequence_error_rate"])
     assert found["loss"] == pytest.approx(run.summary["validation"]["loss"])
-    assert set(monitor(run.model, examples, run.features, run.device)) == set(found)
+    assert set(run.spec.monitor(run.model, examples, run.features, run.recipe, run.device)) == set(found)
 
 
 def test_the_report(run: Run) -> None:
@@ -140,11 +140,12 @@ def test_references_of_equal_sources_are_pooled(run: Run) -> None:
     assert scored["token_error_rate"] == pytest.approx((0 + 1 + 2) / 7)
 
 
-def test_same_sources() -> None:
+def test_rows_are_the_same_that_are_given_the_same() -> None:
     rows = Sequences.from_lengths(np.asarray([3, 4, 3, 4, 3]), np.asarray([2, 2, 1]))
     beside = Sequences.from_lengths(np.asarray([3, 4, 3]), np.asarray([1, 1, 1]))
-    assert same_sources(Examples(rows, None, Places(), np.arange(3))) == [[0, 1], [2]]
-    assert same_sources(Examples(rows, None, Places(), np.arange(3), {"speaker": beside})) == [[0], [1], [2]]
+    assert list(rows_by_given(Examples(rows, None, Places(), np.arange(3))).values()) == [[0, 1], [2]]
+    apart = rows_by_given(Examples(rows, None, Places(), np.arange(3), {"speaker": beside}))
+    assert list(apart.values()) == [[0], [1], [2]]
 
 
 def test_a_sample_is_evenly_spaced(run: Run) -> None:

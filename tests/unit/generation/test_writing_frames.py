@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +19,7 @@ from ostinato.layers.frame_decoder import FrameDecoder
 from ostinato.layers.frames import Frames, NoteFrames, PictureFrames
 from ostinato.recipe import build_recipe
 from ostinato.recipe.kinds import SeriesRecipe
-from ostinato.tasks.conditional.model import Conditional
-from ostinato.tasks.frames.sampling import draw_frames, write_frames
+from ostinato.tasks.frames.sampling import write_frames
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.next_step.sampling import compose, next_frames
@@ -121,7 +120,7 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> ostinato.Run:
 
 
 def _draw(run: ostinato.Run, given: Any = "rising", **options: Any) -> list[Any]:
-    return draw_frames(cast("Conditional", run.model), run.features, run.recipe, given, **options)
+    return run.generation(condition=given, **options).frames or []
 
 
 def test_the_same_seed_draws_the_same_frames(curves: ostinato.Run) -> None:
@@ -131,7 +130,7 @@ def test_the_same_seed_draws_the_same_frames(curves: ostinato.Run) -> None:
     others = _draw(curves, num=3, seed=2)
     assert any(a.shape != b.shape or not np.allclose(a, b) for a, b in zip(first, others, strict=True))
     assert not np.array_equal(first[0][:1], first[1][:1])
-    assert max(map(len, _draw(curves, num=20, max_frames=3))) <= 3
+    assert max(map(len, _draw(curves, num=20, max_new_tokens=3))) <= 3
     longest = curves.recipe.model.decoder.max_new_tokens
     assert longest == 2 * 8  # twice the longest of training
     assert max(map(len, _draw(curves, num=200))) <= longest
@@ -157,7 +156,7 @@ def test_drawing_leaves_the_model_as_it_was(curves: ostinato.Run) -> None:
     [
         ({"num": 0}, RecipeError, r"`num` must be a positive integer\. Received: 0"),
         ({"temperature": -0.5}, RecipeError, r"`temperature` must not be negative\. Received: -0\.5"),
-        ({"max_frames": 0}, RecipeError, r"`max_frames` must be a positive integer\. Received: 0"),
+        ({"max_new_tokens": 0}, RecipeError, r"`max_new_tokens` must be a positive integer\. Received: 0"),
         ({"given": "risin"}, RunError, r"`way` must be one of falling, rising\. Received: 'risin'"),
     ],
 )

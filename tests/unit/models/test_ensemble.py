@@ -99,7 +99,7 @@ def test_each_member_has_the_gradients_it_would_have_alone(words: dict[str, Any]
     losses = []
     for member, own in zip(model.classifiers, found, strict=True):
         member.zero_grad()
-        losses.append(ClassifierTraining(member, prepared, cpu).backward(batch)[0])
+        losses.append(ClassifierTraining(task_of(prepared.recipe), member, prepared, cpu).backward(batch)[0])
         for gradient, parameter in zip(own, member.parameters(), strict=True):
             torch.testing.assert_close(gradient, parameter.grad)
     assert mean == pytest.approx(np.mean(losses))

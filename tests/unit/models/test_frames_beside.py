@@ -20,6 +20,7 @@ from ostinato.tasks.frames.evaluation import evaluate, teacher_forced
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.prepare import prepare
+from ostinato.tasks.probing import Reading
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.training.progress import Observer
@@ -141,7 +142,7 @@ def test_what_is_diagnosed_is_what_is_scored(runs: dict[str, Run], name: str) ->
     """All steps of all rows, each as one answer: their mean nats are those of the evaluation."""
     run = runs[name]
     examples = cast("Examples", prepare(run.recipe).validation)
-    part = run.spec.probes(run.model.eval(), examples, run.features, run.recipe)[-1]
+    part = run.spec.probes(Reading(run.spec, run.model.eval(), examples, run.features, run.recipe))[-1]
     subject = part.make(10**6, 0)
     expected = np.concatenate([one.nll for _, one in teacher_forced(cast("Any", run.model), examples, run.device)])
     assert np.sort(subject.row_losses().detach().numpy()) == pytest.approx(np.sort(expected), rel=1e-3, abs=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -97,7 +98,7 @@ def _model(kind: type[_Ordinal], pooling: str = "last") -> _Ordinal:
 def test_an_encoder_and_a_loss_are_enough_for_a_diagnosis(kind: type[_Ordinal], pooling: str) -> None:
     model = _model(kind, pooling)
     reading = _reading(model)
-    (part,) = reading.spec.probes(model, reading.examples, reading.features, RECIPE)
+    (part,) = reading.spec.probes(replace(reading, model=model))
     subject = part.make(ROWS, 0)
     batch = reading.spec.batch(reading.examples, np.arange(ROWS))
     with torch.no_grad():
@@ -166,7 +167,7 @@ def test_and_for_a_signature() -> None:
 def test_what_is_missing_is_named() -> None:
     reading = _reading(nn.Linear(2, 3))
     with pytest.raises(RunError, match="the ordinal model can't be diagnosed: its model has no `encoder`"):
-        reading.spec.probes(reading.model, reading.examples, reading.features, RECIPE)
+        reading.spec.probes(reading)
     batch = reading.spec.batch(reading.examples, np.arange(2))
     with pytest.raises(RunError, match=r"a Linear has no `loss\(batch, training\)`"):
         reading.answers(batch, reading.model)

@@ -20,7 +20,7 @@ from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.tagging.model import Tagger
 from ostinato.tasks.training import training_of
-from ostinato.tasks.training_streamed import StreamedStepsTraining
+from ostinato.tasks.training_streamed import StreamedRowsTraining
 from ostinato.training.progress import Observer
 from ostinato.training.train import resume_run, train_recipe
 
@@ -91,7 +91,7 @@ def test_the_losses_of_an_epoch_are_those_of_whole_rows(make: Any, bptt: Any, tm
     torch.manual_seed(0)
     model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
     task = training_of(task_of(prepared.recipe), model, prepared, torch.device("cpu"))
-    assert isinstance(task, StreamedStepsTraining)
+    assert isinstance(task, StreamedRowsTraining)
     total = 0.0
     for span in task.training.batches(0):
         mean, _ = task.backward(span)

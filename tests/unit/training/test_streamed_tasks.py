@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ import ostinato
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
 from ostinato.recipe import BpttRecipe, Recipe, build_recipe
-from ostinato.tasks.classification.training import StreamedClassifierTraining
 from ostinato.tasks.language_model.evaluation import evaluate_stream
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.sampling import encode_prompt, generate_chunks
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.training import training_of
+from ostinato.tasks.training_streamed import StreamedRowsTraining
 from ostinato.training.progress import Observer
 from ostinato.training.train import resume_run, train_recipe
 
@@ -75,14 +76,14 @@ def test_each_row_is_scored_once_an_epoch_as_evaluation_scores_it(polarity: Path
     torch.manual_seed(0)
     model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
     task = training_of(task_of(prepared.recipe), model, prepared, torch.device("cpu"))
-    assert isinstance(task, StreamedClassifierTraining)
+    assert isinstance(task, StreamedRowsTraining)
     total, count = 0.0, 0
     for span in task.training.batches(0):
         value, _ = task.backward(span)
         ended = sum(int(chunk.window.pieces.ends.sum()) for chunk in span.chunks if chunk.counts)
         total, count = total + value * ended, count + ended
     assert count == len(task.examples)
-    task.validation = task.examples
+    task.prepared = dataclasses.replace(prepared, validation=task.examples)
     assert total / count == pytest.approx(float(task.evaluate()["loss"]), rel=1e-5)
 
 

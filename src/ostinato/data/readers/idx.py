@@ -54,8 +54,7 @@ class IdxSource(Source):
         return "image" if column == "image" else None
 
     def _labels(self) -> Path | None:
-        name = self.path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1")
-        path = self.path.with_name(name)
+        path = labels_beside(self.path)
         return path if path != self.path and path.is_file() else None
 
     def _read_columns(self) -> list[str]:
@@ -99,6 +98,17 @@ class IdxSource(Source):
             if len(shape) != 1:
                 raise DataError(f"`{path}` holds no labels: its axes are {_listed(shape)}.")
             return _values(stream, shape, path)
+
+
+def labels_beside(path: Path) -> Path:
+    """Where the labels of a file of pictures would lie."""
+    return path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1"))
+
+
+def read_idx(path: Path) -> Array:
+    """All values of a file, in its own shape. Raises `DataError` for another type of values, or a file cut off."""
+    with open_binary(path) as stream:
+        return _values(stream, _header(stream, path), path)
 
 
 def _header(stream: IO[bytes], path: Path) -> tuple[int, ...]:

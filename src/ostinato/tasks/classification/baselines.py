@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.baselines.base import Baseline, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics import classification as metrics
@@ -20,11 +19,10 @@ Floats = NDArray[np.float64]
 _UNCERTAIN = ("log_loss", "auc", "calibration_error")
 
 
-class ClassificationComparison(RowsComparison):
+class ClassificationComparison(BaselineComparison):
     """Answers are probabilities (N, K) of classes or labels, or numbers (N,), in the order of the validation rows."""
 
     model: Classifier
-    unit, question = "rows", "one row"
 
     @property
     def target(self) -> TargetFeature:
@@ -45,11 +43,8 @@ class ClassificationComparison(RowsComparison):
             return "micro_f1"
         return "f1" if self.prepared.recipe.training.monitor == "f1" else "accuracy"
 
-    def own(self) -> Floats:
+    def answers(self, examples: Examples) -> Floats:
         """Of the recurrent model."""
-        return self._own(self.validation)
-
-    def _own(self, examples: Examples) -> Floats:
         outputs = predict_examples(self.model, examples, self.device)
         return self.model.head.answers(outputs).numpy().astype(np.float64)
 
@@ -64,15 +59,6 @@ class ClassificationComparison(RowsComparison):
         # of a method that gives no probabilities
         certain = isinstance(self.target, ClassTarget) and bool(np.isin(answers, (0.0, 1.0)).all())
         return {key: None if certain and key in _UNCERTAIN else value for key, value in found.items()}
-
-    def one(self, number: int) -> Examples:
-        """One validation row."""
-        return self.validation.take(np.asarray([number % len(self.validation)]))
-
-    def own_one(self, data: Examples) -> None:
-        """The recurrent model reads a row."""
-        with torch.inference_mode():
-            self._own(data)
 
 
 class ClassBaseline(Baseline):

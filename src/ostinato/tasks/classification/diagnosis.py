@@ -19,21 +19,23 @@ from ostinato.probes.sample import MAX_STEPS, Sample, row_limits
 from ostinato.probes.subject import Subject, stacks_of
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.probing import Reading
 from ostinato.types import Ragged, State
 
 _BESIDE = "the reach measured is that of the recurrent layers alone: the parallel convolutions saw all of each row"
 _FIRST = "of several networks (`model.members`) the first was looked at"
 
 
-def parts(model: Classifier, examples: Examples, features: Features) -> list[Part]:
+def parts(reading: Reading) -> list[Part]:
     """The recurrent layers; of several networks those of the first."""
-    one = model.classifiers[0] if isinstance(model, Ensemble) else model
+    model = reading.model
+    one = model.classifiers[0] if isinstance(model, Ensemble) else cast("Classifier", model)
     remarks = (_FIRST,) * (one is not model) + (_BESIDE,) * (one.convolution is not None)
 
     def make(count: int, seed: int) -> Subject:
-        return classifier_subject(one, examples, count, seed)
+        return classifier_subject(one, reading.examples, count, seed)
 
-    return [Part("", make, features.input.step_noun, remarks=remarks)]
+    return [Part("", make, reading.features.input.step_noun, remarks=remarks)]
 
 
 def classifier_subject(model: Classifier, examples: Examples, num_rows: int, seed: int = 0) -> Subject:

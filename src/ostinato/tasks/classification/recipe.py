@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from ostinato.recipe.base import Component, Count, Needs, PositiveInt, Probability, no_bool
 from ostinato.recipe.model import PoolingRecipe
-
-if TYPE_CHECKING:
-    pass
 
 
 class ConvolutionRecipe(Component):

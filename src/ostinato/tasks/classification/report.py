@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ostinato.arrays import Floats
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.targets import LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics import classification as metrics
-from ostinato.report.confusion import confusion_table
+from ostinato.report.confusion import confusion_table, mixups
 from ostinato.report.data import Section, class_targets
 from ostinato.tasks.classification.evaluation import predict_examples
 from ostinato.tasks.classification.model import Classifier
 
-Floats = NDArray[np.floating[Any]]
 _MOST_WRONG = 15
 _DRAWN_CHANNELS = 24
-_MOST_MIXUPS = 12
 
 
 def classifier_results(model: Classifier, prepared: Prepared, device: torch.device) -> Section:
@@ -54,7 +53,7 @@ def _classification(probabilities: Floats, train: Examples, examples: Examples, 
         "table": _table(scored, guess, _CLASS_ROWS),
         "guess": f"always gives each class its share of the training rows (so it says “{most_frequent}”)",
         "confusion": confusion_table(scored["confusion"], classes),
-        "mixups": _mixups(scored["confusion"], classes),
+        "mixups": mixups(np.asarray(scored["confusion"]), classes) if len(classes) > 2 else [],
         "calibration": plots.calibration(bins, len(classes)),
         "num_wrong": len(wrong),
         "mistakes": [
@@ -68,17 +67,6 @@ def _classification(probabilities: Floats, train: Examples, examples: Examples, 
             for i in worst
         ],
     }
-
-
-def _mixups(confusion: list[list[int]], classes: tuple[str, ...]) -> list[Section]:
-    """The most frequent pairs of a true and another predicted class; of interest from three classes on."""
-    if len(classes) < 3:
-        return []
-    counts = np.asarray(confusion)
-    np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")[:_MOST_MIXUPS]
-    pairs = [divmod(int(k), len(classes)) for k in order]
-    return [{"true": classes[i], "predicted": classes[j], "count": int(counts[i, j])} for i, j in pairs if counts[i, j]]
 
 
 def _multilabel(probabilities: Floats, train: Examples, examples: Examples, target: TargetFeature) -> Section:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
     from ostinato.tasks.classification.model import Classifier
+    from ostinato.tasks.probing import Reading
     from ostinato.tasks.training import TrainingTask
 
 _FIGURES = {"class": ("accuracy", "f1"), "labels": ("accuracy", "f1"), "number": ("mae", "rmse", "r2")}
@@ -52,7 +53,7 @@ class Classification(TaskSpec["Classifier"]):
         """Whole rows, or windows of them; of several networks each by itself."""
         from ostinato.tasks.classification.training import training_of
 
-        return training_of(model, prepared, device)
+        return training_of(self, model, prepared, device)
 
     def evaluate(
         self, model: Classifier, examples: Examples, features: Features, recipe: Recipe, device: torch.device
@@ -121,18 +122,11 @@ class Classification(TaskSpec["Classifier"]):
         ]
 
     # ---- diagnosis --------------------------------------------------------------------------------------------------
-    def probes(
-        self,
-        model: Classifier,
-        examples: Examples,
-        features: Features,
-        recipe: Recipe,
-        num_steps: int | None = None,
-    ) -> list[Part]:
+    def probes(self, reading: Reading, num_steps: int | None = None) -> list[Part]:
         """The recurrent layers; of several networks those of the first."""
         from ostinato.tasks.classification.diagnosis import parts
 
-        return parts(model, examples, features)
+        return parts(reading)
 
     def answers(self, model: Classifier, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a row."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
-from ostinato.baselines.base import Baseline, Figures, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Figures, Scores, cut_blocks
 from ostinato.baselines.ngrams import Keys, Ngrams
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import END_ID
 from ostinato.tasks.conditional.model import Conditional
+from ostinato.tasks.given import rows_by_given
 from ostinato.tasks.transcripts import nll_of_rows
 
 _ORDERS = (2, 3, 4, 5, 6)
@@ -25,15 +24,15 @@ _TRUST = (10.0, 100.0, 1e3, 1e4, 1e5)
 _ROWS_A_VALUE = 5
 
 
-class GivenComparison(RowsComparison):
+class GivenComparison(BaselineComparison):
     """Answers are nats of each validation row's target, (N,), its closing `<end>` counted."""
 
     model: Conditional
-    lower_is_better, figure, unit, question = True, "nats_per_token", "rows", "one row"
+    lower_is_better, figure = True, "nats_per_token"
 
-    def own(self) -> Figures:
+    def answers(self, examples: Examples) -> Figures:
         """Of the recurrent model."""
-        return nll_of_rows(self.model, self.validation, self.device)[0]
+        return nll_of_rows(self.model, examples, self.device)[0]
 
     def scores(self, answers: Figures) -> Scores:
         """Nats a token over all rows, and on each block of rows."""
@@ -42,15 +41,6 @@ class GivenComparison(RowsComparison):
         blocks = [answers[rows].sum() / counts[rows].sum() for rows in cut_blocks(len(answers))]
         metrics = {"loss": mean, "nats_per_token": mean, "perplexity": math.exp(min(mean, 700.0))}
         return Scores(metrics, np.asarray(blocks, dtype=np.float64))
-
-    def one(self, number: int) -> Examples:
-        """One validation row."""
-        return self.validation.take(np.asarray([number % len(self.validation)]))
-
-    def own_one(self, data: Examples) -> None:
-        """The recurrent model scores a row."""
-        with torch.inference_mode():
-            nll_of_rows(self.model, data, self.device)
 
 
 def _targets(data: Examples) -> Sequences:
@@ -173,7 +163,7 @@ class NgramsOfEach(NgramsOfAll):
     def applies(cls, prepared: Prepared) -> bool:
         """Where a value is given at least five times on average."""
         train = prepared.train
-        return len(_groups(train)) * _ROWS_A_VALUE <= len(train)
+        return len(rows_by_given(train)) * _ROWS_A_VALUE <= len(train)
 
     def fit(self, train: Examples, features: Features) -> None:
         """Choose order and β, then count all rows."""
@@ -238,7 +228,4 @@ def _mixed(base: Figures, own: Figures, seen: Figures, trust: float) -> Figures:
 
 def _groups(examples: Examples) -> dict[bytes, Offsets]:
     """The rows of each value that is given."""
-    found: dict[bytes, list[int]] = defaultdict(list)
-    for row in range(len(examples)):
-        found[examples.given(row)].append(row)
-    return {value: np.asarray(rows, dtype=np.int64) for value, rows in found.items()}
+    return {value: np.asarray(rows, dtype=np.int64) for value, rows in rows_by_given(examples).items()}

@@ -17,7 +17,7 @@ from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
 from ostinato.report.images import picture_uri
 from ostinato.tasks.conditional.model import Conditional
-from ostinato.tasks.given import has_one_answer
+from ostinato.tasks.given import has_one_answer, rows_by_given, with_others_given
 from ostinato.tasks.transcripts import Transcript, mean_nll, nll_of_rows, reference_of, scores_of, text_of, transcribe
 
 _EXAMPLES = 12
@@ -34,7 +34,7 @@ def conditional_results(model: Conditional, prepared: Prepared, device: torch.de
     examples, target = prepared.validation, features.sequence_target
     given = ", ".join((str(recipe.data.input), *features.extra))
     loss = mean_nll(model, examples, device)
-    shuffled = mean_nll(model, _with_other_conditions(examples), device)
+    shuffled = mean_nll(model, with_others_given(examples), device)
     found: Section = {
         "template": "conditional.html.jinja",
         "kind": "conditional",
@@ -111,19 +111,10 @@ def _given(examples: Examples, row: int, features: Features) -> list[Section]:
     return found
 
 
-def _with_other_conditions(examples: Examples) -> Examples:
-    """Every row given what a row in another place was given."""
-    order = np.random.default_rng(0).permutation(len(examples))
-    others = examples.take(order)
-    return Examples(others.sequences, examples.targets, examples.places, examples.rows, others.extra)
-
-
 def _conditions(model: Conditional, prepared: Prepared, examples: Examples, device: torch.device) -> list[Section]:
     """For each of the most frequent values: how well it is modelled, and sequences drawn for it."""
     train, target = prepared.train, prepared.features.sequence_target
-    rows_of: dict[bytes, list[int]] = {}
-    for row in range(len(examples)):
-        rows_of.setdefault(examples.given(row), []).append(row)
+    rows_of = rows_by_given(examples)
     trained = Counter(train.given(row) for row in range(len(train)))
     known = {reference_of(train, row, target) for row in range(len(train))}
     totals, counts = nll_of_rows(model, examples, device)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.arrays import Offsets
+from ostinato.arrays import Floats, Offsets
 from ostinato.data.forecasting.windows import Windows
 from ostinato.tasks.forecasting.scores import SeriesScores
 
-Floats = NDArray[np.floating[Any]]
 _ROWS = 256
 
 

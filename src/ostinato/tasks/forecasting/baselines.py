@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.arrays import Offsets
+from ostinato.arrays import Floats, Offsets
 from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.forecasting.windows import Windows, as_windows
-from ostinato.tasks.forecasting.baseline_rows import Floats, naive_forecast, score_rows
+from ostinato.tasks.forecasting.baseline_rows import naive_forecast, score_rows
 from ostinato.tasks.forecasting.evaluation import forecast_rows, levels_of
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.forecasting.recipe import ForecastingRecipe
@@ -50,17 +50,9 @@ class ForecastComparison(BaselineComparison):
             self._kept = windows.take(rows.astype(np.int64))
         return self._kept
 
-    @property
-    def num_units(self) -> int:
-        """Windows."""
-        return len(self.validation)
-
-    def own(self) -> Floats:
+    def answers(self, examples: Examples) -> Floats:
         """Of the recurrent model; of a distribution the point its own evaluation scores."""
-        return self._own(self.validation)
-
-    def _own(self, windows: Windows) -> Floats:
-        model = self.model.eval()
+        windows, model = as_windows(examples), self.model.eval()
         levels = levels_of(model.recipe)
         with torch.inference_mode():
             return np.concatenate(
@@ -83,14 +75,6 @@ class ForecastComparison(BaselineComparison):
         scores = SeriesScores()
         score_rows(scores, self.validation, rows, answers[rows])
         return float(scores.metrics()[self.figure]) if scores.count.any() else None
-
-    def one(self, number: int) -> Windows:
-        """One validation window."""
-        return self.validation.take(np.asarray([number % len(self.validation)]))
-
-    def own_one(self, data: Examples) -> None:
-        """The recurrent model forecasts one window."""
-        self._own(as_windows(data))
 
 
 def values_of(windows: Windows) -> int:

@@ -9,11 +9,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.arrays import Offsets
+from ostinato.arrays import Floats, Offsets
 from ostinato.baselines.base import Figures
 from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.windows import Windows
-from ostinato.tasks.forecasting.baseline_rows import Floats, naive_forecast, truth_of
+from ostinato.tasks.forecasting.baseline_rows import naive_forecast, truth_of
 from ostinato.tasks.forecasting.baselines import ForecastBaseline, chunks
 from ostinato.tasks.forecasting.season import season_of
 
@@ -70,7 +70,8 @@ class LinearMap(ForecastBaseline):
     def fit_windows(self, train: Windows) -> None:
         """Sums of products, in one pass; then the penalty; then the weights by all windows."""
         self._lookback = int((train.origins - train.starts).max())
-        early, late = (_empty(self._lookback + 1, train.horizon) for _ in range(2))
+        size = self._lookback + 1
+        early, late = (_Moments(np.zeros((size, size)), np.zeros((size, train.horizon))) for _ in range(2))
         held = _last_of_each(train)
         for rows in chunks(train):
             for part, moments in ((rows[~held[rows]], early), (rows[held[rows]], late)):
@@ -106,10 +107,6 @@ class LinearMap(ForecastBaseline):
     def parameters(self) -> list[NDArray[Any]]:
         """Weights."""
         return [self._weights]
-
-
-def _empty(inputs: int, outputs: int) -> _Moments:
-    return _Moments(np.zeros((inputs, inputs)), np.zeros((inputs, outputs)))
 
 
 def _last_of_each(windows: Windows) -> NDArray[np.bool_]:

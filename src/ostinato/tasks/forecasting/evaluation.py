@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from ostinato.arrays import Offsets
+from ostinato.arrays import Floats, Offsets
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
 from ostinato.metrics.classification import Metrics
@@ -19,7 +18,6 @@ from ostinato.recipe.forecast import POINT_OUTPUTS, WindowsRecipe
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.forecasting.scores import SeriesScores
 
-Floats = NDArray[np.floating[Any]]
 _ROWS = 256
 
 

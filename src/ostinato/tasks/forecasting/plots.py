@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
+from ostinato.arrays import Floats
 from ostinato.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, drawing
-
-Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

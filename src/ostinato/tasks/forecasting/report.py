@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from ostinato.arrays import Offsets
+from ostinato.arrays import Floats, Offsets
 from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
@@ -19,7 +18,6 @@ from ostinato.tasks.forecasting.evaluation import backtest, forecast_rows, level
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.forecasting.scores import SeriesScores
 
-Floats = NDArray[np.floating[Any]]
 _CHANNELS = 4
 _PAST = 3
 _ROWS = (
@@ -47,7 +45,7 @@ def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device
         "template": "forecast.html.jinja",
         "kind": "forecast",
         "sentence": f"Forecasts the next {recipe.horizon:,} steps of {what} from the last {recipe.lookback:,}, "
-        f"{_step(feature)}.",
+        f"{'all of one length' if feature.frequency is None else f'a step being {feature.frequency}'}.",
         "tiles": _tiles(metrics, by_name[best], best),
         "metrics": metrics,
         "columns": ["this model", *by_name],
@@ -55,16 +53,12 @@ def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device
             {"name": name, "meaning": meaning, "values": [metrics[key], *(one[key] for one in by_name.values())]}
             for key, name, meaning in _ROWS
         ],
-        "intervals": _intervals(metrics),
+        "intervals": metrics if "crps" in metrics else None,
         "horizon": _horizon(scores, naive, recipe.horizon),
         "examples": _examples(model, windows, feature, scores, device),
         "num_series": len(windows.facts.names),
         "stride": recipe.stride,
     }
-
-
-def _step(feature: ForecastFeature) -> str:
-    return f"a step being {feature.frequency}" if feature.frequency is not None else "all of one length"
 
 
 def _tiles(metrics: Metrics, baseline: Metrics, name: str) -> list[tuple[str, str, str]]:
@@ -76,10 +70,6 @@ def _tiles(metrics: Metrics, baseline: Metrics, name: str) -> list[tuple[str, st
     if "coverage" in metrics:
         tiles.append(("in the interval", f"{metrics['coverage']:.1%}", f"of {metrics['interval']:.0%}"))
     return tiles
-
-
-def _intervals(metrics: Metrics) -> Section | None:
-    return {key: metrics[key] for key in ("coverage", "interval", "width", "crps")} if "crps" in metrics else None
 
 
 def _horizon(scores: SeriesScores, naive: dict[str, SeriesScores], horizon: int) -> Any:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato.arrays import Floats
 from ostinato.metrics.classification import Metrics
-
-Floats = NDArray[np.floating[Any]]
 
 
 @dataclass

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.forecasting.model import Forecaster
+    from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
@@ -158,19 +159,11 @@ class Forecasting(TaskSpec["Forecaster"]):
         ]
 
     # ---- diagnosis --------------------------------------------------------------------------------------------------
-    def probes(
-        self,
-        model: Forecaster,
-        examples: Examples,
-        features: Features,
-        recipe: Recipe,
-        num_steps: int | None = None,
-    ) -> list[Part]:
+    def probes(self, reading: Reading, num_steps: int | None = None) -> list[Part]:
         """The encoder, on whole windows."""
         from ostinato.tasks.forecasting.diagnosis import parts
-        from ostinato.tasks.probing import Reading
 
-        return parts(Reading(self, model, examples, features, recipe))
+        return parts(reading)
 
     def batch(self, examples: Examples, rows: Offsets) -> Batch:
         """Some windows."""

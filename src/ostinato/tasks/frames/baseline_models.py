@@ -16,6 +16,7 @@ from ostinato.data.sequences import Sequences
 from ostinato.layers.frames import Frames
 from ostinato.tasks.frames.baselines import WrittenBaseline, bernoulli
 from ostinato.tasks.frames.evaluation import frames_column
+from ostinato.tasks.given import rows_by_given
 
 _PENALTIES = (1.0, 100.0, 10_000.0)
 _BLOCKS = 50
@@ -122,16 +123,13 @@ class StepOfEach(WrittenBaseline):
         if prepared.recipe.model.task != "conditional" or prepared.recipe.features.target.kind == "notes":
             return False
         train = prepared.train
-        return len({train.given(row) for row in range(len(train))}) * _ROWS_A_VALUE <= len(train)
+        return len(rows_by_given(train)) * _ROWS_A_VALUE <= len(train)
 
     def learn(self, examples: Examples) -> None:
         """Sums over the rows of each kind, step by step."""
         values, rows = self.numbers(examples), self.rows(examples)
         self._all = values.mean(axis=0), values.var(axis=0)
-        groups: dict[bytes, list[int]] = {}
-        for row in range(len(examples)):
-            groups.setdefault(examples.given(row), []).append(row)
-        self._kinds = {key: self._kind(values, rows, found) for key, found in groups.items()}
+        self._kinds = {key: self._kind(values, rows, found) for key, found in rows_by_given(examples).items()}
 
     def _kind(self, values: Figures, rows: Sequences, found: list[int]) -> NDArray[Any]:
         """(longest, 2, C): mean and variance of each step, one row's worth of all frames among them."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Baseline, Figures, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Figures, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences, runs_of
 from ostinato.layers.frames import Frames
@@ -22,16 +22,16 @@ _MOST_NUMBERS = 10_000_000
 _PRIOR = 0.05
 
 
-class WrittenComparison(RowsComparison):
+class WrittenComparison(BaselineComparison):
     """Answers are nats of each validation row, (N,), its end counted."""
 
     model: FrameModel  # type: ignore[assignment]
-    lower_is_better, figure, unit, question = True, "nats_per_frame", "rows", "one row"
+    lower_is_better, figure = True, "nats_per_frame"
 
-    def own(self) -> Figures:
+    def answers(self, examples: Examples) -> Figures:
         """Of the recurrent model."""
-        found = np.zeros(len(self.validation))
-        for row, said in teacher_forced(self.model, self.validation, self.device):
+        found = np.zeros(len(examples))
+        for row, said in teacher_forced(self.model, examples, self.device):
             found[row] = said.nll.sum()
         return found
 
@@ -42,15 +42,6 @@ class WrittenComparison(RowsComparison):
         mean = float(answers.sum() / max(count, 1))
         blocks = [answers[rows].sum() / max(int(lengths[rows].sum()), 1) for rows in cut_blocks(len(answers))]
         return Scores({"loss": mean, "nats_per_frame": mean, "num_frames": count}, np.asarray(blocks))
-
-    def one(self, number: int) -> Examples:
-        """One validation row."""
-        return self.validation.take(np.asarray([number % len(self.validation)]))
-
-    def own_one(self, data: Examples) -> None:
-        """The recurrent model reads a row."""
-        for _ in teacher_forced(self.model, data, self.device):
-            pass
 
 
 class WrittenBaseline(Baseline):

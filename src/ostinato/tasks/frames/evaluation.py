@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ostinato.arrays import Floats
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature
@@ -26,7 +27,6 @@ from ostinato.tasks.given import has_one_answer, refuse_unknown
 from ostinato.tasks.transcripts import begin
 from ostinato.types import Ragged
 
-Floats = NDArray[np.floating[Any]]
 _ROWS = 32
 
 
@@ -87,7 +87,7 @@ def forced_metrics(rows: list[ForcedRow], head: OutputHead) -> Metrics:
 def free_running(model: SequenceWriter, examples: Examples, device: torch.device) -> Metrics:
     """The figures of what is most expected from what is given alone."""
     frames = model.frames
-    written = [_numbers(one, frames) for one in write(model, examples, device)]
+    written = [frames.numbers(one.cpu(), torch.float64).numpy() for one in write(model, examples, device)]
     truths = list(_truths(model, examples))
     pairs = [(a[: len(b)], b[: len(a)]) for a, b in zip(written, truths, strict=True)]
     figures = _compared([a for a, _ in pairs], [b for _, b in pairs], model.head)
@@ -149,10 +149,6 @@ def _truths(model: SequenceWriter, examples: Examples) -> Iterator[Floats]:
     frames, targets = model.frames, examples.target_sequences
     for row in range(len(targets)):
         yield frames.numbers(torch.from_numpy(np.ascontiguousarray(targets.row(row))), torch.float64).numpy()
-
-
-def _numbers(stored: torch.Tensor, frames: Frames) -> Floats:
-    return frames.numbers(stored.cpu(), torch.float64).numpy()
 
 
 def _compared(said: list[Floats], truth: list[Floats], head: OutputHead) -> Metrics:

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from ostinato.arrays import Floats
 from ostinato.report.images import picture_uri
 from ostinato.report.svg import BLUE, MUTED, ORANGE, drawing
 
-Floats = NDArray[np.floating[Any]]
 MOST_LINES = 3
 """Channels that are drawn as lines; more of them are shades."""
 _MOST_CELLS = 96

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -11,14 +12,15 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from torch import nn
 
+from ostinato.arrays import Floats
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.features.video import VideoFeature
 from ostinato.layers.writer import SequenceWriter
+from ostinato.metrics.names import METRIC_NAMES
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
-from ostinato.report.metric_names import METRIC_NAMES
 from ostinato.tasks.frames import plots as plots_written
 from ostinato.tasks.frames.evaluation import (
     ForcedRow,
@@ -30,9 +32,9 @@ from ostinato.tasks.frames.evaluation import (
     write,
 )
 from ostinato.tasks.frames.sampling import write_frames
+from ostinato.tasks.given import rows_by_given, with_others_given
 from ostinato.tasks.transcripts import begin
 
-Floats = NDArray[np.floating[Any]]
 _PANELS = 6
 _DRAWN = 3
 _MEANINGS = {
@@ -98,17 +100,14 @@ def _given_names(prepared: Prepared) -> str:
 
 def _shuffled(model: FrameModel, examples: Examples, device: torch.device) -> float | None:
     """Nats a frame where every row is given what another row was given; none where nothing is given."""
-    order = np.random.default_rng(0).permutation(len(examples))
-    others = examples.take(order)
+    swapped = with_others_given(examples)
     if not isinstance(model, SequenceWriter):
         if not examples.extra:
             return None
-        swapped = Examples(examples.sequences, None, examples.places, examples.rows, others.extra)
-        pairs = zip(others.extra.values(), examples.extra.values(), strict=True)
+        pairs = zip(swapped.extra.values(), examples.extra.values(), strict=True)
         if not all(np.array_equal(one.lengths, other.lengths) for one, other in pairs):
             return None
-    else:
-        swapped = Examples(others.sequences, examples.targets, examples.places, examples.rows, others.extra)
+        swapped = replace(examples, extra=swapped.extra)
     rows = [row for _, row in teacher_forced(model, swapped, device)]
     return float(forced_metrics(rows, model.head)["nats_per_frame"])
 
@@ -151,9 +150,7 @@ def _drawn(
 ) -> Section:
     """For each of the most frequent values given: sequences drawn, next to held-out ones; and their lengths."""
     train = prepared.train
-    rows_of: dict[bytes, list[int]] = {}
-    for row in range(len(examples)):
-        rows_of.setdefault(examples.given(row), []).append(row)
+    rows_of = rows_by_given(examples)
     trained = Counter(train.given(row) for row in range(len(train)))
     targets, panels = examples.target_sequences, []
     lengths: list[int] = []

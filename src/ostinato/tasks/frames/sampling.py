@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ostinato.arrays import Array
-from ostinato.data.batching import BucketedBatches
-from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
-from ostinato.data.loading import examples_of
 from ostinato.errors import RecipeError
 from ostinato.heads.sampling import drawn_on
 from ostinato.layers.decoder import Writing
 from ostinato.layers.frame_decoder import FrameDecoder
 from ostinato.layers.writer import SequenceWriter
 from ostinato.nn.modes import evaluating
-from ostinato.recipe import Recipe
 from ostinato.recipe.model import WriterRecipe
-from ostinato.tasks.given import refuse_unknown_cell
+from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+from ostinato.tasks.given import given_batch
 from ostinato.tasks.transcripts import begin
 
 _LIKELY = 0.5
@@ -90,59 +87,28 @@ def as_values(feature: Feature, frames: Tensor) -> Array:
     return values.astype(np.uint8) if feature.kind == "notes" else values
 
 
-def draw_frames(
-    model: SequenceWriter,
-    features: Features,
-    recipe: Recipe,
-    given: Any,
-    *,
-    num: int = 1,
-    max_frames: int | None = None,
-    temperature: float = 1.0,
-    seed: int = 0,
-) -> list[Array]:
+def draw_frames(run: OpenRun, options: GenerateOptions) -> Generation:
     """Sequences of frames drawn for what is given, each on its own, as the target's values: the same seed draws the
-    same ones. What they mean, `features.target.decode` says.
-
-    Args:
-        model: of the run.
-        features: of the run.
-        recipe: of the run.
-        given: the input's cell, or a mapping by column where there are several.
-        num: sequences, at least 1.
-        max_frames: of each, >= 1; none: as the recipe's decoder says.
-        temperature: as of `write_frames`.
-        seed: of the draws.
+    same ones; by default at most as many frames each as the recipe's decoder says.
 
     Raises:
         RunError: for a cell that can't be used, such as a name that training never showed.
-        RecipeError: for options out of range.
-
-    Example:
-        >>> run = ostinato.load("runs/curves")
-        >>> curves = draw_frames(run.model, run.features, run.recipe, "a", num=2)
-        >>> [curve.shape for curve in curves]
-        [(8, 1), (8, 1)]
+        RecipeError: for options out of range, or that don't apply.
     """
-    if num < 1:
-        raise RecipeError(f"`num` must be a positive integer. Received: {num}.")
-    if max_frames is not None and max_frames < 1:
-        raise RecipeError(f"`max_frames` must be a positive integer. Received: {max_frames}.")
-    if temperature < 0:
-        raise RecipeError(f"`temperature` must not be negative. Received: {temperature:g}.")
-    for column, feature in ((str(recipe.data.input), features.input), *features.extra.items()):
-        refuse_unknown_cell(feature, column, given.get(column) if isinstance(given, dict) else given)
-    decoder = model.frame_decoder
-    generator = torch.Generator().manual_seed(seed)
-    examples = examples_of([given] * num, features, recipe)
+    options.refuse("model that writes frames", "prompt", "precision", "top_k", "top_p")
+    given = options.cells((str(run.recipe.data.input), *run.features.extra), run.folder)
+    num, most = options.count(1), options.max_new_tokens
+    if most is not None and most < 1:
+        raise RecipeError(f"`max_new_tokens` must be a positive integer. Received: {most}.")
+    if options.temperature < 0:
+        raise RecipeError(f"`temperature` must not be negative. Received: {options.temperature:g}.")
+    model, target = cast("SequenceWriter", run.model), run.features.sequence_target
     with evaluating(model), torch.inference_mode():
-        batch = BucketedBatches(examples, num).batch(np.arange(num)).to(next(model.parameters()).device)
         found = write_frames(
-            decoder,
-            begin(model, batch),
-            max_frames=max_frames or WriterRecipe.of(recipe).decoder.longest,
-            temperature=temperature,
-            generator=generator,
+            model.frame_decoder,
+            begin(model, given_batch(run, given, num)),
+            max_frames=most or WriterRecipe.of(run.recipe).decoder.longest,
+            temperature=options.temperature,
+            generator=torch.Generator().manual_seed(options.seed),
         )
-    target = features.sequence_target
-    return [as_values(target, one) for one in found]
+    return Generation(frames=[as_values(target, one) for one in found], feature=target, given=given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from ostinato.tasks.spec import ModelT, Section, TaskSpec
 
@@ -72,21 +72,8 @@ class FrameWriting(TaskSpec[ModelT]):
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
         """Sequences of frames drawn for what is given."""
         from ostinato.tasks.frames.sampling import draw_frames
-        from ostinato.tasks.generation import Generation
 
-        options.refuse("model that writes frames", "prompt", "precision", "top_k", "top_p")
-        given = options.cells((str(run.recipe.data.input), *run.features.extra), run.folder)
-        drawn = draw_frames(
-            cast("Any", run.model),
-            run.features,
-            run.recipe,
-            given,
-            num=1 if options.num is None else options.num,
-            max_frames=options.max_new_tokens,
-            temperature=options.temperature,
-            seed=options.seed,
-        )
-        return Generation(frames=drawn, feature=run.features.sequence_target, given=given)
+        return draw_frames(run, options)
 
     def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
         """Nats a frame."""

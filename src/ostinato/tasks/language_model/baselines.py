@@ -36,11 +36,6 @@ class TextComparison(BaselineComparison):
         return "bits_per_character" if characters else "bits_per_token"
 
     @property
-    def validation(self) -> Examples:
-        """The run's validation text."""
-        return self.prepared.validation
-
-    @property
     def num_train(self) -> int:
         """Tokens of the training text."""
         return len(_tokens(self.train))
@@ -50,10 +45,10 @@ class TextComparison(BaselineComparison):
         """Tokens that are predicted."""
         return len(_tokens(self.validation)) - 1
 
-    def own(self) -> Figures:
+    def answers(self, examples: Examples) -> Figures:
         """Of the recurrent model: the mean of the window that a token is in."""
         model, features = self.model, self.prepared.features
-        found = window_nll(model, _tokens(self.validation), features, self.device, self.prepared.recipe.training.bptt)
+        found = window_nll(model, _tokens(examples), features, self.device, self.prepared.recipe.training.bptt)
         return np.concatenate([np.full(count, nll / count) for nll, count in found])
 
     def scores(self, answers: Figures) -> Scores:

@@ -18,10 +18,10 @@ from ostinato.probes.cases import BACKWARDS, Case, EncoderCase, Form, Found
 from ostinato.probes.part import MOST_STEPS, Part
 from ostinato.probes.sample import MAX_STEPS, Sample, row_limits
 from ostinato.probes.subject import Subject, stacks_of
-from ostinato.recipe import BpttRecipe
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.stream import TokenStream
 from ostinato.tasks.language_model.unused import unused_context
+from ostinato.tasks.probing import Reading
 from ostinato.types import Ragged, State
 
 _NUM_STEPS = 400
@@ -30,16 +30,15 @@ _MAX_SCORES = 4_000_000
 """Scores that are kept at once: steps of all rows times the vocabulary."""
 
 
-def parts(
-    model: LanguageModel, examples: Examples, features: Features, bptt: BpttRecipe | None, num_steps: int | None
-) -> list[Part]:
+def parts(reading: Reading, num_steps: int | None) -> list[Part]:
     """Its layers, on rows of `num_steps` tokens: by default 400, or four of training's windows where that is more, at
     most 1600; where training did not carry the state, at most its window.
 
     Raises:
         DataError: for a text too short.
     """
-    values = examples.sequences.values
+    model, features, bptt = cast("LanguageModel", reading.model), reading.features, reading.recipe.training.bptt
+    values = reading.examples.sequences.values
     if len(values) < 3:
         raise DataError(f"a diagnosis needs at least 3 tokens of text. Received: {len(values)}.")
     reach, restart = (bptt.reach, bptt.state_reset_interval) if bptt else (None, None)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ostinato.recipe.model import EmbeddingRecipe
-
-if TYPE_CHECKING:
-    pass
 
 
 class LanguageModelRecipe(EmbeddingRecipe):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section, shown_token, token_counts
 from ostinato.tasks.language_model.evaluation import evaluate_stream
 from ostinato.tasks.language_model.model import LanguageModel
-from ostinato.tasks.language_model.sampling import encode_prompt, generate_ids
+from ostinato.tasks.language_model.sampling import encode_prompt, generate_chunks
 
 _TEMPERATURES = (0.5, 0.8, 1.0)
 _SAMPLE_TOKENS = {"characters": 400, "words": 80, "subwords": 120}
@@ -130,7 +130,7 @@ def _sample(
     start = encode_prompt(features, "")
     texts: list[str] = []
     while left > 0 and len(texts) < _MOST_DOCUMENTS:
-        drawn = generate_ids(
+        drawn = generate_chunks(
             model,
             start,
             max_new_tokens=left,
@@ -138,7 +138,7 @@ def _sample(
             seed=seed + len(texts),
             state_reset_interval=state_reset_interval,
         )
-        ids = list(drawn)
+        ids = np.concatenate(list(drawn)).astype(np.int32)
         left -= len(ids)
-        texts.append(features.text.decode(cast("Ids", np.asarray(ids, dtype=np.int32))))
+        texts.append(features.text.decode(ids))
     return texts

@@ -47,31 +47,6 @@ def generate_chunks(
     return _draw(TokenStream(model, precision=precision), prompt, max_new_tokens, sampling, seed, state_reset_interval)
 
 
-def generate_ids(
-    model: LanguageModel,
-    prompt: Ids,
-    *,
-    max_new_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float = 1.0,
-    seed: int = 0,
-    state_reset_interval: int | None = None,
-) -> Iterator[int]:
-    """As `generate_chunks`, one token at a time."""
-    chunks = generate_chunks(
-        model,
-        prompt,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        state_reset_interval=state_reset_interval,
-    )
-    return (int(token) for chunk in chunks for token in chunk)
-
-
 def _draw(
     stream: TokenStream, prompt: Ids, count: int, sampling: Sampling, seed: int, state_reset_interval: int | None
 ) -> Iterator[Ids]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.language_model.model import LanguageModel
+    from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
@@ -164,18 +165,11 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         return [Frequencies, KneserNey]
 
     # ---- diagnosis --------------------------------------------------------------------------------------------------
-    def probes(
-        self,
-        model: LanguageModel,
-        examples: Examples,
-        features: Features,
-        recipe: Recipe,
-        num_steps: int | None = None,
-    ) -> list[Part]:
+    def probes(self, reading: Reading, num_steps: int | None = None) -> list[Part]:
         """Its layers, and how much of its past it leaves unused."""
         from ostinato.tasks.language_model.diagnosis import parts
 
-        return parts(model, examples, features, recipe.training.bptt, num_steps)
+        return parts(reading, num_steps)
 
     def case(self, model: LanguageModel) -> type[Case] | None:
         """Of tokens and of their stream."""

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from ostinato.baselines.base import Baseline, Figures, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Figures, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
+from ostinato.tasks.frames.baselines import bernoulli
 from ostinato.tasks.next_step.evaluation import score
 from ostinato.tasks.next_step.model import NextStep
 
@@ -21,16 +22,16 @@ _MOST_STEPS = 60
 _PRODUCTS_A_SECOND = 1e10
 
 
-class FramesComparison(RowsComparison):
+class FramesComparison(BaselineComparison):
     """Answers are nats of each frame, one array a row."""
 
     model: NextStep
-    lower_is_better, figure, unit, question = True, "nats_per_frame", "rows", "one row"
+    lower_is_better, figure = True, "nats_per_frame"
 
-    def own(self) -> list[Figures]:
+    def answers(self, examples: Examples) -> list[Figures]:
         """Of the recurrent model."""
-        found: list[Figures] = [np.empty(0)] * len(self.validation)
-        for row, scored in score(self.model, self.validation, self.device):
+        found: list[Figures] = [np.empty(0)] * len(examples)
+        for row, scored in score(self.model, examples, self.device):
             found[row] = scored.nll
         return found
 
@@ -40,21 +41,6 @@ class FramesComparison(RowsComparison):
         blocks = [np.concatenate([answers[i] for i in rows.tolist()]).mean() for rows in cut_blocks(len(answers))]
         found = {"loss": float(total.mean()), "nats_per_frame": float(total.mean()), "num_frames": len(total)}
         return Scores(found, np.asarray(blocks))
-
-    def one(self, number: int) -> Examples:
-        """One validation row."""
-        return self.validation.take(np.asarray([number % len(self.validation)]))
-
-    def own_one(self, data: Examples) -> None:
-        """The recurrent model reads a row."""
-        with torch.inference_mode():
-            for _ in score(self.model, data, self.device):
-                pass
-
-
-def _bernoulli(frames: NDArray[Any], chances: Figures) -> Figures:
-    """-ln p of each frame (M, C) whose notes are independent."""
-    return -np.asarray(np.where(frames != 0, np.log(chances), np.log1p(-chances)).sum(axis=1))
 
 
 class NoteFrequencies(Baseline):
@@ -74,7 +60,7 @@ class NoteFrequencies(Baseline):
     def answer(self, data: Examples) -> list[Figures]:
         """Nats of each frame."""
         sequences = data.sequences
-        return np.split(_bernoulli(sequences.values, self._chances), sequences.offsets[1:-1])
+        return np.split(bernoulli(sequences.values, self._chances), sequences.offsets[1:-1])
 
     def parameters(self) -> list[NDArray[Any]]:
         """A number a note."""
@@ -89,7 +75,7 @@ class FrameBefore(Baseline):
     def fit(self, train: Examples, features: Features) -> None:
         """Count, for each note, how often it goes on and how often it begins."""
         sequences = train.sequences
-        now, before = sequences.values != 0, _before(sequences)
+        now, before = sequences.values != 0, frames_before(sequences)
         plain = (now.sum(axis=0) + 0.5) / (len(now) + 1.0)
         chances = [
             ((now & state).sum(axis=0) + _SMOOTHING * plain) / (state.sum(axis=0) + _SMOOTHING)
@@ -100,9 +86,9 @@ class FrameBefore(Baseline):
     def answer(self, data: Examples) -> list[Figures]:
         """Nats of each frame."""
         sequences = data.sequences
-        before = _before(sequences)
+        before = frames_before(sequences)
         chances = np.where(before, self._chances[1], self._chances[0])
-        return np.split(_bernoulli(sequences.values, chances), sequences.offsets[1:-1])
+        return np.split(bernoulli(sequences.values, chances), sequences.offsets[1:-1])
 
     def parameters(self) -> list[NDArray[Any]]:
         """Two numbers a note."""
@@ -129,7 +115,7 @@ class FrameRegression(Baseline):
         sequences = train.sequences
         count = len(sequences.values)
         picked = np.unique(np.linspace(0, count - 1, min(count, _MOST_FRAMES)).astype(np.int64))
-        before = torch.from_numpy(_before(sequences)[picked]).float()
+        before = torch.from_numpy(frames_before(sequences)[picked]).float()
         now = torch.from_numpy(sequences.values[picked] != 0).float()
         self._share = len(picked), count
         weights = torch.zeros(now.shape[1] + 1, now.shape[1], requires_grad=True)
@@ -157,7 +143,7 @@ class FrameRegression(Baseline):
     def answer(self, data: Examples) -> list[Figures]:
         """Nats of each frame."""
         sequences = data.sequences
-        logits = _before(sequences).astype(np.float64) @ self._weights[:-1] + self._weights[-1]
+        logits = frames_before(sequences).astype(np.float64) @ self._weights[:-1] + self._weights[-1]
         signed = np.where(sequences.values != 0, logits, -logits)
         return np.split(np.logaddexp(0.0, -signed).sum(axis=1), sequences.offsets[1:-1])
 
@@ -166,7 +152,7 @@ class FrameRegression(Baseline):
         return [self._weights]
 
 
-def _before(sequences: Sequences) -> NDArray[np.bool_]:
+def frames_before(sequences: Sequences) -> NDArray[np.bool_]:
     """(sum L, C): the frame before each; silence before the first."""
     found = np.zeros(sequences.values.shape, dtype=np.bool_)
     found[1:] = sequences.values[:-1] != 0

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from markupsafe import Markup
 from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
-from numpy.typing import NDArray
 
+from ostinato.arrays import Floats, Mask
 from ostinato.data.features.notes import note_name
 from ostinato.report.svg import BLUE, GREEN, MUTED, ORANGE, drawing
-
-Floats = NDArray[np.floating[Any]]
-Mask = NDArray[np.bool_]
 
 
 def roll(truth: Mask, predicted: Mask, lowest: int) -> Markup:

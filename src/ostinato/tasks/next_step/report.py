@@ -12,6 +12,8 @@ from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features.notes import NotesFeature, note_name
 from ostinato.data.sequences import Sequences
 from ostinato.report.data import Section
+from ostinato.tasks.frames.baselines import bernoulli
+from ostinato.tasks.next_step.baselines import frames_before
 from ostinato.tasks.next_step.evaluation import ScoredRow, score
 from ostinato.tasks.next_step.model import NextStep
 
@@ -41,6 +43,7 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
         "roll": plots_frames.roll(roll, said, feature.recipe.lowest),
         "surprise": plots_frames.surprise(scored[typical].nll[:_SHOWN_FRAMES]),
     }
+    given = "".join(f" and `{name}`" for name in prepared.features.extra)
     return {
         "kind": "frames",
         "metrics": {"num_examples": len(examples), **ours},
@@ -52,7 +55,7 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
         "surprises": _surprises(examples, scored, feature),
         "by_pitch": plots_frames.by_pitch(*_by_pitch(rolls, scored), feature.recipe.lowest),
         "parts": model.parts,
-        "sentence": f"Predicts each frame of `{prepared.recipe.data.input}` from those before it{_beside(prepared)}.",
+        "sentence": f"Predicts each frame of `{prepared.recipe.data.input}` from those before it{given}.",
         "tiles": [
             ("nats a frame", f"{ours['loss']:.3f}", f"{holds['loss']:.2f} by holding the last frame"),
             ("frame accuracy", f"{100 * ours['accuracy']:.1f} %", f"{100 * holds['accuracy']:.1f} % by holding it"),
@@ -77,7 +80,7 @@ def _guess_shares(train: Sequences, validation: Sequences) -> Section:
     """Each note by itself sounds as often as in the training frames."""
     shares = (train.values.sum(axis=0, dtype=np.float64) + 1) / (len(train.values) + 2)
     truth = validation.values != 0
-    nll = -np.where(truth, np.log(shares), np.log1p(-shares)).sum(axis=1)
+    nll = bernoulli(truth, shares)
     return _figures([(truth, nll, np.broadcast_to(shares > 0.5, truth.shape))])
 
 
@@ -85,24 +88,15 @@ def _guess_holds(train: Sequences, validation: Sequences) -> Section:
     """Each note by itself goes on, or begins, as often as in training; the expected frame is the last one."""
     held, begun = (np.zeros(train.values.shape[1]) for _ in range(2))
     sounding = held.copy()
-    before, now = _previous(train), train.values != 0
+    before, now = frames_before(train), train.values != 0
     sounding += before.sum(axis=0)
     held += (before & now).sum(axis=0)
     begun += (~before & now).sum(axis=0)
     after_note, after_silence = (held + 1) / (sounding + 2), (begun + 1) / (len(now) - sounding + 2)
-    before, now = _previous(validation), validation.values != 0
+    before, now = frames_before(validation), validation.values != 0
     shares = np.where(before, after_note, after_silence)
-    nll = -np.where(now, np.log(shares), np.log1p(-shares)).sum(axis=1)
+    nll = bernoulli(now, shares)
     return _figures([(now, nll, before)])
-
-
-def _previous(sequences: Sequences) -> NDArray[np.bool_]:
-    """At each frame the one before it, silence before the first."""
-    before = np.zeros(sequences.values.shape, dtype=np.bool_)
-    before[1:] = sequences.values[:-1] != 0
-    starts = sequences.offsets[:-1]
-    before[starts[starts < len(before)]] = False
-    return before
 
 
 def _by_pitch(rolls: dict[int, Any], scored: dict[int, ScoredRow]) -> tuple[Floats, Floats, Floats]:
@@ -135,8 +129,3 @@ def _surprises(examples: Examples, scored: dict[int, ScoredRow], feature: NotesF
 
 def _chord(pitches: list[int]) -> str:
     return " ".join(note_name(pitch) for pitch in pitches) or "silence"
-
-
-def _beside(prepared: Prepared) -> str:
-    """What is given, for the sentence of the head."""
-    return "".join(f" and `{name}`" for name in prepared.features.extra)

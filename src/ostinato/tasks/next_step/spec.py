@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.next_step.model import NextStep
+    from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
 
@@ -135,19 +136,11 @@ class NextStepPrediction(FrameWriting["NextStep"]):
         return [NoteFrequencies, FrameBefore, FrameRegression]
 
     # ---- diagnosis --------------------------------------------------------------------------------------------------
-    def probes(
-        self,
-        model: NextStep,
-        examples: Examples,
-        features: Features,
-        recipe: Recipe,
-        num_steps: int | None = None,
-    ) -> list[Part]:
+    def probes(self, reading: Reading, num_steps: int | None = None) -> list[Part]:
         """The encoder, on single frames."""
         from ostinato.tasks.next_step.diagnosis import parts
-        from ostinato.tasks.probing import Reading
 
-        return parts(Reading(self, model, examples, features, recipe))
+        return parts(reading)
 
     def answers(self, model: NextStep, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a frame."""

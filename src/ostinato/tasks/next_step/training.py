@@ -13,7 +13,7 @@ from ostinato.data.streams import Window
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.next_step.recipe import NextStepRecipe
 from ostinato.tasks.training import RowsTraining, bucketed
-from ostinato.tasks.training_streamed import StreamedStepsTraining, reads_windows
+from ostinato.tasks.training_streamed import StreamedRowsTraining, reads_windows
 from ostinato.types import Ragged, State
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def training_of(spec: TaskSpec, model: NextStep, prepared: Prepared, device: tor
         before = model.laid(window.take(values, shift=-1).to(device))
         return model.window_nll(_frames_before(window, before), frames, states)
 
-    return StreamedStepsTraining(spec, model, prepared, device, step)
+    return StreamedRowsTraining(spec, model, prepared, device, step)
 
 
 def _frames_before(window: Window, before: Ragged) -> Ragged:

@@ -42,14 +42,15 @@ class PairsComparison(BaselineComparison):
             self._found = transcribe(model, examples, target, self.device, model.tokens.beam_size, most=_MOST_SOURCES)
         return self._found
 
-    @property
-    def num_units(self) -> int:
-        """Sources."""
-        return len(self.transcripts)
-
     def own(self) -> list[Ids]:
         """Of the recurrent model."""
         return [one.written for one in self.transcripts]
+
+    def answers(self, examples: Examples) -> list[Ids]:
+        """What the recurrent model writes for some sources."""
+        target = self.prepared.features.sequence_target
+        found = transcribe(self.model, examples, target, self.device, self.model.tokens.beam_size)
+        return [one.written for one in found]
 
     def scores(self, answers: list[Ids]) -> Scores:
         """Error rates of all, and the token error rate on each block."""
@@ -59,16 +60,6 @@ class PairsComparison(BaselineComparison):
         parts = [[found[i] for i in rows.tolist()] for rows in cut_blocks(len(found))]
         blocks = [sum(one.distance for one in part) / max(sum(len(one.right) for one in part), 1) for part in parts]
         return Scores(scores_of(found, features), np.asarray(blocks, dtype=np.float64))
-
-    def one(self, number: int) -> Examples:
-        """One source."""
-        rows = np.asarray([self.transcripts[number % len(self.transcripts)].row])
-        return self.prepared.validation.take(rows)
-
-    def own_one(self, data: Examples) -> None:
-        """The recurrent model writes for one source."""
-        model = self.model
-        transcribe(model, data, self.prepared.features.sequence_target, self.device, model.tokens.beam_size)
 
 
 class MostFrequentAnswer(Baseline):

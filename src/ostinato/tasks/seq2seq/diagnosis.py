@@ -6,7 +6,6 @@ from typing import cast
 
 from torch import Tensor
 
-from ostinato.data.batching import Batch
 from ostinato.probes.part import Part
 from ostinato.probes.subject import Subject
 from ostinato.tasks.decoder_probing import decoder_part
@@ -20,11 +19,6 @@ def parts(reading: Reading) -> list[Part]:
     model = cast("Seq2Seq", reading.model)
     encoder = Part("encoder", lambda count, seed: _encoder(reading, count, seed), reading.features.input.step_noun)
     return [encoder, decoder_part(reading, "decoder", lambda inputs: model.read(inputs)[0])]
-
-
-def answers(model: Seq2Seq, batch: Batch) -> Tensor:
-    """The nats of each token or frame given those before it, row after row."""
-    return model.nll(batch.inputs, batch.sequence_targets, batch.extra).row_major()
 
 
 def _encoder(reading: Reading, count: int, seed: int) -> Subject:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from ostinato.arrays import Floats
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature, TextFeature
@@ -21,7 +21,6 @@ from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.tasks.transcripts import Transcript, mean_nll, scores_of, text_of, transcribe
 from ostinato.types import Ragged
 
-Floats = NDArray[np.floating[Any]]
 _EXAMPLES = 12
 _WORST = 12
 _MAPS = 3

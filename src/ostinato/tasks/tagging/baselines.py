@@ -6,10 +6,9 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Baseline, RowsComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
 from ostinato.baselines.counting import token_rows
 from ostinato.baselines.window import around
 from ostinato.data.dataset import Examples, Features, Prepared
@@ -21,11 +20,10 @@ from ostinato.tasks.tagging.recipe import TaggingRecipe
 Answers = list[NDArray[Any]]
 
 
-class TaggingComparison(RowsComparison):
+class TaggingComparison(BaselineComparison):
     """Answers are one array a row: (L,) tags, (L, C) notes or numbers."""
 
     model: Tagger
-    unit, question = "rows", "one row"
 
     @property
     def figure(self) -> str:  # type: ignore[override]
@@ -42,9 +40,9 @@ class TaggingComparison(RowsComparison):
         """Of errors."""
         return self.figure in ("token_error_rate", "mse")
 
-    def own(self) -> Answers:
+    def answers(self, examples: Examples) -> Answers:
         """Of the recurrent model."""
-        return run(self.model, self.validation, self.device).answers
+        return run(self.model, examples, self.device).answers
 
     def scores(self, answers: Answers) -> Scores:
         """Metrics on all rows, and the figure on each block."""
@@ -56,15 +54,6 @@ class TaggingComparison(RowsComparison):
 
     def _metrics(self, answers: Answers, examples: Examples) -> Metrics:
         return metrics_of(self.model, Tagged(answers, None, None), examples, self.prepared.features)
-
-    def one(self, number: int) -> Examples:
-        """One validation row."""
-        return self.validation.take(np.asarray([number % len(self.validation)]))
-
-    def own_one(self, data: Examples) -> None:
-        """The recurrent model tags a row."""
-        with torch.inference_mode():
-            run(self.model, data, self.device)
 
 
 def _is_tagging(prepared: Prepared) -> bool:

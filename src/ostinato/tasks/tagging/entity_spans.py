@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from ostinato.metrics.classification import precision_recall
+
 _TAG = re.compile(r"^([BIESLUMW])(?:[-_](.+))?$")
 _SAME_AS = {"L": "E", "U": "S", "M": "I", "W": "S"}
 """Last, unit (BILOU), middle and whole (BMES, BMEWO) in the letters of IOBES."""
@@ -87,19 +89,11 @@ def span_scores(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str
         said.update(span.type for span in found)
         right.update(span.type for span in set(wanted) & set(found))
     rows = [
-        {"name": type, **_figures(right[type], said[type], there[type]), "support": there[type]}
+        {"name": type, **precision_recall(right[type], said[type], there[type]), "support": there[type]}
         for type in sorted({*there, *said})
     ]
     return {
-        **_figures(right.total(), said.total(), there.total()),
+        **precision_recall(right.total(), said.total(), there.total()),
         "num_spans": there.total(),
         "per_span": rows,
-    }
-
-
-def _figures(right: int, said: int, there: int) -> dict[str, float]:
-    return {
-        "precision": right / said if said else 0.0,
-        "recall": right / there if there else 0.0,
-        "f1": 2 * right / (said + there) if said + there else 0.0,
     }

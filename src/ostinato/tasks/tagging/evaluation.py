@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ostinato.arrays import Integers
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import TagsFeature, TextFeature, TokensFeature
@@ -16,14 +17,13 @@ from ostinato.data.features.tags import IGNORED
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.heads.classes import Softmax
-from ostinato.metrics.classification import Metrics
+from ostinato.metrics.classification import Metrics, by_class
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
 from ostinato.tasks.tagging.entity_spans import are_span_tags, span_scores
 from ostinato.tasks.tagging.model import Tagger
 
 _ROWS = 64
-Integers = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def tag_metrics(
     scored = truth != IGNORED
     right = said == truth
     confusion = confusion_of(truth, said, feature.vocab_size)
-    per_class = per_tag(confusion, truth, feature)
+    per_class = by_class(confusion, feature.names)
     rows_right = np.asarray([bool((a == t)[t != IGNORED].all()) for a, t in zip(answers, _rows(targets), strict=True)])
     found: Metrics = {
         "num_examples": len(answers),
@@ -139,28 +139,6 @@ def confusion_of(truth: NDArray[Any], said: NDArray[Any], num_tags: int) -> Inte
     known = truth >= 0
     counts = np.bincount(truth[known] * num_tags + said[known], minlength=num_tags * num_tags)
     return counts.reshape(num_tags, num_tags)
-
-
-def per_tag(confusion: Integers, truth: NDArray[Any], feature: TagsFeature) -> list[Metrics]:
-    """Precision, recall and F1 of each tag. Answers to steps of a tag that training never showed are not in it."""
-    rows = []
-    for number, name in enumerate(feature.names):
-        hit, said, support = (
-            int(confusion[number, number]),
-            int(confusion[:, number].sum()),
-            int(confusion[number].sum()),
-        )
-        rows.append(
-            {
-                "name": name,
-                "precision": hit / said if said else 0.0,
-                "recall": hit / support if support else 0.0,
-                "f1": 2 * hit / (said + support) if said + support else 0.0,
-                "support": support,
-                "predicted": said,
-            }
-        )
-    return rows
 
 
 def _rows(sequences: Sequences) -> list[NDArray[Any]]:

@@ -10,7 +10,7 @@ a layer (`cells.jordan`) are the same idea one level below.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,17 +66,11 @@ class FeedbackTagger(Tagger):
         torch.Size([3, 3])
     """
 
-    def __init__(
-        self,
-        recipe: TaggingRecipe,
-        inputs: nn.Module,
-        num_outputs: int,
-        kind: str = "tags",
-        counts: Tensor | None = None,
-    ) -> None:
-        answers = step_head(kind).reader(num_outputs, _SIZE)
-        super().__init__(recipe, WithAnswer(inputs, answers), num_outputs, kind, counts)
-        self.parts = {"feedback": f"the answer before, as {_SIZE} numbers", **self.parts}
+    own_parts: ClassVar[dict[str, str]] = {"feedback": f"the answer before, as {_SIZE} numbers"}
+
+    def reads(self, inputs: nn.Module, num_outputs: int) -> nn.Module:
+        """The input, and the answer before it."""
+        return WithAnswer(inputs, step_head(self.kind).reader(num_outputs, _SIZE))
 
     @property
     def layer(self) -> WithAnswer:

@@ -3,7 +3,7 @@ several labels a step, or numbers a step."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -52,6 +52,9 @@ class Tagger(nn.Module):
         torch.Size([3, 3])
     """
 
+    own_parts: ClassVar[dict[str, str]] = {}
+    """What stands before the hidden layer, in words, by name."""
+
     def __init__(
         self,
         recipe: TaggingRecipe,
@@ -63,18 +66,21 @@ class Tagger(nn.Module):
         super().__init__()
         self.recipe, self.kind = recipe, kind
         self.unknown = UnknownWords(counts if counts is not None else torch.zeros(0), recipe.unknown_words)
-        self.encoder = RecurrentEncoder(recipe, inputs=inputs)
+        self.encoder = RecurrentEncoder(recipe, inputs=self.reads(inputs, num_outputs))
         self.dropout = nn.Dropout(recipe.head_dropout)
         size = self.encoder.output_size
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs + (self.recipe.output == "ctc"))
         self.crf = LinearChainCRF(num_outputs) if self.recipe.output == "crf" else None
         self.head = step_head(kind, recipe.output, beam_size=recipe.beam_size, crf=self.crf)
-        self.parts = {"output": f"{self.output.out_features:,} a step"}
-        if recipe.head_size:
-            self.parts = {"hidden": f"{recipe.head_size:,} units, ReLU", **self.parts}
+        hidden = {"hidden": f"{recipe.head_size:,} units, ReLU"} if recipe.head_size else {}
+        self.parts = {**self.own_parts, **hidden, "output": f"{self.output.out_features:,} a step"}
         if self.crf is not None:
             self.parts["crf"] = "scores of one tag after another"
+
+    def reads(self, inputs: nn.Module, num_outputs: int) -> nn.Module:
+        """What the encoder reads the values of a step with: the layer itself."""
+        return inputs
 
     def forward(self, inputs: Ragged, extra: Extra = NO_EXTRA) -> Ragged:
         """Outputs (sum L, K): logits, scores or numbers, in the structure of the inputs."""

@@ -15,14 +15,13 @@ from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
-from ostinato.report.confusion import confusion_table
+from ostinato.report.confusion import confusion_table, mixups
 from ostinato.report.data import Section
 from ostinato.report.edits import mixups_of
 from ostinato.tasks.tagging.evaluation import Tagged, confusion_of, metrics_of, run, tag_metrics
 from ostinato.tasks.tagging.model import Tagger
 
 _WORST = 12
-_MOST_MIXUPS = 12
 _SHOWN_STEPS = 60
 _FREQUENCIES = ((1, 1, "once"), (2, 9, "2 to 9 times"), (10, 99, "10 to 99 times"), (100, None, "100 times or more"))
 _OUTPUTS = {"softmax": "each by itself", "crf": "as a chain (CRF)", "ctc": "without an alignment (CTC)"}
@@ -86,7 +85,7 @@ def _tags(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
         "table": [{"name": n, "value": scored[k], "guess": guess[k], "meaning": m} for k, n, _, m in rows],
         "guess": "gives each word its most frequent tag in training" if words else "always gives the most frequent tag",
         "confusion": confusion_table(confusion.tolist(), feature.names),
-        "mixups": _mixups(confusion, feature.names),
+        "mixups": mixups(confusion, feature.names),
         "by_frequency": _by_frequency(prepared, said) if words else [],
         "num_wrong": int(((said != targets.values) & (targets.values != IGNORED)).sum()),
         "mistakes": _mistakes(found, prepared, feature),
@@ -129,14 +128,6 @@ def _by_frequency(prepared: Prepared, said: NDArray[Any]) -> list[Section]:
         for name, where in groups
         if where.any()
     ]
-
-
-def _mixups(confusion: NDArray[Any], names: tuple[str, ...]) -> list[Section]:
-    counts = confusion.copy()
-    np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")[:_MOST_MIXUPS]
-    pairs = [divmod(int(place), len(names)) for place in order]
-    return [{"true": names[i], "predicted": names[j], "count": int(counts[i, j])} for i, j in pairs if counts[i, j]]
 
 
 def _mistakes(found: Tagged, prepared: Prepared, feature: TagsFeature) -> list[Section]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
+    from ostinato.tasks.probing import Reading
     from ostinato.tasks.tagging.model import Tagger
     from ostinato.tasks.training import TrainingTask
 
@@ -106,19 +107,11 @@ class Tagging(TaskSpec["Tagger"]):
         ]
 
     # ---- diagnosis --------------------------------------------------------------------------------------------------
-    def probes(
-        self,
-        model: Tagger,
-        examples: Examples,
-        features: Features,
-        recipe: Recipe,
-        num_steps: int | None = None,
-    ) -> list[Part]:
+    def probes(self, reading: Reading, num_steps: int | None = None) -> list[Part]:
         """The encoder, on single steps, or on whole rows where labels have no alignment."""
-        from ostinato.tasks.probing import Reading
         from ostinato.tasks.tagging.diagnosis import parts
 
-        return parts(Reading(self, model, examples, features, recipe))
+        return parts(reading)
 
     def answers(self, model: Tagger, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """One a row: the sum over its steps."""

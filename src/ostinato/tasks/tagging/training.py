@@ -11,7 +11,7 @@ from ostinato.data.dataset import Prepared
 from ostinato.data.streams import Window
 from ostinato.tasks.tagging.model import Tagger
 from ostinato.tasks.training import RowsTraining
-from ostinato.tasks.training_streamed import StreamedStepsTraining, reads_windows
+from ostinato.tasks.training_streamed import StreamedRowsTraining, reads_windows
 from ostinato.types import State
 
 if TYPE_CHECKING:
@@ -30,4 +30,4 @@ def training_of(spec: TaskSpec, model: Tagger, prepared: Prepared, device: torch
         wanted = window.take(targets).to(device)
         return model.window_nll(window.take(values).to(device), wanted, states, smoothing)
 
-    return StreamedStepsTraining(spec, model, prepared, device, step)
+    return StreamedRowsTraining(spec, model, prepared, device, step)
