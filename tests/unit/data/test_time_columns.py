@@ -17,7 +17,7 @@ from ostinato.data.inference.sample import DataSample
 from ostinato.data.readers.open import arrange, open_stored
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
-from ostinato.recipe import build_recipe
+from ostinato.recipe import apply_overrides, build_recipe
 from ostinato.tasks.prepare import prepare
 
 HOURS = [dt.datetime(2021, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=i) for i in range(96)]
@@ -87,6 +87,22 @@ def test_local_clocks_are_read_and_given_back(tmp_path: Path) -> None:
     assert _after(path, feature) == [f"2021-01-05T0{hour}:00:00+02:00" for hour in range(3)]
     other = _file(tmp_path, "date,load", [(f"{when:%m/%d/%Y %H:%M}", number) for number, when in enumerate(HOURS)])
     assert _after(other, feature)[0] == "01/05/2021 00:00"
+
+
+def test_files_of_a_run_have_its_step(tmp_path: Path) -> None:
+    path = _file(tmp_path, "date,load", [(f"{when:%Y-%m-%d %H:%M}", number) for number, when in enumerate(HOURS)])
+    _, feature = _prepared(path, [])
+    days = _file(tmp_path, "date,load", [(when.date(), 1) for when in HOURS[::24]])
+    with pytest.raises(DataError, match=r"every step is 1 hour; 69 steps are missing beside 4 rows"):
+        _after(days, feature)
+    steps = _file(tmp_path, "date,load", [(number, 1) for number in range(20)])
+    with pytest.raises(DataError, match=r"time stamps of .* are plain numbers, and .* dates and times"):
+        _after(steps, feature)
+
+
+def test_a_format_begins_with_a_sign_that_yaml_has_for_itself() -> None:
+    given = apply_overrides({}, ["data.time_format=%d/%m/%Y %H:%M", "data.series=[store, item]"])
+    assert given == {"data": {"time_format": "%d/%m/%Y %H:%M", "series": ["store", "item"]}}
 
 
 def _stores(name: str = "{0}") -> list[tuple[Any, ...]]:

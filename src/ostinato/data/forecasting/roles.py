@@ -16,7 +16,7 @@ from ostinato.data.tables.numbers import MISSING, numbers_of
 from ostinato.data.times.columns import hour_beside, joined, part_of, time_parts
 from ostinato.data.times.fields import Written
 from ostinato.data.times.forms import Form, NumberForm, TextForm
-from ostinato.data.times.guess import forms_of
+from ostinato.data.times.guess import forms_of, may_be_time
 
 _FEW = 0.1
 """Share of a column's cells that may be mistakes."""
@@ -89,6 +89,8 @@ def _form(name: str, cells: pl.Series) -> Form | None:
     if cells.dtype != pl.String:
         return None
     texts = cells.drop_nulls().head(_LOOKED_AT).str.strip_chars()
+    if not len(texts) or not may_be_time(texts[0], name):
+        return None
     form = next(iter(forms_of(texts, name)), None)
     named = name.lower() in _STEP_NAMES
     if form is None or not form.read(texts).good.all():
@@ -154,12 +156,15 @@ def _is_regular(ranks: Offsets, groups: Offsets) -> bool:
 
 def _says_nothing_new(head: pl.DataFrame, name: str, time: tuple[str, ...], free: Sequence[str]) -> bool:
     """Whether a column counts rows, or repeats a part of the time stamp, such as its month."""
+    part = {"year": "Y", "month": "m", "day": "d", "hour": "H", "minute": "M", "second": "S"}.get(part_of(name) or "")
+    counts_rows = _ROW_NAMES.match(name)
+    if part is None and not counts_rows:
+        return False
     numbers = head[name].cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False)
     if len(numbers) < _ROWS_EACH or numbers.null_count():
         return False
-    if _ROW_NAMES.match(name) and bool((numbers.diff().drop_nulls() == 1).all()):
+    if counts_rows and bool((numbers.diff().drop_nulls() == 1).all()):
         return True
-    part = {"year": "Y", "month": "m", "day": "d", "hour": "H", "minute": "M", "second": "S"}.get(part_of(name) or "")
     if part is None:
         return False
     if name in time_parts(head, free):

@@ -89,6 +89,13 @@ def forms_of(cells: pl.Series, name: str = "", *, plain: bool = False) -> list[F
     return []
 
 
+def may_be_time(cell: str, name: str) -> bool:
+    """Whether a cell looks like a time stamp, told quickly: a table may have very many columns."""
+    if re.match(_NUMBER, cell):
+        return len(cell) in _DIGITS or "." in cell or len(cell) > 8 or bool(_DATE_NAMES.search(name)) or name.isalpha()
+    return any(map(str.isdigit, cell)) and any(True for rare in (False, True) for _ in _formats(cell, rare))
+
+
 def _without_doubles(forms: list[TextForm], cells: pl.Series) -> list[Form]:
     """One of those of one order that read the cells alike; a year and the one after it are no year and month."""
     following = [form for form in forms if "%N" in form.format]
