@@ -20,7 +20,7 @@ from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError
 from ostinato.recipe import build_recipe
 from ostinato.storage import unpack
-from ostinato.tasks.prepare import inferred
+from ostinato.tasks.prepare import inferred, prepare
 
 ROWS = b"text,label\ngood,1\nbad,0\n"
 SESSION = b"time,x,y\n0,1,2\n1,3,4\n"
@@ -227,6 +227,14 @@ def test_a_file_is_a_session_where_a_table_or_a_folder_labels_it(tmp_path: Path)
     assert (recipe.data.session, recipe.data.input, recipe.data.target) == ("file", "x,y", "kind")
     rows = inferred(build_recipe({"data": {"train": str(flat), "input": "x", "target": "y"}}))
     assert rows.data.session is None
+
+
+def test_a_bad_row_of_a_session_is_told_once(tmp_path: Path) -> None:
+    for name, content in LABELLED.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content + (b"2,5\n" if "c.csv" in name else b""))
+    with pytest.raises(DataError, match=r"1 row can't be used:\n.*c\.csv:4: has 2 fields"):
+        prepare(build_recipe({"data": {"train": str(tmp_path / "s")}}))
 
 
 def test_a_table_of_another_form_among_others_is_a_bad_row(tmp_path: Path) -> None:

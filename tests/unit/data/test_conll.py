@@ -166,3 +166,9 @@ def test_every_form_of_conll(tmp_path: Path, content: str, columns: str, words: 
     [block, *_] = source.blocks([str(source.usual_input), str(source.usual_target)])
     assert block.frame.row(0) == (words.split("|") if "|" in words else words.split(" "), tags.split())
     assert source.bad_rows.rows == []
+
+
+@pytest.mark.parametrize("naming", ["", "FORM FORM"])
+def test_columns_are_named_once_each(tmp_path: Path, naming: str) -> None:
+    with pytest.raises(DataError, match=r"must name each column, once"):
+        open_source(_write(tmp_path / "x.conll", f"# global.columns = {naming}\na O\n"), BadRows()).columns()

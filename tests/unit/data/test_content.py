@@ -126,3 +126,13 @@ def test_other_json_is_refused_by_what_it_is(tmp_path: Path, content: str, recei
     with pytest.raises(DataError, match=received) as caught:
         open_source(tmp_path / "rows.json", BadRows()).columns()
     assert ".jsonl" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("a.7z", "unpack"), ("a.pkl", "run code"), ("a.mat", "loadmat"), ("a.dta", "Parquet")]
+)
+def test_what_is_not_read_is_refused_with_what_to_do(tmp_path: Path, name: str, hint: str) -> None:
+    (tmp_path / name).write_bytes(b"\0\1\2")
+    with pytest.raises(DataError, match="files are not read") as caught:
+        open_source(tmp_path / name, BadRows())
+    assert hint in str(caught.value.hint)

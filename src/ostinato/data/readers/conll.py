@@ -82,6 +82,10 @@ class ConllSource(Source):
                 named = next((line for _, line in lines if _NAMING in line and line.startswith("#")), None)
                 if named is not None and not sentences:
                     names = tuple(named.partition("=")[2].lower().split())
+                    if not names or len(set(names)) < len(names):
+                        raise DataError(
+                            f"`{self.name}`: `{_NAMING}` must name each column, once. Received: {named[:80]!r}."
+                        )
                     self._layout = _Layout(names, tabs=any("\t" in line for _, line in lines))
                     return list(names)
                 words = [(number, line) for number, line in lines if self._holds_word(line)]
@@ -147,11 +151,7 @@ class ConllSource(Source):
                     list_column(name, pl.Series(column, dtype=pl.String), np.asarray(lengths))
                     for name, column in zip(columns, cells, strict=True)
                 ]
-                yield Block(pl.DataFrame(frame), (self._place,), np.asarray(lines, dtype=np.int64))
-
-    @property
-    def _place(self) -> str:
-        return f"{self.path}#{self.part}" if self.part else str(self.path)
+                yield Block(pl.DataFrame(frame), (str(self.path),), np.asarray(lines, dtype=np.int64))
 
     def _sentence(self, records: Records, index: int, num_columns: int) -> list[list[str]]:
         """The columns of each word; nothing for a bad sentence, which is recorded by the line at fault."""
@@ -162,7 +162,7 @@ class ConllSource(Source):
             cells = _cut(line, self._layout.tabs)
             problem = self._problem(cells, num_columns)
             if problem:
-                self.bad_rows.add(self._place, number, problem, line)
+                self.bad_rows.add(str(self.path), number, problem, line)
                 return []
             words.append(cells)
         return words

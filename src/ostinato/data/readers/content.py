@@ -23,6 +23,19 @@ _LETTERS = re.compile(r"[A-Za-z*.-]+$")
 _MAGIC = {b"PAR1": "parquet", b"\x89HDF\r\n\x1a\n": "hdf5", b"MThd": "midi"}
 _HEADERS = (("tsf", ("@attribute series_name", "@frequency")), ("ts", ("@problemname", "@timestamps", "@univariate")))
 
+REFUSED = {
+    (".7z", ".rar", ".zst", ".lz4", ".lzma", ".z"): "unpack it, and name what is in it",
+    (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt"): "loading it would run code: write Parquet, CSV or .npz",
+    (".feather", ".arrow", ".ipc"): "write Parquet: polars.read_ipc(FILE).write_parquet(OTHER)",
+    (".dta", ".sav", ".sas7bdat", ".xpt", ".por"): "write Parquet: pandas.read_stata, read_spss or read_sas",
+    (".mat",): "write .npz: numpy.savez(OTHER, **scipy.io.loadmat(FILE))",
+    (".rds", ".rda", ".rdata"): "write CSV in R: write.csv(x, OTHER, row.names = FALSE)",
+    (".db", ".sqlite", ".sqlite3"): "write CSV: sqlite3 -header -csv FILE 'SELECT …' > OTHER.csv",
+    (".pdf", ".doc", ".docx", ".html", ".htm", ".xml", ".epub", ".rtf"): "write its text as .txt, or a table as .csv",
+    (".edf", ".bdf", ".gdf", ".tfrecord", ".avro", ".orc", ".nc", ".zarr"): "write Parquet, CSV or .npz",
+}
+"""Suffixes of what is not read, and what to do about it."""
+
 
 class Found(NamedTuple):
     """A format and what tells it."""

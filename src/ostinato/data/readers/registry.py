@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from ostinato.data.readers.archives import TsSource, UcrSource
 from ostinato.data.readers.arff import ArffSource
-from ostinato.data.readers.base import Claim, Source
+from ostinato.data.readers.base import Claim, Source, suffix_of
 from ostinato.data.readers.boundary import Alias
 from ostinato.data.readers.conll import ConllSource, ConlluSource
-from ostinato.data.readers.content import Found, look
+from ostinato.data.readers.content import REFUSED, Found, look
 from ostinato.data.readers.delimited import DelimitedSource, TabSource
 from ostinato.data.readers.excel import ExcelSource
 from ostinato.data.readers.fasta import FastaSource, FastqSource
@@ -176,6 +176,9 @@ def _detect(path: Path, target: str | None, *, of_archive: bool = False) -> Foun
 def _known(format: str, path: Path) -> Found:
     if format:
         return Found(format, "")
+    remedy = next((hint for ends, hint in REFUSED.items() if suffix_of(path) in ends), None)
+    if remedy:
+        raise DataError(f"`{path}`: {suffix_of(path)} files are not read.", hint=remedy)
     suffixes = sorted({suffix for reader in READERS.values() for suffix in reader.suffixes})
     raise DataError(
         f"can't tell the format of `{path}` from its name or its first lines. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -133,7 +134,9 @@ class TablesSource(Source):
             if self._facts is not None:
                 beside = beside.drop(_LABEL).join(self._facts, on=_FILE, how="left")
             inner = [column for column in source.columns() if column in columns] or source.columns()[:1]
-            for block in source.stored_blocks(inner):
+            reading = copy.copy(source)
+            reading.bad_rows = self.bad_rows
+            for block in reading.stored_blocks(inner):
                 frame = block.frame.with_columns(
                     pl.lit(beside[column][0], dtype=pl.String).alias(column)
                     for column in columns
