@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,6 +108,11 @@ def _table(lines: Sequence[str]) -> Found | None:
     """Lines of one number of fields; between other signs than tabs some of them must be numbers, or one of few."""
     if len(set(lines)) < _FEWEST_LINES:
         return None
+    rows = [line.split() for line in lines]
+    count = len(rows[0])
+    numbers = count > 1 and {len(row) for row in rows} == {count} and all(map(_is_number, chain(*rows[1:])))
+    if numbers and lines[-1].count("\t") + 1 != count:
+        return Found("blanks", f"each of its first {len(lines):,} lines has {count} numbers between blanks")
     plain = [_QUOTED.sub("", line) for line in lines]
     for separator, (format, noun) in _SEPARATORS.items():
         counts = {line.count(separator) + 1 for line in plain}
@@ -117,6 +123,14 @@ def _table(lines: Sequence[str]) -> Found | None:
             continue
         return Found(format, f"each of its first {len(lines):,} lines has {count} fields between {noun}")
     return None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _holds_values(rows: Sequence[Sequence[str]], as_in_prose: str, lines: Sequence[str]) -> bool:
