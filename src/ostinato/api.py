@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ostinato.baselines import BASELINES_FILE
 from ostinato.errors import MissingLibraryError
-from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, named_after_data, read_recipe
+from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, described
 from ostinato.run import Run, load
 from ostinato.storage.files import read_json
 from ostinato.tasks.report_page import REPORT_FILE
@@ -43,16 +43,7 @@ def train(
         OstinatoError: for anything that can't be used, before anything is written.
         KeyboardInterrupt: after Ctrl-C, with the run directory, once a checkpoint is written.
     """
-    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
-    given = {
-        "data.train": data and str(data),
-        "data.input": input,
-        "data.target": target,
-        "data.extra": list(extra) or None,
-    }
-    mapping = apply_overrides(mapping, {key: value for key, value in given.items() if value is not None})
-    mapping = apply_overrides(mapping, settings)
-    wanted = build_recipe(named_after_data(mapping))
+    wanted = described(data, input=input, target=target, extra=extra, recipe=recipe, settings=settings)
     observer = observer or ConsoleObserver()
     return _finish(train_recipe(wanted, Path(out) if out is not None else None, observer), observer)
 

@@ -43,11 +43,11 @@ class ArgumentTypeError(ArgumentError, TypeError):
     """An argument of a layer that is of another type; a TypeError as in ``torch.nn``."""
 
 
-class DataError(OstinatoError):
+class DataError(OstinatoError, ValueError):
     """Files, rows or columns that can't be used as they are."""
 
 
-class RunError(OstinatoError):
+class RunError(OstinatoError, RuntimeError):
     """A run directory that is missing, foreign or damaged, or whose model can't do what was requested."""
 
 
@@ -55,11 +55,15 @@ class FolderInUseError(RunError):
     """A run directory in which another process trains."""
 
 
+class RowError(RunError, ValueError, TypeError):
+    """A row given by hand that can't be used."""
+
+
 class PluginError(OstinatoError):
     """An extension by another package that can't be used: its name is taken, or it is not of the right type."""
 
 
-class MissingLibraryError(OstinatoError):
+class MissingLibraryError(OstinatoError, ImportError):
     """Something that needs a library of an extra which is not installed."""
 
 

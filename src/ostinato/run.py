@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from ostinato.baselines import Baselines
 from ostinato.data.dataset import Features
+from ostinato.data.given import rows_given
 from ostinato.data.loading import reading_as
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
@@ -86,21 +87,24 @@ class Run:
         """
         return write_report(self.folder, self.recipe, self.features, self.model, prepare(self.recipe), self.device)
 
-    def predict(self, rows: Sequence[Any] | str) -> list[Prediction]:
+    def predict(self, rows: Any) -> list[Prediction]:
         """A prediction for each row, in their order.
 
         Args:
             rows: cells of the input column as its reader gives them (texts, lists of numbers or words, paths of media
-                files), or mappings from column to cell where the model reads several columns.
+                files), or mappings from column to cell where the model reads several columns; or a table of pandas or
+                polars, of which the columns that the model reads are taken.
 
         Raises:
-            RunError: for a language model, or a row that can't be used.
+            RunError: for a language model.
+            RowError: for a row that can't be used, which is a ValueError, too.
 
         Example:
             >>> load("runs/reviews").predict(["great film :)"])[0].label in ("negative", "positive")
             True
         """
-        given = [rows] if isinstance(rows, str) else list(rows)
+        columns = [self.recipe.data.input, *self.features.extra] if self.recipe.data.input else []
+        given = rows_given(rows, [str(column) for column in columns])
         if not given:
             return []
         examples = self.spec.encode(given, self.features, self.recipe)

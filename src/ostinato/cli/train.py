@@ -10,6 +10,7 @@ import typer
 from ostinato.cli.console import note, print_json, saying_how_to_resume, stderr, warn
 from ostinato.cli.tables import print_metrics
 from ostinato.errors import RecipeError
+from ostinato.recipe import described
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
 Reading = Annotated[
@@ -27,6 +28,11 @@ def train(
     extra: Annotated[list[str] | None, typer.Option(help="A covariate: a further column to read; repeatable.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe file, or the name of a ready one.")] = None,
     settings: Setting = None,
+    epochs: Annotated[int | None, typer.Option(help="Short for --set training.epochs=N.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Short for --set training.learning_rate=X.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Short for --set training.batch_size=N.")] = None,
+    hidden_size: Annotated[int | None, typer.Option(help="Short for --set model.hidden_size=N.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Short for --set training.seed=N.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run directory; by default runs/NAME.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Resume an interrupted run.")] = None,
     force_recipe: Annotated[
@@ -50,24 +56,26 @@ def train(
             "nothing to train on.",
             hint="ostinato train FILE --input COLUMN --target COLUMN, or --recipe NAME (`ostinato recipe show`)",
         )
+    short = {
+        "training.epochs": epochs,
+        "training.learning_rate": lr,
+        "training.batch_size": batch_size,
+        "model.hidden_size": hidden_size,
+        "training.seed": seed,
+    }
+    settings = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(settings or [])]
+    wanted = None
+    if resume is None:  # before torch is imported: a mistake is told at once
+        wanted = described(data, input=input, target=target, extra=extra or (), recipe=recipe, settings=settings)
     from ostinato import api
     from ostinato.training.progress import ConsoleObserver
 
     observer = ConsoleObserver(stderr)
     with saying_how_to_resume():
         if resume is not None:
-            run = api.resume(resume, settings or [], observer, force_recipe=force_recipe, force_data=force_data)
+            run = api.resume(resume, settings, observer, force_recipe=force_recipe, force_data=force_data)
         else:
-            run = api.train(
-                data,
-                input=input,
-                target=target,
-                extra=extra or (),
-                recipe=recipe,
-                settings=settings or [],
-                out=out,
-                observer=observer,
-            )
+            run = api.train(recipe=wanted, out=out, observer=observer)
     from ostinato.data.rejects import counted
 
     summary = run.summary

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from ostinato.arrays import Array, Offsets
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import Feature
+from ostinato.data.given import drafted
 from ostinato.data.io.spool import Spool, steps_of
 from ostinato.data.places import Places
 from ostinato.data.readers.open import Say, open_data
@@ -21,7 +21,7 @@ from ostinato.data.rejects import BadRows, counted
 from ostinato.data.sequences import Sequences, runs_of
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END_ID
-from ostinato.errors import DataError, RecipeError, RunError
+from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe
 
 READING = ("on_bad_row", "max_characters", "encoding", "header", "time_format")
@@ -93,35 +93,13 @@ def examples_of(rows: Sequence[Any], features: Features, recipe: Recipe) -> Exam
         recipe: of the run.
 
     Raises:
-        RunError: for a row that lacks a column, or can't be used.
+        RowError: for a row that lacks a column, or can't be used.
     """
     name = str(recipe.data.input)
     columns = {name: features.input, **features.extra}
-    encoded: dict[str, Sequences] = {}
-    for column, feature in columns.items():
-        found = [_cell(row, column, list(columns)) for row in rows]
-        cells = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in found]
-        draft = feature.draft(pl.Series(column, cells))
-        empty = np.flatnonzero(draft.lengths == 0).tolist()
-        problems = {**dict.fromkeys(empty, feature.empty), **draft.problems}
-        if problems:
-            first = min(problems)
-            raise RunError(f"row {first + 1}, {str(cells[first])[:60]!r}, can't be used: {problems[first]}.")
-        encoded[column] = draft.encoded
+    encoded = {column: drafted(rows, column, feature, list(columns)).encoded for column, feature in columns.items()}
     extra = {column: encoded[column] for column in features.extra}
     return Examples(encoded[name], None, Places(), np.arange(len(rows)), extra)
-
-
-def _cell(row: Any, column: str, columns: list[str]) -> Any:
-    if isinstance(row, Mapping):
-        if column in row:
-            return row[column]
-        raise RunError(f"a row has no value for `{column}`. Received: {', '.join(map(str, row)) or 'nothing'}.")
-    if len(columns) > 1:
-        raise RunError(
-            f"this model reads several columns: {', '.join(columns)}.", hint="give each row as a mapping by column"
-        )
-    return row
 
 
 def read_examples(

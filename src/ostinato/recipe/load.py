@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ostinato.errors import RecipeError
+from ostinato.errors import DataError, RecipeError
 from ostinato.recipe.migrate import with_old_split
 from ostinato.recipe.mistakes import holds_texts, told, unread_keys
 from ostinato.recipe.models import Recipe
@@ -145,6 +145,38 @@ def name_of(reference: str) -> str:
     if not name:
         raise RecipeError(f"can't name a run after {reference!r}.", hint="set `name` in the recipe, or --out DIR")
     return name
+
+
+def described(
+    data: str | Path | None = None,
+    *,
+    input: str | None = None,
+    target: str | None = None,
+    extra: Iterable[str] = (),
+    recipe: Recipe | str | Path | None = None,
+    settings: Settings = (),
+) -> Recipe:
+    """What is to be trained: a recipe, its file or the name of a ready one; on a file; with further settings.
+
+    Raises:
+        RecipeError: for anything that describes no run.
+        DataError: for data that are no file.
+    """
+    if not isinstance(data, str | Path | None):
+        raise DataError(
+            f"`data` must be a file, a folder or a name of the catalogue. Received: {type(data).__name__}.",
+            hint="save the table first: table.to_csv('rows.csv', index=False) with pandas, table.write_csv('rows.csv') "
+            "with polars; then ostinato.train('rows.csv')",
+        )
+    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
+    given = {
+        "data.train": data and str(data),
+        "data.input": input,
+        "data.target": target,
+        "data.extra": list(extra) or None,
+    }
+    mapping = apply_overrides(mapping, {key: value for key, value in given.items() if value is not None})
+    return build_recipe(named_after_data(apply_overrides(mapping, settings)))
 
 
 def load_recipe(source: str | Path, overrides: Settings = ()) -> Recipe:

@@ -18,6 +18,7 @@ from ostinato.recipe.models import Recipe
 from ostinato.recipe.sections import Section, entries, section, sections
 from ostinato.wording import with_article
 
+_MOST_NAMED, _MUCH_ALIKE = 3, 0.75
 _EXPECTED = {
     "int_parsing": "an integer",
     "int_type": "an integer",
@@ -114,7 +115,9 @@ def _explain(path: str, items: list[dict[str, Any]], task: str) -> tuple[str, st
             return does_not_apply(path, repr(received), section(task).noun, owners)
         keys = [key for one in _models_at(location[:-1], items[0]["of_kind"], task) for key in one.model_fields]
         near = difflib.get_close_matches(location[-1], keys, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"keys: {', '.join(dict.fromkeys(keys))}"
+        sure = near and difflib.SequenceMatcher(None, near[0], location[-1]).ratio() >= _MUCH_ALIKE
+        elsewhere = None if sure else _elsewhere(path, task)
+        hint = elsewhere or (f"did you mean {near[0]}?" if near else f"keys: {', '.join(dict.fromkeys(keys))}")
         if kinds := _kinds_with(location, task):
             at = ".".join([*location[:-1], "kind"])
             hint = f"it is a key of kind {' or '.join(kinds)}: --set {at}={kinds[0]} beside it"
@@ -135,6 +138,55 @@ def _explain(path: str, items: list[dict[str, Any]], task: str) -> tuple[str, st
     expected = " or ".join(dict.fromkeys(_expected(item) for item in members))
     newer = TASKS.get(str(received)) if path == "model.task" else None
     return f"`{path}` must be {expected}. Received: {received!r}.", newer and f"it is `model.task: {newer}` now"
+
+
+_OTHER_NAMES = {
+    "early_stopping": "training.patience",
+    "early_stop": "training.patience",
+    "lr": "training.learning_rate",
+    "num_epochs": "training.epochs",
+    "max_epochs": "training.epochs",
+    "batch": "training.batch_size",
+    "grad_clip": "training.max_norm",
+    "gradient_clip": "training.max_norm",
+    "dropout": "model.hidden_dropout",
+    "units": "model.hidden_size",
+    "layers": "model.num_layers",
+    "rnn": "model.cell",
+    "cell_type": "model.cell",
+    "tokenizer": "features.input.unit",
+    "lowercase": "features.input.case",
+    "test_size": "data.validation",
+    "val_split": "data.validation",
+    "validation_split": "data.validation",
+    "class_weights": "training.class_weight",
+}
+"""What other tools call an option."""
+
+
+def _elsewhere(path: str, task: str) -> str | None:
+    """Where in a recipe an unknown key might belong: by another tool's name of it, its own, or one much like it."""
+    name = path.rpartition(".")[2]
+    options = list(dict.fromkeys(_paths(Recipe, "", task)))
+    if name in _OTHER_NAMES:
+        return f"did you mean {_OTHER_NAMES[name]}?"
+    names: dict[str, list[str]] = {}
+    for option in options:
+        names.setdefault(option.rpartition(".")[2], []).append(option)
+    near = [name] if name in names else difflib.get_close_matches(name, names, n=1, cutoff=_MUCH_ALIKE)
+    return f"did you mean {' or '.join(sorted(names[near[0]], key=len)[:_MOST_NAMED])}?" if near else None
+
+
+def _paths(component: type[BaseModel], path: str, task: str) -> Iterator[str]:
+    """Every option that a recipe may have; of `model` those of a task, or, while it is open, of all."""
+    for name, field in component.model_fields.items():
+        here = f"{path}{name}"
+        inner = components(field.annotation)
+        if here == "model":
+            inner = [section(task).recipe] if task in entries() else [one.recipe for one in sections()]
+        yield here
+        for one in inner:
+            yield from _paths(one, f"{here}.", task)
 
 
 def _expected(item: dict[str, Any]) -> str:

@@ -97,6 +97,9 @@ class Feature(ABC):
     usual_suffix: ClassVar[str] = ""
     """Of the file that drawn frames are written to where nobody names one; none: they are only shown."""
 
+    cell_type: ClassVar[type] = object
+    """What a cell given in Python must be."""
+
     @classmethod
     def form_of(cls, recipe: Any) -> str:
         """The `form` it will have, told before anything is fitted."""

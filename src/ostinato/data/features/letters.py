@@ -25,6 +25,7 @@ class LettersFeature(FittedFeature):
     """
 
     letters = True
+    cell_type = str
 
     def __init__(self, recipe: Any, counts: Array) -> None:
         self.recipe, self.counts = recipe, counts

@@ -39,6 +39,7 @@ class TextFeature(Feature):
 
     form = "ids"
     recipe_type = TextRecipe
+    cell_type = str
     predicted, ngrams = True, True
     empty = "nothing is left of it after cleaning"
 

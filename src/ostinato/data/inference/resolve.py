@@ -69,8 +69,18 @@ def _columns(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
             f"`data.input` is not set. Columns of `{source.name}`: {', '.join(columns)}.",
             hint="; ".join(filter(None, ("name the column that holds the sequence: --input text", source.otherwise))),
         )
+    if used == target and recipe.model.undecided:
+        raise _same_column(used, columns)
     source.require(*(name for name in (used, target, data.group, *data.extra, *recipe.features.extra) if name))
     return _with(recipe, "data", input=used, target=target, format=source.format)
+
+
+def _same_column(name: str, columns: list[str]) -> RecipeError:
+    others = [column for column in columns if column != name]
+    return RecipeError(
+        f"`data.input` and `data.target` name the same column, {name}: there would be nothing to predict.",
+        hint=f"name another --target. Columns: {', '.join(others) or 'no other'}",
+    )
 
 
 def _kinds(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
@@ -228,10 +238,7 @@ def _check(recipe: Recipe, sample: DataSample) -> None:
     if model.writes == "input":
         check_written(recipe.features.input, "features.input")
     if model.predicts_column and model.answers != "sequence" and data.target == data.input:
-        raise RecipeError(
-            f"`data.input` and `data.target` name the same column, {data.input}: there would be nothing to predict.",
-            hint=f"name another --target. Columns: {', '.join(sample.columns())}",
-        )
+        raise _same_column(str(data.input), sample.columns())
     model.check_settled(recipe)
     _check_target(recipe)
     if isinstance(text, TextRecipe) and sample.format == "text" and text.emoticons == "append":
