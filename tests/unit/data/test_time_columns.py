@@ -58,6 +58,9 @@ def _after(path: Path, feature: ForecastFeature) -> list[str]:
             "2021-01-05 00:00",
         ),
         ("YEAR,MO,DY,HR,load", ["YEAR", "MO", "DY", "HR"], "{0.year},{0.month},{0.day},{0.hour}", "2021-01-05 00:00"),
+        ("Date,Time,load", ["Date", "Time"], "{0:%d/%m/%Y},{0:%H.%M.%S}", "05/01/2021 00.00.00"),
+        ("instant,dteday,hr,load", ["dteday", "hr"], "{1},{0:%Y-%m-%d},{0.hour}", "2021-01-05 00:00"),
+        ("utc,local,load", "utc", "{0:%Y-%m-%dT%H:%M:%SZ},{0:%Y-%m-%d %H:%M}", "2021-01-05T00:00:00Z"),
         ("when,month,hour,load", "when", "{0:%Y-%m-%dT%H:%M:%S}+02:00,{0.month},{0.hour}", "2021-01-05T00:00:00+02:00"),
     ],
 )
@@ -73,6 +76,8 @@ def test_time_in_several_columns(tmp_path: Path, header: str, time: Any, say: st
     passed = [line for line in said if line.startswith("not forecast: ")]
     assert [line.split(" (")[0] for line in passed] == {
         "No": ["not forecast: No"],
+        "instant": ["not forecast: instant"],
+        "utc": ["not forecast: local"],
         "when": ["not forecast: month, hour"],
     }.get(header.split(",")[0], [])
 
@@ -126,6 +131,20 @@ def test_two_columns_that_name_series_are_found(tmp_path: Path, name: str) -> No
     assert prepare(alone).recipe.data.series == ("store", "item")
     given, _ = _prepared(path, [], series=["item", "store"])
     assert given.facts.names[:2] == ["0/" + name.format(0), "1/" + name.format(0)]
+
+
+@pytest.mark.parametrize(("part", "count", "step"), [("quarter", 4, "3 months"), ("week", 52, "1 week")])
+def test_years_and_their_quarters_or_weeks(tmp_path: Path, part: str, count: int, step: str) -> None:
+    rows = [(2017 + number // count, number % count + 1, number % 7) for number in range(104)]
+    _, feature = _prepared(_file(tmp_path, f"year,{part},y", rows), [])
+    assert (feature.recipe.time, feature.recipe.channels, str(feature.frequency)) == (("year", part), ("y",), step)
+
+
+def test_a_name_that_is_usual_may_not_be_enough(tmp_path: Path) -> None:
+    rows = [(f"s{row[1]}", f"i{row[2]}", row[0], row[3]) for row in _stores()]
+    path = _file(tmp_path, "store_id,item_id,date,sales", rows)
+    recipe = prepare(build_recipe({"data": {"train": str(path)}, "model": {"horizon": 3}})).recipe
+    assert (recipe.data.series, recipe.data.channels) == (("store_id", "item_id"), ("sales",))
 
 
 def test_one_column_of_names_is_enough(tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ FORMS: dict[str, tuple[list[str], str, str]] = {
     "fiscal quarters": (_quarters("FY{y} Q{q}"), "3 months", "FY2016 Q1"),
     "halves": ([f"{2000 + i // 2}-H{1 + i % 2}" for i in range(20)], "6 months", "2010-H1"),
     "weeks": ([dt.date.fromisocalendar(2020, 48 + i, 1).strftime("%G-W%V") for i in range(6)], "1 week", "2021-W01"),
+    "weeks without a W": ([f"2021-{i:02}" for i in range(1, 30)], "1 week", "2021-30"),
     "weeks without a dash": ([f"2021W{i:02}" for i in range(1, 30)], "1 week", "2021W30"),
     "days of weeks": (_days("%G-W%V-%u"), "1 day", "2021-W18-3"),
     "days of years": (_days("%Y-%j"), "1 day", "2021-125"),

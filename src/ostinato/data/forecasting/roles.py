@@ -112,10 +112,11 @@ def _has_clock(form: Form | None) -> bool:
 
 def _series(head: pl.DataFrame, free: Sequence[str], time: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     named = next((name for name in free if name.lower() in _SERIES_NAMES), None)
-    if named is not None:
+    if named is not None and (not time or head.select(named, *time).n_unique() == len(head)):
         return (named,), "its name says so"
-    found = id_columns(head, free, time) if time else ()
-    return found, "each has a row at a time stamp" if found else ""
+    if found := id_columns(head, free, time) if time else ():
+        return found, "each has a row at a time stamp"
+    return ((named,), "its name says so") if named is not None else ((), "")
 
 
 def id_columns(head: pl.DataFrame, free: Sequence[str], time: tuple[str, ...]) -> tuple[str, ...]:
@@ -157,13 +158,15 @@ def _is_regular(ranks: Offsets, groups: Offsets) -> bool:
 def _says_nothing_new(head: pl.DataFrame, name: str, time: tuple[str, ...], free: Sequence[str]) -> bool:
     """Whether a column counts rows, or repeats a part of the time stamp, such as its month."""
     part = {"year": "Y", "month": "m", "day": "d", "hour": "H", "minute": "M", "second": "S"}.get(part_of(name) or "")
-    counts_rows = _ROW_NAMES.match(name)
+    if isinstance(form := _form(name, head[name]), TextForm) and form.dated and not part:
+        return True
+    counts_rows = _ROW_NAMES.match(name) or name == head.columns[0]
     if part is None and not counts_rows:
         return False
     numbers = head[name].cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False)
     if len(numbers) < _ROWS_EACH or numbers.null_count():
         return False
-    if counts_rows and bool((numbers.diff().drop_nulls() == 1).all()):
+    if counts_rows and numbers[0] in (0, 1) and bool((numbers.diff().drop_nulls() == 1).all()):
         return True
     if part is None:
         return False

@@ -10,6 +10,8 @@ import polars as pl
 _PARTS = {
     "year": ("year", "yr", "yyyy", "jahr"),
     "month": ("month", "mon", "mm", "mo", "mnth", "monat"),
+    "quarter": ("quarter", "qtr", "quartal"),
+    "week": ("week", "wk", "weekofyear", "weeknum", "woche", "kw"),
     "day": ("day", "dd", "dy", "dayofmonth", "mday", "tag"),
     "hour": ("hour", "hr", "hh", "hours", "stunde"),
     "minute": ("minute", "min", "mi", "minutes"),
@@ -19,11 +21,14 @@ _PARTS = {
 _RANGES = {
     "year": (1600, 2299),
     "month": (1, 12),
+    "quarter": (1, 4),
+    "week": (1, 53),
     "day": (1, 31),
     "hour": (0, 24),
     "minute": (0, 59),
     "second": (0, 59),
 }
+_OF_YEARS = {"quarter": "-Q", "week": "-W"}
 _BETWEEN_TIMES = {"hour": " ", "minute": ":", "second": ":"}
 _BETWEEN = {"month": "-", "day": "-", **_BETWEEN_TIMES}
 
@@ -43,6 +48,9 @@ def joined(frame: pl.DataFrame, names: Sequence[str]) -> pl.Series:
     first, *rest = (frame[name].cast(pl.String).str.strip_chars() for name in names)
     parts = dict(zip(map(part_of, names[1:]), rest, strict=True))
     dated = part_of(names[0]) == "year"
+    if dated and len(rest) == 1 and (of := part_of(names[1])) in _OF_YEARS:
+        number = rest[0].str.replace(r"\.0*$", "")
+        return first + _OF_YEARS[of] + (number.str.zfill(2) if of == "week" else number)
     if None in parts or len(parts) < len(rest) or not parts.keys() <= (_BETWEEN if dated else _BETWEEN_TIMES).keys():
         for cells in rest:
             first = first + " " + cells
@@ -54,14 +62,16 @@ def joined(frame: pl.DataFrame, names: Sequence[str]) -> pl.Series:
 
 
 def time_parts(head: pl.DataFrame, free: Sequence[str]) -> tuple[str, ...]:
-    """The columns of year, month, day, hour, … of a table, by their names and what is in them; none without a month."""
+    """The columns of year, month, day, hour, … of a table, by their names and what is in them; none of a year alone."""
     found: dict[str, str] = {}
     for name in free:
         part = part_of(name)
         if part is not None and part not in found and _is_within(head[name], *_RANGES[part]):
             found[part] = name
     whole = [found[part] for part in _PARTS if part in found]
-    return tuple(whole) if {"year", "month"} <= found.keys() else ()
+    if {"year", "month"} <= found.keys():
+        return tuple(name for name in whole if part_of(name) not in _OF_YEARS)
+    return next(((found["year"], found[part]) for part in _OF_YEARS if {"year", part} <= found.keys()), ())
 
 
 def hour_beside(head: pl.DataFrame, free: Sequence[str]) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ _MONTHS = ("%Y %m", "%m %Y", "%Y %N", "%Y %j")
 _NAMED_MONTHS = ("%Y %b", "%b %Y", "%b %y", "%y %b")
 _PARTS_OF_YEARS = ("%Y Q%q", "Q%q %Y", "%y Q%q", "Q%q %y", "%q Q%Y", "%q Q%y", "%Y H%h", "H%h %Y", "%Y S%h", "%Y M%m")
 _WEEKS = ("%G W%V", "W%V %G", "%G W%V %u")
-_RARE = ("%m.%d.%Y", "%m.%d.%y", "%y.%m.%d", "%y-%b-%d", "%y %b %d")
-"""Taken where nothing else fits."""
+_RARE = ("%m.%d.%Y", "%m.%d.%y", "%y.%m.%d", "%y-%b-%d", "%y %b %d", "%G-%V", "%G/%V")
+"""Taken where they read more cells than all others."""
 _DATES = (
     *(one.replace(" ", sep) for one in _DAYS for sep in "-/. " if one.replace(" ", sep) not in _RARE),
     *(one.replace(" ", sep) for one in (*_NAMED_DAYS, *_NAMED_MONTHS) for sep in ("-", "/", ".", " ", "")),
@@ -53,6 +53,7 @@ _TIME = re.compile(
 )
 _HOUR = re.compile(r"(?P<before>[T ,_:-]+)(?P<h>\d{1,2})(?P<blank>\s*)(?P<p>[AaPp]\.?[Mm]\.?)?$")
 _COMPACT = re.compile(r"(?P<before>[T _-])(?P<h>\d{2})(?P<m>\d{2})(?P<s>\d{2})?$")
+_DOTTED = re.compile(r"(?P<before>^|[T ])\d{2}\.\d{2}\.\d{2}$")
 _ZONE = re.compile(r"(?P<blank>\s*)(?P<z>[+-]\d{2}(?::?\d{2})?|(?![AP]M)[A-Z]{1,4}|\[?[A-Z][A-Za-z]+/[A-Za-z_/]+\]?)$")
 _ENDS_IN_TIME = re.compile(r"(?:\d:\d{2}[\d:.,]*\s*(?:[AaPp]\.?[Mm]\.?)?|T\d{2,6})$")
 _WEEKDAY = re.compile(r"^(?P<day>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*)(?P<after>[, ]+)", re.IGNORECASE)
@@ -78,15 +79,15 @@ def forms_of(cells: pl.Series, name: str = "", *, plain: bool = False) -> list[F
         return _number_forms(numbers, name, plain)
     sample = there.unique(maintain_order=True)
     sample = sample.gather_every(max(1, len(sample) // _LOOKED_AT)).head(_LOOKED_AT)
+    best, most = list[TextForm](), 0
     for rare in (False, True):
         guessed = dict.fromkeys(format for cell in sample.to_list() for format in _formats(cell, rare))
-        forms = [TextForm(format) for format in guessed]
-        counts = [int(form.read(there).good.sum()) for form in forms]
-        most = max(counts, default=0)
-        best = [form for form, count in zip(forms, counts, strict=True) if count == most]
-        if most:
-            return _without_doubles(best, there)
-    return []
+        counts = {format: int(TextForm(format).read(there).good.sum()) for format in guessed}
+        if (reached := max(counts.values(), default=0)) > most:
+            best, most = [TextForm(format) for format, count in counts.items() if count == reached], reached
+        if most == len(there):
+            break
+    return _without_doubles(best, there)
 
 
 def may_be_time(cell: str, name: str) -> bool:
@@ -134,6 +135,8 @@ def _are_dates(numbers: pl.Series, form: TextForm) -> bool:
 
 def _formats(cell: str, rare: bool) -> Iterator[str]:
     """The formats that a cell may have."""
+    if found := _DOTTED.search(cell):
+        yield from (f"{format}{found['before']}%H.%M.%S" for format in _dates(cell[: found.start()], rare) or [""])
     if whole := _dates(cell, rare):
         yield from whole
         return
