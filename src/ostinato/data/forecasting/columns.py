@@ -55,7 +55,9 @@ def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str
         found["channels"] = numeric
         notes.append(f"channels: {', '.join(numeric[:8])}{', …' if len(numeric) > 8 else ''} (they hold numbers)")
         if roles.passed_over:
-            notes.append(f"not forecast: {', '.join(roles.passed_over)} (row numbers, or parts of the time stamp)")
+            notes.append(
+                f"not forecast: {', '.join(roles.passed_over)} (row numbers, or the time stamp again, or parts of it)"
+            )
     return forecast.model_copy(update=found)
 
 
