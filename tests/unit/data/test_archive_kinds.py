@@ -217,6 +217,10 @@ def test_a_file_is_a_session_where_a_table_or_a_folder_labels_it(tmp_path: Path)
     recipe = inferred(build_recipe({"data": {"train": str(tmp_path / "s")}}))
     assert (recipe.data.session, recipe.data.input, recipe.data.target) == ("file", "x,y", "label")
     assert recipe.model.task == "classification"
+    places = prepare(recipe.model_copy(update={"data": recipe.data.model_copy(update={"validation": 0.4})})).train
+    where = {Path(places.location(row)).name for row in range(len(places))}  # type: ignore[union-attr, arg-type]
+    assert len(where) == 2
+    assert where <= {"a.csv:2", "b.csv:2", "c.csv:2"}
     flat = tmp_path / "flat"
     flat.mkdir()
     for number in range(4):

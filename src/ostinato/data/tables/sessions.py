@@ -20,7 +20,7 @@ from ostinato.data.times.clock import Clock
 
 _STEPS = 1 << 17
 """Of a block, unless one session has more."""
-_LINE, _NUMBER, _KEY = "\0line", "\0number", "\0session"
+_LINE, _FILE, _NUMBER, _KEY = "\0line", "\0file", "\0number", "\0session"
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Sessions:
     note: Callable[[str], None]
     _spoilt: set[str | None] = field(default_factory=set)
     _texts: Numbering = field(default_factory=Numbering)
-    _file: str = ""
+    _files: dict[str, int] = field(default_factory=dict)
 
     def blocks(self, blocks: Iterable[Block], columns: Sequence[str]) -> Iterator[Block]:
         """Blocks of sessions, in the order in which their first rows stand."""
@@ -56,10 +56,9 @@ class Sessions:
         others = [name for name in columns if name not in (self.name, self.labels)]
         facts = _Facts(others)
         for block in blocks:
-            self._file = block.files[0]
             numbers, good = rows.add(block, *self._labels(block))
-            facts.add(numbers, block.frame.filter(good), block.lines[good])
-        names, offsets, steps = rows.finish(self._file)
+            facts.add(numbers, kept := block.keep(good), self._numbers_of(kept))
+        names, offsets, steps = rows.finish(next(reversed(self._files), ""))
         if not names:
             return
         times = self.clock.names if self.clock else ()
@@ -83,6 +82,11 @@ class Sessions:
             values, problems = read_numbers(block.frame, [self.labels])
             return {"labels": values[:, 0]}, [empty, *problems]
         return {"labels": self._texts.of(cells.cast(pl.String).fill_null(""))}, [empty]
+
+    def _numbers_of(self, block: Block) -> Ids:
+        """The number of the file of each row."""
+        numbers = [self._files.setdefault(file, len(self._files)) for file in block.files]
+        return np.broadcast_to(np.asarray(numbers, dtype=np.int32), len(block))
 
     def _reject(self, block: Block, row: int, reason: str) -> None:
         """A row that can't be used spoils its session."""
@@ -118,7 +122,9 @@ class Sessions:
             if (varies := _varies(name)) in table.columns and name not in self.parts
         ]
         lines = table[_LINE].to_numpy().astype(np.int64)
-        return Block(table.with_columns(*plain).with_columns(*made).select(columns), (self._file,), lines)
+        names = list(self._files)
+        files = [names[number] for number in table[_FILE]] if len(names) > 1 else names
+        return Block(table.with_columns(*plain).with_columns(*made).select(columns), tuple(files), lines)
 
     def _not_doubled(self, same: Offsets, offsets: Offsets, good: Mask, table: pl.DataFrame) -> Mask:
         """Which sessions have no two rows of one time, such as the rows `same`; the others are recorded."""
@@ -127,7 +133,8 @@ class Sessions:
         for row in np.flatnonzero(doubled & good).tolist():
             name = table[_KEY][row]
             reason = f"session {name!r} has two rows of one `{self.clock.name if self.clock else ''}`"
-            self.bad_rows.add(self._file, int(table[_LINE][row]), reason, str(name))
+            file = list(self._files)[table[_FILE][row]]
+            self.bad_rows.add(file, int(table[_LINE][row]), reason, str(name))
         return ~doubled
 
 
@@ -139,11 +146,11 @@ class _Facts:
         self._parts: list[pl.DataFrame] = []
         self._rows, self._least = 0, 1 << 16
 
-    def add(self, numbers: Ids, frame: pl.DataFrame, lines: Offsets) -> None:
-        """Rows of a block, with the numbers of their sessions."""
-        own = pl.DataFrame({_NUMBER: numbers, _LINE: lines})
+    def add(self, numbers: Ids, block: Block, files: Ids) -> None:
+        """Rows of a block, with the numbers of their sessions and files."""
+        own = pl.DataFrame({_NUMBER: numbers, _LINE: block.lines, _FILE: files})
         steady = (pl.lit(False).alias(_varies(name)) for name in self._columns)
-        rows = own.with_columns(frame.get_column(name) for name in self._columns).with_columns(steady)
+        rows = own.with_columns(block.frame.get_column(name) for name in self._columns).with_columns(steady)
         self._parts.append(self._merged(rows))
         self._rows += len(self._parts[-1])
         if self._rows > self._least:
@@ -157,7 +164,7 @@ class _Facts:
 
     def _merged(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.group_by(_NUMBER, maintain_order=True).agg(
-            pl.col(_LINE).first(),
+            pl.col(_LINE, _FILE).first(),
             *(pl.col(name).first() for name in self._columns),
             *(
                 ((pl.col(name).n_unique() > 1) | pl.col(_varies(name)).any()).alias(_varies(name))
