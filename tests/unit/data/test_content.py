@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.unit.data.helpers import read, read_same
+from tests.unit.data.helpers import read
 from typer.testing import CliRunner
 
 from ostinato.cli.app import app
@@ -29,7 +29,7 @@ FORMS = [  # name, content, format
     ("a.txt", 'note,label\n"one, two",a\n' + "".join(f'"x, {n}",b\n' for n in range(9)), "csv"),
     ("a.txt", "a NN O\nb VB O\n\nc NN B-X\nd VB O\n\ne NN O\n", "conll"),
     ("a.txt", "-DOCSTART- -X- O\n\n" + "".join(f"w{n} NN O\nv{n} VB O\n\n" for n in range(4)), "conll"),
-    ("a.txt", "".join(f" {n}   {n / 7:.4e}  -1 \n" for n in range(9)), "blanks"),
+    ("a.txt", "".join(f" {n}   {n / 7:.4e}  -1 \n" for n in range(9)), "csv"),
     ("a.log", '{"text": "a"}\n{"text": "b"}\n', "jsonl"),
     ("a.txt", ">one\nACGTACGT\n>two\nACGG\n", "fasta"),
     ("a.txt", PROSE, "text"),
@@ -137,14 +137,3 @@ def test_what_is_not_read_is_refused_with_what_to_do(tmp_path: Path, name: str, 
     with pytest.raises(DataError, match="files are not read") as caught:
         open_source(tmp_path / name, BadRows())
     assert hint in str(caught.value.hint)
-
-
-def test_columns_between_blanks(tmp_path: Path) -> None:
-    path = tmp_path / "engines.txt"
-    path.write_text("".join(f"  {n}   {n / 8:.3f}\t-1 \n" for n in range(9)))
-    found = read_same(path)
-    assert found.rows[1] == ("1", "0.125", "-1")
-    assert found.lines == list(range(1, 10))
-    assert open_source(path, BadRows()).columns() == ["column1", "column2", "column3"]
-    path.write_text("unit  value\n" + "".join(f"{n}   {n}\n" for n in range(9)))
-    assert open_source(path, BadRows()).columns() == ["unit", "value"]

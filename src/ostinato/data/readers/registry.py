@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from ostinato.data.readers.archives import TsSource, UcrSource
 from ostinato.data.readers.arff import ArffSource
 from ostinato.data.readers.base import Claim, Source, suffix_of
-from ostinato.data.readers.blanks import BlanksSource
 from ostinato.data.readers.boundary import Alias
 from ostinato.data.readers.conll import ConllSource, ConlluSource
 from ostinato.data.readers.content import REFUSED, Found, look
@@ -50,7 +49,6 @@ READERS: Registry[type[Source]] = Registry("ostinato.readers", "reader", _is_rea
 for _reader in (
     DelimitedSource,
     TabSource,
-    BlanksSource,
     JsonLinesSource,
     JsonSource,
     ParquetSource,
