@@ -26,6 +26,7 @@ from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.report_page import write_report
 from ostinato.tasks.spec import TaskSpec
+from ostinato.training.places import part_of_training
 from ostinato.training.progress import Observer
 from ostinato.training.run_folder import FEATURES_FILE, MODEL_FILE, check_unchanged, read_recipe_of, summary_of
 from ostinato.training.train import set_up
@@ -136,6 +137,8 @@ class Run:
         """
         say, spec = (observer or Observer()).note, self.spec
         reference = str(data) if data is not None else self.recipe.data.test
+        if reference is not None and (part := part_of_training(self.folder, reference)) is not None:
+            say(f"`{reference}` is the file of data.{part}: these figures do not say how it does on new rows")
         examples = (
             spec.held_back(self.features, self.recipe, say)
             if reference is None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ostinato.data.inference.applicability import saved_recipe
-from ostinato.errors import RecipeError, RunError
+from ostinato.errors import FolderInUseError, RecipeError, RunError
 from ostinato.recipe import Recipe, migrated, read_recipe
 from ostinato.storage.files import checksum, read_json
+from ostinato.storage.locks import FolderLock
+from ostinato.training.places import found_again
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 MODEL_FILE, LOG_FILE = "model.safetensors", "log.jsonl"
@@ -35,7 +39,7 @@ def read_recipe_of(folder: Path) -> Recipe:
         logger.warning("`%s` holds options that nothing reads, in its training neither; ignored: %s", path, said)
     if recipe.model.undecided:
         raise RunError(f"`{path}` is damaged: it leaves open what the model is.")
-    return recipe
+    return found_again(folder, recipe)
 
 
 def check_run_folder(folder: Path) -> None:
@@ -73,3 +77,30 @@ def check_unchanged(folder: Path) -> None:
                 hint=f"if that was meant: remove `sha256` from {SUMMARY_FILE}; else go on from its checkpoint: "
                 f"ostinato train --resume {folder} --set training.epochs=N",
             )
+
+
+def new_run_folder(out: Path | None, name: str) -> FolderLock:
+    """The new run directory, empty and held. Raises `RunError` where another process was faster at `out`."""
+    if out is not None:
+        lock = FolderLock(out)
+        if lock.is_empty:
+            return lock
+        lock.close()
+        raise taken(out)
+    for number in itertools.count(1):
+        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        if folder.exists() and not folder.is_dir():
+            continue
+        with suppress(FolderInUseError):
+            lock = FolderLock(folder)
+            if lock.is_empty:
+                break
+            lock.close()
+    return lock
+
+
+def taken(out: Path) -> RunError:
+    """The error for a run directory that is there already."""
+    return RunError(
+        f"`{out}` already exists.", hint=f"name another with --out, or resume with: ostinato train --resume {out}"
+    )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +21,7 @@ from ostinato.data.inference.applicability import saved_recipe
 from ostinato.data.io.spool import steps_of
 from ostinato.data.rejects import counted
 from ostinato.data.sequences import Sequences
-from ostinato.errors import FolderInUseError, RecipeError, RunError
+from ostinato.errors import RecipeError, RunError
 from ostinato.recipe import Recipe, dump_recipe, migrated
 from ostinato.storage.files import remove_partials, sync_folder, write_atomically
 from ostinato.storage.locks import FolderLock
@@ -37,6 +35,7 @@ from ostinato.tasks.training import training_of
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.loop import Trainer
 from ostinato.training.memory import check_memory
+from ostinato.training.places import note_places
 from ostinato.training.progress import Observer
 from ostinato.training.resume import agrees, data_changes, recipe_changes, with_features
 from ostinato.training.run_folder import (
@@ -47,8 +46,10 @@ from ostinato.training.run_folder import (
     RECIPE_FILE,
     SUMMARY_FILE,
     checksums,
+    new_run_folder,
     read_recipe_of,
     summary_of,
+    taken,
 )
 from ostinato.training.weights import load_tensors, load_weights
 
@@ -65,7 +66,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
         OstinatoError: for a recipe, data or a directory that can't be used, before anything is written.
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise _taken(out)
+        raise taken(out)
     device = set_up(recipe)
     prepared = prepare(recipe, say=observer.note)
     spec = task_of(prepared.recipe)
@@ -74,7 +75,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     torch.manual_seed(recipe.training.seed)
     model = spec.build(prepared.recipe, prepared.features).to(device)
     task = training_of(spec, model, prepared, device)
-    with _claim(out, recipe.name) as lock:
+    with new_run_folder(out, recipe.name) as lock:
         _write_head(lock.folder, prepared)
         observer.note(f"run: {lock.folder}")
         trainer = Trainer(prepared.recipe, model, task, lock.folder, observer, device)
@@ -277,30 +278,5 @@ def _write_head(folder: Path, prepared: Prepared) -> None:
     write_atomically(folder / RECIPE_FILE, dump_recipe(prepared.recipe).encode())
     prepared.features.save(folder / FEATURES_FILE)
     prepared.bad_rows.write(folder)
+    note_places(folder, prepared.recipe)
     write_atomically(folder / DATA_FILE, json.dumps(describe_data(prepared), indent=1).encode())
-
-
-def _claim(out: Path | None, name: str) -> FolderLock:
-    """The new run directory, empty and held. Raises `RunError` where another process was faster at `out`."""
-    if out is not None:
-        lock = FolderLock(out)
-        if lock.is_empty:
-            return lock
-        lock.close()
-        raise _taken(out)
-    for number in itertools.count(1):
-        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
-        if folder.exists() and not folder.is_dir():
-            continue
-        with suppress(FolderInUseError):
-            lock = FolderLock(folder)
-            if lock.is_empty:
-                break
-            lock.close()
-    return lock
-
-
-def _taken(out: Path) -> RunError:
-    return RunError(
-        f"`{out}` already exists.", hint=f"name another with --out, or resume with: ostinato train --resume {out}"
-    )

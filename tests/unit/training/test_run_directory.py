@@ -136,3 +136,44 @@ def test_a_model_beyond_memory_is_refused_before_it_is_built(polarity: Path, tmp
     with pytest.raises(RecipeError, match=r"parameters: training it takes|too large"):
         train_recipe(recipe, tmp_path / "run", Observer())
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def moved(polarity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run and its data, trained in one place by names from there, then carried to another as they lay."""
+    home = tmp_path / "home"
+    (home / "data").mkdir(parents=True)
+    shutil.copy(polarity, home / "data" / "rows.csv")
+    monkeypatch.chdir(home)
+    train_recipe(_recipe(Path("data/rows.csv")), Path("runs/mine"), Observer())
+    shutil.move(home, tmp_path / "away")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "away"
+
+
+def test_a_run_finds_its_data_when_both_have_moved(moved: Path) -> None:
+    run = ostinato.load(moved / "runs" / "mine")
+    assert run.recipe.data.train == str(moved / "data" / "rows.csv")
+    assert run.diagnose(num_rows=4).to_dict()
+
+
+def test_a_run_finds_its_data_when_it_alone_has_moved(moved: Path, tmp_path: Path) -> None:
+    home = moved.rename(tmp_path / "home")
+    run = shutil.move(home / "runs" / "mine", tmp_path / "elsewhere")
+    assert ostinato.load(run).recipe.data.train == str(home / "data" / "rows.csv")
+
+
+def test_evaluating_on_the_training_file_is_said(finished: Path, polarity: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    class _Notes(Observer):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    copy = shutil.copy(polarity, tmp_path / "new.csv")
+    ostinato.load(finished).evaluate(copy, _Notes())
+    assert any("is the file of data.train" in note for note in notes)
+    copy.write_bytes(polarity.read_bytes() + b"good film,positive\n")
+    notes.clear()
+    ostinato.load(finished).evaluate(copy, _Notes())
+    assert not notes
