@@ -119,7 +119,7 @@ class FastaSource(Source):
         """Names of `key=value` pairs that all records at the beginning of each file have (of one file, if joined)."""
         of_file = []
         for file in files:
-            heads = [_pairs(entry.description) for entry in self._head(file)]
+            heads = [header_pairs(entry.description) for entry in self._head(file)]
             of_file.append([key for key in heads[0] if all(key in head for head in heads)] if heads else [])
         if self._joined:
             return list(dict.fromkeys(itertools.chain(*of_file)))
@@ -244,7 +244,7 @@ class FastqSource(FastaSource):
 
 
 def _cells(entry: Entry) -> dict[str, str]:
-    pairs = {key: value for key, value in _pairs(entry.description).items() if key not in _RESERVED}
+    pairs = {key: value for key, value in header_pairs(entry.description).items() if key not in _RESERVED}
     return {
         **pairs,
         "id": entry.id,
@@ -254,7 +254,7 @@ def _cells(entry: Entry) -> dict[str, str]:
     }
 
 
-def _pairs(description: str) -> dict[str, str]:
+def header_pairs(description: str) -> dict[str, str]:
     """The `key=value` pairs of a header; a value goes on to the next key that a blank precedes."""
     keys = [
         match for match in _KEY.finditer(description) if not match.start() or description[match.start() - 1].isspace()
