@@ -3,103 +3,31 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.data.inference.target import alike, infer_target, is_number
+from ostinato.data.inference.target import alike, is_number
 from ostinato.data.places import Places
 from ostinato.data.rejects import counted
 from ostinato.data.tables.list_cells import MOST_LABELS, json_list
+from ostinato.data.target_base import TARGETS, TargetFeature, Unusable, target_type
 from ostinato.errors import DataError
-from ostinato.recipe import Component, TargetRecipe
+from ostinato.recipe import TargetRecipe
+
+__all__ = ["TARGETS", "ClassTarget", "LabelsTarget", "NamesTarget", "NumberTarget", "TargetFeature", "Unusable",
+           "missing_in_words", "split_labels", "strata_of", "target_type"]  # fmt: skip
 
 _SHOWN = 10
 _RARE = (
     "; are they no classes? --set features.target.kind=text writes them, tags (a label for each word) or number "
     "predicts them"
 )
-Unusable = tuple[pl.Series, str, str | None]
-"""Which cells can't be used, the reason, and a hint."""
-
-
-class TargetFeature(ABC):
-    """One value a row that is predicted, as its training cells say it: encoded for the head, and what it means.
-
-    Args:
-        column: the column's name, for messages.
-    """
-
-    kind: ClassVar[str]
-    """As recipes spell it."""
-    names: ClassVar[bool] = True
-    """Whether its values are names, not quantities."""
-    noun: ClassVar[str] = "class"
-    """What one of `classes` is called."""
-    unread: ClassVar[tuple[str, ...]] = ()
-    """Options that mean nothing to such a target; as long as its kind is open, none."""
-    no_value_hint: ClassVar[str | None] = "where an empty cell means no label at all: --set features.target.kind=labels"
-    """Where cells hold commas: what an empty one might mean."""
-    classes: tuple[str, ...] = ()
-    """Class or label names in order of their integers; of numbers none."""
-
-    def __init__(self, column: str) -> None:
-        self.column = column
-
-    @classmethod
-    def plain(cls, cells: pl.Series) -> pl.Series:
-        """Cells as they are kept until all are read."""
-        return cells
-
-    @classmethod
-    def unusable(cls, cells: pl.Series, column: str) -> list[Unusable]:
-        """Which cells hold no such value, why, and what might help."""
-        hint = cls.no_value_hint
-        if hint is not None and not cells.str.contains(",", literal=True).any():
-            hint = None
-        return [(cells.is_null(), f"no value in column `{column}`", hint)]
-
-    @staticmethod
-    def fit(cells: pl.Series, recipe: TargetRecipe, column: str) -> TargetFeature:
-        """From the training cells. Raises `DataError` for one class only or numbers that are all the same."""
-        kind = infer_target(cells, column)[0] if recipe.undecided else recipe.kind
-        return TARGETS[kind].fitted(cells, recipe, column)
-
-    @classmethod
-    @abstractmethod
-    def fitted(cls, cells: pl.Series, recipe: TargetRecipe, column: str) -> TargetFeature:
-        """As `fit`, of this kind."""
-
-    @property
-    @abstractmethod
-    def num_outputs(self) -> int:
-        """Outputs of the model's head: one for a number and for two classes, else one a class or label."""
-
-    @abstractmethod
-    def encode(self, cells: pl.Series, places: Places, where: str) -> Array:
-        """Integers (N,), 0/1 floats (N, labels) or standardised floats (N,).
-
-        Raises `DataError` for a class that training never saw; `where` names the data ("validation data").
-        """
-
-    @abstractmethod
-    def truth(self, value: Any) -> dict[str, Any]:
-        """An encoded value as results hold what was right: `true`, the name or names, or `value_true`, the number."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """What `features.json` holds."""
-        return {"kind": self.kind, "column": self.column}
-
-    @staticmethod
-    def from_dict(saved: dict[str, Any]) -> TargetFeature:
-        """The inverse of `to_dict`."""
-        rest = {key: value for key, value in saved.items() if key not in ("kind", "column")}
-        return TARGETS[saved["kind"]](saved["column"], **rest)
 
 
 class NamesTarget(TargetFeature):
@@ -136,6 +64,14 @@ class NamesTarget(TargetFeature):
     @abstractmethod
     def rows_of_each(self, targets: Array) -> NDArray[np.int64]:
         """How many rows have each name."""
+
+    def usual_answer(self, targets: Array) -> NDArray[np.float64]:
+        """The share of each name."""
+        return self.rows_of_each(targets) / len(targets)
+
+    def said(self, answer: Any) -> dict[str, Any]:
+        """The probability of each name."""
+        return {"probabilities": dict(zip(self.classes, answer.tolist(), strict=True))}
 
     def to_dict(self) -> dict[str, Any]:
         """With the names."""
@@ -196,6 +132,10 @@ class ClassTarget(NamesTarget):
         others = {cell: known.get(alike(cell)) for cell in cells.filter(codes.is_null()).unique().to_list()}
         return codes.fill_null(cells.replace_strict(others, default=None, return_dtype=pl.Int64))
 
+    def said(self, answer: Any) -> dict[str, Any]:
+        """The likeliest name, too."""
+        return {"label": self.classes[int(answer.argmax())], **super().said(answer)}
+
     def truth(self, value: Any) -> dict[str, Any]:
         """The name."""
         return {"true": self.classes[int(value)]}
@@ -248,9 +188,16 @@ class LabelsTarget(NamesTarget):
                 hot[row, number[label]] = 1.0
         return hot
 
+    def said(self, answer: Any) -> dict[str, Any]:
+        """The labels of at least one half, too."""
+        return {"labels": tuple(self._those(answer >= 0.5)), **super().said(answer)}
+
     def truth(self, value: Any) -> dict[str, Any]:
         """The names of those that are there."""
-        return {"true": [name for name, there in zip(self.classes, value.tolist(), strict=True) if there]}
+        return {"true": self._those(value)}
+
+    def _those(self, there: Any) -> list[str]:
+        return [name for name, one in zip(self.classes, there.tolist(), strict=True) if one]
 
     def rows_of_each(self, targets: Array) -> NDArray[np.int64]:
         """With each label."""
@@ -308,6 +255,14 @@ class NumberTarget(TargetFeature):
         """Standardised numbers on their own scale."""
         return np.asarray(values, dtype=np.float64) * self.std + self.mean
 
+    def usual_answer(self, targets: Array) -> NDArray[np.float64]:
+        """The mean, on its own scale."""
+        return np.asarray([self.original(targets).mean()])
+
+    def said(self, answer: Any) -> dict[str, Any]:
+        """The number."""
+        return {"value": float(answer)}
+
     def truth(self, value: Any) -> dict[str, Any]:
         """The number on its own scale."""
         return {"value_true": float(value) * self.std + self.mean}
@@ -315,19 +270,6 @@ class NumberTarget(TargetFeature):
     def to_dict(self) -> dict[str, Any]:
         """With the scale."""
         return {**super().to_dict(), "mean": self.mean, "std": self.std}
-
-
-TARGETS: dict[str, type[ClassTarget] | type[LabelsTarget] | type[NumberTarget]] = {
-    "class": ClassTarget,
-    "labels": LabelsTarget,
-    "number": NumberTarget,
-}
-"""By kind, as recipes spell it."""
-
-
-def target_type(recipe: Component) -> type[TargetFeature]:
-    """What one value a row is, as far as a recipe says: while its kind is open `TargetFeature`."""
-    return TARGETS.get(str(getattr(recipe, "kind", "")), TargetFeature)
 
 
 def missing_in_words(name: str, count: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ostinato.data.targets import LabelsTarget, NumberTarget, TargetFeature
+from functools import singledispatch
+
+from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
 from ostinato.heads import distributions as values
 from ostinato.heads.base import OutputHead
 from ostinato.heads.classes import Bernoulli, Chain, Ctc, Labels, Softmax, TwoClasses
@@ -14,16 +16,29 @@ from ostinato.recipe.forecast import WindowsRecipe
 from ostinato.recipe.model import FrameOutputRecipe
 
 RowHead = Softmax | Labels | values.Point
-"""Of one value a row: it also gives `answers` and the `mixture` of several models."""
+"""Of one value a row: it also gives `answers`, the `mixture` of several models, and the `members` of each output."""
 
 
+@singledispatch
 def row_head(target: TargetFeature) -> RowHead:
-    """Of one value a row: a class of several or of two, labels, or a number."""
-    if isinstance(target, NumberTarget):
-        return values.Point("mse", target.mean, target.std)
-    if isinstance(target, LabelsTarget):
-        return Labels(target.classes)
+    """Of one value a row: a class of several or of two, labels, or a number. The type of a target says which; another
+    type of target registers its own (`row_head.register`)."""
+    raise TypeError(f"no head is registered for a {type(target).__name__}")
+
+
+@row_head.register
+def _(target: ClassTarget) -> RowHead:
     return (TwoClasses if target.num_outputs == 1 else Softmax)(target.classes)
+
+
+@row_head.register
+def _(target: LabelsTarget) -> RowHead:
+    return Labels(target.classes)
+
+
+@row_head.register
+def _(target: NumberTarget) -> RowHead:
+    return values.Point("mse", target.mean, target.std)
 
 
 def step_head(

@@ -47,6 +47,10 @@ class Softmax(OutputHead):
         """(E, M, K) of E models to outputs whose probabilities are the mean of theirs; the 1/E cancels out."""
         return outputs.log_softmax(2).logsumexp(0)
 
+    def members(self, targets: Tensor) -> Tensor:
+        """(M, K), 1 for the class of an item."""
+        return F.one_hot(targets.long(), len(self.classes))
+
     def count(self, target: Tensor) -> int:
         return int((target >= 0).sum())
 
@@ -138,6 +142,10 @@ class Labels(Bernoulli):
     def mixture(self, outputs: Tensor) -> Tensor:
         return F.logsigmoid(outputs).logsumexp(0) - F.logsigmoid(-outputs).logsumexp(0)
 
+    def members(self, targets: Tensor) -> Tensor:
+        """(M, K), 1 for each label of an item."""
+        return targets
+
 
 class TwoClasses(Labels):
     """One of two: the log-odds of the second, (M, 1); targets (M,)."""
@@ -151,6 +159,10 @@ class TwoClasses(Labels):
     def answers(self, outputs: Tensor) -> Tensor:
         second = outputs.sigmoid()
         return torch.cat([1 - second, second], dim=1)
+
+    def members(self, targets: Tensor) -> Tensor:
+        """(M, 1), 1 for items of the second class."""
+        return targets.unsqueeze(1)
 
     def metrics(self, said: Any, truth: Any) -> Metrics:
         return classification.classification(said, truth, self.classes)

@@ -80,6 +80,10 @@ class Point(ValueHead):
         """(E, M, 1) of E models to their mean."""
         return outputs.mean(0)
 
+    def members(self, targets: Tensor) -> Tensor:
+        """(M, 1), 1 for numbers above the mean."""
+        return (targets > 0).unsqueeze(1).long()
+
 
 class Series(Point):
     """C numbers an item, (M, C); its loss is the mean of theirs."""

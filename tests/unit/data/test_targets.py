@@ -9,7 +9,7 @@ import pytest
 from ostinato.data.inference.target import infer_target
 from ostinato.data.io.blocks import Block
 from ostinato.data.places import Places
-from ostinato.data.targets import ClassTarget, TargetFeature
+from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
 from ostinato.errors import DataError
 from ostinato.recipe import TargetRecipe
 
@@ -157,3 +157,18 @@ def test_numbers_are_standardised_and_can_be_read_back() -> None:
 def test_saved_and_read_back(cells: list[str]) -> None:
     feature = _fit(cells)
     assert TargetFeature.from_dict(feature.to_dict()).__dict__ == feature.__dict__
+
+
+def test_what_a_head_answers_in_the_fields_of_a_prediction() -> None:
+    shares = np.asarray([0.25, 0.75], dtype=np.float32)
+    by_name = {"probabilities": {"a": 0.25, "b": 0.75}}
+    assert ClassTarget("y", classes=("a", "b")).said(shares) == {"label": "b", **by_name}
+    assert LabelsTarget("y", classes=("a", "b")).said(shares) == {"labels": ("b",), **by_name}
+    assert NumberTarget("y", mean=4.0, std=2.0).said(np.float32(5.0)) == {"value": 5.0}
+
+
+def test_what_is_said_without_reading_a_row() -> None:
+    assert ClassTarget("y", classes=("a", "b")).usual_answer(np.asarray([0, 1, 1, 1])).tolist() == [0.25, 0.75]
+    hot = np.asarray([[1, 0], [1, 1]], dtype=np.float32)
+    assert LabelsTarget("y", classes=("a", "b")).usual_answer(hot).tolist() == [1.0, 0.5]
+    assert NumberTarget("y", mean=4.0, std=2.0).usual_answer(np.asarray([0.0, 1.0])).tolist() == [5.0]

@@ -9,11 +9,12 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
+from ostinato.heads.build import row_head
 from ostinato.nn import Embedding
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.classification.ngrams import NgramScore
 from ostinato.tasks.classification.recipe import ClassificationRecipe
-from ostinato.tasks.classification.training import adversarial_step, membership
+from ostinato.tasks.classification.training import adversarial_step
 from ostinato.types import Ragged
 
 
@@ -105,7 +106,7 @@ def test_dropout_leaves_ngrams_out_only_in_training() -> None:
 def test_membership_of_each_kind_of_target(
     target: TargetFeature, targets: list[object], expected: list[list[int]]
 ) -> None:
-    assert membership(torch.tensor(targets), target).tolist() == expected
+    assert row_head(target).members(torch.tensor(targets)).tolist() == expected
 
 
 def test_normalised_embeddings_have_mean_zero_and_variance_one_by_frequency() -> None:

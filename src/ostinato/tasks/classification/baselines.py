@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from ostinato.arrays import Array
 from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
+from ostinato.data.targets import TargetFeature
 from ostinato.metrics import classification as metrics
 from ostinato.tasks.classification.evaluation import predict_examples
 from ostinato.tasks.classification.model import Classifier
 
 Floats = NDArray[np.float64]
+_FIGURES = {"class": ("accuracy", "f1"), "labels": ("micro_f1",), "number": ("rmse", "mae")}
+"""What is compared by the kind of the target; of several the one that the recipe watches, or the first."""
 _UNCERTAIN = ("log_loss", "auc", "calibration_error")
 
 
@@ -32,16 +34,13 @@ class ClassificationComparison(BaselineComparison):
     @property
     def lower_is_better(self) -> bool:  # type: ignore[override]
         """Of errors."""
-        return isinstance(self.target, NumberTarget)
+        return not self.target.names
 
     @property
     def figure(self) -> str:  # type: ignore[override]
         """Accuracy or, where the recipe watches it, F1; micro F1 of labels; of numbers the root mean squared error."""
-        if isinstance(self.target, NumberTarget):
-            return "mae" if self.prepared.recipe.training.monitor == "mae" else "rmse"
-        if isinstance(self.target, LabelsTarget):
-            return "micro_f1"
-        return "f1" if self.prepared.recipe.training.monitor == "f1" else "accuracy"
+        figures, monitor = _FIGURES[self.target.kind], self.prepared.recipe.training.monitor
+        return monitor if monitor in figures else figures[0]
 
     def answers(self, examples: Examples) -> Floats:
         """Of the recurrent model."""
@@ -57,7 +56,7 @@ class ClassificationComparison(BaselineComparison):
     def _metrics(self, answers: Floats, truth: Array) -> metrics.Metrics:
         found = self.model.head.metrics(answers, truth)
         # of a method that gives no probabilities
-        certain = isinstance(self.target, ClassTarget) and bool(np.isin(answers, (0.0, 1.0)).all())
+        certain = self.target.kind == "class" and bool(np.isin(answers, (0.0, 1.0)).all())
         return {key: None if certain and key in _UNCERTAIN else value for key, value in found.items()}
 
 
@@ -95,16 +94,11 @@ class MostFrequent(ClassBaseline):
 
     def fit_rows(self, train: Examples, targets: Array) -> None:
         """Count."""
-        if isinstance(self.target, ClassTarget):
-            self._answer = np.bincount(targets, minlength=len(self.target.classes)) / len(targets)
-        else:
-            self._answer = targets.astype(np.float64).mean(axis=0, keepdims=targets.ndim == 1)
+        self._answer = self.target.usual_answer(targets)
 
     def answer_rows(self, examples: Examples) -> Floats:
         """The same for all."""
-        if isinstance(self.target, NumberTarget):
-            return np.full(len(examples), float(self._answer[0]) * self.target.std + self.target.mean)
-        return np.tile(self._answer, (len(examples), 1))
+        return np.tile(self._answer, (len(examples), 1) if self.target.names else len(examples))
 
     def parameters(self) -> list[NDArray[Any]]:
         """One number a class."""

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
-from ostinato.data.targets import LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
@@ -40,15 +39,5 @@ def evaluate(model: Classifier, examples: Examples, device: torch.device) -> Met
 
 def predict(model: Classifier, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """A class, labels or a number for each row."""
-    target = features.row_target
-    outputs = predict_examples(model, examples, device)
-    if isinstance(target, NumberTarget):
-        return [Prediction(value=float(x) * target.std + target.mean) for x in outputs.squeeze(1)]
-    return [_prediction(row, target) for row in model.head.answers(outputs).tolist()]
-
-
-def _prediction(probabilities: list[float], target: TargetFeature) -> Prediction:
-    by_name = dict(zip(target.classes, probabilities, strict=True))
-    if isinstance(target, LabelsTarget):
-        return Prediction(labels=tuple(n for n, p in by_name.items() if p >= 0.5), probabilities=by_name)
-    return Prediction(label=max(by_name, key=lambda name: by_name[name]), probabilities=by_name)
+    answers = model.head.answers(predict_examples(model, examples, device))
+    return [Prediction(**features.row_target.said(answer)) for answer in answers.numpy()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from functools import singledispatch
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Floats
 from ostinato.data.dataset import Examples, Prepared
-from ostinato.data.targets import LabelsTarget, NumberTarget, TargetFeature
+from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics import classification as metrics
 from ostinato.report.confusion import confusion_table, mixups
 from ostinato.report.data import Section, class_targets
@@ -23,18 +23,19 @@ _DRAWN_CHANNELS = 24
 
 def classifier_results(model: Classifier, prepared: Prepared, device: torch.device) -> Section:
     """Metrics on the validation data, next to those of a guess that never reads the text, with plots and mistakes."""
-    target = cast("TargetFeature", prepared.features.target)
-    train, examples = prepared.train, prepared.validation
-    outputs = predict_examples(model, examples, device)
-    if isinstance(target, NumberTarget):
-        return _regression(outputs.squeeze(1).numpy().astype(np.float64), train, examples, target)
-    probabilities = model.head.answers(outputs).numpy()
-    if isinstance(target, LabelsTarget):
-        return _multilabel(probabilities, train, examples, target)
-    return _classification(probabilities, train, examples, target)
+    target, examples = prepared.features.row_target, prepared.validation
+    answers = model.head.answers(predict_examples(model, examples, device)).numpy()
+    return _section(target, answers, prepared.train, examples)
 
 
-def _classification(probabilities: Floats, train: Examples, examples: Examples, target: TargetFeature) -> Section:
+@singledispatch
+def _section(target: TargetFeature, answers: Floats, train: Examples, examples: Examples) -> Section:
+    """What the type of the target shows."""
+    raise TypeError(f"no section shows a {type(target).__name__}")
+
+
+@_section.register
+def _classification(target: ClassTarget, probabilities: Floats, train: Examples, examples: Examples) -> Section:
     from ostinato.report import plots
 
     truth, classes = class_targets(examples), target.classes
@@ -69,7 +70,8 @@ def _classification(probabilities: Floats, train: Examples, examples: Examples, 
     }
 
 
-def _multilabel(probabilities: Floats, train: Examples, examples: Examples, target: TargetFeature) -> Section:
+@_section.register
+def _multilabel(target: LabelsTarget, probabilities: Floats, train: Examples, examples: Examples) -> Section:
     truth = np.asarray(examples.targets, dtype=np.float32)
     scored = metrics.multilabel(probabilities, truth, target.classes)
     shares = np.asarray(train.targets, dtype=np.float64).mean(axis=0)
@@ -103,11 +105,11 @@ def _multilabel(probabilities: Floats, train: Examples, examples: Examples, targ
     }
 
 
-def _regression(outputs: Floats, train: Examples, examples: Examples, target: NumberTarget) -> Section:
+@_section.register
+def _regression(target: NumberTarget, predicted: Floats, train: Examples, examples: Examples) -> Section:
     from ostinato.report import plots
 
     truth = target.original(np.asarray(examples.targets))
-    predicted = target.original(outputs)
     scored = metrics.regression(predicted, truth)
     mean = float(target.original(np.asarray(train.targets)).mean())
     errors = predicted - truth

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Prepared
 from ostinato.data.streams import Window
-from ostinato.data.targets import LabelsTarget, NumberTarget, TargetFeature
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.training import RowsTraining
@@ -140,11 +138,10 @@ def training_of(spec: TaskSpec, model: Classifier | Ensemble, prepared: Prepared
     """Whole rows, or windows of them; an n-gram score is told which training rows hold each n-gram."""
     if isinstance(model, Ensemble):
         return EnsembleTraining(spec, cast("Classifier", model), prepared, device)
-    target = prepared.features.row_target
     if model.ngrams is not None:
         batches = BucketedBatches(prepared.train, _COUNTED_ROWS).epoch(0)
         model.ngrams.fit(
-            (batch.inputs.to(device), membership(batch.row_targets, target).to(device)) for batch in batches
+            (batch.inputs.to(device), model.head.members(batch.row_targets).to(device)) for batch in batches
         )
     return (streamed if reads_windows(prepared.recipe) else ClassifierTraining)(spec, model, prepared, device)
 
@@ -156,12 +153,3 @@ def class_weights(prepared: Prepared, device: torch.device) -> Tensor | None:
         return None
     counts = np.bincount(np.asarray(prepared.train.targets), minlength=len(prepared.features.row_target.classes))
     return torch.tensor(counts.sum() / (len(counts) * np.maximum(counts, 1)), dtype=torch.float32, device=device)
-
-
-def membership(targets: Tensor, target: TargetFeature) -> Tensor:
-    """(N, num_outputs), 1 where a row has the class or label of an output, or a number above the mean."""
-    if isinstance(target, NumberTarget):
-        return (targets > 0).unsqueeze(1).long()
-    if isinstance(target, LabelsTarget):
-        return targets
-    return targets.unsqueeze(1) if target.num_outputs == 1 else F.one_hot(targets.long(), target.num_outputs)
