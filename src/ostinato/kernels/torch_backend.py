@@ -4,9 +4,6 @@ On a CPU torch's packed path runs step by step and is several times slower than 
 cut into its staircase, the maximal runs of steps with the same number of rows alive, and each run is one dense call,
 the state carried on from block to block. A batch without ragged ends is the one-block case. On CUDA the packed call
 goes to cuDNN as it is.
-
-The fast path for a float32 LSTM on the CPU (oneDNN) has no second derivative: use ``backend="reference"`` for gradients
-of gradients.
 """
 
 from __future__ import annotations
