@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.unit.data.helpers import read
 from typer.testing import CliRunner
@@ -137,3 +138,9 @@ def test_what_is_not_read_is_refused_with_what_to_do(tmp_path: Path, name: str, 
     with pytest.raises(DataError, match="files are not read") as caught:
         open_source(tmp_path / name, BadRows())
     assert hint in str(caught.value.hint)
+
+
+def test_what_is_no_text_is_not_offered_as_one(tmp_path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "rows")
+    source = open_source(tmp_path / "rows", BadRows())
+    assert (source.format, source.notes) == ("parquet", [f"{tmp_path / 'rows'}: read as parquet (its first bytes)"])

@@ -39,10 +39,11 @@ REFUSED = {
 
 
 class Found(NamedTuple):
-    """A format and what tells it."""
+    """A format, what tells it, and how else the file may be read."""
 
     format: str
     reason: str
+    otherwise: str = "as text: --set data.format=text"
 
 
 def look(path: Path) -> Found | None:
@@ -54,7 +55,7 @@ def look(path: Path) -> Found | None:
         head = stream.read(_HEAD_BYTES)
     for magic, format in _MAGIC.items():
         if head.startswith(magic):
-            return Found(format, "its first bytes")
+            return Found(format, "its first bytes", "")
     if b"\0" in head:
         return None
     lines = head.decode("utf-8-sig", "replace").splitlines()

@@ -115,8 +115,9 @@ def open_source(
     part = place.part if place.alias is str else None
     source = reader(place.path, bad_rows, encoding, part=part, header=header, names=names, alias=place.alias)
     if found.reason:
-        source.otherwise = "as text: --set data.format=text"
-        source.note(f"{place.path}: read as {found.format} ({found.reason}); {source.otherwise}")
+        source.otherwise = found.otherwise
+        otherwise = f"; {found.otherwise}" if found.otherwise else ""
+        source.note(f"{place.path}: read as {found.format} ({found.reason}){otherwise}")
     if place.aside:
         source.note(f"{place.path}: read alone; left out: {listed(place.aside)}")
     return source
