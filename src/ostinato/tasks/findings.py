@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ostinato.data.dataset import Prepared
 from ostinato.data.inference.applicability import applies
 from ostinato.data.rejects import counted
-from ostinato.data.targets import LabelsTarget, missing_in_words
+from ostinato.data.targets import LabelsTarget, NamesTarget, missing_in_words
 from ostinato.metrics.classification import Metrics
 from ostinato.recipe import LOWER_IS_BETTER, Recipe
 
@@ -23,6 +25,8 @@ _NAMED = 5
 _RARE = 0.005
 """Share of the rows below which one of many classes may go unpredicted without a word."""
 _MANY = 20
+_UNEVEN = 1.5
+"""How many times as many rows the largest class has, from which on weights would help the smallest."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,12 @@ def _answers(trained: Trained) -> Iterator[Finding]:
 def _balanced(trained: Trained) -> str:
     """Rare classes made to count more, where that is possible and was not done; else more training."""
     recipe = trained.recipe
+    target = trained.prepared.features.target
     if applies("training.class_weight", recipe) and recipe.training.class_weight == "none":
-        return trained.again("training.class_weight=balanced")
+        train = trained.prepared.train
+        counts = target.rows_of_each(np.asarray(train.targets)) if isinstance(target, NamesTarget) else np.ones(1)
+        if counts.max() > _UNEVEN * counts.min():
+            return trained.again("training.class_weight=balanced")
     return trained.again(f"training.epochs={2 * recipe.training.epochs}")
 
 

@@ -57,12 +57,15 @@ FLAT = [1.0, 0.5, 0.4, 0.5]
 
 
 def test_one_answer_to_everything() -> None:
-    found = _trained([0] * 40, [0] * 30 + [1] * 5 + [2] * 5, FLAT, _recipe())
+    uneven = (0, 0, 0, 1, 2)
+    found = _trained([0] * 40, [0] * 30 + [1] * 5 + [2] * 5, FLAT, _recipe(), uneven)
     assert [one.kind for one in found] == ["one_answer"]
     assert found[0].says == "it gives one answer to everything: `neg`"
     assert found[0].hint == "ostinato train --recipe runs/x/recipe.yaml --set training.class_weight=balanced"
-    again = _trained([0] * 40, [0] * 30 + [1] * 5 + [2] * 5, FLAT, _recipe(class_weight="balanced", epochs=7))
+    again = _trained([0] * 40, [0] * 30 + [1] * 5 + [2] * 5, FLAT, _recipe(class_weight="balanced", epochs=7), uneven)
     assert again[0].hint.endswith("--set training.epochs=14")
+    even = _trained([0] * 40, [0] * 30 + [1] * 5 + [2] * 5, FLAT, _recipe(epochs=7))
+    assert even[0].hint.endswith("--set training.epochs=14")
 
 
 def test_classes_that_are_never_predicted() -> None:
