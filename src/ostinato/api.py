@@ -37,7 +37,7 @@ def train(
         recipe: a recipe, its file, or the name of a ready one.
         settings: recipe keys to set, `{"model.hidden_size": 64}` or `["model.hidden_size=64"]`.
         out: the run directory; by default `runs/NAME`.
-        observer: is told what happens; by default a progress display on stderr.
+        observer: receives progress; by default a display on stderr.
 
     Raises:
         OstinatoError: for anything that can't be used, before anything is written.
@@ -92,7 +92,7 @@ def _try_baselines(run: Run, observer: Observer) -> None:
     known = path.is_file() and read_json(path).get("steps") == run.summary.get("steps")
     if budget > 0 and run.spec.comparison(run.recipe) is not None and not known:
         found = run.baselines(budget)
-        observer.note(f"simple baselines: {found.conclusion}")
+        observer.note(found.conclusion)
         for reason in found.passed_over:
             if "not installed" in reason:
                 observer.note(f"not tried: {reason}")

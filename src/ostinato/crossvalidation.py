@@ -59,7 +59,7 @@ def crossvalidate(
         leave_one_out: a column: a fold for each of its values, in place of `num_folds` and `group`.
         settings: recipe keys to set, as in `ostinato.train`.
         out: the folder; by default `runs/NAME-crossvalidation`.
-        observer: is told what happens; by default a progress display on stderr.
+        observer: receives progress; by default a display on stderr.
 
     Raises:
         RecipeError: for a recipe that has no rows to hold out, or arguments that contradict each other.

@@ -117,7 +117,7 @@ class Run:
 
         Args:
             data: a path or a name of the catalogue, with the columns the model reads; a target column is not needed.
-            observer: is told what happens.
+            observer: receives progress.
 
         Raises:
             RunError: for a language model.
@@ -167,7 +167,7 @@ class Run:
 
         Args:
             budget_s: seconds for all of them together, >= 0.
-            observer: is told what happens.
+            observer: receives progress.
 
         Raises:
             RunError: for a task without baselines, or an invalid number of seconds.

@@ -20,7 +20,8 @@ _NOTHING = "No baseline was tried, so there is nothing to compare with."
 def conclude(found: Baselines) -> str:
     """Of the run's model and the best of its baselines: which is better, by how much, and at what cost."""
     baselines = [one for one in found.ranked if one.gap is not None]
-    return _sentence(found, baselines[0]) if baselines else _NOTHING
+    said = _sentence(found, baselines[0]) if baselines else _NOTHING
+    return said[0].upper() + said[1:]
 
 
 def _sentence(found: Baselines, best: Entry) -> str:
@@ -29,28 +30,23 @@ def _sentence(found: Baselines, best: Entry) -> str:
     figures = {one.name: one.metrics[figure] for one in (own, best)} if best.part is None else best.part.figures
     theirs, ours = (written(figures[one.name], figure) for one in (best, own))
     cost = f"{theirs} {name} {_cost(best, found.question)}"
-    mine = f"{ours} took {duration(own.seconds)} and {size(own.num_bytes)}"
+    mine = f"the recurrent model reaches {ours} in {duration(own.seconds)} and {size(own.num_bytes)}"
+    other = f"the best baseline, {best.name}, reaches {cost}"
     over = (
-        f"{found.num_units:,} {found.unit}"
+        f"{found.num_units:,} {found.unit.removesuffix('s') if found.num_units == 1 else found.unit}"
         if best.part is None
         else (f"{best.part.num_units:,} of the {found.num_units:,} {found.unit}")
     )
     if gap.low is None or gap.high is None:
-        open_end = f"{over} are too few to say which is better"
-        return f"{best.name} reaches {cost}; the recurrent model's {mine}: {open_end}."
-    spread = f"at 95 % the recurrent model is better by {signed(gap.low, figure)} to {signed(gap.high, figure)}"
+        open_end = f"not enough data to say which is better ({over})"
+        return f"{other}; {mine}: {open_end}."
+    spread = f"95 % interval of the model's advantage: {signed(gap.low, figure)} to {signed(gap.high, figure)}"
     proof = f"{spread}, paired over {over}"
     if gap.verdict == "worse":
-        return f"{best.name} reaches {cost}; the recurrent model's {mine}: recurrence is not worth it here ({proof})."
+        return f"{other}; {mine}: recurrence is not worth it here ({proof})."
     if gap.verdict == "better":
-        return (
-            f"The recurrent model's {mine}; the best baseline, {best.name}, reaches {cost}: "
-            f"{_worth(own, best)} ({proof})."
-        )
-    return (
-        f"{best.name} reaches {cost}; the recurrent model's {mine}: the difference is within noise: recurrence "
-        f"is not shown to be worth it here ({proof})."
-    )
+        return f"{mine}; {other}: {_worth(own, best)} ({proof})."
+    return f"{other}; {mine}: the difference is within noise, so recurrence is not shown to be worth it here ({proof})."
 
 
 def _cost(baseline: Entry, question: str) -> str:

@@ -46,7 +46,7 @@ def measure(
         baselines: those that can read the data, the cheapest first.
         summary: of the model's training: seconds and steps.
         budget_s: seconds for all baselines together, >= 0.
-        say: is told what happens.
+        say: called with progress messages.
     """
     prepared, scores = comparison.prepared, comparison.scores(comparison.own())
     own = _own_entry(comparison, scores, summary)

@@ -66,10 +66,10 @@ class Reach:
             self.steps = min(max(found, self._recipe.window or 1), self._recipe.reach or found)
 
     @property
-    def numbers(self) -> list[int]:
+    def saved(self) -> list[int]:
         """What it depends on, to be saved."""
         return [self.steps, self._updates]
 
-    @numbers.setter
-    def numbers(self, numbers: Sequence[int]) -> None:
+    @saved.setter
+    def saved(self, numbers: Sequence[int]) -> None:
         self.steps, self._updates = numbers

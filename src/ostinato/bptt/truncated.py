@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ostinato.bptt.reach import Reach
-from ostinato.bptt.spans import Chunk, Span, fixed_spans, random_lengths, random_spans, with_losses
+from ostinato.bptt.updates import Chunk, Update, fixed_updates, random_lengths, random_updates, with_losses
 from ostinato.data.streams import Layout, Tapes, Window
 from ostinato.errors import RecipeError, RunError
 from ostinato.nn.recompute import chunk_steps, recompute_chunks
@@ -59,8 +59,8 @@ class TruncatedBPTT:
         >>> training = TruncatedBPTT(
         ...     lambda epoch: Tapes.of_rows(offsets, np.arange(10), num_streams=2), BpttRecipe(window=4), step,
         ...     zero_states=lambda n: [(torch.zeros(1, n, 4),)])
-        >>> for span in training.batches(epoch=0):
-        ...     loss, num_steps = training.backward(span)  # then a step of an optimiser
+        >>> for update in training.batches(epoch=0):
+        ...     loss, num_steps = training.backward(update)  # then a step of an optimiser
     """
 
     def __init__(
@@ -96,49 +96,49 @@ class TruncatedBPTT:
         with torch.random.fork_rng():
             return self._through(self._tapes.window(0, num_steps), self._zero_states(self.num_streams))[0]
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[Span]:
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Update]:
         """The updates of an epoch; `start` > 0: from where the last one, or what was restored, ended."""
         if start == 0:
             self._carried, self._number, self._begin = self._zero_states(self.num_streams), 0, 0
         self._tapes = tapes = self._layout(epoch)
         if self.recipe.truncation == "random":
-            spans = random_spans(tapes, self.recipe, self._random_lengths(tapes, epoch))
+            updates = random_updates(tapes, self.recipe, self._random_lengths(tapes, epoch))
             for _ in range(self._number):
-                next(spans)
+                next(updates)
         else:
-            spans = fixed_spans(tapes, self.recipe, self._begin, self._number, self.reach)
-        return with_losses(spans, lambda window: self._num_losses(window) > 0)
+            updates = fixed_updates(tapes, self.recipe, self._begin, self._number, self.reach)
+        return with_losses(updates, lambda window: self._num_losses(window) > 0)
 
-    def backward(self, span: Span) -> tuple[float, int]:
+    def backward(self, update: Update) -> tuple[float, int]:
         """Add the gradients of an update's mean loss; returns that loss, and the number of steps read.
 
         Raises:
             RunError: if the update does not begin where the state is carried from.
         """
-        if self.recipe.carry_state and span.start != self._begin:
+        if self.recipe.carry_state and update.start != self._begin:
             raise RunError(
-                f"the state is carried on from step {self._begin}, but the window begins at step {span.start}.",
+                f"the state is carried on from step {self._begin}, but the window begins at step {update.start}.",
                 hint="take windows in the order of `batches`, not shuffled, or set carry_state: false",
             )
         states = self._carried if self.recipe.carry_state else self._zero_states(self.num_streams)
         losses: list[Tensor] = []
-        for chunk in span.chunks:
+        for chunk in update.chunks:
             loss, states = self._run(chunk, states)
             if chunk.counts:
                 losses.append(loss)
             if chunk.carries:
                 self._carried = detach(states)
         total = torch.stack(losses).sum()
-        count = sum(self._num_losses(chunk.window) for chunk in span.chunks if chunk.counts)
+        count = sum(self._num_losses(chunk.window) for chunk in update.chunks if chunk.counts)
         (total / (self._usual_losses or count)).backward()  # type: ignore[no-untyped-call]
-        self._number, self._begin = span.number + 1, span.after
+        self._number, self._begin = update.number + 1, update.after
         self.reach.seen(self._decay)
-        return float(total.detach()) / count, span.num_steps
+        return float(total.detach()) / count, update.num_steps
 
     def carried(self) -> dict[str, Tensor]:
         """Everything that the next update depends on, by name."""
         found = {f"state.{i}.{j}": part for i, state in enumerate(self._carried) for j, part in enumerate(state)}
-        return {**found, "plan": torch.tensor([self._number, self._begin, *self.reach.numbers])}
+        return {**found, "plan": torch.tensor([self._number, self._begin, *self.reach.saved])}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Restore what `carried` returned."""
@@ -147,11 +147,11 @@ class TruncatedBPTT:
             for i, state in enumerate(self._carried)
         ]
         self._number, self._begin, *numbers = (int(number) for number in tensors["plan"])
-        self.reach.numbers = numbers
+        self.reach.saved = numbers
 
     def _run(self, chunk: Chunk, states: list[State]) -> tuple[Tensor, list[State]]:
         if not chunk.learns:
-            with torch.no_grad():  # through a copy, so that the span, which holds them all, keeps none of its indices
+            with torch.no_grad():  # through a copy, so that the update, which holds them all, keeps none of its indices
                 return self._through(replace(chunk.window), states)
         if chunk.scale != 1.0:
             states = [tuple(_scaled(part, chunk.scale) for part in state) for state in states]

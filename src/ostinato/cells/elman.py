@@ -47,7 +47,7 @@ class Elman(Cell):
 
     @property
     def native(self) -> NativeKernel:
-        """With layer normalisation the same kernel, told by the gains."""
+        """The kernel; it recognises layer normalisation by the gains."""
         return NativeKernel("elman_relu" if self.relu else "elman")
 
     @property

@@ -64,7 +64,7 @@ class Gru(Cell):
 
     @property
     def native(self) -> NativeKernel:
-        """With layer normalisation the same kernel, told by the gains."""
+        """The kernel; it recognises layer normalisation by the gains."""
         return NativeKernel("gru", reset_before=not self.reset_after)
 
     @property

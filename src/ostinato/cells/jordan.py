@@ -18,10 +18,10 @@ One block of rows, so no gate order. The state, called h as in every cell, is y,
 hidden layer has H. Where y is narrow, all that the layer knows of the past must pass through P numbers: that is the
 difference to a hidden recurrence, whose memory costs no output.
 
-Source: M. Jordan, "Attractor Dynamics and Parallelism in a Connectionist Sequential Machine", CogSci 1986, whose
-state units are copies of the output units; both kinds beside the hidden one: S. Raschka, Y. Liu and V. Mirjalili,
-"Machine Learning with PyTorch and Scikit-Learn" (2022), chapter 15. Deviations: tanh in place of the logistic function;
-the state units keep no decaying trace of older outputs.
+Source: M. Jordan, "Attractor Dynamics and Parallelism in a Connectionist Sequential Machine", CogSci 1986, whose state
+units are copies of the output units; all three types of recurrence: S. Raschka, Y. Liu and V. Mirjalili, "Machine
+Learning with PyTorch and Scikit-Learn" (2022), chapter 15. Deviations: tanh in place of the logistic function; the
+state units keep no decaying trace of older outputs.
 """
 
 from __future__ import annotations

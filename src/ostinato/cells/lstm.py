@@ -71,7 +71,7 @@ class Lstm(Cell):
 
     @property
     def native(self) -> NativeKernel:
-        """With peepholes or layer normalisation the same kernel, told by their weights."""
+        """The kernel; it recognises peepholes and layer normalisation by their weights."""
         return NativeKernel("lstm")
 
     @property

@@ -22,8 +22,9 @@ def baselines(
     ] = 120.0,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Is recurrence worth it? Train simple baselines on the run's data and compare.
+    """Compare a run with simple baselines on its own data.
 
+    Is recurrence worth it?
     Prints quality on the validation data, training time, size and latency, and a one-sentence conclusion. The model is
     not changed. Writes RUN/baselines.json and updates RUN/report.html.
     """

@@ -30,7 +30,9 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="The folder; by default runs/NAME-comparison.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Train several models on the same data, with several seeds each, and write a page on quality and cost.
+    """Compare several models, each over several seeds.
+
+    Writes a page on quality and cost.
 
     After an interruption, the same command resumes.
     """

@@ -27,7 +27,7 @@ def crossvalidate(
     out: Annotated[Path | None, typer.Option(help="The folder; by default runs/NAME-crossvalidation.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Train a run per fold, and summarise the scores on the held-out rows.
+    """Train a run per fold and score it on the held-out rows.
 
     After an interruption, the same command resumes.
     """

@@ -18,7 +18,10 @@ app = typer.Typer(help="The catalogue of data sets, and descriptions of files.",
 
 @app.command("list")
 def list_data(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """List the data sets of the catalogue: origin, licence, citation, and where each lies on this machine."""
+    """List the data sets of the catalogue.
+
+    With origin, licence, citation, and where each is on this machine.
+    """
     from ostinato.data.catalog import CATALOG, locate
 
     found: list[dict[str, Any]] = []
@@ -56,7 +59,10 @@ def list_data(json: Annotated[bool, typer.Option("--json", help="Print it as JSO
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A name of the catalogue, or NAME:SPLIT.")]) -> None:
-    """Fetch a data set (from OSTINATO_DATA if it is there), check it, and print its paths."""
+    """Fetch a data set, check it, and print its paths.
+
+    It is taken from OSTINATO_DATA if it is there.
+    """
     from ostinato.data.catalog import find, lookup
 
     short, _, split = name.partition(":")
@@ -70,7 +76,10 @@ def describe(
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Describe a file: format, encoding, rows, and each column. Reads all of it, a block at a time."""
+    """Describe a file: format, encoding, rows, and each column.
+
+    Reads all of it, a block at a time.
+    """
     from ostinato.data.describe import describe as describe_source
 
     found = describe_source(data, note, settings or [])
@@ -100,7 +109,7 @@ def sample(
         str | None, typer.Argument(help="names.csv, reviews.csv or sensors.csv; without a name, lists what they hold.")
     ] = None,
 ) -> None:
-    """Write a small sample file that ships with the package into this folder."""
+    """Write a sample file of the package into this folder."""
     samples = resources.files("ostinato.data") / "samples"
     if name is None:
         print_text((samples / "README.txt").read_text(encoding="utf-8"), end="")

@@ -17,7 +17,7 @@ def demo(
     out: Annotated[Path | None, typer.Option(help="The run directory; by default runs/demo.")] = None,
     minutes: Annotated[float, typer.Option(help="How long to train.")] = 2.0,
 ) -> None:
-    """Train a character model on Jules Verne's The Mysterious Island, and let it write."""
+    """Train a character model on a novel, and let it write."""
     from ostinato.api import train
     from ostinato.training.progress import ConsoleObserver
 

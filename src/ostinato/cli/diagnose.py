@@ -28,7 +28,7 @@ def diagnose(
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
 ) -> None:
-    """Measure how far back a model remembers and what limits it, and advise what to change.
+    """Diagnose how far back a model remembers, and why.
 
     The model is not changed. Writes RUN/diagnosis.json and adds plots to RUN/report.html.
     """

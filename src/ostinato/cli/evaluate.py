@@ -20,7 +20,7 @@ def evaluate(
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
-    """Score a run's model on a file, exactly as the validation data was scored."""
+    """Score a run's model on a file, as the validation data was."""
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 

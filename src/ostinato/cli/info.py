@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def info(json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """Versions, hardware, which backends can run here, and every cell, reader and feature there is."""
+    """Show versions, hardware, backends, cells and readers."""
     found = collect()
     if json:
         print_json(found)

@@ -34,7 +34,10 @@ def predict(
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row.")] = False,
 ) -> None:
-    """Predict the target of rows: on the command line, one per line on stdin, or in a file."""
+    """Predict the target of rows.
+
+    Rows come from the command line, one per line from stdin, or from a file.
+    """
     if file is not None and rows:
         raise RecipeError(
             f"give rows either in `--file` or on the command line, not both. Received: {file} and {rows[0]!r}."

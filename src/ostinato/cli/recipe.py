@@ -32,7 +32,7 @@ app = typer.Typer(help="Show, describe and start recipes.", no_args_is_help=True
 def show(
     recipe: Annotated[str | None, typer.Argument(help="A ready recipe's name, a file, or a run directory.")] = None,
 ) -> None:
-    """Print a recipe with every default written out; without a name, list the ready recipes."""
+    """Print a recipe with every default; by default list them all."""
     if recipe is None:
         ready = table("recipe", "trains")
         for name in ready_recipes():
@@ -53,7 +53,10 @@ def schema() -> None:
 
 @app.command()
 def options() -> None:
-    """Print every option as a Markdown table: default, meaning, and what it depends on."""
+    """Print every option as a Markdown table.
+
+    With its default, its meaning, and what it depends on.
+    """
     from ostinato.cli.options import as_markdown, table_of_options
 
     print_text(as_markdown(table_of_options()), end="")
@@ -66,7 +69,10 @@ def init(
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     out: Annotated[Path | None, typer.Option(help="The file to write; by default stdout.")] = None,
 ) -> None:
-    """Start a recipe for this data: every key that applies, with its default and meaning."""
+    """Start a recipe for this data.
+
+    Holds every key that applies, with its default and meaning.
+    """
     given = {"train": data, "input": input, "target": target}
     mapping = named_after_data({"data": {key: value for key, value in given.items() if value is not None}})
     from ostinato.tasks.prepare import inferred

@@ -11,7 +11,7 @@ from ostinato.cli.console import print_text
 
 
 def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
-    """Write the run's report, a single HTML file that needs no network, and print its path."""
+    """Write a run's report, one HTML file."""
     from ostinato.run import load
 
     print_text(str(load(run).report()))

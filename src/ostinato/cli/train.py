@@ -46,7 +46,7 @@ def train(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Train a model on a file, with a recipe, or both; or resume an interrupted run."""
+    """Train a model on a file or with a recipe, or resume a run."""
     if resume is not None and (data or recipe or input or target or extra or out):
         raise RecipeError("`--resume RUN` uses the run's own recipe; only --set and --force-… may be given with it.")
     if resume is None and (force_recipe or force_data):

@@ -29,7 +29,9 @@ def verify(
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
 ) -> None:
-    """Verify that a model gives the same numbers however it is run: padded, step by step, in chunks, on every backend.
+    """Verify that every way to run a model agrees.
+
+    It is run padded, packed, step by step, in chunks and streamed, on every backend.
 
     The table shows the largest relative differences; it is saved as RUN/certificate.json. Exit code 1 if one exceeds
     its tolerance.

@@ -62,7 +62,7 @@ def compare(
             GPU, of time that passes. Default: the recipe's `training.max_minutes`.
         settings: recipe keys to set, as in `ostinato.train`.
         out: the folder; by default `runs/NAME-comparison`.
-        observer: is told what happens; by default a progress display on stderr.
+        observer: receives progress; by default a display on stderr.
 
     Raises:
         RecipeError: for a recipe or arguments that can't be used.

@@ -14,7 +14,7 @@ from torch import Tensor
 from ostinato.diagnostics.probe import LayerTrace, traces
 from ostinato.probes.subject import Subject
 
-GateKind = Literal["sigmoid", "tanh", "other"]
+Activation = Literal["sigmoid", "tanh", "other"]
 
 SATURATED = 0.05
 """A sigmoid within this of 0 or 1, or a tanh within this of -1 or 1, is saturated: its slope is below a fifth of the
@@ -38,14 +38,14 @@ class GateUse:
 
     Args:
         gate: its name in `cell.gates`.
-        kind: `sigmoid`: values from 0 to 1; `tanh`: from -1 to 1; `other`: neither, a relu.
+        activation: `sigmoid`: values from 0 to 1; `tanh`: from -1 to 1; `other`: neither, a relu.
         mean: of its values.
         low: share of values below 0.05 (tanh: below -0.95; other: at or below 0).
         high: share above 0.95 (other: 0).
     """
 
     gate: str
-    kind: GateKind
+    activation: Activation
     mean: float
     low: float
     high: float
@@ -109,7 +109,7 @@ def layer_activations(subject: Subject, found: list[list[LayerTrace]] | None = N
 
 def _activations(trace: LayerTrace) -> LayerActivations:
     outputs = trace.output(trace.states.values)
-    spans = outputs.max(0).values - outputs.min(0).values
+    ranges = outputs.max(0).values - outputs.min(0).values
     steps, rms = _rms(trace)
     gates, logs, note = _gates(trace)
     return LayerActivations(
@@ -118,7 +118,7 @@ def _activations(trace: LayerTrace) -> LayerActivations:
         gates=gates,
         keeping_gate=None if logs is None else trace.cell.keeping_gate,
         time_constants=None if logs is None else _time_constants(logs),
-        dead_units=[int(unit) for unit in (spans < DEAD_RANGE).nonzero().flatten()],
+        dead_units=[int(unit) for unit in (ranges < DEAD_RANGE).nonzero().flatten()],
         steps=steps,
         state_rms=rms,
         note=note,
@@ -144,12 +144,12 @@ class _Tally:
         self.above += int((values >= 1 - SATURATED).sum())
 
     def use(self, gate: str) -> GateUse:
-        kind: GateKind = "other"
+        activation: Activation = "other"
         if self.most <= 1.0 and self.least >= -1.0:
-            kind = "sigmoid" if self.least >= 0.0 else "tanh"
-        edge = {"sigmoid": SATURATED, "tanh": -1 + SATURATED, "other": 0.0}[kind]
-        high = 0.0 if kind == "other" else self.above / self.count
-        return GateUse(gate, kind, self.total / self.count, self.below[edge] / self.count, high)
+            activation = "sigmoid" if self.least >= 0.0 else "tanh"
+        edge = {"sigmoid": SATURATED, "tanh": -1 + SATURATED, "other": 0.0}[activation]
+        high = 0.0 if activation == "other" else self.above / self.count
+        return GateUse(gate, activation, self.total / self.count, self.below[edge] / self.count, high)
 
 
 def _gates(trace: LayerTrace) -> tuple[list[GateUse], Tensor | None, str | None]:

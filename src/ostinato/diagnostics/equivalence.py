@@ -83,9 +83,9 @@ def verify_model(
 ) -> Certificate:
     """The certificate of a model of any task on a batch, and of each recurrence in it (`Certificate.parts`).
 
-    The model as a whole is run on the batch and on each row by itself, on every backend, and compared in the loss of
-    each answer and the gradients by all weights; its recurrences are run in every form, on the vectors and from the
-    first states that reached them, with a random sum of their outputs as loss.
+    The model as a whole is run on the batch and on each single row, on every backend, and compared in the loss of each
+    answer and the gradients by all weights; its recurrences are run in every form, on the vectors and from the first
+    states that reached them, with a random sum of their outputs as loss.
 
     Args:
         model: left as it is.

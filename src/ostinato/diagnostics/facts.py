@@ -21,7 +21,7 @@ class Clipping:
     """Clipping according to the log.
 
     Args:
-        kind: `training.clip`.
+        clip: `training.clip`.
         max_norm: the threshold.
         num_steps: steps in the log.
         share: of the steps that were clipped.
@@ -32,7 +32,7 @@ class Clipping:
         norm_by_step: median norm around each of `at`.
     """
 
-    kind: str
+    clip: str
     max_norm: float
     num_steps: int
     share: float
@@ -117,7 +117,7 @@ def training_facts(
     )
 
 
-def clipping_facts(kind: str, max_norm: float, steps: list[dict[str, Any]]) -> Clipping | None:
+def clipping_facts(clip: str, max_norm: float, steps: list[dict[str, Any]]) -> Clipping | None:
     """Shares of clipped steps and typical norms; None without a step in the log."""
     if not steps:
         return None
@@ -126,7 +126,7 @@ def clipping_facts(kind: str, max_norm: float, steps: list[dict[str, Any]]) -> C
     late = slice(int(len(steps) * (1 - LATE_SHARE)), None)
     parts = np.array_split(np.arange(len(steps)), min(_CURVE_POINTS, len(steps)))
     return Clipping(
-        kind=kind,
+        clip=clip,
         max_norm=max_norm,
         num_steps=len(steps),
         share=float(clipped.mean()),

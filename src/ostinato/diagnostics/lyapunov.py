@@ -8,7 +8,7 @@ the S directions of the state,
 
     \lambda_i = \lim_{T \to \infty} \frac{1}{T} \sum_{t=1}^{T} \ln (R_t)_{ii}, \qquad Q_t R_t = J_t Q_{t-1}
 
-in nats a step, the largest first: an orthonormal frame Q is carried along and made orthonormal again by a QR
+in nats a step, the largest first: an orthonormal basis Q is carried along and made orthonormal again by a QR
 factorisation. The gradient goes through the same Jacobians the other way, so that ``lambda_1 < 0`` is the rate at which
 it vanishes and ``-1 / lambda_1`` the number of steps in which it falls to 1/e. Sources: G. Benettin et al., "Lyapunov
 characteristic exponents for smooth dynamical systems", Meccanica 15 (1980); R. Engelken, F. Wolf and L. Abbott (2020),
@@ -77,11 +77,11 @@ def lyapunov_exponents(
     Args:
         subject: layers and rows; nothing of it changes.
         num_exponents: how many, >= 1; of a layer with fewer state features all, S.
-        warm_up: steps, >= 0, at the beginning of each row in which the frame finds its directions and nothing is
+        warm_up: steps, >= 0, at the beginning of each row in which the basis finds its directions and nothing is
             counted; rows that are no longer are left out. Default: a fifth of the median row, at most 50.
-        qr_every: steps from one factorisation to the next, >= 1. More is faster, until the vectors of the frame fall
+        qr_every: steps from one factorisation to the next, >= 1. More is faster, until the vectors of the basis fall
             together: keep ``exp(qr_every * (largest - smallest exponent))`` far below 1e7 in float32.
-        seed: of the frame to begin with and of the bootstrap.
+        seed: of the basis to begin with and of the bootstrap.
 
     Raises:
         RecipeError: if an argument is out of its range.
@@ -166,17 +166,17 @@ def _by_row(
         Ragged.from_rows(trace.states.with_values(values).row_major(), starts, lengths)
         for values in (trace.project(trace.inputs.values), trace.states_before())
     )
-    frame = _first_frame(inputs, trace.state_size, num_exponents, seed)
+    basis = _first_frame(inputs, trace.state_size, num_exponents, seed)
     logs = torch.zeros(inputs.num_rows, num_exponents, dtype=torch.float64, device=inputs.device)
     counts = inputs.batch_sizes.tolist()
     push = _frame_push(trace)
     steps = zip(torch.split(inputs.values, counts), torch.split(before.values, counts), strict=True)
     for number, (x, state) in enumerate(steps, start=1):
         alive = len(x)
-        frame = push(x, state, frame[:alive])
+        basis = push(x, state, basis[:alive])
         rows_end = number == len(counts) or counts[number] < alive
         if rows_end or number == warm_up or number % qr_every == 0:
-            frame, upper = torch.linalg.qr(frame)
+            basis, upper = torch.linalg.qr(basis)
             if number > warm_up:
                 logs[:alive] += upper.diagonal(dim1=1, dim2=2).abs().double().log()
     counted = (inputs.lengths - warm_up).clamp(min=1).to(logs.device)
@@ -185,16 +185,16 @@ def _by_row(
 
 
 def _frame_push(trace: LayerTrace) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """From (x, state before, frame (N, S, K)) of a step to the frame times the step's Jacobian.
+    """From (x, state before, basis (N, S, K)) of a step to the basis times the step's Jacobian.
 
     J u is the derivative of v -> J^T v, which is linear, applied to u: two passes back in place of one forward, whose
     rules in torch cover fewer operations.
     """
 
-    def push(x: Tensor, state: Tensor, frame: Tensor) -> Tensor:
+    def push(x: Tensor, state: Tensor, basis: Tensor) -> Tensor:
         pull = vjp(lambda before: trace.step(x, before), state)[1]
         along = vjp(lambda cotangent: pull(cotangent)[0], torch.zeros_like(state))[1]
-        (moved,) = vmap(along, in_dims=2, out_dims=2)(frame)
+        (moved,) = vmap(along, in_dims=2, out_dims=2)(basis)
         return cast("Tensor", moved)
 
     return push
@@ -204,8 +204,8 @@ def _first_frame(inputs: Ragged, state_size: int, num_exponents: int, seed: int)
     """(N, S, K): random orthonormal vectors, the same for every row."""
     random = torch.Generator().manual_seed(seed)
     start = torch.randn(state_size, num_exponents, generator=random, dtype=torch.float64)
-    frame: Tensor = torch.linalg.qr(start).Q.to(inputs.values)
-    return frame.expand(inputs.num_rows, state_size, num_exponents)
+    basis: Tensor = torch.linalg.qr(start).Q.to(inputs.values)
+    return basis.expand(inputs.num_rows, state_size, num_exponents)
 
 
 def _finite_lengths(trace: LayerTrace) -> Tensor:

@@ -109,7 +109,7 @@ def saturated(diagnosis: Diagnosis) -> Iterator[Found]:
     variant = cells.normalised(cells.lightest().name if training is None else training.cell)
     for layer in diagnosis.activations:
         for gate in layer.gates:
-            if layer.time_constants is None and gate.kind == "tanh" and gate.saturated > at.SATURATED_SHARE:
+            if layer.time_constants is None and gate.activation == "tanh" and gate.saturated > at.SATURATED_SHARE:
                 yield (
                     "saturated",
                     f"The units of {layer.layer} are nearly always saturated, and let no gradient through. Smaller "

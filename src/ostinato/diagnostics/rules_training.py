@@ -143,7 +143,7 @@ def fine(diagnosis: Diagnosis) -> Iterator[Found]:
     if training is None:
         return
     found = training.clipping
-    if found and found.kind != "none" and found.late_share <= at.CLIPPED_SHARE:
+    if found and found.clip != "none" and found.late_share <= at.CLIPPED_SHARE:
         half = math.ceil(found.num_steps * at.LATE_SHARE)
         said = (
             f"Clipping never acted: without it, all {found.num_steps:,} steps would have been the same."
@@ -193,13 +193,13 @@ def _cuts(training: Training | None) -> bool:
 
 
 def _threshold(found: Clipping) -> str:
-    return "threshold a quantile of recent norms" if found.kind == "adaptive" else f"threshold {found.max_norm:g}"
+    return "threshold a quantile of recent norms" if found.clip == "adaptive" else f"threshold {found.max_norm:g}"
 
 
 def _clipping_change(found: Clipping) -> str:
     """A threshold of twice the usual norm, of the same kind of clipping where that has norms."""
     change = f"--set training.max_norm={_round_up(2 * found.typical_norm):g}"
-    return change if found.kind in ("norm", "group") else f"--set training.clip=norm {change}"
+    return change if found.clip in ("norm", "group") else f"--set training.clip=norm {change}"
 
 
 def _drift_change(training: Training | None, num_steps: int) -> str | None:

@@ -9,8 +9,8 @@ from ostinato.heads import distributions as values
 from ostinato.heads.base import OutputHead
 from ostinato.heads.classes import Bernoulli, Chain, Ctc, Labels, Softmax, TwoClasses
 from ostinato.heads.frames import FrameHead
+from ostinato.heads.mixture import MixtureDensity
 from ostinato.heads.notes import IndependentNotes, Nade, NoteByNote, TiedNoteByNote
-from ostinato.heads.numbers import Numbers
 from ostinato.nn import LinearChainCRF
 from ostinato.recipe.forecast import WindowsRecipe
 from ostinato.recipe.model import FrameOutputRecipe
@@ -77,7 +77,7 @@ def frame_head(
     """Of a frame of so many numbers or notes, given states of `input_size`; `tied`: each note has a state."""
     shape = recipe.notes
     if not notes:
-        return Numbers(input_size, num_values, recipe.numbers)
+        return MixtureDensity(input_size, num_values, recipe.numbers)
     if shape.output == "independent":
         return IndependentNotes(input_size, num_values, tied)
     kind = Nade if shape.output == "nade" else TiedNoteByNote if tied else NoteByNote

@@ -27,7 +27,7 @@ class FrameDecoder(Decoder):
     with :math:`r_t` as of `Decoder`, which reads the frame before, :math:`v_0 = 0`. Numbers and pictures also get it
     through a skip connection (as in Graves 2013, arXiv:1308.0850, section 2): p(v | r_t, v_{t-1}), so that unchanged
     frames cost the recurrence nothing. Where `model.decoder.length` is a number, so many frames are written and there
-    is no e. p(v | r) is one of `heads.notes` or `heads.numbers`.
+    is no e. p(v | r) is one of `heads.notes` or `heads.mixture`.
 
     Scheduled sampling as of `TokenDecoder`: some frames that are read are drawn from the model's own distribution.
 
@@ -70,7 +70,7 @@ class FrameDecoder(Decoder):
     def inputs_and_targets(self, targets: Ragged) -> tuple[Ragged, Ragged]:
         """The decoder inputs of whole sequences, (sum (T + 1), C), and their targets, (…, C + 1): the frame, and 1; at
         the end zeros."""
-        frames = targets.with_values(self.frames.numbers(targets.values, next(self.parameters()).dtype))
+        frames = targets.with_values(self.frames.floats(targets.values, next(self.parameters()).dtype))
         marked = frames.with_values(F.pad(frames.values, (0, 1), value=1.0))
         if self.end is None:
             return previous_frames(frames, frames.values.dtype), marked

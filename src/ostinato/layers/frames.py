@@ -39,8 +39,8 @@ class Frames:
             raise RecipeError(f"frames are series, sound, notes or video. Received: a column of kind {feature.kind}.")
         return _SORTS.get(feature.frames_hold, Frames)(feature.value_shape[0])
 
-    def numbers(self, values: Tensor, dtype: torch.dtype) -> Tensor:
-        """Frames as they are stored, to (M, C)."""
+    def floats(self, values: Tensor, dtype: torch.dtype) -> Tensor:
+        """Stored frames as floating-point numbers (M, C)."""
         return values.to(dtype)
 
     def stored(self, numbers: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class PictureFrames(Frames):
 
     kind = "pictures"
 
-    def numbers(self, values: Tensor, dtype: torch.dtype) -> Tensor:
+    def floats(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         """Bytes (M, ...) to (M, C)."""
         return values.flatten(1).to(dtype) / 127.5 - 1
 

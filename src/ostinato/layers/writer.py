@@ -82,4 +82,4 @@ class SequenceWriter(nn.Module):
         read = decoder.outputs(inputs, writing.layers, writing.memory, writing.fed)[0]
         nll = read.with_values(decoder.head.nll(read.values, wanted.values))
         expected = read.with_values(decoder.head.point(read.values))
-        return nll, expected, targets.with_values(decoder.frames.numbers(targets.values, read.values.dtype))
+        return nll, expected, targets.with_values(decoder.frames.floats(targets.values, read.values.dtype))

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ostinato.arrays import Array
 from ostinato.data.catalog import find
 from ostinato.data.readers.idx import labels_beside, read_idx
-from ostinato.longrange.task import Batch, Numbers, Split, Task, uniform_nll
+from ostinato.longrange.task import Batch, Split, Task, uniform_nll
 from ostinato.types import Ragged
 
 NUM_TRAIN = 55_000
@@ -54,7 +55,7 @@ class SequentialMnist(Task):
         """ln 10."""
         return uniform_nll(10)
 
-    def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
+    def rows(self, random: np.random.Generator, lengths: Array) -> tuple[Array, Array]:
         """(N, 784, 1) and (N,): training images drawn with replacement; `batch` goes through them in epochs."""
         chosen = torch.from_numpy(random.integers(0, NUM_TRAIN, len(lengths)))
         pixels, labels = self._train

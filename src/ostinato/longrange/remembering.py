@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from torch import Tensor
 
-from ostinato.longrange.task import IGNORE, Numbers, Task, uniform_nll
+from ostinato.arrays import Array
+from ostinato.longrange.task import IGNORE, Task, uniform_nll
 
 
 class Adding(Task):
@@ -34,7 +35,7 @@ class Adding(Task):
         """1/6, whatever the length."""
         return 1.0 / 6.0
 
-    def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
+    def rows(self, random: np.random.Generator, lengths: Array) -> tuple[Array, Array]:
         """(N, max L, 2) and (N,), float32."""
         each = np.arange(len(lengths))
         steps = np.zeros((len(lengths), int(lengths.max()), 2), np.float32)
@@ -72,7 +73,7 @@ class CopyMemory(Task):
         """T + 20."""
         return length + 2 * self.num_symbols
 
-    def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
+    def rows(self, random: np.random.Generator, lengths: Array) -> tuple[Array, Array]:
         """(N, max T + 20) twice, int64."""
         shape = (len(lengths), self.num_steps(int(lengths.max())))
         inputs, targets = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -115,7 +116,7 @@ class SelectiveCopying(Task):
         """T + 16."""
         return length + self.num_symbols
 
-    def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
+    def rows(self, random: np.random.Generator, lengths: Array) -> tuple[Array, Array]:
         """(N, max T + 16) twice, int64."""
         longest = int(lengths.max())
         order = random.random((len(lengths), longest))
@@ -151,7 +152,7 @@ class DelayedRecall(Task):
         """ln 8."""
         return uniform_nll(8)
 
-    def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
+    def rows(self, random: np.random.Generator, lengths: Array) -> tuple[Array, Array]:
         """(N, max L) and (N,), int64."""
         inputs = random.integers(8, 16, (len(lengths), int(lengths.max())))
         inputs[:, 0] = random.integers(0, 8, len(lengths))

@@ -6,18 +6,18 @@ import math
 import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ostinato.arrays import Array
 from ostinato.errors import RecipeError
 from ostinato.types import Ragged
 
 Split: TypeAlias = Literal["train", "validation", "test"]
-Numbers: TypeAlias = "np.ndarray[Any, Any]"
 IGNORE = -100
 """The target of a step that has no loss."""
 
@@ -85,7 +85,7 @@ class Task(ABC):
         return length
 
     @abstractmethod
-    def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
+    def rows(self, random: np.random.Generator, lengths: Array) -> tuple[Array, Array]:
         """A sequence for each of ``lengths`` (N,): padded (N, max L) or (N, max L, I), and targets (N,) or padded."""
 
     def batch(

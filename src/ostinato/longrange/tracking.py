@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ostinato.longrange.task import Numbers, Task, uniform_nll
+from ostinato.arrays import Array
+from ostinato.longrange.task import Task, uniform_nll
 
 
 class StateTracking(Task):
@@ -31,7 +32,7 @@ class StateTracking(Task):
     per_step = True
     min_length = 1
 
-    def __init__(self, name: str, table: Numbers) -> None:
+    def __init__(self, name: str, table: Array) -> None:
         self.name = name
         self.table = table
         self.num_inputs = self.num_outputs = len(table)
@@ -40,7 +41,7 @@ class StateTracking(Task):
         """ln |G| at every step but the first, which is its own answer."""
         return uniform_nll(self.num_outputs) * (length - 1) / length
 
-    def rows(self, random: np.random.Generator, lengths: Numbers) -> tuple[Numbers, Numbers]:
+    def rows(self, random: np.random.Generator, lengths: Array) -> tuple[Array, Array]:
         """(N, max L) twice, int64."""
         inputs = random.integers(0, self.num_inputs, (len(lengths), int(lengths.max())))
         targets = np.empty_like(inputs)
@@ -51,13 +52,13 @@ class StateTracking(Task):
         return inputs, targets
 
 
-def cyclic(order: int) -> Numbers:
+def cyclic(order: int) -> Array:
     """The table of the integers modulo `order` under addition."""
     numbers = np.arange(order)
     return (numbers[:, None] + numbers) % order
 
 
-def generated(*generators: Sequence[int]) -> Numbers:
+def generated(*generators: Sequence[int]) -> Array:
     """The table of the group that permutations generate, each written as the images of 0, 1, ...
 
     The product of a and b is first a, then b. Elements are numbered in the order in which they are found.

@@ -45,13 +45,13 @@ def read_midi(path: str | Path, frames_per_beat: int) -> Frames:
         raw = stream.read()
     try:
         file = mido.MidiFile(file=io.BytesIO(raw))
-        spans = list(_spans(file))
+        held = list(_held(file))
     except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, mido.KeySignatureError) as error:
         said = str(error).strip().rstrip(".") or type(error).__name__
         raise DataError(f"`{path}` is no MIDI file that can be read: {said}.") from error
     if not 0 < file.ticks_per_beat < 0x8000:
         raise DataError(f"`{path}` counts time in seconds (SMPTE), not in beats.")
-    frames = _frames(spans, frames_per_beat / file.ticks_per_beat)
+    frames = _frames(held, frames_per_beat / file.ticks_per_beat)
     if frames is None:
         raise DataError(
             f"`{path}` is longer than {_MOST_FRAMES:,} frames of a {frames_per_beat}th of a beat, or "
@@ -94,7 +94,7 @@ def write_midi(frames: Sequence[Sequence[int]], path: str | Path, frames_per_bea
     write_atomically(Path(path), buffer.getvalue())
 
 
-def _spans(file: Any) -> Iterator[tuple[int, int, int]]:
+def _held(file: Any) -> Iterator[tuple[int, int, int]]:
     """(first tick, end tick, pitch) of every note but drums; one that never ends lasts to its track's end."""
     for track in file.tracks:
         begun: dict[tuple[int, int], int] = {}
@@ -112,9 +112,9 @@ def _spans(file: Any) -> Iterator[tuple[int, int, int]]:
             yield first, now, pitch
 
 
-def _frames(spans: Sequence[tuple[int, int, int]], frames_per_tick: float) -> Frames | None:
-    """The spans on the grid; None where there would be too many frames."""
-    placed = [(round(first * frames_per_tick), round(end * frames_per_tick), pitch) for first, end, pitch in spans]
+def _frames(held: Sequence[tuple[int, int, int]], frames_per_tick: float) -> Frames | None:
+    """The held notes on the grid; None where there would be too many frames."""
+    placed = [(round(first * frames_per_tick), round(end * frames_per_tick), pitch) for first, end, pitch in held]
     count = max((max(end, first + 1) for first, end, _ in placed), default=0)
     sounding_notes = sum(max(end - first, 1) for first, end, _ in placed)
     if count > _MOST_FRAMES or sounding_notes > _MOST_SOUNDING:

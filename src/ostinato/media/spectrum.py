@@ -83,12 +83,12 @@ def power_spectrum(frames: Array, fft_size: int) -> Array:
     return np.asarray(np.abs(spectrum(frames, fft_size)) ** 2)
 
 
-def slopes(frames: Array, reach: int = 2) -> Array:
-    """d_t = sum_n n (c_{t+n} - c_{t-n}) / (2 sum_n n²), n from 1 to `reach`; the first and last frame repeat beyond the
+def slopes(frames: Array, width: int = 2) -> Array:
+    """d_t = sum_n n (c_{t+n} - c_{t-n}) / (2 sum_n n²), n from 1 to `width`; the first and last frame repeat beyond the
     ends (HTK book, section 5.9)."""
-    padded = np.pad(frames, ((reach, reach), (0, 0)), mode="edge")
+    padded = np.pad(frames, ((width, width), (0, 0)), mode="edge")
     count = len(frames)
     total = np.zeros_like(frames)
-    for n in range(1, reach + 1):
-        total += n * (padded[reach + n : reach + n + count] - padded[reach - n : reach - n + count])
-    return np.asarray(total / (2.0 * sum(n * n for n in range(1, reach + 1))))
+    for n in range(1, width + 1):
+        total += n * (padded[width + n : width + n + count] - padded[width - n : width - n + count])
+    return np.asarray(total / (2.0 * sum(n * n for n in range(1, width + 1))))

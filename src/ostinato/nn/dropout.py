@@ -36,7 +36,7 @@ class LockedDropout(nn.Module):
         self.batch_first = batch_first
 
     def forward(self, input: InputT) -> InputT:
-        """Ragged (sum L, F) or padded (N, L, F) -> the same kind and shape.
+        """Ragged (sum L, F) or padded (N, L, F) -> the same type and shape.
 
         Raises:
             ShapeError: if the input has no feature axis.
@@ -81,7 +81,7 @@ class WordDropout(nn.Module):
         self.p = p
 
     def forward(self, input: InputT) -> InputT:
-        """Ragged (sum L, F) or padded (N, L, F) -> the same kind and shape; the last axis is the features."""
+        """Ragged (sum L, F) or padded (N, L, F) -> the same type and shape; the last axis is the features."""
         if not self.training or self.p == 0:
             return input
         values: Tensor = input if isinstance(input, Tensor) else input.values

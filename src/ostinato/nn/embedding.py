@@ -78,7 +78,7 @@ class Embedding(nn.Module):
                 self.weight[self.padding_idx] = 0
 
     def forward(self, ids: IdsT) -> IdsT:
-        """Ids (sum L,) in a Ragged, or any shape in a tensor -> the same kind with a last axis of ``embedding_dim``.
+        """Ids (sum L,) in a Ragged, or any shape in a tensor -> the same type with a last axis of ``embedding_dim``.
 
         Raises:
             ShapeError: if the ids are no integers, or one is outside the vocabulary.
@@ -150,9 +150,9 @@ class OneHot(Embedding):
 
     def __init__(self, vocab_size: int, embedding_dropout: float = 0.0) -> None:
         super().__init__(vocab_size, vocab_size, padding_idx=None, embedding_dropout=embedding_dropout)
-        size, kind = self.weight.shape[0], self.weight.dtype
+        size, dtype = self.weight.shape[0], self.weight.dtype
         del self.weight
-        self.register_buffer("weight", torch.eye(size, dtype=kind), persistent=False)
+        self.register_buffer("weight", torch.eye(size, dtype=dtype), persistent=False)
 
     def reset_parameters(self) -> None:
         """Nothing is drawn."""

@@ -1,7 +1,7 @@
 r"""Initial weights that change what a recurrence can remember: orthogonal, identity, forget gates, chrono.
 
 Each function changes a freshly made ``RecurrentStack`` in place, all its layers and both directions, and draws from
-torch's global generator. Nothing is changed unless asked: ``recurrent_init(stack, "default")`` leaves torch.nn's values
+torch's global generator. By default nothing is changed: ``recurrent_init(stack, "default")`` leaves torch.nn's values
 bit for bit. Time constants are in steps: a gate that keeps the share f of the state at each step forgets as f^k, and
 has forgotten all but 1/e after -1/ln f steps.
 """
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from ostinato.errors import RecipeError
 from ostinato.nn.stack import RecurrentStack
 
-KINDS = ("default", "orthogonal", "identity")
+METHODS = ("default", "orthogonal", "identity")
 """What ``recurrent_init`` knows."""
 
 
 @torch.no_grad()
-def recurrent_init(stack: RecurrentStack, kind: str) -> None:
-    r"""Start the recurrent weights, each gate's block of ``weight_hh`` by itself.
+def recurrent_init(stack: RecurrentStack, method: str) -> None:
+    r"""Initialise the recurrent weights, each gate's block of ``weight_hh`` separately.
 
     - ``default``: U(-1/sqrt(H), 1/sqrt(H)), torch.nn's, untouched. Its spectral radius is near 1/sqrt(3) = 0.58
       (circular law), so a tanh recurrence forgets within a few steps.
@@ -33,10 +33,10 @@ def recurrent_init(stack: RecurrentStack, kind: str) -> None:
 
     Args:
         stack: of any registered cell.
-        kind: one of the three.
+        method: one of the three.
 
     Raises:
-        RecipeError: for another kind, or ``identity`` with a projection, whose blocks are not square.
+        RecipeError: for another method, or ``identity`` with a projection, whose blocks are not square.
 
     Example:
         >>> layer = RecurrentStack("elman_relu", 3, 2)
@@ -44,16 +44,16 @@ def recurrent_init(stack: RecurrentStack, kind: str) -> None:
         >>> layer.weight_hh_l0.tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-    if kind not in KINDS:
-        raise RecipeError(f"`recurrent_init` must be one of {', '.join(KINDS)}. Received: {kind!r}.")
-    if kind == "identity" and stack.proj_size:
+    if method not in METHODS:
+        raise RecipeError(f"`recurrent_init` must be one of {', '.join(METHODS)}. Received: {method!r}.")
+    if method == "identity" and stack.proj_size:
         raise RecipeError(f"`recurrent_init` identity needs `proj_size` = 0. Received: {stack.proj_size}.")
-    if kind == "default":
+    if method == "default":
         return
     for weight in _named(stack, "weight_hh"):
         for block in torch.split(weight, stack.hidden_size):
-            nn.init.orthogonal_(block) if kind == "orthogonal" else nn.init.eye_(block)
-    if kind == "identity":
+            nn.init.orthogonal_(block) if method == "orthogonal" else nn.init.eye_(block)
+    if method == "identity":
         for bias in (*_named(stack, "bias_ih"), *_named(stack, "bias_hh")):
             bias.zero_()
 

@@ -1,4 +1,4 @@
-"""Normalisation of each row by itself, undone in what is made from it: for series whose level shifts."""
+"""Instance normalisation of each row, undone in its forecast: for series whose level shifts."""
 
 from __future__ import annotations
 

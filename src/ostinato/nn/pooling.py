@@ -1,6 +1,6 @@
 """Pooling: one vector a row out of a Ragged, (sum L, F) -> (N, F) in the original order of the rows.
 
-Whatever the kind, a row of length zero gives zeros.
+In every mode, a row of length zero gives zeros.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ostinato.errors import RecipeError, ShapeError
 from ostinato.nn.checks import check_positive
 from ostinato.types import Ragged, State
 
-KINDS = ("last", "mean", "max", "attention")
+MODES = ("last", "mean", "max", "attention")
 _STATE: dict[str, Callable[[int], tuple[int, ...]]] = {
     "last": lambda size: (size,),
     "mean": lambda size: (size, 1),
     "max": lambda size: (size, 1),
     "attention": lambda size: (size, 1, 1),
 }
-"""Features of each tensor that a kind carries from piece to piece."""
+"""Features of each tensor that a mode carries from piece to piece."""
 
 
 def pool_last(ragged: Ragged, bidirectional: bool = False) -> Tensor:
@@ -108,15 +108,15 @@ class AttentionPooling(nn.Module):
 
 
 class Pooling(nn.Module):
-    """One or several kinds of pooling, side by side.
+    """One or several modes of pooling, concatenated.
 
     Args:
-        kinds: one or several of ``last``, ``mean``, ``max``, ``attention``.
+        modes: one or several of ``last``, ``mean``, ``max``, ``attention``.
         input_size: F, features of the values, >= 1.
         bidirectional: whether the values come from two directions, forward half first; matters to ``last``.
 
     Raises:
-        RecipeError: if a kind is unknown or given twice.
+        RecipeError: if a mode is unknown or given twice.
 
     Example:
         >>> pool = Pooling(("last", "max"), input_size=4)
@@ -124,22 +124,22 @@ class Pooling(nn.Module):
         (torch.Size([2, 8]), 8)
     """
 
-    def __init__(self, kinds: str | Sequence[str], input_size: int, bidirectional: bool = False) -> None:
+    def __init__(self, modes: str | Sequence[str], input_size: int, bidirectional: bool = False) -> None:
         super().__init__()
         check_positive(input_size=input_size)
-        self.kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-        if not self.kinds or len(set(self.kinds)) < len(self.kinds) or not set(self.kinds) <= set(KINDS):
-            raise RecipeError(f"`pooling` must be one or several of {', '.join(KINDS)}. Received: {kinds!r}.")
+        self.modes = (modes,) if isinstance(modes, str) else tuple(modes)
+        if not self.modes or len(set(self.modes)) < len(self.modes) or not set(self.modes) <= set(MODES):
+            raise RecipeError(f"`pooling` must be one or several of {', '.join(MODES)}. Received: {modes!r}.")
         if bidirectional and input_size % 2:
             raise RecipeError(f"`input_size` must be even with `bidirectional`. Received: {input_size}.")
         self.input_size = input_size
         self.bidirectional = bidirectional
-        self.attention = AttentionPooling(input_size) if "attention" in self.kinds else None
+        self.attention = AttentionPooling(input_size) if "attention" in self.modes else None
 
     @property
     def output_size(self) -> int:
-        """Features of the result: ``len(kinds) * input_size``."""
-        return len(self.kinds) * self.input_size
+        """Features of the result: ``len(modes) * input_size``."""
+        return len(self.modes) * self.input_size
 
     def forward(self, ragged: Ragged) -> Tensor:
         """(sum L, F) -> (N, output_size), in the original order of the rows; zeros for an empty row.
@@ -151,12 +151,12 @@ class Pooling(nn.Module):
             raise ShapeError(
                 f"the values must have shape (sum L, {self.input_size}). Received: {tuple(ragged.values.shape)}."
             )
-        return torch.cat([self._pool(kind, ragged) for kind in self.kinds], dim=-1)
+        return torch.cat([self._pool(mode, ragged) for mode in self.modes], dim=-1)
 
     def zero_state(self, num_rows: int) -> State:
         """What `absorb` begins with: (1, N, …) tensors of zeros, so that it can be carried like a layer's state."""
         like = next(self.parameters(), torch.zeros(()))
-        sizes = [size for kind in self.kinds for size in _STATE[kind](self.input_size)]
+        sizes = [size for mode in self.modes for size in _STATE[mode](self.input_size)]
         return tuple(like.new_zeros(1, num_rows, size) for size in sizes)
 
     def absorb(self, ragged: Ragged, state: State) -> tuple[Tensor, State]:
@@ -174,20 +174,20 @@ class Pooling(nn.Module):
         if self.bidirectional:
             raise RecipeError("a bidirectional layer's output can't be pooled piece by piece. Received: bidirectional.")
         parts, after, pooled = list(state), list[Tensor](), list[Tensor]()
-        for kind in self.kinds:
-            own = [parts.pop(0)[0] for _ in _STATE[kind](self.input_size)]
-            own = self._absorb(kind, ragged, own)
+        for mode in self.modes:
+            own = [parts.pop(0)[0] for _ in _STATE[mode](self.input_size)]
+            own = self._absorb(mode, ragged, own)
             after += own
-            pooled.append(own[0] / own[1].clamp(min=1e-30) if kind in ("mean", "attention") else own[0])
+            pooled.append(own[0] / own[1].clamp(min=1e-30) if mode in ("mean", "attention") else own[0])
         return torch.cat(pooled, dim=-1), tuple(part.unsqueeze(0) for part in after)
 
-    def _absorb(self, kind: str, ragged: Ragged, before: list[Tensor]) -> list[Tensor]:
+    def _absorb(self, mode: str, ragged: Ragged, before: list[Tensor]) -> list[Tensor]:
         some = (ragged.lengths > 0).to(ragged.device).unsqueeze(-1)
-        if kind == "last":
+        if mode == "last":
             return [torch.where(some, pool_last(ragged), before[0])]
-        if kind == "mean":
+        if mode == "mean":
             return [before[0] + pool_sum(ragged), before[1] + ragged.lengths.to(before[1]).unsqueeze(-1)]
-        if kind == "max":
+        if mode == "max":
             begun, found = before[1] > 0, pool_max(ragged)
             largest = torch.where(begun & some, torch.maximum(before[0], found), torch.where(some, found, before[0]))
             return [largest, before[1] + some.to(before[1])]
@@ -195,16 +195,16 @@ class Pooling(nn.Module):
 
     def extra_repr(self) -> str:
         """The arguments."""
-        text = f"{'+'.join(self.kinds)}, {self.input_size}"
+        text = f"{'+'.join(self.modes)}, {self.input_size}"
         return text + (", bidirectional=True" if self.bidirectional else "")
 
-    def _pool(self, kind: str, ragged: Ragged) -> Tensor:
-        if self.attention is not None and kind == "attention":
+    def _pool(self, mode: str, ragged: Ragged) -> Tensor:
+        if self.attention is not None and mode == "attention":
             pooled: Tensor = self.attention(ragged)
             return pooled
-        if kind == "last":
+        if mode == "last":
             return pool_last(ragged, self.bidirectional)
-        return pool_mean(ragged) if kind == "mean" else pool_max(ragged)
+        return pool_mean(ragged) if mode == "mean" else pool_max(ragged)
 
 
 def _original_rows(ragged: Ragged) -> Tensor:

@@ -141,7 +141,7 @@ class _Chunks:
         self._all_states, self._precision, self._table = all_states, precision, table
 
     def run(self, state: State) -> tuple[Tensor, State, list[Tensor]]:
-        """Output, final state, and where asked each tensor of the state after every step."""
+        """Output, final state, and on request each tensor of the state after every step."""
         pieces: list[list[Tensor]] = []
         num_states, offset = len(state), 0
         for part in self._parts():

@@ -1,4 +1,4 @@
-"""The stack of recurrent layers that works with any cell: directions, layers, kinds of input, state."""
+"""The stack of recurrent layers that works with any cell: directions, layers, types of input, state."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class RecurrentStack(RecurrentWeights):
         self.recurrent_dropout = float(recurrent_dropout)
         self.weight_dropout = float(weight_dropout)
         self.call_hook: Callable[[LayerCall], None] | None = None
-        """Is told of each layer's call, with its output as autograd knows it."""
+        """Called with each layer's call and its output in the autograd graph."""
         self.zoneout = checks.check_zoneout(zoneout, self.cell.state_names)
         checks.check_projection(self.cell, proj_size, hidden_size)
         checks.check_dropout(dropout, num_layers, stacklevel=4 if type(self) is not RecurrentStack else 3)
@@ -153,14 +153,14 @@ class RecurrentStack(RecurrentWeights):
             return_all_states: return the state after every step as well.
 
         Returns:
-            the output, of the input's own kind with ``output_size`` features, and the state at each row's own end,
+            the output, of the input's own type with ``output_size`` features, and the state at each row's own end,
             shaped as ``hx``; an empty row ends as it began. With ``return_all_states`` also a list with a tuple for
-            each layer: each tensor of its state after every step, of the input's own kind with D*H features (the first
+            each layer: each tensor of its state after every step, of the input's own type with D*H features (the first
             is the layer's output, before the dropout between layers).
 
         Raises:
             ShapeError: if the input, the state or the lengths don't fit.
-            BackendError: if the backend asked for can't run this.
+            BackendError: if the requested backend can't run this.
         """
         if not torch.compiler.is_compiling() and is_tracing():
             return traced(self, input, hx, lengths is not None or return_all_states)
@@ -193,7 +193,7 @@ class RecurrentStack(RecurrentWeights):
             hx: as ``forward``.
 
         Returns:
-            the output, of the ids' own kind with ``output_size`` features, and the final state, as ``forward``.
+            the output, of the ids' own type with ``output_size`` features, and the final state, as ``forward``.
 
         Raises:
             ShapeError: if the ids are no integers, or one is outside the table.
@@ -228,7 +228,7 @@ class RecurrentStack(RecurrentWeights):
     def _run(
         self, ragged: Ragged, hx: Tensor | State | None, all_states: bool, table: Tensor | None = None
     ) -> tuple[Ragged, State, list[tuple[Ragged, ...]]]:
-        """The output, the final states (D*num_layers, N, H), and where asked the states of each layer at all steps."""
+        """The output, the final states (D*num_layers, N, H), and on request the states of each layer at all steps."""
         initial = self._initial_state(ragged, hx, ragged.values if table is None else table)
         finals: list[State] = []
         every: list[tuple[Ragged, ...]] = []

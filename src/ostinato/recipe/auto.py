@@ -46,8 +46,8 @@ def model_section(given: object) -> object:
     return section(task).recipe.model_validate(dict(given))
 
 
-def settled(model: ModelRecipe, task: str) -> dict[str, Any]:
-    """The mapping of a section whose task has been found."""
+def for_task(model: ModelRecipe, task: str) -> dict[str, Any]:
+    """The mapping of a section for a task."""
     return {**model.model_dump(), "task": task}
 
 

@@ -1,4 +1,4 @@
-"""What every part of a recipe shares: a frozen component, and the kinds of numbers."""
+"""The base of all parts of a recipe: a frozen component, and numeric types."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def is_usual(value: object, field: FieldInfo) -> bool:
 
 
 class Component(BaseModel):
-    """What every part of a recipe shares: frozen, an unknown key is an error, and so is one that nothing would read."""
+    """The base of all parts of a recipe: frozen; an unknown key is an error, and so is one that nothing would read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
     needs: ClassVar[Needs] = {}
-    """Keys that mean something only beside others: what they need in words, and whether it is there."""
+    """Keys that only apply with others: what they need in words, and whether it is there."""
 
     @model_validator(mode="after")
     def _check_needs(self) -> Self:

@@ -57,7 +57,7 @@ class RowsRecipe(Component):
         None, description="long tables: the column, or [columns], whose value all rows (steps) of one series share"
     )
     time: Columns = None
-    extra: tuple[str, ...] = Field((), description="further columns that are read beside the input")
+    extra: tuple[str, ...] = Field((), description="covariates: further columns that are read with the input")
     target: str | None = Field(None, description="the column to predict; none for a language model")
     on_bad_row: Literal["stop", "skip"] = Field("stop", description="skip: set bad rows aside in rejected.jsonl")
     max_characters: PositiveInt = Field(1_000_000, description="a longer row is a bad row; a text file has no limit")

@@ -141,7 +141,7 @@ class FeaturesRecipe(Component):
 
     input: InputRecipe = TextRecipe()
     target: OutputRecipe = TargetRecipe()
-    extra: dict[str, InputRecipe] = Field({}, description="further columns beside the input, by name")
+    extra: dict[str, InputRecipe] = Field({}, description="covariates (further columns), by name")
 
     @property
     def text(self) -> TextRecipe:

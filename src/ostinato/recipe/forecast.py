@@ -47,7 +47,7 @@ class TimeSeriesRecipe(Component):
     missing: Literal["stop", "mask", "interpolate"] = Field(
         "stop", description="empty, NaN or infinite values; mask: marked, not scored; interpolate: on a straight line"
     )
-    time_delta: bool = Field(False, description="steps may be of any length, which the model is told at each")
+    time_delta: bool = Field(False, description="steps may be of any length, which the model reads")
     split: Literal["last"] | Annotated[tuple[float, ...], Field(min_length=2, max_length=3)] | None = Field(
         None,
         description="[8640, 2880, 2880]: steps for training, validation, test in order of time, or shares of all; "

@@ -120,7 +120,7 @@ def _explain(path: str, items: list[dict[str, Any]], task: str) -> tuple[str, st
         hint = elsewhere or (f"did you mean {near[0]}?" if near else f"keys: {', '.join(dict.fromkeys(keys))}")
         if kinds := _kinds_with(location, task):
             at = ".".join([*location[:-1], "kind"])
-            hint = f"it is a key of kind {' or '.join(kinds)}: --set {at}={kinds[0]} beside it"
+            hint = f"it is a key of kind {' or '.join(kinds)}: also --set {at}={kinds[0]}"
         return f"unknown key `{path}` in the recipe.", hint
     if kind == "union_tag_invalid":
         context = items[0]["ctx"]

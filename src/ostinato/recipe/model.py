@@ -115,7 +115,7 @@ class ModelRecipe(Component):
             "model.task": "" if self.reads_windows else self.task,
         }
 
-    def check_settled(self, recipe: Recipe) -> None:
+    def check_resolved(self, recipe: Recipe) -> None:
         """Raise `RecipeError` where what was found at the head of the data does not go with this section."""
 
     def check(self, recipe: Recipe) -> None:

@@ -48,7 +48,7 @@ class Recipe(Component):
 
     @property
     def further_columns(self) -> tuple[str, ...]:
-        """The columns that are read beside the input."""
+        """The covariates: columns that are read with the input."""
         return tuple(dict.fromkeys((*self.data.extra, *self.features.extra)))
 
 

@@ -10,7 +10,7 @@ from ostinato.recipe.base import Component, Count, Needs, NonNegative, Positive,
 
 
 class CharactersRecipe(Component):
-    """What reads the characters of each word, beside the word's own vector: a recurrent layer in both directions."""
+    """What reads the characters of each word, in addition to the word's own vector: a bidirectional recurrent layer."""
 
     cell: str = Field("lstm", description="any registered cell")
     embedding_dim: PositiveInt = Field(32, description="of a character")

@@ -108,7 +108,7 @@ class TrainingRecipe(Component):
     clock: Literal["wall", "processor"] = Field(
         "wall",
         description="what `max_minutes` counts: time that passes, or processor time of all threads, which other work "
-        "on the machine does not change; the run's seconds are told by it",
+        "on the machine does not change; the run's seconds are measured by it",
     )
     batch_size: PositiveInt = Field(32, description="rows; for a language model: parallel streams")
     bptt: Annotated[BpttRecipe | None, BeforeValidator(_bptt), PlainSerializer(_bptt_written)] = Field(

@@ -77,7 +77,7 @@ def _section(found: dict[str, Any], steps: list[Section]) -> Section:
 
 
 def layer_rows(found: dict[str, Any]) -> list[Section]:
-    """One row a layer and direction: its figures of every kind, out of a diagnosis' `to_dict()`."""
+    """One row a layer and direction: its measurements, from a diagnosis' `to_dict()`."""
     dynamics = {row["layer"]: row for row in found["dynamics"]}
     activations = {row["layer"]: row for row in found["activations"]}
     spectra = [row for row in found["spectra"] if row["block"] == "whole"]

@@ -89,7 +89,7 @@ def read_utf8(path: Path, encoding: str, found: Callable[[str], None], part: str
     Args:
         path: a file, compressed or not.
         encoding: "auto", or any codec of Python.
-        found: is told the encoding before the first piece: "UTF-8", "UTF-8 with BOM", "Latin-1", "cp1251".
+        found: called with the encoding before the first piece: "UTF-8", "UTF-8 with BOM", "Latin-1", "cp1251".
         part: the member of a ZIP file.
 
     Raises:

@@ -37,7 +37,7 @@ def compare_with_baselines(
         device: where the model is.
         summary: of its training: seconds and steps.
         budget_s: seconds for all baselines together, >= 0.
-        say: is told what happens.
+        say: called with progress messages.
 
     Raises:
         RunError: for a task without baselines.

@@ -1,4 +1,4 @@
-"""What of a decoder is diagnosed, whatever it is told to write about; and its signature."""
+"""How decoders are diagnosed, whatever they are conditioned on; and their signature."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from ostinato.tasks.signature import (
 from ostinato.types import Ragged
 
 _FED_BACK = (
-    "with `input_feeding`, what attention made of the step before is read as part of the input and kept as it was: "
-    "memory that goes that way is not measured"
+    "with `input_feeding`, the attention output of the previous step is read as part of the input and held fixed: "
+    "memory through that path is not measured"
 )
 
 Remember = Callable[[Ragged], "Ragged | None"]
@@ -54,7 +54,7 @@ def decoder_part(reading: Reading, name: str, remember: Remember) -> Part:
 def _answers(
     reading: Reading, decoder: TokenDecoder | FrameDecoder, remember: Remember, count: int, seed: int
 ) -> Subject:
-    """Single tokens or frames, the end of a row among them."""
+    """Single tokens or frames, including the end of a row."""
     ends = getattr(decoder, "length", None) is None
     read, rows, steps = drawn_steps(reading.examples.target_sequences.lengths + ends, count, seed)
     batch, found = reading.read(read)
@@ -93,8 +93,8 @@ def _written_loss(
 def decoder_signature(
     decoder: TokenDecoder | FrameDecoder, features: Features, recipe: Recipe, encoder: RecurrentEncoder | None = None
 ) -> Signature:
-    """Of a decoder that is led along what was written so far, its end before the first step: the scores of the next
-    token, or what its distribution of the next frame is made from.
+    """Signature of a teacher-forced decoder: the scores of the next token, or what the distribution of the next frame
+    is computed from.
 
     Args:
         decoder: that of the model.

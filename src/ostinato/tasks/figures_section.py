@@ -1,4 +1,4 @@
-"""The report's section of a task that writes none of its own: its metrics as a table."""
+"""The default section of the report: metrics as a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TILES = 3
 
 
 def figures_section(metrics: Metrics, recipe: Recipe, noun: str) -> dict[str, Any]:
-    """Every metric that is a number, by its name; the first ones in the head of the page, too."""
+    """Every numeric metric by its name; the first ones also head the page."""
     numbers = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
     named = [(METRIC_NAMES.get(key, key.replace("_", " ")), value) for key, value in numbers.items()]
     what = f"`{recipe.data.target}` from `{recipe.data.input}`" if recipe.data.target else f"`{recipe.data.input}`"

@@ -1,4 +1,4 @@
-"""What a model is asked to write, and what it wrote."""
+"""Options and results of generation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ostinato.recipe import Recipe
 from ostinato.wording import with_article
 
 USUAL_LENGTH = 500
-"""Tokens, or frames, of what has no end of its own, where nobody says how many."""
+"""Default number of tokens, or frames, where there is no end."""
 DRAWN = 10
-"""Texts that are drawn for what is given, where nobody says how many."""
+"""Default number of texts drawn for a condition."""
 
 
 class OpenRun(Protocol):
@@ -34,7 +34,7 @@ class OpenRun(Protocol):
 
 @dataclass(frozen=True)
 class GenerateOptions:
-    """How something is written; the default of each option says that nobody asked for it.
+    """Options of generation; a default means that the option was not given.
 
     prompt: how it begins: text, a media file, or a list of frames; condition: what is given to write for: a cell, or a
     mapping from column to cell; num: sequences to draw; max_new_tokens: tokens, or frames, at most; temperature: below
@@ -69,7 +69,7 @@ class GenerateOptions:
         return num
 
     def cells(self, columns: tuple[str, ...], folder: Path) -> Any:
-        """What is given to write for: one cell, or a mapping of them by column. Raises `RunError` for others."""
+        """The condition: one cell, or a mapping by column. Raises `RunError` for anything else."""
         given = self.condition
         if len(columns) == 1:
             if given is not None and not (isinstance(given, Mapping) and set(given) - set(columns)):
@@ -86,7 +86,7 @@ class GenerateOptions:
 
 @dataclass(frozen=True)
 class Generation:
-    """What was written: one of the first three.
+    """What was generated: one of the first three.
 
     pieces: text as it is written, after `prompt`; texts: sequences of tokens, decoded; frames: sequences of frames, as
     values of `feature`; given: what they were written for, and None where nothing is.

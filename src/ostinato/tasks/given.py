@@ -1,4 +1,4 @@
-"""What is given to a model that writes: names that training showed, and whether each has one answer."""
+"""Conditions of models that write: names seen in training, and whether each has one answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def with_others_given(examples: Examples) -> Examples:
 
 
 def has_one_answer(examples: Examples) -> bool:
-    """Whether rows that are given the same have the same target, nearly always."""
+    """Whether rows with the same condition nearly always have the same target."""
     targets = examples.target_sequences
     given = [examples.given(row) for row in range(len(examples))]
     pairs = {(one, targets.row(row).tobytes()) for row, one in enumerate(given)}
@@ -44,7 +44,7 @@ def has_one_answer(examples: Examples) -> bool:
 
 
 def refuse_unknown(examples: Examples, features: Features) -> None:
-    """Raise `RunError` for the first row that is given a name training never showed: nothing was learnt of it."""
+    """Raise `RunError` for the first row with a name that was not seen in training."""
     columns: list[tuple[Feature, Any]] = [(features.input, examples.sequences)]
     columns += [(feature, examples.extra[name]) for name, feature in features.extra.items()]
     for feature, sequences in columns:
@@ -52,8 +52,7 @@ def refuse_unknown(examples: Examples, features: Features) -> None:
             unknown = np.flatnonzero(sequences.values == UNK_ID).tolist()
             if unknown:
                 raise RunError(
-                    f"row {unknown[0] + 1} is given a name that training never showed. It showed "
-                    f"{_listed(feature.names)}."
+                    f"row {unknown[0] + 1} has a name that was not seen in training. Seen: {_listed(feature.names)}."
                 )
 
 
@@ -70,7 +69,7 @@ def given_batch(run: OpenRun, given: Any, count: int) -> Batch:
 
 
 def refuse_unknown_cell(feature: Feature, column: str, cell: Any) -> None:
-    """Raise `RunError` for the name of a category that training never showed."""
+    """Raise `RunError` for a category that was not seen in training."""
     if isinstance(feature, CategoryFeature) and cell is not None and str(cell).strip() not in feature.names:
         near = difflib.get_close_matches(str(cell).strip(), feature.names, n=1)
         raise RunError(

@@ -1,4 +1,4 @@
-"""Whether `training.monitor` is measured of a run, told before anything is trained."""
+"""Check that `training.monitor` is measured, before anything is trained."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def check_monitor(monitor: str, measured: Iterable[str]) -> None:
     known = [name for name in get_args(Monitor) if name in set(measured)]
     if monitor not in known:
         raise RecipeError(
-            f"`training.monitor` must be a figure that is measured here: {', '.join(known)}. Received: {monitor!r}."
+            f"`training.monitor` must be a metric that is measured here: {', '.join(known)}. Received: {monitor!r}."
         )

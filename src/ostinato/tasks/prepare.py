@@ -30,7 +30,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
         raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
     sample = DataSample(open_stored(recipe.data.train, recipe, BadRows(recipe.data.on_bad_row), say))
     recipe = _taken_over(recipe, sample, say)
-    found = _settled(recipe, sample)
+    found = _resolved(recipe, sample)
     task = task_of(found)
     task.check(found)
     possible = possible_recipes(found, sample)
@@ -41,7 +41,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
 
 
 def inferred(recipe: Recipe) -> Recipe:
-    """The recipe with its columns, kinds and task settled from the head of its data; nothing is trained on.
+    """The resolved recipe, with columns, kinds and task auto-detected from the head of its data; nothing is trained.
 
     Raises:
         RecipeError: for a recipe that contradicts itself or the data.
@@ -50,7 +50,7 @@ def inferred(recipe: Recipe) -> Recipe:
     if recipe.data.train is None:
         return recipe
     sample = DataSample(open_stored(recipe.data.train, recipe, BadRows("skip"), lambda _: None))
-    return _settled(_taken_over(recipe, sample), sample)
+    return _resolved(_taken_over(recipe, sample), sample)
 
 
 def _taken_over(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
@@ -62,7 +62,7 @@ def _taken_over(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -
     return with_usual_session(recipe, sample.source, say)
 
 
-def _settled(recipe: Recipe, sample: DataSample) -> Recipe:
+def _resolved(recipe: Recipe, sample: DataSample) -> Recipe:
     """All that the head of the data says."""
     arrange(sample, recipe)
     return infer_recipe(recipe, sample)[0] if recipe.model.undecided else task_of(recipe).settle(recipe, sample)

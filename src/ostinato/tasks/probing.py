@@ -1,4 +1,4 @@
-"""What diagnosis and verification ask of a model, for any task whose model knows its loss."""
+"""What diagnosis and verification need of a model, for any task whose model has a loss."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MOST_WINDOW_STEPS = 500_000
 
 @runtime_checkable
 class KnowsRows(Protocol):
-    """A model that knows the loss of each row."""
+    """A model with a loss for each row."""
 
     def row_losses(self, batch: Batch) -> Tensor:
         """(N,), in the original order of the rows."""
@@ -70,7 +70,7 @@ class Reading:
 
 def row_losses(model: nn.Module, batch: Batch, recipe: Recipe) -> Tensor:
     """(N,): the loss of each row as training has it, without label smoothing: the model's `row_losses`, or its `loss`
-    on each row by itself.
+    on each row.
 
     Raises:
         RunError: for a model with neither.

@@ -1,4 +1,4 @@
-"""The tasks there are, by name: entry points of the group `ostinato.tasks`, each loaded when it is asked for."""
+"""The registry of tasks: entry points of the group `ostinato.tasks`, loaded on first use."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def names() -> tuple[str, ...]:
 
 
 def task_named(name: str) -> TaskSpec:
-    """The task of that name. Raises `RecipeError` for one that is not there."""
+    """The task of that name. Raises `RecipeError` if there is none."""
     if name not in entries():
         raise RecipeError(f"no task is called `{name}`. There are: {', '.join(names())}.")
     return cast("TaskSpec", section(name))
 
 
 def task_of(recipe: Recipe) -> TaskSpec:
-    """The task of a recipe that leaves it not open."""
+    """The task of a recipe that names it."""
     return task_named(recipe.model.task)

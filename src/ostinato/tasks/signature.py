@@ -1,4 +1,4 @@
-"""What a model reads, gives out and carries on: names, dtypes and shapes with free axes."""
+"""Signatures of models: names, dtypes and shapes of inputs, outputs and states, with free axes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TensorSpec:
     shape: tuple[int | str, ...]
 
     def fits(self, tensor: Tensor, axes: dict[str, int]) -> bool:
-        """Whether a tensor is such a one; sizes of free axes are looked up in `axes`, new ones added."""
+        """Whether a tensor fits; sizes of free axes are looked up in `axes`, new ones added."""
         if len(tensor.shape) != len(self.shape) or dtype_name(tensor) != self.dtype:
             return False
         pairs = zip(self.shape, tensor.shape, strict=True)
@@ -58,11 +58,11 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """A model from outside; rows of unequal length as padded ones.
+    """The signature of a model; rows of unequal length are padded.
 
     Args:
         inputs: what it reads.
-        outputs: what it gives out.
+        outputs: what it returns.
         states: what it carries from step to step, as it begins.
     """
 

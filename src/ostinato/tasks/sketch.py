@@ -1,4 +1,4 @@
-"""Models without numbers: what can't be made of a recipe is told before its data are read."""
+"""Models without weights: what can't be built from a recipe is refused before its data are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`TaskSpec`: the one object to ask what a task is."""
+"""`TaskSpec`: the one object that describes a task."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ Section = dict[str, Any]
 
 
 def _silent(_: str) -> None:
-    """Nobody is told."""
+    """Ignore messages."""
 
 
 class TaskSpec(ABC, Generic[ModelT]):
-    """Everything the rest of the house may want to know of a task: one subclass a task, in `tasks/<task>/spec.py`,
+    """Everything the other packages need to know of a task: one subclass per task, in `tasks/<task>/spec.py`,
     registered once as an entry point of the group `ostinato.tasks`.
 
     Modules that hold specs import neither torch nor models at the top: a recipe is read, and `--help` printed, without.
@@ -74,13 +74,13 @@ class TaskSpec(ABC, Generic[ModelT]):
         """Why a recipe that leaves its task open is of this one; None: it is not, or must say so.
 
         Args:
-            recipe: its columns and how each is read are settled.
+            recipe: its columns and how each is read are resolved.
             sample: the head of the data.
         """
         return None
 
     def settle(self, recipe: Recipe, sample: DataSample) -> Recipe:
-        """The recipe with all settled that the head of the data says; the source's columns are arranged."""
+        """The recipe with all that the head of the data says; the source's columns are arranged."""
         from ostinato.data.inference.resolve import infer_recipe
 
         return infer_recipe(recipe, sample)[0]
@@ -89,7 +89,7 @@ class TaskSpec(ABC, Generic[ModelT]):
         """Raise `RecipeError` for a model that can't be made, whatever the data: before they are read.
 
         Args:
-            recipe: with its task settled; columns may be open.
+            recipe: with its task known; columns may be open.
         """
         from ostinato.tasks.sketch import check_layers
 
@@ -109,7 +109,7 @@ class TaskSpec(ABC, Generic[ModelT]):
 
     # ---- data -------------------------------------------------------------------------------------------------------
     def prepare(self, recipe: Recipe, sample: DataSample, say: Say = _silent) -> Prepared:
-        """Read, split and encode the data of a recipe whose task is settled."""
+        """Read, split and encode the data of a recipe whose task is known."""
         from ostinato.data.prepare import prepare_rows
 
         return prepare_rows(recipe, sample, say)
@@ -137,7 +137,7 @@ class TaskSpec(ABC, Generic[ModelT]):
         """What of the training file was held back for a test; None where nothing was."""
         return None
 
-    # ---- figures ----------------------------------------------------------------------------------------------------
+    # ---- metrics ----------------------------------------------------------------------------------------------------
     @abstractmethod
     def evaluate(
         self, model: ModelT, examples: Examples, features: Features, recipe: Recipe, device: torch.device
@@ -166,7 +166,7 @@ class TaskSpec(ABC, Generic[ModelT]):
         """The figures that `monitor` gives in addition to `loss`, of those that `training.monitor` may name.
 
         Args:
-            recipe: with its task and all kinds settled.
+            recipe: with its task and all kinds resolved.
             validation: without it, all that such a recipe may have.
         """
         return ()
@@ -208,7 +208,7 @@ class TaskSpec(ABC, Generic[ModelT]):
 
     # ---- generation -------------------------------------------------------------------------------------------------
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
-        """What the model writes. Raises `RunError` for a task that writes nothing."""
+        """Generate. Raises `RunError` for a task that writes nothing."""
         raise RunError(
             f"`{run.folder}` is {with_article(self.noun)}; it writes nothing.",
             hint=f"ostinato predict {run.folder} … answers for rows of its own",
@@ -216,7 +216,7 @@ class TaskSpec(ABC, Generic[ModelT]):
 
     # ---- baselines --------------------------------------------------------------------------------------------------
     def comparison(self, recipe: Recipe) -> type[BaselineComparison] | None:
-        """On what the model and its baselines are compared; None: there are none."""
+        """How the model and its baselines are compared; None: there are none."""
         return None
 
     def baselines(self, recipe: Recipe) -> list[type[Baseline]]:
@@ -243,7 +243,7 @@ class TaskSpec(ABC, Generic[ModelT]):
 
     def answers(self, model: ModelT, batch: Batch, features: Features, recipe: Recipe) -> Tensor:
         """The loss of each answer, row after row, given the true answers before it; by default one a row: the model's
-        `row_losses(batch)`, or its `loss(batch, training)` on each row by itself."""
+        `row_losses(batch)`, or its `loss(batch, training)` on each row."""
         from ostinato.tasks.probing import row_losses
 
         return row_losses(model, batch, recipe)

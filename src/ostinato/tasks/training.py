@@ -1,4 +1,4 @@
-"""What the training loop asks of a task: batches, gradients, monitoring, and state that is carried."""
+"""What the training loop needs of a task: batches, gradients, monitoring, and carried state."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class RowBatches(Protocol):
 
 @runtime_checkable
 class RowModel(Protocol):
-    """A model of independent rows that knows its own loss."""
+    """A model of independent rows that has its own loss."""
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """The mean loss of a batch, with gradients; nats a token (or a row, a frame), or squared error."""
 
 
 class TrainingTask(Protocol[BatchT]):
-    """A task, as the training loop sees it; what a batch is, is its own affair."""
+    """A task as the training loop sees it; what a batch is, is up to the task."""
 
     @property
     def num_batches(self) -> int:
@@ -74,11 +74,11 @@ class TrainingTask(Protocol[BatchT]):
         """State that lives from one batch to the next."""
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take up carried state again."""
+        """Restore carried state."""
 
 
 class RowsTraining:
-    """Any task whose rows are independent and whose model knows its loss: bucketed batches, one step each."""
+    """Any task whose rows are independent and whose model has its own loss: bucketed batches, one step each."""
 
     def __init__(
         self,

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ostinato.bptt.spans import Span
 from ostinato.bptt.truncated import TruncatedBPTT
+from ostinato.bptt.updates import Update
 from ostinato.data.dataset import Prepared
 from ostinato.data.streams import Tapes, Window
 from ostinato.layers.encoder import RecurrentEncoder
@@ -33,11 +33,11 @@ class StreamedTraining(ABC):
         """Updates of one epoch."""
         return self.training.num_batches
 
-    def batches(self, epoch: int, start: int) -> Iterator[Span]:
+    def batches(self, epoch: int, start: int) -> Iterator[Update]:
         """Updates of an epoch; the first begins with zero states."""
         return self.training.batches(epoch, start)
 
-    def backward(self, batch: Span) -> tuple[float, int]:
+    def backward(self, batch: Update) -> tuple[float, int]:
         """Gradients of the mean loss, as far back as `training.bptt` says."""
         return self.training.backward(batch)
 
@@ -46,7 +46,7 @@ class StreamedTraining(ABC):
         """Metrics on the validation data."""
 
     @abstractmethod
-    def where(self, batch: Span) -> str:
+    def where(self, batch: Update) -> str:
         """The data of a batch in words."""
 
     def carried(self) -> dict[str, Tensor]:
@@ -68,8 +68,8 @@ def bounded(recipe: BpttRecipe | None, tapes: Tapes) -> BpttRecipe:
 class StreamedRowsTraining(StreamedTraining):
     """Rows in windows: shuffled and laid on streams, with a loss at each step, or at each row's end.
 
-    So rows of any length train in the memory of a window (k2 steps). The state is carried, and so evaluation reads rows
-    whole: the model has never had to begin anew within one.
+    So rows of any length train in the memory of a window (k2 steps). As the state is carried, evaluation reads whole
+    rows.
 
     Args:
         spec: of the task.
@@ -111,7 +111,7 @@ class StreamedRowsTraining(StreamedTraining):
         prepared = self.prepared
         return self.spec.evaluate(self.model, prepared.validation, prepared.features, prepared.recipe, self.device)
 
-    def where(self, batch: Span) -> str:
+    def where(self, batch: Update) -> str:
         """The rows that are read, by file and line."""
         windows = [chunk.window.pieces.rows for chunk in batch.chunks]
         return self.examples.named(np.unique(np.concatenate(windows)))

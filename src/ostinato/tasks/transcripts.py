@@ -1,4 +1,4 @@
-"""What models that write tokens write for rows of data, next to what is right: beam search, error rates, BLEU."""
+"""Transcripts of models that write tokens: written and reference sequences, beam search, error rates, BLEU."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SCORED = 256
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was written for one source, and all that would have been right.
+    """What was written for one source, and its references.
 
     row: the first example of this source; sequences: the likeliest first; references: of every example of the source,
     as they stood in the file; nearest: the one that what was written is nearest to; right, said: this one and what was
@@ -54,7 +54,7 @@ class Transcript:
 
 
 def begin(model: SequenceWriter, batch: Batch) -> Writing:
-    """Where what is written for a batch begins."""
+    """The state before a batch is written."""
     return model.begin(batch.inputs, batch.extra)
 
 
@@ -96,7 +96,7 @@ def predictions_of(model: SequenceWriter, examples: Examples, target: object, de
 
 
 def text_of(ids: Ids, target: Feature) -> str:
-    """A written sequence as a user knows it."""
+    """A written sequence, decoded."""
     found = target.decode(np.asarray(ids, dtype=np.int32))
     return " ".join(found) if isinstance(found, list) else str(found)
 
@@ -111,9 +111,9 @@ def transcribe(
     *,
     pooled: bool = True,
 ) -> list[Transcript]:
-    """What the model writes for each row, and what is right; of at most so many rows, evenly spaced.
+    """The transcripts of rows; of at most so many, evenly spaced.
 
-    pooled: rows that are given the same are one, in the order of their first ones: it is written once, and any of their
+    pooled: rows with the same source are one, in order of first occurrence: it is written once, and any of their
     targets is right.
     """
     groups = list(rows_by_given(examples).values()) if pooled else [[row] for row in range(len(examples))]

@@ -1,4 +1,4 @@
-"""What tasks share that write sequences, of tokens or of frames, for what they are given."""
+"""What is shared by tasks that write sequences of tokens or frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tasks that write sequences for rows share: what is written, and its figures."""
+"""What is shared by tasks that write a sequence for a row: targets, metrics, sampling."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WRITTEN = ("token_error_rate", "sequence_error_rate", "exact")
 
 
 def figures_of_tokens(recipe: Recipe) -> tuple[str, ...]:
-    """What `training.monitor` may name: errors; of words BLEU, too."""
+    """What `training.monitor` may name: errors; for words also BLEU."""
     target = recipe.features.target
     words = isinstance(target, TextRecipe) and target.unit != "characters"
     return (*_WRITTEN, "bleu") if words else _WRITTEN

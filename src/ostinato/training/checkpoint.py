@@ -1,10 +1,10 @@
-"""Checkpoints: everything needed to go on exactly, written whole or not at all, the last ones kept.
+"""Checkpoints: everything needed to resume exactly, written atomically; the last ones are kept.
 
 `checkpoint/step-0000001200/` holds `tensors.safetensors` (weights, optimiser, carried states, random generators),
 `state.json` (position, schedule), `best.safetensors` (the best weights so far, if there are any) and `manifest.json`,
-the checksums of the others. It is written to a folder beside its place, flushed to the disk and renamed when it is
-complete, so a crash or a full disk leaves the ones before as they were. A folder is never replaced: a second checkpoint
-of a step (after its validation, say) is `step-0000001200-1`.
+the checksums of the others. It is written to a temporary folder, flushed to the disk and renamed when it is complete,
+so a crash or a full disk leaves earlier ones intact. A folder is never replaced: a second checkpoint of a step (after
+its validation, say) is `step-0000001200-1`.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def read_checkpoint(run: Path) -> Checkpoint:
     reasons = "; ".join(skipped)
     raise CheckpointError(
         f"`{run}` has no checkpoint to resume from{': ' + reasons if reasons else ''}.",
-        hint=None if skipped else "it stopped before its first step: remove it, and train anew",
+        hint=None if skipped else "it stopped before its first step: remove it, and train again",
     )
 
 

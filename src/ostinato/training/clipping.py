@@ -1,4 +1,4 @@
-"""Gradient clipping: what was clipped, by which threshold."""
+"""Gradient clipping."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Clipper:
     - norm: :math:`g \leftarrow g \min(1, c / \lVert g \rVert_2)` over all parameters together. Source: Pascanu,
       Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks", algorithm 1.
     - value: each entry into [-c, c] (Mikolov 2012, thesis, section 3.2.2).
-    - group: as norm, of each group by itself: the embedding, each recurrent layer, what is left.
+    - group: as norm, of each group separately: the embedding, each recurrent layer, the rest.
     - adaptive: as norm, with c the `clip_quantile` of the norms of the last `clip_history` steps, this one included.
       Source: Seetharaman, Wichern, Pardo, Le Roux 2020, "AutoClip", arXiv:2007.14469, algorithm 1. Deviation: a moving
       history rather than all of it, so that the threshold follows training.
@@ -58,22 +58,22 @@ class Clipper:
         self.history: deque[float] = deque(maxlen=recipe.clip_history)
 
     def __call__(self) -> Clipped:
-        """Clip; gradients that are not finite are left alone, for their norm to tell."""
+        """Clip; non-finite gradients are left alone and show in the norm."""
         parameters = [p for group in self._groups.values() for p in group if p.grad is not None]
         gradients = [p.grad for p in parameters if p.grad is not None]
         total = torch.nn.utils.get_total_norm(gradients)
         norm = float(total)
-        kind, limit = self._recipe.clip, self._recipe.max_norm
-        if kind == "none" or not np.isfinite(norm):
+        clip, limit = self._recipe.clip, self._recipe.max_norm
+        if clip == "none" or not np.isfinite(norm):
             return Clipped(norm)
-        if kind == "value":
+        if clip == "value":
             largest = max((float(g.abs().max()) for g in gradients), default=0.0)
             torch.nn.utils.clip_grad_value_(parameters, limit)
             return Clipped(norm, limit, ("all",) if largest > limit else ())
-        if kind == "group":
+        if clip == "group":
             norms = {name: self._clip_group(name, limit) for name in self._groups}
             return Clipped(norm, limit, tuple(name for name, own in norms.items() if own > limit), norms)
-        if kind == "adaptive":
+        if clip == "adaptive":
             self.history.append(norm)
             limit = float(np.quantile(np.asarray(self.history), self._recipe.clip_quantile))
         torch.nn.utils.clip_grads_with_norm_(parameters, limit, total)

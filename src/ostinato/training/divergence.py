@@ -1,4 +1,4 @@
-"""What to say when the loss or a gradient is no longer a number."""
+"""The error for a loss or gradient that is not finite."""
 
 from __future__ import annotations
 

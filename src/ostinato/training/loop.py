@@ -44,7 +44,7 @@ class Trainer:
         model: its weights are changed; on return they are the best ones by `training.monitor`.
         task: batches, loss, evaluation.
         folder: the run directory.
-        observer: is told what happens.
+        observer: receives progress.
         device: where the model is.
     """
 
@@ -84,7 +84,7 @@ class Trainer:
         self.model.train()
         self.observer.start(self.position.step, self.total_steps, self.recipe)
         if self.position.step == 0:
-            self.checkpoint()  # so that there is one to go on from, whenever the run dies
+            self.checkpoint()  # so that there is one to resume from, whenever the run dies
         with self._signals():
             while not self.position.ended and not self._interrupted:
                 self._epoch()
@@ -115,7 +115,7 @@ class Trainer:
         if not self._time_is_up():
             self.position.epoch += 1
             self.position.batch = 0
-        self._decide_whether_to_go_on()
+        self._decide_whether_to_continue()
 
     def _step(self, batch: object) -> bool:
         """One update; False where it diverged and training went back to a checkpoint."""
@@ -198,14 +198,14 @@ class Trainer:
         self.observer.note(text)
         self.checkpoint()
 
-    def _decide_whether_to_go_on(self) -> None:
+    def _decide_whether_to_continue(self) -> None:
         position, patience = self.position, self.training.patience
         if self._time_is_up():
-            position.ended = f"the {self.training.max_minutes:g} minutes of training.max_minutes are over"
+            position.ended = f"training.max_minutes = {self.training.max_minutes:g} reached"
         elif position.epoch >= self.training.epochs:
-            position.ended = f"all of training.epochs = {self.training.epochs} are done"
+            position.ended = f"training.epochs = {self.training.epochs} reached"
         elif patience is not None and position.epochs_without_gain >= patience:
-            position.ended = f"no better validation {self.training.monitor} for training.patience = {patience}"
+            position.ended = f"no better {self.training.monitor} for training.patience = {patience} epochs"
 
     def _elapsed(self) -> float:
         return self._elapsed_before + self._clock() - self._started

@@ -18,13 +18,13 @@ _WORTH_SAYING = 0.02
 
 
 class Observer:
-    """Is told what happens; this one keeps silent. A front end overrides what it shows."""
+    """Receives progress; this one ignores it. A front end overrides what it shows."""
 
     def note(self, text: str) -> None:
-        """Something the user should know."""
+        """A message for the user."""
 
     def start(self, step: int, total_steps: int, recipe: Recipe) -> None:
-        """Training begins, or goes on, at `step`."""
+        """Training starts, or resumes, at `step`."""
 
     def step(self, event: dict[str, Any], progress: float) -> None:
         """A step is done; `progress` is the share of the budget that is spent."""

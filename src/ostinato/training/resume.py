@@ -105,7 +105,7 @@ def with_features(prepared: Prepared, features: Features) -> Prepared:
     if isinstance(validation, float):
         raise RunError(
             "the data of the run has changed since training began, and with it the rows that it is validated on.",
-            hint="bring the old data back, or train anew; with a file of its own as data.validation, rows may be added",
+            hint="restore the old data, or train again; with a separate file as data.validation, rows may be added",
         )
     spec = task_of(recipe)
     train, held_out = (spec.load(str(place), features, recipe) for place in (recipe.data.train, validation))

@@ -52,7 +52,7 @@ def check_run_folder(folder: Path) -> None:
     if missing:
         raise RunError(
             f"`{folder}` is no Ostinato run: {', '.join(missing)} missing.",
-            hint="if its training was killed before its first step: remove it, and train anew",
+            hint="if its training was killed before its first step: remove it, and train again",
         )
 
 

@@ -10,8 +10,8 @@ from ostinato.recipe import TrainingRecipe
 
 def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba 2015; weight decay as an L2 penalty) or AdamW (Loshchilov & Hutter 2019; decoupled)."""
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    optimizer: torch.optim.Optimizer = kind(
+    make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    optimizer: torch.optim.Optimizer = make(
         model.parameters(),
         lr=recipe.learning_rate,
         betas=(0.9, recipe.beta2),

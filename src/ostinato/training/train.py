@@ -1,4 +1,4 @@
-"""From a recipe to a trained run directory, and on again from its checkpoint."""
+"""Train a recipe into a run directory, or resume one from its checkpoint."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     Args:
         recipe: may leave open what the data says.
         out: the run directory, new or empty; none: `runs/NAME`, or `runs/NAME-2`, … if that is taken.
-        observer: is told what happens.
+        observer: receives progress.
 
     Raises:
         OstinatoError: for a recipe, data or a directory that can't be used, before anything is written.
@@ -86,14 +86,14 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
 def resume_run(
     folder: Path, overrides: Recipe | None, observer: Observer, *, force_recipe: bool = False, force_data: bool = False
 ) -> Path:
-    """Go on with an interrupted run from its newest checkpoint, to the same weights as if it had never stopped.
+    """Resume an interrupted run from its newest checkpoint, to the same weights as if it had never stopped.
 
     A run that died between its last step and its summary gets the summary, without another step.
 
     Args:
         folder: the run directory.
         overrides: the run's recipe with other keys of the budget (`epochs`, `max_minutes`, `patience`, …).
-        observer: is told what happens.
+        observer: receives progress.
         force_recipe: other keys may differ, too, where what is saved still fits (`resume.HARMLESS`).
         force_data: the data may differ, where validation is a file of its own: it is read with the run's vocabulary
             and classes, and the epoch begins anew.
@@ -115,7 +115,7 @@ def _resume(
     before, _ = saved_recipe(migrated(checkpoint.state["recipe"]))
     changes = recipe_changes(before, recipe, force_recipe)
     for problem in checkpoint.skipped:
-        observer.note(f"a damaged checkpoint is passed over: {problem}")
+        observer.note(f"a damaged checkpoint is skipped: {problem}")
     ended = checkpoint.state["position"]["ended"] if recipe == before else ""
     if ended and _is_summed_up(folder, checkpoint.state["position"]["step"]):
         raise RunError(
@@ -140,7 +140,7 @@ def _resume(
     if checkpoint.state["machine"] != trainer.machine:
         observer.note(
             f"computed so far with {checkpoint.state['machine']}, from here on with {trainer.machine}: the last bits "
-            "of the weights may be others than those of one run"
+            "of the weights may differ from those of an uninterrupted run"
         )
     if not ended:  # what stands there from an end before is out of date
         for name in (SUMMARY_FILE, REPORT_FILE):

@@ -25,7 +25,7 @@ class OrdinalRecipe(PoolingRecipe):
     usual_unit: ClassVar[Literal["words", "characters", "by_cells"]] = "words"
     task: Literal["ordinal_regression"] = "ordinal_regression"
 
-    def check_settled(self, recipe: Recipe) -> None:
+    def check_resolved(self, recipe: Recipe) -> None:
         """The target's classes are grades."""
         if recipe.features.target.kind not in ("auto", "class"):
             raise RecipeError(

@@ -153,7 +153,7 @@ def test_equal_time_is_processor_time_and_the_page_says_so(tmp_path: Path) -> No
     for cell in ("elman", "gru"):
         run = ostinato.load(tmp_path / "out" / cell / "seed-0")
         assert run.recipe.training.clock == "processor"
-        assert run.summary["ended"] == "the 0.02 minutes of training.max_minutes are over"
+        assert run.summary["ended"] == "training.max_minutes = 0.02 reached"
         assert not (run.folder / "baselines.json").exists()
     assert found.results["sentence"].startswith("In 0.02 minutes of processor time each, ")
     page = (tmp_path / "out" / "comparison.html").read_text()

@@ -43,7 +43,7 @@ def test_numbers_beside_time_stamps_are_forecast(
     assert prepared.recipe.model.task == "forecasting"
     assert prepared.recipe.data.channels == channels
     assert said[0] == f"model: forecaster (when holds time stamps, {', '.join(channels)} numbers)"
-    assert said[1] == "is it no series in time? --input COLUMN --target COLUMN reads its rows one by one"
+    assert said[1] == "not a time series? --input COLUMN --target COLUMN reads its rows one by one"
 
 
 def test_texts_beside_time_stamps_are_not_forecast(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def test_ctc_needs_a_step_a_label_and_one_between_equal_ones() -> None:
 
 def _check(mapping: dict[str, Any]) -> None:
     recipe = build_recipe(mapping)
-    recipe.model.check_settled(recipe)
+    recipe.model.check_resolved(recipe)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_time_constants_of_a_forget_gate_that_is_known() -> None:
     assert found.time_constants[2] == pytest.approx(-1 / math.log(1 / (1 + math.exp(-3))))
     assert found.time_constants[4] is None  # a gate of exactly one keeps for ever
     (gate,) = (each for each in found.gates if each.gate == "f")
-    assert (gate.kind, gate.low, gate.high) == ("sigmoid", 0.0, pytest.approx(2 / 3))
+    assert (gate.activation, gate.low, gate.high) == ("sigmoid", 0.0, pytest.approx(2 / 3))
     assert found.dead_units == [0, 1, 2]  # i g = 0.5 * 0: nothing ever gets in
     assert found.dead_share == 1.0
 
@@ -80,7 +80,7 @@ def test_dead_units_are_found_by_number() -> None:
     assert found.dead_units == [2]
     assert found.keeping_gate is None
     assert found.time_constants is None
-    assert found.gates[0].kind == "tanh"
+    assert found.gates[0].activation == "tanh"
 
 
 def test_saturation_and_state_sizes_of_a_row() -> None:
@@ -128,7 +128,7 @@ def test_a_cell_of_ones_own_gets_what_can_be_computed() -> None:
     assert found.note == "the cell `own` gives no gate values (`Cell.gate_values`)."
     assert found.state_rms["h"][0] > 0
     (told,) = layer_activations(_subject(RecurrentStack(_Telling(), 2, 3, dtype=torch.float64)))
-    assert [(gate.gate, gate.kind) for gate in told.gates] == [("u", "sigmoid")]
+    assert [(gate.gate, gate.activation) for gate in told.gates] == [("u", "sigmoid")]
     assert told.note is None
 
 

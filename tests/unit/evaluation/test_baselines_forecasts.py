@@ -73,7 +73,7 @@ def test_every_baseline_answers_every_window_of_every_channel(tmp_path: Path) ->
     figures = {one.name: one.metrics["mase"] for one in found.baselines}
     assert max(figures["linear"], figures["ETS (Holt-Winters)"]) < figures["seasonal naive"] < figures["last value"]
     assert all(one.gap is not None for one in found.baselines)
-    assert "a season has 7 steps, at which training data resemble themselves most" in found.baselines[2].details
+    assert "a season has 7 steps, found by autocorrelation of the training data" in found.baselines[2].details
     assert Baselines.from_dict(found.to_dict()) == found
 
 
@@ -140,7 +140,7 @@ def test_of_given_seasons_the_better_one_is_taken_and_said(tmp_path: Path) -> No
     train, _ = _windows(_prepared(tmp_path, {"a": _wave(200, 0.1)}, seasonality=[10, 7]))
     season = season_of(train)
     assert season.steps == 7
-    assert str(season) == "a season has 7 steps, as the recipe or the clock says"
+    assert str(season) == "a season has 7 steps, from the recipe or the time stamps"
 
 
 def test_ets_reads_the_past_only_and_survives_what_never_changes(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_slow_baseline_that_has_no_time_is_named(tmp_path: Path, monkeypatch: 
 def test_a_single_window_says_nothing_of_which_is_better(tmp_path: Path) -> None:
     found = _compare(_prepared(tmp_path, {"a": _wave(80, 0.1)}, split="last"), 0.0)
     assert found.num_units == 1
-    assert found.conclusion.endswith("over 1 windows there is too little to say which is better.")
+    assert found.conclusion.endswith("not enough data to say which is better (1 window).")
     assert all("too few to say" in row["gap"] for row in table_of(found)["rows"] if not row["own"])
 
 

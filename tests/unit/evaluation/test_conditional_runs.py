@@ -143,7 +143,7 @@ def test_names_that_training_never_showed_are_refused(names: Run, cli: Cli) -> N
     assert refused.code == 1
     assert "`label` must be one of Polish, Spanish. Received: 'Polich'." in refused.err
     assert "did you mean Polish?" in refused.err
-    with pytest.raises(RunError, match=r"row 2 is given a name that training never showed\. It showed Polish, Spanish"):
+    with pytest.raises(RunError, match=r"row 2 has a name that was not seen in training\. Seen: Polish, Spanish"):
         names.predict(["Polish", "Greek"])
 
 

@@ -242,6 +242,6 @@ def test_a_row_whose_name_is_unknown_is_refused(made: dict[str, Made]) -> None:
 
     with (
         torch.inference_mode(),
-        pytest.raises(RunError, match=r"a name that training never showed\. It showed down, up"),
+        pytest.raises(RunError, match=r"a name that was not seen in training\. Seen: down, up"),
     ):
         made["for a name"].run.predict(["sideways"])

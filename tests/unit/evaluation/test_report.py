@@ -149,7 +149,7 @@ def test_plots_and_tables_are_described(kind, page):
     ("kind", "expected"),
     [
         ("two", ("validation accuracy", "Confusion matrix", "Calibration", "Class by class", "Most confidently wrong")),
-        ("four", ("Confusion matrix", "What is taken for what", "$two^2$", "良い & co", "the truth at")),
+        ("four", ("Confusion matrix", "Most frequent confusions", "$two^2$", "良い & co", "the truth at")),
         ("labels", ("micro F1", "Label by label", "macro AUC", "<i>x")),
         ("number", ("mean absolute error", "R²", "The largest errors", "Numbers to predict")),
         ("characters", ("bits per character", "Temperature 0.5", "Temperature 1.0", "along a passage", "␣")),

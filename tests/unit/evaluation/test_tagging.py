@@ -140,7 +140,7 @@ def test_from_a_conllu_file_to_tags_on_the_command_line(cli: Cli, folder: Path, 
     assert metrics["num_tokens"] == sum(2 + k % 5 for k in range(20))
     report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "Gives one of 4 tags (<code>upos</code>) to each word of <code>form</code>" in report
-    assert "gives each word its most frequent tag in training" in report
+    assert "gives each word its most frequent training tag" in report
     assert "<b>&" not in report
     [prediction] = ostinato.load(tmp_path / "run").predict([["the", "Zyx"]])
     assert prediction.tags == ("DET", "NOUN")

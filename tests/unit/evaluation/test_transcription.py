@@ -102,7 +102,7 @@ def test_figures_of_a_run(run: Run) -> None:
 def test_the_report(run: Run) -> None:
     page = (run.folder / "report.html").read_text()
     assert "Writes <code>phones</code>, word by word, from <code>word</code>." in page
-    for part in ("token error rate", "wrong sequences", "Examples", "Where it looked", "beam search, 3 wide"):
+    for part in ("token error rate", "wrong sequences", "Examples", "Attention", "beam search, 3 wide"):
         assert part in page
 
 

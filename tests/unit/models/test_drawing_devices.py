@@ -9,8 +9,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ostinato.heads.frames import FrameHead
+from ostinato.heads.mixture import MixtureDensity
 from ostinato.heads.notes import IndependentNotes, Nade
-from ostinato.heads.numbers import Numbers
 from ostinato.heads.sampling import pick
 from ostinato.layers.frame_decoder import FrameDecoder
 from ostinato.layers.frames import Frames, NoteFrames, PictureFrames
@@ -38,11 +38,11 @@ class _Seen(TorchDispatchMode):
 
 
 OUTPUTS: dict[str, tuple[Any, set[str]]] = {
-    "normal": (lambda: Numbers(4, 3, WrittenNumbersRecipe()), {"randn"}),
-    "mixture": (lambda: Numbers(4, 3, WrittenNumbersRecipe(components=2)), {"randn", "multinomial"}),
-    "factors": (lambda: Numbers(4, 3, WrittenNumbersRecipe(factors=2)), {"randn"}),
+    "normal": (lambda: MixtureDensity(4, 3, WrittenNumbersRecipe()), {"randn"}),
+    "mixture": (lambda: MixtureDensity(4, 3, WrittenNumbersRecipe(components=2)), {"randn", "multinomial"}),
+    "factors": (lambda: MixtureDensity(4, 3, WrittenNumbersRecipe(factors=2)), {"randn"}),
     "student_t": (
-        lambda: Numbers(4, 3, WrittenNumbersRecipe(distribution="student_t")),
+        lambda: MixtureDensity(4, 3, WrittenNumbersRecipe(distribution="student_t")),
         {"randn", "_standard_gamma"},
     ),
     "independent": (lambda: IndependentNotes(4, 3), {"rand"}),
@@ -63,7 +63,7 @@ def test_a_generator_draws_on_its_own_device(name: str) -> None:
 
 
 def test_without_a_generator_draws_are_made_where_the_model_is() -> None:
-    output = Numbers(4, 3, WrittenNumbersRecipe(components=2, factors=1)).to("meta")
+    output = MixtureDensity(4, 3, WrittenNumbersRecipe(components=2, factors=1)).to("meta")
     with torch.no_grad(), _Seen() as seen:
         output.sample(torch.zeros(5, 4, device="meta"))
     assert {device for _, device in seen.devices} == {"meta"}
@@ -89,7 +89,7 @@ def test_own_frames_are_drawn_in_training(kind: type[Frames]) -> None:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_components_are_drawn_with_shares_to_the_power_of_one_over_the_temperature(temperature: float) -> None:
-    output = Numbers(1, 1, WrittenNumbersRecipe(components=2))
+    output = MixtureDensity(1, 1, WrittenNumbersRecipe(components=2))
     assert output.shares is not None
     with torch.no_grad():
         output.shares.bias.copy_(torch.tensor([0.8, 0.2]).log())

@@ -78,7 +78,7 @@ def _stepped(
     decoder: FrameDecoder, target: Tensor, states: list[State], memory: Ragged | None, fed: Tensor | None
 ) -> Tensor:
     """-ln p of each frame of one row and of its end, told the frame before, a step at a time."""
-    numbers = decoder.frames.numbers(target, torch.float64)
+    numbers = decoder.frames.floats(target, torch.float64)
     writing, last = decoder.begin(states, memory, fed), torch.zeros(1, decoder.frames.values)
     found: list[Tensor] = []
     for frame in numbers:
@@ -219,7 +219,7 @@ def test_numbers_are_told_the_frame_before_once_more_and_notes_are_not() -> None
 def test_pictures_as_numbers_and_back() -> None:
     stored = torch.arange(256, dtype=torch.uint8).view(64, 2, 2)
     frames = PictureFrames(4)
-    numbers = frames.numbers(stored, torch.float32)
+    numbers = frames.floats(stored, torch.float32)
     assert (numbers.min().item(), numbers.max().item(), numbers.shape) == (-1, 1, (64, 4))
     assert torch.equal(frames.stored(numbers), stored.flatten(1))
     outside = frames.stored(torch.tensor([[-3.0, 3.0, 0.0, 1.0]]))
@@ -239,7 +239,7 @@ def test_shifted_frames_begin_and_end_with_zeros() -> None:
 def test_what_is_asked_of_a_step_is_the_frame_and_that_there_is_one() -> None:
     targets = _rows(PICTURES, [2, 1])
     inputs, wanted = _decoder(PICTURES, {"length": "learnt"}).inputs_and_targets(targets)
-    first = PICTURES.numbers(targets.split_rows()[0], torch.float64)
+    first = PICTURES.floats(targets.split_rows()[0], torch.float64)
     assert torch.equal(inputs.split_rows()[0], torch.cat([torch.zeros(1, 3), first]))
     assert torch.equal(wanted.split_rows()[0][:, :3], torch.cat([first, torch.zeros(1, 3)]))
     assert wanted.split_rows()[0][:, 3].tolist() == [1, 1, 0]

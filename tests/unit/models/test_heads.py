@@ -18,7 +18,7 @@ from ostinato.heads.build import frame_head, row_head, step_head, value_head
 from ostinato.heads.classes import Bernoulli, Chain, Ctc, Labels, Softmax, TwoClasses
 from ostinato.heads.distributions import Gaussian, Point, Quantiles, Series, StudentT
 from ostinato.heads.frames import EndedFrames
-from ostinato.heads.numbers import Numbers
+from ostinato.heads.mixture import MixtureDensity
 from ostinato.nn import LinearChainCRF
 from ostinato.nn.ctc import ctc_nll
 from ostinato.recipe.forecast import WindowsRecipe
@@ -96,7 +96,7 @@ def test_numbers_of_a_step_count_as_one() -> None:
 def test_a_mixture_of_one_is_the_distribution_of_each_number(head: Gaussian, size: int) -> None:
     name: Any = "student_t" if size == 3 else "gaussian"
     torch.manual_seed(0)
-    frames = Numbers(4, 2, WrittenNumbersRecipe(distribution=name, least_deviation=1e-4)).double()
+    frames = MixtureDensity(4, 2, WrittenNumbersRecipe(distribution=name, least_deviation=1e-4)).double()
     hidden, target = _outputs(6, 4), _outputs(6, 2)
     parameters = head.parameters(frames.raw(hidden).view(6, 2, size))
     torch.testing.assert_close(frames.nll(hidden, target), head.nll(parameters, target).sum(1))

@@ -17,7 +17,7 @@ from torch.distributions import (
 )
 from torch.nn import functional as F
 
-from ostinato.heads.numbers import Numbers
+from ostinato.heads.mixture import MixtureDensity
 from ostinato.recipe.parts import WrittenNumbersRecipe
 
 LEAST = 0.05
@@ -32,17 +32,17 @@ def _double() -> Any:
     torch.set_default_dtype(torch.float32)
 
 
-def _output(distribution: str, components: int, factors: int, num_values: int = 4) -> Numbers:
+def _output(distribution: str, components: int, factors: int, num_values: int = 4) -> MixtureDensity:
     recipe = WrittenNumbersRecipe.model_validate(
         {"distribution": distribution, "components": components, "factors": factors, "least_deviation": LEAST}
     )
-    output = Numbers(5, num_values, recipe)
+    output = MixtureDensity(5, num_values, recipe)
     for parameter in output.parameters():
         nn.init.normal_(parameter)
     return output
 
 
-def _reference(output: Numbers, hidden: Tensor) -> MixtureSameFamily:
+def _reference(output: MixtureDensity, hidden: Tensor) -> MixtureSameFamily:
     """The same distribution, made of torch's from the raw outputs of the layer."""
     recipe, count, values = output.recipe, output.recipe.components, output.num_values
     raw = output.raw(hidden).view(len(hidden), count, values, -1)

@@ -25,7 +25,7 @@ from ostinato.recipe import (
     ready_recipes,
     recipe_schema,
 )
-from ostinato.recipe.auto import settled
+from ostinato.recipe.auto import for_task
 from ostinato.recipe.model import WriterRecipe
 from ostinato.recipe.sections import entries
 
@@ -45,7 +45,7 @@ def _refused(mapping: dict[Any, Any]) -> RecipeError:
         (
             {"features": {"input": {"transpose": 3}}},
             "unknown key `features.input.transpose` in the recipe.",
-            "it is a key of kind notes: --set features.input.kind=notes beside it",
+            "it is a key of kind notes: also --set features.input.kind=notes",
         ),
         ({"features": {"zzz": 3}}, "unknown key `features.zzz` in the recipe.", "keys: input, target"),
         ({"data": {"shuffle": 3}}, "unknown key `data.shuffle` in the recipe.", "keys: train, validation, test"),
@@ -280,11 +280,11 @@ def test_an_open_section_keeps_what_was_given_until_the_task_is_known() -> None:
     recipe = build_recipe({"model": {"pooling": ["max"], "decoder": {"attention": "none"}, "hidden_size": 8}})
     given = {"task": "auto", "pooling": ["max"], "decoder": {"attention": "none"}, "hidden_size": 8}
     assert recipe.model_dump(mode="json")["model"] == given
-    known = build_recipe({"model": settled(recipe.model, "seq2seq")})
+    known = build_recipe({"model": for_task(recipe.model, "seq2seq")})
     assert isinstance(known.model, WriterRecipe)
     assert (known.model.pooling, known.model.hidden_size) == (("max",), 8)
     with pytest.raises(RecipeError, match=r"`model\.decoder\.attention` does not apply to a classifier"):
-        build_recipe({"model": settled(recipe.model, "classification")})
+        build_recipe({"model": for_task(recipe.model, "classification")})
 
 
 def test_validating_recipes_loads_no_torch() -> None:

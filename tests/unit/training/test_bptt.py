@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from ostinato import nn as layers
 from ostinato.bptt.reach import adaptive_reach
-from ostinato.bptt.spans import cut_probability, random_lengths
 from ostinato.bptt.truncated import TruncatedBPTT
+from ostinato.bptt.updates import cut_probability, random_lengths
 from ostinato.data.streams import Tapes, Window
 from ostinato.errors import RecipeError, RunError
 from ostinato.nn.pooling import Pooling
@@ -91,18 +91,18 @@ def _gradients(module: nn.Module) -> Tensor:
 
 
 def _sum_of_updates(toy: Toy, training: TruncatedBPTT, weight: Any) -> tuple[float, Tensor]:
-    """The epoch's summed loss, and its gradients, each update's times `weight(span)`."""
+    """The epoch's summed loss, and its gradients, each update's times `weight(update)`."""
     total, gradients = 0.0, torch.zeros(sum(p.numel() for p in toy.parameters()), dtype=torch.float64)
-    for span in training.batches(0):
+    for update in training.batches(0):
         toy.zero_grad()
-        value, _ = training.backward(span)
-        total += value * weight(span)
-        gradients += _gradients(toy) * weight(span)
+        value, _ = training.backward(update)
+        total += value * weight(update)
+        gradients += _gradients(toy) * weight(update)
     return total, gradients
 
 
-def _num_steps(span: Any) -> int:
-    return sum(chunk.window.num_steps for chunk in span.chunks if chunk.counts)
+def _num_steps(update: Any) -> int:
+    return sum(chunk.window.num_steps for chunk in update.chunks if chunk.counts)
 
 
 @pytest.mark.parametrize("losses", ["step", "end"])
@@ -110,8 +110,8 @@ def _num_steps(span: Any) -> int:
 def test_a_window_over_all_is_full_backpropagation(losses: Literal["step", "end"], cell: str) -> None:
     toy = Toy(cell)
     training = toy.training_of(losses, 2, window=99)
-    (span,) = training.batches(0)
-    value, _ = training.backward(span)
+    (update,) = training.batches(0)
+    value, _ = training.backward(update)
     found = _gradients(toy)
     toy.zero_grad()
     count = sum(LENGTHS) if losses == "step" else len(LENGTHS)
@@ -131,9 +131,9 @@ def test_losses_are_those_of_whole_rows_whatever_the_window(
     toy = Toy()
     training = toy.training_of(losses, num_streams, window=window, backprop=backprop)
     total = 0.0
-    for span in training.batches(0):
-        value, _ = training.backward(span)
-        counted = [chunk.window for chunk in span.chunks if chunk.counts]
+    for update in training.batches(0):
+        value, _ = training.backward(update)
+        counted = [chunk.window for chunk in update.chunks if chunk.counts]
         total += value * sum(w.num_steps if losses == "step" else int(w.pieces.ends.sum()) for w in counted)
     assert total == pytest.approx(float(toy.whole_loss(losses).detach()), rel=1e-12)
     assert training.num_batches == sum(1 for _ in training.batches(0))
@@ -146,13 +146,13 @@ def test_gradients_reach_back_exactly_k2(window: int, backprop: int) -> None:
     training = toy.training_of("step", 1, window=window, backprop=backprop)
     rows = torch.from_numpy(np.repeat(ORDER, np.array(LENGTHS)[ORDER]))
     places = np.concatenate([np.arange(OFFSETS[row], OFFSETS[row + 1]) for row in ORDER])
-    for update, span in enumerate(training.batches(0)):
+    for number, update in enumerate(training.batches(0)):
         toy.zero_grad()
-        training.backward(span)
+        training.backward(update)
         found = _gradients(toy)
         toy.zero_grad()
-        stop = min((update + 1) * window, len(places))
-        begin, counted = max(0, (update + 1) * window - backprop), update * window
+        stop = min((number + 1) * window, len(places))
+        begin, counted = max(0, (number + 1) * window - backprop), number * window
         state = toy.zeros(1)[0]
         loss = torch.zeros((), dtype=torch.float64)
         for step in range(stop):
@@ -174,7 +174,7 @@ def test_a_forecast_two_steps_ahead_stays_within_its_sequence(window: int) -> No
     toy = Toy("gru")
     layout = Tapes.of_rows(OFFSETS, ORDER, 2, horizon=2)
     training = TruncatedBPTT(lambda _: layout, BpttRecipe(window=window), toy.forecast, toy.zeros)
-    found = sum(training.backward(span)[0] * _num_steps(span) for span in training.batches(0))
+    found = sum(training.backward(update)[0] * _num_steps(update) for update in training.batches(0))
     expected = 0.0
     for row, length in enumerate(LENGTHS):
         if length > 2:
@@ -187,7 +187,7 @@ def test_a_forecast_two_steps_ahead_stays_within_its_sequence(window: int) -> No
 def test_without_carried_state_every_window_begins_in_zeros() -> None:
     toy = Toy()
     carried, fresh = (toy.training_of("step", 2, window=4, carry_state=flag) for flag in (True, False))
-    losses = [[training.backward(span)[0] for span in training.batches(0)] for training in (carried, fresh)]
+    losses = [[training.backward(update)[0] for update in training.batches(0)] for training in (carried, fresh)]
     assert losses[0][0] == losses[1][0]
     assert losses[0][1] != losses[1][1]
     tapes = Tapes.of_rows(OFFSETS, ORDER, 2)
@@ -198,10 +198,10 @@ def test_without_carried_state_every_window_begins_in_zeros() -> None:
 
 def test_state_carried_past_shuffled_windows_is_refused() -> None:
     training = Toy().training_of("step", 2, window=4)
-    spans = list(training.batches(0))
-    training.backward(spans[0])
+    updates = list(training.batches(0))
+    training.backward(updates[0])
     with pytest.raises(RunError, match="carried on from step 4, but the window begins at step 8") as error:
-        training.backward(spans[2])
+        training.backward(updates[2])
     assert "not shuffled" in str(error.value.hint)
 
 
@@ -212,11 +212,11 @@ def test_state_carried_past_shuffled_windows_is_refused() -> None:
 def test_stopped_anywhere_and_restored_it_goes_on_alike(losses: Literal["step", "end"], bptt: dict[str, Any]) -> None:
     toy = Toy()
 
-    def gradients(training: TruncatedBPTT, spans: Iterator[Any]) -> list[Tensor]:
+    def gradients(training: TruncatedBPTT, updates: Iterator[Any]) -> list[Tensor]:
         found = []
-        for span in spans:
+        for update in updates:
             toy.zero_grad()
-            training.backward(span)
+            training.backward(update)
             found.append(_gradients(toy))
         return found
 
@@ -253,7 +253,7 @@ def test_random_truncation_is_unbiased(losses: Literal["step", "end"], monkeypat
         monkeypatch.setattr("ostinato.bptt.truncated.random_lengths", lambda *_, found=tuple(lengths): list(found))
         training = toy.training_of(losses, 2, **recipe.model_dump())
         divisor = float(training._usual_losses or 0)
-        _, gradients = _sum_of_updates(toy, training, lambda span, divisor=divisor: divisor)
+        _, gradients = _sum_of_updates(toy, training, lambda update, divisor=divisor: divisor)
         mean += probability * gradients
         certainty += probability
     assert certainty == pytest.approx(1.0)
@@ -304,8 +304,8 @@ def test_adaptive_truncation_shortens_where_gradients_vanish_and_keeps_what_matt
             lambda _: Tapes.of_text(4000, 4), bptt, step, lambda n: [(torch.zeros(1, n, 5, dtype=torch.float64),)]
         )
         before = torch.get_rng_state()
-        for span in itertools.islice(training.batches(0), 12):
-            training.backward(span)
+        for update in itertools.islice(training.batches(0), 12):
+            training.backward(update)
         assert torch.equal(before, torch.get_rng_state())
         return training.reach()
 

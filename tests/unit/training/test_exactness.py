@@ -167,7 +167,7 @@ def test_resume_refuses_another_recipe_or_other_data(polarity: Path, tmp_path: P
 
 def test_an_ended_run_says_so_and_can_be_trained_longer(polarity: Path, tmp_path: Path) -> None:
     folder = train_recipe(_classifier(polarity, epochs=1, schedule="constant"), tmp_path / "run", Observer())
-    with pytest.raises(RunError, match=r"has ended: all of training\.epochs = 1 are done"):
+    with pytest.raises(RunError, match=r"has ended: training\.epochs = 1 reached"):
         resume_run(folder, None, Observer())
     from ostinato.training.run_folder import read_recipe_of
 
@@ -189,5 +189,5 @@ def test_patience_ends_training(polarity: Path, tmp_path: Path) -> None:
     recipe = _classifier(polarity, epochs=50, patience=1, learning_rate=0.05, schedule="constant")
     folder = train_recipe(recipe, tmp_path / "run", Observer())
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["ended"] == "no better validation loss for training.patience = 1"
+    assert summary["ended"] == "no better loss for training.patience = 1 epochs"
     assert summary["epochs"] == summary["best_epoch"] + 1 < 50

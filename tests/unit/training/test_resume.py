@@ -273,7 +273,7 @@ def test_rows_cannot_be_forced_where_validation_is_a_share_of_them(data: Path, t
     data.write_text(data.read_text() + "a good film,positive\n")
     with pytest.raises(RunError, match=r"rows that it is validated on") as caught:
         resume_run(tmp_path / "run", None, Observer(), force_data=True)
-    assert "train anew" in str(caught.value)
+    assert "train again" in str(caught.value)
 
 
 def test_a_text_that_grew_is_read_on_by_force(book: Path, tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_minutes_are_counted_by_the_clock_that_the_recipe_names(
     run = ostinato.train(
         data, input="text", target="label", settings=settings, out=tmp_path / "run", observer=Observer()
     )
-    assert run.summary["ended"] == "the 5 minutes of training.max_minutes are over"
+    assert run.summary["ended"] == "training.max_minutes = 5 reached"
     assert run.summary["seconds"] % 20 == 0
 
 

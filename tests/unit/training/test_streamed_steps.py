@@ -93,9 +93,9 @@ def test_the_losses_of_an_epoch_are_those_of_whole_rows(make: Any, bptt: Any, tm
     task = training_of(task_of(prepared.recipe), model, prepared, torch.device("cpu"))
     assert isinstance(task, StreamedRowsTraining)
     total = 0.0
-    for span in task.training.batches(0):
-        mean, _ = task.backward(span)
-        total += mean * sum(chunk.window.num_steps for chunk in span.chunks if chunk.counts)
+    for update in task.training.batches(0):
+        mean, _ = task.backward(update)
+        total += mean * sum(chunk.window.num_steps for chunk in update.chunks if chunk.counts)
     assert total == pytest.approx(_whole_nll(model, prepared), rel=1e-5)
 
 
@@ -105,8 +105,8 @@ def test_a_window_as_long_as_the_rows_has_their_gradient(make: Any, tmp_path: Pa
     torch.manual_seed(0)
     model = task_of(prepared.recipe).build(prepared.recipe, prepared.features)
     task = training_of(task_of(prepared.recipe), model, prepared, torch.device("cpu"))
-    (span,) = task.batches(0, 0)
-    task.backward(span)
+    (update,) = task.batches(0, 0)
+    task.backward(update)
     found = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
     model.zero_grad()
     examples = prepared.train

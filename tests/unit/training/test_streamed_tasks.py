@@ -78,9 +78,9 @@ def test_each_row_is_scored_once_an_epoch_as_evaluation_scores_it(polarity: Path
     task = training_of(task_of(prepared.recipe), model, prepared, torch.device("cpu"))
     assert isinstance(task, StreamedRowsTraining)
     total, count = 0.0, 0
-    for span in task.training.batches(0):
-        value, _ = task.backward(span)
-        ended = sum(int(chunk.window.pieces.ends.sum()) for chunk in span.chunks if chunk.counts)
+    for update in task.training.batches(0):
+        value, _ = task.backward(update)
+        ended = sum(int(chunk.window.pieces.ends.sum()) for chunk in update.chunks if chunk.counts)
         total, count = total + value * ended, count + ended
     assert count == len(task.examples)
     task.prepared = dataclasses.replace(prepared, validation=task.examples)

@@ -26,7 +26,7 @@ from ostinato.data.times.forms import form_of
 from ostinato.data.times.step import Frequency
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import FeaturesRecipe, Recipe, build_recipe
-from ostinato.recipe.auto import settled
+from ostinato.recipe.auto import for_task
 from ostinato.recipe.forecast import ForecastRecipe, TimeSeriesRecipe
 
 
@@ -89,10 +89,10 @@ def as_forecaster(recipe: Recipe, sample: DataSample, task: str, say: Say = lamb
     time, channels = found
     verb, listed = "hold" if ", " in time else "holds", ", ".join(channels[:8]) + ", …" * (len(channels) > 8)
     say(f"model: forecaster ({time} {verb} time stamps, {listed} numbers)")
-    say("is it no series in time? --input COLUMN --target COLUMN reads its rows one by one")
+    say("not a time series? --input COLUMN --target COLUMN reads its rows one by one")
     mapping = recipe.model_dump()
     mapping["data"] |= {"input": None, "target": None}
-    mapping["model"] = settled(recipe.model, task)
+    mapping["model"] = for_task(recipe.model, task)
     if data.input or data.target:
         mapping["data"]["channels"] = channels
     return build_recipe(mapping)

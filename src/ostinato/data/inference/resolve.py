@@ -22,7 +22,7 @@ from ostinato.data.targets import TARGETS
 from ostinato.data.text import resolve_text
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
-from ostinato.recipe.auto import settled
+from ostinato.recipe.auto import for_task
 from ostinato.recipe.kinds import TagsRecipe
 from ostinato.recipe.sections import noun, sections
 from ostinato.wording import with_article
@@ -172,7 +172,7 @@ def _category(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     target = recipe.data.target
     if recipe.model.undecided:
         task, reason = _category_of(recipe, sample)
-        recipe = build_recipe({**recipe.model_dump(), "model": settled(recipe.model, task)})
+        recipe = build_recipe({**recipe.model_dump(), "model": for_task(recipe.model, task)})
         notes.append(f"model: {noun(task)} ({reason})")
     if recipe.model.predicts_column == (target is None):
         needs = "needs a target column" if recipe.model.predicts_column else "takes no target column"
@@ -239,7 +239,7 @@ def _check(recipe: Recipe, sample: DataSample) -> None:
         check_written(recipe.features.input, "features.input")
     if model.predicts_column and model.answers != "sequence" and data.target == data.input:
         raise _same_column(str(data.input), sample.columns())
-    model.check_settled(recipe)
+    model.check_resolved(recipe)
     _check_target(recipe)
     if isinstance(text, TextRecipe) and sample.format == "text" and text.emoticons == "append":
         raise RecipeError(

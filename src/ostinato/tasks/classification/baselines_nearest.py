@@ -1,4 +1,4 @@
-"""The nearest training row says what a row is: baselines of classifiers of series and other vectors."""
+"""Nearest-neighbour baselines of classifiers of series and other vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a classifier is diagnosed and verified."""
+"""Diagnosis and verification of classifiers."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.probing import Reading
 from ostinato.types import Ragged, State
 
-_BESIDE = "the reach measured is that of the recurrent layers alone: the parallel convolutions saw all of each row"
-_FIRST = "of several networks (`model.members`) the first was looked at"
+_CONVOLUTIONS = (
+    "the memory measured is that of the recurrent layers alone: the parallel convolutions saw all of each row"
+)
+_FIRST = "of several networks (`model.members`), the first was examined"
 
 
 def parts(reading: Reading) -> list[Part]:
     """The recurrent layers; of several networks those of the first."""
     model = reading.model
     one = model.classifiers[0] if isinstance(model, Ensemble) else cast("Classifier", model)
-    remarks = (_FIRST,) * (one is not model) + (_BESIDE,) * (one.convolution is not None)
+    remarks = (_FIRST,) * (one is not model) + (_CONVOLUTIONS,) * (one.convolution is not None)
 
     def make(count: int, seed: int) -> Subject:
         return classifier_subject(one, reading.examples, count, seed)

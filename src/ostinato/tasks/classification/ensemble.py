@@ -14,7 +14,7 @@ from ostinato.types import Ragged
 
 
 class Ensemble(nn.Module):
-    r"""Classifiers that differ in their first weights and in what chance does to them in training, and one answer:
+    r"""Classifiers that differ in their initial weights and in the randomness of training, averaged:
 
     .. math::
 

@@ -52,7 +52,7 @@ def _classification(target: ClassTarget, probabilities: Floats, train: Examples,
         "kind": "class",
         "metrics": scored,
         "table": _table(scored, guess, _CLASS_ROWS),
-        "guess": f"always gives each class its share of the training rows (so it says “{most_frequent}”)",
+        "guess": f"predicts each class with its share of the training rows (so always “{most_frequent}”)",
         "confusion": confusion_table(scored["confusion"], classes),
         "mixups": mixups(np.asarray(scored["confusion"]), classes) if len(classes) > 2 else [],
         "calibration": plots.calibration(bins, len(classes)),
@@ -90,7 +90,7 @@ def _multilabel(target: LabelsTarget, probabilities: Floats, train: Examples, ex
         "kind": "labels",
         "metrics": scored,
         "table": _table(scored, guess, _LABEL_ROWS),
-        "guess": "gives each label its share of the training rows",
+        "guess": "predicts each label with its share of the training rows",
         "num_wrong": len(wrong),
         "mistakes": [
             {
@@ -118,7 +118,7 @@ def _regression(target: NumberTarget, predicted: Floats, train: Examples, exampl
         "kind": "number",
         "metrics": scored,
         "table": _table(scored, metrics.regression(np.full(len(truth), mean), truth), _NUMBER_ROWS),
-        "guess": f"always says {mean:.4g}, the mean of the training rows",
+        "guess": f"always predicts {mean:.4g}, the mean of the training rows",
         "scatter": plots.scatter(truth, predicted),
         "residuals": plots.residuals(errors),
         "num_wrong": len(truth),
@@ -143,23 +143,23 @@ def _drawing(examples: Examples, index: int) -> str | None:
 
 
 _CLASS_ROWS = (
-    ("accuracy", "accuracy", "percent", "share of the examples given the right class"),
-    ("f1", "macro F1", "figure", "harmonic mean of precision and recall, every class counting alike"),
+    ("accuracy", "accuracy", "percent", "share of examples with the right class"),
+    ("f1", "macro F1", "figure", "harmonic mean of precision and recall, averaged over classes"),
     ("auc", "AUC", "figure", "chance that a member of a class scores above a non-member"),
-    ("log_loss", "log loss", "figure", "nats of surprise at the truth; lower is better"),
+    ("log_loss", "log loss", "figure", "negative log-likelihood in nats; lower is better"),
     ("calibration_error", "calibration error", "percent", "mean gap between confidence and accuracy (ECE)"),
 )
 _LABEL_ROWS = (
     ("micro_f1", "micro F1", "figure", "harmonic mean of precision and recall over all cells"),
     ("f1", "macro F1", "figure", "mean of the labels' F1"),
-    ("accuracy", "rows right", "percent", "share of the examples with every label right"),
+    ("accuracy", "rows right", "percent", "share of examples with every label right"),
     ("cell_accuracy", "cells right", "percent", "share of all labels of all examples that are right"),
     ("auc", "macro AUC", "figure", "chance that an example with a label scores above one without"),
 )
 _NUMBER_ROWS = (
     ("mae", "mean absolute error", "figure", "how far off, on average"),
-    ("rmse", "root mean squared error", "figure", "as above, large errors weighing more"),
-    ("r2", "R²", "figure", "share of the variance that is explained"),
+    ("rmse", "root mean squared error", "figure", "as above, large errors weigh more"),
+    ("r2", "R²", "figure", "share of variance explained"),
 )
 
 

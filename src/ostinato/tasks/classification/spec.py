@@ -50,7 +50,7 @@ class Classification(TaskSpec["Classifier"]):
         return build_classifier(ClassificationRecipe.of(recipe), features)
 
     def training(self, model: Classifier, prepared: Prepared, device: torch.device) -> TrainingTask:
-        """Whole rows, or windows of them; of several networks each by itself."""
+        """Whole rows, or windows of them; several networks are trained separately."""
         from ostinato.tasks.classification.training import training_of
 
         return training_of(self, model, prepared, device)

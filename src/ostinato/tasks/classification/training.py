@@ -70,7 +70,7 @@ class ClassifierTraining(RowsTraining):
 
 
 class EnsembleTraining(ClassifierTraining):
-    """Many-to-one by several networks: each learns each batch by itself, one after the other."""
+    """Many-to-one by several networks: each learns each batch separately, one after the other."""
 
     model: Ensemble  # type: ignore[assignment]
 

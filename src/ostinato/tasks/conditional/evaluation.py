@@ -19,9 +19,9 @@ def metrics_of(
     """Loss, perplexity and, where there is one right sequence for what is given, error rates of beam search, of at most
     so many rows, evenly spaced.
 
-    What is given is said to have one right sequence if there are at most 1.5 different ones for each different value on
-    average; where one value has many (the names of a language), what is written can't be right or wrong. Perplexity:
-    e to the loss, which is nats a token, `<end>` counted. Error rates as of `tasks.transcripts`, a row each.
+    A condition counts as having one right sequence if there are at most 1.5 different ones per value on average; where
+    one value has many (the names of a language), a written sequence can't be right or wrong. Perplexity: e to the loss,
+    which is nats a token, `<end>` counted. Error rates as of `tasks.transcripts`, a row each.
     """
     loss = mean_nll(model, examples, device)
     metrics: Metrics = {"loss": loss, "perplexity": math.exp(min(loss, 700.0)), "num_examples": len(examples)}

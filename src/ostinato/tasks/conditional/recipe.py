@@ -29,11 +29,11 @@ class ConditionalRecipe(WriterRecipe):
     task: Literal["conditional"] = "conditional"
     decoder: ConditionedDecoderRecipe = ConditionedDecoderRecipe()
 
-    def check_settled(self, recipe: Recipe) -> None:
+    def check_resolved(self, recipe: Recipe) -> None:
         """No sequence is given."""
         from ostinato.data.features import FEATURES, is_fixed
 
-        super().check_settled(recipe)
+        super().check_resolved(recipe)
         if is_fixed(recipe.features.input):
             return
         fixed = ", ".join(kind for kind, feature in FEATURES.items() if not feature.ragged)

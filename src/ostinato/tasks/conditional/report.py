@@ -28,8 +28,7 @@ _MIXUPS = 16
 
 
 def conditional_results(model: Conditional, prepared: Prepared, device: torch.device) -> Section:
-    """What it writes for the validation data: next to what is right, where something is; otherwise samples by
-    condition."""
+    """Written and true sequences of the validation data where one is right; otherwise samples by condition."""
     features, recipe = prepared.features, prepared.recipe
     examples, target = prepared.validation, features.sequence_target
     given = ", ".join((str(recipe.data.input), *features.extra))
@@ -48,8 +47,12 @@ def conditional_results(model: Conditional, prepared: Prepared, device: torch.de
     }
     if has_one_answer(examples):
         return {**found, **_answers(model, examples, features, device, target)}
-    perplexity = ("perplexity", f"{np.exp(loss):.2f}", f"of a {target.step_noun}, told what is given")
-    without = ("told another's", f"{np.exp(shuffled):.2f}", "the same figure, where rows are given another row's value")
+    perplexity = ("perplexity", f"{np.exp(loss):.2f}", f"per {target.step_noun}, given the condition")
+    without = (
+        "with another's condition",
+        f"{np.exp(shuffled):.2f}",
+        "the same figure where rows get another row's condition",
+    )
     return {
         **found,
         "tiles": [perplexity, without],

@@ -126,7 +126,7 @@ class MeanOfWindow(ForecastBaseline):
     name, about, trivial = "mean", "the mean of the steps that the model reads, again and again", True
 
     def answer_windows(self, windows: Windows) -> Floats:
-        """Values that are missing count nothing."""
+        """Missing values are left out."""
         channels, lookback = windows.layout.num_channels, int((windows.origins - windows.starts).max())
         found = []
         for rows in chunks(windows):

@@ -1,4 +1,4 @@
-"""What of a forecaster is diagnosed and verified."""
+"""Diagnosis and verification of forecasters."""
 
 from __future__ import annotations
 

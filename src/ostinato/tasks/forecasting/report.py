@@ -25,7 +25,7 @@ _ROWS = (
     ("mae", "mean absolute error", "on the same scale"),
     ("rmse", "root mean squared error", "in the units of the series"),
     ("smape", "sMAPE", "per cent of the mean of truth and forecast"),
-    ("mase", "MASE", "in units of the seasonal naive error of one step in the training part"),
+    ("mase", "MASE", "relative to the one-step seasonal naive error in the training part"),
 )
 
 
@@ -96,11 +96,11 @@ def _examples(
     with torch.inference_mode():
         point, quantiles = forecast_rows(model.eval(), windows, rows, device, levels)
     found = []
-    for place, (row, kind) in enumerate(picked):
+    for place, (row, picked_as) in enumerate(picked):
         interval = None if quantiles is None else quantiles[place : place + 1][..., [0, -1]]
         label = f"{levels[0]:.0%} to {levels[-1]:.0%}" if levels else ""
         drawn = _drawn(windows, feature, rows[place : place + 1], point[place : place + 1], interval, label)
-        found.append({**drawn, "kind": kind, "error": float(errors[row])})
+        found.append({**drawn, "picked_as": picked_as, "error": float(errors[row])})
     return found
 
 

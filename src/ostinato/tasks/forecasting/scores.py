@@ -1,4 +1,4 @@
-"""How good forecasts are: errors by step of the horizon, on the scale of the model and in the series' own units."""
+"""Metrics of forecasts: errors by step of the horizon, on the scale of the model and in the series' own units."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ostinato.metrics.classification import Metrics
 class SeriesScores:
     r"""Sums over windows of the errors at each step; `metrics` turns them into figures.
 
-    mse, mae: mean squared and absolute error on the model's scale; rmse: in the series' own units; smape:
-    :math:`200 |y - \hat y| / (|y| + |\hat y|)`, per cent; mase: absolute error over that of a seasonal naive forecast
-    of one step on the training part (Hyndman & Koehler 2006). smape and mase are means over windows of their means over
-    the horizon, as in the M4 competition; a value that is missing counts nowhere.
+    mse, mae: mean squared and absolute error on the model's scale; rmse: in the series' own units; smape: :math:`200 |y
+    - \hat y| / (|y| + |\hat y|)`, per cent; mase: absolute error over that of a seasonal naive forecast of one step on
+    the training part (Hyndman & Koehler 2006). smape and mase are means over windows of their means over the horizon,
+    as in the M4 competition; missing values are left out.
 
     With quantiles: `coverage`, share of truths in the interval of the two outermost levels; `interval`: its nominal
     share; `width`: its mean width on the model's scale; `crps`: twice the mean pinball loss over the levels, which

@@ -27,7 +27,7 @@ class Season:
 
     def __str__(self) -> str:
         where = (
-            "at which training data resemble themselves most" if self.inferred else "as the recipe or the clock says"
+            "found by autocorrelation of the training data" if self.inferred else "from the recipe or the time stamps"
         )
         return f"a season has {self.steps:,} steps, {where}"
 

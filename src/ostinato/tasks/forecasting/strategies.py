@@ -1,4 +1,4 @@
-"""How the future is put together from the past: at once, step by step, or segment by segment."""
+"""Strategies: the horizon at once, step by step, or segment by segment."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ class SegmentEmbedding(nn.Module):
 
 class Segment(Strategy):
     """SegRNN: the past is read segment by segment, and every segment of the future comes from the final state in one
-    step, told apart by an embedding of its place (and of its channel), all side by side.
+    step, distinguished by an embedding of its place (and of its channel), all in parallel.
 
     Source: Lin, Lin, Wu, Wang, Mo & Zheng 2023, arXiv:2308.11200, sections 4.1 and 4.2 (segment-wise iterations,
     parallel multi-step forecasting). Beyond the paper: further columns are part of a segment, and those known in

@@ -124,7 +124,7 @@ class WrittenBaseline(Baseline):
     def numbers(self, examples: Examples) -> Figures:
         """(sum T, C): zeros and ones of notes, else numbers, in the scale that the model reads them in."""
         values = torch.from_numpy(np.ascontiguousarray(self.rows(examples).values))
-        return np.asarray(Frames.of(self._column).numbers(values, torch.float64).numpy())
+        return np.asarray(Frames.of(self._column).floats(values, torch.float64).numpy())
 
     def times(self, examples: Examples) -> NDArray[np.int64]:
         """(sum T,): the number of each frame in its row, from 0."""

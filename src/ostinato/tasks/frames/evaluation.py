@@ -60,9 +60,8 @@ def evaluate(model: nn.Module, examples: Examples, features: Features, device: t
 
     `loss`, `nats_per_frame`: -ln p of all frames and ends, over the number of frames, in the scale that numbers were
     normalised to. With teacher forcing, of what was expected of each frame: `mse`, `mae`, `r2` of numbers in that
-    scale, `accuracy`, `f1`, `exact` of notes. Free-running, from what is given alone: `free_mse` and so on, over the
-    steps that both what is written and what is right have, and `length_error`, the mean difference of their lengths in
-    frames.
+    scale, `accuracy`, `f1`, `exact` of notes. Free running, from the condition only: `free_mse` and so on, over the
+    steps that written and true sequences share, and `length_error`, the mean difference of their lengths in frames.
     """
     found = monitor(model, examples, features, device)
     if not isinstance(model, SequenceWriter) or not (features.input.ragged or has_one_answer(examples)):
@@ -85,9 +84,9 @@ def forced_metrics(rows: list[ForcedRow], head: OutputHead) -> Metrics:
 
 
 def free_running(model: SequenceWriter, examples: Examples, device: torch.device) -> Metrics:
-    """The figures of what is most expected from what is given alone."""
+    """Metrics of free running: the most expected sequence for each condition."""
     frames = model.frames
-    written = [frames.numbers(one.cpu(), torch.float64).numpy() for one in write(model, examples, device)]
+    written = [frames.floats(one.cpu(), torch.float64).numpy() for one in write(model, examples, device)]
     truths = list(_truths(model, examples))
     pairs = [(a[: len(b)], b[: len(a)]) for a, b in zip(written, truths, strict=True)]
     figures = _compared([a for a, _ in pairs], [b for _, b in pairs], model.head)
@@ -148,7 +147,7 @@ def write(model: SequenceWriter, examples: Examples, device: torch.device) -> li
 def _truths(model: SequenceWriter, examples: Examples) -> Iterator[Floats]:
     frames, targets = model.frames, examples.target_sequences
     for row in range(len(targets)):
-        yield frames.numbers(torch.from_numpy(np.ascontiguousarray(targets.row(row))), torch.float64).numpy()
+        yield frames.floats(torch.from_numpy(np.ascontiguousarray(targets.row(row))), torch.float64).numpy()
 
 
 def _compared(said: list[Floats], truth: list[Floats], head: OutputHead) -> Metrics:

@@ -38,10 +38,10 @@ from ostinato.tasks.transcripts import begin
 _PANELS = 6
 _DRAWN = 3
 _MEANINGS = {
-    "nats_per_frame": "−ln p of the frame that came (and of the end), lower is better",
+    "nats_per_frame": "−ln p of the true frame (and of the end), lower is better",
     "mse": "squared error, in the scale the numbers were normalised to",
     "mae": "absolute error in that scale",
-    "r2": "share of the variance that is explained",
+    "r2": "share of variance explained",
     "accuracy": "TP / (TP + FP + FN) of the notes",
     "f1": "of the notes",
     "exact": "frames with every note right",
@@ -131,7 +131,7 @@ def _answers(model: SequenceWriter, examples: Examples, feature: Feature, device
     frames = model.frames
     targets = examples.target_sequences
     right = [_numbers(targets.row(row), model) for row in range(len(examples))]
-    said = [frames.numbers(one.cpu(), torch.float32).numpy() for one in write(model, examples, device)]
+    said = [frames.floats(one.cpu(), torch.float32).numpy() for one in write(model, examples, device)]
     gaps = [_gap(a, b) for a, b in zip(said, right, strict=True)]
     order = np.argsort(gaps, kind="stable")
     picked = order[np.unique(np.linspace(0, len(order) - 1, min(_PANELS, len(order))).astype(int))]
@@ -181,7 +181,7 @@ def _draws(model: SequenceWriter, examples: Examples, row: int, device: torch.de
         batch = BucketedBatches(examples, 1).batch(np.asarray([row] * _DRAWN)).to(device)
         generator = torch.Generator().manual_seed(seed)
         found = write_frames(decoder, begin(model, batch), max_frames=model.options.longest, generator=generator)
-    return [decoder.frames.numbers(one.cpu(), torch.float32).numpy() for one in found]
+    return [decoder.frames.floats(one.cpu(), torch.float32).numpy() for one in found]
 
 
 def _cells(examples: Examples, row: int, prepared: Prepared) -> str:
@@ -191,7 +191,7 @@ def _cells(examples: Examples, row: int, prepared: Prepared) -> str:
 
 
 def _numbers(values: NDArray[Any], model: FrameModel) -> Floats:
-    return model.frames.numbers(torch.from_numpy(np.ascontiguousarray(values)), torch.float32).numpy()
+    return model.frames.floats(torch.from_numpy(np.ascontiguousarray(values)), torch.float32).numpy()
 
 
 def _gap(said: Floats, right: Floats) -> float:

@@ -69,7 +69,7 @@ def write_frames(
             if bool((lengths <= time).all()):
                 break
         frames.append(decoder.frames.stored(decoder.head.sample(read, generator, temperature).to(like.dtype)))
-        last = decoder.frames.numbers(frames[-1], like.dtype)
+        last = decoder.frames.floats(frames[-1], like.dtype)
     whole = torch.stack(frames, 1)
     return [row[:length] for row, length in zip(whole, lengths.tolist(), strict=True)]
 

@@ -1,4 +1,4 @@
-"""What of a language model is diagnosed and verified."""
+"""Diagnosis and verification of language models."""
 
 from __future__ import annotations
 

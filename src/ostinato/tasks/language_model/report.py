@@ -1,4 +1,4 @@
-"""The report's results of a language model: how well it predicts, what it writes, what it expects along a passage."""
+"""The report's results of a language model: metrics, samples, and its predictions along a passage."""
 
 from __future__ import annotations
 

@@ -35,8 +35,7 @@ def generate_chunks(
 ) -> Iterator[Ids]:
     """Sampled tokens, some at a time; ends early after `<end>`. `<pad>` and `<unk>` are never drawn.
 
-    A model trained without carried state (`BpttRecipe.state_reset_interval`) begins anew every so many tokens, as it
-    did then.
+    A model trained without carried state is reset at the same interval (`BpttRecipe.state_reset_interval`).
 
     Raises `RecipeError` at once, before the first token, for options that describe no distribution, and `BackendError`
     for a precision that can't run.

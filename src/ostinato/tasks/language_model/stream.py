@@ -78,7 +78,7 @@ class TokenStream:
     ) -> Tensor:
         """Reads `ids` (N,), then draws `count` tokens a row, each read before the next: (L', N).
 
-        The last ones drawn are not read yet: give them as `ids` to go on.
+        The last ones drawn are not read yet: pass them as `ids` to continue.
 
         Args:
             ids: (N,).

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ostinato.bptt.spans import Span
 from ostinato.bptt.truncated import TruncatedBPTT
+from ostinato.bptt.updates import Update
 from ostinato.data.dataset import Prepared
 from ostinato.data.streams import Tapes
 from ostinato.metrics.classification import Metrics
@@ -50,7 +50,7 @@ class LanguageModelTraining(StreamedTraining):
         prepared = self.prepared
         return self.spec.monitor(self.model, prepared.validation, prepared.features, prepared.recipe, self.device)
 
-    def where(self, batch: Span) -> str:
+    def where(self, batch: Update) -> str:
         """The tokens by their places in the training text, and how they begin."""
         pieces = [chunk.window.pieces for chunk in batch.chunks]
         begins, stops = pieces[0].offsets, pieces[-1].offsets + pieces[-1].lengths

@@ -1,4 +1,4 @@
-r"""What a language model leaves unused: how much of what it gets wrong its own past would tell, lag by lag.
+r"""What a language model leaves unused: how much of its loss its own past could still explain, lag by lag.
 
 Where a model has taken everything it can from the token k steps back, what it still gets wrong has nothing to do with
 that token. With :math:`r_{tv} = [y_t = v] - p_t(v)` this is :math:`E[r_{tv} \mid x_{t-k} = a] = 0` for every a and v,

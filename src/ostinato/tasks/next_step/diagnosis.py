@@ -1,4 +1,4 @@
-"""What of a next-step model is diagnosed."""
+"""Diagnosis of next-step models."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class NextStep(nn.Module):
 
     def laid(self, frames: Ragged) -> Ragged:
         """Frames as they are stored, as floating-point numbers (sum L, C)."""
-        return frames.with_values(self.frames.numbers(frames.values, next(self.parameters()).dtype))
+        return frames.with_values(self.frames.floats(frames.values, next(self.parameters()).dtype))
 
     def read(
         self, before: Ragged, extra: Extra = NO_EXTRA, states: list[State] | None = None

@@ -77,7 +77,7 @@ def _figures(rows: list[tuple[Any, Floats, Any]]) -> Section:
 
 
 def _guess_shares(train: Sequences, validation: Sequences) -> Section:
-    """Each note by itself sounds as often as in the training frames."""
+    """Each note independently sounds as often as in the training frames."""
     shares = (train.values.sum(axis=0, dtype=np.float64) + 1) / (len(train.values) + 2)
     truth = validation.values != 0
     nll = bernoulli(truth, shares)
@@ -85,7 +85,7 @@ def _guess_shares(train: Sequences, validation: Sequences) -> Section:
 
 
 def _guess_holds(train: Sequences, validation: Sequences) -> Section:
-    """Each note by itself goes on, or begins, as often as in training; the expected frame is the last one."""
+    """Each note independently continues, or begins, as often as in training; the expected frame is the last one."""
     held, begun = (np.zeros(train.values.shape[1]) for _ in range(2))
     sounding = held.copy()
     before, now = frames_before(train), train.values != 0

@@ -1,4 +1,4 @@
-"""What a next-step model goes on with: music, curves, frame by frame, each step from the state the last one left."""
+"""Generation of music, curves and other frames by a next-step model, frame by frame with carried state."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ def _encoded(model: NextStep, feature: Feature, prompt: Any) -> Tensor:
     if draft.problems:
         raise RunError(f"the prompt can't be used: {draft.problems[0]}.")
     values = torch.from_numpy(cast("Sequences", draft.content).values)
-    return torch.cat([zeros, model.frames.numbers(values, zeros.dtype)])
+    return torch.cat([zeros, model.frames.floats(values, zeros.dtype)])
 
 
 def _one(feature: Feature, name: str, given: Mapping[str, Any]) -> Ragged:
     """What is given in one column: a single row."""
     if feature.ragged:
-        raise RunError(f"`{name}` has a value for every frame, which nobody knows of frames that are to be written.")
+        raise RunError(f"`{name}` has a value for every frame, which is unknown for frames still to be written.")
     if name not in given:
         raise RunError(f"this model writes for a given {name}. Received: {', '.join(given) or 'nothing'}.")
     refuse_unknown_cell(feature, name, given[name])

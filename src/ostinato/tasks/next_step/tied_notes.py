@@ -1,4 +1,4 @@
-"""A recurrence for each note of a frame, all with the same weights: what is learnt of one key holds for every key."""
+"""A recurrence for each note of a frame, all with the same weights: what is learnt in one key holds in every key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ostinato.types import Ragged, State
 FramesT = TypeVar("FramesT", Tensor, Ragged)
 _OCTAVE = 12
 _MIDDLE, _SPAN = 64, 32
-"""Pitches are told as (pitch - 64) / 32, between about -1 and 2."""
+"""Pitches are scaled to (pitch - 64) / 32, between about -1 and 2."""
 
 
 class TiedNotes(RecurrentEncoder):

@@ -1,4 +1,4 @@
-"""What of a sequence-to-sequence model is diagnosed: both of its recurrences."""
+"""Diagnosis of sequence-to-sequence models: encoder and decoder."""
 
 from __future__ import annotations
 

@@ -41,14 +41,14 @@ class Bridge(nn.Module):
 
     def __init__(self, recipe: SequenceToSequenceRecipe, encoder: RecurrentEncoder, decoder: Decoder) -> None:
         super().__init__()
-        self.kind = recipe.decoder.bridge
+        self.bridge = recipe.decoder.bridge
         found = [[part.shape[0] * part.shape[2] for part in state] for state in encoder.zero_states(1)]
         wanted = [[part.shape[2] for part in state] for state in decoder.zero_states(1)]
         self.num_layers = len(wanted)
-        if self.kind != "linear":
+        if self.bridge != "linear":
             self._check(found, wanted, 2 if recipe.bidirectional else 1)
         self.linears = nn.ModuleList()
-        if self.kind == "linear":
+        if self.bridge == "linear":
             for layer, sizes in enumerate(wanted):
                 below = found[self._source(layer, len(found))]
                 self.linears.extend(nn.Linear(a, b) for a, b in zip(below, sizes, strict=True))
@@ -58,11 +58,11 @@ class Bridge(nn.Module):
         made: list[State] = []
         for layer in range(self.num_layers):
             parts = states[self._source(layer, len(states))]
-            if self.kind == "sum":
+            if self.bridge == "sum":
                 made.append(tuple(part.sum(dim=0, keepdim=True) for part in parts))
                 continue
             flat = [part.transpose(0, 1).flatten(1) for part in parts]  # (N, D * H)
-            if self.kind == "linear":
+            if self.bridge == "linear":
                 own = self.linears[layer * len(parts) : (layer + 1) * len(parts)]
                 flat = [linear(part) for linear, part in zip(own, flat, strict=True)]
                 flat[0] = torch.tanh(flat[0])
@@ -75,15 +75,15 @@ class Bridge(nn.Module):
     def _check(self, found: list[list[int]], wanted: list[list[int]], directions: int) -> None:
         if len(found) != len(wanted):
             raise RecipeError(
-                f"`model.decoder.bridge: {self.kind}` gives each layer its own state, so encoder and decoder must have "
-                f"as many layers. Received: {len(found)} and {len(wanted)}.",
+                f"`model.decoder.bridge: {self.bridge}` gives each layer its own state, so encoder and decoder must "
+                f"have as many layers. Received: {len(found)} and {len(wanted)}.",
                 hint=_LINEAR_HINT,
             )
-        given = found[0][0] // (directions if self.kind == "sum" else 1)
+        given = found[0][0] // (directions if self.bridge == "sum" else 1)
         if given != wanted[0][0]:
-            does = "adds up" if self.kind == "sum" else "lays side by side"
+            does = "adds up" if self.bridge == "sum" else "lays side by side"
             raise RecipeError(
-                f"`model.decoder.bridge: {self.kind}` {does} the states of {directions} direction(s), {given} units, "
+                f"`model.decoder.bridge: {self.bridge}` {does} the states of {directions} direction(s), {given} units, "
                 f"so the decoder's layers must have as many. Received: {wanted[0][0]}.",
                 hint=f"--set model.decoder.hidden_size={given}; {_LINEAR_HINT}",
             )

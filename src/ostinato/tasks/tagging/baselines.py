@@ -118,7 +118,7 @@ class TagOfWord(Baseline):
     The usual first baseline of taggers: Charniak et al. 1993, "Equations for part-of-speech tagging".
     """
 
-    name, about, trivial = "most frequent tag of each token", "looks each token up, and nothing around it", True
+    name, about, trivial = "most frequent tag of each token", "looks up each token, without context", True
 
     @classmethod
     def applies(cls, prepared: Prepared) -> bool:

@@ -1,4 +1,4 @@
-"""What of a tagger is diagnosed and verified."""
+"""Diagnosis and verification of taggers."""
 
 from __future__ import annotations
 

@@ -31,12 +31,12 @@ def are_span_tags(names: Iterable[str]) -> bool:
     U beside a type; without types, with B among others with I, M, E or L.
     """
     read = {name: _read(name) for name in names}
-    if any(kind == _OUTSIDE and name != _OUTSIDE for name, (kind, _) in read.items()):
+    if any(prefix == _OUTSIDE and name != _OUTSIDE for name, (prefix, _) in read.items()):
         return False
-    kinds = {kind for kind, _ in read.values()}
+    prefixes = {prefix for prefix, _ in read.values()}
     if any(type == _UNTYPED for _, type in read.values()):
-        return "B" in kinds and bool(kinds & {"I", "E"})
-    return bool(kinds & {"B", "I"}) or any(name.startswith("U") for name in read)
+        return "B" in prefixes and bool(prefixes & {"I", "E"})
+    return bool(prefixes & {"B", "I"}) or any(name.startswith("U") for name in read)
 
 
 def _read(tag: str) -> tuple[str, str]:
@@ -66,12 +66,12 @@ def spans_of(tags: Sequence[str]) -> list[Span]:
     found: list[Span] = []
     begun, before, before_type = 0, _OUTSIDE, ""
     for place, tag in enumerate([*tags, _OUTSIDE]):
-        kind, type = _read(tag)
-        if before != _OUTSIDE and (kind in "OBS" or before in "ES" or type != before_type):
+        prefix, type = _read(tag)
+        if before != _OUTSIDE and (prefix in "OBS" or before in "ES" or type != before_type):
             found.append(Span(before_type, begun, place))
-        if kind != _OUTSIDE and (kind in "BS" or before in "OES" or type != before_type):
+        if prefix != _OUTSIDE and (prefix in "BS" or before in "OES" or type != before_type):
             begun = place
-        before, before_type = kind, type
+        before, before_type = prefix, type
     return found
 
 

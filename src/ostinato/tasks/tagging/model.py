@@ -107,7 +107,7 @@ class Tagger(nn.Module):
     ) -> tuple[Tensor, list[State]]:
         """The summed loss of pieces of rows that go on from `states` (D, N, H), and the states after them.
 
-        Only where each step is scored by itself: not for crf or ctc, nor with a delay.
+        Only where steps are scored independently: not for crf or ctc, nor with a delay.
         """
         hidden, after = self.encoder(self.unknown(inputs), states)
         return self.head.total(hidden.with_values(self.answer(hidden.values)), targets, smoothing)[0], after

@@ -40,7 +40,11 @@ class TaggingRecipe(ColumnsRecipe):
     @model_validator(mode="after")
     def _check_tagging(self) -> TaggingRecipe:
         if self.delay and (self.bidirectional or self.output == "ctc"):
-            why = "a bidirectional network reads what follows anyway" if self.bidirectional else "ctc aligns by itself"
+            why = (
+                "a bidirectional network reads what follows anyway"
+                if self.bidirectional
+                else "ctc finds its own alignment"
+            )
             raise ValueError(f"`model.delay` does not apply here: {why}. Received: {self.delay}.")
         return self
 
@@ -71,7 +75,7 @@ class TaggingRecipe(ColumnsRecipe):
                     hint="--set model.feedback=none",
                 )
 
-    def check_settled(self, recipe: Recipe) -> None:
+    def check_resolved(self, recipe: Recipe) -> None:
         """The target must be one that the output is of."""
         features, target = recipe.features, recipe.features.target
         if isinstance(features.input, TextRecipe) and features.input.max_length is not None and self.output != "ctc":

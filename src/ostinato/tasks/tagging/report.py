@@ -24,7 +24,7 @@ from ostinato.tasks.tagging.model import Tagger
 _WORST = 12
 _SHOWN_STEPS = 60
 _FREQUENCIES = ((1, 1, "once"), (2, 9, "2 to 9 times"), (10, 99, "10 to 99 times"), (100, None, "100 times or more"))
-_OUTPUTS = {"softmax": "each by itself", "crf": "as a chain (CRF)", "ctc": "without an alignment (CTC)"}
+_OUTPUTS = {"softmax": "independently", "crf": "as a chain (CRF)", "ctc": "without an alignment (CTC)"}
 
 
 def tagger_results(model: Tagger, prepared: Prepared, device: torch.device) -> Section:
@@ -65,14 +65,14 @@ def _tags(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
     said = np.concatenate(found.answers)
     confusion = confusion_of(targets.values, said, feature.vocab_size)
     spans = "per_span" in scored
-    rows = [("accuracy", "accuracy", "percent", "share of the steps given the right tag")]
+    rows = [("accuracy", "accuracy", "percent", "share of steps with the right tag")]
     if spans:
         rows.insert(0, ("f1", "F1 of spans", "percent", "harmonic mean of precision and recall, as conlleval counts"))
-        rows += [("precision", "precision of spans", "percent", "share of the spans given that are right")]
-        rows += [("recall", "recall of spans", "percent", "share of the true spans that were found")]
+        rows += [("precision", "precision of spans", "percent", "share of predicted spans that are right")]
+        rows += [("recall", "recall of spans", "percent", "share of true spans that were found")]
     else:
-        rows.append(("f1", "macro F1", "percent", "every tag counting alike"))
-    rows.append(("exact", "rows right", "percent", "share of the rows with every tag right"))
+        rows.append(("f1", "macro F1", "percent", "averaged over tags"))
+    rows.append(("exact", "rows right", "percent", "share of rows with every tag right"))
     words = isinstance(prepared.features.input, TokensFeature | TextFeature)
     tiles = [
         ("validation " + name, _percent(scored[key]), f"{_percent(guess[key])} by a guess")
@@ -83,7 +83,7 @@ def _tags(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
     return {
         "tiles": tiles,
         "table": [{"name": n, "value": scored[k], "guess": guess[k], "meaning": m} for k, n, _, m in rows],
-        "guess": "gives each word its most frequent tag in training" if words else "always gives the most frequent tag",
+        "guess": "gives each word its most frequent training tag" if words else "always predicts the most frequent tag",
         "confusion": confusion_table(confusion.tolist(), feature.names),
         "mixups": mixups(confusion, feature.names),
         "by_frequency": _by_frequency(prepared, said) if words else [],
@@ -211,7 +211,7 @@ def _numbers(found: Tagged, scored: Metrics, prepared: Prepared, kind: str) -> S
     truth = prepared.validation.target_sequences.values
     said = np.concatenate(found.answers)
     if kind == "notes":
-        tiles = [("accuracy", _percent(scored["accuracy"]), "of labels there or given, the share that is both")]
+        tiles = [("accuracy", _percent(scored["accuracy"]), "of true or predicted labels, the share that is both")]
         return {"tiles": [*tiles, ("F1", _percent(scored["f1"]), "")], "mistakes": []}
     flat, wanted = said.ravel().astype(np.float64), truth.ravel().astype(np.float64)
     return {

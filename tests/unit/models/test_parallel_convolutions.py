@@ -76,7 +76,7 @@ def test_a_run_is_resumed_exactly_loaded_verified_and_diagnosed(waves: Path, tmp
     again = load(whole.folder)
     assert again.predict([[0.0, 0.1, 0.6, 1.0, 0.5, 0.0, 0.1, 0.0]])[0].label == "spike"
     assert again.verify().passed
-    assert "convolutions beside them saw all of each row" in again.diagnose().remarks[0]
+    assert "parallel convolutions saw all of each row" in again.diagnose().remarks[0]
     table = model_table(
         again.model, again.recipe, again.features, again.spec.parts(again.model, again.recipe, again.features)
     )

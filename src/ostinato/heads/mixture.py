@@ -11,7 +11,7 @@ from ostinato.heads.sampling import drawn_on, pick
 from ostinato.recipe.parts import WrittenNumbersRecipe
 
 
-class Numbers(FrameHead):
+class MixtureDensity(FrameHead):
     r"""A mixture of K distributions over frames :math:`v \in R^C`.
 
     .. math:: p(v \mid h) = \sum_k \pi_k \, p(v; \mu_k, \Sigma_k), \quad
@@ -34,7 +34,7 @@ class Numbers(FrameHead):
         recipe: K, p, R and the least deviation, in the scale of the feature's numbers.
 
     Example:
-        >>> output = Numbers(8, num_values=3, recipe=WrittenNumbersRecipe(components=2))
+        >>> output = MixtureDensity(8, num_values=3, recipe=WrittenNumbersRecipe(components=2))
         >>> output.nll(torch.zeros(5, 8), torch.zeros(5, 3)).shape
         torch.Size([5])
     """

@@ -37,7 +37,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Span:
+class Update:
     """The chunks of an update in their order in time, its number in the plan, and the step on which the next begins."""
 
     chunks: tuple[Chunk, ...]
@@ -55,7 +55,9 @@ class Span:
         return sum(chunk.window.num_steps for chunk in self.chunks if chunk.counts or not chunk.learns)
 
 
-def fixed_spans(tapes: Tapes, recipe: BpttRecipe, begin: int, number: int, reach: Callable[[], int]) -> Iterator[Span]:
+def fixed_updates(
+    tapes: Tapes, recipe: BpttRecipe, begin: int, number: int, reach: Callable[[], int]
+) -> Iterator[Update]:
     """Updates every k1 steps whose gradients reach back k2 (`reach()`, called for each update; at least k1).
 
     Update i looks at the steps from max(0, (i + 1) k1 - k2) to (i + 1) k1; those before i k1 are run again with the
@@ -78,11 +80,11 @@ def fixed_spans(tapes: Tapes, recipe: BpttRecipe, begin: int, number: int, reach
             Chunk(tapes.window(first, last), counts=first >= counted, carries=last == after)
             for first, last in itertools.pairwise(cuts)
         )
-        yield Span(tuple(chunks), counted // k1, after)
+        yield Update(tuple(chunks), counted // k1, after)
         begin = after
 
 
-def random_spans(tapes: Tapes, recipe: BpttRecipe, lengths: Sequence[int]) -> Iterator[Span]:
+def random_updates(tapes: Tapes, recipe: BpttRecipe, lengths: Sequence[int]) -> Iterator[Update]:
     """Updates of `lengths` windows, gradients scaled between windows to make up for the cuts."""
     k1 = recipe.window or tapes.length
     first = 0
@@ -94,7 +96,7 @@ def random_spans(tapes: Tapes, recipe: BpttRecipe, lengths: Sequence[int]) -> It
             for stop, scale in zip(stops, scales, strict=True)
         )
         first += count
-        yield Span(tuple(chunks), number, min(stops[-1], tapes.length))
+        yield Update(tuple(chunks), number, min(stops[-1], tapes.length))
 
 
 def cut_probability(recipe: BpttRecipe, num_windows: int) -> float:
@@ -121,15 +123,15 @@ def random_lengths(num_windows: int, recipe: BpttRecipe, random: np.random.Gener
     return lengths + [current] * (current > 0)
 
 
-def with_losses(spans: Iterator[Span], has_loss: Callable[[Window], bool]) -> Iterator[Span]:
-    """Spans without a loss (no sequence ends there) are read, without gradients, ahead of the next that has one."""
+def with_losses(updates: Iterator[Update], has_loss: Callable[[Window], bool]) -> Iterator[Update]:
+    """Updates without a loss (no sequence ends there) are read, without gradients, ahead of the next that has one."""
     ahead: list[Chunk] = []
-    for span in spans:
-        if any(has_loss(chunk.window) for chunk in span.chunks if chunk.counts):
-            yield Span((*ahead, *span.chunks), span.number, span.after)
+    for update in updates:
+        if any(has_loss(chunk.window) for chunk in update.chunks if chunk.counts):
+            yield Update((*ahead, *update.chunks), update.number, update.after)
             ahead = []
             continue
-        carrying = max((n for n, chunk in enumerate(span.chunks) if chunk.carries), default=-1)
+        carrying = max((n for n, chunk in enumerate(update.chunks) if chunk.carries), default=-1)
         ahead += [
-            Chunk(chunk.window, counts=False, carries=True, learns=False) for chunk in span.chunks[: carrying + 1]
+            Chunk(chunk.window, counts=False, carries=True, learns=False) for chunk in update.chunks[: carrying + 1]
         ]

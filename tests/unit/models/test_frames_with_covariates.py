@@ -121,7 +121,7 @@ def test_free_running_figures_are_those_of_predictions(table: Path, runs: dict[s
     assert figures["free_mse"] == pytest.approx(float((errors**2).mean()), rel=1e-4)
     gaps = [abs(len(a) - len(b)) for a, b in zip(said, right, strict=True)]
     assert figures["length_error"] == pytest.approx(np.mean(gaps))
-    assert "Written beside right" in (run.folder / "report.html").read_text()
+    assert "Written and true" in (run.folder / "report.html").read_text()
 
 
 def test_figures_are_those_of_rows(table: Path, runs: dict[str, Run]) -> None:
