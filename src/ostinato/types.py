@@ -20,16 +20,6 @@ State: TypeAlias = tuple[Tensor, ...]
 """State of one layer in one direction: one tensor (N, H) for each of the cell's ``state_names``, ``h`` first."""
 
 
-def state_of(hx: Tensor | State) -> State:
-    """A layer's state as a tuple, however a stack returned it."""
-    return hx if isinstance(hx, tuple) else (hx,)
-
-
-def hx_of(state: State) -> Tensor | State:
-    """The inverse: what a stack takes: of a single tensor that alone."""
-    return state if len(state) > 1 else state[0]
-
-
 @dataclass(frozen=True, eq=False)
 class Ragged:
     """Rows of unequal length, packed time-major: no padding is stored and none is computed on.

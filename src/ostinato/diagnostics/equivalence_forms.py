@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ostinato.diagnostics.equivalence_cases import WholeCase
 from ostinato.nn import RecurrentStack, Stream
+from ostinato.nn.opening import hx_of, state_of
 from ostinato.probes.batches import split_batch
 from ostinato.probes.cases import BACKWARDS, Case, Form, Found
 from ostinato.probes.subject import by_stack, through
-from ostinato.types import Ragged, State, hx_of, state_of
+from ostinato.types import Ragged, State
 
 NUM_CHUNKS = 5
 

@@ -11,9 +11,8 @@ from ostinato.recipe import Recipe
 from ostinato.storage.files import read_json
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
-from ostinato.training.resume import agrees
+from ostinato.training.resume import agrees, describe_data
 from ostinato.training.run_folder import DATA_FILE
-from ostinato.training.train import describe_data
 
 
 def examples_for(

@@ -210,13 +210,7 @@ class Decoder(nn.Module):
         return hidden.with_values(self.read(hidden.values)), weights
 
     def begin(self, states: list[State], memory: Ragged | None = None, fed: Tensor | None = None) -> Writing:
-        """Before the first step.
-
-        Args:
-            states: the first state of each layer, (1, N, H) a tensor, in the original order of the rows.
-            memory: (sum S, M), what is attended to.
-            fed: (N, F), what every step reads.
-        """
+        """Before the first step; `states`, `memory` and `fed` as `loss` takes them."""
         zeros = states[0][0].new_zeros(states[0][0].shape[1], self._fed_back_size) if self.feeds_back else None
         return Writing(states, self.remember(memory), fed, zeros)
 

@@ -19,8 +19,9 @@ from ostinato.nn import (
     forget_bias,
     recurrent_init,
 )
+from ostinato.nn.opening import hx_of, state_of
 from ostinato.recipe import ModelRecipe
-from ostinato.types import Ragged, State, hx_of, state_of
+from ostinato.types import Ragged, State
 
 IdsT = TypeVar("IdsT", Tensor, Ragged)
 VectorsT = TypeVar("VectorsT", Tensor, Ragged)

@@ -142,8 +142,7 @@ def fit(
     clock, outcome = _Clock(), Outcome(length=length)
     current = length if training.curriculum is None else min(training.curriculum.first, length)
     recent: float | None = None
-    passed = 0
-    begun = 0.0
+    passed, begun = 0, 0.0
     while (spent := _spent(outcome, training)) < 1.0:
         if current < length:
             begun = spent

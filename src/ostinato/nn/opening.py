@@ -12,10 +12,20 @@ from torch.nn.utils.rnn import PackedSequence
 from ostinato.errors import ShapeError
 from ostinato.nn.checks import check_axes
 from ostinato.packing import Counts
-from ostinato.types import Ragged
+from ostinato.types import Ragged, State
 
 TokensT = TypeVar("TokensT", Tensor, Ragged)
 SequencesT = TypeVar("SequencesT", Tensor, PackedSequence, Ragged)
+
+
+def state_of(hx: Tensor | State) -> State:
+    """A layer's state as a tuple, however a stack returned it."""
+    return hx if isinstance(hx, tuple) else (hx,)
+
+
+def hx_of(state: State) -> Tensor | State:
+    """What a stack takes and gives back: of a single tensor that alone."""
+    return state if len(state) > 1 else state[0]
 
 
 def values_of(input: Tensor | PackedSequence | Ragged) -> Tensor:

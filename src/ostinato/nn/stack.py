@@ -15,7 +15,7 @@ from ostinato.cells import Cell
 from ostinato.kernels import dispatch
 from ostinato.nn import checks
 from ostinato.nn.noise import draw_noise, drop_weights
-from ostinato.nn.opening import SequencesT, TokensT, open_input, open_padded, values_of
+from ostinato.nn.opening import SequencesT, TokensT, hx_of, open_input, open_padded, values_of
 from ostinato.nn.recompute import run_layer
 from ostinato.nn.scripting import as_torch, is_tracing, traced
 from ostinato.nn.weights import RecurrentWeights
@@ -174,7 +174,7 @@ class RecurrentStack(RecurrentWeights):
             hx = tuple(part.unsqueeze(1) for part in parts)
         output, state, every = self._run(ragged, hx, return_all_states)
         state = tuple((part.squeeze(1) if one_row else part).to(values.dtype) for part in state)
-        final = state[0] if len(state) == 1 else state
+        final = hx_of(state)
         if return_all_states:
             return restore(output), final, [tuple(restore(part) for part in parts) for parts in every]
         return restore(output), final
@@ -205,7 +205,7 @@ class RecurrentStack(RecurrentWeights):
         checks.check_ids(ragged.values, len(table))
         ragged = ragged.with_values(ragged.values.long())
         output, state, _ = self._run(ragged, hx, False, table)
-        return restore(output), state[0] if len(state) == 1 else state
+        return restore(output), hx_of(state)
 
     def __prepare_scriptable__(self) -> nn.RNNBase:
         """What ``torch.jit.script`` compiles in its place."""

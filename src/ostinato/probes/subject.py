@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn import RecurrentStack
-from ostinato.types import Ragged, State, hx_of, state_of
+from ostinato.nn.opening import hx_of, state_of
+from ostinato.types import Ragged, State
 
 ItemT = TypeVar("ItemT")
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from ostinato.arrays import Array
 from ostinato.data.dataset import Features, Prepared
+from ostinato.data.io.spool import steps_of
+from ostinato.data.sequences import Sequences
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe
 from ostinato.tasks.registry import task_of
@@ -133,3 +139,34 @@ def _short(value: object) -> str:
     """Of a checksum its beginning."""
     text = repr(value)
     return text if len(text) < 64 else f"{text[:8]}…'"
+
+
+def describe_data(prepared: Prepared) -> dict[str, Any]:
+    """Counts and checksums of the encoded data, to notice that files changed between a run and its resumption."""
+    found: dict[str, Any] = {}
+    for name, part in (("train", prepared.train), ("validation", prepared.validation)):
+        sequences = part.sequences
+        found[name] = {
+            "rows": len(part),
+            "tokens": len(sequences.values),
+            "sha256": _checksum(sequences.values),
+            "rows_sha256": _checksum(sequences.offsets),
+        }
+        if part.targets is not None:
+            whole = part.targets.values if isinstance(part.targets, Sequences) else part.targets
+            found[name]["targets_sha256"] = _checksum(whole)
+        if part.extra:
+            found[name]["extra_sha256"] = {
+                column: _checksum(one.values, one.offsets) for column, one in part.extra.items()
+            }
+    return found
+
+
+def _checksum(*arrays: Array) -> str:
+    """SHA-256 of the bytes of arrays, read some megabytes at a time."""
+    found = hashlib.sha256()
+    for array in arrays:
+        step = steps_of(array)
+        for start in range(0, len(array), step):
+            found.update(np.ascontiguousarray(array[start : start + step]).tobytes())
+    return found.hexdigest()

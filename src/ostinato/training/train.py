@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -11,16 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ostinato import __version__
-from ostinato.arrays import Array
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.inference.applicability import saved_recipe
-from ostinato.data.io.spool import steps_of
 from ostinato.data.rejects import counted
-from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.recipe import Recipe, dump_recipe, migrated
 from ostinato.storage.files import remove_partials, sync_folder, write_atomically
@@ -37,7 +32,7 @@ from ostinato.training.loop import Trainer
 from ostinato.training.memory import check_memory
 from ostinato.training.places import note_places
 from ostinato.training.progress import Observer
-from ostinato.training.resume import agrees, data_changes, recipe_changes, with_features
+from ostinato.training.resume import agrees, data_changes, describe_data, recipe_changes, with_features
 from ostinato.training.run_folder import (
     DATA_FILE,
     FEATURES_FILE,
@@ -240,37 +235,6 @@ def device_of(recipe: Recipe) -> torch.device:
             f"`training.device` = {wanted}, but torch sees no GPU on this machine.", hint="use auto or cpu"
         )
     return torch.device(wanted)
-
-
-def describe_data(prepared: Prepared) -> dict[str, Any]:
-    """Counts and checksums of the encoded data, to notice that files changed between a run and its resumption."""
-    found: dict[str, Any] = {}
-    for name, part in (("train", prepared.train), ("validation", prepared.validation)):
-        sequences = part.sequences
-        found[name] = {
-            "rows": len(part),
-            "tokens": len(sequences.values),
-            "sha256": _checksum(sequences.values),
-            "rows_sha256": _checksum(sequences.offsets),
-        }
-        if part.targets is not None:
-            whole = part.targets.values if isinstance(part.targets, Sequences) else part.targets
-            found[name]["targets_sha256"] = _checksum(whole)
-        if part.extra:
-            found[name]["extra_sha256"] = {
-                column: _checksum(one.values, one.offsets) for column, one in part.extra.items()
-            }
-    return found
-
-
-def _checksum(*arrays: Array) -> str:
-    """SHA-256 of the bytes of arrays, read some megabytes at a time."""
-    found = hashlib.sha256()
-    for array in arrays:
-        step = steps_of(array)
-        for start in range(0, len(array), step):
-            found.update(np.ascontiguousarray(array[start : start + step]).tobytes())
-    return found.hexdigest()
 
 
 def _write_head(folder: Path, prepared: Prepared) -> None:
