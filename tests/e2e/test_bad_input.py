@@ -93,7 +93,7 @@ def test_a_session_that_is_not_there(cli: Cli, polarity: Path) -> None:
 
 
 def test_no_input_column_named(cli: Cli, polarity: Path) -> None:
-    _refused(cli("train", polarity, "--target", "label"), "`data.input` is not set", "text, label")
+    _refused(cli("train", polarity), "`data.input` is not set", "text: ", "--input text --target label")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from ostinato.data.places import preview_of
+from ostinato.data.readers.base import Source
 from ostinato.data.readers.open import open_stored
 from ostinato.data.rejects import BadRows
-from ostinato.recipe import apply_overrides, build_recipe
+from ostinato.recipe import Settings, apply_overrides, build_recipe
 
 _MOST_DISTINCT = 1_000
 _EXAMPLE_CHARACTERS = 48
@@ -69,15 +70,13 @@ def values_of(cells: pl.Series) -> pl.Series:
     return cells.list.len()
 
 
-def describe(
-    reference: str, say: Callable[[str], None] = lambda _: None, settings: Sequence[str] = ()
-) -> dict[str, Any]:
+def describe(reference: str, say: Callable[[str], None] = lambda _: None, settings: Settings = ()) -> dict[str, Any]:
     """Format, encoding, rows, bad rows, and for each column: values, distinct values, characters, an example.
 
     Args:
         reference: a path or a name of the catalogue.
         say: called with what a user should know (encoding, a download).
-        settings: how the file is read, as of a recipe: `data.format=tsv`.
+        settings: how the file is read, as recipe keys: `data.separator=;`.
 
     Raises:
         DataError: for a file that can't be read at all.
@@ -107,7 +106,16 @@ def describe(
         "format": source.format,
         "encoding": source.found_encoding,
         "rows": rows,
-        "columns": [column.to_dict() for column in columns],
+        "columns": [*_row_numbers(source, rows), *(column.to_dict() for column in columns)],
         "num_bad_rows": len(bad_rows.rows),
         "bad_rows": problems,
     }
+
+
+def _row_numbers(source: Source, rows: int) -> list[dict[str, Any]]:
+    """A column without a name that numbers the rows, which is none of the source's columns."""
+    start = source.numbers_rows_from()
+    if start is None or not rows:
+        return []
+    column = _Column("(unnamed)", values=rows, example=f"a row number, {start} to {start + rows - 1}")
+    return [{**column.to_dict(), "distinct": f"{rows:,}"}]

@@ -17,14 +17,15 @@ from ostinato.data.places import Places
 from ostinato.data.readers.open import Say, open_data
 from ostinato.data.readers.registry import Source
 from ostinato.data.reading import Reading
-from ostinato.data.rejects import BadRows, counted
+from ostinato.data.rejects import BadRows
 from ostinato.data.sequences import Sequences, runs_of
 from ostinato.data.targets import TargetFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe
+from ostinato.recipe.dialect import Dialect
 
-READING = ("on_bad_row", "max_characters", "encoding", "header", "time_format")
+READING = ("on_bad_row", "max_characters", "time_format", *Dialect.model_fields)
 """Keys of `data` that may be others for further files than for those of training."""
 
 
@@ -70,7 +71,7 @@ def documents_of(examples: Examples, documents: bool) -> Examples:
 
 def _say_left_out(bad_rows: BadRows, say: Say) -> None:
     if bad_rows.settle():
-        say(f"left out, since they can't be used: {counted(len(bad_rows.rows), 'row')}:\n{bad_rows.listed()}")
+        say(f"left out, since they can't be used: {bad_rows.how_many}:\n{bad_rows.listed()}")
 
 
 def as_documents(sequences: Sequences, documents: bool) -> Sequences:
@@ -153,4 +154,4 @@ def announce(source: Source, notes: list[str], say: Say) -> None:
 
 
 def rejected_hint(bad_rows: BadRows) -> str | None:
-    return f"{len(bad_rows.rows):,} rows were set aside; the first: {bad_rows.in_order()[0]}" if bad_rows.rows else None
+    return f"{bad_rows.how_many} were set aside; the first: {bad_rows.in_order()[0]}" if bad_rows.rows else None

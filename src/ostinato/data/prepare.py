@@ -75,9 +75,8 @@ def _prepare(recipe: Recipe, sample: DataSample, say: Say, encode: _Encode) -> P
     if len(reading.places) == 0:
         raise DataError(f"`{source.name}` holds no usable row.", hint=rejected_hint(bad_rows))
     prepared = encode(recipe, reading, builders, notes, say)
-    num_rejected = bad_rows.settle()
-    if num_rejected:
-        say(f"set aside in rejected.jsonl: {counted(num_rejected, 'row')}")
+    if bad_rows.settle():
+        say(f"set aside in rejected.jsonl: {bad_rows.how_many}")
     return prepared
 
 

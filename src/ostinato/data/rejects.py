@@ -22,9 +22,15 @@ class BadRow:
     line: int
     reason: str
     excerpt: str
+    lines: int = 1
+    """How many it takes up in the file."""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.reason}"
+        return f"{self.file}:{self.line}: {self.reason}{f' ({self.lines:,} lines)' if self.lines > 1 else ''}"
+
+    def to_dict(self) -> dict[str, object]:
+        """What `rejected.jsonl` holds of it; the number of lines where there are several."""
+        return {key: value for key, value in self.__dict__.items() if key != "lines" or self.lines > 1}
 
 
 @dataclass
@@ -37,11 +43,19 @@ class BadRows:
     alias: Callable[[str], str] = field(default=str, repr=False)
     """How messages name files."""
 
-    def add(self, file: str, line: int, reason: str, excerpt: str = "", hint: str | None = None) -> None:
-        """Record a row; `hint` is shown once if reading stops."""
-        self.rows.append(BadRow(self.alias(file), line, reason, excerpt[:_KEPT_CHARACTERS]))
+    def add(
+        self, file: str, line: int, reason: str, excerpt: str = "", hint: str | None = None, lines: int = 1
+    ) -> None:
+        """Record a row that takes up `lines`; `hint` is shown once if reading stops."""
+        self.rows.append(BadRow(self.alias(file), line, reason, excerpt[:_KEPT_CHARACTERS], lines))
         if hint:
             self.hints[hint] = None
+
+    @property
+    def how_many(self) -> str:
+        """`1 row`, `8 rows (167 lines)`."""
+        lines = sum(row.lines for row in self.rows)
+        return counted(len(self.rows), "row") + (f" ({lines:,} lines)" if lines > len(self.rows) else "")
 
     def in_order(self) -> list[BadRow]:
         """The rows, file after file, by line."""
@@ -56,7 +70,7 @@ class BadRows:
         """
         if self.rows and self.policy == "stop":
             hints = "; ".join([*self.hints, "to go on without them: --set data.on_bad_row=skip"])
-            raise DataError(f"{counted(len(self.rows), 'row')} can't be used:\n{self.listed()}", hint=hints)
+            raise DataError(f"{self.how_many} can't be used:\n{self.listed()}", hint=hints)
         return len(self.rows)
 
     def listed(self) -> str:
@@ -67,7 +81,7 @@ class BadRows:
     def write(self, folder: Path) -> None:
         """The rows set aside as `rejected.jsonl` in `folder`, if there are any."""
         if self.rows:
-            lines = (json.dumps(row.__dict__, ensure_ascii=False) + "\n" for row in self.in_order())
+            lines = (json.dumps(row.to_dict(), ensure_ascii=False) + "\n" for row in self.in_order())
             write_atomically(folder / "rejected.jsonl", "".join(lines).encode())
 
 

@@ -10,8 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.data.inference.target import infer_target
+from ostinato.data.inference.target import infer_target, is_number
 from ostinato.data.places import Places
+from ostinato.data.tables.numbers import MISSING
 from ostinato.recipe import Component, TargetRecipe
 
 Unusable = tuple[pl.Series, str, str | None]
@@ -60,7 +61,12 @@ class TargetFeature(ABC):
         hint = cls.no_value_hint
         if hint is not None and not cells.str.contains(",", literal=True).any():
             hint = None
-        return [(cells.is_null(), f"no value in column `{column}`", hint)]
+        found: list[Unusable] = [(cells.is_null(), f"no value in column `{column}`", hint)]
+        words = cells.str.strip_chars().str.to_lowercase().is_in(MISSING).fill_null(False)
+        if words.any() and not words.all() and is_number(cells.filter(~words).drop_nulls()).all():
+            told = cells.filter(words).unique(maintain_order=True).to_list()
+            found += [(cells == word, f"no value in column `{column}`: {word!r}", None) for word in told]
+        return found
 
     @staticmethod
     def fit(cells: pl.Series, recipe: TargetRecipe, column: str) -> TargetFeature:

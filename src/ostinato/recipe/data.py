@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from ostinato.recipe.base import Columns, Component, Needs, PositiveInt, Seed
+from ostinato.recipe.dialect import Dialect
 from ostinato.recipe.forecast import TimeSeriesRecipe
-
-
-def _codec(name: str) -> str:
-    """The name of a codec of texts, or "auto"."""
-    try:
-        if name == "auto" or codecs.lookup(name)._is_text_encoding:
-            return name
-    except LookupError:
-        pass
-    raise ValueError(f"must be auto or a codec of Python, such as utf-8, latin-1, cp1251. Received: {name!r}.")
 
 
 class RowsRecipe(Component):
@@ -43,10 +33,6 @@ class RowsRecipe(Component):
     )
     test: str | None = Field(None, description="what `ostinato evaluate RUN` scores when no file is given")
     format: str = Field("auto", description="auto: by the name of the file; or any registered reader")
-    encoding: Annotated[str, AfterValidator(_codec)] = Field(
-        "auto", description="auto: UTF-8, UTF-16 with a byte-order mark, or Latin-1; or any codec of Python: cp1251"
-    )
-    header: tuple[str, ...] = Field((), description="names of the columns of a CSV or TSV file that has no header")
     names: tuple[str, ...] = Field(
         (), description="columns of what stands between `_` in the names of media files, in order"
     )
@@ -81,7 +67,7 @@ class RowsRecipe(Component):
     split_seed: Seed = Field(1, description="seed of the train/validation split")
 
 
-class DataRecipe(TimeSeriesRecipe, RowsRecipe):
+class DataRecipe(TimeSeriesRecipe, Dialect, RowsRecipe):
     """The data: rows, or series in time."""
 
     needs: ClassVar[Needs] = RowsRecipe.needs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -235,8 +235,8 @@ def holds_texts(path: str, *, list_of: bool) -> bool:
     location = path.split(".")
     fields = [one.model_fields.get(location[-1]) for one in _models_at(location[:-1], None, "auto")]
     found = [_members(one.annotation) for one in fields if one is not None]
-    wanted = tuple[str, ...] if list_of else str
-    return bool(found) and all(wanted in one and one <= {str, tuple[str, ...], type(None)} for one in found)
+    wanted, others = (tuple[str, ...], {str, bool}) if list_of else (str, {tuple[str, ...]})
+    return bool(found) and all(wanted in one and one <= {wanted, NoneType, *others} for one in found)
 
 
 def _members(annotation: Any) -> set[Any]:

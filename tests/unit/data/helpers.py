@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from ostinato.data.readers.registry import Source, open_source
 from ostinato.data.rejects import BadRows
+from ostinato.recipe.dialect import Dialect
 from ostinato.storage import decompress
 
 BLOCK_SIZES = (1, 7, 64, 1000, 16 << 20)
@@ -31,13 +33,11 @@ class Read:
         return [row[0] for row in self.rows]
 
 
-def read(
-    path: Path, columns: Sequence[str] | None = None, *, block_bytes: int = 16 << 20, encoding: str = "auto"
-) -> Read:
+def read(path: Path, columns: Sequence[str] | None = None, *, block_bytes: int = 16 << 20, **dialect: Any) -> Read:
     """Read a whole source. `bad` is "LINE: reason"."""
     bad_rows, found = BadRows(), Read()
     with mock.patch.object(decompress, "BLOCK_BYTES", block_bytes):
-        source: Source = open_source(path, bad_rows, encoding=encoding)
+        source: Source = open_source(path, bad_rows, dialect=Dialect(**dialect))
         for block in source.blocks(columns if columns is not None else source.columns()):
             found.num_blocks += 1
             found.rows += block.frame.rows()
@@ -50,9 +50,9 @@ def read(
     return found
 
 
-def read_same(path: Path, columns: Sequence[str] | None = None, *, encoding: str = "auto") -> Read:
+def read_same(path: Path, columns: Sequence[str] | None = None, **dialect: Any) -> Read:
     """Read with every block size; all must agree."""
-    first, *others = (read(path, columns, block_bytes=size, encoding=encoding) for size in BLOCK_SIZES)
+    first, *others = (read(path, columns, block_bytes=size, **dialect) for size in BLOCK_SIZES)
     for other in others:
         assert other == first
     return first

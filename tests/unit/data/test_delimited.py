@@ -112,9 +112,12 @@ def test_header_only_gives_no_rows(tmp_path: Path) -> None:
     assert read_same(_write(tmp_path, "a,b")).rows == []
 
 
-def test_doubled_header_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="names a column twice: text"):
-        read(_write(tmp_path, "text,label,text\n1,2,3\n"))
+def test_a_doubled_name_gets_a_number_and_that_is_said(tmp_path: Path) -> None:
+    path = _write(tmp_path, "text,label,text,text_2,text\n1,2,3,4,5\n")
+    found = read_same(path, ["text", "label", "text_3", "text_2", "text_4"])
+    assert found.rows == [("1", "2", "3", "4", "5")]
+    said = [f"there are several columns `text`: one is called {name}" for name in ("text_3", "text_4")]
+    assert found.notes == [f"{path}: {'; '.join(said)}"]
 
 
 def test_missing_column_is_named_with_the_nearest(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_table_without_a_header(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("\n".join(_ROWS) + "\n")
     assert sum(map(len, _prepare(path, [], header=["label", "dna"]))) == 8
-    with pytest.raises(DataError, match="has 2 fields, the header has 3"):
+    with pytest.raises(DataError, match="has 2 fields, the table has 3"):
         _prepare(path, [], header=["label", "dna", "more"])
     with pytest.raises(DataError, match="does not apply to the format fasta"):
         _prepare(path, [], header=["label", "dna"], format="fasta")

@@ -64,6 +64,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     ends = [ends[number] for number in kept]
     feature = ForecastFeature.fit(forecast, table, [each[0] for each in ends])
     notes += _said(table, ends, feature)
+    notes += [f"set aside in rejected.jsonl: {bad_rows.how_many}"] if bad_rows.rows else []
     for note in notes:
         say(note)
     train = part_windows(feature, table, [(0, each[0]) for each in ends], 1)
@@ -167,7 +168,7 @@ def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recip
         form_of(forecast.time_format)
     columns = settle_columns(forecast, sample, notes)
     found = {key: getattr(columns, key) for key in TimeSeriesRecipe.model_fields}
-    mapping["data"] |= {**found, "format": sample.format}
+    mapping["data"] |= {**found, **sample.source.settled()}
     mapping["features"]["input"] = {"kind": "series"}
     if recipe.training.bptt is None:
         mapping["training"]["bptt"] = "full"

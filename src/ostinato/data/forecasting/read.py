@@ -12,7 +12,6 @@ from ostinato.data.forecasting.table import RawSeries, RawTable, shelved
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.io.blocks import Block
 from ostinato.data.readers.base import Source
-from ostinato.data.rejects import counted
 from ostinato.data.tables.long import LongTable, named_rows
 from ostinato.data.tables.numbers import MISSING, Reject, usable, wide_rows
 from ostinato.data.times.clock import Clock
@@ -78,11 +77,11 @@ def _read_steps(source: Source, forecast: ForecastRecipe, likely: str | None) ->
                 f"Received: {clock.cells(block.frame)[0]!r}.",
                 hint="say how they are written: --set 'data.time_format=%d/%m/%Y %H:%M'",
             )
-    if source.bad_rows.rows:  # without its rows a series would have a gap, so they can't be skipped
+    if source.bad_rows.rows and source.bad_rows.policy == "stop":
         shown_rows = "\n".join(f"  {row}" for row in source.bad_rows.in_order()[:_LISTED])
         raise DataError(
-            f"{counted(len(source.bad_rows.rows), 'row')} of `{source.path}` can't be used:\n{shown_rows}",
-            hint="an empty cell, NA or NaN is a missing value (`data.missing`)",
+            f"{source.bad_rows.how_many} of `{source.path}` can't be used:\n{shown_rows}",
+            hint="to go on without them: --set data.on_bad_row=skip (an empty cell, NA or NaN is a missing value)",
         )
     names, offsets, stored = rows.finish(str(source.path))
     if not names:

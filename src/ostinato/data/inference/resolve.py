@@ -7,6 +7,7 @@ from typing import Any
 from ostinato.data.features import FEATURES, feature_named, feature_type
 from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.inference.kinds import kind_of
+from ostinato.data.inference.likely import no_input, only_other
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.inference.step_targets import answers_steps, stepwise
 from ostinato.data.inference.written import (
@@ -65,14 +66,15 @@ def _columns(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
         notes.append(f"target: {target} ({reason})")
     used = data.input or (source.usual_input if source.usual_input in columns else None)
     if used is None:
-        raise RecipeError(
-            f"`data.input` is not set. Columns of `{source.name}`: {', '.join(columns)}.",
-            hint="; ".join(filter(None, ("name the column that holds the sequence: --input text", source.otherwise))),
-        )
+        named = [name for name in (target, data.group, *data.extra, *recipe.features.extra) if name in columns]
+        used = only_other(columns, named)
+        if used is None:
+            raise no_input(sample, target)
+        notes.append(f"input: {used} (the only other column)")
     if used == target and recipe.model.undecided:
         raise _same_column(used, columns)
     source.require(*(name for name in (used, target, data.group, *data.extra, *recipe.features.extra) if name))
-    return _with(recipe, "data", input=used, target=target, format=source.format)
+    return _with(recipe, "data", input=used, target=target, **source.settled())
 
 
 def _same_column(name: str, columns: list[str]) -> RecipeError:

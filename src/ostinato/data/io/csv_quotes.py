@@ -14,7 +14,7 @@ import numpy as np
 from ostinato.arrays import Array, Offsets
 from ostinato.data.io.records import newlines_of
 
-_QUOTE, _NEWLINE, _RETURN = 0x22, 0x0A, 0x0D
+_NEWLINE, _RETURN = 0x0A, 0x0D
 
 
 @dataclass(frozen=True)
@@ -34,28 +34,28 @@ class Quotes:
         return places[np.searchsorted(self.toggles, places) % 2 == 0] if len(self.toggles) else places
 
 
-def find_quotes(raw: bytes, separator: str) -> Quotes:
-    """The quotes of `raw` and what they are."""
+def find_quotes(raw: bytes, separator: str, quote: str = '"') -> Quotes:
+    """The quotes of `raw` and what they are. `quote`: the character; none: there is none."""
     data = np.frombuffer(raw, dtype=np.uint8)
-    places = np.flatnonzero(data == _QUOTE)
-    if _all_regular(data, places, ord(separator)):
+    places = np.flatnonzero(data == ord(quote)) if quote else np.empty(0, dtype=np.int64)
+    if _all_regular(data, places, ord(separator), ord(quote) if quote else 0):
         return Quotes(places, places[:0], False)
-    return _one_by_one(raw, places, separator.encode())
+    return _one_by_one(raw, places, separator.encode(), quote.encode())
 
 
-def _all_regular(data: Array, places: Offsets, separator: int) -> bool:
+def _all_regular(data: Array, places: Offsets, separator: int, quote: int) -> bool:
     """Whether quotes open only where a field begins and close only where it ends: then every second one closes."""
     opening, closing = places[0::2], places[1::2]
     before = data[np.maximum(opening - 1, 0)]
-    at_start = (opening == 0) | (before == separator) | (before == _NEWLINE) | (before == _QUOTE)
+    at_start = (opening == 0) | (before == separator) | (before == _NEWLINE) | (before == quote)
     padded = np.concatenate([data, np.asarray([_NEWLINE, _NEWLINE], dtype=np.uint8)])
     after, second = padded[closing + 1], padded[closing + 2]
-    at_end = (after == separator) | (after == _NEWLINE) | (after == _QUOTE)
+    at_end = (after == separator) | (after == _NEWLINE) | (after == quote)
     at_end |= (after == _RETURN) & (second == _NEWLINE)
     return bool(at_start.all() and at_end.all())
 
 
-def _one_by_one(raw: bytes, places: Offsets, separator: bytes) -> Quotes:
+def _one_by_one(raw: bytes, places: Offsets, separator: bytes, quote: bytes) -> Quotes:
     toggles: list[int] = []
     malformed: list[int] = []
     starts, ends = (b"", separator, b"\n"), (b"", separator, b"\n")
@@ -70,7 +70,7 @@ def _one_by_one(raw: bytes, places: Offsets, separator: bytes) -> Quotes:
                 inside = True
             else:
                 plain = True
-        elif raw[place + 1 : place + 2] == b'"':
+        elif raw[place + 1 : place + 2] == quote:
             next_place = place + 2
         else:
             toggles.append(place)
@@ -80,9 +80,9 @@ def _one_by_one(raw: bytes, places: Offsets, separator: bytes) -> Quotes:
     return Quotes(np.asarray(toggles, dtype=np.int64), np.asarray(malformed, dtype=np.int64), plain)
 
 
-def quoted_record_ends(raw: bytes, separator: str) -> Offsets:
+def quoted_record_ends(raw: bytes, separator: str, quote: str = '"') -> Offsets:
     """Offsets just past each newline that stands outside quotes."""
-    return find_quotes(raw, separator).outside(newlines_of(raw)) + 1
+    return find_quotes(raw, separator, quote).outside(newlines_of(raw)) + 1
 
 
 def count_fields(raw: bytes, ends: Offsets, separator: str, quotes: Quotes) -> Offsets:
@@ -92,11 +92,12 @@ def count_fields(raw: bytes, ends: Offsets, separator: str, quotes: Quotes) -> O
     return np.diff(up_to, prepend=0) + 1
 
 
-def split_fields(record: str, separator: str) -> list[str]:
+def split_fields(record: str, separator: str, quote: str = '"') -> list[str]:
     """The fields of one well-formed record."""
-    if '"' not in record:
+    if not quote or quote not in record:
         return record.split(separator)
-    field = re.compile(rf'"((?:[^"]++|"")*+)"|([^{re.escape(separator)}]*+)')
+    own, apart = re.escape(quote), re.escape(separator)
+    field = re.compile(rf"{own}((?:[^{own}]++|{own}{own})*+){own}|([^{apart}]*+)")
     fields: list[str] = []
     place = 0
     while place <= len(record):
@@ -104,6 +105,6 @@ def split_fields(record: str, separator: str) -> list[str]:
         if match is None:  # can't be: the second alternative matches anywhere
             break
         quoted, unquoted = match.groups()
-        fields.append(unquoted if quoted is None else quoted.replace('""', '"'))
+        fields.append(unquoted if quoted is None else quoted.replace(2 * quote, quote))
         place = match.end() + 1
     return fields

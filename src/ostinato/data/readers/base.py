@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -19,6 +19,7 @@ from ostinato.data.readers.boundary import reading
 from ostinato.data.rejects import BadRows
 from ostinato.data.tables.reshape import Arrangement
 from ostinato.errors import DataError
+from ostinato.recipe.dialect import Dialect
 from ostinato.storage.decompress import COMPRESSED, read_utf8
 
 
@@ -50,7 +51,8 @@ class Source:
 
     path: Path
     bad_rows: BadRows
-    encoding: str = "auto"
+    dialect: Dialect = field(default_factory=Dialect)
+    """How it is written, as far as a recipe says."""
     notes: list[str] = field(default_factory=list)
     found_encoding: str | None = field(default=None, init=False)
     _columns: list[str] | None = field(default=None, init=False, repr=False)
@@ -67,7 +69,7 @@ class Source:
     tabular: ClassVar[bool] = False
     """Whether its files are tables with named columns, which may hold steps of time in their rows."""
     options: ClassVar[tuple[str, ...]] = ()
-    """Which of `header` and `names` it takes."""
+    """Which of `names` and the parts of a dialect it takes, beside the encoding."""
     usual_input: ClassVar[str | None] = None
     """The column that is read where a recipe names none."""
     usual_target: ClassVar[str | None] = None
@@ -76,8 +78,6 @@ class Source:
     """Whether a column is read without the others: each costs what it holds."""
     part: str | None = None
     """What of the file is read, where it holds several tables: `train` of `music.npz#train`."""
-    header: tuple[str, ...] = ()
-    """Names of columns, where the file names none."""
     names: tuple[str, ...] = ()
     """What the parts of a media file's name are called."""
     arrangement: Arrangement | None = None
@@ -89,17 +89,26 @@ class Source:
 
     def __post_init__(self) -> None:
         """Raise `DataError` for an option that the format does not take."""
-        for option, given in (("header", self.header), ("names", self.names)):
-            if given and option not in self.options:
-                raise DataError(
-                    f"`data.{option}` does not apply to the format {self.format}. Received: {', '.join(given)}."
-                )
+        given = self.dialect.given() | ({"names": self.names} if self.names else {})
+        for option, value in given.items():
+            if option not in ("encoding", *self.options):
+                shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+                raise DataError(f"`data.{option}` does not apply to the format {self.format}. Received: {shown}.")
         self.bad_rows.alias = self.alias
+
+    @property
+    def encoding(self) -> str:
+        """Of its bytes, as far as a recipe says."""
+        return self.dialect.encoding
 
     @property
     def name(self) -> str:
         """The file or folder, as messages say it."""
         return self.alias(str(self.path))
+
+    def settled(self) -> dict[str, Any]:
+        """What a recipe must say, under `data`, so that the file is read as it is read now."""
+        return {"format": self.format}
 
     @classmethod
     def claim(cls, path: Path) -> Claim | None:
@@ -162,6 +171,10 @@ class Source:
             return self.arrangement.blocks(blocks, columns, list(self._columns or ()), self.bad_rows, self.note)
         return iter(blocks)
 
+    def numbers_rows_from(self) -> int | None:
+        """Where the numbers start of a column that has no name and numbers the rows; None where there is none."""
+        return None
+
     def _needed(self, columns: Sequence[str]) -> list[str]:
         """The columns of the file that `columns` are made of."""
         return self.arrangement.needed(columns, list(self._columns or ())) if self.arrangement else list(columns)
@@ -205,9 +218,10 @@ class Source:
         if encoding == "Latin-1" and self.encoding == "auto":
             self.note(f"{self.path}: not UTF-8, read as Latin-1 (another: --set data.encoding=cp1250)")
 
-    def _bad(self, records: Records, index: int, reason: str) -> None:
+    def _bad(self, records: Records, index: int, reason: str, hint: str | None = None) -> None:
         """Record a record that can't be used."""
-        self.bad_rows.add(str(self.path), int(records.lines[index]), reason, records.text(index))
+        lines = records[index].count(b"\n") + 1
+        self.bad_rows.add(str(self.path), int(records.lines[index]), reason, records.text(index), hint, lines)
 
     def _records(self, find: Find = line_ends, *, glance: bool = False) -> Iterator[Records]:
         """The file's records. `glance`: bad rows are not reported."""

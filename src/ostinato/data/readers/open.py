@@ -16,6 +16,7 @@ from ostinato.data.tables.list_cells import MOST_LABELS
 from ostinato.data.tables.reshape import arrangement_of
 from ostinato.recipe import Recipe, build_recipe
 from ostinato.recipe.base import named_by
+from ostinato.recipe.dialect import Dialect
 
 Say = Callable[[str], None]
 _LOOKED_AT = 8
@@ -36,9 +37,8 @@ def open_stored(reference: str, recipe: Recipe, bad_rows: BadRows, say: Say) -> 
     same = data.format == "auto" or _kin(reference) == _kin(str(data.train))
     format = data.format if same else "auto"
     names = () if recipe.model.rows == "series" else data.names
-    return open_source(
-        path, bad_rows, format=format, encoding=data.encoding, header=data.header, names=names, target=data.target
-    )
+    dialect = Dialect.of(data) if same else Dialect(encoding=data.encoding)
+    return open_source(path, bad_rows, format=format, dialect=dialect, names=names, target=data.target)
 
 
 def arrange(sample: DataSample, recipe: Recipe) -> None:

@@ -33,6 +33,7 @@ from ostinato.data.readers.tsf import TsfSource
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
 from ostinato.plugins import Registry
+from ostinato.recipe.dialect import Dialect
 from ostinato.storage.unpack import is_archive, unpacked
 from ostinato.wording import listed
 
@@ -82,14 +83,13 @@ def open_source(
     bad_rows: BadRows,
     *,
     format: str = "auto",
-    encoding: str = "auto",
-    header: tuple[str, ...] = (),
+    dialect: Dialect | None = None,
     names: tuple[str, ...] = (),
     target: str | None = None,
 ) -> Source:
     """The reader for `path`; `FILE#PART` reads one table of a file that holds several.
 
-    `header` names the columns of a CSV or TSV file that has none, `names` the parts of media files' names, `target` the
+    `dialect` says how a table of text is written, `names` what the parts of media files' names are called, `target` the
     column to predict: where it is the suffix of a file beside this one, the two are read line by line.
 
     Raises:
@@ -113,7 +113,7 @@ def open_source(
         what = "a folder" if place.path.is_dir() else "a file"
         raise DataError(f"`{place.alias(str(place.path))}` is {what}; `data.format` says {found.format}.")
     part = place.part if place.alias is str else None
-    source = reader(place.path, bad_rows, encoding, part=part, header=header, names=names, alias=place.alias)
+    source = reader(place.path, bad_rows, dialect or Dialect(), part=part, names=names, alias=place.alias)
     if found.reason:
         source.otherwise = found.otherwise
         otherwise = f"; {found.otherwise}" if found.otherwise else ""

@@ -20,6 +20,7 @@ from ostinato.data.readers.parquet import ParquetSource
 from ostinato.data.rejects import counted
 from ostinato.data.tables.numbers import MISSING, numbers_of
 from ostinato.errors import DataError
+from ostinato.recipe.dialect import Dialect
 from ostinato.wording import listed
 
 _READERS: tuple[type[Source], ...] = (DelimitedSource, TabSource, JsonLinesSource, ParquetSource)
@@ -43,7 +44,7 @@ class TablesSource(Source):
     of_files: ClassVar[bool] = False
     of_folders: ClassVar[bool] = True
     tabular: ClassVar[bool] = True
-    options: ClassVar[tuple[str, ...]] = ("header",)
+    options: ClassVar[tuple[str, ...]] = DelimitedSource.options
     _facts: pl.DataFrame | None = field(default=None, init=False, repr=False)
 
     @classmethod
@@ -100,8 +101,8 @@ class TablesSource(Source):
 
     def _open(self, file: Path) -> Source:
         reader = _reader_of(file) or DelimitedSource
-        header = self.header if "header" in reader.options else ()
-        return reader(file, self.bad_rows, self.encoding, notes=self.notes, header=header, alias=self.alias)
+        dialect = self.dialect if reader.options else Dialect(encoding=self.encoding)
+        return reader(file, self.bad_rows, dialect, notes=self.notes, alias=self.alias)
 
     def _facts_of(self, source: Source, files: Sequence[Path]) -> tuple[pl.DataFrame] | None:
         """A table beside the others with the paths of files in its column `file`, if one of its columns names them."""

@@ -1,0 +1,103 @@
+"""Where a recipe names no input: the columns with samples, and the commands that are likeliest to be meant."""
+
+from __future__ import annotations
+
+import shlex
+
+import polars as pl
+
+from ostinato.data.inference.kinds import kind_of
+from ostinato.data.inference.sample import DataSample
+from ostinato.data.tables.list_cells import MOST_LABELS
+from ostinato.errors import RecipeError
+from ostinato.wording import listed
+
+_SHOWN_COLUMNS = 12
+_SHOWN_CELLS = 40
+_FEWEST_STEPS = 3
+_ROWS_EACH = 3
+"""Rows that each class must have on average."""
+_READ = ("text", "sentence", "review", "message", "source", "sequence", "question", "input", "word", "name", "tweet")
+_PREDICTED = ("label", "class", "target", "category", "sentiment", "intent", "rating", "score", "y", "tag", "tags")
+
+
+def only_other(columns: list[str], used: list[str]) -> str | None:
+    """The column that is left where all others are used."""
+    rest = [name for name in columns if name not in used]
+    return rest[0] if len(rest) == 1 and used else None
+
+
+def no_input(sample: DataSample, target: str | None) -> RecipeError:
+    """What to say where nothing tells which column is the input."""
+    columns = sample.columns()
+    rows = [f"  {name}: {_shown(sample, name)}" for name in columns[:_SHOWN_COLUMNS]]
+    more = [f"  … and {len(columns) - _SHOWN_COLUMNS:,} more"] if len(columns) > _SHOWN_COLUMNS else []
+    commands = commands_for(sample, target)
+    return RecipeError(
+        f"`data.input` is not set. Columns of `{sample.source.name}`:\n" + "\n".join([*rows, *more]),
+        hint=" or ".join([*commands, *filter(None, [sample.source.otherwise])]),
+    )
+
+
+def commands_for(sample: DataSample, target: str | None) -> list[str]:
+    """The two likeliest commands, whole; `target`: the column to predict, where it is known."""
+    start = f"ostinato train {shlex.quote(str(sample.source.name))}"
+    for key, value in sample.source.dialect.given().items():
+        listed_value = f"[{', '.join(value)}]" if isinstance(value, tuple) else value
+        start += f" --set {shlex.quote(f'data.{key}={listed_value}')}"
+    if (wide := _wide(sample, target)) is not None:
+        return [f"{start} --input {shlex.quote(wide[0])} --target {shlex.quote(wide[1])}"]
+    columns = [name for name in sample.columns() if name != target][:_SHOWN_COLUMNS]
+    read = max(columns, key=lambda name: _as_input(sample, name), default=None)
+    others = [target] if target else sorted(columns, key=lambda name: -_as_target(sample, name))
+    if read is None:
+        return [f"{start} --input {shlex.quote(str(target))}"]
+    found = [f"{start} --input {shlex.quote(read)} --target {shlex.quote(name)}" for name in others if name != read][:1]
+    if _is_numeric(sample.cells(read)) and target is None:
+        found.append(f"{start} --set model.task=forecasting")
+    elif target is None:
+        found.append(f"{start} --input {shlex.quote(read)}")
+    else:
+        rest = [name for name in columns if name != read]
+        found += [f"{start} --input {shlex.quote(name)} --target {shlex.quote(target)}" for name in rest[:1]]
+    return found[:2]
+
+
+def _wide(sample: DataSample, target: str | None) -> tuple[str, str] | None:
+    """Where all columns but one are numbers, side by side: these as a series a row, and the one to predict."""
+    names = sample.columns()
+    frame = sample.rows(*names)
+    others = [name for name in names if name == target or not _is_numeric(frame[name].drop_nulls())]
+    numbers = [name for name in names if name not in others]
+    if len(others) != 1 or len(numbers) < _FEWEST_STEPS or names.index(others[0]) not in (0, len(names) - 1):
+        return None
+    return f"{numbers[0]}:{numbers[-1]}", others[0]
+
+
+def _shown(sample: DataSample, name: str) -> str:
+    cells = sample.cells(name).head(3)
+    texts = [" ".join(str(cell).split())[:_SHOWN_CELLS] for cell in cells.to_list()]
+    return listed([repr(text) for text in texts]) if texts else "empty"
+
+
+def _as_input(sample: DataSample, name: str) -> float:
+    """How likely a column is one that is read: sequences before texts, longer texts before shorter ones."""
+    cells = sample.cells(name)
+    kind = kind_of(sample, name)
+    if kind is not None and kind[0] != "numbers":
+        return 100
+    if cells.dtype != pl.String or not len(cells) or _is_numeric(cells):
+        return 0
+    words = float(cells.str.split(" ").list.len().mean() or 0)  # type: ignore[arg-type]
+    return min(words, 50) + cells.n_unique() / len(cells) + 5 * (name.lower() in _READ)
+
+
+def _as_target(sample: DataSample, name: str) -> float:
+    """How likely a column is one that is predicted: a few classes, then numbers."""
+    cells = sample.cells(name)
+    few = len(cells) and 1 < cells.n_unique() <= min(MOST_LABELS, len(cells) / _ROWS_EACH)
+    return 2 * bool(few) + (cells.dtype == pl.String and _is_numeric(cells)) + 4 * (name.lower() in _PREDICTED)
+
+
+def _is_numeric(cells: pl.Series) -> bool:
+    return cells.dtype == pl.String and len(cells) > 0 and cells.cast(pl.Float64, strict=False).null_count() == 0
