@@ -139,7 +139,12 @@ def _asks_kind(node: ast.AST) -> bool:
     """A comparison, or a `match`, with `.kind` or `.task`."""
     sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
     sides += [node.subject] if isinstance(node, ast.Match) else []
-    return any(isinstance(side, ast.Attribute) and side.attr in _NAMING for side in sides)
+    return any(isinstance(side, ast.Attribute) and side.attr in _NAMING and not _is_dtype(side.value) for side in sides)
+
+
+def _is_dtype(value: ast.expr) -> bool:
+    """Whether it is `….dtype`, whose kind is NumPy's."""
+    return isinstance(value, ast.Attribute) and value.attr == "dtype"
 
 
 def _asks_model(call: ast.Call) -> bool:

@@ -6,7 +6,7 @@ was received, and, where a fix is known, a ``hint``. The command line prints it 
 
 from __future__ import annotations
 
-_LONGEST, _HEAD, _TAIL = 2000, 1500, 400
+_LONGEST, _HEAD, _TAIL = 4000, 3000, 900
 
 
 def _bounded(text: str) -> str:
@@ -19,7 +19,7 @@ def _bounded(text: str) -> str:
 class OstinatoError(Exception):
     """Base class: ``message`` says what is wrong, ``hint`` (optional) says what to do about it.
 
-    Neither is longer than 2,000 characters.
+    Neither is longer than 4,000 characters.
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzz.trying import attacked
 
-EACH = {"recipes": 200, "runs": 100}
+EACH = {"recipes": 200, "data files": 200, "runs": 100}
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -48,7 +48,7 @@ def attacked(name: str, seed: int) -> Fault | None:
                 warnings.simplefilter("ignore")
                 attack()
         except OstinatoError as error:
-            return Fault(what, "a message without end", str(error)[:500]) if len(str(error)) > 5000 else None
+            return Fault(what, "a message without end", str(error)[:500]) if len(str(error)) > 8100 else None
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for

@@ -48,6 +48,6 @@ def test_json_knows_no_nan(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_cell_of_a_million_letters_is_not_said_whole() -> None:
     error = DataError(f"no number: {'x' * 10**6}", hint="y" * 10**6)
-    assert len(error.message) < 2000
-    assert len(str(error)) < 4000
+    assert len(error.message) <= 4000
+    assert len(str(error)) < 8100
     assert "characters more" in error.message
