@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from ostinato.cli.console import note, print_json, saying_how_to_resume, stderr,
 from ostinato.cli.tables import print_metrics
 from ostinato.errors import RecipeError
 from ostinato.recipe import described
+
+if TYPE_CHECKING:
+    from ostinato.run import Run
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
 Reading = Annotated[
@@ -76,6 +79,11 @@ def train(
             run = api.resume(resume, settings, observer, force_recipe=force_recipe, force_data=force_data)
         else:
             run = api.train(recipe=wanted, out=out, observer=observer)
+    _show(run, json)
+
+
+def _show(run: Run, json: bool) -> None:
+    """What training ended with."""
     from ostinato.data.rejects import counted
 
     summary = run.summary
@@ -86,7 +94,7 @@ def train(
     note(f"{summary['ended']} · {steps} · best epoch {summary['best_epoch']}")
     stderr.print("validation:", style="bold")
     print_metrics(summary["validation"])
-    for found in summary["findings"]:
+    for found in summary.get("findings", ()):
         warn(found["says"], found["hint"])
     report = run.folder / "report.html"
     stderr.print(f"report: {report}" if report.is_file() else f"run: {run.folder}", markup=False)
