@@ -258,9 +258,9 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
             f"`{path}` has no {MODEL_FILE}: training stopped before the first validation.",
             hint=f"resume with: ostinato train --resume {path}",
         )
-    check_unchanged(path)
     device = set_up(recipe)
     model = task_of(recipe).build(recipe, features).to(device)
     load_weights(model, load_tensors(path / MODEL_FILE), path / MODEL_FILE)
+    check_unchanged(path)
     model.eval()
     return Run(path, recipe, features, model, device)

@@ -29,7 +29,7 @@ RUNS = {
     "island": {"data.train": "island.txt", "training.bptt": 20},
     "people": {"data.train": "people.csv", "data.input": "country", "data.target": "name"},
     "tunes": {"data.train": "tunes.jsonl", "data.input": "tune", "data.extra": ["mode"]},
-    "curves": {"data.train": "curves.jsonl", "data.input": "kind", "data.target": "curve"},
+    "shapes": {"data.train": "curves.jsonl", "data.input": "kind", "data.target": "curve"},
 }
 
 

@@ -93,8 +93,8 @@ def _run(command: Command, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
-@pytest.mark.usefixtures("world")
-def test_commands_run(page: Path, cli: Cli) -> None:
+def test_commands_run(page: Path, world: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(world)  # `cli` begins in an empty folder
     for command in _commands(page):
         program, *words = (STAND_FOR.get(word, word) for word in command.words)
         if program == "make":

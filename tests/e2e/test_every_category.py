@@ -146,7 +146,7 @@ def test_a_decoder_that_reads_what_attention_made(tmp_path: Path, attention: str
     with torch.no_grad():
         own = _answers(run, examples)
     torch.testing.assert_close(part.make(ALL, 0).row_losses(), own, rtol=1e-4, atol=1e-5)
-    assert "memory that goes that way is not measured" in part.remarks[0]
+    assert "memory through that path is not measured" in part.remarks[0]
 
 
 def test_a_recurrence_for_each_note_is_verified_and_diagnosed(tmp_path: Path) -> None:

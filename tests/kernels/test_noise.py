@@ -130,7 +130,7 @@ def test_no_noise_is_noise_that_does_nothing(name):
 
 
 def test_reference_applies_noise_and_torch_does_not():
-    assert dispatch._BACKENDS["reference"].abilities == {"noise", "all_states"}
+    assert dispatch._BACKENDS["reference"].abilities == {"noise", "all_states", "transforms"}
     assert "torch" not in BACKENDS
 
 

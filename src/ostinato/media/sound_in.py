@@ -47,6 +47,8 @@ def _by_libsndfile(soundfile: Any, path: Path) -> tuple[Array, int]:
         with soundfile.SoundFile(path) as file:
             _require_size(file.frames * file.channels)
             return file.read(dtype="float32", always_2d=True), int(file.samplerate)
+    except DataError:
+        raise
     except (soundfile.LibsndfileError, OSError, ValueError, TypeError, MemoryError) as error:
         reason = str(getattr(error, "error_string", error)).rstrip(".")
         raise DataError(f"not a sound that can be read: {reason or type(error).__name__}") from error
@@ -64,6 +66,8 @@ def _by_ffmpeg(path: Path) -> tuple[Array, int]:
             for frame in (*container.decode(audio=0), None):
                 pieces += [piece.to_ndarray().T for piece in resampler.resample(frame)]
                 _require_size(sum(map(np.size, pieces[-1:])) * len(pieces))
+    except DataError:
+        raise
     except (av.FFmpegError, UnicodeError, ValueError, MemoryError) as error:
         raise DataError(f"not a sound that can be read: {getattr(error, 'strerror', error) or error}") from error
     samples = np.concatenate(pieces) if pieces else np.zeros((0, 1), dtype=np.float32)

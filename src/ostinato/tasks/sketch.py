@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from ostinato.errors import RecipeError
+from ostinato.errors import OstinatoError, RecipeError
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import Vectors
 from ostinato.recipe import ModelRecipe
@@ -24,6 +24,8 @@ def sketching() -> Iterator[None]:
     try:
         with torch.device("meta"):
             yield
+    except OstinatoError:
+        raise
     except RuntimeError as error:
         raise RecipeError(f"the model is too large: {str(error).splitlines()[0]}.", hint=SMALLER) from error
 

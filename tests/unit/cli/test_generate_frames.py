@@ -133,4 +133,4 @@ def test_a_series_alone_goes_on_from_its_prompt(folder: Path, tmp_path: Path) ->
     broken = _run("generate", tmp_path / "alone", "--prompt", "[[1, ")
     assert broken.exit_code != 0
     assert "the prompt is not a JSON list of frames" in broken.output + broken.stderr + str(broken.exception)
-    assert "Expected beside true" in (tmp_path / "alone" / "report.html").read_text()
+    assert "Expected and true" in (tmp_path / "alone" / "report.html").read_text()

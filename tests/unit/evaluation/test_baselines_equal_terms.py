@@ -34,7 +34,9 @@ def _examples(rows: list[np.ndarray], given: list[int]) -> tuple[Examples, Any]:
     targets = Sequences.from_lengths(np.concatenate(rows).astype(np.float32), np.asarray([len(row) for row in rows]))
     values = np.asarray(given, dtype=np.int32)
     inputs = Sequences.from_lengths(values, np.ones(len(rows), dtype=np.int64))
-    column = SimpleNamespace(form="vectors", ragged=True, kind="series", value_shape=(rows[0].shape[1],))
+    column = SimpleNamespace(
+        form="vectors", ragged=True, kind="series", frames_hold="numbers", value_shape=(rows[0].shape[1],)
+    )
     read = SimpleNamespace(form="ids", ragged=False, kind="category", vocab_size=4)
     features = SimpleNamespace(input=read, target=column, sequence_target=column, extra={})
     return Examples(inputs, targets, Places(), np.arange(len(rows))), features

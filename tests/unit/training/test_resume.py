@@ -339,7 +339,7 @@ def test_going_back_before_a_validation_brings_the_best_weights_of_then_back(dat
     with pytest.raises(KeyboardInterrupt):
         resume_run(folder, None, observer)
     assert (folder / "model.safetensors").read_bytes() == first
-    assert [note.split(":")[1].strip() for note in observer.notes if "passed over" in note] == [
+    assert [note.split(":")[1].strip() for note in observer.notes if "is skipped" in note] == [
         "step-0000000020",
         "step-0000000018",
     ]

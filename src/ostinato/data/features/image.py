@@ -167,6 +167,8 @@ def _opened(recipe: ImageRecipe, cell: str) -> Array:
             if opened.width * opened.height > MOST_PIXELS:
                 raise DataError(f"a picture of more than {MOST_PIXELS:,} pixels: {opened.width} × {opened.height}")
             return _array(recipe, opened)
+    except DataError:
+        raise
     except (OSError, ValueError, SyntaxError, MemoryError, image.DecompressionBombError) as error:
         raise DataError(f"not a picture that can be read: {type(error).__name__}") from error
 

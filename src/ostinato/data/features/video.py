@@ -219,6 +219,8 @@ def _decoded(path: Path) -> Iterator[Any]:
             if not container.streams.video:
                 raise DataError("holds no video")
             yield from container.decode(video=0)
+    except DataError:
+        raise
     except (av.FFmpegError, UnicodeError, ValueError, MemoryError) as error:
         raise DataError(f"not a video that can be read: {getattr(error, 'strerror', error) or error}") from error
 

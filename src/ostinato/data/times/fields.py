@@ -176,7 +176,7 @@ class Written:
     """
 
     def __init__(self, local: int, zone: int, names: Mapping[int, str]) -> None:
-        self._when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=local)
+        self._when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(local))
         self._hours, self._zone, self._names = local // (60 * MINUTE_US), zone, names
 
     def number(self, field: str, dated: bool) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor
 from ostinato.arrays import Array
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
-from ostinato.errors import RecipeError, RunError
+from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.nn.modes import evaluating
 from ostinato.tasks.frames.sampling import as_values
 from ostinato.tasks.given import refuse_unknown_cell
@@ -93,6 +93,8 @@ def _encoded(model: NextStep, feature: Feature, prompt: Any) -> Tensor:
     cell = prompt if isinstance(prompt, str) else list(prompt)
     try:
         draft = feature.draft(pl.Series([cell], strict=False))
+    except DataError:
+        raise
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise RunError(f"the prompt can't be used: {error}.") from error
     if draft.problems:
