@@ -81,13 +81,14 @@ def describe(
     Reads all of it, a block at a time.
     """
     from ostinato.data.describe import describe as describe_source
+    from ostinato.data.rejects import counted
 
     found = describe_source(data, note, settings or [])
     if json:
         print_json(found)
         return
     encoding = f" · {found['encoding']}" if found["encoding"] else ""
-    stdout.print(f"{found['path']}: {found['format']}{encoding} · {found['rows']:,} rows", markup=False)
+    stdout.print(f"{found['path']}: {found['format']}{encoding} · {counted(found['rows'], 'row')}", markup=False)
     columns = table("column", "values", "distinct", "mean length", "longest", "for example")
     for column in found["columns"]:
         columns.add_row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import yaml
 from pydantic import ValidationError
 
 from ostinato.errors import DataError, RecipeError
-from ostinato.recipe.migrate import with_old_split
+from ostinato.recipe.migrate import renamed, with_old_split
 from ostinato.recipe.mistakes import holds_texts, told, unread_keys
 from ostinato.recipe.models import Recipe
 from ostinato.recipe.yaml_text import dump_yaml, parse_yaml
+
+logger = logging.getLogger("ostinato")
 
 Settings = Mapping[str, Any] | Iterable[str]
 """Recipe keys to set: by name, or as the command line's `key=value`."""
@@ -56,7 +59,10 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
 def apply_overrides(mapping: Mapping[str, Any], overrides: Settings) -> dict[str, Any]:
     """`mapping` with each key set; in texts, `a.b=value`, values are YAML, so `3`, `true`, `null` and `[a, b]` work."""
     result: dict[str, Any] = copy.deepcopy(dict(mapping))
-    for key, value in overrides.items() if isinstance(overrides, Mapping) else _pairs(overrides):
+    for name, given in overrides.items() if isinstance(overrides, Mapping) else _pairs(overrides):
+        key, value = renamed(name, given)
+        if key != name:
+            logger.warning("`%s` is `%s` now", name, key)
         node = result
         *parents, last = key.split(".")
         for parent in parents:
@@ -74,7 +80,7 @@ def _pairs(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
             raise RecipeError(
                 f"`--set` needs key=value. Received: {override!r}.", hint="for example --set training.epochs=3"
             )
-        yield key.strip(), _value(key.strip(), text)
+        yield key.strip(), _value(renamed(key.strip(), None)[0], text)
 
 
 def _value(key: str, text: str) -> Any:

@@ -31,11 +31,22 @@ def new_names(path: str, value: object) -> list[str]:
     return [f"`{_moved(f'{path}.{key}')}`" for key in keys]
 
 
+def renamed(path: str, value: Any) -> tuple[str, Any]:
+    """An option to set, and its value, by their names of today.
+
+    Example:
+        >>> renamed("model.kind", "tagger"), renamed("model.forecast.on_gap", "fill")
+        (('model.task', 'tagging'), ('data.on_gap', 'fill'))
+    """
+    return _moved(path), TASKS.get(value, value) if path == "model.kind" and isinstance(value, str) else value
+
+
 def _moved(path: str) -> str:
     if path in _MOVED:
         return _MOVED[path]
-    model, group, *rest = path.split(".")
-    return ".".join([model, *rest]) if group in _GONE and rest else path
+    model, _, below = path.partition(".")
+    group, _, rest = below.partition(".")
+    return f"model.{rest}" if model == "model" and group in _GONE and rest else path
 
 
 def is_old(mapping: Mapping[str, Any]) -> bool:

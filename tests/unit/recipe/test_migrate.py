@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ostinato.data.inference.applicability import saved_recipe
-from ostinato.recipe import migrated, read_recipe
+from ostinato.recipe import apply_overrides, migrated, read_recipe
 from ostinato.recipe.sections import section
 
 OLD_RUNS = sorted((Path(__file__).parents[2] / "fixtures" / "old_runs").glob("*/recipe.yaml"))
@@ -50,3 +50,21 @@ def test_every_old_run_has_a_recipe_of_today(path: Path) -> None:
     recipe, unread = saved_recipe(migrated(read_recipe(path)))
     assert unread == {}
     assert saved_recipe(recipe.model_dump(mode="json")) == (recipe, {})
+
+
+@pytest.mark.parametrize(
+    ("setting", "section", "key", "value"),
+    [
+        ("model.kind=forecaster", "model", "task", "forecasting"),
+        ("model.forecast.on_gap=fill", "data", "on_gap", "fill"),
+        ("model.forecast.series=[store, item]", "data", "series", ["store", "item"]),
+        ("model.forecast.time=No", "data", "time", "No"),
+        ("model.forecast.horizon=3", "model", "horizon", 3),
+        ("model.tagger.output=crf", "model", "output", "crf"),
+    ],
+)
+def test_settings_by_old_names_are_taken_and_said(
+    setting: str, section: str, key: str, value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert apply_overrides({}, [setting]) == {section: {key: value}}
+    assert f"`{setting.partition('=')[0]}` is `{section}.{key}` now" in caplog.text
