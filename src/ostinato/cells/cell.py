@@ -1,4 +1,4 @@
-"""The contract of a cell, and the registry of all cells.
+"""The contract of a cell.
 
 A cell is one recurrence: pure functions of tensors, without parameters of its own. The layers of ``ostinato.nn`` hold
 the weights, the kernels run the loop over time; neither knows more about a recurrence than what stands here. To add
@@ -8,20 +8,17 @@ package, name it under the entry points ``ostinato.cells``.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.errors import ArgumentError, RecipeError
-from ostinato.plugins import Registry
 from ostinato.types import State
 
 Weights: TypeAlias = Mapping[str, Tensor]
@@ -192,6 +189,7 @@ class Cell(ABC):
         """Options of a layer that are not defined for this cell, and why.
 
         Example:
+            >>> from ostinato.cells import get
             >>> get("gru").undefined_options()
             {'proj_size': 'it has no projection'}
         """
@@ -207,16 +205,6 @@ class Cell(ABC):
         if "weight_hh" not in self.parameter_shapes(1, 1):
             found["weight_dropout"] = "it has no `weight_hh`"
         return found
-
-    def check_takes(self, option: str, value: object) -> None:
-        """Raise an ArgumentError if a layer's option is not defined for this cell; ``value``: what it was set to."""
-        why = self.undefined_options().get(option)
-        if why is not None:
-            able = ", ".join(name for name in names() if option not in get(name).undefined_options())
-            raise ArgumentError(
-                f"`{option}` does not apply to the cell `{self.name}`: {why}. Received: {value!r}.",
-                hint=f"cells that take it: {able}.",
-            )
 
 
 def recurrent(h: Tensor, weights: Weights, mask: Tensor | None = None) -> Tensor:
@@ -253,65 +241,3 @@ def normalise(sums: Tensor, gain: Tensor, shift: Tensor | None) -> Tensor:
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
     return F.linear(x, weight, bias) if gain is None else normalise(F.linear(x, weight), gain, bias)
-
-
-_CELLS: Registry[Cell] = Registry(
-    "ostinato.cells", "cell", lambda thing: isinstance(thing, Cell), lambda cell: str(cell.name)
-)
-CellT = TypeVar("CellT", bound=Cell)
-
-
-def register(cell: CellT) -> CellT:
-    """Make ``cell`` available under ``cell.name``; returns it.
-
-    Raises:
-        PluginError: if the name is taken.
-    """
-    _CELLS.add(cell.name, cell)
-    return cell
-
-
-def names() -> list[str]:
-    """Names of every cell there is, other packages' among them, sorted."""
-    return sorted(_CELLS)
-
-
-def lightest(accepts: Callable[[Cell], bool] = lambda cell: True) -> Cell:
-    """The cell with the fewest gates of those that the native core runs and that ``accepts``.
-
-    Example:
-        >>> lightest(lambda cell: cell.keeping_gate is not None).name
-        'gru'
-    """
-    fast = (get(name) for name in names() if get(name).native is not None)
-    return min(filter(accepts, fast), key=lambda cell: len(cell.gates))
-
-
-def normalised(name: str) -> str | None:
-    """The layer-normalised variant of a cell, or None.
-
-    Example:
-        >>> normalised("elman"), normalised("jordan")
-        ('elman_layer_norm', None)
-    """
-    variants = (other for other in names() if type(get(other)) is type(get(name)) and get(other).layer_norm)
-    return None if get(name).layer_norm else next(variants, None)
-
-
-def get(name: str) -> Cell:
-    """The cell called ``name``.
-
-    Raises:
-        RecipeError: if there is none, with the nearest name as hint.
-
-    Example:
-        >>> get("lstm").gates
-        ('i', 'f', 'g', 'o')
-    """
-    if name not in _CELLS:
-        near = difflib.get_close_matches(name.lower(), _CELLS, n=1)
-        raise RecipeError(
-            f"`cell` must be one of {', '.join(names())}. Received: {name!r}.",
-            hint=f"did you mean {near[0]}?" if near else None,
-        )
-    return _CELLS[name]

@@ -25,7 +25,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ostinato.cells.cell import Cell, NativeKernel, Weights, recurrent, register
+from ostinato.cells.cell import Cell, NativeKernel, Weights, recurrent
+from ostinato.cells.registry import register
 from ostinato.types import State
 
 

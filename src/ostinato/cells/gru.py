@@ -33,7 +33,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.cells.cell import Cell, NativeKernel, Weights, masked, recurrent, register
+from ostinato.cells.cell import Cell, NativeKernel, Weights, masked, recurrent
+from ostinato.cells.registry import register
 from ostinato.errors import RecipeError
 from ostinato.types import State
 

@@ -32,7 +32,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ostinato.cells.cell import Cell, Weights, recurrent, register
+from ostinato.cells.cell import Cell, Weights, recurrent
+from ostinato.cells.registry import register
 from ostinato.types import State
 
 

@@ -208,9 +208,7 @@ def layer(
             asked["table"] = table
         else:
             batch = batch.with_values(F.embedding(batch.values, table))
-    seen = None if torch.compiler.is_compiling() else _RECORD.get()
-    if seen is not None:
-        seen.extend([backend.name] * len(states))
+    _note(backend.name, len(states))
     if backend.layer is not None:
         output, finals, every = backend.layer(cell, batch, states, weights, **asked)
     elif backend.scan is not None:
@@ -220,6 +218,12 @@ def layer(
     if all_states and outputs_tell:
         every = [(part,) for part in output.chunk(len(states), dim=1)]
     return output, finals, every
+
+
+def _note(name: str, times: int) -> None:
+    seen = None if torch.compiler.is_compiling() else _RECORD.get()
+    if seen is not None:
+        seen.extend([name] * times)
 
 
 @contextmanager

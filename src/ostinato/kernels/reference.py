@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ostinato.cells import Cell, Weights
+from ostinato.cells.registry import check_takes
 from ostinato.kernels.noise import Noise
 from ostinato.types import State
 
@@ -82,7 +83,7 @@ def scan_sums(
     """As ``scan``, from the input's sums, ``cell.project(values, weights)``."""
     noise = noise or Noise()
     if noise.hidden_mask is not None:
-        cell.check_takes("recurrent_dropout", "a mask")
+        check_takes(cell, "recurrent_dropout", "a mask")
     counts = batch_sizes.tolist()
     kept = _by_step(noise.zoneout or (None,) * len(state), counts)
     every: list[State] = []

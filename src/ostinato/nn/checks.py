@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ostinato.cells import Cell
+from ostinato.cells.registry import check_takes
 from ostinato.errors import ArgumentError, ArgumentTypeError, ShapeError
 from ostinato.types import State
 
@@ -77,7 +78,7 @@ def check_regularisers(cell: Cell, recurrent_dropout: Any, weight_dropout: Any) 
     check_probability(recurrent_dropout=recurrent_dropout, weight_dropout=weight_dropout)
     for option, probability in (("recurrent_dropout", recurrent_dropout), ("weight_dropout", weight_dropout)):
         if probability:
-            cell.check_takes(option, probability)
+            check_takes(cell, option, probability)
 
 
 def check_projection(cell: Cell, size: Any, hidden_size: int) -> None:
@@ -88,7 +89,7 @@ def check_projection(cell: Cell, size: Any, hidden_size: int) -> None:
             f"Received: {size!r}."
         )
     if size:
-        cell.check_takes("proj_size", size)
+        check_takes(cell, "proj_size", size)
 
 
 def check_features(values: Tensor, size: int, name: str, dtype: torch.dtype, device: torch.device) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ostinato.cells.registry import check_takes
 from ostinato.errors import RecipeError
 from ostinato.nn.stack import RecurrentStack
 
@@ -113,7 +114,7 @@ def chrono(stack: RecurrentStack, longest: int) -> None:
 
 
 def _keeping_gate(stack: RecurrentStack, asked: str, value: float) -> str:
-    stack.cell.check_takes(asked, value)
+    check_takes(stack.cell, asked, value)
     if not stack.bias:
         raise RecipeError(f"`{asked}` needs `bias` = True. Received: False.")
     return str(stack.cell.keeping_gate)

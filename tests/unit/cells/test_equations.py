@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ostinato import cells
+from ostinato.cells.registry import check_takes
 from ostinato.errors import RecipeError
 
 H = 4
@@ -206,9 +207,9 @@ class Maskless(cells.Cell):
 
 def test_a_cell_without_a_mask_says_so():
     for cell in map(cells.get, cells.names()):
-        cell.check_takes("recurrent_dropout", 0.5)
+        check_takes(cell, "recurrent_dropout", 0.5)
     with pytest.raises(RecipeError) as error:
-        Maskless().check_takes("recurrent_dropout", 0.5)
+        check_takes(Maskless(), "recurrent_dropout", 0.5)
     assert error.value.message == (
         "`recurrent_dropout` does not apply to the cell `maskless`: its `step` takes no `mask: Tensor | None = None`, "
         "to multiply h by where it meets `weight_hh`. Received: 0.5."
