@@ -86,7 +86,7 @@ def test_a_language_model(cli: Cli, book: Path) -> None:
 
 
 def test_a_users_cell_that_mixes_rows_fails(cli: Cli, polarity: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(cells.cell._CELLS._added, "mixes", _Mixes())
+    monkeypatch.setitem(cells.registry._CELLS._added, "mixes", _Mixes())
     _train_classifier(cli, polarity, "run", "model.cell=mixes")
     seen = cli("verify", "run", "--rows", "4")
     assert seen.code == 1

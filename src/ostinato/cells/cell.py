@@ -179,6 +179,7 @@ class Cell(ABC):
             (M, H) for each of ``gates``; None for a cell that does not tell.
 
         Example:
+            >>> from ostinato.cells import get
             >>> zeros = torch.zeros(3, 2)
             >>> get("elman").gate_values(zeros, (zeros,), {"weight_hh": torch.zeros(2, 2)})["h"].shape
             torch.Size([3, 2])
