@@ -190,7 +190,7 @@ class Source:
 
     def require(self, *names: str) -> None:
         """Raise `DataError` if a column is missing, naming those there are."""
-        there = self.columns()
+        there = dict.fromkeys(self.columns())
         for name in names:
             if name not in there:
                 near = difflib.get_close_matches(name, there, n=1)
