@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
@@ -16,10 +17,12 @@ from ostinato.data.loading import reading_as
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
-from ostinato.errors import RunError
+from ostinato.errors import CheckpointError, RunError
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import CONFIDENCE, with_intervals
 from ostinato.recipe import Recipe, Settings
+from ostinato.storage.files import json_ready, write_atomically
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.generation import GenerateOptions, Generation
 from ostinato.tasks.prepare import prepare
@@ -28,7 +31,14 @@ from ostinato.tasks.report_page import write_report
 from ostinato.tasks.spec import TaskSpec
 from ostinato.training.places import part_of_training
 from ostinato.training.progress import Observer
-from ostinato.training.run_folder import FEATURES_FILE, MODEL_FILE, check_unchanged, read_recipe_of, summary_of
+from ostinato.training.run_folder import (
+    EVALUATION_FILE,
+    FEATURES_FILE,
+    MODEL_FILE,
+    check_unchanged,
+    read_recipe_of,
+    summary_of,
+)
 from ostinato.training.train import set_up
 from ostinato.training.weights import load_tensors, load_weights
 
@@ -129,7 +139,8 @@ class Run:
 
     def evaluate(self, data: str | Path | None = None, observer: Observer | None = None) -> Metrics:
         """Metrics on a file (by default the recipe's `data.test`, or a forecaster's third part of its training file),
-        scored as validation was.
+        scored as validation was, with `intervals` of 95 % (docs/guides/evaluation.md). Writes `evaluation.json`, which
+        holds the last evaluation.
 
         Raises:
             RunError: if no file is named and the recipe has no test data.
@@ -146,7 +157,14 @@ class Run:
         )
         if examples is None:
             raise RunError("no data to evaluate on.", hint=f"name a file: ostinato evaluate {self.folder} test.jsonl")
-        return spec.evaluate(self.model, examples, self.features, self.recipe, self.device)
+        found = with_intervals(spec.evaluate(self.model, examples, self.features, self.recipe, self.device))
+        named = reference or f"the part held back of {self.recipe.data.train}"
+        saved = json_ready({"data": named, "confidence": CONFIDENCE, **found})
+        try:
+            write_atomically(self.folder / EVALUATION_FILE, json.dumps(saved, indent=1, ensure_ascii=False).encode())
+        except CheckpointError as error:  # a run may be read from where nothing can be written
+            say(f"not saved: {error.message}")
+        return found
 
     def diagnose(
         self,

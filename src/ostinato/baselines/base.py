@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ostinato.arrays import Offsets
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.metrics.classification import Metrics
 
@@ -78,18 +77,6 @@ class Baseline(ABC):
         return sum(array.nbytes for array in self.parameters())
 
 
-@dataclass(frozen=True)
-class Scores:
-    """How good answers are.
-
-    metrics: as the run's own evaluation names them; blocks: (B,), the comparison's figure on each block of validation
-    data.
-    """
-
-    metrics: Metrics
-    blocks: Figures
-
-
 class BaselineComparison(ABC):
     """How the recurrent model and its baselines are compared: one class per task (`TaskSpec.comparison`).
 
@@ -138,8 +125,9 @@ class BaselineComparison(ABC):
         """The recurrent model's answers on some of the validation data."""
 
     @abstractmethod
-    def scores(self, answers: Any) -> Scores:
-        """How good answers are."""
+    def scores(self, answers: Any) -> Metrics:
+        """How good answers are: metrics as the run's own evaluation names them, and the `sums` they are made of
+        (`metrics.resampling`), those of `figure` at least."""
 
     def own(self) -> Any:
         """The recurrent model's answers on all of it."""
@@ -164,12 +152,6 @@ class BaselineComparison(ABC):
         examples = self.validation
         rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64))
         return type(self)(self.model, replace(self.prepared, validation=examples.take(rows)), self.device)
-
-
-def cut_blocks(num_units: int, most: int = 200) -> list[Offsets]:
-    """Up to `most` blocks of units as equal as can be, drawn with a fixed seed: each a sample of the whole."""
-    order = np.random.default_rng(0).permutation(num_units)
-    return [np.sort(part) for part in np.array_split(order, min(most, num_units))]
 
 
 class Stopwatch:

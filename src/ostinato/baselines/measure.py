@@ -10,12 +10,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from ostinato.baselines.base import Baseline, BaselineComparison, Scores, Stopwatch
+from ostinato.baselines.base import Baseline, BaselineComparison, Stopwatch
 from ostinato.baselines.conclusion import conclude
 from ostinato.baselines.found import Baselines, Entry, Part
 from ostinato.baselines.paired import paired_gap
 from ostinato.data.dataset import Prepared
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.resampling import SUMS
 
 _PILOT_ROWS = 1000
 _PILOT_ANSWERS = 3
@@ -75,13 +76,13 @@ def measure(
     return replace(found, conclusion=conclude(found))
 
 
-def _own_entry(comparison: BaselineComparison, scores: Scores, summary: dict[str, Any]) -> Entry:
+def _own_entry(comparison: BaselineComparison, scores: Metrics, summary: dict[str, Any]) -> Entry:
     """The run's model."""
     recipe = comparison.prepared.recipe.model
     return Entry(
         "this model",
         f"{recipe.cell}, {recipe.num_layers} × {recipe.hidden_size}",
-        _plain(scores.metrics),
+        _plain(scores),
         summary.get("seconds"),
         sum(p.numel() * p.element_size() for p in comparison.model.parameters()),
         _latency(comparison, comparison.own_one),
@@ -110,7 +111,7 @@ class _Trial:
     """Baselines tried one after the other. own_scores, own: of the run's model; entries, fitted: those so far."""
 
     comparison: BaselineComparison
-    own_scores: Scores
+    own_scores: Metrics
     own: Entry
     entries: list[Entry] = field(default_factory=list)
     fitted: list[Baseline] = field(default_factory=list)
@@ -134,23 +135,23 @@ class _Trial:
         entry = Entry(
             baseline.name,
             baseline.about,
-            _plain(scores.metrics),
+            _plain(scores),
             seconds,
             baseline.num_bytes,
             _latency(comparison, baseline.answer),
             share,
             baseline.details,
-            paired_gap(own.blocks, scores.blocks, lower_is_better=comparison.lower_is_better),
+            paired_gap(own[SUMS], scores[SUMS], comparison.figure, lower_is_better=comparison.lower_is_better),
             self._part(smaller, {self.own.name: own, baseline.name: scores}) if partly else None,
         )
         self.entries.append(entry)
         self.fitted.append(baseline)
         return None
 
-    def _part(self, smaller: BaselineComparison, known: dict[str, Scores]) -> Part:
+    def _part(self, smaller: BaselineComparison, known: dict[str, Metrics]) -> Part:
         """The figure of every method on what a slow baseline answered."""
         scores = {one.name: smaller.scores(one.answer(smaller.validation)) for one in self.fitted if not one.slow}
-        figures = {name: float(one.metrics[smaller.figure]) for name, one in (scores | known).items()}
+        figures = {name: float(one[smaller.figure]) for name, one in (scores | known).items()}
         return Part(smaller.num_units, figures)
 
 

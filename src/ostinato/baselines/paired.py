@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from ostinato.baselines.base import Figures
-
-_RESAMPLES = 4000
-_LEAST_BLOCKS = 5
+from ostinato.metrics.resampling import Numbers, Sums, interval
 
 
 @dataclass(frozen=True)
@@ -29,26 +24,30 @@ class Gap:
         return "better" if self.low > 0 else "worse" if self.high < 0 else "noise"
 
 
-def paired_gap(first: Figures, second: Figures, *, lower_is_better: bool) -> Gap:
-    """Paired bootstrap over blocks of validation data (Efron & Tibshirani 1993, ch. 8 and 13: percentile interval).
-
-    Blocks, not rows, are drawn with replacement, so that it holds for figures that are no mean of rows (F1), and for
-    text, whose neighbouring tokens are no independent draws. Of fewer than five blocks there is no interval: drawn
-    anew, they would look more alike than they are. Deterministic: the seed is fixed.
+def paired_gap(first: Sums, second: Sums, figure: str, *, lower_is_better: bool) -> Gap:
+    """By how much one model is better than another: the same units are drawn for both, and the figure is computed of
+    all that was drawn (`metrics.resampling.interval`).
 
     Args:
-        first: (B,), the figure of one model on each block.
-        second: (B,), of the other on the same blocks.
+        first: of one model.
+        second: of the other, of the same units.
+        figure: which is compared.
         lower_is_better: turns the sign.
 
     Example:
         >>> import numpy as np
-        >>> paired_gap(np.full(9, 0.9), np.full(9, 0.7), lower_is_better=False).verdict
+        >>> from ostinato.metrics.resampling import ratio
+        >>> right = [np.stack([np.arange(90) < count, np.ones(90)], axis=1) for count in (80, 50)]
+        >>> first, second = (Sums(rows, {"accuracy": ratio(0, 1)}) for rows in right)
+        >>> paired_gap(first, second, "accuracy", lower_is_better=False).verdict
         'better'
     """
-    gaps = (second - first) if lower_is_better else (first - second)
-    if len(gaps) < _LEAST_BLOCKS:
-        return Gap(float(gaps.mean()), None, None)
-    drawn = np.random.default_rng(0).integers(0, len(gaps), (_RESAMPLES, len(gaps)))
-    low, high = np.quantile(gaps[drawn].mean(axis=1), [0.025, 0.975])
-    return Gap(float(gaps.mean()), float(low), float(high))
+    sign, both = (-1.0 if lower_is_better else 1.0), first.beside(second)
+    own, others = first.figures[figure], second.figures[figure]
+    width = first.values.shape[1]
+
+    def advantage(sums: Numbers) -> Numbers:
+        return sign * (own(sums[..., :width]) - others(sums[..., width:]))
+
+    low, high = interval(both.values, advantage) or (None, None)
+    return Gap(sign * (first.of(figure) - second.of(figure)), low, high)

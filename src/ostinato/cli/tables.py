@@ -56,11 +56,13 @@ def _padding(gap: int) -> tuple[int, int, int, int]:
 
 def print_metrics(metrics: dict[str, Any]) -> None:
     """Metrics as a table on stdout; for classes, each class below."""
-    shown = table("metric", "value")
+    limits = metrics.get("intervals", {})
+    shown = table("metric", "value", *(["95 % interval"] if limits else []))
     for key, name in METRIC_NAMES.items():
         if key in metrics:
             spans = key == "f1" and "per_span" in metrics
-            shown.add_row("F1 of spans" if spans else name, format_figure(metrics[key]))
+            spread = " to ".join(format_figure(one) for one in limits.get(key, ()))
+            shown.add_row("F1 of spans" if spans else name, format_figure(metrics[key]), *([spread] if limits else []))
     print_table(shown)
     for noun in ("span", "class"):
         if f"per_{noun}" not in metrics:

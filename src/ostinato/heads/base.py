@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ostinato.errors import ShapeError
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.resampling import Units
 from ostinato.metrics.steps import number_metrics
 from ostinato.types import Ragged
 
@@ -38,9 +39,9 @@ class OutputHead(ABC):
         """(M, ...): the target that is likeliest, or mean or median: what a temperature of 0 draws."""
         return self.sample(outputs, temperature=0.0)
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
-        """Metrics over all items."""
-        return number_metrics(said, truth)
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
+        """Metrics over all items; of steps, `units` says which belong together."""
+        return number_metrics(said, truth, units)
 
     def count(self, target: Tensor) -> int:
         """Items that `loss` is summed over."""

@@ -12,6 +12,7 @@ from ostinato.heads.base import OutputHead, TagReader, reduced
 from ostinato.heads.sampling import Sampling, flip, next_tokens
 from ostinato.metrics import classification
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.resampling import Units
 from ostinato.metrics.steps import label_metrics, note_metrics
 from ostinato.nn import LinearChainCRF
 from ostinato.nn.ctc import ctc_nll, decoded_labels
@@ -40,7 +41,7 @@ class Softmax(OutputHead):
     def answers(self, outputs: Tensor) -> Tensor:
         return outputs.softmax(dim=1)
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
         return classification.classification(said, truth, self.classes)
 
     def mixture(self, outputs: Tensor) -> Tensor:
@@ -101,7 +102,7 @@ class Ctc(Softmax):
         log_probs = outputs.with_values(outputs.values.detach().log_softmax(1).float().cpu())
         return decoded_labels(log_probs, self.beam_size)
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
         return label_metrics(said, truth)
 
 
@@ -116,8 +117,8 @@ class Bernoulli(OutputHead):
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         return flip(outputs, generator, temperature)
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
-        return note_metrics(said, truth)
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
+        return note_metrics(said, truth, units)
 
 
 class Labels(Bernoulli):
@@ -136,7 +137,7 @@ class Labels(Bernoulli):
     def answers(self, outputs: Tensor) -> Tensor:
         return outputs.sigmoid()
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
         return classification.multilabel(said, truth, self.classes)
 
     def mixture(self, outputs: Tensor) -> Tensor:
@@ -164,7 +165,7 @@ class TwoClasses(Labels):
         """(M, 1), 1 for items of the second class."""
         return targets.unsqueeze(1)
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
         return classification.classification(said, truth, self.classes)
 
 

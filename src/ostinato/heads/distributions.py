@@ -18,6 +18,7 @@ from ostinato.errors import MissingLibraryError, RecipeError
 from ostinato.heads.base import OutputHead
 from ostinato.heads.sampling import drawn_on
 from ostinato.metrics.classification import Metrics, regression
+from ostinato.metrics.resampling import Units
 from ostinato.metrics.steps import number_metrics
 
 _LEAST = 1e-4
@@ -72,7 +73,7 @@ class Point(ValueHead):
         """(M,) on the numbers' own scale."""
         return self.point(outputs) * self.std + self.mean
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
         """Of numbers on their own scale, and standardised ones."""
         return regression(said, truth * self.std + self.mean)
 
@@ -97,8 +98,8 @@ class Series(Point):
     def point(self, outputs: Tensor) -> Tensor:
         return outputs
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
-        return number_metrics(said, truth)
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
+        return number_metrics(said, truth, units)
 
 
 class Quantiles(ValueHead):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ostinato.heads.base import OutputHead
 from ostinato.heads.classes import bernoulli_nll
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.resampling import Units
 from ostinato.metrics.steps import note_metrics
 
 
@@ -21,8 +22,8 @@ class NotesHead(FrameHead):
     """Frames of zeros and ones, uint8; drawn with log-odds divided by the temperature, note by note from the lowest
     up."""
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
-        return note_metrics(said, truth)
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
+        return note_metrics(said, truth, units)
 
 
 class EndedFrames(OutputHead):
@@ -54,5 +55,5 @@ class EndedFrames(OutputHead):
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         return self.frames.sample(outputs, generator, temperature)
 
-    def metrics(self, said: Any, truth: Any) -> Metrics:
-        return self.frames.metrics(said, truth)
+    def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
+        return self.frames.metrics(said, truth, units)

@@ -1,7 +1,7 @@
 """Metrics, in numpy: classification, several labels, regression, language models.
 
 Conventions: `probabilities` (N, K) for K classes or labels (two classes: K = 2); a metric that is not defined (an AUC
-with one class present) is None, never a made-up number.
+with one class present) is None, never a made-up number; `sums` is what the others are made of, for their intervals.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.arrays import Floats, Integers
+from ostinato.arrays import Floats, Integers, Mask
+from ostinato.metrics.resampling import SUMS, Figure, Numbers, Sums, Units, ratio
 
 Metrics = dict[str, Any]
 
@@ -41,7 +42,37 @@ def classification(probabilities: Floats, targets: Integers, classes: tuple[str,
         "calibration_error": calibration(probabilities, targets)["error"],
         "confusion": confusion.tolist(),
         "per_class": per_class,
+        SUMS: class_sums(predicted, targets, count, Units.rows(len(targets))),
     }
+
+
+def class_sums(said: Integers, truth: Integers, num_classes: int, units: Units) -> Sums:
+    """What accuracy and macro F1 are made of; said, truth: classes of the items of units, (M,)."""
+    right = said == truth
+    parts = (units.counts(truth, num_classes, right), units.counts(said, num_classes), units.counts(truth, num_classes))
+    values = np.concatenate([units.sums(right, np.ones(len(truth))), *parts], axis=1)
+    return Sums(values, {"accuracy": ratio(0, 1), "f1": mean_f1(2, num_classes)})
+
+
+def mean_f1(first: int, num_classes: int, *, present: bool = True) -> Figure:
+    """The mean F1 of classes, where hits, what was said, and what was there, of each class, begin at column `first`.
+
+    present: over the classes that were said or there; otherwise over all.
+    """
+
+    def figure(sums: Numbers) -> Numbers:
+        counts = sums[..., first : first + 3 * num_classes]
+        hits, said, there = np.split(counts, 3, axis=-1)
+        either = said + there
+        f1 = 2 * hits / np.maximum(either, 1.0)
+        return np.asarray(f1.sum(-1) / ((either > 0).sum(-1) if present else num_classes))
+
+    return figure
+
+
+def f1_of(hits: int, said: int, there: int) -> Figure:
+    """F1 of sums in three columns; 0 where nothing was said and nothing there."""
+    return lambda sums: 2 * sums[..., hits] / np.maximum(sums[..., said] + sums[..., there], 1.0)
 
 
 def by_class(confusion: NDArray[Any], classes: tuple[str, ...]) -> list[Metrics]:
@@ -111,7 +142,19 @@ def multilabel(probabilities: Floats, targets: Floats, labels: tuple[str, ...]) 
         "micro_f1": precision_recall(int(hits.sum()), int(said.sum()), int(support.sum()))["f1"],
         "auc": float(np.mean(aucs)) if aucs else None,
         "per_class": per_label,
+        SUMS: _label_sums(predicted, truth),
     }
+
+
+def _label_sums(predicted: Mask, truth: Mask) -> Sums:
+    """What metrics of labels are made of."""
+    (num_rows, count), right = truth.shape, predicted == truth
+    own = [right.all(axis=1), np.ones(num_rows), right.sum(axis=1), np.full(num_rows, count)]
+    hits = predicted & truth
+    micro = [part.sum(axis=1) for part in (hits, predicted, truth)]
+    figures = {"accuracy": ratio(0, 1), "cell_accuracy": ratio(2, 3), "micro_f1": f1_of(4, 5, 6)}
+    macro = {"f1": mean_f1(7, count, present=False)}
+    return Sums(Units.rows(num_rows).sums(*own, *micro, hits, predicted, truth), figures | macro)
 
 
 def regression(predictions: Floats, targets: Floats) -> Metrics:
@@ -123,7 +166,23 @@ def regression(predictions: Floats, targets: Floats) -> Metrics:
         "mae": float(np.abs(errors).mean()),
         "rmse": math.sqrt(float((errors**2).mean())),
         "r2": 1.0 - float((errors**2).sum()) / spread if spread else None,
+        SUMS: number_sums(errors[:, None], targets[:, None].astype(np.float64), Units.rows(len(targets))),
     }
+
+
+def number_sums(errors: Floats, targets: Floats, units: Units) -> Sums:
+    """What metrics of numbers are made of; errors, targets: (M, C)."""
+    centred = targets - targets.mean(axis=0)
+    channels = targets.shape[1]
+    own = [(errors**2).sum(axis=1), np.abs(errors).sum(axis=1), np.full(len(errors), channels), np.ones(len(errors))]
+
+    def r2(sums: Numbers) -> Numbers:
+        means = (sums[..., 5:] ** 2).sum(-1) / sums[..., 3]
+        return np.asarray(1 - sums[..., 0] / (sums[..., 4] - means))
+
+    mse = ratio(0, 2)
+    figures: dict[str, Figure] = {"mse": mse, "mae": ratio(1, 2), "rmse": lambda sums: np.sqrt(mse(sums)), "r2": r2}
+    return Sums(units.sums(*own, (centred**2).sum(axis=1), centred), figures)
 
 
 def language_model(nll: float, num_tokens: int, *, characters: bool) -> Metrics:
@@ -135,3 +194,15 @@ def language_model(nll: float, num_tokens: int, *, characters: bool) -> Metrics:
         "bits_per_character" if characters else "bits_per_token": mean / math.log(2),
         "perplexity": math.exp(min(mean, 700.0)),
     }
+
+
+def token_sums(nll: Floats, counts: Integers | Floats, units: Units) -> Sums:
+    """What metrics of language models are made of; nll, counts: summed -ln p and tokens of each item, (M,)."""
+    nats = ratio(0, 1)
+
+    def bits(sums: Numbers) -> Numbers:
+        return nats(sums) / math.log(2)
+
+    figures: dict[str, Figure] = dict.fromkeys(("nats_per_token", "nats_per_frame"), nats)
+    figures |= dict.fromkeys(("bits_per_character", "bits_per_token"), bits)
+    return Sums(units.sums(nll, counts), figures | {"perplexity": lambda sums: np.exp(np.minimum(nats(sums), 700.0))})

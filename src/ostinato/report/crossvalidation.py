@@ -16,6 +16,7 @@ from ostinato.metrics import classification as metrics
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.names import METRIC_NAMES
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import with_intervals
 from ostinato.recipe import Recipe, dump_recipe
 from ostinato.storage.files import write_atomically
 
@@ -119,12 +120,12 @@ def _pooled(folds: Sequence[Fold]) -> Metrics | None:
     if not len(truth):
         return None
     if not folds[0].classes:
-        return metrics.regression(np.asarray([row["value"] for row in rows]), truth)
+        return with_intervals(metrics.regression(np.asarray([row["value"] for row in rows]), truth))
     if any(fold.classes != folds[0].classes for fold in folds):
         return None
     classes = folds[0].classes
     probabilities = np.asarray([[row["probabilities"][name] for name in classes] for row in rows])
-    return metrics.classification(probabilities, truth.astype(np.int64), classes)
+    return with_intervals(metrics.classification(probabilities, truth.astype(np.int64), classes))
 
 
 def write_page(path: Path, results: dict[str, Any]) -> None:

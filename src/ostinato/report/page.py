@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ostinato.errors import MissingLibraryError
@@ -30,7 +31,7 @@ def page_environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.filters |= {f.__name__: f for f in (percent, figure, plain, number, ticks)}
+    environment.filters |= {f.__name__: f for f in (percent, figure, plain, number, ticks, limits)}
     return environment
 
 
@@ -61,6 +62,16 @@ def plain(value: float) -> str:
 def number(value: int | None) -> str:
     """12345 as "12,345"; nothing as a dash."""
     return "–" if value is None else f"{value:,}"
+
+
+def limits(metrics: Mapping[str, Any], key: str, form: str = "figure", digits: int | None = None) -> str:
+    """The interval of a figure as it stands below it, "84.1 – 90.2 % (95 % interval)"; nothing where there is none."""
+    found = metrics.get("intervals", {}).get(key)
+    if found is None:
+        return ""
+    write = percent if form == "percent" else figure
+    low, high = (write(value) if digits is None else write(value, digits) for value in found)
+    return f"{low.removesuffix(' %')} – {high} (95 % interval)"
 
 
 def ticks(text: str) -> str:

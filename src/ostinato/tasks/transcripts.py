@@ -20,6 +20,7 @@ from ostinato.layers.writer import SequenceWriter
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.steps import edit_metrics
 from ostinato.nn.modes import evaluating
 from ostinato.tasks.given import rows_by_given
 
@@ -169,15 +170,7 @@ def nll_of_rows(
 
 def scores_of(found: Sequence[Transcript], features: Features) -> Metrics:
     """Error rates and, of words and subwords, BLEU; against the references as they stood in the file."""
-    num_tokens = sum(len(one.right) for one in found)
-    wrong = sum(one.distance > 0 for one in found)
-    metrics: Metrics = {
-        "num_examples": len(found),
-        "num_tokens": num_tokens,
-        "token_error_rate": sum(one.distance for one in found) / max(num_tokens, 1),
-        "sequence_error_rate": wrong / max(len(found), 1),
-        "exact": 1 - wrong / max(len(found), 1),
-    }
+    metrics = edit_metrics([one.distance for one in found], [len(one.right) for one in found])
     target = features.target
     if isinstance(target, TextFeature) and target.recipe.unit != "characters":
         bleu = _bleu(found, target)

@@ -17,7 +17,7 @@ from ostinato.storage.locks import FolderLock
 from ostinato.training.places import found_again
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
-MODEL_FILE, LOG_FILE = "model.safetensors", "log.jsonl"
+MODEL_FILE, LOG_FILE, EVALUATION_FILE = "model.safetensors", "log.jsonl", "evaluation.json"
 
 logger = logging.getLogger("ostinato")
 

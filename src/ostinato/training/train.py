@@ -17,6 +17,7 @@ from ostinato.data.dataset import Features, Prepared
 from ostinato.data.inference.applicability import saved_recipe
 from ostinato.data.rejects import counted
 from ostinato.errors import RecipeError, RunError
+from ostinato.metrics.resampling import with_intervals
 from ostinato.recipe import Recipe, dump_recipe, migrated
 from ostinato.storage.files import remove_partials, sync_folder, write_atomically
 from ostinato.storage.locks import FolderLock
@@ -193,7 +194,8 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         raise KeyboardInterrupt(str(folder))
     load_weights(trainer.model, load_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
     recipe, features = prepared.recipe, prepared.features
-    metrics = task_of(recipe).final_metrics(trainer.model, prepared.validation, features, recipe, trainer.device)
+    spec, model, device = task_of(recipe), trainer.model, trainer.device
+    metrics = with_intervals(spec.final_metrics(model, prepared.validation, features, recipe, device))
     trained = Trained(str(folder), prepared, metrics, read_log(folder / LOG_FILE)[1], position.step)
     summary: dict[str, Any] = {
         "ostinato": __version__,
@@ -209,7 +211,7 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         "num_rejected": prepared.num_rejected,
         "num_rollbacks": position.num_rollbacks,
         "notes": trainer.notes,
-        "findings": [asdict(one) for one in task_of(recipe).findings(trained)],
+        "findings": [asdict(one) for one in spec.findings(trained)],
         "validation": metrics,
         "sha256": checksums(folder),
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison
 from ostinato.data.dataset import Examples, Features
+from ostinato.metrics.classification import Metrics
 from ostinato_example.model import scores, shares
 
 
@@ -18,11 +19,9 @@ class GradeComparison(BaselineComparison):
         """Of the recurrent model."""
         return shares(self.model, examples, self.device)[0].argmax(1)
 
-    def scores(self, answers: np.ndarray) -> Scores:
+    def scores(self, answers: np.ndarray) -> Metrics:
         """Accuracy and error."""
-        truth = np.asarray(self.validation.targets)
-        blocks = [scores(answers[rows], truth[rows])["mae"] for rows in cut_blocks(len(truth))]
-        return Scores(scores(answers, truth), np.asarray(blocks))
+        return scores(answers, np.asarray(self.validation.targets))
 
 
 class MedianGrade(Baseline):

@@ -15,6 +15,7 @@ from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import input_layer
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import SUMS, Sums, Units, ratio
 from ostinato.nn import Pooling
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import TrainingRecipe
@@ -83,10 +84,12 @@ def evaluate(model: nn.Module, examples: Examples, device: torch.device) -> Metr
 
 def scores(said: np.ndarray, truth: np.ndarray) -> Metrics:
     """Accuracy and mean absolute error of grades."""
+    sums = Units.rows(len(truth)).sums(said == truth, np.abs(said - truth), np.ones(len(truth)))
     return {
         "num_examples": len(truth),
         "accuracy": float((said == truth).mean()),
         "mae": float(np.abs(said - truth).mean()),
+        SUMS: Sums(sums, {"accuracy": ratio(0, 2), "mae": ratio(1, 2)}),
     }
 
 

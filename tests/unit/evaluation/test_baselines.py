@@ -21,6 +21,7 @@ from ostinato.data.dataset import Examples
 from ostinato.data.places import Places
 from ostinato.data.sequences import Sequences
 from ostinato.errors import RunError
+from ostinato.metrics.resampling import Sums, ratio
 from ostinato.recipe import build_recipe
 from ostinato.run import load
 from ostinato.tasks import baselines as registry
@@ -119,11 +120,15 @@ def test_the_frame_before_the_first_is_silence() -> None:
 def test_a_gap_within_noise_is_called_noise_and_a_clear_one_is_not() -> None:
     random = np.random.default_rng(3)
     first = random.random(200)
-    same = paired_gap(first, first + random.normal(0, 0.1, 200), lower_is_better=False)
-    assert same.verdict == "noise"
-    assert paired_gap(first, first - 0.01, lower_is_better=False).verdict == "better"
-    assert paired_gap(first, first - 0.01, lower_is_better=True).verdict == "worse"
-    assert paired_gap(first[:4], first[:4] - 0.01, lower_is_better=True).verdict == "unknown"
+
+    def verdict(second: np.ndarray, count: int = 200, *, lower_is_better: bool = False) -> str:
+        sums = [Sums(np.stack([one[:count], np.ones(count)], axis=1), {"x": ratio(0, 1)}) for one in (first, second)]
+        return paired_gap(*sums, "x", lower_is_better=lower_is_better).verdict
+
+    assert verdict(first + random.normal(0, 0.1, 200)) == "noise"
+    assert verdict(first - 0.01) == "better"
+    assert verdict(first - 0.01, lower_is_better=True) == "worse"
+    assert verdict(first - 0.01, 7) == "unknown"
 
 
 @pytest.mark.parametrize(

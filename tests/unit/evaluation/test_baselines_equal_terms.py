@@ -203,7 +203,7 @@ def _compared(prepared: Prepared) -> dict[str, float]:
             continue
         baseline = kind.of(prepared)
         baseline.fit(comparison.train, prepared.features)
-        alone = comparison.scores(baseline.answer(validation)).metrics["nats_per_frame"]
+        alone = comparison.scores(baseline.answer(validation))["nats_per_frame"]
         assert alone == pytest.approx(nll[kind.name])
     return nll
 

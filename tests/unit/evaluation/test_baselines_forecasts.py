@@ -19,9 +19,9 @@ from ostinato.recipe import build_recipe
 from ostinato.report.baselines import table_of
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.forecasting.baseline_rows import truth_of
-from ostinato.tasks.forecasting.baselines import ForecastComparison, MeanOfWindow, SeasonalNaive, _blocks
+from ostinato.tasks.forecasting.baselines import ForecastComparison, MeanOfWindow, SeasonalNaive
 from ostinato.tasks.forecasting.baselines_fitted import HoltWinters, LinearMap, _last_of_each
-from ostinato.tasks.forecasting.evaluation import evaluate
+from ostinato.tasks.forecasting.evaluation import evaluate, stretches
 from ostinato.tasks.forecasting.season import season_of
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
@@ -85,7 +85,7 @@ def test_the_model_s_figures_are_those_of_its_evaluation(tmp_path: Path) -> None
     scores = comparison.scores(comparison.own())
     assert comparison.figure == "mae"
     for name in ("mse", "mae", "rmse", "smape", "mase"):
-        assert scores.metrics[name] == pytest.approx(metrics[name], rel=1e-6)
+        assert scores[name] == pytest.approx(metrics[name], rel=1e-6)
 
 
 def test_the_linear_map_continues_what_is_linear(tmp_path: Path) -> None:
@@ -198,12 +198,12 @@ def test_a_single_window_says_nothing_of_which_is_better(tmp_path: Path) -> None
     assert all("too few to say" in row["gap"] for row in table_of(found)["rows"] if not row["own"])
 
 
-def test_neighbouring_windows_stand_in_one_block(tmp_path: Path) -> None:
+def test_neighbouring_windows_are_drawn_together(tmp_path: Path) -> None:
     _, validation = _windows(_prepared(tmp_path, {"a": _wave(200)}))
-    blocks = _blocks(validation)
-    assert sorted(np.concatenate(blocks).tolist()) == list(range(len(validation)))
-    for rows in blocks:
-        assert np.ptp(validation.origins[rows]) < validation.horizon
+    units = stretches(validation)
+    assert sorted(set(units.of.tolist())) == list(range(units.count))
+    for unit in range(units.count):
+        assert np.ptp(validation.origins[units.of == unit]) < validation.horizon
 
 
 def test_values_that_are_missing_count_nowhere(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.arrays import Array
-from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.targets import TargetFeature
 from ostinato.metrics import classification as metrics
@@ -47,14 +47,9 @@ class ClassificationComparison(BaselineComparison):
         outputs = predict_examples(self.model, examples, self.device)
         return self.model.head.answers(outputs).numpy().astype(np.float64)
 
-    def scores(self, answers: Floats) -> Scores:
-        """Metrics on all rows, and the figure on each block."""
-        truth = np.asarray(self.validation.targets)
-        blocks = [self._metrics(answers[rows], truth[rows])[self.figure] for rows in cut_blocks(len(truth))]
-        return Scores(self._metrics(answers, truth), np.asarray(blocks, dtype=np.float64))
-
-    def _metrics(self, answers: Floats, truth: Array) -> metrics.Metrics:
-        found = self.model.head.metrics(answers, truth)
+    def scores(self, answers: Floats) -> metrics.Metrics:
+        """Metrics on all rows."""
+        found = self.model.head.metrics(answers, np.asarray(self.validation.targets))
         # of a method that gives no probabilities
         certain = self.target.kind == "class" and bool(np.isin(answers, (0.0, 1.0)).all())
         return {key: None if certain and key in _UNCERTAIN else value for key, value in found.items()}

@@ -12,6 +12,7 @@ from ostinato.arrays import Floats
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics import classification as metrics
+from ostinato.metrics.resampling import with_intervals
 from ostinato.report.confusion import confusion_table, mixups
 from ostinato.report.data import Section, class_targets
 from ostinato.tasks.classification.evaluation import predict_examples
@@ -39,7 +40,7 @@ def _classification(target: ClassTarget, probabilities: Floats, train: Examples,
     from ostinato.report import plots
 
     truth, classes = class_targets(examples), target.classes
-    scored = metrics.classification(probabilities, truth, classes)
+    scored = with_intervals(metrics.classification(probabilities, truth, classes))
     frequencies = np.bincount(class_targets(train), minlength=len(classes)) / max(len(train), 1)
     guess = metrics.classification(np.tile(frequencies, (len(truth), 1)), truth, classes)
     predicted = probabilities.argmax(axis=1)
@@ -73,7 +74,7 @@ def _classification(target: ClassTarget, probabilities: Floats, train: Examples,
 @_section.register
 def _multilabel(target: LabelsTarget, probabilities: Floats, train: Examples, examples: Examples) -> Section:
     truth = np.asarray(examples.targets, dtype=np.float32)
-    scored = metrics.multilabel(probabilities, truth, target.classes)
+    scored = with_intervals(metrics.multilabel(probabilities, truth, target.classes))
     shares = np.asarray(train.targets, dtype=np.float64).mean(axis=0)
     guess = metrics.multilabel(np.tile(shares, (len(truth), 1)), truth, target.classes)
     for k, row in enumerate(scored["per_class"]):
@@ -110,7 +111,7 @@ def _regression(target: NumberTarget, predicted: Floats, train: Examples, exampl
     from ostinato.report import plots
 
     truth = target.original(np.asarray(examples.targets))
-    scored = metrics.regression(predicted, truth)
+    scored = with_intervals(metrics.regression(predicted, truth))
     mean = float(target.original(np.asarray(train.targets)).mean())
     errors = predicted - truth
     worst = np.argsort(-np.abs(errors), kind="stable")[:_MOST_WRONG]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
-from ostinato.baselines.base import Baseline, BaselineComparison, Figures, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Figures
 from ostinato.baselines.ngrams import Keys, Ngrams
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import END_ID
+from ostinato.metrics.classification import Metrics
+from ostinato.tasks.conditional.evaluation import given_metrics
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.given import rows_by_given
 from ostinato.tasks.transcripts import nll_of_rows
@@ -34,13 +35,9 @@ class GivenComparison(BaselineComparison):
         """Of the recurrent model."""
         return nll_of_rows(self.model, examples, self.device)[0]
 
-    def scores(self, answers: Figures) -> Scores:
-        """Nats a token over all rows, and on each block of rows."""
-        counts = _targets(self.validation).lengths + 1
-        mean = float(answers.sum() / counts.sum())
-        blocks = [answers[rows].sum() / counts[rows].sum() for rows in cut_blocks(len(answers))]
-        metrics = {"loss": mean, "nats_per_token": mean, "perplexity": math.exp(min(mean, 700.0))}
-        return Scores(metrics, np.asarray(blocks, dtype=np.float64))
+    def scores(self, answers: Figures) -> Metrics:
+        """Nats a token over all rows."""
+        return given_metrics(answers, _targets(self.validation).lengths + 1)
 
 
 def _targets(data: Examples) -> Sequences:

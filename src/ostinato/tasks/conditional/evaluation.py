@@ -6,11 +6,13 @@ import math
 
 import torch
 
+from ostinato.arrays import Floats, Integers
 from ostinato.data.dataset import Examples, Features
-from ostinato.metrics.classification import Metrics
+from ostinato.metrics.classification import Metrics, token_sums
+from ostinato.metrics.resampling import SUMS, Units
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.given import has_one_answer
-from ostinato.tasks.transcripts import mean_nll, scores_of, transcribe
+from ostinato.tasks.transcripts import nll_of_rows, scores_of, transcribe
 
 
 def metrics_of(
@@ -23,9 +25,16 @@ def metrics_of(
     one value has many (the names of a language), a written sequence can't be right or wrong. Perplexity: e to the loss,
     which is nats a token, `<end>` counted. Error rates as of `tasks.transcripts`, a row each.
     """
-    loss = mean_nll(model, examples, device)
-    metrics: Metrics = {"loss": loss, "perplexity": math.exp(min(loss, 700.0)), "num_examples": len(examples)}
+    nll, counts = nll_of_rows(model, examples, device)
+    metrics = given_metrics(nll, counts) | {"num_examples": len(examples)}
     if has_one_answer(examples):
         target = features.sequence_target
         metrics |= scores_of(transcribe(model, examples, target, device, beam_size, most, pooled=False), features)
     return metrics
+
+
+def given_metrics(nll: Floats, counts: Integers) -> Metrics:
+    """Loss, the same as nats a token, and perplexity, of each row's -ln p and its tokens, (N,)."""
+    mean = float(nll.sum() / max(counts.sum(), 1))
+    sums = token_sums(nll, counts, Units.rows(len(nll)))
+    return {"loss": mean, "nats_per_token": mean, "perplexity": math.exp(min(mean, 700.0)), SUMS: sums}

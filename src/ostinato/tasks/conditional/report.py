@@ -13,9 +13,11 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature
 from ostinato.data.sequences import Sequences
 from ostinato.layers.beam_search import sample
+from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
 from ostinato.report.images import picture_uri
+from ostinato.report.page import limits
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.given import has_one_answer, rows_by_given, with_others_given
 from ostinato.tasks.transcripts import Transcript, mean_nll, nll_of_rows, reference_of, scores_of, text_of, transcribe
@@ -65,16 +67,22 @@ def _answers(
 ) -> Section:
     """Where there is one right sequence: how often it is written, and where it is not."""
     found = transcribe(model, examples, target, device, model.tokens.beam_size, pooled=False)
-    scored = scores_of(found, features)
+    scored = with_intervals(scores_of(found, features))
     wrong = sorted((one for one in found if one.distance), key=lambda one: one.sequences[0].score, reverse=True)
     spread = np.linspace(0, len(found) - 1, min(_EXAMPLES, len(found))).astype(int).tolist()
     mixups = Counter((one.nearest, text_of(one.written, target)) for one in wrong)
     noun, count = target.step_noun, len(found)
+    sure = [limits(scored, key, "percent", 2) for key in ("exact", "token_error_rate")]
     return {
         "scored": scored,
         "tiles": [
-            ("exact", f"{100 * scored['exact']:.2f} %", f"of {count:,} sequences, every {noun} right"),
-            (f"{noun} error rate", f"{100 * scored['token_error_rate']:.2f} %", f"{scored['num_tokens']:,} {noun}s"),
+            ("exact", f"{100 * scored['exact']:.2f} %", f"of {count:,} sequences, every {noun} right", sure[0]),
+            (
+                f"{noun} error rate",
+                f"{100 * scored['token_error_rate']:.2f} %",
+                f"{scored['num_tokens']:,} {noun}s",
+                sure[1],
+            ),
         ],
         "examples": [_shown(found[i], examples, features, target) for i in spread],
         "num_wrong": len(wrong),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Floats, Offsets
-from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.forecasting.windows import Windows, as_windows
+from ostinato.metrics.classification import Metrics
 from ostinato.tasks.forecasting.baseline_rows import naive_forecast, score_rows
-from ostinato.tasks.forecasting.evaluation import forecast_rows, levels_of
+from ostinato.tasks.forecasting.evaluation import forecast_rows, levels_of, stretches
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.tasks.forecasting.scores import SeriesScores
@@ -59,22 +59,13 @@ class ForecastComparison(BaselineComparison):
                 [forecast_rows(model, windows, rows, self.device, levels)[0] for rows in chunks(windows)]
             )
 
-    def scores(self, answers: Floats) -> Scores:
-        """Figures over all windows, and the deciding one on blocks: windows of a series that begin in the same stretch
-        of one horizon stand together, since neighbours forecast nearly the same steps."""
+    def scores(self, answers: Floats) -> Metrics:
+        """Figures over all windows."""
         windows = self.validation
         total = SeriesScores()
         for rows in chunks(windows):
             score_rows(total, windows, rows, answers[rows])
-        found = [self._figure_of(rows, answers) for rows in _blocks(windows)]
-        blocks = [value for value in found if value is not None]
-        return Scores(total.metrics(), np.asarray(blocks, dtype=np.float64))
-
-    def _figure_of(self, rows: Offsets, answers: Floats) -> float | None:
-        """On some windows; none where no truth is there."""
-        scores = SeriesScores()
-        score_rows(scores, self.validation, rows, answers[rows])
-        return float(scores.metrics()[self.figure]) if scores.count.any() else None
+        return total.metrics(stretches(windows))
 
 
 def values_of(windows: Windows) -> int:
@@ -86,14 +77,6 @@ def chunks(windows: Windows) -> list[Offsets]:
     """The numbers of the windows, some at a time, so that no array grows large."""
     width = (windows.horizon + int((windows.origins - windows.starts).max(initial=1))) * windows.layout.num_channels
     return np.array_split(np.arange(len(windows)), -(-len(windows) * width // _CHUNK_VALUES) or 1)
-
-
-def _blocks(windows: Windows) -> list[Offsets]:
-    stretches: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for number, (row, origin) in enumerate(zip(windows.rows.tolist(), windows.origins.tolist(), strict=True)):
-        stretches[row, origin // windows.horizon].append(number)
-    groups = list(stretches.values())
-    return [np.concatenate([groups[i] for i in some.tolist()]) for some in cut_blocks(len(groups))]
 
 
 class ForecastBaseline(Baseline):

@@ -12,6 +12,7 @@ from ostinato.data.dataset import Examples, Features
 from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import Units
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import TrainingRecipe
 from ostinato.recipe.forecast import POINT_OUTPUTS, WindowsRecipe
@@ -48,9 +49,18 @@ def backtest(model: Forecaster, windows: Windows, device: torch.device) -> tuple
             scores.add(point, truth, there, own, windows.facts.naive[windows.rows[rows]], quantiles)
             if not is_a_figure:
                 losses += float(model.loss(batch, TrainingRecipe())) * len(rows)
-    figures = scores.metrics()
+    figures = scores.metrics(stretches(windows))
     loss = figures[model.recipe.output] if is_a_figure else losses / len(windows)
     return {"loss": loss, **figures}, scores
+
+
+def stretches(windows: Windows) -> Units:
+    """Windows of a series that begin in the same stretch of one horizon belong together: neighbours forecast nearly the
+    same steps."""
+    places = np.stack([windows.rows, windows.origins // windows.horizon], axis=1)
+    found, which = np.unique(places, axis=0, return_inverse=True)
+    rows = Units.rows(len(found))
+    return Units(rows.of[which.ravel()], rows.count)
 
 
 def forecast_rows(

@@ -12,7 +12,9 @@ from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.resampling import with_intervals
 from ostinato.report.data import Section
+from ostinato.report.page import limits
 from ostinato.tasks.forecasting import baseline_rows as baselines
 from ostinato.tasks.forecasting.evaluation import backtest, forecast_rows, levels_of
 from ostinato.tasks.forecasting.model import Forecaster
@@ -33,7 +35,8 @@ def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device
     """All windows of the validation part, scored; some of them drawn."""
     windows = as_windows(prepared.validation)
     feature = series_feature(prepared.features)
-    metrics, scores = backtest(model, windows, device)
+    found, scores = backtest(model, windows, device)
+    metrics = with_intervals(found)
     naive = {"last value": baselines.naive_scores(windows, 1)}
     naive |= {f"seasonal naive ({s})": baselines.naive_scores(windows, s) for s in windows.facts.seasons if s > 1}
     by_name = {name: one.metrics() for name, one in naive.items()}
@@ -61,14 +64,17 @@ def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device
     }
 
 
-def _tiles(metrics: Metrics, baseline: Metrics, name: str) -> list[tuple[str, str, str]]:
+def _tiles(metrics: Metrics, baseline: Metrics, name: str) -> list[tuple[str, str, str, str]]:
     tiles = [
-        (f"validation {key.upper()}", f"{metrics[key]:.3f}", f"{baseline[key]:.3f} {name}") for key in ("mse", "mae")
+        (f"validation {key.upper()}", f"{metrics[key]:.3f}", f"{baseline[key]:.3f} {name}", limits(metrics, key))
+        for key in ("mse", "mae")
     ]
-    tiles.append(("MASE", f"{metrics['mase']:.3f}", f"{baseline['mase']:.3f} {name}"))
-    tiles.append(("sMAPE", f"{metrics['smape']:.1f} %", f"{baseline['smape']:.1f} % {name}"))
+    tiles.append(("MASE", f"{metrics['mase']:.3f}", f"{baseline['mase']:.3f} {name}", limits(metrics, "mase")))
+    smape = f"{metrics['smape']:.1f} %", f"{baseline['smape']:.1f} % {name}"
+    tiles.append(("sMAPE", *smape, limits(metrics, "smape", digits=1)))
     if "coverage" in metrics:
-        tiles.append(("in the interval", f"{metrics['coverage']:.1%}", f"of {metrics['interval']:.0%}"))
+        share, nominal = f"{metrics['coverage']:.1%}", f"of {metrics['interval']:.0%}"
+        tiles.append(("in the interval", share, nominal, limits(metrics, "coverage", "percent")))
     return tiles
 
 

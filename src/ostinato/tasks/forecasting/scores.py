@@ -9,6 +9,21 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Floats
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.resampling import SUMS, Figure, Numbers, Sums, Units, ratio
+
+_FIGURES: dict[str, Figure] = {
+    "mse": ratio(0, 2),
+    "mae": ratio(1, 2),
+    "rmse": lambda sums: np.sqrt(sums[..., 3] / sums[..., 2]),
+    "smape": ratio(4, 6),
+    "mase": ratio(5, 6),
+}
+_OF_QUANTILES: dict[str, Figure] = {
+    "coverage": ratio(7, 2),
+    "width": ratio(8, 2),
+    "crps": lambda sums: 2 * sums[..., 9] / sums[..., 2],
+}
+"""Of the columns that `SeriesScores.add` sums over each window."""
 
 
 @dataclass
@@ -24,23 +39,17 @@ class SeriesScores:
     share; `width`: its mean width on the model's scale; `crps`: twice the mean pinball loss over the levels, which
     tends to the continuous ranked probability score as levels grow dense.
 
+    windows: (N, K) of some windows each, what their figures are made of.
+
     Args:
         levels: of the quantiles; empty where there are none.
     """
 
     levels: tuple[float, ...] = ()
-    num_windows: int = 0
     squared: Floats = field(default_factory=lambda: np.zeros(0))
     absolute: Floats = field(default_factory=lambda: np.zeros(0))
     count: Floats = field(default_factory=lambda: np.zeros(0))
-    windows: list[Floats] = field(default_factory=list)
-    _own_squared: float = 0.0
-    _smape: float = 0.0
-    _mase: float = 0.0
-    _rows: float = 0.0
-    _covered: float = 0.0
-    _width: float = 0.0
-    _pinball: float = 0.0
+    windows: list[Numbers] = field(default_factory=list)
 
     def add(
         self,
@@ -65,52 +74,40 @@ class SeriesScores:
             self.squared, self.absolute, self.count = (np.zeros(point.shape[1]) for _ in range(3))
         there = mask.astype(np.float64)
         error = np.abs(point.astype(np.float64) - truth) * there
-        self.num_windows += len(point)
         self.squared += (error**2).sum((0, 2))
         self.absolute += error.sum((0, 2))
         self.count += there.sum((0, 2))
         own_error = np.abs(own[0].astype(np.float64) - own[1]) * there
-        self._own_squared += float((own_error**2).sum())
-        self.windows.append(error.sum((1, 2)) / np.maximum(there.sum((1, 2)), 1.0))
         size = np.abs(own[0]) + np.abs(own[1])
         smape = 200 * own_error / np.where(size > 0, size, 1.0)
         steps = there.sum(1)  # (N, C)
         divided = np.maximum(steps, 1.0)
-        self._smape += float((smape.sum(1) / divided).sum())
-        self._mase += float((own_error.sum(1) / divided / naive).sum())
-        self._rows += float((steps > 0).sum())
+        columns = [(error**2).sum((1, 2)), error.sum((1, 2)), there.sum((1, 2)), (own_error**2).sum((1, 2))]
+        columns += [(smape.sum(1) / divided).sum(1), (own_error.sum(1) / divided / naive).sum(1), (steps > 0).sum(1)]
         if quantiles is not None:
-            self._add_quantiles(quantiles, truth, there)
+            columns += self._of_quantiles(quantiles, truth, there)
+        self.windows.append(np.stack(columns, axis=1).astype(np.float64))
 
-    def _add_quantiles(self, quantiles: Floats, truth: Floats, there: Floats) -> None:
+    def _of_quantiles(self, quantiles: Floats, truth: Floats, there: Floats) -> list[Floats]:
+        """(N,) each: truths inside, widths, and pinball losses, summed over each window."""
         low, high = quantiles[..., 0], quantiles[..., -1]
-        self._covered += float((((truth >= low) & (truth <= high)) * there).sum())
-        self._width += float(((high - low) * there).sum())
         error = truth[..., None] - quantiles
         q = np.asarray(self.levels)
-        self._pinball += float((np.maximum(q * error, (q - 1) * error).mean(-1) * there).sum())
+        pinball = np.maximum(q * error, (q - 1) * error).mean(-1)
+        return [(one * there).sum((1, 2)) for one in ((truth >= low) & (truth <= high), high - low, pinball)]
 
-    def metrics(self) -> Metrics:
-        """All figures."""
-        count = float(self.count.sum())
-        found: Metrics = {
-            "num_examples": self.num_windows,
-            "mse": float(self.squared.sum()) / count,
-            "mae": float(self.absolute.sum()) / count,
-            "rmse": (self._own_squared / count) ** 0.5,
-            "smape": self._smape / self._rows,
-            "mase": self._mase / self._rows,
-        }
-        if self.levels:
-            found["coverage"] = self._covered / count
-            found["interval"] = self.levels[-1] - self.levels[0]
-            found["width"] = self._width / count
-            found["crps"] = 2 * self._pinball / count
-        return found
+    def metrics(self, units: Units | None = None) -> Metrics:
+        """All figures; `units`: which windows belong together, by default each is one."""
+        table = np.concatenate(self.windows)
+        figures = _FIGURES | (_OF_QUANTILES if self.levels else {})
+        sums = Sums((units or Units.rows(len(table))).sums(table), figures)
+        found: Metrics = {"num_examples": len(table), **{name: sums.of(name) for name in figures}, SUMS: sums}
+        return found | ({"interval": self.levels[-1] - self.levels[0]} if self.levels else {})
 
     def by_window(self) -> Floats:
         """(N,) mean absolute error of each window, in the order they were added."""
-        return np.concatenate(self.windows) if self.windows else np.zeros(0)
+        table = np.concatenate(self.windows) if self.windows else np.zeros((0, 3))
+        return table[:, 1] / np.maximum(table[:, 2], 1.0)
 
     def by_step(self) -> list[Floats]:
         """(H,) mean squared and mean absolute error of each step."""

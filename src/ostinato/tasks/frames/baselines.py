@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Baseline, BaselineComparison, Figures, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Figures
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences, runs_of
 from ostinato.layers.frames import Frames
+from ostinato.metrics.classification import Metrics
 from ostinato.recipe.model import FrameOutputRecipe, WriterRecipe
 from ostinato.recipe.parts import WrittenNumbersRecipe
-from ostinato.tasks.frames.evaluation import FrameModel, frames_column, teacher_forced
+from ostinato.tasks.frames.evaluation import FrameModel, frames_column, nats_metrics, teacher_forced
 
 _MOST_NUMBERS = 10_000_000
 """Numbers of frames that a baseline learns from, or answers at once: some hundred megabytes in all."""
@@ -35,13 +36,9 @@ class WrittenComparison(BaselineComparison):
             found[row] = said.nll.sum()
         return found
 
-    def scores(self, answers: Figures) -> Scores:
-        """Nats a frame over all rows, and on each block of rows."""
-        lengths = frames_column(self.prepared.features, self.validation)[1].lengths
-        count = int(lengths.sum())
-        mean = float(answers.sum() / max(count, 1))
-        blocks = [answers[rows].sum() / max(int(lengths[rows].sum()), 1) for rows in cut_blocks(len(answers))]
-        return Scores({"loss": mean, "nats_per_frame": mean, "num_frames": count}, np.asarray(blocks))
+    def scores(self, answers: Figures) -> Metrics:
+        """Nats a frame over all rows."""
+        return nats_metrics(answers, frames_column(self.prepared.features, self.validation)[1].lengths)
 
 
 class WrittenBaseline(Baseline):

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from ostinato.arrays import Floats
@@ -19,8 +19,9 @@ from ostinato.data.sequences import Sequences
 from ostinato.heads.base import OutputHead
 from ostinato.layers.frames import Frames
 from ostinato.layers.writer import SequenceWriter
-from ostinato.metrics.classification import Metrics
+from ostinato.metrics.classification import Metrics, token_sums
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import SUMS, Units
 from ostinato.nn.modes import evaluating
 from ostinato.tasks.frames.sampling import decoded, write_frames
 from ostinato.tasks.given import has_one_answer, refuse_unknown
@@ -77,10 +78,17 @@ def monitor(model: nn.Module, examples: Examples, features: Features, device: to
 
 def forced_metrics(rows: list[ForcedRow], head: OutputHead) -> Metrics:
     """The figures of rows with teacher forcing."""
-    count = sum(len(row.truth) for row in rows)
-    mean = sum(float(row.nll.sum()) for row in rows) / max(count, 1)
+    nats = nats_metrics([float(row.nll.sum()) for row in rows], [len(row.truth) for row in rows])
     figures = _compared([row.expected for row in rows], [row.truth for row in rows], head)
-    return {"loss": mean, "nats_per_frame": mean, **figures, "num_frames": count, "num_examples": len(rows)}
+    return {**nats, **figures, SUMS: nats[SUMS].beside(figures[SUMS]), "num_examples": len(rows)}
+
+
+def nats_metrics(nll: ArrayLike, lengths: ArrayLike) -> Metrics:
+    """`loss` and `nats_per_frame` of each row's -ln p and its frames, (N,)."""
+    totals, counts = np.asarray(nll, dtype=np.float64), np.asarray(lengths, dtype=np.int64)
+    mean = float(totals.sum()) / max(int(counts.sum()), 1)
+    sums = token_sums(totals, counts, Units.rows(len(totals)))
+    return {"loss": mean, "nats_per_frame": mean, "num_frames": int(counts.sum()), SUMS: sums}
 
 
 def free_running(model: SequenceWriter, examples: Examples, device: torch.device) -> Metrics:
@@ -91,7 +99,8 @@ def free_running(model: SequenceWriter, examples: Examples, device: torch.device
     pairs = [(a[: len(b)], b[: len(a)]) for a, b in zip(written, truths, strict=True)]
     figures = _compared([a for a, _ in pairs], [b for _, b in pairs], model.head)
     gaps = [abs(len(a) - len(b)) for a, b in zip(written, truths, strict=True)]
-    return {**{f"free_{name}": value for name, value in figures.items()}, "length_error": float(np.mean(gaps))}
+    found = {f"free_{name}": value for name, value in figures.items() if name != SUMS}
+    return {**found, "length_error": float(np.mean(gaps))}
 
 
 def predict(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
@@ -151,5 +160,6 @@ def _truths(model: SequenceWriter, examples: Examples) -> Iterator[Floats]:
 
 
 def _compared(said: list[Floats], truth: list[Floats], head: OutputHead) -> Metrics:
-    found = head.metrics(np.concatenate(said), np.concatenate(truth))
+    units = Units.rows(len(truth)).steps(np.asarray([len(row) for row in truth]))
+    found = head.metrics(np.concatenate(said), np.concatenate(truth), units)
     return {name: value for name, value in found.items() if name != "num_tokens"}

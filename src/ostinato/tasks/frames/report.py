@@ -19,8 +19,10 @@ from ostinato.data.features import Feature
 from ostinato.data.features.video import VideoFeature
 from ostinato.layers.writer import SequenceWriter
 from ostinato.metrics.names import METRIC_NAMES
+from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
+from ostinato.report.page import limits
 from ostinato.tasks.frames import plots as plots_written
 from ostinato.tasks.frames.evaluation import (
     ForcedRow,
@@ -52,7 +54,7 @@ def written_results(model: FrameModel, prepared: Prepared, device: torch.device)
     """Figures with teacher forcing, and of free running where one answer is right; sequences drawn, or written, beside
     true ones."""
     examples = prepared.validation
-    metrics = evaluate(cast("nn.Module", model), examples, prepared.features, device)
+    metrics = with_intervals(evaluate(cast("nn.Module", model), examples, prepared.features, device))
     feature, _ = frames_column(prepared.features, examples)
     first = "mse" if "mse" in metrics else "accuracy"
     found: Section = {
@@ -70,8 +72,18 @@ def written_results(model: FrameModel, prepared: Prepared, device: torch.device)
         "sentence": _sentence(prepared),
         "parts": getattr(model, "parts", {}),
         "tiles": [
-            ("nats a frame", f"{metrics['nats_per_frame']:.3f}", "with teacher forcing"),
-            (METRIC_NAMES[first], f"{metrics[first]:.3f}", "of what is expected next, with teacher forcing"),
+            (
+                "nats a frame",
+                f"{metrics['nats_per_frame']:.3f}",
+                "with teacher forcing",
+                limits(metrics, "nats_per_frame"),
+            ),
+            (
+                METRIC_NAMES[first],
+                f"{metrics[first]:.3f}",
+                "of what is expected next, with teacher forcing",
+                limits(metrics, first),
+            ),
         ],
         "has_answer": "length_error" in metrics,
         "lengths": None,

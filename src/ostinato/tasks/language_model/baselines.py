@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from ostinato.arrays import Ids
-from ostinato.baselines.base import Baseline, BaselineComparison, Figures, Scores
+from ostinato.baselines.base import Baseline, BaselineComparison, Figures
 from ostinato.baselines.ngrams import ORDERS, Ngrams
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.sequences import Sequences
-from ostinato.metrics import classification as metrics
-from ostinato.tasks.language_model.evaluation import window_nll
+from ostinato.metrics.classification import Metrics
+from ostinato.tasks.language_model.evaluation import text_metrics, window_nll
 from ostinato.tasks.language_model.model import LanguageModel
 
 _HELD_OUT = 0.1
@@ -51,13 +51,11 @@ class TextComparison(BaselineComparison):
         found = window_nll(model, _tokens(examples), features, self.device, self.prepared.recipe.training.bptt)
         return np.concatenate([np.full(count, nll / count) for nll, count in found])
 
-    def scores(self, answers: Figures) -> Scores:
-        """Metrics on the whole text, and bits on stretches of some hundred tokens."""
-        characters = self.prepared.features.text.recipe.unit == "characters"
-        found = metrics.language_model(float(answers.sum()), len(answers), characters=characters)
-        blocks = np.array_split(answers, max(1, len(answers) // _BLOCK_TOKENS))
-        bits = [float(block.mean()) / np.log(2) for block in blocks]
-        return Scores(found, np.asarray(bits))
+    def scores(self, answers: Figures) -> Metrics:
+        """Metrics on the whole text, of stretches of some hundred tokens."""
+        stretches = np.array_split(answers, max(1, len(answers) // _BLOCK_TOKENS))
+        sizes = np.asarray([len(one) for one in stretches])
+        return text_metrics(np.asarray([one.sum() for one in stretches]), sizes, self.prepared.features)
 
     def one(self, number: int) -> Examples:
         """A token with those before it."""

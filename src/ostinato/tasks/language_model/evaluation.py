@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.arrays import Ids
+from ostinato.arrays import Floats, Ids, Integers
 from ostinato.data.dataset import Features
 from ostinato.data.streams import Tapes, Window
 from ostinato.metrics import classification as metrics
+from ostinato.metrics.resampling import SUMS, Units
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import BpttRecipe
 from ostinato.tasks.language_model.model import LanguageModel
@@ -34,9 +36,15 @@ def evaluate_stream(
     With `num_streams` > 1 the text is read in that many parts side by side: faster, but each begins without context.
     """
     found = list(window_nll(model, values, features, device, bptt, num_streams))
-    nll, count = sum(nll for nll, _ in found), sum(count for _, count in found)
-    characters = features.text.recipe.unit == "characters"
-    return {"loss": nll / count, **metrics.language_model(nll, count, characters=characters)}
+    nll, counts = (np.asarray(part) for part in zip(*found, strict=True))
+    return text_metrics(nll, counts, features)
+
+
+def text_metrics(nll: Floats, counts: Integers, features: Features) -> metrics.Metrics:
+    """Loss and metrics of the stretches of a text: -ln p and tokens of each, (M,)."""
+    total, count = float(nll.sum()), int(counts.sum())
+    found = metrics.language_model(total, count, characters=features.text.recipe.unit == "characters")
+    return {"loss": total / count, **found, SUMS: metrics.token_sums(nll, counts, Units.stretches(len(nll)))}
 
 
 def window_nll(

@@ -12,6 +12,7 @@ from ostinato.arrays import Ids
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.features import TextFeature
 from ostinato.data.vocabulary import END_ID
+from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section, shown_token, token_counts
 from ostinato.tasks.language_model.evaluation import evaluate_stream
@@ -37,7 +38,7 @@ def language_results(
     """
     features, validation = prepared.features, prepared.validation.sequences.values
     bptt = prepared.recipe.training.bptt
-    scored = known or evaluate_stream(model, validation, features, device, bptt)
+    scored = known or with_intervals(evaluate_stream(model, validation, features, device, bptt))
     state_reset_interval = None if bptt is None else bptt.state_reset_interval
     unit = (features.text.recipe.unit or "characters").removesuffix("s")
     bits = scored["nats_per_token"] / math.log(2)

@@ -9,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from ostinato.baselines.base import Baseline, BaselineComparison, Figures, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison, Figures
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
+from ostinato.metrics.classification import Metrics
 from ostinato.tasks.frames.baselines import bernoulli
+from ostinato.tasks.frames.evaluation import nats_metrics
 from ostinato.tasks.next_step.evaluation import score
 from ostinato.tasks.next_step.model import NextStep
 
@@ -35,12 +37,9 @@ class FramesComparison(BaselineComparison):
             found[row] = scored.nll
         return found
 
-    def scores(self, answers: list[Figures]) -> Scores:
-        """Mean nats over all frames of all rows; each row is a block of its own, or some rows together."""
-        total = np.concatenate(answers)
-        blocks = [np.concatenate([answers[i] for i in rows.tolist()]).mean() for rows in cut_blocks(len(answers))]
-        found = {"loss": float(total.mean()), "nats_per_frame": float(total.mean()), "num_frames": len(total)}
-        return Scores(found, np.asarray(blocks))
+    def scores(self, answers: list[Figures]) -> Metrics:
+        """Mean nats over all frames of all rows."""
+        return nats_metrics([float(row.sum()) for row in answers], [len(row) for row in answers])
 
 
 class NoteFrequencies(Baseline):

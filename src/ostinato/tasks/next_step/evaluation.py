@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ostinato.arrays import Array, Floats
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import SUMS, Sums, Units, ratio
 from ostinato.nn.modes import evaluating
+from ostinato.tasks.frames.evaluation import nats_metrics
 from ostinato.tasks.next_step.model import NextStep
 
 _ROWS = 32
@@ -37,17 +40,23 @@ def evaluate(model: NextStep, examples: Examples, features: Features, device: to
     expected counting nothing.
     """
     truth = examples.sequences
-    nll, frames, hits, wrong = 0.0, 0, 0, 0
-    for row, scored in score(model, examples, device):
-        there, said = truth.row(row) != 0, scored.predicted != 0
-        nll += float(scored.nll.sum())
-        frames += len(scored.nll)
-        hits += int((there & said).sum())
-        wrong += int((there != said).sum())
-    accuracy = hits / (hits + wrong) if hits + wrong else 1.0
-    mean = nll / max(frames, 1)
-    counts = {"num_frames": frames, "num_examples": len(examples)}
-    return {"loss": mean, "nats_per_frame": mean, "accuracy": accuracy, **counts}
+    rows = ((truth.row(row), one.nll, one.predicted) for row, one in score(model, examples, device))
+    return {**frame_metrics(rows), "num_examples": len(examples)}
+
+
+def frame_metrics(rows: Iterable[tuple[Array, Floats, Array]]) -> Metrics:
+    """Figures of rows: the frames that came, -ln p of each, and what was expected in its place."""
+    found = [
+        (nll.sum(), len(nll), ((truth != 0) & (said != 0)).sum(), ((truth != 0) | (said != 0)).sum())
+        for truth, nll, said in rows
+    ]
+    nll, lengths, hits, either = np.asarray(found, dtype=np.float64).reshape(-1, 4).T
+    nats, notes = nats_metrics(nll, lengths), Sums(Units.rows(len(found)).sums(hits, either), {"accuracy": ratio(0, 1)})
+    return {
+        **nats,
+        "accuracy": float(hits.sum() / either.sum()) if either.any() else 1.0,
+        SUMS: nats[SUMS].beside(notes),
+    }
 
 
 def predict(model: NextStep, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:

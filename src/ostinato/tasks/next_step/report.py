@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.features.notes import NotesFeature, note_name
 from ostinato.data.sequences import Sequences
+from ostinato.metrics.resampling import with_intervals
 from ostinato.report.data import Section
+from ostinato.report.page import limits
 from ostinato.tasks.frames.baselines import bernoulli
 from ostinato.tasks.next_step.baselines import frames_before
-from ostinato.tasks.next_step.evaluation import ScoredRow, score
+from ostinato.tasks.next_step.evaluation import ScoredRow, frame_metrics, score
 from ostinato.tasks.next_step.model import NextStep
 
 Floats = NDArray[np.float64]
@@ -32,7 +34,7 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
     scored = dict(score(model, examples, device))
     rolls = {row: examples.sequences.row(row) for row in scored}
     shares, holds = _guess_shares(train, examples.sequences), _guess_holds(train, examples.sequences)
-    ours = _figures([(rolls[row], scored[row].nll, scored[row].predicted) for row in scored])
+    ours = with_intervals(frame_metrics((rolls[row], one.nll, one.predicted) for row, one in scored.items()))
     means = {row: float(one.nll.mean()) for row, one in scored.items() if len(one.nll)}
     typical = sorted(means, key=lambda row: means[row])[len(means) // 2]
     roll, said = rolls[typical][:_SHOWN_FRAMES] != 0, scored[typical].predicted[:_SHOWN_FRAMES] != 0
@@ -44,6 +46,7 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
         "surprise": plots_frames.surprise(scored[typical].nll[:_SHOWN_FRAMES]),
     }
     given = "".join(f" and `{name}`" for name in prepared.features.extra)
+    spread = limits(ours, "nats_per_frame"), limits(ours, "accuracy", "percent")
     return {
         "kind": "frames",
         "metrics": {"num_examples": len(examples), **ours},
@@ -57,8 +60,13 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
         "parts": model.parts,
         "sentence": f"Predicts each frame of `{prepared.recipe.data.input}` from those before it{given}.",
         "tiles": [
-            ("nats a frame", f"{ours['loss']:.3f}", f"{holds['loss']:.2f} by holding the last frame"),
-            ("frame accuracy", f"{100 * ours['accuracy']:.1f} %", f"{100 * holds['accuracy']:.1f} % by holding it"),
+            ("nats a frame", f"{ours['loss']:.3f}", f"{holds['loss']:.2f} by holding the last frame", spread[0]),
+            (
+                "frame accuracy",
+                f"{100 * ours['accuracy']:.1f} %",
+                f"{100 * holds['accuracy']:.1f} % by holding it",
+                spread[1],
+            ),
         ],
     }
 
@@ -67,21 +75,12 @@ def _line(name: str, meaning: str, key: str, *columns: Section) -> Section:
     return {"name": name, "meaning": meaning, "values": [column[key] for column in columns], "percent": key != "loss"}
 
 
-def _figures(rows: list[tuple[Any, Floats, Any]]) -> Section:
-    """Nats a frame, and frame accuracy, of (truth, nats, predicted) a row."""
-    hits = sum(int(((truth != 0) & (said != 0)).sum()) for truth, _, said in rows)
-    wrong = sum(int(((truth != 0) != (said != 0)).sum()) for truth, _, said in rows)
-    count = sum(len(nll) for _, nll, _ in rows)
-    nll = sum(float(nll.sum()) for _, nll, _ in rows) / max(count, 1)
-    return {"loss": nll, "accuracy": hits / (hits + wrong) if hits + wrong else 1.0, "num_frames": count}
-
-
 def _guess_shares(train: Sequences, validation: Sequences) -> Section:
     """Each note independently sounds as often as in the training frames."""
     shares = (train.values.sum(axis=0, dtype=np.float64) + 1) / (len(train.values) + 2)
     truth = validation.values != 0
     nll = bernoulli(truth, shares)
-    return _figures([(truth, nll, np.broadcast_to(shares > 0.5, truth.shape))])
+    return frame_metrics([(truth, nll, np.broadcast_to(shares > 0.5, truth.shape))])
 
 
 def _guess_holds(train: Sequences, validation: Sequences) -> Section:
@@ -96,7 +95,7 @@ def _guess_holds(train: Sequences, validation: Sequences) -> Section:
     before, now = frames_before(validation), validation.values != 0
     shares = np.where(before, after_note, after_silence)
     nll = bernoulli(now, shares)
-    return _figures([(now, nll, before)])
+    return frame_metrics([(now, nll, before)])
 
 
 def _by_pitch(rolls: dict[int, Any], scored: dict[int, ScoredRow]) -> tuple[Floats, Floats, Floats]:

@@ -8,11 +8,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import TextFeature, TokensFeature
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.layers.beam_search import Written
+from ostinato.metrics.classification import Metrics
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.tasks.transcripts import Transcript, compared, scores_of, transcribe
 
@@ -52,14 +53,12 @@ class PairsComparison(BaselineComparison):
         found = transcribe(self.model, examples, target, self.device, self.model.tokens.beam_size)
         return [one.written for one in found]
 
-    def scores(self, answers: list[Ids]) -> Scores:
-        """Error rates of all, and the token error rate on each block."""
+    def scores(self, answers: list[Ids]) -> Metrics:
+        """Error rates of all."""
         features, own = self.prepared.features, self.transcripts
         written = [(Written(answer, 0.0, 0.0),) for answer in answers]
         found = compared([one.row for one in own], written, [one.references for one in own], features.sequence_target)
-        parts = [[found[i] for i in rows.tolist()] for rows in cut_blocks(len(found))]
-        blocks = [sum(one.distance for one in part) / max(sum(len(one.right) for one in part), 1) for part in parts]
-        return Scores(scores_of(found, features), np.asarray(blocks, dtype=np.float64))
+        return scores_of(found, features)
 
 
 class MostFrequentAnswer(Baseline):

@@ -14,9 +14,11 @@ from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.features import Feature, TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.layers.teacher_forcing import shifted
+from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section, shown_token
 from ostinato.report.edits import mixups_of, shown_step
+from ostinato.report.page import limits
 from ostinato.tasks.seq2seq.model import Seq2Seq
 from ostinato.tasks.transcripts import Transcript, mean_nll, scores_of, text_of, transcribe
 from ostinato.types import Ragged
@@ -35,7 +37,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     target = features.sequence_target
     examples = prepared.validation
     found = transcribe(model, examples, target, device, model.tokens.beam_size)
-    scored = {"loss": mean_nll(model, examples, device), **scores_of(found, features)}
+    scored = with_intervals({"loss": mean_nll(model, examples, device), **scores_of(found, features)})
     noun = target.step_noun
     rows = [_shown(one, examples, target) for one in found]
     worst = sorted(
@@ -60,12 +62,23 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     }
 
 
-def _tiles(scored: Section, features: Features, count: int) -> list[tuple[str, str, str]]:
+def _tiles(scored: Section, features: Features, count: int) -> list[tuple[str, ...]]:
     """The headline figures: BLEU first where words are written from words, errors where a text is spelled out."""
     noun = features.sequence_target.step_noun
-    tiles = [
-        ("token error rate", f"{100 * scored['token_error_rate']:.2f} %", f"{scored['num_tokens']:,} {noun}s"),
-        ("wrong sequences", f"{100 * scored['sequence_error_rate']:.2f} %", f"of {count:,} different sources"),
+    spread = [limits(scored, key, "percent", 2) for key in ("token_error_rate", "sequence_error_rate")]
+    tiles: list[tuple[str, ...]] = [
+        (
+            "token error rate",
+            f"{100 * scored['token_error_rate']:.2f} %",
+            f"{scored['num_tokens']:,} {noun}s",
+            spread[0],
+        ),
+        (
+            "wrong sequences",
+            f"{100 * scored['sequence_error_rate']:.2f} %",
+            f"of {count:,} different sources",
+            spread[1],
+        ),
     ]
     if "bleu" not in scored or features.input.step_noun == "character":
         return tiles

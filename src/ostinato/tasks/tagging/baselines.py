@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Baseline, BaselineComparison, Scores, cut_blocks
+from ostinato.baselines.base import Baseline, BaselineComparison
 from ostinato.baselines.counting import token_rows
 from ostinato.baselines.window import around
 from ostinato.data.dataset import Examples, Features, Prepared
@@ -44,16 +44,9 @@ class TaggingComparison(BaselineComparison):
         """Of the recurrent model."""
         return run(self.model, examples, self.device).answers
 
-    def scores(self, answers: Answers) -> Scores:
-        """Metrics on all rows, and the figure on each block."""
-        blocks = [
-            self._metrics([answers[i] for i in rows.tolist()], self.validation.take(rows))[self.figure]
-            for rows in cut_blocks(len(answers))
-        ]
-        return Scores(self._metrics(answers, self.validation), np.asarray(blocks, dtype=np.float64))
-
-    def _metrics(self, answers: Answers, examples: Examples) -> Metrics:
-        return metrics_of(self.model, Tagged(answers, None, None), examples, self.prepared.features)
+    def scores(self, answers: Answers) -> Metrics:
+        """Metrics on all rows."""
+        return metrics_of(self.model, Tagged(answers, None, None), self.validation, self.prepared.features)
 
 
 def _is_tagging(prepared: Prepared) -> bool:

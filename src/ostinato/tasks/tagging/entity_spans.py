@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ostinato.metrics.classification import precision_recall
+import numpy as np
+
+from ostinato.metrics.classification import f1_of, precision_recall
+from ostinato.metrics.resampling import SUMS, Sums, Units, ratio
 
 _TAG = re.compile(r"^([BIESLUMW])(?:[-_](.+))?$")
 _SAME_AS = {"L": "E", "U": "S", "M": "I", "W": "S"}
@@ -78,16 +81,20 @@ def spans_of(tags: Sequence[str]) -> list[Span]:
 def span_scores(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Precision, recall and F1 of spans over all sentences, and of each type; right are start, end and type together.
 
-    Returns `precision`, `recall`, `f1`, `num_spans`, and `per_span`: rows of name, precision, recall, f1, support.
+    Returns `precision`, `recall`, `f1`, `num_spans`, and `per_span`: rows of name, precision, recall, f1, support; and
+    the sums that they are made of.
     """
     right: Counter[str] = Counter()
     said: Counter[str] = Counter()
     there: Counter[str] = Counter()
-    for tags, guesses in zip(truth, predicted, strict=True):
+    by_row = np.zeros((3, len(truth)))
+    for row, (tags, guesses) in enumerate(zip(truth, predicted, strict=True)):
         wanted, found = spans_of(tags), spans_of(guesses)
+        both = set(wanted) & set(found)
         there.update(span.type for span in wanted)
         said.update(span.type for span in found)
-        right.update(span.type for span in set(wanted) & set(found))
+        right.update(span.type for span in both)
+        by_row[:, row] = len(both), len(found), len(wanted)
     rows = [
         {"name": type, **precision_recall(right[type], said[type], there[type]), "support": there[type]}
         for type in sorted({*there, *said})
@@ -96,4 +103,8 @@ def span_scores(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str
         **precision_recall(right.total(), said.total(), there.total()),
         "num_spans": there.total(),
         "per_span": rows,
+        SUMS: Sums(
+            Units.rows(len(truth)).sums(*by_row),
+            {"precision": ratio(0, 1), "recall": ratio(0, 2), "f1": f1_of(0, 1, 2)},
+        ),
     }

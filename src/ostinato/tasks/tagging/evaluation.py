@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.arrays import Integers
+from ostinato.arrays import Integers, Mask
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.features import TagsFeature, TextFeature, TokensFeature
@@ -17,8 +17,9 @@ from ostinato.data.features.tags import IGNORED
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.heads.classes import Softmax
-from ostinato.metrics.classification import Metrics, by_class
+from ostinato.metrics.classification import Metrics, by_class, mean_f1
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import SUMS, Sums, Units, ratio
 from ostinato.nn.modes import evaluating
 from ostinato.tasks.tagging.entity_spans import are_span_tags, span_scores
 from ostinato.tasks.tagging.model import Tagger
@@ -51,7 +52,8 @@ def metrics_of(model: Tagger, found: Tagged, examples: Examples, features: Featu
     if model.recipe.output == "ctc":
         return model.head.metrics(found.answers, _rows(targets))
     if model.kind != "tags":
-        return model.head.metrics(np.concatenate(found.answers), targets.values)
+        units = Units.rows(len(targets)).steps(targets.lengths)
+        return model.head.metrics(np.concatenate(found.answers), targets.values, units)
     return tag_metrics(found.answers, targets, cast("TagsFeature", feature), unknown_steps(examples, features))
 
 
@@ -118,12 +120,30 @@ def tag_metrics(
         "exact": _mean(rows_right),
         "f1": float(np.mean([row["f1"] for row in per_class if row["support"] or row["predicted"]] or [0.0])),
         "per_class": per_class,
+        SUMS: _tag_sums(said, truth, targets, rows_right, feature.vocab_size),
     }
     if unknown is not None and (scored & unknown).any():
         found["accuracy_unknown"] = _mean(right[scored & unknown])
     if are_span_tags(feature.names):
-        found |= span_scores([feature.decode(row) for row in _rows(targets)], [feature.decode(row) for row in answers])
+        of_spans = span_scores(
+            [feature.decode(row) for row in _rows(targets)], [feature.decode(row) for row in answers]
+        )
+        found |= of_spans | {SUMS: found[SUMS].beside(of_spans[SUMS])}
     return found
+
+
+def _tag_sums(said: Integers, truth: Integers, targets: Sequences, rows_right: Mask, num_tags: int) -> Sums:
+    """What metrics of tags are made of: a row is drawn as a whole."""
+    rows = Units.rows(len(targets))
+    units = rows.steps(targets.lengths)
+    scored, known = truth != IGNORED, truth >= 0
+    right = (said == truth) & scored
+    parts = [
+        units.counts(np.maximum(of, 0), num_tags, known & among)
+        for of, among in ((truth, right), (said, known), (truth, known))
+    ]
+    own = np.concatenate([units.sums(right, scored), rows.sums(rows_right, np.ones(len(targets))), *parts], axis=1)
+    return Sums(own, {"accuracy": ratio(0, 1), "exact": ratio(2, 3), "f1": mean_f1(4, num_tags)})
 
 
 def unknown_steps(examples: Examples, features: Features) -> NDArray[np.bool_] | None:

@@ -15,9 +15,11 @@ from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import SPECIAL, UNK_ID
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
+from ostinato.metrics.resampling import with_intervals
 from ostinato.report.confusion import confusion_table, mixups
 from ostinato.report.data import Section
 from ostinato.report.edits import mixups_of
+from ostinato.report.page import limits
 from ostinato.tasks.tagging.evaluation import Tagged, confusion_of, metrics_of, run, tag_metrics
 from ostinato.tasks.tagging.model import Tagger
 
@@ -31,7 +33,7 @@ def tagger_results(model: Tagger, prepared: Prepared, device: torch.device) -> S
     """Metrics on the validation data next to those of a guess, what is taken for what, and the worst rows."""
     examples = prepared.validation
     found = run(model, examples, device)
-    scored = {"loss": found.loss, **metrics_of(model, found, examples, prepared.features)}
+    scored = with_intervals({"loss": found.loss, **metrics_of(model, found, examples, prepared.features)})
     kind = "labels" if model.recipe.output == "ctc" else model.kind
     section: Section = {"kind": f"tagger_{kind}", "metrics": scored, "sentence": _sentence(model, prepared)}
     if kind == "tags":
@@ -75,11 +77,12 @@ def _tags(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
     rows.append(("exact", "rows right", "percent", "share of rows with every tag right"))
     words = isinstance(prepared.features.input, TokensFeature | TextFeature)
     tiles = [
-        ("validation " + name, _percent(scored[key]), f"{_percent(guess[key])} by a guess")
+        ("validation " + name, _percent(scored[key]), f"{_percent(guess[key])} by a guess", _spread(scored, key))
         for key, name, *_ in rows[:2]
     ]
     if "accuracy_unknown" in scored:
-        tiles.append(("unknown words", _percent(scored["accuracy_unknown"]), "accuracy of words not in the vocabulary"))
+        about = "accuracy of words not in the vocabulary"
+        tiles.append(("unknown words", _percent(scored["accuracy_unknown"]), about, ""))
     return {
         "tiles": tiles,
         "table": [{"name": n, "value": scored[k], "guess": guess[k], "meaning": m} for k, n, _, m in rows],
@@ -194,8 +197,13 @@ def _labels(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
     spread = np.linspace(0, len(pairs) - 1, min(_WORST, len(pairs))).astype(int).tolist()
     return {
         "tiles": [
-            ("edits a label", _percent(scored["token_error_rate"]), "insertions, deletions, substitutions"),
-            ("rows exact", _percent(scored["exact"]), ""),
+            (
+                "edits a label",
+                _percent(scored["token_error_rate"]),
+                "insertions, deletions, substitutions",
+                _spread(scored, "token_error_rate"),
+            ),
+            ("rows exact", _percent(scored["exact"]), "", _spread(scored, "exact")),
         ],
         "mixups": mixups_of(pairs, feature),
         "examples": [shown(row) for row in spread],
@@ -211,11 +219,15 @@ def _numbers(found: Tagged, scored: Metrics, prepared: Prepared, kind: str) -> S
     truth = prepared.validation.target_sequences.values
     said = np.concatenate(found.answers)
     if kind == "notes":
-        tiles = [("accuracy", _percent(scored["accuracy"]), "of true or predicted labels, the share that is both")]
-        return {"tiles": [*tiles, ("F1", _percent(scored["f1"]), "")], "mistakes": []}
+        about = "of true or predicted labels, the share that is both"
+        tiles = [("accuracy", _percent(scored["accuracy"]), about, _spread(scored, "accuracy"))]
+        return {"tiles": [*tiles, ("F1", _percent(scored["f1"]), "", _spread(scored, "f1"))], "mistakes": []}
     flat, wanted = said.ravel().astype(np.float64), truth.ravel().astype(np.float64)
     return {
-        "tiles": [("mean squared error", f"{scored['mse']:.4f}", ""), ("R²", f"{scored['r2'] or 0:.3f}", "")],
+        "tiles": [
+            ("mean squared error", f"{scored['mse']:.4f}", "", limits(scored, "mse", digits=4)),
+            ("R²", f"{scored['r2'] or 0:.3f}", "", limits(scored, "r2")),
+        ],
         "scatter": plots.scatter(wanted, flat),
         "residuals": plots.residuals(flat - wanted),
         "mistakes": [],
@@ -224,6 +236,10 @@ def _numbers(found: Tagged, scored: Metrics, prepared: Prepared, kind: str) -> S
 
 def _written(decoded: Any) -> str:
     return decoded if isinstance(decoded, str) else " ".join(map(str, decoded))
+
+
+def _spread(scored: Metrics, key: str) -> str:
+    return limits(scored, key, "percent", 2)
 
 
 def _percent(value: float) -> str:
