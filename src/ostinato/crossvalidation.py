@@ -15,10 +15,11 @@ from ostinato.errors import DataError, MissingLibraryError, RecipeError, RunErro
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, dump_recipe, named_after_data, read_recipe
 from ostinato.report.crossvalidation import Fold, fold_of, summarise, write_page
 from ostinato.run import load
-from ostinato.storage.files import write_atomically
+from ostinato.storage.files import unused, write_atomically
 from ostinato.tasks.prepare import inferred, prepare
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.train import has_ended, resume_run, train_recipe
+from ostinato.wording import A_FILE, option
 
 RESULT_FILE, PAGE_FILE, PREDICTIONS_FILE = "crossvalidation.json", "crossvalidation.html", "predictions.jsonl"
 _RECIPE_FILE = "crossvalidation.yaml"
@@ -107,7 +108,7 @@ def _plan(
         mapping = apply_overrides(mapping, {"data.group": group or leave_one_out})
     built = build_recipe(named_after_data(apply_overrides(mapping, {"data.fold": [1, num_folds]})))
     if built.data.train is None:
-        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
+        raise RecipeError("`data.train` is not set.", hint=A_FILE)
     inferred(built)
     return built, _values_of(built, leave_one_out, observer) if leave_one_out else {}
 
@@ -142,7 +143,7 @@ def _claim(folder: Path, recipe: Recipe, count: int) -> None:
     path = folder / _RECIPE_FILE
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not path.is_file() or path.read_bytes() != described:
-            raise RunError(f"`{folder}` already exists.", hint="name another with --out")
+            raise RunError(f"`{folder}` already exists.", hint=option("--out", unused(folder)))
         return
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, described)

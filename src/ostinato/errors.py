@@ -19,12 +19,15 @@ def _bounded(text: str) -> str:
 class OstinatoError(Exception):
     """Base class: ``message`` says what is wrong, ``hint`` (optional) says what to do about it.
 
-    Neither is longer than 4,000 characters.
+    ``instead``: what was received and what was probably meant; where there is no other hint, it is the hint. None of
+    them is longer than 4,000 characters.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, instead: tuple[str, str] | None = None) -> None:
         super().__init__(_bounded(message))
-        self.message = _bounded(message)
+        self.message, self.instead = _bounded(message), instead
+        if hint is None and instead is not None:
+            hint = f"did you mean {instead[1]}?"
         self.hint = None if hint is None else _bounded(hint)
 
     def __str__(self) -> str:

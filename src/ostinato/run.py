@@ -41,6 +41,7 @@ from ostinato.training.run_folder import (
 )
 from ostinato.training.train import set_up
 from ostinato.training.weights import load_tensors, load_weights
+from ostinato.wording import command
 
 if TYPE_CHECKING:
     from ostinato.data.features import Feature
@@ -156,7 +157,11 @@ class Run:
             else spec.load(reference, self.features, self.recipe, say)
         )
         if examples is None:
-            raise RunError("no data to evaluate on.", hint=f"name a file: ostinato evaluate {self.folder} test.jsonl")
+            raise RunError(
+                "no data to evaluate on.",
+                hint=f"on its own training data, to see how it works: "
+                f"{command('evaluate', self.folder, str(self.recipe.data.train))}",
+            )
         found = with_intervals(spec.evaluate(self.model, examples, self.features, self.recipe, self.device))
         named = reference or f"the part held back of {self.recipe.data.train}"
         saved = json_ready({"data": named, "confidence": CONFIDENCE, **found})
@@ -274,7 +279,7 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
     if not (path / MODEL_FILE).is_file():
         raise RunError(
             f"`{path}` has no {MODEL_FILE}: training stopped before the first validation.",
-            hint=f"resume with: ostinato train --resume {path}",
+            hint=f"resume with: {command('train', '--resume', path)}",
         )
     device = set_up(recipe)
     model = task_of(recipe).build(recipe, features).to(device)

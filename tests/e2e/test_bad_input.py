@@ -129,7 +129,7 @@ def test_nothing_left_after_cleaning(cli: Cli, tmp_path: Path, rows: list[str], 
 
 def test_a_row_of_two_million_characters(cli: Cli, tmp_path: Path, rows: list[str]) -> None:
     path = _write(tmp_path, [*rows, json.dumps({"text": "a film " * 300_000, "label": "pos"})])
-    _refused(_train(cli, path), "rows.jsonl:41: more than 1,000,000 characters", "--set data.max_characters=N")
+    _refused(_train(cli, path), "rows.jsonl:41: more than 1,000,000 characters", "--set data.max_characters=2100000")
     skipped = _train(cli, path, "--set", "data.on_bad_row=skip")
     assert skipped.code == 0, skipped.err
     assert "set aside in rejected.jsonl: 1 row\n" in skipped.err

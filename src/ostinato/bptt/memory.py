@@ -32,8 +32,8 @@ def check_memory(training: TruncatedBPTT, device: torch.device) -> None:
     raise RecipeError(
         f"`training.bptt` of {steps:,} steps in {training.num_streams} streams needs about "
         f"{_gigabytes(per_step * steps)}, and {_gigabytes(free)} are free.",
-        hint=f"up to {_rounded(free / per_step):,} steps fit; a lower `training.batch_size` or `model.recompute: true` "
-        "needs less",
+        hint=f"less is kept with --set model.recompute=true; up to {_rounded(free / per_step):,} steps fit, or more in "
+        "fewer streams (`training.batch_size`)",
     )
 
 

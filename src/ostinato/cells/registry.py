@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import TypeVar
 
 from ostinato.cells.cell import Cell
 from ostinato.errors import ArgumentError, RecipeError
 from ostinato.plugins import Registry
+from ostinato.wording import meant
 
 _CELLS: Registry[Cell] = Registry(
     "ostinato.cells", "cell", lambda thing: isinstance(thing, Cell), lambda cell: str(cell.name)
@@ -64,10 +64,9 @@ def get(name: str) -> Cell:
         ('i', 'f', 'g', 'o')
     """
     if name not in _CELLS:
-        near = difflib.get_close_matches(name.lower(), _CELLS, n=1)
         raise RecipeError(
             f"`cell` must be one of {', '.join(names())}. Received: {name!r}.",
-            hint=f"did you mean {near[0]}?" if near else None,
+            instead=meant(name, _CELLS),
         )
     return _CELLS[name]
 
@@ -76,8 +75,9 @@ def check_takes(cell: Cell, option: str, value: object) -> None:
     """Raise an ArgumentError if a layer's option is not defined for a cell; ``value``: what it was set to."""
     why = cell.undefined_options().get(option)
     if why is not None:
-        able = ", ".join(name for name in names() if option not in get(name).undefined_options())
+        able = [name for name in names() if option not in get(name).undefined_options()]
         raise ArgumentError(
             f"`{option}` does not apply to the cell `{cell.name}`: {why}. Received: {value!r}.",
-            hint=f"cells that take it: {able}.",
+            hint=f"cells that take it: {', '.join(able)}.",
+            instead=(cell.name, able[0]) if able else None,
         )

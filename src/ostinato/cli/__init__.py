@@ -27,7 +27,11 @@ def main() -> None:
     except OstinatoError as error:
         if debug:
             raise
-        fail(error)
+        from typer.main import get_command
+
+        from ostinato.cli.typed import Typed
+
+        fail(error, Typed.of(arguments, get_command(app)).hint(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

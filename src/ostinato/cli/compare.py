@@ -60,7 +60,7 @@ def _varied(text: str) -> tuple[str, list[Any]]:
     found = yaml.safe_load(f"[{values}]") if equals else []
     if not key.strip() or not found:
         raise RecipeError(
-            f"`--vary` needs key=value,value. Received: {text!r}.", hint="--vary model.hidden_size=64,128"
+            f"`--vary` needs key=value,value. Received: {text!r}.", instead=(text, "model.hidden_size=64,128")
         )
     return key.strip(), cast("list[Any]", found)
 

@@ -17,13 +17,13 @@ stdout = Terminal(highlight=False, soft_wrap=True)
 stderr = Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 
-def fail(error: OstinatoError) -> NoReturn:
-    """Print the message and its hint, and exit with 1."""
+def fail(error: OstinatoError, hint: str | None) -> NoReturn:
+    """Print the message and a hint, and exit with 1."""
     stderr.print("error:", style="bold red", end=" ")
     stderr.print(error.message, markup=False)
-    if error.hint:
+    if hint:
         stderr.print("hint:", style="bold cyan", end=" ")
-        stderr.print(error.hint, markup=False)
+        stderr.print(hint, markup=False)
     sys.exit(1)
 
 

@@ -12,6 +12,7 @@ from ostinato.cli.console import note, print_json, print_text, stdout
 from ostinato.cli.tables import print_table, table
 from ostinato.cli.train import Reading
 from ostinato.errors import DataError
+from ostinato.wording import meant
 
 app = typer.Typer(help="The catalogue of data sets, and descriptions of files.", no_args_is_help=True)
 
@@ -117,7 +118,8 @@ def sample(
         return
     names = sorted(entry.name for entry in samples.iterdir() if entry.name.endswith(".csv"))
     if name not in names:
-        raise DataError(f"there is no sample `{name}`.", hint=f"there are {', '.join(names)}")
+        near = meant(name, names) or (name, names[0])
+        raise DataError(f"there is no sample `{name}`. There are {', '.join(names)}.", instead=near)
     content = (samples / name).read_bytes()
     path = Path(name)
     if path.exists() and path.read_bytes() != content:

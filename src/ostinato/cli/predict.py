@@ -12,6 +12,7 @@ import typer
 from ostinato.cli.console import format_figure, print_json, print_text
 from ostinato.cli.train import Reading
 from ostinato.errors import DataError, RecipeError
+from ostinato.wording import command
 
 if TYPE_CHECKING:
     from ostinato.metrics.prediction import Prediction
@@ -62,7 +63,7 @@ def predict(
     if not given:
         raise DataError(
             "no text to predict.",
-            hint='ostinato predict RUN "A film I will not forget :)", one text per line on stdin, or --file FILE',
+            hint=f"{command('predict', run, 'A fine film :)')}; or a text a line on stdin, or --file FILE",
         )
     opened = load(run)
     cells = [_parsed(row) for row in given] if opened.spec.reads_json(opened.features) else given

@@ -24,6 +24,8 @@ from ostinato.recipe import (
     ready_recipes,
     recipe_schema,
 )
+from ostinato.storage.files import unused
+from ostinato.wording import option
 
 app = typer.Typer(help="Show, describe and start recipes.", no_args_is_help=True)
 
@@ -83,7 +85,7 @@ def init(
         print_text(text, end="")
         return
     if out.exists():
-        raise RecipeError(f"`{out}` already exists.", hint="name another file with --out")
+        raise RecipeError(f"`{out}` already exists.", hint=option("--out", unused(out)))
     out.write_text(text, encoding="utf-8")
     build_recipe(read_recipe(out))
     note(f"wrote {out}; train with: ostinato train --recipe {out}")

@@ -57,7 +57,8 @@ def train(
     if resume is None and not (data or recipe):
         raise RecipeError(
             "nothing to train on.",
-            hint="ostinato train FILE --input COLUMN --target COLUMN, or --recipe NAME (`ostinato recipe show`)",
+            hint="a sample file: ostinato data sample reviews.csv; a model of it: ostinato train reviews.csv --input "
+            "text --target label; ready recipes: ostinato recipe show",
         )
     short = {
         "training.epochs": epochs,

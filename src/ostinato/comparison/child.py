@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ostinato.errors import RunError
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
-from ostinato.storage.files import read_json, write_atomically
+from ostinato.storage.files import read_json, unused, write_atomically
 from ostinato.training.train import has_ended
+from ostinato.wording import option
 
 COST_FILE = "cost.json"
 _TAIL_LINES = 6
@@ -34,7 +35,7 @@ def run_child(recipe: Recipe, folder: Path) -> Cost:
     """
     cost, path = folder.parent / f"{folder.name}.{COST_FILE}", folder.parent / f"{folder.name}.yaml"
     if path.is_file() and build_recipe(read_recipe(path)) != recipe:
-        raise RunError(f"`{folder}` holds a run of another recipe.", hint="name another folder with --out")
+        raise RunError(f"`{folder}` holds a run of another recipe.", hint=option("--out", unused(folder.parent)))
     if (folder / "checkpoint").is_dir():
         if has_ended(folder) and cost.is_file():
             return Cost(**read_json(cost))

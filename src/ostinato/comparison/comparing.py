@@ -17,6 +17,7 @@ from ostinato.storage.files import read_json, write_atomically
 from ostinato.training.progress import ConsoleObserver, Observer
 from ostinato.training.run_folder import DATA_FILE, SUMMARY_FILE
 from ostinato.training.train import device_of
+from ostinato.wording import A_FILE
 
 RESULT_FILE, PAGE_FILE = "comparison.json", "comparison.html"
 
@@ -96,7 +97,7 @@ def _base(recipe: Recipe | str | Path, settings: Settings, match: Match, minutes
     mapping = apply_overrides(apply_overrides(mapping, settings), {"training.baselines_seconds": 0})
     base = build_recipe(named_after_data(mapping))
     if base.data.train is None:
-        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
+        raise RecipeError("`data.train` is not set.", hint=A_FILE)
     if match != "time":
         if minutes is not None:
             raise RecipeError(f"`minutes` only applies with match: time. Received: {minutes:g}, with match: {match}.")

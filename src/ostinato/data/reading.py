@@ -151,8 +151,9 @@ class Reading:
                 if not (feature and feature.letters):  # these name each letter
                     problems += [(*wrong, None) for wrong in self.source.unusable(name, cells)]
             if cells.dtype == pl.String and self.source.format != "text":
-                hint = "to allow longer rows: --set data.max_characters=N"
-                problems.append((cells.str.len_chars() > limit, f"more than {limit:,} characters", hint))
+                lengths = cells.str.len_chars()
+                hint = f"to allow longer rows: --set data.max_characters={lengths.max() or limit}"
+                problems.append((lengths > limit, f"more than {limit:,} characters", hint))
         if self.cells_of:
             problems += target_type(self.recipe.features.target).unusable(block.frame[self.cells_of], self.cells_of)
         good = np.ones(len(block), dtype=np.bool_)

@@ -36,7 +36,7 @@ def split_rows(
     if held_out == 0 or held_out == count:
         raise DataError(
             f"{counted(count, 'row')} can't be split: `data.validation` = {fraction} leaves {held_out} for validation.",
-            hint="give more rows, or a validation file: --set data.validation=validation.csv",
+            hint="half of them: --set data.validation=0.5; better are more rows, or a file (`data.validation`)",
         )
     random = np.random.default_rng(seed)
     if strata is not None and (found := _split_alike(random, fraction, strata, groups, each)):
@@ -52,7 +52,7 @@ def split_rows(
     if first_held_out >= len(sizes):
         raise DataError(
             f"the rows form {len(sizes)} groups by `data.group`: too few to hold a share of {fraction} out.",
-            hint="leave `data.group` out, or give a validation file: --set data.validation=validation.csv",
+            hint="rows of a group on both sides: --set data.group=null; a file of its own is `data.validation`",
         )
     order = random.permutation(count).astype(np.int64)
     is_held_out = (place[group_of] >= first_held_out)[order]
@@ -79,7 +79,7 @@ def _split_alike(
     if not held_out.any() or held_out.all():
         raise DataError(
             f"no class has enough rows to hold a share of {fraction} of it out.",
-            hint="set data.stratify=false, or a larger share: --set data.validation=0.3",
+            hint="a larger share: --set data.validation=0.3; whatever the classes: --set data.stratify=false",
         )
     is_held_out = held_out[group_of][order]
     return order[~is_held_out], order[is_held_out]

@@ -25,8 +25,8 @@ __all__ = ["TARGETS", "ClassTarget", "LabelsTarget", "NamesTarget", "NumberTarge
 
 _SHOWN = 10
 _RARE = (
-    "; are they no classes? --set features.target.kind=text writes them, tags (a label for each word) or number "
-    "predicts them"
+    "; they are no classes but texts to write: --set features.target.kind=text; a label for each word: --set "
+    "features.target.kind=tags; numbers: --set features.target.kind=number"
 )
 
 

@@ -119,7 +119,8 @@ class VocabularyBuilder:
         if not len(ranked):
             raise DataError(
                 "no token is left for the vocabulary.",
-                hint=f"lower `features.input.min_frequency` (now {min_frequency}) or give more text",
+                hint=f"give more text, or lower `min_frequency` of the feature (now {min_frequency}): "
+                "--set features.input.min_frequency=1",
             )
         table = np.full(len(counts), UNK_ID, dtype=np.int32)
         table[ranked["provisional"].to_numpy()] = np.arange(len(SPECIAL), len(SPECIAL) + len(ranked), dtype=np.int32)

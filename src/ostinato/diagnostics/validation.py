@@ -13,6 +13,7 @@ from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.training.resume import agrees, describe_data
 from ostinato.training.run_folder import DATA_FILE
+from ostinato.wording import option
 
 
 def examples_for(
@@ -42,6 +43,6 @@ def validation_of(folder: Path, recipe: Recipe, say: Callable[[str], None] = lam
     if path.is_file() and not agrees(read_json(path), describe_data(prepared)):
         raise RunError(
             f"the data of `{folder}` has changed since training began, so its validation rows are not known.",
-            hint="name a file with --data",
+            hint=option("--data", str(recipe.data.train)),
         )
     return prepared.validation

@@ -7,7 +7,6 @@ forces one, whatever a layer asks for.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from ostinato.kernels.directions import Scan, by_direction
 from ostinato.kernels.noise import Noise
 from ostinato.packing import in_transforms
 from ostinato.types import Ragged, State
+from ostinato.wording import meant
 
 logger = logging.getLogger("ostinato")
 
@@ -138,10 +138,9 @@ def choose(
     if name == "auto":
         return _best(cell, device, dtype, needs)
     if name not in _BACKENDS:
-        near = difflib.get_close_matches(name.lower(), ["auto", *_BACKENDS], n=1)
         raise BackendError(
             f"{asked_by} must be one of auto, {', '.join(sorted(_BACKENDS))}. Received: {name!r}.",
-            hint=f"did you mean {near[0]}?" if near else None,
+            instead=meant(name, ["auto", *_BACKENDS]),
         )
     reason = _BACKENDS[name].reason(cell, device, dtype, needs)
     if reason is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from ostinato.errors import RecipeError
@@ -10,6 +9,7 @@ from ostinato.longrange.images import SequentialMnist
 from ostinato.longrange.remembering import Adding, CopyMemory, DelayedRecall, SelectiveCopying
 from ostinato.longrange.task import Task
 from ostinato.longrange.tracking import StateTracking, cyclic, generated
+from ostinato.wording import meant
 
 _S3 = ((1, 0, 2), (1, 2, 0))
 _A5 = ((1, 2, 0, 3, 4), (0, 1, 3, 4, 2))
@@ -41,9 +41,8 @@ def one_of(name: str, known: Iterable[str], option: str) -> str:
     """`name` if it is known; else a RecipeError that names the option and the nearest name."""
     names = list(known)
     if name not in names:
-        near = difflib.get_close_matches(name.lower(), names, n=1)
         raise RecipeError(
             f"`{option}` must be among {', '.join(names)}. Received: {name!r}.",
-            hint=f"did you mean {near[0]}?" if near else None,
+            instead=meant(name, names),
         )
     return name

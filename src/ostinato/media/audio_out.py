@@ -45,13 +45,13 @@ def require_log_mel(recipe: AudioRecipe, column: str = "features.target") -> Non
             "sound is made of log-mel frames without slopes that are not normalised by row. Received: "
             + ", ".join(f"{key} {found[key]}" for key in amiss)
             + ".",
-            hint="train with " + " ".join(f"--set {column}.{key}={value}" for key, value in amiss.items()),
+            hint="train with `" + " ".join(f"--set {column}.{key}={value}" for key, value in amiss.items()) + "`",
         )
     if samples_in(recipe, recipe.hop_ms) >= samples_in(recipe, recipe.frame_ms):
         raise RunError(
             f"sound is made of frames that overlap: `hop_ms` must be below frame_ms ({recipe.frame_ms:g}). "
             f"Received: {recipe.hop_ms:g}.",
-            hint=f"train with --set {column}.hop_ms={recipe.frame_ms * 0.4:g}",
+            hint=f"train with `--set {column}.hop_ms={recipe.frame_ms * 0.4:g}`",
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from ostinato.recipe.migrate import renamed, with_old_split
 from ostinato.recipe.mistakes import holds_texts, told, unread_keys
 from ostinato.recipe.models import Recipe
 from ostinato.recipe.yaml_text import dump_yaml, parse_yaml
+from ostinato.wording import meant
 
 logger = logging.getLogger("ostinato")
 
@@ -40,10 +40,9 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
     if not path.is_file():
         path = ready.get(str(source), path)
     if not path.is_file():
-        near = difflib.get_close_matches(str(source), ready, n=1)
         raise RecipeError(
-            f"no recipe file `{source}`.",
-            hint=(f"did you mean {near[0]}? " if near else "") + f"Ready recipes: {', '.join(ready) or 'none'}.",
+            f"no recipe file `{source}`. Ready recipes: {', '.join(ready) or 'none'}.",
+            instead=meant(str(source), ready),
         )
     try:
         loaded = parse_yaml(path.read_text(encoding="utf-8"))
@@ -78,7 +77,7 @@ def _pairs(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
             raise RecipeError(
-                f"`--set` needs key=value. Received: {override!r}.", hint="for example --set training.epochs=3"
+                f"`--set` needs key=value. Received: {override!r}.", instead=(override, "training.epochs=3")
             )
         yield key.strip(), _value(renamed(key.strip(), None)[0], text)
 
@@ -149,7 +148,7 @@ def name_of(reference: str) -> str:
     """The name of a run on some data: `reviews` for `data/reviews.csv.xz`, `imdb` for `imdb:train`."""
     name = Path(reference.split(":")[0]).name.split(".")[0]
     if not name:
-        raise RecipeError(f"can't name a run after {reference!r}.", hint="set `name` in the recipe, or --out DIR")
+        raise RecipeError(f"can't name a run after {reference!r}.", hint="a name: --set name=run")
     return name
 
 

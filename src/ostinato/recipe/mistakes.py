@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -16,7 +16,7 @@ from ostinato.recipe.features import components_from_outside, kinds_from_outside
 from ostinato.recipe.migrate import TASKS, new_names
 from ostinato.recipe.models import Recipe
 from ostinato.recipe.sections import Section, entries, section, sections
-from ostinato.wording import with_article
+from ostinato.wording import meant, with_article
 
 _MOST_NAMED, _MUCH_ALIKE = 3, 0.75
 _EXPECTED = {
@@ -47,8 +47,9 @@ def told(error: ValidationError, mapping: Mapping[str, Any]) -> RecipeError:
         items.setdefault(".".join(place), []).append(found)
     task = _task_of(mapping)
     problems = [_explain(path, found, task) for path, found in items.items()]
-    hints = dict.fromkeys(hint for _, hint in problems if hint)
-    return RecipeError("\n".join(text for text, _ in problems), hint="; ".join(hints) or None)
+    hints = dict.fromkeys(one.hint for one in problems if one.hint)
+    instead = next((one.instead for one in problems if one.instead), None)
+    return RecipeError("\n".join(one.text for one in problems), hint="; ".join(hints) or None, instead=instead)
 
 
 def unread_keys(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,42 +103,63 @@ def _member(part: int | str) -> bool:
     return part in ("float", "str") or str(part).startswith(("constrained-", "function-"))
 
 
-def _explain(path: str, items: list[dict[str, Any]], task: str) -> tuple[str, str | None]:
-    """The mistake at one place, and a hint. Where several types are possible there is an item for each."""
+class _Mistake(NamedTuple):
+    """What is wrong, a hint, and what was written beside what was probably meant."""
+
+    text: str
+    hint: str | None = None
+    instead: tuple[str, str] | None = None
+
+
+def _explain(path: str, items: list[dict[str, Any]], task: str) -> _Mistake:
+    """The mistake at one place. Where several types are possible there is an item for each."""
     location, kind, received = path.split("."), items[0]["type"], items[0]["input"]
     if kind == "extra_forbidden":
         if renamed := new_names(path, received):
-            return f"unknown key `{path}` in the recipe.", f"it is {', '.join(renamed)} now"
+            return _Mistake(f"unknown key `{path}` in the recipe.", f"it is {', '.join(renamed)} now")
         if owners := _owners(location, task):
             while isinstance(received, Mapping) and received:  # of a group the first option
                 key, received = next(iter(received.items()))
                 path = f"{path}.{key}"
-            return does_not_apply(path, repr(received), section(task).noun, owners)
+            return _Mistake(*does_not_apply(path, repr(received), section(task).noun, owners))
         keys = [key for one in _models_at(location[:-1], items[0]["of_kind"], task) for key in one.model_fields]
         near = difflib.get_close_matches(location[-1], keys, n=1)
         sure = near and difflib.SequenceMatcher(None, near[0], location[-1]).ratio() >= _MUCH_ALIKE
-        elsewhere = None if sure else _elsewhere(path, task)
-        hint = elsewhere or (f"did you mean {near[0]}?" if near else f"keys: {', '.join(dict.fromkeys(keys))}")
+        elsewhere = [] if sure else _elsewhere(path, task)
+        found = elsewhere or [".".join([*location[:-1], one]) for one in near]
+        named = " or ".join(elsewhere or near)
+        hint = f"did you mean {named}?" if named else f"keys: {', '.join(dict.fromkeys(keys))}"
+        text = f"unknown key `{path}` in the recipe."
         if kinds := _kinds_with(location, task):
             at = ".".join([*location[:-1], "kind"])
-            hint = f"it is a key of kind {' or '.join(kinds)}: also --set {at}={kinds[0]}"
-        return f"unknown key `{path}` in the recipe.", hint
+            return _Mistake(text, f"it is a key of kind {' or '.join(kinds)}: --set {at}={kinds[0]}")
+        return _Mistake(text, hint, (path, found[0]) if found else None)
     if kind == "union_tag_invalid":
         context = items[0]["ctx"]
         known = ", ".join([context["expected_tags"], *map(repr, kinds_from_outside(".".join(location[:2])))])
-        return f"`{path}.kind` must be one of {known}. Received: {context['tag']!r}.", None
+        near = _near_value(f"{path}.kind", context["tag"], re.findall(r"'([^']*)'", known))
+        return _Mistake(f"`{path}.kind` must be one of {known}. Received: {context['tag']!r}.", *near)
     if kind == "invalid_key":
-        return f"a key of a recipe must be a text. Received: {received!r}.", None
+        return _Mistake(f"a key of a recipe must be a text. Received: {received!r}.")
     if kind in ("value_error", UNREAD):
         text = str(items[0]["ctx"]["error"])
         own = re.sub(r"^`(\w+)`", rf"`{path}.\1`", text)  # a component knows its keys, not where it stands
-        return (own if own.startswith("`") else f"`{path}` {text}"), None
+        return _Mistake(own if own.startswith("`") else f"`{path}` {text}")
     members = [item for item in items if _member(item["loc"][-1])] or [
         item for item in items if item["loc"] == items[0]["loc"]
     ]
     expected = " or ".join(dict.fromkeys(_expected(item) for item in members))
-    newer = TASKS.get(str(received)) if path == "model.task" else None
-    return f"`{path}` must be {expected}. Received: {received!r}.", newer and f"it is `model.task: {newer}` now"
+    text = f"`{path}` must be {expected}. Received: {received!r}."
+    if path == "model.task" and (newer := TASKS.get(str(received))):
+        return _Mistake(text, f"it is `model.task: {newer}` now", (f"{path}={received}", f"{path}={newer}"))
+    return _Mistake(text, *_near_value(path, received, re.findall(r"'([^']*)'", expected)))
+
+
+def _near_value(path: str, received: object, known: list[str]) -> tuple[str | None, tuple[str, str] | None]:
+    """A hint for a value that is much like one of those there are."""
+    if not isinstance(received, str) or (near := meant(received, known)) is None:
+        return None, None
+    return f"did you mean {near[1]}?", (f"{path}={received}", f"{path}={near[1]}")
 
 
 _OTHER_NAMES = {
@@ -164,17 +186,17 @@ _OTHER_NAMES = {
 """What other tools call an option."""
 
 
-def _elsewhere(path: str, task: str) -> str | None:
+def _elsewhere(path: str, task: str) -> list[str]:
     """Where in a recipe an unknown key might belong: by another tool's name of it, its own, or one much like it."""
     name = path.rpartition(".")[2]
     options = list(dict.fromkeys(_paths(Recipe, "", task)))
     if name in _OTHER_NAMES:
-        return f"did you mean {_OTHER_NAMES[name]}?"
+        return [_OTHER_NAMES[name]]
     names: dict[str, list[str]] = {}
     for option in options:
         names.setdefault(option.rpartition(".")[2], []).append(option)
     near = [name] if name in names else difflib.get_close_matches(name, names, n=1, cutoff=_MUCH_ALIKE)
-    return f"did you mean {' or '.join(sorted(names[near[0]], key=len)[:_MOST_NAMED])}?" if near else None
+    return sorted(names[near[0]], key=len)[:_MOST_NAMED] if near else []
 
 
 def _paths(component: type[BaseModel], path: str, task: str) -> Iterator[str]:
@@ -211,7 +233,7 @@ def does_not_apply(path: str, value: str, noun: str, owners: list[Section]) -> t
     """What to say of an option that only other tasks have, and a hint."""
     return (
         f"`{path}` does not apply to {with_article(noun)}. Received: {value}.",
-        f"only a {' or '.join(one.noun for one in owners)} uses it: --set model.task={owners[0].name} makes it one",
+        f"only a {' or '.join(one.noun for one in owners)} uses it: --set model.task={owners[0].name}",
     )
 
 

@@ -137,12 +137,12 @@ class ModelRecipe(Component):
                 raise RecipeError(
                     f"`{key}` needs whole rows, but `training.bptt` reads windows of {bptt.window}. "
                     f"Received: {value!r}.",
-                    hint="set training.bptt=full",
+                    hint="--set training.bptt=full",
                 )
         if self.answers == "step" and not bptt.carry_state:
             raise RecipeError(
                 "`training.bptt.carry_state` must be true here: rows are evaluated whole. Received: false.",
-                hint="leave it out",
+                hint="--set training.bptt.carry_state=true",
             )
 
 

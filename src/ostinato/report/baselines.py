@@ -11,6 +11,7 @@ from ostinato.baselines.paired import Gap
 from ostinato.errors import RunError
 from ostinato.report.data import Section
 from ostinato.storage.files import read_json
+from ostinato.wording import command
 
 _MOST_COLUMNS = 3
 _SHOWN = (
@@ -41,7 +42,7 @@ def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"`{path}` is damaged: {type(error).__name__}: {error}.",
-            hint=f"write it again: ostinato baselines {folder}",
+            hint=f"write it again: {command('baselines', folder)}",
         ) from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from ostinato.errors import RunError
 from ostinato.report.data import Section
 from ostinato.storage.files import read_json
+from ostinato.wording import command
 
 DIAGNOSIS_FILE = "diagnosis.json"
 
@@ -30,7 +31,8 @@ def diagnosis_section(folder: Path, steps: list[Section]) -> Section | None:
         return {"recurrences": [_section(each, steps) for each in (found, *found.get("parts", ()))]}
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise RunError(
-            f"`{path}` is damaged: {type(error).__name__}: {error}.", hint=f"write it again: ostinato diagnose {folder}"
+            f"`{path}` is damaged: {type(error).__name__}: {error}.",
+            hint=f"write it again: {command('diagnose', folder)}",
         ) from error
 
 

@@ -56,7 +56,8 @@ def _open_member(path: Path, part: str | None) -> IO[bytes]:
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if part not in names:
         what = f"has no member `{part}`" if part else "is an archive"
-        raise DataError(f"`{path}` {what}. It holds: {', '.join(names[:10])}.", hint=f"name one: {path}#{names[0]}")
+        named = (f"{path}#{part}" if part else str(path), f"{path}#{names[0]}")
+        raise DataError(f"`{path}` {what}. It holds: {', '.join(names[:10])}.", instead=named if names else None)
     return archive.open(part)
 
 
@@ -143,5 +144,5 @@ def check_text(sample: bytes, path: Path) -> None:
     if len(sample) > 1 and controls > _MOST_CONTROLS:
         raise DataError(
             f"`{path}` is no text: {controls:.0%} of its first bytes are control characters.",
-            hint="is it a file of another format? --set data.format=… names the reader",
+            hint="is it a file of another format? `data.format` names the reader: ostinato recipe options",
         )

@@ -136,7 +136,7 @@ def _other(text: bytes, path: Path) -> DataError:
     lines = (f"  {one}: {' '.join(text.decode(one, 'replace').split())[:_EXCERPT]}" for one in likely)
     return DataError(
         f"`{path}` is neither UTF-8 nor Latin-1. As likely encodings have it:\n" + "\n".join(lines),
-        hint=f"--set data.encoding={likely[0]} (it takes any codec of Python)",
+        hint="; ".join(f"--set data.encoding={one}" for one in likely),
     )
 
 
@@ -163,5 +163,5 @@ def _decoded(decoder: codecs.IncrementalDecoder, piece: bytes | None, encoding: 
         return decoder.decode(piece or b"", piece is None)
     except UnicodeError as error:
         raise DataError(
-            f"`{path}` can't be read as {encoding}: {error}.", hint="--set data.encoding=auto finds the encoding"
+            f"`{path}` can't be read as {encoding}: {error}.", hint="to have it found: --set data.encoding=auto"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -67,6 +68,12 @@ def disk_error(path: Path, error: OSError) -> CheckpointError:
         reason = "it is a symbolic link"
     hint = "free some space, then resume with `ostinato train --resume RUN`" if full else None
     return CheckpointError(f"can't write `{path}`: {reason}. What was saved before is untouched.", hint=hint)
+
+
+def unused(path: Path) -> Path:
+    """A name like that of a path, of nothing that is there."""
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
+    return next(one for one in numbered if not one.exists())
 
 
 def checksum(path: Path) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 
 from ostinato.errors import FolderInUseError, RunError
+from ostinato.storage.files import unused
+from ostinato.wording import option
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 
@@ -38,7 +40,7 @@ class FolderLock:
             if error.errno in _TAKEN:
                 os.close(descriptor)
                 raise FolderInUseError(
-                    f"`{folder}` is in use: another process trains there.", hint="name another directory with --out"
+                    f"`{folder}` is in use: another process trains there.", hint=option("--out", unused(folder))
                 ) from error
         self.folder, self._descriptor = folder, descriptor
 

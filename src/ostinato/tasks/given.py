@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from ostinato.data.loading import examples_of
 from ostinato.data.vocabulary import UNK_ID
 from ostinato.errors import RunError
 from ostinato.tasks.generation import OpenRun
+from ostinato.wording import meant
 
 _LISTED = 30
 _MOST_TARGETS = 1.5
@@ -71,10 +71,9 @@ def given_batch(run: OpenRun, given: Any, count: int) -> Batch:
 def refuse_unknown_cell(feature: Feature, column: str, cell: Any) -> None:
     """Raise `RunError` for a category that was not seen in training."""
     if isinstance(feature, CategoryFeature) and cell is not None and str(cell).strip() not in feature.names:
-        near = difflib.get_close_matches(str(cell).strip(), feature.names, n=1)
         raise RunError(
             f"`{column}` must be one of {_listed(feature.names)}. Received: {cell!r}.",
-            hint=f"did you mean {near[0]}?" if near else None,
+            instead=meant(str(cell).strip(), feature.names),
         )
 
 

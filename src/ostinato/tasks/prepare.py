@@ -13,6 +13,7 @@ from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe
 from ostinato.tasks.monitors import check_monitor
 from ostinato.tasks.registry import names, task_named, task_of
+from ostinato.wording import A_FILE
 
 
 def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
@@ -27,7 +28,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
         DataError: for data that can't be used; with `on_bad_row: stop` also for any bad row, all of a file listed.
     """
     if recipe.data.train is None:
-        raise RecipeError("`data.train` is not set.", hint="name a file: --set data.train=reviews.csv")
+        raise RecipeError("`data.train` is not set.", hint=A_FILE)
     sample = DataSample(open_stored(recipe.data.train, recipe, BadRows(recipe.data.on_bad_row), say))
     recipe = _taken_over(recipe, sample, say)
     found = _resolved(recipe, sample)

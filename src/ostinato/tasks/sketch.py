@@ -13,7 +13,7 @@ from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import Vectors
 from ostinato.recipe import ModelRecipe
 
-SMALLER = "make model.hidden_size, model.embedding_dim or the vocabulary smaller"
+SMALLER = "--set model.hidden_size=64 --set model.embedding_dim=64"
 
 T = TypeVar("T", bound=ModelRecipe)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from typing_extensions import TypeVar
 
 from ostinato.errors import RunError
-from ostinato.wording import with_article
+from ostinato.wording import command, with_article
 
 if TYPE_CHECKING:
     import numpy as np
@@ -211,7 +211,7 @@ class TaskSpec(ABC, Generic[ModelT]):
         """Generate. Raises `RunError` for a task that writes nothing."""
         raise RunError(
             f"`{run.folder}` is {with_article(self.noun)}; it writes nothing.",
-            hint=f"ostinato predict {run.folder} … answers for rows of its own",
+            hint=f"it predicts rows: {command('predict', run.folder, '--help')}",
         )
 
     # ---- baselines --------------------------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ def written(features: Features, noun: str) -> tuple[int | Frames, Tensor | None]
     kind = target.kind if target is not None else "none"
     raise RecipeError(
         f"`features.target.kind` must be a sequence for {with_article(noun)}. Received: {kind!r}.",
-        hint="--set features.target.kind=text writes tokens, =series, =notes, =audio or =video frames",
+        hint="tokens: --set features.target.kind=text; numbers: --set features.target.kind=series; others are notes, "
+        "audio and video",
     )
 
 

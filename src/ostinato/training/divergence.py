@@ -14,13 +14,14 @@ def all_finite(model: nn.Module) -> bool:
     return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
-def divergence(what: str, position: Position, model: nn.Module, where: str) -> RunError:
-    """The error: what is not finite, at which step and epoch, on which data, and the first parameter it is seen in."""
+def divergence(what: str, position: Position, model: nn.Module, where: str, rate: float) -> RunError:
+    """The error: what is not finite, at which step and epoch, on which data, and the first parameter it is seen in;
+    `rate`: the learning rate of the recipe."""
     return RunError(
         f"{what} at step {position.step + 1} (epoch {position.epoch + 1}): training has diverged, on {where}"
         f"{_first_parameter(model)}. The last checkpoint is from before.",
-        hint="lower `training.learning_rate` or `training.max_norm`, add `training.warmup_steps`, or let it go back by "
-        "itself: training.on_divergence=rollback",
+        hint=f"slower: --set training.learning_rate={rate / 10:g}; to go back by itself: --set "
+        "training.on_divergence=rollback",
     )
 
 

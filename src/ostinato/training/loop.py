@@ -129,7 +129,7 @@ class Trainer:
         clipped = self.clipper()
         if not math.isfinite(value) or not math.isfinite(clipped.norm):
             what = f"the loss is {value} and the gradient's norm {clipped.norm}"
-            self._go_back(divergence(what, position, self.model, self.task.where(batch)))
+            self._go_back(self._diverged(what, self.task.where(batch)))
             return False
         self.optimizer.step()
         position.step += 1
@@ -154,7 +154,7 @@ class Trainer:
         position = self.position
         if not math.isfinite(float(result["loss"])) or not all_finite(self.model):
             what = f"the validation loss is {result['loss']}"
-            self._go_back(divergence(what, position, self.model, "all of the validation data"))
+            self._go_back(self._diverged(what, "all of the validation data"))
             return False
         position.elapsed_s = self._elapsed()
         check_monitor(self.training.monitor, result)
@@ -179,6 +179,9 @@ class Trainer:
         self.log.write("validation", event)
         self.observer.validation(event)
         return True
+
+    def _diverged(self, what: str, where: str) -> RunError:
+        return divergence(what, self.position, self.model, where, self.training.learning_rate)
 
     def _go_back(self, problem: RunError) -> None:
         """After a divergence: to the last checkpoint, from where the learning rate is lower.

@@ -58,7 +58,7 @@ def recipe_changes(before: Recipe, wanted: Recipe, force: bool) -> list[str]:
     if forced and not force:
         raise RunError(
             f"a run can't be resumed with another recipe: {forced}.",
-            hint="what is saved would still fit: --force-recipe resumes all the same, and logs it",
+            hint="what is saved would still fit; to resume all the same, which is logged: --force-recipe",
         )
     return [forced] if forced else []
 

@@ -12,9 +12,10 @@ from typing import Any
 from ostinato.data.inference.applicability import saved_recipe
 from ostinato.errors import FolderInUseError, RecipeError, RunError
 from ostinato.recipe import Recipe, migrated, read_recipe
-from ostinato.storage.files import checksum, read_json
+from ostinato.storage.files import checksum, read_json, unused
 from ostinato.storage.locks import FolderLock
 from ostinato.training.places import found_again
+from ostinato.wording import command, meant, option
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 MODEL_FILE, LOG_FILE, EVALUATION_FILE = "model.safetensors", "log.jsonl", "evaluation.json"
@@ -46,8 +47,9 @@ def check_run_folder(folder: Path) -> None:
     """Raise `RunError` unless `folder` looks like a run directory."""
     if not folder.is_dir():
         near = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECIPE_FILE}"))
-        hint = f"runs in {folder.parent}: {', '.join(near[:10])}" if near else None
-        raise RunError(f"no run directory `{folder}`.", hint=hint)
+        there = f" Runs in {folder.parent}: {', '.join(near[:10])}." if near else ""
+        found = near and (str(folder), str(folder.parent / (meant(folder.name, near) or ("", near[0]))[1]))
+        raise RunError(f"no run directory `{folder}`.{there}", instead=found or None)
     missing = [name for name in (RECIPE_FILE, FEATURES_FILE) if not (folder / name).is_file()]
     if missing:
         raise RunError(
@@ -72,10 +74,11 @@ def check_unchanged(folder: Path) -> None:
     expected = summary_of(folder).get("sha256", {})
     for name, found in checksums(folder).items() if isinstance(expected, Mapping) and expected else ():
         if expected.get(name) != found:
+            longer = f"training.epochs={2 * read_recipe_of(folder).training.epochs}"
+            again = command("train", "--resume", folder, "--set", longer)
             raise RunError(
                 f"`{folder / name}` is not as training left it: its checksum is not the one in {SUMMARY_FILE}.",
-                hint=f"if that was meant: remove `sha256` from {SUMMARY_FILE}; else go on from its checkpoint: "
-                f"ostinato train --resume {folder} --set training.epochs=N",
+                hint=f"if that was meant: remove `sha256` from {SUMMARY_FILE}; else go on from its checkpoint: {again}",
             )
 
 
@@ -102,5 +105,6 @@ def new_run_folder(out: Path | None, name: str) -> FolderLock:
 def taken(out: Path) -> RunError:
     """The error for a run directory that is there already."""
     return RunError(
-        f"`{out}` already exists.", hint=f"name another with --out, or resume with: ostinato train --resume {out}"
+        f"`{out}` already exists.",
+        hint=f"another: {option('--out', unused(out))}; resume it: {command('train', '--resume', out)}",
     )

@@ -116,7 +116,7 @@ def _resume(
     if ended and _is_summed_up(folder, checkpoint.state["position"]["step"]):
         raise RunError(
             f"`{folder}` has ended: {ended}.",
-            hint="train longer with, for example, --set training.epochs=" + str(2 * saved.training.epochs),
+            hint=f"train longer: --set training.epochs={2 * saved.training.epochs}",
         )
     device = set_up(recipe)
     remove_partials(folder)
@@ -234,7 +234,7 @@ def device_of(recipe: Recipe) -> torch.device:
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise RecipeError(
-            f"`training.device` = {wanted}, but torch sees no GPU on this machine.", hint="use auto or cpu"
+            f"`training.device` = {wanted}, but torch sees no GPU on this machine.", hint="--set training.device=cpu"
         )
     return torch.device(wanted)
 

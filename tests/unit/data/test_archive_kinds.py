@@ -102,11 +102,11 @@ def test_a_member_or_folder_may_be_named(tmp_path: Path) -> None:
     assert open_source(Path(f"{path}#deep/t"), BadRows()).format == "folder"
     with pytest.raises(DataError, match=r"has no member `none\.csv`. It holds: deep/t/pos/1\.txt, test\.csv") as caught:
         open_source(Path(f"{path}#none.csv"), BadRows())
-    assert "#deep/t/pos/1.txt" in str(caught.value.hint)
+    assert caught.value.instead == ("none.csv", "deep/t/pos/1.txt")
     splits = _pack(tmp_path / "b.zip", {"train.csv": ROWS, "test.csv": ROWS})
     with pytest.raises(DataError, match=r"a table for each part of the data: test\.csv, train\.csv") as caught:
         open_source(splits, BadRows()).columns()
-    named = str(caught.value.hint).removeprefix("name one: ")
+    named = str(caught.value.hint).removeprefix("did you mean ").removesuffix("?")
     assert len(read(Path(named)).rows) == 2
 
 

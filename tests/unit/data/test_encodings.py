@@ -100,4 +100,4 @@ def test_a_codec_that_can_not_be_right_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"text,label\nxy,1")
     with pytest.raises(DataError, match="can't be read as utf-16-le") as caught:
         read(tmp_path / "a.csv", encoding="utf-16-le")
-    assert caught.value.hint == "--set data.encoding=auto finds the encoding"
+    assert caught.value.hint == "to have it found: --set data.encoding=auto"

@@ -45,9 +45,7 @@ def test_one_level_too_high_names_the_right_one(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read(_tree(tmp_path, ACL) / "aclImdb")
     assert caught.value.message == f"`{tmp_path}/aclImdb` holds no .txt files, nor do its subfolders."
-    assert (
-        caught.value.hint == f"name the folder whose subfolders are the classes, for example {tmp_path}/aclImdb/train"
-    )
+    assert caught.value.hint == f"did you mean {tmp_path}/aclImdb/train?"
 
 
 def test_texts_without_classes(tmp_path: Path) -> None:
@@ -92,6 +90,6 @@ def test_nearest_file_and_unknown_format(tmp_path: Path) -> None:
     assert caught.value.hint == f"did you mean {tmp_path}/reviews.csv?"
     with pytest.raises(DataError) as caught:
         open_source(tmp_path / "no/where.csv", BadRows())
-    assert caught.value.hint == f"there is no folder {tmp_path}/no either"
+    assert f"there is no folder `{tmp_path}/no` either" in caught.value.message
     with pytest.raises(DataError, match=r"can't tell the format of `.*notes\.xyz`"):
         open_source(tmp_path / "notes.xyz", BadRows())

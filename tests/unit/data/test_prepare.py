@@ -119,7 +119,7 @@ def test_bad_rows_stop_with_all_of_them_counted_and_twenty_listed(tmp_path: Path
         "  … and 6 more",
     ]
     assert caught.value.hint == (
-        "to allow longer rows: --set data.max_characters=N; to go on without them: --set data.on_bad_row=skip"
+        "to allow longer rows: --set data.max_characters=2000000; to go on without them: --set data.on_bad_row=skip"
     )
     said: list[str] = []
     prepared = _prepare(path, said, on_bad_row="skip")

@@ -231,7 +231,7 @@ def test_arrays_have_parts_and_ragged_ends(tmp_path: Path) -> None:
     path = _save(tmp_path / "a.npz", arrays)
     with pytest.raises(DataError, match="several arrays that may be series") as caught:
         open_source(path, BadRows()).columns()
-    named = str(caught.value.hint).removeprefix("name one: ")
+    named = str(caught.value.hint).removeprefix("did you mean ").removesuffix("?")
     assert named == f"{path}#train"
     rows = read(Path(named)).rows
     assert rows[0] == ([1.0, 2.0], "a")

@@ -157,10 +157,10 @@ def test_a_hint_names_the_columns_that_tell_rows_apart(tmp_path: Path) -> None:
     path = _file(tmp_path, "date,store,item,sales", _stores())
     with pytest.raises(DataError, match="150 time stamps are the same as that of another row") as found:
         _prepared(path, [], channels=["sales", "store"], past=["item"])
-    assert "data.sort=true takes the mean" in str(found.value.hint)
+    assert "--set data.on_duplicate=mean --set data.sort=true" in str(found.value.hint)
     with pytest.raises(DataError, match="time stamps of series '0' are the same as that of another row") as found:
         _prepared(path, [], channels=["sales"], series="item")
-    assert str(found.value.hint).startswith("--set 'data.series=[store,item]' ")
+    assert str(found.value.hint).endswith("--set 'data.series=[store, item]'")
 
 
 def test_names_of_series_are_never_put_together_wrongly(tmp_path: Path) -> None:

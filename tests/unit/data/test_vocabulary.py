@@ -73,7 +73,9 @@ def test_characters_beyond_the_highest_known_are_unknown() -> None:
 def test_nothing_frequent_enough_says_what_to_change() -> None:
     with pytest.raises(DataError) as caught:
         _build(["a", "b"], min_frequency=2)
-    assert caught.value.hint == "lower `features.input.min_frequency` (now 2) or give more text"
+    assert caught.value.hint == (
+        "give more text, or lower `min_frequency` of the feature (now 2): --set features.input.min_frequency=1"
+    )
 
 
 def test_saved_and_read_back() -> None:

@@ -6,7 +6,6 @@ A data set is looked for in the folder that `OSTINATO_DATA` names, then in the p
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import http.client
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from ostinato.data.catalog.entries import CATALOG
 from ostinato.data.catalog.entry import DataSet
 from ostinato.errors import DataError
+from ostinato.wording import meant
 
 __all__ = ["CATALOG", "DataSet", "cache_folder", "download", "find", "locate", "lookup", "resolve_path", "verify"]
 
@@ -44,11 +44,11 @@ def resolve_path(reference: str, say: Callable[[str], None] = lambda _: None) ->
         return path
     if name in CATALOG:
         return find(name, split or "train", say)
-    near = difflib.get_close_matches(name, CATALOG, n=1)
+    near = meant(name, CATALOG)
     if near and len(path.parts) == 1 and not path.suffix:
         raise DataError(
             f"there is no file, folder or data set `{reference}`. Data sets: {', '.join(CATALOG)}.",
-            hint=f"did you mean {near[0]}{':' + split if split else ''}?",
+            instead=(reference, f"{near[1]}{':' + split if split else ''}"),
         )
     return path
 
@@ -91,10 +91,9 @@ def _converted(entry: DataSet, split: str, path: Path, say: Callable[[str], None
 def lookup(name: str) -> DataSet:
     """The entry called `name`; `DataError` with the nearest name if there is none."""
     if name not in CATALOG:
-        near = difflib.get_close_matches(name, CATALOG, n=1)
         raise DataError(
             f"the catalogue has no data set `{name}`. It has: {', '.join(CATALOG)}.",
-            hint=f"did you mean {near[0]}?" if near else None,
+            instead=meant(name, CATALOG),
         )
     return CATALOG[name]
 

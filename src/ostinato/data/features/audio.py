@@ -91,7 +91,7 @@ class AudioFeature(ScaledFeature):
             raise RunError(
                 "frames with `normalize: row` can't be brought back to their own scale: the mean and deviation of "
                 "each row are not kept.",
-                hint="train with --set features.target.normalize=global",
+                hint="train with `--set features.target.normalize=global`",
             )
         return self._restored(values)
 

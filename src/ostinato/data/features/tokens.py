@@ -228,7 +228,8 @@ def _vocabulary(words: list[str], counts: list[int], recipe: TokensRecipe) -> Vo
     if len(found) == len(SPECIAL):
         raise DataError(
             "no word is left for the vocabulary.",
-            hint=f"lower `min_frequency` of the feature (now {recipe.min_frequency}) or give more text",
+            hint=f"give more text, or lower `min_frequency` of the feature (now {recipe.min_frequency}): "
+            "--set features.input.min_frequency=1",
         )
     return found
 

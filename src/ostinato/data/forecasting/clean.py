@@ -90,7 +90,9 @@ def _gaps(series: RawSeries, table: RawTable, steps: Offsets, gaps: Offsets, for
     invented = int(steps[-1]) + 1 - len(steps)
     if invented <= len(steps):
         return DataError(
-            f"{found}:\n{listed}", hint="--set data.on_gap=fill (on a straight line) or mask, or data.time_delta=true"
+            f"{found}:\n{listed}",
+            hint="on a straight line: --set data.on_gap=fill; no loss where they are: --set data.on_gap=mask; steps of "
+            "any length: --set data.time_delta=true",
         )
     cause = "" if forecast.on_gap == "stop" else f"; `data.on_gap: {forecast.on_gap}` makes up no more steps than rows"
     return DataError(
@@ -150,7 +152,7 @@ def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
         listed = "\n".join(f"  {path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED])
         raise DataError(
             f"{counted(len(wrong), 'row')} of `{path}` with values that are missing or not finite:\n{listed}",
-            hint="--set data.missing=mask, or interpolate",
+            hint="no loss where they are: --set data.missing=mask; on a straight line: --set data.missing=interpolate",
         )
     if not finite.any(axis=0).all():
         raise DataError(f"series {one.name!r} of `{path}` has a channel without a single value.")

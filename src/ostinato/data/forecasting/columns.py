@@ -13,6 +13,7 @@ from ostinato.data.inference.sample import DataSample
 from ostinato.errors import RecipeError
 from ostinato.recipe.base import named_by
 from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.wording import setting
 
 _BLOCKS = 8
 """Blocks to look at where rows of further series may stand below those of the first one."""
@@ -38,7 +39,7 @@ def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str
         key = "calendar" if forecast.calendar else "time_delta"
         raise RecipeError(
             f"`data.{key}` needs a time column, and `{sample.path}` has none. Columns: {', '.join(columns)}.",
-            hint="name it: --set data.time=COLUMN",
+            hint=f"leave it out, or name the column: {setting('data.time', columns[0])}",
         )
     elif not roles.time:
         notes.append("time: no column of time stamps: rows are taken as equal steps in their order")
@@ -50,7 +51,7 @@ def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str
         if not numeric:
             raise RecipeError(
                 f"no column of `{sample.path}` holds numbers to forecast. Columns: {', '.join(columns)}.",
-                hint="name them: --set data.channels=[COLUMN]",
+                hint=f"name one: {setting('data.channels', [columns[-1]])} names the rows that hold none",
             )
         found["channels"] = numeric
         notes.append(f"channels: {', '.join(numeric[:8])}{', …' if len(numeric) > 8 else ''} (they hold numbers)")

@@ -13,6 +13,7 @@ from ostinato.data.rejects import counted
 from ostinato.data.tables.long import not_later
 from ostinato.errors import DataError
 from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.wording import setting
 
 _LISTED = 10
 
@@ -51,18 +52,18 @@ def _in_order(
         raise _wrong(series, table, forecast, np.sort(order[twice]), what, _hint(ids(), sort))
     if len(earlier) and not forecast.sort:
         what = "earlier than the row before"
-        raise _wrong(series, table, forecast, earlier, what, "--set data.sort=true puts rows in order of time")
+        raise _wrong(series, table, forecast, earlier, what, "rows in order of time: --set data.sort=true")
     series = series.take(order) if len(earlier) else series
     return _merged(series, twice, forecast.on_duplicate) if len(twice) else series
 
 
 def _hint(ids: Sequence[str], sort: str) -> str:
     if ids:
-        names = ids[0] if len(ids) == 1 else f"[{','.join(ids)}]"
-        return f"--set 'data.series={names}' reads the rows of each {', '.join(ids)} as a series of its own"
+        named = setting("data.series", ids[0] if len(ids) == 1 else ids)
+        return f"the rows of each {', '.join(ids)} as a series of its own: {named}"
     return (
-        f"--set data.on_duplicate=mean{sort} takes the mean of such rows (or first, sum), as where clocks repeat an "
-        "hour; a column that says which series a row belongs to is named by --set data.series=COLUMN"
+        f"the mean of such rows, as where clocks repeat an hour: --set data.on_duplicate=mean{sort}; a column that "
+        "says which series a row belongs to is `data.series`"
     )
 
 

@@ -28,6 +28,7 @@ from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.recipe import FeaturesRecipe, Recipe, build_recipe
 from ostinato.recipe.auto import for_task
 from ostinato.recipe.forecast import ForecastRecipe, TimeSeriesRecipe
+from ostinato.wording import setting
 
 
 def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
@@ -105,7 +106,7 @@ def held_back_windows(feature: ForecastFeature, recipe: Recipe, say: Say = lambd
     if not isinstance(forecast.split, tuple) or len(forecast.split) < 3:
         raise RunError(
             "no data to evaluate on: the recipe names no test data, and `data.split` has no third part.",
-            hint="name a file",
+            hint="name a file to evaluate on",
         )
     table = read_again(str(recipe.data.train), feature, recipe, say)
     ends = [borders(len(one), forecast, 0.0) for one in table.series]
@@ -144,8 +145,7 @@ def as_trained() -> Iterator[None]:
     except DataError as error:
         if error.hint is None or not any(key in error.hint for key in ("--set", "`data.")):
             raise
-        hint = f"mend the file: a run reads as it was trained to. A new run could have, {error.hint}"
-        raise DataError(error.message, hint=hint) from error
+        raise DataError(error.message, hint="mend the file: a run reads as it was trained to") from error
 
 
 def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
@@ -154,7 +154,7 @@ def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recip
     if data.target is not None:
         raise RecipeError(
             f"`data.target` does not apply to a forecaster: it predicts its own channels. Received: {data.target}.",
-            hint="--set data.channels=[COLUMN]",
+            hint=f"forecast it: {setting('data.channels', [data.target])}, without --target",
         )
     if data.input is not None and forecast.channels not in ((), (data.input,)):
         raise RecipeError(
@@ -212,7 +212,7 @@ def _borders(one: RawSeries, forecast: ForecastRecipe, share: float, recipe: Rec
     if ends[-1] > len(one):
         raise DataError(
             f"`data.split` needs {ends[-1]:,} steps; series {one.name!r} has {len(one):,}.",
-            hint="give shares, such as [0.7, 0.1, 0.2]",
+            hint=f"as shares: {setting('data.split', [0.7, 0.1, 0.2])}",
         )
     return ends
 
@@ -236,7 +236,8 @@ def too_short(
     """What to say of a series that holds no window."""
     return DataError(
         f"series {one.name!r} has {counted(length, 'step')}{part}; a horizon of {forecast.horizon} needs {needed:,}.",
-        hint="--set model.horizon=N takes a shorter horizon (`segment` and `split` matter as well)",
+        hint=f"a shorter horizon: --set model.horizon={max(1, length * forecast.horizon // (2 * needed))} (`segment` "
+        "and `split` matter as well)",
     )
 
 

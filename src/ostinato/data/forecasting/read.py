@@ -81,7 +81,7 @@ def _read_steps(source: Source, forecast: ForecastRecipe, likely: str | None) ->
         shown_rows = "\n".join(f"  {row}" for row in source.bad_rows.in_order()[:_LISTED])
         raise DataError(
             f"{source.bad_rows.how_many} of `{source.path}` can't be used:\n{shown_rows}",
-            hint="to go on without them: --set data.on_bad_row=skip (an empty cell, NA or NaN is a missing value)",
+            hint="an empty cell, NA or NaN is a missing value; to go on without these: --set data.on_bad_row=skip",
         )
     names, offsets, stored = rows.finish(str(source.path))
     if not names:

@@ -26,7 +26,7 @@ from ostinato.recipe import Recipe, TargetRecipe, TextRecipe, build_recipe
 from ostinato.recipe.auto import for_task
 from ostinato.recipe.kinds import TagsRecipe
 from ostinato.recipe.sections import noun, sections
-from ostinato.wording import with_article
+from ostinato.wording import option, with_article
 
 _USUAL_WINDOW = 100
 
@@ -81,7 +81,7 @@ def _same_column(name: str, columns: list[str]) -> RecipeError:
     others = [column for column in columns if column != name]
     return RecipeError(
         f"`data.input` and `data.target` name the same column, {name}: there would be nothing to predict.",
-        hint=f"name another --target. Columns: {', '.join(others) or 'no other'}",
+        hint=f"another column: {option('--target', others[0])}" if others else None,
     )
 
 
@@ -186,11 +186,13 @@ def _category_of(recipe: Recipe, sample: DataSample) -> tuple[str, str]:
     """The task that infers itself, and the reason."""
     claims = {one: reason for one in sections() if (reason := one.infers(recipe, sample)) is not None}
     if not claims and recipe.data.target is None:
+        others = [name for name in sample.columns() if name != recipe.data.input]
         raise RecipeError(
             f"`{recipe.data.input}` is read as {recipe.features.input.kind}, so there must be a column to predict: "
             "`data.target` is not set.",
-            hint="name it: --target COLUMN; a table with a row a time step is forecast with "
-            "--set model.task=forecasting",
+            hint=f"name it: {option('--target', others[0])}"
+            if others
+            else "a row a step: --set model.task=forecasting",
         )
     highest = max((one.precedence for one in claims), default=0)
     best = [one for one in claims if one.precedence == highest]
@@ -198,7 +200,7 @@ def _category_of(recipe: Recipe, sample: DataSample) -> tuple[str, str]:
         reasons = "; ".join(f"{one.name}, since {claims[one]}" for one in best) or "no task is for such data"
         raise RecipeError(
             f"what the model is can't be told from the data: {reasons}.",
-            hint=f"say it: --set model.task={best[0].name if best else 'TASK'}",
+            hint=f"say it: --set model.task={best[0].name if best else 'classification'}",
         )
     return best[0].name, claims[best[0]]
 
@@ -246,7 +248,7 @@ def _check(recipe: Recipe, sample: DataSample) -> None:
     if isinstance(text, TextRecipe) and sample.format == "text" and text.emoticons == "append":
         raise RecipeError(
             "`features.input.emoticons: append` does not apply to one long text: it has no rows to append to.",
-            hint="in_place keeps them where they stand",
+            hint="where they stand: --set features.input.emoticons=in_place",
         )
 
 

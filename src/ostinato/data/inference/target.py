@@ -38,7 +38,7 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
         if distinct > max(MOST_LABELS, len(cells) // 2) and len(cells) >= 100:
             raise DataError(
                 f"column `{column}` holds {distinct:,} different texts in {len(cells):,} rows: hardly a class column.",
-                hint="name another --target, or say --set features.target.kind=class",
+                hint="they are classes: --set features.target.kind=class; texts to write: --set model.task=seq2seq",
             )
         return "class", f"`{column}` holds {counted(distinct, 'different text')}"
     if numbers.null_count():
@@ -46,14 +46,14 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
         raise DataError(
             f"column `{column}` mixes types: {counted(len(number), 'number')} (such as {number[0]}) "
             f"and {counted(len(text), 'text')} (such as {text[0]!r}).",
-            hint="if each is a class name: --set features.target.kind=class; if texts are mistakes: "
-            "--set features.target.kind=number names their rows",
+            hint="if each is a class name: --set features.target.kind=class; if texts are mistakes, to have their rows "
+            "named: --set features.target.kind=number",
         )
     if not is_number(cells).all():
         odd = cells.filter(~is_number(cells))
         raise DataError(
             f"column `{column}` holds numbers and {len(odd):,} cells such as {odd[0]!r}, which is none to learn from.",
-            hint="--set features.target.kind=number names their rows",
+            hint="to have their rows named: --set features.target.kind=number",
         )
     if not bool((numbers == numbers.round()).all()):
         return "number", f"`{column}` holds {counted(numbers.n_unique(), 'different number')}"

@@ -117,7 +117,7 @@ class TsSource(_SeriesSource):
             if self._header.get("timestamps", "false").startswith("true"):
                 raise DataError(
                     f"`{self.path}` has a time stamp beside each value (`@timeStamps true`), which is not read.",
-                    hint="write it as a table, a row a step: --set data.session=… --set data.time=…",
+                    hint="write it as a table, a row a step, for `data.session` and `data.time`",
                 )
             return True
         if line.startswith("@"):

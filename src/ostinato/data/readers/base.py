@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -21,6 +20,7 @@ from ostinato.data.tables.reshape import Arrangement
 from ostinato.errors import DataError
 from ostinato.recipe.dialect import Dialect
 from ostinato.storage.decompress import COMPRESSED, read_utf8
+from ostinato.wording import meant
 
 
 class Claim(IntEnum):
@@ -193,11 +193,16 @@ class Source:
         there = dict.fromkeys(self.columns())
         for name in names:
             if name not in there:
-                near = difflib.get_close_matches(name, there, n=1)
+                near = meant(name, there)
                 raise DataError(
                     f"`{self.name}` has no column `{name}`. Columns: {', '.join(there)}.",
-                    hint=f"did you mean {near[0]}?" if near else self._hint_of_columns(),
+                    hint=None if near else self._hint_of_columns(),
+                    instead=near,
                 )
+
+    def _another(self, part: str) -> tuple[str, str]:
+        """What names the file, and what names a part of it."""
+        return f"{self.path}#{self.part}" if self.part else str(self.path), f"{self.path}#{part}"
 
     def _hint_of_columns(self) -> str | None:
         """What may be wrong where a column is missing and none has a similar name."""

@@ -54,7 +54,8 @@ def reading(name: str, format: str, alias: Callable[[str], str] = str) -> Iterat
     except DataError as error:
         if alias is str:
             raise
-        raise DataError(alias(error.message), hint=error.hint and alias(error.hint)) from error
+        named = error.instead and (alias(error.instead[0]), alias(error.instead[1]))
+        raise DataError(alias(error.message), hint=error.hint and alias(error.hint), instead=named) from error
     except OstinatoError:
         raise
     except LIBRARY_ERRORS as error:

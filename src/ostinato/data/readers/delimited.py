@@ -58,7 +58,7 @@ class DelimitedSource(Source):
         if self.dialect.header or not any(" " in name or name[0].isdigit() for name in first):
             return None
         names = ", ".join(f"name{number}" for number in range(1, len(first) + 1))
-        return f"has the file no header? --set 'data.header=[{names}]' names its columns"
+        return f"has the file no header? to name its columns: --set 'data.header=[{names}]'"
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """Which records are good is settled here; polars parses those, and where it doesn't agree, each is split."""

@@ -15,7 +15,7 @@ from ostinato.data.readers.base import Source
 from ostinato.errors import DataError
 from ostinato.media.extras import library
 from ostinato.storage.unpack import require_growth
-from ostinato.wording import listed
+from ostinato.wording import listed, meant
 
 _ROWS = 50_000
 _FIRST_ROW = 2
@@ -62,7 +62,7 @@ class ExcelSource(Source):
         if self.part is not None and self.part not in names:
             raise DataError(
                 f"`{self.name}` has no sheet `{self.part}`. Sheets: {listed(names, 10)}.",
-                hint=f"name one: {self.path}#{names[0]}",
+                instead=(self.part, (meant(self.part, names) or ("", names[0]))[1]),
             )
         for name in [self.part] if self.part is not None else names:
             table = self._texts(workbook, name)

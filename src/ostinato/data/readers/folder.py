@@ -54,8 +54,8 @@ class FolderSource(Source):
         """A level too high is the usual mistake: name the folder below."""
         inner = [p for p in sorted(self.path.iterdir()) if p.is_dir() and any(_texts(q) for q in p.iterdir())]
         train = [p for p in inner if p.name == "train"] or inner
-        hint = f"name the folder whose subfolders are the classes, for example {train[0]}" if train else None
-        return DataError(f"`{self.path}` holds no .txt files, nor do its subfolders.", hint=hint)
+        below = (str(self.path), str(train[0])) if train else None
+        return DataError(f"`{self.path}` holds no .txt files, nor do its subfolders.", instead=below)
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """The files by class, then by name."""

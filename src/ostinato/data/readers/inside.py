@@ -8,7 +8,7 @@ from pathlib import Path
 from ostinato.errors import DataError
 from ostinato.media.files import kind_of_file
 from ostinato.storage.unpack import unpacked
-from ostinato.wording import listed
+from ostinato.wording import listed, meant
 
 _ABOUT = re.compile(
     r"(?:readme|licen[cs]e|copying|citation|changelog|authors)\b.*|.*\.(?:md|pdf|html?|names|rst|docx?)", re.I
@@ -37,7 +37,7 @@ def member_of(archive: Path, part: str | None) -> tuple[Path, list[str]]:
         if ".." in Path(part).parts or not (folder / part).exists():
             raise DataError(
                 f"`{archive}` has no member `{part}`. It holds: {listed(names, 10)}.",
-                hint=f"name one: {archive}#{names[0]}",
+                instead=(part, (meant(part, names) or ("", names[0]))[1]),
             )
         return folder / part, []
     return only_file(folder)

@@ -104,7 +104,8 @@ class PanelSource(Source):
         parts = [self._part_of(name).removeprefix("_") or name for name in found]
         raise DataError(
             f"`{self.name}` {what}. Arrays: {listed(list(arrays), 10)}.",
-            hint=f"name one: {self.path}#{parts[0]}" if parts else "series are an array (N, L) or (N, L, C)",
+            hint=None if parts else "series are an array (N, L) or (N, L, C)",
+            instead=self._another(parts[0]) if parts else None,
         )
 
     @staticmethod

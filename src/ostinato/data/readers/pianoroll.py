@@ -84,9 +84,7 @@ class PianoRollSource(Source):
         if not parts:
             return DataError(f"`{self.path}` holds no piano rolls: no array has its `NAME{_LENGTHS}` beside it.")
         what = f"has no part `{self.part}`" if self.part else "holds several parts"
-        return DataError(
-            f"`{self.path}` {what}. Parts: {', '.join(parts)}.", hint=f"name one: {self.path.name}#{parts[0]}"
-        )
+        return DataError(f"`{self.path}` {what}. Parts: {', '.join(parts)}.", instead=self._another(parts[0]))
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """Some pieces at a time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +34,7 @@ from ostinato.errors import DataError, RecipeError
 from ostinato.plugins import Registry
 from ostinato.recipe.dialect import Dialect
 from ostinato.storage.unpack import is_archive, unpacked
-from ostinato.wording import listed
+from ostinato.wording import listed, meant
 
 __all__ = ["READERS", "Source", "detect_format", "open_source"]
 
@@ -97,10 +96,9 @@ def open_source(
         DataError: if the path does not exist, or its format is not known.
     """
     if format != "auto" and format not in READERS:
-        near = difflib.get_close_matches(format, READERS, n=1)
         raise RecipeError(
             f"`data.format` must be one of auto, {', '.join(READERS)}. Received: {format!r}.",
-            hint=f"did you mean {near[0]}?" if near else None,
+            instead=meant(format, READERS),
         )
     place = _place_of(path)
     if format == "auto" and place.part and "+" in place.part and is_archive(place.path):
@@ -143,7 +141,11 @@ def _place_of(path: Path) -> _Place:
         name, _, part = str(path).partition("#")
         path = Path(name)
     if not path.exists():
-        raise DataError(f"no such file or folder: `{path}`.", hint=_nearest_file(path))
+        if not path.parent.is_dir():
+            raise DataError(f"no such file or folder: `{path}`; there is no folder `{path.parent}` either.")
+        near = meant(path.name, [one.name for one in path.parent.iterdir()])
+        found = near and (str(path), str(path.parent / near[1]))
+        raise DataError(f"no such file or folder: `{path}`.", instead=found)
     if not (path.is_file() or path.is_dir()):
         raise DataError(f"`{path}` is neither a file nor a folder: data are read more than once.", hint="write a file")
     if path.is_dir() or not is_archive(path) or (part and "+" in part):
@@ -184,12 +186,5 @@ def _known(format: str, path: Path) -> Found:
     raise DataError(
         f"can't tell the format of `{path}` from its name or its first lines. "
         f"Known: {', '.join(suffixes)} (also with .gz, .bz2, .xz).",
-        hint="if it is plain text: --set data.format=text; other formats: ostinato recipe options",
+        hint="if it is plain text: --set data.format=text; all formats: ostinato recipe options",
     )
-
-
-def _nearest_file(path: Path) -> str | None:
-    if not path.parent.is_dir():
-        return f"there is no folder {path.parent} either"
-    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
-    return f"did you mean {path.parent / near[0]}?" if near else None

@@ -84,7 +84,7 @@ class TablesSource(Source):
         if len(top) > 1 and {name.partition(".")[0].lower().rpartition("_")[2] for name in top} <= _SPLITS:
             raise DataError(
                 f"`{self.path}` holds a table for each part of the data: {listed(top)}.",
-                hint=f"name one: {self.path}/{top[-1]}",
+                instead=(str(self.path), f"{self.path}/{top[-1]}"),
             )
         found = [self._open(file) for file in files]
         forms = Counter(tuple(source.columns()) for source in found)

@@ -16,6 +16,7 @@ from ostinato.data.tables.sessions import Sessions
 from ostinato.data.times.clock import Clock
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe.base import Columns, named_by
+from ostinato.wording import option
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,10 @@ def arrangement_of(
         spelt = name is not None and name not in there and re.search(r"[:,]", name) is not None
         return Arrangement(str(name)) if spelt else None
     if name is None:
+        channels = [name for name in there if name not in (*named_by(session), *named_by(time))] or list(there)
         raise RecipeError(
             "`data.input` is not set: the column of numbers that make a session's series.",
-            hint="several channels: --input first:last, or --input a,b,c",
+            hint=f"one channel: {option('--input', channels[-1])}; several: `--input first:last`, `--input a,b,c`",
         )
     return Arrangement(name, named_by(session), named_by(time), time_format)
 

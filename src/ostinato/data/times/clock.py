@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,6 +14,7 @@ from ostinato.data.times.forms import Form, NumberForm, TextForm, form_of
 from ostinato.data.times.guess import forms_of
 from ostinato.data.times.step import num_steps
 from ostinato.errors import DataError
+from ostinato.wording import setting
 
 _LOOKED_AT, _STEPS = 64, 1 << 18
 """Series, and steps of each, by which two orders of day and month are told apart."""
@@ -153,14 +153,14 @@ class Clock:
         """What to say where both orders of day and month are possible."""
         forms = [self._forms[number].settled() for number in fitting]
         read = [_day(form_of(form.format).read(pl.Series([self._apart]))) for form in forms]
-        commands = [
-            f"ostinato train {_quoted(path)} --set 'data.time_format={form.format}'  # {self._apart} is {day}"
+        ways = [
+            f"where {self._apart} is {day}: {setting('data.time_format', form.format)}"
             for form, day in zip(forms, read, strict=True)
         ]
         return DataError(
             f"the order of day, month and year in `{self.name}` of `{path}` is open: all cells fit "
             f"{' and '.join(form.format for form in forms)}, and neither order alone leaves even steps.",
-            hint="\n".join(commands),
+            hint="; ".join(ways),
         )
 
 
@@ -189,7 +189,3 @@ def _said(form: Form) -> str:
 
 def _day(found: Moments) -> str:
     return str(np.datetime64(int(found.local[0]), "us").astype("datetime64[D]"))
-
-
-def _quoted(path: str) -> str:
-    return f"'{path}'" if set(path) & set(" '\"$&;()") else str(Path(path))

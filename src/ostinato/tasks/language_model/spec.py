@@ -81,7 +81,7 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
     def _no_rows(self, recipe: Recipe) -> RunError:
         return RunError(
             f"`{recipe.name}` is a language model: it has no target to predict.",
-            hint=f"write text with it: ostinato generate runs/{recipe.name}",
+            hint="it writes text: `ostinato generate`",
         )
 
     def evaluate(

@@ -20,7 +20,7 @@ from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.tasks.sketch import without_numbers
 from ostinato.types import Ragged, State
 
-_LINEAR_HINT = "bridge: linear fits any sizes"
+_LINEAR_HINT = "what fits any sizes: --set model.decoder.bridge=linear"
 
 
 class Bridge(nn.Module):
@@ -85,7 +85,7 @@ class Bridge(nn.Module):
             raise RecipeError(
                 f"`model.decoder.bridge: {self.bridge}` {does} the states of {directions} direction(s), {given} units, "
                 f"so the decoder's layers must have as many. Received: {wanted[0][0]}.",
-                hint=f"--set model.decoder.hidden_size={given}; {_LINEAR_HINT}",
+                hint=f"a decoder as wide: --set model.decoder.hidden_size={given}; {_LINEAR_HINT}",
             )
 
 

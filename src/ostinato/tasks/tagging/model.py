@@ -150,7 +150,7 @@ def build_tagger(recipe: TaggingRecipe, features: Features, make: type[Tagger] =
     """The tagger of a resolved recipe, of the class `make`. Raises `RecipeError` for a target that is no sequence."""
     target, source = features.target, features.input
     if not isinstance(target, Feature) or not target.ragged:
-        raise RecipeError("a tagger needs a target with a value for each step.", hint="set features.target.kind=tags")
+        raise RecipeError("a tagger needs a target with a value for each step.", hint="--set features.target.kind=tags")
     layer = input_layer(source, recipe)
     inputs = StepCovariates(layer, features.extra, recipe) if features.extra else layer
     outputs = target.value_shape[0] if target.form == "vectors" else int(cast("int", getattr(target, "vocab_size", 0)))
