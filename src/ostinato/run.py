@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ostinato.baselines import Baselines
-from ostinato.data.dataset import Features
+from ostinato.data.dataset import Features, in_parts
 from ostinato.data.given import rows_given
 from ostinato.data.loading import reading_as
 from ostinato.diagnostics import Certificate, Diagnosis
@@ -45,6 +45,10 @@ from ostinato.wording import command
 
 if TYPE_CHECKING:
     from ostinato.data.features import Feature
+
+
+_ROWS_AT_ONCE = 4096
+"""Rows that are predicted before progress is shown."""
 
 
 class Options(TypedDict, total=False):
@@ -134,8 +138,12 @@ class Run:
             RunError: for a language model.
             DataError: for a file that can't be used.
         """
-        examples = self.spec.load_inputs(str(data), self.features, self.recipe, (observer or Observer()).note)
-        found = self.spec.predict(self.model, examples, self.features, self.device)
+        observer = observer or Observer()
+        examples = self.spec.load_inputs(str(data), self.features, self.recipe, observer.note)
+        found = list[Prediction]()
+        for some in in_parts(examples, _ROWS_AT_ONCE):
+            found += self.spec.predict(self.model, some, self.features, self.device)
+            observer.rows(len(found), len(examples))
         return [(examples.location(row), examples.preview(row), one) for row, one in enumerate(found)]
 
     def evaluate(self, data: str | Path | None = None, observer: Observer | None = None) -> Metrics:

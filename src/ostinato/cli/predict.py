@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ostinato.cli.console import format_figure, print_json, print_text
+from ostinato.cli.console import format_figure, note, print_json, print_text, stderr
 from ostinato.cli.train import Reading
 from ostinato.errors import DataError, RecipeError
 from ostinato.wording import command
@@ -32,6 +32,13 @@ def predict(
             "--file", help="Predict every row of a file or folder; a forecaster forecasts what comes after it."
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write a table: .csv, .jsonl or .parquet, with the columns of --file and probabilities."),
+    ] = None,
+    escape_formulas: Annotated[
+        bool, typer.Option("--escape-formulas", help="In CSV, put an apostrophe before what a spreadsheet would run.")
+    ] = False,
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row.")] = False,
 ) -> None:
@@ -39,6 +46,12 @@ def predict(
 
     Rows come from the command line, one per line from stdin, or from a file.
     """
+    if out is not None:
+        from ostinato.cli.predicted import check_out, write_file, write_rows
+
+        check_out(out)
+    if escape_formulas and (out is None or out.suffix.lower() != ".csv"):
+        raise RecipeError("`--escape-formulas` only applies with `--out FILE.csv`.")
     if file is not None and rows:
         raise RecipeError(
             f"give rows either in `--file` or on the command line, not both. Received: {file} and {rows[0]!r}."
@@ -50,7 +63,10 @@ def predict(
 
     if file is not None:
         opened = load(run, settings or [])
-        found = opened.predict_file(file, ConsoleObserver())
+        if out is not None:
+            _say_written(out, write_file(opened, file, out, ConsoleObserver(stderr), escape_formulas), json)
+            return
+        found = opened.predict_file(file, ConsoleObserver(stderr))
         lines = None if json else opened.spec.csv_lines([prediction for _, _, prediction in found])
         if lines is not None:
             for line in lines:
@@ -67,8 +83,20 @@ def predict(
         )
     opened = load(run)
     cells = [_parsed(row) for row in given] if opened.spec.reads_json(opened.features) else given
+    if out is not None:
+        _say_written(out, write_rows(opened, given, cells, out, escape_formulas), json)
+        return
     for text, prediction in zip(given, opened.predict(cells), strict=True):
         _show({"text": text}, None, prediction, json)
+
+
+def _say_written(out: Path, count: int, json: bool) -> None:
+    from ostinato.data.rejects import counted
+
+    if json:
+        print_json({"out": str(out), "rows": count})
+    else:
+        note(f"wrote {out}, {counted(count, 'row')}")
 
 
 def _parsed(row: str) -> Any:

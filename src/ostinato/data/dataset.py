@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,15 @@ class Examples:
     def preview(self, index: int) -> str:
         """How the text of an example began."""
         return self.places.preview(int(self.rows[index]))
+
+
+def in_parts(examples: Examples, size: int) -> Iterator[Examples]:
+    """Examples some at a time; few of them as they are."""
+    if len(examples) <= size:
+        yield examples
+        return
+    for first in range(0, len(examples), size):
+        yield examples.take(np.arange(first, min(first + size, len(examples))))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ class Observer:
     def validation(self, event: dict[str, Any]) -> None:
         """The validation data was scored."""
 
+    def rows(self, done: int, total: int) -> None:
+        """So many rows of a file are predicted."""
+
     def stop(self, position: Position) -> None:
         """Training is over or interrupted."""
 
@@ -104,6 +107,19 @@ class ConsoleObserver(Observer):
             markup=False,
             soft_wrap=not self.console.is_terminal,
         )
+
+    def rows(self, done: int, total: int) -> None:
+        """Move a bar of its own, if this is a terminal and there is more than one step."""
+        if self._bar is None and self.console.is_terminal and done < total:
+            columns = (TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows"), BarColumn(bar_width=None))
+            self._bar = Progress(*columns, console=self.console, expand=True, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=total)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done)
+            if done >= total:
+                self._bar.stop()
+                self._bar = None
 
     def stop(self, position: Position) -> None:
         """Take the bar away."""
