@@ -38,6 +38,20 @@ class RecipeError(OstinatoError):
     """A recipe, a ``--set`` or an argument that does not describe a possible run."""
 
 
+class UndecidedError(RecipeError):
+    """A recipe that leaves open which columns are read and predicted; whoever sees it may choose.
+
+    ``columns``: each with some of what it holds; ``likely``: the input and the target that are most likely, the
+    likeliest first.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str, columns: dict[str, str], likely: tuple[list[str], list[str]]
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.columns, self.likely = columns, likely
+
+
 class ArgumentError(RecipeError, ValueError):
     """An argument of a layer whose value describes no possible one; a ValueError as in ``torch.nn``."""
 

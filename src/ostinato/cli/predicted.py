@@ -103,9 +103,7 @@ def _number(text: str, column: str) -> str | float:
 def as_columns(prediction: Prediction, flat: bool) -> Row:
     """A prediction by column: `prediction`, the probability of each class (`flat`: a column each), and the rest."""
     found = prediction.to_dict()
-    said = next(
-        (found.pop(key) for key in ("label", "labels", "value", "text", "tags", "values") if key in found), None
-    )
+    said = next((found.pop(key) for key in _ANSWERS if key in found), None)
     probabilities = found.pop("probabilities", None)
     row = {"prediction": list(said) if isinstance(said, tuple) else said}
     if flat and isinstance(probabilities, Mapping):

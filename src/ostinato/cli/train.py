@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,12 @@ import typer
 
 from ostinato.cli.console import note, print_json, saying_how_to_resume, stderr, warn
 from ostinato.cli.tables import print_metrics
-from ostinato.errors import RecipeError
+from ostinato.errors import RecipeError, UndecidedError
 from ostinato.recipe import described
+from ostinato.wording import command
 
 if TYPE_CHECKING:
+    from ostinato.recipe import Recipe
     from ostinato.run import Run
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
@@ -79,8 +82,22 @@ def train(
         if resume is not None:
             run = api.resume(resume, settings, observer, force_recipe=force_recipe, force_data=force_data)
         else:
-            run = api.train(recipe=wanted, out=out, observer=observer)
+            try:
+                run = api.train(recipe=wanted, out=out, observer=observer)
+            except UndecidedError as error:
+                run = api.train(recipe=_answered(error, wanted, ask=not json), out=out, observer=observer)
     _show(run, json)
+
+
+def _answered(error: UndecidedError, wanted: Recipe | None, *, ask: bool) -> Recipe:
+    """The recipe with what somebody at a terminal chose; raises the error where nobody is there, or has left."""
+    from ostinato.cli import guided
+
+    answer = guided.ask(error, stderr) if ask and guided.can_ask(stderr) else None
+    if answer is None:
+        raise error
+    note(command(*sys.argv[1:], *answer.words()))
+    return described(recipe=wanted, input=answer.input, target=answer.target, settings=answer.settings)
 
 
 def _show(run: Run, json: bool) -> None:

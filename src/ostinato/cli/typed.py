@@ -73,7 +73,7 @@ class Typed:
         return _in_lines(parts, hint[at:].strip(_AROUND)) if parts else hint
 
     def _whole(self, text: str) -> str | None:
-        """A command as it can be pasted. Of options, or of the typed command on the same file: what was typed, with them;
+        """A command as it can be pasted. Of options, or of the typed command on one file: what was typed, with them;
         None where they don't belong to it."""
         program, *words = shlex.split(text)
         count = len(self.names)

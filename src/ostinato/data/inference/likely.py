@@ -9,7 +9,7 @@ import polars as pl
 from ostinato.data.inference.kinds import kind_of
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.tables.list_cells import MOST_LABELS
-from ostinato.errors import RecipeError
+from ostinato.errors import UndecidedError
 from ostinato.wording import listed
 
 _SHOWN_COLUMNS = 12
@@ -27,15 +27,20 @@ def only_other(columns: list[str], used: list[str]) -> str | None:
     return rest[0] if len(rest) == 1 and used else None
 
 
-def no_input(sample: DataSample, target: str | None) -> RecipeError:
+def no_input(sample: DataSample, target: str | None) -> UndecidedError:
     """What to say where nothing tells which column is the input."""
     columns = sample.columns()
-    rows = [f"  {name}: {_shown(sample, name)}" for name in columns[:_SHOWN_COLUMNS]]
+    shown = {name: _shown(sample, name) for name in columns[:_SHOWN_COLUMNS]}
     more = [f"  … and {len(columns) - _SHOWN_COLUMNS:,} more"] if len(columns) > _SHOWN_COLUMNS else []
     commands = commands_for(sample, target)
-    return RecipeError(
-        f"`data.input` is not set. Columns of `{sample.source.name}`:\n" + "\n".join([*rows, *more]),
+    inputs = sorted(shown, key=lambda name: -_as_input(sample, name))
+    targets = [target] if target else sorted(shown, key=lambda name: -_as_target(sample, name))
+    return UndecidedError(
+        f"`data.input` is not set. Columns of `{sample.source.name}`:\n"
+        + "\n".join([*(f"  {name}: {cells}" for name, cells in shown.items()), *more]),
         hint=" or ".join([*commands, *filter(None, [sample.source.otherwise])]),
+        columns=shown,
+        likely=(inputs, targets),
     )
 
 
