@@ -29,7 +29,6 @@ app = typer.Typer(
     name="ostinato",
     help="Recurrent models of sequential data: from raw files to a trained, evaluated and explained model.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

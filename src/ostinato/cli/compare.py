@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import typer
-import yaml
 
 from ostinato.cli.console import format_figure, print_text, show_results, stderr
 from ostinato.cli.tables import print_table, table
@@ -56,6 +55,8 @@ def compare(
 
 
 def _varied(text: str) -> tuple[str, list[Any]]:
+    import yaml
+
     key, equals, values = text.partition("=")
     found = yaml.safe_load(f"[{values}]") if equals else []
     if not key.strip() or not found:

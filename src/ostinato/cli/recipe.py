@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import BaseModel
 
 from ostinato.cli.console import note, print_json, print_text
 from ostinato.cli.tables import print_table, table
 from ostinato.errors import RecipeError
-from ostinato.recipe import (
-    Recipe,
-    build_recipe,
-    build_saved,
-    dump_recipe,
-    load_recipe,
-    migrated,
-    named_after_data,
-    read_recipe,
-    ready_recipes,
-    recipe_schema,
-)
 from ostinato.storage.files import unused
 from ostinato.wording import option
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel as Component
+
+    from ostinato.recipe import Recipe
 
 app = typer.Typer(help="Show, describe and start recipes.", no_args_is_help=True)
 
@@ -35,6 +27,16 @@ def show(
     recipe: Annotated[str | None, typer.Argument(help="A ready recipe's name, a file, or a run directory.")] = None,
 ) -> None:
     """Print a recipe with every default; by default list them all."""
+    from ostinato.recipe import (
+        build_recipe,
+        build_saved,
+        dump_recipe,
+        load_recipe,
+        migrated,
+        read_recipe,
+        ready_recipes,
+    )
+
     if recipe is None:
         ready = table("recipe", "trains")
         for name in ready_recipes():
@@ -50,6 +52,8 @@ def show(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of recipes."""
+    from ostinato.recipe import recipe_schema
+
     print_json(recipe_schema())
 
 
@@ -75,6 +79,8 @@ def init(
 
     Holds every key that applies, with its default and meaning.
     """
+    from ostinato.recipe import build_recipe, named_after_data, read_recipe
+
     given = {"train": data, "input": input, "target": target}
     mapping = named_after_data({"data": {key: value for key, value in given.items() if value is not None}})
     from ostinato.tasks.prepare import inferred
@@ -91,8 +97,10 @@ def init(
     note(f"wrote {out}; train with: ostinato train --recipe {out}")
 
 
-def _commented(component: BaseModel, recipe: Recipe, path: str = "") -> str:
+def _commented(component: Component, recipe: Recipe, path: str = "") -> str:
     """YAML of a recipe component, each key that applies followed by its description."""
+    from pydantic import BaseModel
+
     from ostinato.cli.options import description
     from ostinato.data.inference.applicability import applies
 

@@ -11,17 +11,37 @@ import typer
 from ostinato.cli.console import note, print_json, saying_how_to_resume, stderr, warn
 from ostinato.cli.tables import print_metrics
 from ostinato.errors import RecipeError, UndecidedError
-from ostinato.recipe import described
 from ostinato.wording import command
 
 if TYPE_CHECKING:
     from ostinato.recipe import Recipe
     from ostinato.run import Run
 
-Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
+
+def _settings(incomplete: str) -> list[str]:
+    """What `--set` may be completed to."""
+    from ostinato.recipe.completion import completed
+
+    return completed(incomplete)
+
+
+def _ways_to_read(incomplete: str) -> list[str]:
+    """As `_settings`, of how files are read."""
+    return [one for one in _settings(incomplete) if one.startswith("data.")]
+
+
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.", autocompletion=_settings),
+]
 Reading = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="How files are read: data.on_bad_row=skip leaves bad rows out."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="How files are read: data.on_bad_row=skip leaves bad rows out.",
+        autocompletion=_ways_to_read,
+    ),
 ]
 
 
@@ -73,6 +93,8 @@ def train(
     settings = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(settings or [])]
     wanted = None
     if resume is None:  # before torch is imported: a mistake is told at once
+        from ostinato.recipe import described
+
         wanted = described(data, input=input, target=target, extra=extra or (), recipe=recipe, settings=settings)
     from ostinato import api
     from ostinato.training.progress import ConsoleObserver
@@ -92,6 +114,7 @@ def train(
 def _answered(error: UndecidedError, wanted: Recipe | None, *, ask: bool) -> Recipe:
     """The recipe with what somebody at a terminal chose; raises the error where nobody is there, or has left."""
     from ostinato.cli import guided
+    from ostinato.recipe import described
 
     answer = guided.ask(error, stderr) if ask and guided.can_ask(stderr) else None
     if answer is None:

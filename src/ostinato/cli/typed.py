@@ -9,9 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-
-import click
+from typing import Any, NamedTuple
 
 from ostinato.errors import OstinatoError
 from ostinato.recipe.migrate import renamed
@@ -27,7 +25,7 @@ _AROUND = " ;,\n"
 class Item(NamedTuple):
     """Words of a command line that belong together."""
 
-    option: click.Option | None
+    option: Any | None
     words: tuple[str, ...]
 
     @property
@@ -46,14 +44,14 @@ class Typed:
     program: str
     words: tuple[str, ...]
     names: tuple[str, ...]
-    command: click.Command
+    command: Any
 
     @classmethod
-    def of(cls, arguments: Sequence[str], root: click.Command) -> Typed:
+    def of(cls, arguments: Sequence[str], root: Any) -> Typed:
         """The command line `sys.argv`, or that of `arguments`, whose commands are below `root`."""
         command, names = root, list[str]()
         for word in arguments:
-            if isinstance(command, click.Group) and word in command.commands:
+            if word in getattr(command, "commands", ()):
                 command = command.commands[word]
                 names.append(word)
         return cls(_program(), tuple(arguments), tuple(names), command)
@@ -91,8 +89,8 @@ class Typed:
         ]
         return f"{self.program} {shlex.join(word for item in (*kept, *given) for word in item.words)}"
 
-    def _options(self) -> dict[str, click.Option]:
-        return {name: one for one in self.command.params if isinstance(one, click.Option) for name in one.opts}
+    def _options(self) -> dict[str, Any]:
+        return {name: one for one in self.command.params if one.param_type_name == "option" for name in one.opts}
 
     def _takes(self, item: Item) -> bool:
         if item.option is None or item.option.name != "settings" or self.names[-1] in _OF_RECIPES:
@@ -121,7 +119,7 @@ class Typed:
         return f"{self.program} {shlex.join([*self.words[:at], changed, *self.words[at + 1 :]])}"
 
 
-def _items(words: Sequence[str], options: dict[str, click.Option]) -> Iterator[Item]:
+def _items(words: Sequence[str], options: dict[str, Any]) -> Iterator[Item]:
     """Words as options with their values; what is no option is alone."""
     rest = list(words)
     while rest:

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe.migrate import renamed, with_old_split
-from ostinato.recipe.mistakes import holds_texts, told, unread_keys
+from ostinato.recipe.mistakes import told, unread_keys
 from ostinato.recipe.models import Recipe
+from ostinato.recipe.paths import holds_texts
 from ostinato.recipe.yaml_text import dump_yaml, parse_yaml
 from ostinato.wording import meant
 

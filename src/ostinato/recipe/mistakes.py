@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from types import NoneType, UnionType
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import Any, NamedTuple, get_args
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ostinato.errors import RecipeError
-from ostinato.recipe.base import UNREAD, SectionError, components
-from ostinato.recipe.features import components_from_outside, kinds_from_outside
+from ostinato.recipe.base import UNREAD, SectionError
+from ostinato.recipe.features import kinds_from_outside
 from ostinato.recipe.migrate import TASKS, new_names
 from ostinato.recipe.models import Recipe
+from ostinato.recipe.paths import kind_field, models_at, option_paths
 from ostinato.recipe.sections import Section, entries, section, sections
 from ostinato.wording import meant, with_article
 
@@ -71,7 +71,7 @@ def unread_keys(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 def _usual(place: list[str], owners: list[Section]) -> Any:
     """An option of other tasks as it is when nothing is said; of a group all its options that any of them has."""
-    fields = [_models_at(place[:-1], None, one.name)[0].model_fields[place[-1]] for one in owners]
+    fields = [models_at(place[:-1], None, one.name)[0].model_fields[place[-1]] for one in owners]
     found = [TypeAdapter(Any).dump_python(one.get_default(call_default_factory=True), mode="json") for one in fields]
     return {key: value for one in found for key, value in one.items()} if isinstance(found[0], dict) else found[0]
 
@@ -122,7 +122,7 @@ def _explain(path: str, items: list[dict[str, Any]], task: str) -> _Mistake:
                 key, received = next(iter(received.items()))
                 path = f"{path}.{key}"
             return _Mistake(*does_not_apply(path, repr(received), section(task).noun, owners))
-        keys = [key for one in _models_at(location[:-1], items[0]["of_kind"], task) for key in one.model_fields]
+        keys = [key for one in models_at(location[:-1], items[0]["of_kind"], task) for key in one.model_fields]
         near = difflib.get_close_matches(location[-1], keys, n=1)
         sure = near and difflib.SequenceMatcher(None, near[0], location[-1]).ratio() >= _MUCH_ALIKE
         elsewhere = [] if sure else _elsewhere(path, task)
@@ -189,7 +189,7 @@ _OTHER_NAMES = {
 def _elsewhere(path: str, task: str) -> list[str]:
     """Where in a recipe an unknown key might belong: by another tool's name of it, its own, or one much like it."""
     name = path.rpartition(".")[2]
-    options = list(dict.fromkeys(_paths(Recipe, "", task)))
+    options = option_paths(task)
     if name in _OTHER_NAMES:
         return [_OTHER_NAMES[name]]
     names: dict[str, list[str]] = {}
@@ -197,18 +197,6 @@ def _elsewhere(path: str, task: str) -> list[str]:
         names.setdefault(option.rpartition(".")[2], []).append(option)
     near = [name] if name in names else difflib.get_close_matches(name, names, n=1, cutoff=_MUCH_ALIKE)
     return sorted(names[near[0]], key=len)[:_MOST_NAMED] if near else []
-
-
-def _paths(component: type[BaseModel], path: str, task: str) -> Iterator[str]:
-    """Every option that a recipe may have; of `model` those of a task, or, while it is open, of all."""
-    for name, field in component.model_fields.items():
-        here = f"{path}{name}"
-        inner = components(field.annotation)
-        if here == "model":
-            inner = [section(task).recipe] if task in entries() else [one.recipe for one in sections()]
-        yield here
-        for one in inner:
-            yield from _paths(one, f"{here}.", task)
 
 
 def _expected(item: dict[str, Any]) -> str:
@@ -237,56 +225,19 @@ def does_not_apply(path: str, value: str, noun: str, owners: list[Section]) -> t
     )
 
 
-def _models_at(location: list[str], kind: str | None, task: str) -> list[type[BaseModel]]:
-    """The components that may stand at a path; `kind` and `task` say which where there are several."""
-    models: list[type[BaseModel]] = [Recipe]
-    for depth, part in enumerate(location):
-        found = [
-            one for model in models if (field := model.model_fields.get(part)) for one in components(field.annotation)
-        ]
-        found += components_from_outside(".".join(location[: depth + 1]))
-        if location[: depth + 1] == ["model"]:
-            found = [section(task).recipe] if task in entries() else [one.recipe for one in sections()]
-        named = [one for one in found if len(found) > 1 and kind in get_args(_kind_field(one))]
-        models = named or found or models
-    return models
-
-
-def holds_texts(path: str, *, list_of: bool) -> bool:
-    """Whether the option at a path may be a text, or else a list of texts, and is never anything else (but none)."""
-    location = path.split(".")
-    fields = [one.model_fields.get(location[-1]) for one in _models_at(location[:-1], None, "auto")]
-    found = [_members(one.annotation) for one in fields if one is not None]
-    wanted, others = (tuple[str, ...], {str, bool}) if list_of else (str, {tuple[str, ...]})
-    return bool(found) and all(wanted in one and one <= {wanted, NoneType, *others} for one in found)
-
-
-def _members(annotation: Any) -> set[Any]:
-    """The types that a field may have."""
-    if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return {one for part in get_args(annotation) for one in _members(part)}
-    return {annotation}
-
-
-def _kind_field(model: type[BaseModel]) -> Any:
-    return model.model_fields["kind"].annotation if "kind" in model.model_fields else None
-
-
 def _owners(location: list[str], task: str) -> list[Section]:
     """The tasks other than `task` that have the option at a path."""
     if location[0] != "model" or task not in entries():
         return []
     rest = [one for one in sections() if one.name != task]
-    return [one for one in rest if location[-1] in _models_at(location[:-1], None, one.name)[0].model_fields]
+    return [one for one in rest if location[-1] in models_at(location[:-1], None, one.name)[0].model_fields]
 
 
 def _kinds_with(location: list[str], task: str) -> list[str]:
     """The kinds of feature that have the key at the end of a path, where there are several kinds."""
-    found = _models_at(location[:-1], None, task)
+    found = models_at(location[:-1], None, task)
     owners = [one for one in found if location[-1] in one.model_fields and "kind" in one.model_fields]
-    return [get_args(_kind_field(one))[0] for one in owners] if len(found) > 1 else []
+    return [get_args(kind_field(one))[0] for one in owners] if len(found) > 1 else []
 
 
 def _kind_at(place: tuple[int | str, ...]) -> int | None:
