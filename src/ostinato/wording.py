@@ -73,7 +73,7 @@ def setting(key: str, value: object) -> str:
 
 _PLAIN = re.compile(r"[\w./-][\w ./-]*")
 A_FILE = (
-    "a file, such as the one that `ostinato data sample reviews.csv` writes: --set data.train=reviews.csv "
-    "--set data.input=text --set data.target=label"
+    "a sample to try it on: ostinato data sample reviews.csv; then: --set data.train=reviews.csv --set data.input=text "
+    "--set data.target=label"
 )
 """What to say where a recipe names no data."""

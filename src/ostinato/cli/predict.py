@@ -79,7 +79,7 @@ def predict(
     if not given:
         raise DataError(
             "no text to predict.",
-            hint=f"{command('predict', run, 'A fine film :)')}; or a text a line on stdin, or --file FILE",
+            hint=f"{command('predict', run, 'A fine film :)')}; or a text a line on stdin",
         )
     opened = load(run)
     cells = [_parsed(row) for row in given] if opened.spec.reads_json(opened.features) else given

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ostinato.data.tables.list_cells import json_list
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.storage.files import json_ready, write_atomically
 
@@ -105,12 +106,12 @@ def as_columns(prediction: Prediction, flat: bool) -> Row:
     found = prediction.to_dict()
     said = next((found.pop(key) for key in _ANSWERS if key in found), None)
     probabilities = found.pop("probabilities", None)
-    row = {"prediction": list(said) if isinstance(said, tuple) else said}
+    row: Row = {"prediction": list(said) if isinstance(said, tuple) else said}
     if flat and isinstance(probabilities, Mapping):
         row |= {f"probability {name}": value for name, value in probabilities.items()}
     elif probabilities is not None:
         row["probabilities"] = probabilities
-    return row | found.pop("details", {}) | found
+    return {**row, **found.pop("details", {}), **found}
 
 
 def by_word(words: Sequence[str], row: Row, prediction: Row) -> list[tuple[Row, Row]]:
@@ -123,8 +124,9 @@ def by_word(words: Sequence[str], row: Row, prediction: Row) -> list[tuple[Row, 
 
 
 def words_of(text: str, count: int) -> list[str] | None:
-    """The `count` steps of a text: its words, or its letters; None where it has as many of neither."""
-    words = text.split(" ")
+    """The `count` steps of a text: a JSON list, its words, or its letters; None where it has as many of none."""
+    listed = json_list(text)
+    words = text.split(" ") if listed is None else [str(one) for one in listed]
     return words if len(words) == count else list(text) if len(text) == count else None
 
 
@@ -132,7 +134,7 @@ def cells_of(source: Source, places: Iterable[str]) -> list[Row]:
     """All columns of rows by where they stand (`file:line`), in the order of the file; pictures are left out."""
     wanted, found = list(places), list[Row]()
     for block in source.blocks(source.columns()):
-        frame = block.frame.select(pl.exclude(name for name, kind in block.frame.schema.items() if kind == pl.Array))
+        frame = block.frame.select(name for name, kind in block.frame.schema.items() if kind != pl.Array)
         for number, row in enumerate(frame.iter_rows(named=True)):
             if len(found) < len(wanted) and "{}:{}".format(*block.location(number)) == wanted[len(found)]:
                 found.append(row)

@@ -25,7 +25,8 @@ _AROUND = " ;,\n"
 class Item(NamedTuple):
     """Words of a command line that belong together."""
 
-    option: Any | None
+    option: Any
+    """As click has it; None: it is none."""
     words: tuple[str, ...]
 
     @property
@@ -78,11 +79,13 @@ class Typed:
         if program != "ostinato":
             words = [program, *words]
         elif words[:count] == list(self.names) and {*words[count : count + 1]} & {*self.words[count:]} - {"--resume"}:
-            words = words[count + 1 :]
+            words = words[count:]
         else:
             return f"{self.program} {shlex.join(words)}" if words else None
-        given = list(_items(words, self._options()))
-        if not all(self._takes(one) for one in given):
+        given = [
+            one for one in _items(words, self._options()) if one.option is not None or one.words[0] not in self.words
+        ]
+        if not all(self._takes(one) or (program == "ostinato" and one.option is None) for one in given):
             return None
         kept = [
             old for old in _items(self.words, self._options()) if not any(self._replaces(new, old) for new in given)
@@ -109,7 +112,8 @@ class Typed:
 
     def _instead(self, wrong: str, right: str) -> str | None:
         """What was typed, with `right` in place of `wrong`; None where `wrong` does not stand there."""
-        whole = re.compile(rf"(?<![\w.-]){re.escape(wrong)}(?![\w-]|\.\w)")
+        text = re.escape(wrong)
+        whole = re.compile(rf"^{text}(?=\.[\w.]+=)|(?<![\w.-]){text}(?![\w-]|\.\w)")
         holding = [n for n, word in enumerate(self.words) if whole.search(word) and word not in self.names]
         if not holding:
             return None
@@ -138,7 +142,7 @@ def _in_lines(parts: list[tuple[str, str]], rest: str) -> str:
         ends = "" if said.endswith((":", "?", ".")) else ":"
         lines += [f"{said}{ends}"] if said else []
         lines.append(f"  {command}")
-    return "\n".join([*lines, rest] if rest else lines)
+    return "\n".join([*lines, rest] if rest else lines).lstrip()
 
 
 def _program() -> str:

@@ -152,7 +152,8 @@ class Reading:
                     problems += [(*wrong, None) for wrong in self.source.unusable(name, cells)]
             if cells.dtype == pl.String and self.source.format != "text":
                 lengths = cells.str.len_chars()
-                hint = f"to allow longer rows: --set data.max_characters={lengths.max() or limit}"
+                longest = lengths.fill_null(0).to_numpy().max(initial=limit)
+                hint = f"to allow longer rows: --set data.max_characters={longest}"
                 problems.append((lengths > limit, f"more than {limit:,} characters", hint))
         if self.cells_of:
             problems += target_type(self.recipe.features.target).unusable(block.frame[self.cells_of], self.cells_of)

@@ -79,7 +79,7 @@ def _split_alike(
     if not held_out.any() or held_out.all():
         raise DataError(
             f"no class has enough rows to hold a share of {fraction} of it out.",
-            hint="a larger share: --set data.validation=0.3; whatever the classes: --set data.stratify=false",
+            hint="whatever the classes: --set data.stratify=false; a larger share: --set data.validation=0.3",
         )
     is_held_out = held_out[group_of][order]
     return order[~is_held_out], order[is_held_out]

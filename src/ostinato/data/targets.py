@@ -25,8 +25,8 @@ __all__ = ["TARGETS", "ClassTarget", "LabelsTarget", "NamesTarget", "NumberTarge
 
 _SHOWN = 10
 _RARE = (
-    "; they are no classes but texts to write: --set features.target.kind=text; a label for each word: --set "
-    "features.target.kind=tags; numbers: --set features.target.kind=number"
+    "; they are no classes but texts to write: --set model.task=seq2seq --set features.target.kind=text; "
+    "numbers: --set features.target.kind=number"
 )
 
 

@@ -41,10 +41,9 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
     if not path.is_file():
         path = ready.get(str(source), path)
     if not path.is_file():
-        raise RecipeError(
-            f"no recipe file `{source}`. Ready recipes: {', '.join(ready) or 'none'}.",
-            instead=meant(str(source), ready),
-        )
+        near, known = meant(str(source), ready), ", ".join(ready) or "none"
+        asked = f"did you mean {near[1]}? " if near else ""
+        raise RecipeError(f"no recipe file `{source}`.", hint=f"{asked}Ready recipes: {known}.", instead=near)
     try:
         loaded = parse_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -137,8 +137,8 @@ def _explain(path: str, items: list[dict[str, Any]], task: str) -> _Mistake:
     if kind == "union_tag_invalid":
         context = items[0]["ctx"]
         known = ", ".join([context["expected_tags"], *map(repr, kinds_from_outside(".".join(location[:2])))])
-        near = _near_value(f"{path}.kind", context["tag"], re.findall(r"'([^']*)'", known))
-        return _Mistake(f"`{path}.kind` must be one of {known}. Received: {context['tag']!r}.", *near)
+        text = f"`{path}.kind` must be one of {known}. Received: {context['tag']!r}."
+        return _Mistake(text, *_near_value(f"{path}.kind", context["tag"], re.findall(r"'([^']*)'", known)))
     if kind == "invalid_key":
         return _Mistake(f"a key of a recipe must be a text. Received: {received!r}.")
     if kind in ("value_error", UNREAD):

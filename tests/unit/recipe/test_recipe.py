@@ -244,7 +244,7 @@ def test_a_name_that_is_no_file_gets_the_nearest_ready_one() -> None:
         read_recipe("imbd")
     assert caught.value.message == "no recipe file `imbd`."
     assert caught.value.hint is not None
-    assert caught.value.hint.startswith("did you mean imdb?")
+    assert caught.value.hint.startswith("did you mean imdb? Ready recipes: ")
 
 
 @pytest.mark.parametrize("name", ready_recipes())

@@ -51,7 +51,7 @@ def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str
         if not numeric:
             raise RecipeError(
                 f"no column of `{sample.path}` holds numbers to forecast. Columns: {', '.join(columns)}.",
-                hint=f"name one: {setting('data.channels', [columns[-1]])} names the rows that hold none",
+                hint=f"name one, to see which rows hold none: {setting('data.channels', [columns[-1]])}",
             )
         found["channels"] = numeric
         notes.append(f"channels: {', '.join(numeric[:8])}{', …' if len(numeric) > 8 else ''} (they hold numbers)")

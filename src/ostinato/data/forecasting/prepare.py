@@ -154,7 +154,7 @@ def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recip
     if data.target is not None:
         raise RecipeError(
             f"`data.target` does not apply to a forecaster: it predicts its own channels. Received: {data.target}.",
-            hint=f"forecast it: {setting('data.channels', [data.target])}, without --target",
+            hint=f"forecast it: {setting('data.channels', [data.target])} --set data.target=null --set data.input=null",
         )
     if data.input is not None and forecast.channels not in ((), (data.input,)):
         raise RecipeError(

@@ -75,7 +75,8 @@ def _read_steps(source: Source, forecast: ForecastRecipe, likely: str | None) ->
             raise DataError(
                 f"column `{clock.name}` of `{source.path}` holds no time stamps of a known form. "
                 f"Received: {clock.cells(block.frame)[0]!r}.",
-                hint="say how they are written: --set 'data.time_format=%d/%m/%Y %H:%M'",
+                hint="rows as equal steps in their order: --set data.time=null; as they are written: --set "
+                "'data.time_format=%d/%m/%Y %H:%M'",
             )
     if source.bad_rows.rows and source.bad_rows.policy == "stop":
         shown_rows = "\n".join(f"  {row}" for row in source.bad_rows.in_order()[:_LISTED])

@@ -27,7 +27,7 @@ Node = "str | Field | list[Node]"
 def unreadable(format: str, expected: str) -> RecipeError:
     return RecipeError(
         f"`data.time_format` must be a format of strptime, {expected}. Received: {format!r}.",
-        hint="for example --set 'data.time_format=%d/%m/%Y %H:%M'",
+        hint="to have it found: --set data.time_format=null; for example: --set 'data.time_format=%d/%m/%Y %H:%M'",
     )
 
 
