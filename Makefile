@@ -38,8 +38,10 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
+# A process a core, each with the tests of whole files.
+WORKERS ?= auto
 unit: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
 
 # The core's own tests under AddressSanitizer and UBSan, and under ThreadSanitizer; they need a C++ compiler and CMake, no
 # Python.

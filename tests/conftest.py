@@ -12,6 +12,9 @@ import pytest
 
 DATA = Path(__file__).parent / "data"
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: a thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @dataclass(frozen=True)
 class Result:

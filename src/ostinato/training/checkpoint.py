@@ -63,7 +63,7 @@ def write_checkpoint(
         best: the file of the best weights so far.
         keep: how many checkpoints stay, this one included.
     """
-    parent = run / FOLDER
+    parent = _parent(run)
     target = parent / _next_name(run, step)
     partial = parent / f".{target.name}.partial"
     try:
@@ -92,7 +92,7 @@ def read_checkpoint(run: Path) -> Checkpoint:
     """The newest checkpoint that is whole; newer ones that are damaged are put aside as `damaged-…`.
 
     Raises:
-        CheckpointError: if there is none.
+        CheckpointError: if there is none, or `checkpoint` is a symbolic link, which may lead out of the run.
     """
     skipped: list[str] = []
     for folder in reversed(_all(run)):
@@ -134,7 +134,18 @@ def _free(path: Path) -> Path:
 
 def _all(run: Path) -> list[Path]:
     """Those of a run, in the order in which they were written."""
-    return sorted((folder for folder in (run / FOLDER).glob("step-*") if _place(folder)), key=_place)
+    return sorted((folder for folder in _parent(run).glob("step-*") if _place(folder)), key=_place)
+
+
+def _parent(run: Path) -> Path:
+    """Where a run's checkpoints stand: inside the run, since old ones are removed there."""
+    parent = run / FOLDER
+    if parent.is_symlink():
+        raise CheckpointError(
+            f"`{parent}` is a symbolic link: checkpoints are read and written only inside the run directory.",
+            hint="move the folder it leads to into the run directory, in place of the link",
+        )
+    return parent
 
 
 def _place(folder: Path) -> tuple[int, ...]:

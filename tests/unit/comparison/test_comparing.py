@@ -196,6 +196,7 @@ def test_from_the_command_line(cli: Cli, tmp_path: Path) -> None:
     from ostinato.recipe import dump_recipe
 
     (tmp_path / "r.yaml").write_text(dump_recipe(_recipe(tmp_path)))
+    (tmp_path / "yaml.py").write_text("raise SystemExit('a file of the working directory was executed')")
     made = cli("compare", "--recipe", "r.yaml", "--vary", "model.embedding_dim=3,6", "--seeds", 1, "--json")
     assert made.code == 0, made.err
     names = [row["name"] for row in json.loads(made.out)["variants"]]

@@ -17,6 +17,7 @@ from ostinato.recipe import Recipe, build_recipe
 from ostinato.storage.files import write_atomically
 from ostinato.storage.locks import FolderLock
 from ostinato.storage.log import RunLog
+from ostinato.training.checkpoint import read_checkpoint, write_checkpoint
 from ostinato.training.progress import Observer
 from ostinato.training.train import resume_run, train_recipe
 
@@ -107,6 +108,17 @@ def test_links_of_a_foreign_run_are_not_followed(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="it is a symbolic link"):
         log.write("note", {"note": "hello"})
     assert outside.read_text() == "mine"
+
+
+def test_a_link_in_place_of_the_checkpoints_is_not_followed(run: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (run / "checkpoint").rename(outside)
+    (run / "checkpoint").symlink_to(outside)
+    before = sorted(path.name for path in outside.iterdir())
+    for act in (lambda: read_checkpoint(run), lambda: write_checkpoint(run, 99, {}, {})):
+        with pytest.raises(CheckpointError, match="symbolic link"):
+            act()
+    assert sorted(path.name for path in outside.iterdir()) == before
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "features.json"])
