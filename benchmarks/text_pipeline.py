@@ -53,7 +53,7 @@ def ostinato(path: Path) -> Encoded:
     reading = Reading(open_source(path, bad_rows), recipe, {"text": builder}, "label")
     for drafts, keep in reading.drafts():
         builder.add(drafts["text"], keep)
-    bad_rows.settle()
+    bad_rows.check()
     feature, sequences = builder.finish(TrainingPart())
     return feature.vocabulary.tokens, sequences.values, sequences.lengths
 

@@ -126,9 +126,9 @@ def _values_of(recipe: Recipe, column: str, observer: Observer) -> dict[tuple[st
     found: dict[tuple[str, int], str] = {}
     for block in source.blocks(source.columns() if where else [column]):
         if where:
-            chosen = block.frame.select(pl.sql_expr(where).cast(pl.Boolean).fill_null(False)).to_series()
+            chosen = block.table.select(pl.sql_expr(where).cast(pl.Boolean).fill_null(False)).to_series()
             block = block.keep(chosen.to_numpy())
-        for row, value in enumerate(block.frame[column].to_list()):
+        for row, value in enumerate(block.table[column].to_list()):
             if value is not None:
                 found[block.location(row)] = str(value)
     distinct = len(set(found.values()))

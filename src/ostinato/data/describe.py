@@ -89,9 +89,9 @@ def describe(reference: str, say: Callable[[str], None] = lambda _: None, settin
     columns = [_Column(name) for name in names]
     rows = 0
     for block in source.blocks(names):
-        rows += len(block.frame)
+        rows += len(block.table)
         for column in columns:
-            column.add(block.frame[column.name])
+            column.add(block.table[column.name])
     if source.format == "text":  # its blocks are one document
         rows = 1
         for column in columns:

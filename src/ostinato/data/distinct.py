@@ -29,8 +29,8 @@ class Distinct:
     def keep(self, block: Block, good: Mask) -> Mask:
         """`good` without the rows whose input an earlier good row had."""
         kept = good.copy()
-        cells = _comparable(block.frame[self.column])
-        targets = block.frame[self.target].to_list() if self.target else [None] * len(block)
+        cells = _comparable(block.table[self.column])
+        targets = block.table[self.target].to_list() if self.target else [None] * len(block)
         for row in np.flatnonzero(good).tolist():
             file, line = block.location(row)
             here = f"{file}:{line}"

@@ -70,7 +70,7 @@ def documents_of(examples: Examples, documents: bool) -> Examples:
 
 
 def _say_left_out(bad_rows: BadRows, say: Say) -> None:
-    if bad_rows.settle():
+    if bad_rows.check():
         say(f"left out, since they can't be used: {bad_rows.how_many}:\n{bad_rows.listed()}")
 
 
@@ -134,7 +134,7 @@ def read_examples(
             lengths[column].append(kept.lengths)
     announce(source, [], say)
     if not len(reading.places):
-        bad_rows.settle()
+        bad_rows.check()
         raise DataError(f"`{source.name}` holds no usable row.", hint=rejected_hint(bad_rows))
     found = {
         column: Sequences.from_lengths(spools[column].finish(), np.concatenate(lengths[column])) for column in columns

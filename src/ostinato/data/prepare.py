@@ -32,7 +32,7 @@ def prepare_rows(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) 
     """Rows that are independent of each other: read, split, fitted on the training part, encoded.
 
     Args:
-        recipe: with its task settled; may leave columns, kinds and units open; the returned recipe leaves nothing open.
+        recipe: with its task resolved; may leave columns, kinds and units open; the returned one leaves nothing open.
         sample: of the training data, its columns arranged.
         say: called with each note a user should see, as it comes up.
 
@@ -71,11 +71,11 @@ def _prepare(recipe: Recipe, sample: DataSample, say: Say, encode: _Encode) -> P
         say(note)
         notes.append(note)
     announce(source, notes, say)
-    bad_rows.settle()
+    bad_rows.check()
     if len(reading.places) == 0:
         raise DataError(f"`{source.name}` holds no usable row.", hint=rejected_hint(bad_rows))
     prepared = encode(recipe, reading, builders, notes, say)
-    if bad_rows.settle():
+    if bad_rows.check():
         say(f"set aside in rejected.jsonl: {bad_rows.how_many}")
     return prepared
 
@@ -106,7 +106,7 @@ def _split(recipe: Recipe, reading: Reading) -> tuple[Offsets, Offsets | None]:
 
 
 def _with_stratify(recipe: Recipe) -> Recipe:
-    """Whether the validation share is drawn class by class, settled: where the target is classes."""
+    """Whether the validation share is drawn class by class: where the target is classes."""
     data = recipe.data
     if data.stratify != "auto":
         return recipe

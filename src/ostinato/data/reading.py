@@ -75,17 +75,17 @@ class Reading:
             keep = self._good(block, drafts)
             if self.distinct is not None:
                 keep = self.distinct.keep(block, keep)
-            cells = block.frame[input_name]
+            cells = block.table[input_name]
             if cells.dtype == pl.String:
                 self.num_characters += int(cells.str.len_chars().sum())
             kept = block.keep(keep)
-            wanted = kept.frame[wording] if wording else None
-            self.places.add(kept, kept.frame[input_name], kept.frame.select(given), wanted)
+            wanted = kept.table[wording] if wording else None
+            self.places.add(kept, kept.table[input_name], kept.table.select(given), wanted)
             if self.cells_of:
-                plain = target_type(self.recipe.features.target).plain(kept.frame[self.cells_of])
+                plain = target_type(self.recipe.features.target).plain(kept.table[self.cells_of])
                 self.cells.append(plain.rename("target"))
             if self.group:
-                self.groups.append(kept.frame[self.group].rename("group"))
+                self.groups.append(kept.table[self.group].rename("group"))
             yield drafts, keep
 
     def all_cells(self) -> pl.Series:
@@ -100,7 +100,7 @@ class Reading:
         columns = self.source.columns()
         for block in self.source.blocks(columns):
             try:
-                chosen = block.frame.select(pl.sql_expr(self.where).cast(pl.Boolean).fill_null(False)).to_series()
+                chosen = block.table.select(pl.sql_expr(self.where).cast(pl.Boolean).fill_null(False)).to_series()
             except pl.exceptions.PolarsError as error:
                 raise DataError(
                     f"`where` can't be worked out on `{self.source.name}`: {str(error).splitlines()[0]}. "
@@ -108,7 +108,7 @@ class Reading:
                     hint=f"columns: {', '.join(columns)}; texts stand in single quotes, numbers need a CAST",
                 ) from error
             block = block.keep(chosen.to_numpy())
-            yield Block(block.frame.select(names), block.files, block.lines)
+            yield Block(block.table.select(names), block.files, block.lines)
 
     def _good(self, block: Block, drafts: Drafts) -> Mask:
         """Which rows every column could be decoded of; the others are recorded."""
@@ -123,7 +123,7 @@ class Reading:
             empty = good & (draft.lengths == 0)
             if self.source.format != "text":  # a block of one long text may well hold no token
                 feature = self._feature(name)
-                text = block.frame[name].dtype == pl.String and not (feature and feature.frames_hold)
+                text = block.table[name].dtype == pl.String and not (feature and feature.frames_hold)
                 reason = "nothing is left of the text after cleaning" if text else f"`{name}` is empty"
                 self._reject(block, empty, reason, name)
             good &= ~empty
@@ -143,7 +143,7 @@ class Reading:
         limit = self.recipe.data.max_characters
         problems: list[Unusable] = []
         for name in self.drafters:
-            cells = block.frame[name]
+            cells = block.table[name]
             problems.append((cells.is_null(), f"no value in column `{name}`", None))
             if cells.dtype == pl.String:
                 problems.append((cells.str.contains("\0", literal=True), "holds a NUL character", None))
@@ -156,7 +156,7 @@ class Reading:
                 hint = f"to allow longer rows: --set data.max_characters={longest}"
                 problems.append((lengths > limit, f"more than {limit:,} characters", hint))
         if self.cells_of:
-            problems += target_type(self.recipe.features.target).unusable(block.frame[self.cells_of], self.cells_of)
+            problems += target_type(self.recipe.features.target).unusable(block.table[self.cells_of], self.cells_of)
         good = np.ones(len(block), dtype=np.bool_)
         for where, reason, remedy in problems:
             bad = good & where.fill_null(False).to_numpy()
@@ -166,7 +166,7 @@ class Reading:
 
     def _reject(self, block: Block, bad: Mask, reason: str, column: str, hint: str | None = None) -> None:
         if bad.any():
-            shown = preview_of(block.frame[column])
+            shown = preview_of(block.table[column])
             for row in np.flatnonzero(bad).tolist():
                 file, line = block.location(row)
                 self.source.bad_rows.add(file, line, reason, shown[row] or "", hint)
@@ -174,4 +174,4 @@ class Reading:
 
 def _cells(block: Block, name: str, drafter: Drafter) -> pl.Series:
     """A column; where its cells name files, from where the table stands."""
-    return located(block, block.frame[name]) if drafter.reads_files else block.frame[name]
+    return located(block, block.table[name]) if drafter.reads_files else block.table[name]

@@ -62,7 +62,7 @@ class BadRows:
         order = {file: number for number, file in enumerate(dict.fromkeys(row.file for row in self.rows))}
         return sorted(self.rows, key=lambda row: (order[row.file], row.line))
 
-    def settle(self) -> int:
+    def check(self) -> int:
         """After reading: how many rows are set aside.
 
         Raises:

@@ -39,8 +39,8 @@ class Vocabulary:
         return len(self.tokens)
 
     @cached_property
-    def numbers(self) -> dict[str, int]:
-        """The integer of each token; no text means a special one."""
+    def ids(self) -> dict[str, int]:
+        """The integer of each token but the special ones, which no text may spell."""
         return {token: number for number, token in enumerate(self.tokens) if token not in SPECIAL}
 
     @cached_property
@@ -58,8 +58,8 @@ class Vocabulary:
     def encode_words(self, tokens: pl.Series) -> Ids:
         """Integers of a column of tokens; unknown ones are `<unk>`."""
         if len(tokens) < _FEW_TOKENS:  # polars would hash the whole vocabulary anew for one sentence
-            numbers = self.numbers
-            return np.asarray([numbers.get(token, UNK_ID) for token in tokens.to_list()], dtype=np.int32)
+            ids = self.ids
+            return np.asarray([ids.get(token, UNK_ID) for token in tokens.to_list()], dtype=np.int32)
         ids = tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32).fill_null(UNK_ID).to_numpy()
         return np.where(ids < len(SPECIAL), np.int32(UNK_ID), ids)
 

@@ -23,12 +23,12 @@ def by_direction(
     batch: Ragged,
     states: Sequence[State],
     weights: Sequence[Weights],
-    asked: dict[str, Any],
+    options: dict[str, Any],
     values: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, list[State], list[State]]:
     """``dispatch.layer`` out of one scan a direction, the rows reversed for the second one.
 
-    ``asked``: its options; ``values``: what each direction reads, where that is not the batch's own values.
+    ``options``: its options; ``values``: what each direction reads, where that is not the batch's own values.
     """
     outputs: list[Tensor] = []
     finals: list[State] = []
@@ -39,10 +39,10 @@ def by_direction(
             return batch.with_values(values).reversed().values if reverse else values
 
         read = batch.values if values is None else values[direction]
-        options = dict(asked)
-        if "noise" in asked:
-            options["noise"] = _turn_noise(asked["noise"][direction], turn)
-        output, final, *steps = scan(cell, turn(read), batch.batch_sizes, state, weight, **options)
+        own = dict(options)
+        if "noise" in options:
+            own["noise"] = _turn_noise(options["noise"][direction], turn)
+        output, final, *steps = scan(cell, turn(read), batch.batch_sizes, state, weight, **own)
         outputs.append(turn(output))
         finals.append(final)
         every.extend(tuple(turn(part) for part in found) for found in steps)

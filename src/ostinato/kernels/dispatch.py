@@ -192,26 +192,26 @@ def layer(
     """
     given = noise if noise is not None and any(each is not None for each in noise) else None
     outputs_tell = len(cell.state_names) == 1 and type(cell).output is Cell.output
-    asked: dict[str, Any] = {} if given is None else {"noise": given}
+    options: dict[str, Any] = {} if given is None else {"noise": given}
     if all_states and not outputs_tell:
-        asked["all_states"] = True
-    needs = frozenset(asked)
+        options["all_states"] = True
+    needs = frozenset(options)
     if precision != "full":
-        asked["precision"], needs = precision, needs | {precision}
+        options["precision"], needs = precision, needs | {precision}
     if not torch.compiler.is_compiling() and (in_transforms() or forward_ad._current_level >= 0):
         needs |= {"transforms"}
     like = batch.values if table is None else table
     backend = choose(requested, cell, like.device, like.dtype, needs)
     if table is not None:
         if backend.reads_tables and _TABLE_SHARE * len(table) <= len(batch.values):
-            asked["table"] = table
+            options["table"] = table
         else:
             batch = batch.with_values(F.embedding(batch.values, table))
     _note(backend.name, len(states))
     if backend.layer is not None:
-        output, finals, every = backend.layer(cell, batch, states, weights, **asked)
+        output, finals, every = backend.layer(cell, batch, states, weights, **options)
     elif backend.scan is not None:
-        output, finals, every = by_direction(backend.scan, cell, batch, states, weights, asked)
+        output, finals, every = by_direction(backend.scan, cell, batch, states, weights, options)
     else:
         raise BackendError(f"backend `{backend.name}` was registered with neither `scan` nor `layer`.")
     if all_states and outputs_tell:

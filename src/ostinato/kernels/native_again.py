@@ -84,10 +84,10 @@ class Equations:
             weights = [without_input(self.kernel, each) for each in weights]
         noise = dict(zip(call.plan.noise, call.noise, strict=True))
         num_states = len(call.initial)
-        asked = {"noise": [_noise(noise, d, num_states) for d in range(num_directions)], "all_states": True}
+        options = {"noise": [_noise(noise, d, num_states) for d in range(num_directions)], "all_states": True}
         states = list(zip(*(part.unbind(0) for part in call.initial), strict=True))
         steps = [_step_weights(each) for each in weights]
-        output, finals, every = by_direction(reference.scan_sums, self.cell, batch, states, steps, asked, sums)
+        output, finals, every = by_direction(reference.scan_sums, self.cell, batch, states, steps, options, sums)
         ends = [torch.stack(parts) for parts in zip(*finals, strict=True)]
         return [output, *ends] if len(ends) == 1 else [output, *ends, torch.stack([state[1] for state in every])]
 

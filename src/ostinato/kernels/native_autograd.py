@@ -59,7 +59,7 @@ class _LayerFunction(torch.autograd.Function):
         ctx.save_for_backward(kept, batch_sizes, output, *saved, *rest)
         returned = (output, final[0], final[-1] if len(final) > 1 else values.new_empty(0), *saved)
         ctx.mark_non_differentiable(
-            *(part for i, part in enumerate(returned[3:]) if i != 1 or call.plan.kind != "lstm")
+            *(part for i, part in enumerate(returned[3:]) if i != 1 or call.plan.kernel != "lstm")
         )
         return returned
 

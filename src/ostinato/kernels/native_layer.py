@@ -89,7 +89,7 @@ def forward(call: Call, consume: bool = False) -> tuple[Tensor, list[Tensor], Sa
     plan, values = call.plan, call.values
     layer = Layer(plan, call.initial, call.weights)
     gates = layer.project(values, consume)
-    count, lstm = len(values), plan.kind == "lstm"
+    count, lstm = len(values), plan.kernel == "lstm"
     shape = (layer.num_directions, count, layer.units)
     output = values.new_empty(count, layer.num_directions * layer.output_units)
     memory = values.new_empty(shape) if layer.num_gates > 1 else None
@@ -103,7 +103,7 @@ def forward(call: Call, consume: bool = False) -> tuple[Tensor, list[Tensor], Sa
     states = layer.pad_states(call.initial, call.initial)
     ends = [part.clone() for part in states]
     core.forward(
-        plan.kind, call.batch_sizes, layer.weight_hh(), layer.weight_hr(), layer.bias_hn(), states[0],
+        plan.kernel, call.batch_sizes, layer.weight_hh(), layer.weight_hr(), layer.bias_hn(), states[0],
         states[1] if lstm else None, gates.detach(), output, memory, unprojected, ends[0], ends[1] if lstm else None,
         False, num_threads(), extras,
     )  # fmt: skip
@@ -133,7 +133,7 @@ def backward(
     layer = Layer(plan, call.initial, call.weights)
     gates, memory, unprojected, normalised, inverse_std = (part.detach() for part in saved)
     states, d_states = layer.pad_states(call.initial, call.initial), layer.pad_states(d_final, call.initial)
-    out, lstm, count = layer.pad_output(output), plan.kind == "lstm", len(values)
+    out, lstm, count = layer.pad_output(output), plan.kernel == "lstm", len(values)
     shape = (layer.num_directions, count, layer.output_units)
     d_gates = torch.empty_like(gates)
     found = _Found(d_gates, d_gates)
@@ -152,7 +152,7 @@ def backward(
         found.d_recurrent = torch.empty_like(normalised)
         extras |= {"normalised": normalised, "inverse_std": inverse_std, "d_recurrent": found.d_recurrent}
     core.backward(
-        plan.kind, call.batch_sizes, layer.weight_hh(), layer.weight_hr(), states[0], states[1] if lstm else None,
+        plan.kernel, call.batch_sizes, layer.weight_hh(), layer.weight_hr(), states[0], states[1] if lstm else None,
         gates, out, memory if layer.num_gates > 1 else None,
         torch.zeros_like(out) if d_output is None else layer.pad_output(d_output), d_states[0],
         d_states[1] if lstm else None, found.d_gates, found.d_hidden_n, found.d_projected, found.before, False,
@@ -247,7 +247,7 @@ def _recurrent_gradient(layer: Layer, d: int, own: Tensor, found: _Found, before
     """Of weight_hh, (G*H, P)."""
     if found.d_recurrent is not None:
         whole = before.times(found.d_recurrent[d], d)
-    elif layer.plan.kind == "gru":
+    elif layer.plan.kernel == "gru":
         shared, last = own[:, : 2 * layer.units], own[:, 2 * layer.units :]
         d_weight_hn = (
             product(last.t(), memory[d], layer.plan.precision)

@@ -24,7 +24,7 @@ class Plan:
     """All that is known of a layer before its tensors.
 
     Args:
-        kind: the kernel's name: elman, elman_relu, gru or lstm.
+        kernel: its name: elman, elman_relu, gru or lstm.
         names: of the weights of each direction, in the order they are given. Without weight_ih the values are the
             input's sums already, biases included but for a `bias_hn`.
         noise: names of the noise tensors, each (D, ...): hidden_mask, zoneout_h, zoneout_c.
@@ -32,7 +32,7 @@ class Plan:
         precision: full or bf16.
     """
 
-    kind: str
+    kernel: str
     names: tuple[str, ...]
     noise: tuple[str, ...] = ()
     reset_before: bool = False
@@ -41,7 +41,7 @@ class Plan:
     @property
     def num_gates(self) -> int:
         """G."""
-        return NUM_GATES[self.kind]
+        return NUM_GATES[self.kernel]
 
     @property
     def projected(self) -> bool:
@@ -51,21 +51,21 @@ class Plan:
     @property
     def resets_after(self) -> bool:
         """Whether W_hn h + b_hn stands apart."""
-        return self.kind == "gru" and not self.reset_before
+        return self.kernel == "gru" and not self.reset_before
 
     def to_text(self) -> str:
         """As operators take it."""
         return ";".join(
-            (self.kind, ",".join(self.names), ",".join(self.noise), str(int(self.reset_before)), self.precision)
+            (self.kernel, ",".join(self.names), ",".join(self.noise), str(int(self.reset_before)), self.precision)
         )
 
     @staticmethod
     @lru_cache(maxsize=256)
     def from_text(text: str) -> Plan:
         """The inverse of `to_text`."""
-        kind, names, noise, reset_before, precision = text.split(";")
+        kernel, names, noise, reset_before, precision = text.split(";")
         given = tuple(noise.split(",")) if noise else ()
-        return Plan(kind, tuple(names.split(",")), given, reset_before == "1", precision)
+        return Plan(kernel, tuple(names.split(",")), given, reset_before == "1", precision)
 
 
 class Layer:

@@ -28,7 +28,7 @@ class Frames:
     """Frames of `values`, C, numbers."""
 
     values: int
-    kind: ClassVar[str] = "numbers"
+    holds: ClassVar[str] = "numbers"
 
     @staticmethod
     def of(feature: Feature) -> Frames:
@@ -77,7 +77,7 @@ class Frames:
 class NoteFrames(Frames):
     """Frames of C notes, zeros and ones."""
 
-    kind = "notes"
+    holds = "notes"
 
     @property
     def skipped(self) -> int:
@@ -100,7 +100,7 @@ class NoteFrames(Frames):
 class PictureFrames(Frames):
     """Frames of pictures: C bytes in all, -1 to 1 as numbers."""
 
-    kind = "pictures"
+    holds = "pictures"
 
     def floats(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         """Bytes (M, ...) to (M, C)."""

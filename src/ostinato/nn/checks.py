@@ -19,8 +19,8 @@ def check_positive(**sizes: Any) -> None:
     for name, size in sizes.items():
         whole = isinstance(size, int) and not isinstance(size, bool)
         if not whole or size < 1:
-            kind = ArgumentError if whole else ArgumentTypeError
-            raise kind(f"`{name}` must be a positive integer. Received: {size!r}.")
+            error = ArgumentError if whole else ArgumentTypeError
+            raise error(f"`{name}` must be a positive integer. Received: {size!r}.")
 
 
 def check_flags(**flags: Any) -> None:

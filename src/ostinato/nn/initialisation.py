@@ -113,10 +113,10 @@ def chrono(stack: RecurrentStack, longest: int) -> None:
             torch.neg(row, out=written)
 
 
-def _keeping_gate(stack: RecurrentStack, asked: str, value: float) -> str:
-    check_takes(stack.cell, asked, value)
+def _keeping_gate(stack: RecurrentStack, option: str, value: float) -> str:
+    check_takes(stack.cell, option, value)
     if not stack.bias:
-        raise RecipeError(f"`{asked}` needs `bias` = True. Received: False.")
+        raise RecipeError(f"`{option}` needs `bias` = True. Received: False.")
     return str(stack.cell.keeping_gate)
 
 

@@ -25,25 +25,25 @@ _KINDS: dict[str, tuple[Any, dict[str, str]]] = {
 }
 
 
-def as_torch(stack: RecurrentWeights, asked: str) -> nn.RNNBase:
+def as_torch(stack: RecurrentWeights, caller: str) -> nn.RNNBase:
     """The layer of ``torch.nn`` that computes the same, with the same weights (not copies).
 
     Args:
         stack: the layer.
-        asked: what needs it.
+        caller: what needs it.
 
     Raises:
         BackendError: if ``torch.nn`` has none.
     """
     noisy = any(stack.zoneout) or (stack.training and (stack.recurrent_dropout or stack.weight_dropout))
     if stack.cell.torch_name is None or noisy or stack.precision != "full":
-        raise _refused(asked, f"torch.nn has no layer that computes what {stack!r} does")
-    kind, options = _KINDS[stack.cell.torch_name]
+        raise _refused(caller, f"torch.nn has no layer that computes what {stack!r} does")
+    layer, options = _KINDS[stack.cell.torch_name]
     names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "bidirectional", "proj_size")
     given: dict[str, Any] = {name: getattr(stack, name) for name in names}
     if not stack.proj_size:
         del given["proj_size"]  # of an LSTM alone
-    twin: nn.RNNBase = kind(**given, **options, device="meta").train(stack.training)
+    twin: nn.RNNBase = layer(**given, **options, device="meta").train(stack.training)
     twin.dropout = stack.dropout
     for name in [name for name, _ in twin.named_parameters()]:
         delattr(twin, name)
@@ -65,8 +65,8 @@ def traced(
     return recorded
 
 
-def _refused(asked: str, why: str) -> BackendError:
+def _refused(caller: str, why: str) -> BackendError:
     return BackendError(
-        f"`{asked}` can't hold this layer: {why}.",
+        f"`{caller}` can't hold this layer: {why}.",
         hint="torch.export.export takes every layer that the native core runs.",
     )

@@ -56,10 +56,10 @@ def recurrences(model: nn.Module, read: Callable[[], object]) -> list[Recurrence
         read()
     found: list[Recurrence] = []
     for name, stacks in _chains(model):
-        heard = [call for call in calls if call.stack is stacks[0] and call.layer == 0]
-        if heard:
+        received = [call for call in calls if call.stack is stacks[0] and call.layer == 0]
+        if received:
             first = [next(_of(calls, stack, layer)) for stack in stacks for layer in range(stack.num_layers)]
-            found.append(Recurrence(name, stacks, _inputs(heard), _initial(stacks, first)))
+            found.append(Recurrence(name, stacks, _inputs(received), _initial(stacks, first)))
     return found
 
 

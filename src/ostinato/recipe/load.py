@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ostinato.errors import DataError, RecipeError
 from ostinato.recipe.migrate import renamed, with_old_split
-from ostinato.recipe.mistakes import told, unread_keys
+from ostinato.recipe.mistakes import recipe_error, unread_keys
 from ostinato.recipe.models import Recipe
 from ostinato.recipe.paths import holds_texts
 from ostinato.recipe.yaml_text import dump_yaml, parse_yaml
@@ -104,7 +104,7 @@ def build_recipe(mapping: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(mapping)
     except ValidationError as error:
-        raise told(error, mapping) from error
+        raise recipe_error(error, mapping) from error
 
 
 def build_saved(mapping: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:

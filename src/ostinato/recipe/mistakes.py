@@ -37,7 +37,7 @@ _EXPECTED = {
 }
 
 
-def told(error: ValidationError, mapping: Mapping[str, Any]) -> RecipeError:
+def recipe_error(error: ValidationError, mapping: Mapping[str, Any]) -> RecipeError:
     """The first mistakes in a recipe by their paths."""
     items: dict[str, list[dict[str, Any]]] = {}
     for item in _mistakes(error):

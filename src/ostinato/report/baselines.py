@@ -38,7 +38,7 @@ def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
     try:
         found = Baselines.from_dict(read_json(path))
         outdated = bool(steps and steps[-1]["step"] != found.steps)
-        return {**table_of(found), "outdated": outdated, "beside": None if outdated else _beside(found)}
+        return {**table_of(found), "outdated": outdated, "best": None if outdated else _best(found)}
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"`{path}` is damaged: {type(error).__name__}: {error}.",
@@ -46,8 +46,8 @@ def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
         ) from error
 
 
-def _beside(found: Baselines) -> Section | None:
-    """The best baseline, to stand beside the headline figure; None where none was tried."""
+def _best(found: Baselines) -> Section | None:
+    """The best baseline, shown next to the headline figure; None where none was tried."""
     best = next((one for one in found.ranked if one.gap is not None and one.part is None), None)
     if best is None:
         return None

@@ -38,7 +38,7 @@ def sentence(recipe: Recipe, features: Features) -> Section:
     target = features.target
     classes = list(target.classes) if isinstance(target, TargetFeature) else []
     return {
-        "kind": target.kind if target else "language_model",
+        "target_kind": target.kind if target else None,
         "input": recipe.data.input or "text",
         "extra": list(features.extra),
         "target": recipe.data.target,

@@ -20,7 +20,6 @@ def figures_section(metrics: Metrics, recipe: Recipe, noun: str) -> dict[str, An
     what = f"`{recipe.data.target}` from `{recipe.data.input}`" if recipe.data.target else f"`{recipe.data.input}`"
     return {
         "template": "figures.html.jinja",
-        "kind": "figures",
         "metrics": metrics,
         "sentence": f"{with_article(noun).capitalize()}: {what}.",
         "tiles": [(name, figure(value), "") for name, value in named if name != "loss"][:_TILES],

@@ -66,4 +66,4 @@ def _taken_over(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -
 def _resolved(recipe: Recipe, sample: DataSample) -> Recipe:
     """All that the head of the data says."""
     arrange(sample, recipe)
-    return infer_recipe(recipe, sample)[0] if recipe.model.undecided else task_of(recipe).settle(recipe, sample)
+    return infer_recipe(recipe, sample)[0] if recipe.model.undecided else task_of(recipe).resolve(recipe, sample)

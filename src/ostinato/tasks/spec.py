@@ -79,7 +79,7 @@ class TaskSpec(ABC, Generic[ModelT]):
         """
         return None
 
-    def settle(self, recipe: Recipe, sample: DataSample) -> Recipe:
+    def resolve(self, recipe: Recipe, sample: DataSample) -> Recipe:
         """The recipe with all that the head of the data says; the source's columns are arranged."""
         from ostinato.data.inference.resolve import infer_recipe
 

@@ -40,7 +40,7 @@ def read(path: Path, columns: Sequence[str] | None = None, *, block_bytes: int =
         source: Source = open_source(path, bad_rows, dialect=Dialect(**dialect))
         for block in source.blocks(columns if columns is not None else source.columns()):
             found.num_blocks += 1
-            found.rows += block.frame.rows()
+            found.rows += block.table.rows()
             for row in range(len(block)):
                 file, line = block.location(row)
                 found.lines.append(line)

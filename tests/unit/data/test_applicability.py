@@ -208,8 +208,8 @@ def test_input_and_channels_of_a_forecaster_must_agree(tmp_path: Path) -> None:
     data = {"train": str(path), "input": "a", "channels": ["b"]}
     with pytest.raises(RecipeError, match=r"give one. Received: a and b"):
         inferred(build_recipe({"data": data, "model": {"task": "forecasting"}}))
-    settled = inferred(build_recipe({"data": {"train": str(path), "input": "a"}, "model": {"task": "forecasting"}}))
-    assert inferred(settled).data.channels == ("a",)  # a resolved recipe says both
+    resolved = inferred(build_recipe({"data": {"train": str(path), "input": "a"}, "model": {"task": "forecasting"}}))
+    assert inferred(resolved).data.channels == ("a",)  # a resolved recipe says both
 
 
 def test_a_forecaster_reads_no_windows_of_windows(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_every_kind_of_archive(
     assert source.format == format
     assert source.columns() == columns.split()
     first = next(iter(source.blocks(source.columns())))
-    assert first.frame.to_dicts()[0].get("label") == label
+    assert first.table.to_dicts()[0].get("label") == label
     assert first.location(0)[0].startswith(f"{name}#")
     assert source.name.startswith(name)
 
@@ -117,7 +117,7 @@ def test_media_beside_a_table_in_an_archive_are_found(tmp_path: Path, monkeypatc
     _pack(tmp_path / "a.zip", {"rows.csv": b"path,label\nclips/1.wav,x\n", "clips/1.wav": b"sound"})
     monkeypatch.chdir(tmp_path)
     [block] = open_source(Path("a.zip#rows.csv"), BadRows()).blocks(["path"])
-    [cell] = located(block, block.frame["path"]).to_list()
+    [cell] = located(block, block.table["path"]).to_list()
     assert media_path(cell).read_bytes() == b"sound"
 
 

@@ -113,7 +113,7 @@ def test_compressed_files_and_members_of_archives(tmp_path: Path) -> None:
     bad_rows = BadRows()
     source = open_source(Path(f"{tmp_path / 'both.zip'}#part/train.txt"), bad_rows, format="conll")
     [block] = list(source.blocks(["form", "tag"]))
-    assert block.frame.rows() == [(["a", "b"], ["O", "B-X"])]
+    assert block.table.rows() == [(["a", "b"], ["O", "B-X"])]
     assert block.location(0) == (f"{tmp_path / 'both.zip'}#part/train.txt", 1)
 
 
@@ -164,7 +164,7 @@ def test_every_form_of_conll(tmp_path: Path, content: str, columns: str, words: 
     source = open_source(_write(tmp_path / "x.conll", content), BadRows())
     assert source.columns() == columns.split()
     [block, *_] = source.blocks([str(source.usual_input), str(source.usual_target)])
-    assert block.frame.row(0) == (words.split("|") if "|" in words else words.split(" "), tags.split())
+    assert block.table.row(0) == (words.split("|") if "|" in words else words.split(" "), tags.split())
     assert source.bad_rows.rows == []
 
 

@@ -120,7 +120,7 @@ def test_a_member_of_a_zip_file(tmp_path: Path) -> None:
         archive.writestr("b.txt", "xyz")
     source = open_source(tmp_path / "both.zip#inner/a.csv", BadRows())
     assert source.format == "csv"
-    assert [block.frame.to_dict(as_series=False) for block in source.blocks(["text", "label"])] == [
+    assert [block.table.to_dict(as_series=False) for block in source.blocks(["text", "label"])] == [
         {"text": ["good", "bad"], "label": ["1", "0"]}
     ]
     with pytest.raises(DataError, match=r"has no member `c.txt`. It holds: inner/a.csv, b.txt"):

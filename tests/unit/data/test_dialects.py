@@ -25,11 +25,11 @@ def _table(separator: str = ",", *, header: bool = True, quote: str = "", end: s
     return "".join(separator.join(row) + end for row in cells)
 
 
-def _settled(path: Path, **dialect: Any) -> dict[str, Any]:
+def _resolved(path: Path, **dialect: Any) -> dict[str, Any]:
     recipe = build_recipe({"data": {"train": str(path), **dialect}})
     source = open_stored(str(path), recipe, BadRows(), lambda _: None)
     source.columns()
-    return {key: value for key, value in source.settled().items() if key != "format"}
+    return {key: value for key, value in source.resolved().items() if key != "format"}
 
 
 SEPARATED = {
@@ -66,7 +66,7 @@ def test_a_table_is_read_right_and_what_is_unusual_is_saved_and_said(tmp_path: P
     path.write_text(content, newline="")
     found = read_same(path, NAMES)
     assert (found.rows, found.bad) == (ROWS, [])
-    assert _settled(path) == unusual
+    assert _resolved(path) == unusual
     for key in unusual:
         assert f"data.{key}=" in " ".join(found.notes)
     assert read(path, NAMES, **unusual).rows == ROWS  # as the saved recipe has it
@@ -119,7 +119,7 @@ def test_numbers_as_people_write_them(tmp_path: Path, written: str) -> None:
     found = read_same(path, ["value"])
     assert found.texts == [NUMBERS[written]] * 6
     assert f"{written!r} in `value` is read as {NUMBERS[written]}" in found.notes[0]
-    again = _settled(path)
+    again = _resolved(path)
     assert read(path, ["value"], **again).texts == found.texts
 
 
@@ -168,7 +168,7 @@ def test_a_first_line_like_those_below_it_is_a_row(tmp_path: Path, content: str)
     assert len(read(path, header=True).rows) == len(lines) - 1
     width = lines[0].count(",") + 1
     if not HEADERS[content]:
-        assert _settled(path)["header"] == tuple(f"column_{number + 1}" for number in range(width))
+        assert _resolved(path)["header"] == tuple(f"column_{number + 1}" for number in range(width))
         assert "--set data.header=true" in found.notes[0]
 
 
@@ -230,7 +230,7 @@ def test_lines_that_are_lost_are_counted_and_the_hint_reads_them(tmp_path: Path)
     source = open_stored(str(path), build_recipe({"data": {"train": str(path)}}), bad_rows, lambda _: None)
     list(source.blocks(["text"]))
     with pytest.raises(DataError, match=r"1 row \(32 lines\) can't be used") as caught:
-        bad_rows.settle()
+        bad_rows.check()
     setting = str(caught.value.hint).partition("--set ")[2].partition(";")[0]
     again = build_recipe(apply_overrides({}, [setting])).data
     assert len(read(path, quote=again.quote).rows) == 32

@@ -24,7 +24,7 @@ def _write(path: Path, text: str) -> Path:
 
 
 def _frame(source: Source) -> pl.DataFrame:
-    return pl.concat([block.frame for block in source.blocks(source.columns())])
+    return pl.concat([block.table for block in source.blocks(source.columns())])
 
 
 def _bad(path: Path | str) -> list[str]:
@@ -65,7 +65,7 @@ def test_blocks_end_between_records(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     source = open_source(path, BadRows())
     blocks = list(source.blocks(["id", "sequence"]))
     assert len(blocks) > 5
-    assert pl.concat([block.frame for block in blocks]).rows() == rows
+    assert pl.concat([block.table for block in blocks]).rows() == rows
     assert [line for block in blocks for line in block.lines.tolist()] == list(range(1, 60, 3))
 
 
@@ -77,7 +77,7 @@ def test_bad_records_are_named(tmp_path: Path) -> None:
     source = open_source(path, bad_rows)
     assert len(list(source.blocks(["sequence"]))) == 1
     with pytest.raises(DataError, match="record `b` is empty"):
-        bad_rows.settle()
+        bad_rows.check()
 
 
 def test_comments_before_the_first_header_are_passed_over(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Targets that are frames to write: told from their cells, their length settled, and what can't be undone refused."""
+"""Targets that are frames to write: told from their cells, their length resolved, and what can't be undone refused."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_series_alone_are_gone_on_with(tmp_path: Path) -> None:
         (WALK, {"length": 5, "max_new_tokens": 7}, 5, 5),
     ],
 )
-def test_the_length_is_settled(
+def test_the_length_is_resolved(
     tmp_path: Path, target: list[Any], given: dict[str, Any], length: int | str, longest: int
 ) -> None:
     said: list[str] = []
@@ -90,7 +90,7 @@ def test_the_length_is_settled(
     decoder = prepared.recipe.model.decoder
     assert (decoder.length, decoder.longest) == (length, longest)
     assert any(line.startswith("length: ") for line in said) == ("length" not in given)
-    again = prepare(prepared.recipe).recipe  # what is settled stays so
+    again = prepare(prepared.recipe).recipe  # what is resolved stays so
     assert again == prepared.recipe
 
 

@@ -22,7 +22,7 @@ def _rows(path: Path, bad_rows: BadRows | None = None) -> tuple[list[tuple[str, 
     rows = []
     for block in source.blocks(["label", "text"]):
         lines = [block.location(row)[1] for row in range(len(block))]
-        rows += list(zip(block.frame["text"], block.frame["label"], lines, strict=True))
+        rows += list(zip(block.table["text"], block.table["label"], lines, strict=True))
     return rows, source.notes
 
 

@@ -29,7 +29,7 @@ def _tar(path: Path, members: dict[str, bytes], mode: str = "w:xz") -> Path:
 
 
 def _rows(source: Source) -> list[dict[str, str]]:
-    return [row for block in source.blocks(source.columns()) for row in block.frame.to_dicts()]
+    return [row for block in source.blocks(source.columns()) for row in block.table.to_dicts()]
 
 
 def test_names_of_files_are_split_into_columns(tmp_path: Path) -> None:

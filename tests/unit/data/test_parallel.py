@@ -97,7 +97,7 @@ def _pairs(path: Path, text: str) -> tuple[list[str], list[tuple[str | None, ...
     path.write_text(text, encoding="utf-8")
     bad_rows = BadRows()
     source = open_source(path, bad_rows, format="pairs")
-    rows = [row for block in source.blocks(source.columns()) for row in block.frame.rows()]
+    rows = [row for block in source.blocks(source.columns()) for row in block.table.rows()]
     return source.columns(), rows, [f"{row.line}: {row.reason}" for row in bad_rows.in_order()]
 
 

@@ -37,7 +37,7 @@ def write_idx(folder: Path, pixels: NDArray[Any], labels: list[int]) -> Path:
 
 
 def _frame(path: Path, columns: list[str]) -> pl.DataFrame:
-    return pl.concat([block.frame for block in open_source(path, BadRows()).blocks(columns)])
+    return pl.concat([block.table for block in open_source(path, BadRows()).blocks(columns)])
 
 
 def test_pictures_labels_and_words(tmp_path: Path) -> None:

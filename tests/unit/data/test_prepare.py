@@ -278,7 +278,7 @@ def test_bad_rows_are_listed_file_after_file_by_line(tmp_path: Path) -> None:
     for file, line in (("b", 5), ("a", 9), ("b", 2)):
         bad.add(file, line, "reason")
     with pytest.raises(DataError) as caught:
-        bad.settle()
+        bad.check()
     assert caught.value.message == "3 rows can't be used:\n  b:2: reason\n  b:5: reason\n  a:9: reason"
     BadRows().write(tmp_path)
     assert not (tmp_path / "rejected.jsonl").exists()

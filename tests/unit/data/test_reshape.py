@@ -31,7 +31,7 @@ bob,2024-01-01T10:00:05,8,80,down
 def _rows(path: Path, columns: list[str], bad: BadRows | None = None, **data: Any) -> list[tuple[Any, ...]]:
     recipe = build_recipe({"data": {"train": str(path), **data}})
     source = open_data(str(path), recipe, bad if bad is not None else BadRows(), lambda _: None)
-    return [row for block in source.blocks(columns) for row in block.frame.rows()]
+    return [row for block in source.blocks(columns) for row in block.table.rows()]
 
 
 @pytest.fixture(params=[40, 1 << 20], autouse=True)
@@ -84,7 +84,7 @@ def test_a_column_that_changes_within_a_session_has_no_value(tmp_path: Path) -> 
     path.write_text("who,x,mood,label\na,1,good,up\na,2,bad,up\nb,3,good,down\n")
     recipe = build_recipe({"data": {"train": str(path), "input": "x", "session": "who"}})
     source = open_data(str(path), recipe, BadRows(), lambda _: None)
-    found = [row for block in source.blocks(["x", "mood", "label"]) for row in block.frame.rows()]
+    found = [row for block in source.blocks(["x", "mood", "label"]) for row in block.table.rows()]
     assert found == [([1.0, 2.0], None, "up"), ([3.0], "good", "down")]
     assert source.notes == ["`mood` changes within 1 session, which have no value of it"]
 
@@ -95,8 +95,8 @@ def test_a_target_that_changes_within_a_session_labels_its_steps(tmp_path: Path)
     lines += [f"s{i % 9},{9 - i // 9},{i},{'up' if (i // 9) % 2 else 'down'}" for i in range(90)]
     path.write_text("\n".join(lines) + "\n")
     data = {"train": str(path), "input": "x", "session": "who", "time": "t", "target": "mood"}
-    settled = inferred(build_recipe({"data": data}))
-    assert (settled.model.task, settled.features.target.kind) == ("tagging", "tags")
+    resolved = inferred(build_recipe({"data": data}))
+    assert (resolved.model.task, resolved.features.target.kind) == ("tagging", "tags")
     assert _rows(path, ["x", "mood"], **data)[0] == ([81.0 - 9 * i for i in range(10)], ["up", "down"] * 5)
     prepared = prepare(build_recipe({"data": data}))
     assert len(prepared.train) + len(prepared.validation) == 9

@@ -189,6 +189,6 @@ def test_sessions_go_by_the_same_times(tmp_path: Path) -> None:
     source = open_stored(str(path), recipe, BadRows(), lambda _: None)
     arrange(DataSample(source), recipe)
     (block,) = source.blocks(["x", "who"])
-    assert block.frame["x"].to_list() == [[2.0, 1.0, 0.0]] * 4
-    assert block.frame["who"].to_list() == ["a", "a", "b", "b"]
+    assert block.table["x"].to_list() == [[2.0, 1.0, 0.0]] * 4
+    assert block.table["who"].to_list() == ["a", "a", "b", "b"]
     assert source.notes == ["time: when is month first, %m/%d/%Y (`data.time_format`): no other order reads all cells"]

@@ -204,7 +204,7 @@ def test_what_is_read_quickly_is_read_alike(name: str, monkeypatch: pytest.Monke
         again = other.read(cells)
         assert (one.local.tolist(), one.good.tolist()) == (again.local.tolist(), again.good.tolist())
         assert one.zone is None or one.zone[one.good].tolist() == (again.zone[again.good]).tolist()
-        assert form.settled().format == other.settled().format
+        assert form.narrowed().format == other.narrowed().format
 
 
 def test_there_are_enough_forms() -> None:
@@ -262,10 +262,10 @@ def test_the_order_is_chosen_over_all_rows_and_said(tmp_path: Path) -> None:
 
 
 def _blocks(clock: Clock, *blocks: list[str]) -> tuple[str, list[str]]:
-    """What a clock settles on that reads these blocks."""
+    """What a clock makes of these blocks."""
     read = [clock.read(pl.Series(cells))[0] for cells in blocks]
     arrays = {name: np.concatenate([one[name] for one in read]) for name in read[0]}
-    clock.settle(arrays, np.asarray([0, sum(map(len, blocks))]), "t.csv")
+    clock.finish(arrays, np.asarray([0, sum(map(len, blocks))]), "t.csv")
     return clock.form.format, clock.notes
 
 

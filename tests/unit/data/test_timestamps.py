@@ -15,7 +15,7 @@ def _parsed(*cells: str) -> tuple[np.ndarray, Form]:
     form = forms_of(pl.Series(list(cells)))[0]
     found = form.read(pl.Series(list(cells)))
     assert found.good.all()
-    return found.local if found.zone is None else found.local - found.zone, form.settled()
+    return found.local if found.zone is None else found.local - found.zone, form.narrowed()
 
 
 @pytest.mark.parametrize(

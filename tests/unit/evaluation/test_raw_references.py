@@ -60,7 +60,7 @@ def test_sources_of_unknown_words_are_not_one(run: Run) -> None:
 def test_one_answer_is_right_for_its_share_of_the_sources(run: Run) -> None:
     examples, target = prepare(run.recipe).validation, cast("TextFeature", run.features.sequence_target)
     found = transcribe(cast("Any", run.model), examples, target, run.device, 1)
-    answer = (Written(tuple(target.vocabulary.numbers[word] for word in ("rot", "haus")), 0.0, 0.0),)
+    answer = (Written(tuple(target.vocabulary.ids[word] for word in ("rot", "haus")), 0.0, 0.0),)
     scored = scores_of(
         compared([one.row for one in found], [answer] * 12, [one.references for one in found], target), run.features
     )
@@ -87,7 +87,7 @@ def _words(tokens: list[str], **options: Any) -> TextFeature:
 
 def test_folding_does_not_make_small_letters_right() -> None:
     feature = _words(["das", "haus", "."], case="fold")
-    answer = (Written(tuple(feature.vocabulary.numbers[word] for word in ("das", "haus", ".")), 0.0, 0.0),)
+    answer = (Written(tuple(feature.vocabulary.ids[word] for word in ("das", "haus", ".")), 0.0, 0.0),)
     one = compared([0], [answer], [("Das Haus.",)], feature)[0]
     assert one.right == ("Das", "Haus", ".")
     assert one.distance == 2
@@ -95,7 +95,7 @@ def test_folding_does_not_make_small_letters_right() -> None:
 
 def test_an_unknown_word_of_a_reference_is_itself() -> None:
     feature = _words(["das", "haus"])
-    answer = (Written((feature.vocabulary.numbers["das"],), 0.0, 0.0),)
+    answer = (Written((feature.vocabulary.ids["das"],), 0.0, 0.0),)
     one = compared([0], [answer], [("das Schloss", "der Dom zu Köln")], feature)[0]
     assert (one.nearest, one.right, one.said, one.distance) == ("das Schloss", ("das", "Schloss"), ("das",), 1)
 
@@ -103,7 +103,7 @@ def test_an_unknown_word_of_a_reference_is_itself() -> None:
 def test_bleu_is_of_the_text_of_the_file(run: Run) -> None:
     pytest.importorskip("sacrebleu")
     feature = _words(["Ein", "Hund", "läuft", "schnell", "."])
-    numbers = feature.vocabulary.numbers
+    numbers = feature.vocabulary.ids
     answer = (Written(tuple(numbers[word] for word in ("Ein", "Hund", "läuft", "schnell", ".")), 0.0, 0.0),)
     features = type(run.features)(run.features.input, feature)
     right = compared([0], [answer], [("Ein Hund läuft schnell.",)], feature)

@@ -77,7 +77,7 @@ def test_places_are_picked_as_their_shares_are() -> None:
 
 @pytest.mark.parametrize("kind", [Frames, NoteFrames, PictureFrames])
 def test_own_frames_are_drawn_in_training(kind: type[Frames]) -> None:
-    """Scheduled sampling has no generator: torch's own seed settles it."""
+    """Scheduled sampling has no generator: torch's own seed decides."""
     torch.manual_seed(0)
     decoder = FrameDecoder(SequenceToSequenceRecipe(hidden_size=4), kind(2))
     read = torch.zeros(3, decoder.read_size + decoder.frames.skipped)

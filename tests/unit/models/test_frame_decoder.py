@@ -57,7 +57,7 @@ def _rows(frames: Frames, lengths: list[int]) -> Ragged:
         "numbers": torch.randn(shape),
         "notes": torch.randint(0, 2, shape, dtype=torch.uint8),
         "pictures": torch.randint(0, 256, (*shape, 1), dtype=torch.uint8),
-    }[frames.kind]
+    }[frames.holds]
     return Ragged.from_rows(values, [sum(lengths[:row]) for row in range(len(lengths))], lengths)
 
 
@@ -113,7 +113,7 @@ def _check_steps(decoder: FrameDecoder, memory_size: int = 0, fed_size: int = 0)
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("length", ["learnt", 4])
-@pytest.mark.parametrize("frames", [NUMBERS, NOTES, PICTURES], ids=lambda frames: frames.kind)
+@pytest.mark.parametrize("frames", [NUMBERS, NOTES, PICTURES], ids=lambda frames: frames.holds)
 def test_whole_sequences_are_what_steps_make_and_rows_know_nothing_of_each_other(
     frames: Frames, length: int | str, cell: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Numbers beside a sequence: one a row, or a list of as many in every row; standardised by the training rows."""
+"""Numbers that go with a sequence: one a row, or a list of as many in every row; standardised by the training rows."""
 
 from __future__ import annotations
 

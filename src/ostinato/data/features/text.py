@@ -100,7 +100,7 @@ class TextFeature(Feature):
         column = pl.Series([text], dtype=pl.String)
         words = self.recipe.unit == "words"
         tokens = self._pipeline.words(column).values.to_list() if words else list(self._pipeline.text(column)[0])
-        return list(dict.fromkeys(token for token in tokens if token not in self.vocabulary.numbers))
+        return list(dict.fromkeys(token for token in tokens if token not in self.vocabulary.ids))
 
     def decode(self, ids: Ids) -> str:
         """The text of a sequence; words are joined by spaces."""

@@ -87,12 +87,12 @@ class TokensFeature(NamedFeature):
     def transform(self, values: Array) -> Array:
         """(sum L,) int32."""
         words, index = _distinct(values)
-        return self.numbers(words)[index]
+        return self.encode_words(words)[index]
 
-    def numbers(self, words: list[str]) -> Ids:
+    def encode_words(self, words: list[str]) -> Ids:
         """The integer of each word."""
-        known = self.vocabulary.numbers
-        return np.asarray([known.get(_normal(word, self.recipe), UNK_ID) for word in words], dtype=np.int32)
+        ids = self.vocabulary.ids
+        return np.asarray([ids.get(_normal(word, self.recipe), UNK_ID) for word in words], dtype=np.int32)
 
     def decode(self, values: Array) -> list[str]:
         """The words of a row, as the vocabulary has them."""
@@ -144,12 +144,12 @@ class SpelledTokensFeature(TokensFeature):
     def transform(self, values: Array) -> Array:
         """(sum L, 1 + max_word_length) int32."""
         words, index = _distinct(values)
-        limit, known = self.recipe.max_word_length, self.characters.numbers
+        limit, ids = self.recipe.max_word_length, self.characters.ids
         table = np.full((len(words), 1 + limit), PAD_ID, dtype=np.int32)
-        table[:, 0] = self.numbers(words)
+        table[:, 0] = self.encode_words(words)
         for row, word in enumerate(words):
             letters = word if len(word) <= limit else word[: limit - limit // 2] + word[-(limit // 2) :]
-            table[row, 1 : 1 + len(letters)] = [known.get(letter, UNK_ID) for letter in letters]
+            table[row, 1 : 1 + len(letters)] = [ids.get(letter, UNK_ID) for letter in letters]
         return table[index]
 
     def decode(self, values: Array) -> list[str]:

@@ -19,7 +19,7 @@ _BLOCKS = 8
 """Blocks to look at where rows of further series may stand below those of the first one."""
 
 
-def settle_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str]) -> ForecastRecipe:
+def resolve_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str]) -> ForecastRecipe:
     """`forecast` with its layout and columns found where it left them open; `notes` gets what was found.
 
     Raises:

@@ -24,10 +24,10 @@ Floats = NDArray[np.float64]
 
 
 class ForecastFeature(Feature):
-    """Channels scaled to mean 0 and deviation 1 of the training part; covariates, calendar and step lengths beside.
+    """Channels scaled to mean 0 and deviation 1 of the training part; with covariates, calendar and step lengths.
 
     Args:
-        recipe: with columns settled.
+        recipe: with its columns resolved.
         scales: by name of a series: mean, deviation and mean seasonal difference of each channel, (3, C).
         default: (3, C) of all series together, for `scaling: global`.
         covariates: (2, P + F) mean and deviation of the covariates.

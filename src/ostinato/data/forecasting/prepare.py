@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.forecasting.clean import fill_missing, make_regular
-from ostinato.data.forecasting.columns import settle_columns, what_is_forecast
+from ostinato.data.forecasting.columns import resolve_columns, what_is_forecast
 from ostinato.data.forecasting.feature import ForecastFeature, scale_of
 from ostinato.data.forecasting.read import read_table
 from ostinato.data.forecasting.table import RawSeries, RawTable
@@ -45,7 +45,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     """
     notes: list[str] = []
     source, bad_rows = sample.source, sample.source.bad_rows
-    recipe = settle_series(recipe, sample, notes)
+    recipe = resolve_series(recipe, sample, notes)
     sample.close()
     forecast = ForecastRecipe.of(recipe)
     table = _clean(read_table(source, forecast), forecast)
@@ -58,7 +58,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     share = recipe.data.validation if isinstance(recipe.data.validation, float) else 0.0
     ends = [_borders(one, forecast, share, recipe) for one in table.series]
     kept = [number for number, one in enumerate(table.series) if _is_long(one, ends[number], table, forecast, bad_rows)]
-    bad_rows.settle()
+    bad_rows.check()
     if not kept:
         raise DataError(f"`{source.path}` holds no series that is long enough.")
     table.series = [table.series[number] for number in kept]
@@ -148,7 +148,7 @@ def as_trained() -> Iterator[None]:
         raise DataError(error.message, hint="mend the file: a run reads as it was trained to") from error
 
 
-def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
+def resolve_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     """A forecaster's recipe with nothing left open; `notes` gets what was found."""
     forecast, data = ForecastRecipe.of(recipe), recipe.data
     if data.target is not None:
@@ -166,9 +166,9 @@ def settle_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recip
     mapping = recipe.model_dump()
     if forecast.time_format is not None:
         form_of(forecast.time_format)
-    columns = settle_columns(forecast, sample, notes)
+    columns = resolve_columns(forecast, sample, notes)
     found = {key: getattr(columns, key) for key in TimeSeriesRecipe.model_fields}
-    mapping["data"] |= {**found, **sample.source.settled()}
+    mapping["data"] |= {**found, **sample.source.resolved()}
     mapping["features"]["input"] = {"kind": "series"}
     if recipe.training.bptt is None:
         mapping["training"]["bptt"] = "full"
@@ -199,7 +199,7 @@ def read_again(
     if to_forecast:
         table.set_future_aside()
     _clean(table, forecast, feature.frequency)
-    bad_rows.settle()
+    bad_rows.check()
     for note in source.notes + table.notes:
         say(note)
     return table

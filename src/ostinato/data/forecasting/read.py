@@ -28,7 +28,7 @@ def read_table(source: Source, forecast: ForecastRecipe, likely: str | None = No
 
     Args:
         source: of the file.
-        forecast: with its columns settled (`settle_columns`).
+        forecast: with its columns resolved (`resolve_columns`).
         likely: the form of the time stamps of a run's own data, where this is another file.
 
     Raises:
@@ -45,14 +45,14 @@ def _read_rows(source: Source, forecast: ForecastRecipe) -> RawTable:
     names = forecast.channels or tuple(name for name in source.columns() if name not in named_by(forecast.series))
     blocks = source.blocks([*named_by(forecast.series), *names])
     series = shelved(one for block in blocks for one in _of_rows(block, names, forecast, source))
-    source.bad_rows.settle()
+    source.bad_rows.check()
     return RawTable(str(source.path), series)
 
 
 def _of_rows(block: Block, names: Sequence[str], forecast: ForecastRecipe, source: Source) -> Iterator[RawSeries]:
     numbers, lengths, good = wide_rows(block, names, _reject_by(source), MISSING)
     good = good & usable(block, [(good & (lengths == 0), "it holds no number", None)], _reject_by(source))
-    called = named_rows(block.frame, named_by(forecast.series)).to_list()
+    called = named_rows(block.table, named_by(forecast.series)).to_list()
     for row in np.flatnonzero(good).tolist():
         values = numbers[row, : lengths[row], None]
         lines = np.full(len(values), block.lines[row])
@@ -74,7 +74,7 @@ def _read_steps(source: Source, forecast: ForecastRecipe, likely: str | None) ->
         if clock and not clock.found:
             raise DataError(
                 f"column `{clock.name}` of `{source.path}` holds no time stamps of a known form. "
-                f"Received: {clock.cells(block.frame)[0]!r}.",
+                f"Received: {clock.cells(block.table)[0]!r}.",
                 hint="rows as equal steps in their order: --set data.time=null; as they are written: --set "
                 "'data.time_format=%d/%m/%Y %H:%M'",
             )

@@ -89,7 +89,7 @@ def _adds_noise(recipe: Recipe) -> bool:
 
 
 def _reads_input(recipe: Recipe) -> bool:
-    """Tables of series are read as they are; settled, a recipe says `series`."""
+    """Tables of series are read as they are; a resolved recipe says `series`."""
     return recipe.model.rows != "series" or recipe.features.input in (TextRecipe(), SeriesRecipe())
 
 
@@ -212,7 +212,7 @@ def conditions_of(path: str) -> list[Condition]:
 
 
 def applies(path: str, recipe: Recipe) -> bool:
-    """Whether an option, or a group of them, has a meaning in a recipe, as far as it is settled."""
+    """Whether an option, or a group of options, applies to a recipe, as far as it is resolved."""
     return all(condition.holds(recipe) for condition in conditions_of(path))
 
 
@@ -230,7 +230,7 @@ def saved_recipe(mapping: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
     """The recipe of a run that was made before some of its options were known to mean nothing: without them.
 
     Args:
-        mapping: of a settled recipe, as it was saved.
+        mapping: of a resolved recipe, as it was saved.
 
     Returns:
         The recipe, and by their path the options that were left out, with what they held.

@@ -32,7 +32,7 @@ _USUAL_WINDOW = 100
 
 
 def infer_recipe(recipe: Recipe, sample: DataSample) -> tuple[Recipe, list[str]]:
-    """`recipe` with its columns, kinds of features and category settled, and what was inferred in words.
+    """`recipe` with its columns, kinds of features and task resolved, and what was inferred, in words.
 
     Raises `RecipeError` where the recipe contradicts itself and `DataError` where a column is missing.
     """
@@ -74,7 +74,7 @@ def _columns(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     if used == target and recipe.model.undecided:
         raise _same_column(used, columns)
     source.require(*(name for name in (used, target, data.group, *data.extra, *recipe.features.extra) if name))
-    return _with(recipe, "data", input=used, target=target, **source.settled())
+    return _with(recipe, "data", input=used, target=target, **source.resolved())
 
 
 def _same_column(name: str, columns: list[str]) -> RecipeError:
@@ -109,7 +109,7 @@ def _otherwise(reason: str, path: str) -> str:
 
 
 def _target_kind(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
-    """How a target that is a sequence is read, where the recipe says nothing of it; the input's kind is settled."""
+    """How a target that is a sequence is read, where the recipe says nothing of it; the input's kind is known."""
     target, model = recipe.data.target, recipe.model
     if target is None or recipe.features.target != TargetRecipe():
         return recipe

@@ -72,7 +72,7 @@ class DataSample:
         stored = self._stored[key] if key in self._stored else source.stored_blocks(names)
         self._stored[key], blocks = itertools.tee(stored)  # the first keeps what the second reads
         while some := list(itertools.islice(blocks, num_blocks)):
-            found = [block.frame.select(names) for block in source.arranged(some, names)]
+            found = [block.table.select(names) for block in source.arranged(some, names)]
             if found:
                 return pl.concat(found)
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))

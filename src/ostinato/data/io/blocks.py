@@ -13,12 +13,12 @@ from ostinato.arrays import Mask, Offsets
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows. `frame`: columns of text, or of lists (words, numbers, frames).
+    """Some rows. `table`: columns of text, or of lists (words, numbers, frames).
 
     `lines`: the 1-based line (Parquet: row) each row begins on.
     """
 
-    frame: pl.DataFrame
+    table: pl.DataFrame
     files: tuple[str, ...]
     """One name for the whole block, or one a row (a folder of texts)."""
     lines: Offsets
@@ -37,11 +37,11 @@ class Block:
         files = self.files
         if len(files) > 1:
             files = tuple(file for file, kept in zip(files, mask.tolist(), strict=True) if kept)
-        return Block(self.frame.filter(mask), files, self.lines[mask])
+        return Block(self.table.filter(mask), files, self.lines[mask])
 
     def named(self, alias: Callable[[str], str]) -> Block:
         """The block with its files called otherwise."""
-        return self if alias is str else Block(self.frame, tuple(map(alias, self.files)), self.lines)
+        return self if alias is str else Block(self.table, tuple(map(alias, self.files)), self.lines)
 
 
 def located(block: Block, cells: pl.Series) -> pl.Series:

@@ -20,7 +20,7 @@ _STAND_IN = "\x1f"
 
 @dataclass(frozen=True)
 class Fields:
-    """How records end and what is in them. `dialect`: its separator, quote and comment are settled."""
+    """How records end and what is in them. `dialect`: its separator, quote and comment are known."""
 
     dialect: Dialect
 

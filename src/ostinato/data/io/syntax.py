@@ -42,7 +42,7 @@ class _Shape:
         return self.most > 1 and self.share >= _MOST and self.regular
 
 
-def settle_syntax(raw: bytes, dialect: Dialect, usual: Dialect) -> Dialect:
+def find_syntax(raw: bytes, dialect: Dialect, usual: Dialect) -> Dialect:
     """`dialect` with separator, quote and comment found where they are open; "none" where there is none.
 
     Args:
@@ -56,15 +56,15 @@ def settle_syntax(raw: bytes, dialect: Dialect, usual: Dialect) -> Dialect:
     if told and dialect.separator == "auto":
         dialect = dialect.model_copy(update={"separator": told.group(1).decode("utf-8", "replace")})
     if dialect.comment != "auto":
-        return _settle_fields(without_comments(text, dialect.comment), dialect, usual, cut)[0]
+        return _find_fields(without_comments(text, dialect.comment), dialect, usual, cut)[0]
     for mark in _MARKS:
         body = without_comments(text, mark)
         if text.lstrip().startswith(mark.encode()) and body.strip():
-            found, shape = _settle_fields(body, dialect, usual, cut)
+            found, shape = _find_fields(body, dialect, usual, cut)
             marked = [line for line in text.split(b"\n") if line.startswith(mark.encode())]
             if all(_width(line, found) != shape.most for line in marked) or len(marked) > 1:
                 return found.model_copy(update={"comment": mark})
-    return _settle_fields(text, dialect, usual, cut)[0].model_copy(update={"comment": "none"})
+    return _find_fields(text, dialect, usual, cut)[0].model_copy(update={"comment": "none"})
 
 
 def told_separator(raw: bytes) -> bool:
@@ -79,13 +79,13 @@ def without_comments(text: bytes, mark: str) -> bytes:
     return re.sub(rb"(?m)^" + re.escape(mark.encode()) + rb"[^\n]*\n?", b"", text)
 
 
-def _settle_fields(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tuple[Dialect, _Shape]:
+def _find_fields(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tuple[Dialect, _Shape]:
     """The separator and the quotes of lines without comments, and the shape that they give these."""
     if dialect.separator != "auto":
-        return _settle_quote(text, dialect, usual, cut)
+        return _find_quote(text, dialect, usual, cut)
     others = [one for one in (*SEPARATORS.values(), BLANKS) if one != usual.separator]
     candidates = (dialect.model_copy(update={"separator": one}) for one in (usual.separator, *others))
-    found = [_settle_quote(text, one, usual, cut) for one in candidates]
+    found = [_find_quote(text, one, usual, cut) for one in candidates]
     if found[0][1].is_table and found[0][1].first == found[0][1].most:
         return found[0]
     fitting = [one for one in found[1:-1] if one[1].is_table and one[1].first == one[1].most]
@@ -94,7 +94,7 @@ def _settle_fields(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> 
     return max(fitting, key=lambda one: (one[1].share, one[1].most), default=found[0])
 
 
-def _settle_quote(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tuple[Dialect, _Shape]:
+def _find_quote(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tuple[Dialect, _Shape]:
     if dialect.quote != "auto":
         return dialect, _shape(text, dialect, cut)
     if b'"' not in text and b"'" not in text:

@@ -39,9 +39,9 @@ class _SeriesSource(Source):
         """Frames of one number as plain numbers."""
         flat = all(values.shape[1] == 1 for values, _, _ in rows)
         cells = [values[:, 0].tolist() if flat else values.tolist() for values, _, _ in rows]
-        kind = pl.List(pl.Float64) if flat else pl.List(pl.List(pl.Float64))
+        dtype = pl.List(pl.Float64) if flat else pl.List(pl.List(pl.Float64))
         labels = pl.Series("label", [label for _, label, _ in rows], dtype=pl.String)
-        frame = pl.DataFrame([pl.Series("series", cells, dtype=kind), labels])
+        frame = pl.DataFrame([pl.Series("series", cells, dtype=dtype), labels])
         lines = np.asarray([line for _, _, line in rows], dtype=np.int64)
         return Block(frame.select(columns), (str(self.path),), lines)
 

@@ -106,7 +106,7 @@ class Source:
         """The file or folder, as messages say it."""
         return self.alias(str(self.path))
 
-    def settled(self) -> dict[str, Any]:
+    def resolved(self) -> dict[str, Any]:
         """What a recipe must say, under `data`, so that the file is read as it is read now."""
         return {"format": self.format}
 

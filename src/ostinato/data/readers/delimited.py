@@ -44,9 +44,9 @@ class DelimitedSource(Source):
             self.note(f"{self.name}: {note}")
         return [name for name in self.head.names if name not in self.head.passed_over]
 
-    def settled(self) -> dict[str, Any]:
+    def resolved(self) -> dict[str, Any]:
         """The format, and what of the dialect is not the usual one."""
-        return {**super().settled(), **self.head.unusual}
+        return {**super().resolved(), **self.head.unusual}
 
     def numbers_rows_from(self) -> int | None:
         """Of a column without a name."""
@@ -61,7 +61,7 @@ class DelimitedSource(Source):
         return f"has the file no header? to name its columns: --set 'data.header=[{names}]'"
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """Which records are good is settled here; polars parses those, and where it doesn't agree, each is split."""
+        """Decides which records are valid; polars parses these, and each is split here where polars disagrees."""
         head = self.head
         places = [head.names.index(name) for name in columns]
         for records in self._records(head.fields.ends):

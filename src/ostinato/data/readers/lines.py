@@ -61,7 +61,7 @@ class LinesSource(Source):
                 block, repeated = self._block(file, records, seen)
                 num_repeated += repeated
                 if len(block):
-                    yield Block(block.frame.select(columns), block.files, block.lines)
+                    yield Block(block.table.select(columns), block.files, block.lines)
         if num_repeated:
             self.note(f"equal to an earlier line of the same file, left out: {counted(num_repeated, 'row')}")
 

@@ -85,7 +85,7 @@ class ParallelSource(Source):
         filled = frame.select(pl.any_horizontal(pl.all() != "")).to_series().fill_null(False)
         block = Block(frame, (str(file),), np.arange(line, line + len(frame), dtype=np.int64))
         block = block.keep((good & filled).to_numpy())
-        return Block(block.frame.with_columns(pl.all().replace("", None)), block.files, block.lines)
+        return Block(block.table.with_columns(pl.all().replace("", None)), block.files, block.lines)
 
     def _lines(self, path: Path) -> Iterator[list[str | None]]:
         """The lines of a file, some at a time; None in place of one that can't be read."""

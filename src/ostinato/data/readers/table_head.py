@@ -14,7 +14,7 @@ from ostinato.arrays import Offsets
 from ostinato.data.io.fields import Fields
 from ostinato.data.io.header import is_header, name_fields, numbers_rows
 from ostinato.data.io.records import Records, cut_records
-from ostinato.data.io.syntax import settle_syntax, told_separator
+from ostinato.data.io.syntax import find_syntax, told_separator
 from ostinato.data.tables.marks import find_marks, plain_numbers, signs_in, stand_ins, without_stand_ins
 from ostinato.errors import DataError
 from ostinato.recipe.dialect import SEPARATORS, Dialect
@@ -65,7 +65,7 @@ def read_table_head(path: Path, raw: bytes, dialect: Dialect, usual: Dialect) ->
     Raises:
         DataError: where there is no line that can be read.
     """
-    syntax = settle_syntax(raw, dialect, usual)
+    syntax = find_syntax(raw, dialect, usual)
     fields = Fields(syntax)
     told = told_separator(raw)
     records = next((fields.rows(one) for one in cut_records([raw], fields.ends, path)), None)
@@ -78,16 +78,16 @@ def read_table_head(path: Path, raw: bytes, dialect: Dialect, usual: Dialect) ->
     frame = pl.DataFrame(first.cells(len(names)), schema=names)
     passed_over, start = _passed_over(frame, [names[place] for place in unnamed])
     frame = frame.drop(passed_over)
-    settled, marked = find_marks(frame, syntax)
+    known, marked = find_marks(frame, syntax)
     not_rows = (*((1,) if told else ()), *first.lines)
-    head = TableHead(Fields(settled), tuple(names), passed_over, start, marked, not_rows)
+    head = TableHead(Fields(known), tuple(names), passed_over, start, marked, not_rows)
     notes = [
-        _of_dialect(settled, dialect, usual, frame, head),
+        _of_dialect(known, dialect, usual, frame, head),
         first.note,
         _of_names(head, unnamed, renamed) if first.names_given else None,
         _of_stand_ins(frame.with_columns(head.plain(column) for column in frame.get_columns())),
     ]
-    unusual = {key: value for key in _FOUND if (value := getattr(settled, key)) != getattr(usual, key)}
+    unusual = {key: value for key in _FOUND if (value := getattr(known, key)) != getattr(usual, key)}
     if not first.names_given:
         unusual["header"] = tuple(names)
     return replace(head, unusual=unusual, notes=tuple(note for note in notes if note))
@@ -207,13 +207,13 @@ def _passed_over(frame: pl.DataFrame, unnamed: Sequence[str]) -> tuple[tuple[str
     return (found, start) if len(found) < len(frame.columns) else ((), None)
 
 
-def _of_dialect(settled: Dialect, given: Dialect, usual: Dialect, frame: pl.DataFrame, head: TableHead) -> str | None:
+def _of_dialect(known: Dialect, given: Dialect, usual: Dialect, frame: pl.DataFrame, head: TableHead) -> str | None:
     """Each part that was found and is not the usual one, and what numbers are read as."""
     names = {mark: name for name, mark in SEPARATORS.items()}
     parts = [
         f"data.{key}={names.get(value, value) if key == 'separator' else repr(value)}"
         for key in _FOUND
-        if getattr(given, key) == "auto" and (value := getattr(settled, key)) != getattr(usual, key)
+        if getattr(given, key) == "auto" and (value := getattr(known, key)) != getattr(usual, key)
     ]
     said = [f"{', '.join(parts)} (auto-detected; --set says otherwise)"] if parts else []
     if head.marked:

@@ -73,7 +73,7 @@ class TablesSource(Source):
     @cached_property
     def _channels(self) -> list[str]:
         """The columns of numbers, but the time."""
-        head = next(iter(self._sources[0].glance().stored_blocks(self._sources[0].columns()))).frame
+        head = next(iter(self._sources[0].glance().stored_blocks(self._sources[0].columns()))).table
         return [name for name in head.columns if name.lower() not in _TIMES and _is_numeric(head[name])]
 
     @cached_property
@@ -106,7 +106,7 @@ class TablesSource(Source):
 
     def _facts_of(self, source: Source, files: Sequence[Path]) -> tuple[pl.DataFrame] | None:
         """A table beside the others with the paths of files in its column `file`, if one of its columns names them."""
-        table = pl.concat([block.frame for block in source.glance().stored_blocks(source.columns())])
+        table = pl.concat([block.table for block in source.glance().stored_blocks(source.columns())])
         names = {key: _plain(self.path, file) for file in files for key in _keys(self.path, file)}
         for name in table.columns:
             cells = table[name].cast(pl.String)
@@ -138,10 +138,10 @@ class TablesSource(Source):
             reading = copy.copy(source)
             reading.bad_rows = self.bad_rows
             for block in reading.stored_blocks(inner):
-                frame = block.frame.with_columns(
+                frame = block.table.with_columns(
                     pl.lit(beside[column][0], dtype=pl.String).alias(column)
                     for column in columns
-                    if column not in block.frame.columns
+                    if column not in block.table.columns
                 )
                 yield Block(frame.select(columns), (str(source.path),), block.lines)
 

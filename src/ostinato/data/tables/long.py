@@ -43,7 +43,7 @@ class LongTable:
         Returns:
             Of the rows taken the numbers of their series, and which rows these are.
         """
-        frame, arrays, found = block.frame, dict(further or {}), list[Problem]()
+        frame, arrays, found = block.table, dict(further or {}), list[Problem]()
         names = named_rows(frame, self.series)
         for name in self.series:
             found.append((frame[name].is_null().to_numpy(), f"no value in column `{name}`", None))
@@ -69,7 +69,7 @@ class LongTable:
         """
         offsets, arrays = self._groups.finish()
         if self.clock is not None and arrays:
-            arrays = self.clock.settle(arrays, offsets, path)
+            arrays = self.clock.finish(arrays, offsets, path)
         return self._groups.numbering.names, offsets, arrays
 
 

@@ -25,11 +25,11 @@ _STANDING_IN = (99, 999, 9_999, 99_999, 999_999, 200, 32_768)
 
 
 def find_marks(frame: pl.DataFrame, dialect: Dialect) -> tuple[Dialect, tuple[str, ...]]:
-    """`dialect` with decimal and thousands settled, and the columns whose numbers are not written plainly.
+    """`dialect` with decimal and thousands found, and the columns whose numbers are not written plainly.
 
     Args:
         frame: the first rows, as text.
-        dialect: its separator settled.
+        dialect: with its separator known.
     """
     explicit = dialect.decimal == "," or dialect.thousands not in ("auto", "none")
     share = _LEAST if explicit else _MOST
@@ -47,10 +47,10 @@ def find_marks(frame: pl.DataFrame, dialect: Dialect) -> tuple[Dialect, tuple[st
         decimal = "," if commas else "."
     if thousands == "auto":
         thousands = next((mark for cells in written.values() if (mark := _thousands_of(cells, decimal))), "none")
-    settled = dialect.model_copy(update={"decimal": decimal, "thousands": thousands})
-    number = _pattern(settled)
+    known = dialect.model_copy(update={"decimal": decimal, "thousands": thousands})
+    number = _pattern(known)
     fits = {name: int(cells.str.contains(f"^{number}$").sum()) >= share * len(cells) for name, cells in written.items()}
-    return settled, tuple(name for name, fit in fits.items() if fit)
+    return known, tuple(name for name, fit in fits.items() if fit)
 
 
 def _flat(frame: pl.DataFrame) -> pl.Series:

@@ -60,7 +60,7 @@ def wide_rows(
 
     Cells that are empty at the end of a row say that it is shorter.
     """
-    numbers, problems = read_numbers(block.frame, names, missing)
+    numbers, problems = read_numbers(block.table, names, missing)
     known = ~np.isnan(numbers)
     lengths = np.where(known.any(axis=1), len(names) - known[:, ::-1].argmax(axis=1), 0)
     return numbers, lengths, usable(block, problems, reject)

@@ -115,4 +115,4 @@ def _wide(block: Block, name: str, parts: Sequence[str], columns: Sequence[str],
     """A row a series."""
     numbers, lengths, good = wide_rows(block, parts, lambda of, row, what: bad_rows.add(*of.location(row), what))
     made = list_column(name, numbers[np.arange(len(parts)) < lengths[:, None]], lengths)
-    return Block(block.frame.with_columns(made).select(columns), block.files, block.lines).keep(good)
+    return Block(block.table.with_columns(made).select(columns), block.files, block.lines).keep(good)

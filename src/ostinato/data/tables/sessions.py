@@ -76,10 +76,10 @@ class Sessions:
         """The label of each row, and what is wrong with some."""
         if self.labels is None:
             return {}, []
-        cells = block.frame[self.labels]
+        cells = block.table[self.labels]
         empty = (cells.is_null().to_numpy(), f"no value in column `{self.labels}`", None)
         if self.numeric:
-            values, problems = read_numbers(block.frame, [self.labels])
+            values, problems = read_numbers(block.table, [self.labels])
             return {"labels": values[:, 0]}, [empty, *problems]
         return {"labels": self._texts.of(cells.cast(pl.String).fill_null(""))}, [empty]
 
@@ -90,7 +90,7 @@ class Sessions:
 
     def _reject(self, block: Block, row: int, reason: str) -> None:
         """A row that can't be used spoils its session."""
-        name = named_rows(block.frame[row], self.session)[0]
+        name = named_rows(block.table[row], self.session)[0]
         self.bad_rows.add(*block.location(row), f"{reason} (its session is set aside whole)", str(name))
         self._spoilt.add(name)
 
@@ -150,7 +150,7 @@ class _Facts:
         """Rows of a block, with the numbers of their sessions and files."""
         own = pl.DataFrame({_NUMBER: numbers, _LINE: block.lines, _FILE: files})
         steady = (pl.lit(False).alias(_varies(name)) for name in self._columns)
-        rows = own.with_columns(block.frame.get_column(name) for name in self._columns).with_columns(steady)
+        rows = own.with_columns(block.table.get_column(name) for name in self._columns).with_columns(steady)
         self._parts.append(self._merged(rows))
         self._rows += len(self._parts[-1])
         if self._rows > self._least:

@@ -1,4 +1,4 @@
-"""Reads the time stamps of a table block by block; which form they have is settled when all of them were read."""
+"""Reads the time stamps of a table block by block; their form is chosen when all of them have been read."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Clock:
 
     @property
     def form(self) -> Form:
-        """The form that was settled on, of what was read."""
-        return self._forms[0].settled() if self._forms else NumberForm("step")
+        """The form that was chosen, narrowed to what was read."""
+        return self._forms[0].narrowed() if self._forms else NumberForm("step")
 
     @property
     def expected(self) -> str:
@@ -105,7 +105,7 @@ class Clock:
         if failed.any() and not self._odd[number]:
             self._odd[number] = str(cells[int(failed.argmax())])
 
-    def settle(self, arrays: dict[str, Array], offsets: Offsets, path: str) -> dict[str, Array]:
+    def finish(self, arrays: dict[str, Array], offsets: Offsets, path: str) -> dict[str, Array]:
         """The arrays with `stamps`, and `zone` where there is one, of the form that fits; `notes` says which.
 
         Args:
@@ -140,10 +140,10 @@ class Clock:
             if not even and (steps[best] > _MOST_STEPS or steps[second] < 2 * steps[best]):
                 raise self._open(fitting, path)
             self.notes.append(
-                f"time: {self.name} is {_said(self._forms[best].settled())}: that order leaves even steps"
+                f"time: {self.name} is {_said(self._forms[best].narrowed())}: that order leaves even steps"
             )
             return best
-        form = self._forms[fitting[0]].settled()
+        form = self._forms[fitting[0]].narrowed()
         if not self.given and not _is_usual(form):
             why = ": no other order reads all cells" if " first, " in _said(form) else ""
             self.notes.append(f"time: {self.name} is {_said(form)}{why}")
@@ -151,7 +151,7 @@ class Clock:
 
     def _open(self, fitting: Sequence[int], path: str) -> DataError:
         """What to say where both orders of day and month are possible."""
-        forms = [self._forms[number].settled() for number in fitting]
+        forms = [self._forms[number].narrowed() for number in fitting]
         read = [_day(form_of(form.format).read(pl.Series([self._apart]))) for form in forms]
         ways = [
             f"where {self._apart} is {day}: {setting('data.time_format', form.format)}"

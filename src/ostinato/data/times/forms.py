@@ -45,7 +45,7 @@ class Form(Protocol):
         """A stamp as it stands in the column."""
         ...
 
-    def settled(self) -> Form:
+    def narrowed(self) -> Form:
         """The form of what was read, without what never came up."""
         ...
 
@@ -131,9 +131,9 @@ class TextForm:
         names = {zone_of(name): name for name in self._seen["Z"].texts} if "Z" in self._seen else {}
         return written(self._nodes, Written(local, zone, names), self.dated)
 
-    def settled(self) -> TextForm:
+    def narrowed(self) -> TextForm:
         """The form of what was read: what never came up is left out, what always did is no longer in brackets."""
-        made = TextForm(spelt(self._settled(self._nodes)))
+        made = TextForm(spelt(self._narrowed(self._nodes)))
         made._seen = {letter: self._seen[letter] for letter in made._fields}
         return made
 
@@ -146,18 +146,18 @@ class TextForm:
                 few = set(some.unique().head(_KEPT).to_list()) if letter in "bapzZ" else set()
                 seen.add(len(some), int(lengths.min()), int(lengths.max()), few)
 
-    def _settled(self, nodes: Sequence[object]) -> list[object]:
+    def _narrowed(self, nodes: Sequence[object]) -> list[object]:
         made: list[object] = []
         for node in nodes:
             if isinstance(node, list):
                 there = self._seen[next(iter(flat(node))).letter].there
-                inner = self._settled(node)
+                inner = self._narrowed(node)
                 made += [] if not there else inner if there == self._rows else [inner]
             else:
-                made.append(self._settled_field(node) if isinstance(node, Field) else node)
+                made.append(self._narrowed_field(node) if isinstance(node, Field) else node)
         return made
 
-    def _settled_field(self, one: Field) -> Field:
+    def _narrowed_field(self, one: Field) -> Field:
         seen = self._seen[one.letter]
         texts = [text for text in seen.texts if text]
         if one.letter in "ba":
@@ -240,7 +240,7 @@ class NumberForm:
         number = local / 10 ** (6 - decimals)
         return f"{number:.6f}".rstrip("0").rstrip(".") if self._fractions else str(local // 10 ** (6 - decimals))
 
-    def settled(self) -> NumberForm:
+    def narrowed(self) -> NumberForm:
         """It is as it is."""
         return self
 

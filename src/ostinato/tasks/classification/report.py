@@ -50,7 +50,7 @@ def _classification(target: ClassTarget, probabilities: Floats, train: Examples,
     bins = metrics.calibration(probabilities, truth)["bins"]
     most_frequent = classes[int(frequencies.argmax())]
     return {
-        "kind": "class",
+        "target_kind": "class",
         "metrics": scored,
         "table": _table(scored, guess, _CLASS_ROWS),
         "guess": f"predicts each class with its share of the training rows (so always “{most_frequent}”)",
@@ -88,7 +88,7 @@ def _multilabel(target: LabelsTarget, probabilities: Floats, train: Examples, ex
         return [name for name, on in zip(target.classes, hot.tolist(), strict=True) if on]
 
     return {
-        "kind": "labels",
+        "target_kind": "labels",
         "metrics": scored,
         "table": _table(scored, guess, _LABEL_ROWS),
         "guess": "predicts each label with its share of the training rows",
@@ -116,7 +116,7 @@ def _regression(target: NumberTarget, predicted: Floats, train: Examples, exampl
     errors = predicted - truth
     worst = np.argsort(-np.abs(errors), kind="stable")[:_MOST_WRONG]
     return {
-        "kind": "number",
+        "target_kind": "number",
         "metrics": scored,
         "table": _table(scored, metrics.regression(np.full(len(truth), mean), truth), _NUMBER_ROWS),
         "guess": f"always predicts {mean:.4g}, the mean of the training rows",

@@ -38,7 +38,6 @@ def conditional_results(model: Conditional, prepared: Prepared, device: torch.de
     shuffled = mean_nll(model, with_others_given(examples), device)
     found: Section = {
         "template": "conditional.html.jinja",
-        "kind": "conditional",
         "sentence": f"Writes `{recipe.data.target}`, {target.step_noun} by {target.step_noun}, for a given `{given}`.",
         "noun": target.step_noun,
         "given": given,

@@ -46,7 +46,6 @@ def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device
     what = f"{len(windows.facts.names):,} series" if several else ", ".join(f"`{c}`" for c in feature.channels[:8])
     return {
         "template": "forecast.html.jinja",
-        "kind": "forecast",
         "sentence": f"Forecasts the next {recipe.horizon:,} steps of {what} from the last {recipe.lookback:,}, "
         f"{'all of one length' if feature.frequency is None else f'a step being {feature.frequency}'}.",
         "tiles": _tiles(metrics, by_name[best], best),

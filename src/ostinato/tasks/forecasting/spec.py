@@ -41,11 +41,11 @@ class Forecasting(TaskSpec["Forecaster"]):
 
         return as_forecaster(recipe, sample, self.name, say)
 
-    def settle(self, recipe: Recipe, sample: DataSample) -> Recipe:
+    def resolve(self, recipe: Recipe, sample: DataSample) -> Recipe:
         """Columns by what they hold."""
-        from ostinato.data.forecasting.prepare import settle_series
+        from ostinato.data.forecasting.prepare import resolve_series
 
-        return settle_series(recipe, sample, [])
+        return resolve_series(recipe, sample, [])
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A forecaster of the series' channels."""

@@ -38,14 +38,14 @@ class AnyFrame(WrittenBaseline):
 
     def learn(self, examples: Examples) -> None:
         """Mean and deviation, or shares."""
-        values = self.numbers(examples)
+        values = self.values(examples)
         self._mean, self._deviation = values.mean(axis=0), values.std(axis=0)
         if self.notes:
             self._mean = _shares(values)
 
     def frame_nll(self, examples: Examples) -> Figures:
         """Of every frame."""
-        values = self.numbers(examples)
+        values = self.values(examples)
         return bernoulli(values, self._mean) if self.notes else self.normal(values, self._mean, self._deviation)
 
     def parameters(self) -> list[NDArray[Any]]:
@@ -65,7 +65,7 @@ class EachFromBefore(WrittenBaseline):
 
     def learn(self, examples: Examples) -> None:
         """Least squares for each channel, the first frames by their own mean; or counts."""
-        values, first = self.numbers(examples), self.times(examples) == 0
+        values, first = self.values(examples), self.times(examples) == 0
         before = self.before(examples, values)
         if self.notes:
             plain, states = _shares(values), [before == 0, before != 0]
@@ -78,7 +78,7 @@ class EachFromBefore(WrittenBaseline):
 
     def frame_nll(self, examples: Examples) -> Figures:
         """Of every frame."""
-        values, first = self.numbers(examples), self.times(examples)[:, None] == 0
+        values, first = self.values(examples), self.times(examples)[:, None] == 0
         before = self.before(examples, values)
         if self.notes:
             return bernoulli(values, np.where(before != 0, self._table[1], self._table[0]))
@@ -127,7 +127,7 @@ class StepOfEach(WrittenBaseline):
 
     def learn(self, examples: Examples) -> None:
         """Sums over the rows of each kind, step by step."""
-        values, rows = self.numbers(examples), self.rows(examples)
+        values, rows = self.values(examples), self.rows(examples)
         self._all = values.mean(axis=0), values.var(axis=0)
         self._kinds = {key: self._kind(values, rows, found) for key, found in rows_by_given(examples).items()}
 
@@ -147,7 +147,7 @@ class StepOfEach(WrittenBaseline):
 
     def frame_nll(self, examples: Examples) -> Figures:
         """Of every frame."""
-        values, rows = self.numbers(examples), self.rows(examples)
+        values, rows = self.values(examples), self.rows(examples)
         mean, variance = (np.tile(part, (len(values), 1)) for part in self._all)
         for row in range(len(examples)):
             kind = self._kinds.get(examples.given(row))
@@ -191,7 +191,7 @@ class Autoregression(WrittenBaseline):
     def _read(self, examples: Examples) -> tuple[Figures, NDArray[np.int64], Figures]:
         """Frames, (sum T, C); how many of two are before each, (sum T,); and what is read: the frames before, 2 C
         numbers, and what is known without them."""
-        values, times = self.numbers(examples), self.times(examples)
+        values, times = self.values(examples), self.times(examples)
         parts = [self.before(examples, values, 1 + n) for n in range(_FRAMES_BEFORE)]
         parts += [np.ones((len(values), 1)), times[:, None] / self._longest]
         if self._features.target is not None:

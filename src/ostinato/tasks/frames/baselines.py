@@ -118,7 +118,7 @@ class WrittenBaseline(Baseline):
         """The column whose frames are written."""
         return examples.sequences if self._features.target is None else examples.target_sequences
 
-    def numbers(self, examples: Examples) -> Figures:
+    def values(self, examples: Examples) -> Figures:
         """(sum T, C): zeros and ones of notes, else numbers, in the scale that the model reads them in."""
         values = torch.from_numpy(np.ascontiguousarray(self.rows(examples).values))
         return np.asarray(Frames.of(self._column).floats(values, torch.float64).numpy())

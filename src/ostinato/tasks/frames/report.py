@@ -59,7 +59,6 @@ def written_results(model: FrameModel, prepared: Prepared, device: torch.device)
     first = "mse" if "mse" in metrics else "accuracy"
     found: Section = {
         "template": "written.html.jinja",
-        "kind": "written",
         "metrics": metrics,
         "table": [
             {"name": METRIC_NAMES[key], "meaning": about, "forced": metrics[key], "free": metrics.get(f"free_{key}")}
@@ -217,5 +216,5 @@ def _plot(name: str, right: list[Floats], said: list[Floats], model: FrameModel,
     if isinstance(feature, VideoFeature):
         strips = [feature.pictures(frames.stored(torch.from_numpy(one)).numpy()) for one in (right[0], said[0])]
         return plots_written.strips(*strips)
-    few = frames.kind == "numbers" and right[0].shape[1] <= plots_written.MOST_LINES
+    few = frames.holds == "numbers" and right[0].shape[1] <= plots_written.MOST_LINES
     return plots_written.lines(name, right, said) if few else plots_written.shades(name, right[0], said[0])

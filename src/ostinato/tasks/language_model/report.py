@@ -44,7 +44,6 @@ def language_results(
     bits = scored["nats_per_token"] / math.log(2)
     with evaluating(model):
         results: Section = {
-            "kind": "language_model",
             "unit": unit,
             "documents": features.documents,
             "metrics": scored,

@@ -31,7 +31,7 @@ NUM_TOKENS = 20_000
 """Tokens that are scored: enough for a pair that occurs once in a thousand, little enough to be read in seconds."""
 
 _STREAMS = 16
-_KINDS = 48
+_CLASSES = 48
 _LEAST_VARIANCE = 5.0
 _MOST_SCORES = 2**23
 _SPREAD = 1.4826
@@ -54,44 +54,44 @@ def unused_context(model: LanguageModel, values: Ids, max_lag: int, *, restart: 
     length = min(NUM_TOKENS // num_streams + max_lag, (len(values) - 1) // num_streams)
     starts = np.arange(num_streams) * ((len(values) - 1 - length) // max(1, num_streams - 1))
     text = np.stack([values[start : start + length + 1].astype(np.int64) for start in starts], axis=1)  # (L + 1, S)
-    kinds, num_kinds = _kinds(text, model.output.out_features)
+    classes, num_classes = _token_classes(text, model.output.out_features)
     first = max_lag - 1  # the first target whose longest lag lies within the text
-    probabilities, loss = _probabilities(model, text, kinds, first, restart, num_kinds)
-    named = kinds[text]
+    probabilities, loss = _probabilities(model, text, classes, first, restart, num_classes)
+    named = classes[text]
     truth = torch.from_numpy(named[first + 1 :])
-    residual = F.one_hot(truth, num_kinds).float() - probabilities
+    residual = F.one_hot(truth, num_classes).float() - probabilities
     variance = probabilities * (1 - probabilities)
     both = torch.cat([residual, variance], dim=2).flatten(0, 1)  # (M, 2K)
     past = (named[first + 1 - lag : len(named) - lag] for lag in range(1, max_lag + 1))
-    found = np.array([_gain(kinds_then, both, num_kinds) for kinds_then in past])  # (lags, 2)
+    found = np.array([_gain(classes_then, both, num_classes) for classes_then in past])  # (lags, 2)
     gains, chances = found[:, 0], found[:, 1]
     usual = float(np.median(gains))
     spread = max(float(np.median(np.abs(gains - usual)) * _SPREAD), float(chances.max()))
     return UnusedContext([float(gain) for gain in gains], usual, spread, loss, len(both))
 
 
-def _kinds(text: NDArray[np.int64], vocab_size: int) -> tuple[NDArray[np.int64], int]:
-    """For each token of the vocabulary its kind: the most frequent ones by themselves, all others together."""
+def _token_classes(text: NDArray[np.int64], vocab_size: int) -> tuple[NDArray[np.int64], int]:
+    """For each token of the vocabulary its class: the most frequent ones by themselves, all others together."""
     counts = np.bincount(text.ravel(), minlength=vocab_size)
-    frequent = np.argsort(-counts, kind="stable")[:_KINDS]
-    kinds = np.full(vocab_size, len(frequent), dtype=np.int64)
-    kinds[frequent] = np.arange(len(frequent))
-    return kinds, len(frequent) + 1
+    frequent = np.argsort(-counts, kind="stable")[:_CLASSES]
+    classes = np.full(vocab_size, len(frequent), dtype=np.int64)
+    classes[frequent] = np.arange(len(frequent))
+    return classes, len(frequent) + 1
 
 
 def _probabilities(
     model: LanguageModel,
     text: NDArray[np.int64],
-    kinds: NDArray[np.int64],
+    classes: NDArray[np.int64],
     first: int,
     restart: int | None,
-    num_kinds: int,
+    num_classes: int,
 ) -> tuple[Tensor, float]:
-    """(L - first, S, K) on the CPU, of the kinds of the targets from number `first` on, and their mean loss."""
+    """(L - first, S, K) on the CPU, of the classes of the targets from number `first` on, and their mean loss."""
     device = model.encoder.device
     ids = torch.from_numpy(text).to(device)
-    of_kind = torch.from_numpy(kinds).to(device)
-    window = max(1, _MOST_SCORES // (ids.shape[1] * len(kinds)))
+    class_of = torch.from_numpy(classes).to(device)
+    window = max(1, _MOST_SCORES // (ids.shape[1] * len(classes)))
     window = min(window, restart) if restart is not None else window
     found: list[Tensor] = []
     nll, states = 0.0, None
@@ -102,18 +102,18 @@ def _probabilities(
         wanted = slice(max(0, first - start), None)
         logs = logits[wanted].float().log_softmax(2)
         nll -= float(logs.gather(2, targets[wanted].unsqueeze(2)).sum())
-        summed = logs.new_zeros((*logs.shape[:2], num_kinds))
-        found.append(summed.index_add_(2, of_kind, logs.exp()).cpu())
+        summed = logs.new_zeros((*logs.shape[:2], num_classes))
+        found.append(summed.index_add_(2, class_of, logs.exp()).cpu())
     probabilities = torch.cat(found)
     return probabilities, nll / (probabilities.shape[0] * probabilities.shape[1])
 
 
-def _gain(past: NDArray[np.int64], both: Tensor, num_kinds: int) -> tuple[float, float]:
+def _gain(past: NDArray[np.int64], both: Tensor, num_classes: int) -> tuple[float, float]:
     """The gain of one lag, and its standard deviation where there is none: that of a sum of squared normal variables.
 
-    `past` (L, S) holds the kind of the token so many steps back from each target.
+    `past` (L, S) holds the class of the token so many steps back from each target.
     """
-    which = F.one_hot(torch.from_numpy(past.ravel()), num_kinds).float()
+    which = F.one_hot(torch.from_numpy(past.ravel()), num_classes).float()
     sums, variances = (which.T @ both).double().chunk(2, dim=1)  # (K, K) each
     enough = variances >= _LEAST_VARIANCE
     gain = float((sums[enough].square() / variances[enough] - 1).sum())

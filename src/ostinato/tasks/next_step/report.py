@@ -48,7 +48,6 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
     given = "".join(f" and `{name}`" for name in prepared.features.extra)
     spread = limits(ours, "nats_per_frame"), limits(ours, "accuracy", "percent")
     return {
-        "kind": "frames",
         "metrics": {"num_examples": len(examples), **ours},
         "table": [
             _line("nats a frame", "−ln p of the frame that came, lower is better", "loss", ours, shares, holds),

@@ -95,8 +95,8 @@ class Copy(Baseline):
     def fit(self, train: Examples, features: Features) -> None:
         """Which integer of the target each integer of the source is."""
         source, target = (cast("TextFeature", each).vocabulary for each in (features.input, features.target))
-        numbers = target.numbers
-        self._table = np.asarray([numbers.get(token, UNK_ID) for token in source.tokens], dtype=np.int32)
+        ids = target.ids
+        self._table = np.asarray([ids.get(token, UNK_ID) for token in source.tokens], dtype=np.int32)
 
     def answer(self, data: Examples) -> list[Ids]:
         """Looked up."""

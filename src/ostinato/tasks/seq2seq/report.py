@@ -46,7 +46,6 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     spread = np.linspace(0, len(found) - 1, min(_EXAMPLES, len(found))).astype(int).tolist()
     return {
         "template": "transcription.html.jinja",
-        "kind": "seq2seq",
         "sentence": f"Writes `{recipe.data.target}`, {noun} by {noun}, from `{recipe.data.input}`.",
         "tiles": _tiles(scored, features, len(found)),
         "metrics": scored,

@@ -35,7 +35,7 @@ def tagger_results(model: Tagger, prepared: Prepared, device: torch.device) -> S
     found = run(model, examples, device)
     scored = with_intervals({"loss": found.loss, **metrics_of(model, found, examples, prepared.features)})
     kind = "labels" if model.recipe.output == "ctc" else model.kind
-    section: Section = {"kind": f"tagger_{kind}", "metrics": scored, "sentence": _sentence(model, prepared)}
+    section: Section = {"target_kind": kind, "metrics": scored, "sentence": _sentence(model, prepared)}
     if kind == "tags":
         return section | _tags(found, scored, prepared)
     if kind == "labels":
