@@ -109,8 +109,8 @@ class Registry(Mapping[str, T], Generic[T]):
             raise PluginError(f"`{point.name}` of {_origin(point)} is no {self._noun}. Received: {thing!r}.")
         if self._name_of is not None and self._name_of(thing) != point.name:
             raise PluginError(
-                f"the {self._noun} of {_origin(point)} calls itself `{self._name_of(thing)}`, its entry point "
-                f"`{point.name}`: the two must be one name."
+                f"the {self._noun} of {_origin(point)} is named `{self._name_of(thing)}`, its entry point "
+                f"`{point.name}`: the names must match."
             )
         return thing  # type: ignore[no-any-return] # `accepts` looked
 

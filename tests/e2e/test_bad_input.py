@@ -138,7 +138,7 @@ def test_a_row_of_two_million_characters(cli: Cli, tmp_path: Path, rows: list[st
 
 def test_broken_json_on_line_17(cli: Cli, tmp_path: Path, rows: list[str]) -> None:
     rows[16] = '{"text": "a film", "label": '
-    _refused(_train(cli, _write(tmp_path, rows)), "1 row can't be used", "rows.jsonl:17: broken JSON")
+    _refused(_train(cli, _write(tmp_path, rows)), "1 row can't be used", "rows.jsonl:17: invalid JSON")
     assert not (tmp_path / "run").exists()
 
 
@@ -166,8 +166,8 @@ def test_mixed_types(cli: Cli, tmp_path: Path, rows: list[str]) -> None:
 def test_a_folder_that_is_no_run(cli: Cli, tmp_path: Path, name: str) -> None:
     for command in ("evaluate", "predict", "generate", "report"):
         result = cli(command, name, *(["x"] if command == "predict" else []))
-        _refused(result, "no run directory" if name == "missing" else "is no Ostinato run")
-    _refused(cli("train", "--resume", name), "no run directory" if name == "missing" else "is no Ostinato run")
+        _refused(result, "no run directory" if name == "missing" else "is not an Ostinato run")
+    _refused(cli("train", "--resume", name), "no run directory" if name == "missing" else "is not an Ostinato run")
 
 
 @pytest.mark.parametrize("name", ["features.json", "recipe.yaml"])
@@ -315,7 +315,9 @@ def test_a_run_reads_on_without_bad_rows_where_it_is_told_to(
 
 def test_a_run_keeps_the_rest_of_its_recipe(cli: Cli, trained: Path) -> None:
     result = cli("evaluate", "run", "rows.jsonl", "--set", "model.hidden_size=8")
-    _refused(result, "a run that is there keeps its recipe. Received: model.hidden_size=8.", "only how files are read")
+    _refused(
+        result, "an existing run keeps its recipe. Received: model.hidden_size=8.", "only options for reading files"
+    )
 
 
 def test_predict_takes_rows_from_one_place(cli: Cli, trained: Path) -> None:

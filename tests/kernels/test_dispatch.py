@@ -98,8 +98,8 @@ def test_a_new_cell_runs_with_reference_and_torch_says_why_it_can_not():
 
 def test_what_a_backend_lacks_is_the_reason():
     for options, reason in (
-        ({"recurrent_dropout": 0.5}, "it knows no recurrent dropout and no zoneout"),
-        ({"zoneout": 0.5}, "it knows no recurrent dropout and no zoneout"),
+        ({"recurrent_dropout": 0.5}, "it does not support recurrent dropout or zoneout"),
+        ({"zoneout": 0.5}, "it does not support recurrent dropout or zoneout"),
     ):
         with pytest.raises(BackendError) as error:
             nn.LSTM(3, 4, backend="torch", **options)(torch.zeros(2, 1, 3))
@@ -108,10 +108,10 @@ def test_what_a_backend_lacks_is_the_reason():
             'hint: backend="auto" takes the fastest one that can; `ostinato info` lists them.'
         )
     layer = nn.LSTM(3, 4, backend="torch")
-    with pytest.raises(BackendError, match=r"in torch\.float32: it does not give the state after every step"):
+    with pytest.raises(BackendError, match=r"in torch\.float32: it does not return the state after every step"):
         layer(torch.zeros(2, 1, 3), return_all_states=True)
     layer = nn.LSTM(3, 4, backend="torch", zoneout=0.1)
-    both = "it does not give the state after every step and it knows no recurrent dropout and no zoneout"
+    both = "it does not return the state after every step and it does not support recurrent dropout or zoneout"
     with pytest.raises(BackendError, match=both):
         layer(torch.zeros(2, 1, 3), return_all_states=True)
 

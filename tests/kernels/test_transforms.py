@@ -125,7 +125,7 @@ def test_gradients_for_each_example_by_vmap_over_grad():
 @needs_core
 def test_a_backend_asked_for_by_name_says_what_to_do():
     layer = nn.GRU(3, 4, backend="native")
-    message = r"it knows no `torch.func` transforms .*\nhint: backend=\"auto\" takes the fastest one that can"
+    message = r"it supports neither `torch.func` transforms .*\nhint: backend=\"auto\" takes the fastest one that can"
     with pytest.raises(BackendError, match=message):
         torch.func.grad(lambda x: layer(x)[0].sum())(torch.randn(2, 1, 3))
 

@@ -71,5 +71,5 @@ def test_what_is_no_such_thing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_thing_of_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("mine", "os:sep", GROUP)])
     registry = plugins.Registry[str](GROUP, "text", lambda thing: isinstance(thing, str), lambda thing: "yours")
-    with pytest.raises(PluginError, match="calls itself `yours`, its entry point `mine`: the two must be one name"):
+    with pytest.raises(PluginError, match="is named `yours`, its entry point `mine`: the names must match"):
         registry["mine"]

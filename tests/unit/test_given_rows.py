@@ -65,7 +65,7 @@ def test_a_table_without_it_is_told(run: Run) -> None:
         ([None], r"row 1 has no value for `text`. Received: None"),
         (["good", None], r"row 2 has no value for `text`"),
         ([float("nan")], r"row 1 has no value for `text`. Received: nan"),
-        ([1.5], r"row 1, 1.5, can't be used: `text` is read as text and must be a text. Received: float"),
+        ([1.5], r"row 1, 1.5, can't be used: `text` is read as text and must be a string. Received: float"),
         ([b"x"], "Received: bytes"),
         ([["a", "b"]], "Received: list"),
         ([{"text": 3}], "Received: int"),

@@ -43,10 +43,10 @@ def _sentence(found: Baselines, best: Entry) -> str:
     spread = f"95 % interval of the model's advantage: {signed(gap.low, figure)} to {signed(gap.high, figure)}"
     proof = f"{spread}, paired over {over}"
     if gap.verdict == "worse":
-        return f"{other}; {mine}: recurrence is not worth it here ({proof})."
+        return f"{other}; {mine}: a recurrent model is not justified here ({proof})."
     if gap.verdict == "better":
         return f"{mine}; {other}: {_worth(own, best)} ({proof})."
-    return f"{other}; {mine}: the difference is within noise, so recurrence is not shown to be worth it here ({proof})."
+    return f"{other}; {mine}: the difference is within noise, so no benefit of recurrence is shown here ({proof})."
 
 
 def _cost(baseline: Entry, question: str) -> str:
@@ -57,8 +57,8 @@ def _cost(baseline: Entry, question: str) -> str:
 
 def _worth(own: Entry, best: Entry) -> str:
     if own.seconds and best.seconds and own.seconds > _MANY_TIMES * best.seconds:
-        return f"recurrence is better here, for {own.seconds / max(best.seconds, 0.01):,.0f} times the training time"
-    return "recurrence is worth it here"
+        return f"recurrence is better here, at {own.seconds / max(best.seconds, 0.01):,.0f} times the training time"
+    return "a recurrent model is justified here"
 
 
 def written(value: float, figure: str) -> str:

@@ -134,7 +134,7 @@ def cells_of(source: Source, places: Iterable[str]) -> list[Row]:
     """All columns of rows by where they stand (`file:line`), in the order of the file; pictures are left out."""
     wanted, found = list(places), list[Row]()
     for block in source.blocks(source.columns()):
-        frame = block.frame.select(name for name, kind in block.frame.schema.items() if kind != pl.Array)
+        frame = block.table.select(name for name, kind in block.table.schema.items() if kind != pl.Array)
         for number, row in enumerate(frame.iter_rows(named=True)):
             if len(found) < len(wanted) and "{}:{}".format(*block.location(number)) == wanted[len(found)]:
                 found.append(row)

@@ -71,7 +71,7 @@ def drafted(rows: Sequence[Any], column: str, feature: Feature, columns: Sequenc
         if not isinstance(cell, feature.cell_type):
             raise RowError(
                 f"row {number + 1}, {cell!r:.{_SHOWN}}, can't be used: `{column}` is read as {feature.kind} and must "
-                f"be a text. Received: {type(cell).__name__}.",
+                f"be a string. Received: {type(cell).__name__}.",
             )
     try:
         draft = feature.draft(pl.Series(column, cells))

@@ -40,8 +40,8 @@ def reading_as(recipe: Recipe, settings: Settings) -> Recipe:
     if changed != recipe.model_copy(update={"data": read}):
         given = settings.items() if isinstance(settings, Mapping) else settings
         raise RecipeError(
-            f"a run that is there keeps its recipe. Received: {', '.join(map(str, given))}.",
-            hint=f"only how files are read may be set: {', '.join(f'data.{key}' for key in READING)}",
+            f"an existing run keeps its recipe. Received: {', '.join(map(str, given))}.",
+            hint=f"only options for reading files may be set: {', '.join(f'data.{key}' for key in READING)}",
         )
     return changed
 

@@ -195,7 +195,7 @@ def _text(
     most = max(1, len(train.sequences.values) // 2)
     if most < recipe.training.batch_size:
         notes.append(
-            f"training.batch_size: {counted(most, 'stream')} in place of {recipe.training.batch_size}: a stream has at "
+            f"training.batch_size: {counted(most, 'stream')} instead of {recipe.training.batch_size}: a stream has at "
             f"least two tokens, and the training text {len(train.sequences.values)}"
         )
         say(notes[-1])

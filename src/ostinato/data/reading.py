@@ -103,9 +103,9 @@ class Reading:
                 chosen = block.table.select(pl.sql_expr(self.where).cast(pl.Boolean).fill_null(False)).to_series()
             except pl.exceptions.PolarsError as error:
                 raise DataError(
-                    f"`where` can't be worked out on `{self.source.name}`: {str(error).splitlines()[0]}. "
+                    f"`where` can't be evaluated on `{self.source.name}`: {str(error).splitlines()[0]}. "
                     f"Received: {self.where!r}.",
-                    hint=f"columns: {', '.join(columns)}; texts stand in single quotes, numbers need a CAST",
+                    hint=f"columns: {', '.join(columns)}; strings go in single quotes, numbers need a CAST",
                 ) from error
             block = block.keep(chosen.to_numpy())
             yield Block(block.table.select(names), block.files, block.lines)

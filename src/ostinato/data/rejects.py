@@ -69,7 +69,7 @@ class BadRows:
             DataError: with the policy "stop", if there are any; the first 20 are listed.
         """
         if self.rows and self.policy == "stop":
-            hints = "; ".join([*self.hints, "to go on without them: --set data.on_bad_row=skip"])
+            hints = "; ".join([*self.hints, "to skip them: --set data.on_bad_row=skip"])
             raise DataError(f"{self.how_many} can't be used:\n{self.listed()}", hint=hints)
         return len(self.rows)
 

@@ -51,7 +51,7 @@ def split_rows(
     first_held_out = int(np.searchsorted(np.cumsum(sizes[shuffled]), count - held_out, side="left")) + 1
     if first_held_out >= len(sizes):
         raise DataError(
-            f"the rows form {len(sizes)} groups by `data.group`: too few to hold a share of {fraction} out.",
+            f"the rows form {len(sizes)} groups by `data.group`: too few to hold out a share of {fraction}.",
             hint="rows of a group on both sides: --set data.group=null; a file of its own is `data.validation`",
         )
     order = random.permutation(count).astype(np.int64)
@@ -78,8 +78,8 @@ def _split_alike(
         return None
     if not held_out.any() or held_out.all():
         raise DataError(
-            f"no class has enough rows to hold a share of {fraction} of it out.",
-            hint="whatever the classes: --set data.stratify=false; a larger share: --set data.validation=0.3",
+            f"no class has enough rows to hold out a share of {fraction}.",
+            hint="regardless of class: --set data.stratify=false; a larger share: --set data.validation=0.3",
         )
     is_held_out = held_out[group_of][order]
     return order[~is_held_out], order[is_held_out]

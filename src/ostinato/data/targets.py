@@ -25,7 +25,7 @@ __all__ = ["TARGETS", "ClassTarget", "LabelsTarget", "NamesTarget", "NumberTarge
 
 _SHOWN = 10
 _RARE = (
-    "; they are no classes but texts to write: --set model.task=seq2seq --set features.target.kind=text; "
+    "; they are not classes but texts to write: --set model.task=seq2seq --set features.target.kind=text; "
     "numbers: --set features.target.kind=number"
 )
 
@@ -82,7 +82,7 @@ class NamesTarget(TargetFeature):
         file, line = places.location(row)
         return DataError(
             f"the {where} holds `{label}` in column `{self.column}` ({file}:{line}), "
-            "which the training data never showed.",
+            "which does not occur in the training data.",
             hint=f"training classes: {shown}{_RARE if len(self.classes) > MOST_LABELS else ''}",
         )
 
@@ -274,7 +274,7 @@ class NumberTarget(TargetFeature):
 
 def missing_in_words(name: str, count: int) -> str:
     """That no validation row has a class."""
-    return f"no validation row is `{name}` ({counted(count, 'row')} in training): its figures say nothing"
+    return f"no validation row is `{name}` ({counted(count, 'row')} in training): its figures mean nothing"
 
 
 def strata_of(cells: pl.Series) -> pl.Series:

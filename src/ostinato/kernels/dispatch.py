@@ -36,10 +36,10 @@ ENVIRONMENT_VARIABLE = "OSTINATO_BACKEND"
 _TABLE_SHARE = 4
 """A table is projected if it has at most this part of the tokens' number: gathering and scattering cost, too."""
 ABILITIES = {
-    "noise": "it knows no recurrent dropout and no zoneout",
-    "all_states": "it does not give the state after every step",
-    "bf16": "it computes no products in bfloat16",
-    "transforms": "it knows no `torch.func` transforms (grad, vmap, jvp, ...) and no forward-mode derivatives",
+    "noise": "it does not support recurrent dropout or zoneout",
+    "all_states": "it does not return the state after every step",
+    "bf16": "it does not support bfloat16 products",
+    "transforms": "it supports neither `torch.func` transforms (grad, vmap, jvp, ...) nor forward-mode derivatives",
 }
 """What a backend may be able to do besides, and what is said of one that can't."""
 

@@ -42,7 +42,7 @@ def require_log_mel(recipe: AudioRecipe, column: str = "features.target") -> Non
     amiss = {key: value for key, value in wanted.items() if found[key] != value}
     if amiss:
         raise RunError(
-            "sound is made of log-mel frames without slopes that are not normalised by row. Received: "
+            "sound can only be made from log-mel frames without slopes, not normalised by row. Received: "
             + ", ".join(f"{key} {found[key]}" for key in amiss)
             + ".",
             hint="train with `" + " ".join(f"--set {column}.{key}={value}" for key, value in amiss.items()) + "`",

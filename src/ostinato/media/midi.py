@@ -48,7 +48,7 @@ def read_midi(path: str | Path, frames_per_beat: int) -> Frames:
         held = list(_held(file))
     except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, mido.KeySignatureError) as error:
         said = str(error).strip().rstrip(".") or type(error).__name__
-        raise DataError(f"`{path}` is no MIDI file that can be read: {said}.") from error
+        raise DataError(f"`{path}` is not a readable MIDI file: {said}.") from error
     if not 0 < file.ticks_per_beat < 0x8000:
         raise DataError(f"`{path}` counts time in seconds (SMPTE), not in beats.")
     frames = _frames(held, frames_per_beat / file.ticks_per_beat)

@@ -36,7 +36,7 @@ def sound_decoder() -> Decode:
         path = media_path(cell)
         samples, rate = _by_ffmpeg(path) if path.suffix.lower() in BY_FFMPEG else _by_libsndfile(soundfile, path)
         if not _LEAST_HZ <= rate <= _MOST_HZ:
-            raise DataError(f"not a sound that can be read: {rate:,} samples a second")
+            raise DataError(f"not a readable sound: {rate:,} samples a second")
         return samples, rate
 
     return decode
@@ -51,7 +51,7 @@ def _by_libsndfile(soundfile: Any, path: Path) -> tuple[Array, int]:
         raise
     except (soundfile.LibsndfileError, OSError, ValueError, TypeError, MemoryError) as error:
         reason = str(getattr(error, "error_string", error)).rstrip(".")
-        raise DataError(f"not a sound that can be read: {reason or type(error).__name__}") from error
+        raise DataError(f"not a readable sound: {reason or type(error).__name__}") from error
 
 
 def _by_ffmpeg(path: Path) -> tuple[Array, int]:
@@ -69,7 +69,7 @@ def _by_ffmpeg(path: Path) -> tuple[Array, int]:
     except DataError:
         raise
     except (av.FFmpegError, UnicodeError, ValueError, MemoryError) as error:
-        raise DataError(f"not a sound that can be read: {getattr(error, 'strerror', error) or error}") from error
+        raise DataError(f"not a readable sound: {getattr(error, 'strerror', error) or error}") from error
     samples = np.concatenate(pieces) if pieces else np.zeros((0, 1), dtype=np.float32)
     return samples.astype(np.float32), int(stream.rate)
 

@@ -91,7 +91,7 @@ def _encoded(frames: Array, frames_per_second: float, suffix: str) -> bytes:
     codec, options = _CODECS[suffix]
     if codec not in av.codecs_available:
         raise MissingLibraryError(
-            f"writing {suffix} needs an av with {codec}, which this one is without.", hint="write .avi or .gif"
+            f"writing {suffix} needs av built with {codec}; the installed one lacks it.", hint="write .avi or .gif"
         )
     buffer = io.BytesIO()
     try:

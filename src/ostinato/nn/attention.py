@@ -71,7 +71,7 @@ class Attention(nn.Module):
             raise RecipeError(
                 f"`score: dot` multiplies states of one size, but the decoder's have {query_size} units and the "
                 f"source's {memory_size}. Received: 'dot'.",
-                hint="score: general lies a matrix between them",
+                hint="score: general puts a matrix between them",
             )
         self.score = score
         summed = score in ("concat", "additive")

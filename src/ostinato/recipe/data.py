@@ -26,7 +26,7 @@ class RowsRecipe(Component):
         "test_where": ("`test`", lambda data: data.test is not None),
     }
     train: str | None = Field(
-        None, description="a file, a folder (one subfolder a class), or catalogue name, `imdb:train`"
+        None, description="a file, a folder (one subfolder per class), or catalogue name, `imdb:train`"
     )
     validation: Annotated[float, Field(gt=0.0, lt=1.0)] | str = Field(
         0.1, description="share of the training rows (last share of a text), or a file or catalogue name"

@@ -29,7 +29,7 @@ def _texts(value: Any) -> Any:
     """A list of texts; what stands alone is a list of one, and a number the text that it is."""
     listed = value if isinstance(value, list | tuple) else (value,)
     if any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in listed):
-        raise ValueError(f"must be a list of texts. Received: {value!r}.")
+        raise ValueError(f"must be a list of strings. Received: {value!r}.")
     return tuple(map(str, listed))
 
 
@@ -43,10 +43,12 @@ class Dialect(Component):
     separator: str = Field(
         "auto", min_length=1, description="CSV, TSV: comma, semicolon, tab, pipe, blanks, or the characters themselves"
     )
-    quote: str = Field("auto", description="CSV, TSV: the character around cells; none: a quote is a letter like any")
+    quote: str = Field(
+        "auto", description="CSV, TSV: the character around cells; none: a quote is an ordinary character"
+    )
     decimal: Literal["auto", ".", ","] = Field("auto", description="CSV, TSV: before the fraction of a number")
     thousands: str = Field("auto", description="CSV, TSV: between the thousands of a number; none: nothing is")
-    comment: str = Field("auto", description="CSV, TSV: how a line that is no row begins; none: there is no such line")
+    comment: str = Field("auto", description="CSV, TSV: how comment lines begin; none: there are none")
     header: Annotated[bool | tuple[str, ...], BeforeValidator(_names)] = Field(
         (), description="CSV, TSV: names of the columns; true: the first line has them; false: none are there"
     )
@@ -54,7 +56,7 @@ class Dialect(Component):
         "auto", description="auto: UTF-8, UTF-16 with a byte-order mark, or Latin-1; or any codec of Python: cp1251"
     )
     null_values: Annotated[tuple[str, ...], BeforeValidator(_texts)] = Field(
-        (), description="CSV, TSV: cells that hold no value, beside empty ones: [-999, n/a]"
+        (), description="CSV, TSV: cells that hold no value, in addition to empty ones: [-999, n/a]"
     )
 
     @field_validator("separator")

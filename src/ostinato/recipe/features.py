@@ -60,7 +60,7 @@ class TargetRecipe(Component):
     kind: Literal["auto", "class", "labels", "number"] = Field(
         "auto", description="class: one of several; labels: any number of several; number: regression"
     )
-    separator: str = Field(",", min_length=1, description="between labels, where a cell is no JSON list")
+    separator: str = Field(",", min_length=1, description="between labels, where a cell is not a JSON list")
 
     @property
     def undecided(self) -> bool:

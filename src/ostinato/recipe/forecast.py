@@ -20,7 +20,8 @@ class TimeSeriesRecipe(Component):
     """A table as time series: what a forecast reads, and how it is split in time. Part of `data`."""
 
     layout: Literal["auto", "table", "rows"] = Field(
-        "auto", description="table: a row a time step; rows: a row a series, its values side by side; auto: table"
+        "auto",
+        description="table: one row per time step; rows: one row per series, its values side by side; auto: table",
     )
     time: Columns = Field(None, description="column of time stamps; none: found by name or content, if there is one")
     time_format: str | None = Field(
@@ -42,10 +43,10 @@ class TimeSeriesRecipe(Component):
         "stop", description="rows of one time stamp in one series (an hour that clocks repeat): which value is taken"
     )
     on_gap: Literal["stop", "fill", "mask"] = Field(
-        "stop", description="steps that are not there; fill: on a straight line; mask: marked, not scored"
+        "stop", description="missing steps; fill: linear interpolation; mask: marked, not scored"
     )
     missing: Literal["stop", "mask", "interpolate"] = Field(
-        "stop", description="empty, NaN or infinite values; mask: marked, not scored; interpolate: on a straight line"
+        "stop", description="empty, NaN or infinite values; mask: marked, not scored; interpolate: linearly"
     )
     time_delta: bool = Field(False, description="steps may be of any length, which the model reads")
     split: Literal["last"] | Annotated[tuple[float, ...], Field(min_length=2, max_length=3)] | None = Field(

@@ -48,7 +48,7 @@ class SeriesRecipe(Component):
     )
     missing: Literal["stop", "mask", "interpolate"] = Field(
         "stop",
-        description="NaN, null: a bad row, or a further 0/1 channel that tells, or a line between its neighbours",
+        description="NaN, null: a bad row, or a further 0/1 channel that marks it, or linear interpolation",
     )
     deltas: bool = Field(False, description="the difference from the step before, as further channels")
     stack: PositiveInt = Field(
@@ -99,14 +99,15 @@ class VideoRecipe(Component):
     """Clips, files or folders of frames: a sequence of pictures."""
 
     kind: Literal["video"] = "video"
-    size: tuple[PositiveInt, PositiveInt] = Field((64, 64), description="height and width frames are squeezed to")
+    size: tuple[PositiveInt, PositiveInt] = Field((64, 64), description="height and width that frames are resized to")
     colour: Literal["grey", "rgb"] = Field("grey", description="one channel, or three")
     num_frames: PositiveInt | None = Field(
         None, description="so many frames, evenly from the first to the last; none: all, or as `fps` says"
     )
     fps: Positive | None = Field(None, description="so many frames a second; not with num_frames")
     motion: Literal["none", "beside", "only"] = Field(
-        "none", description="how much each pixel changed since the frame before: beside the pixels, or in their place"
+        "none",
+        description="how much each pixel changed since the frame before: in addition to the pixels, or instead of them",
     )
 
     @model_validator(mode="after")
@@ -124,7 +125,7 @@ class ImageRecipe(Component):
 
     kind: Literal["image"] = "image"
     size: tuple[PositiveInt, PositiveInt] | None = Field(
-        None, description="height and width that pictures are squeezed to; none: all must have one size"
+        None, description="height and width that pictures are resized to; none: all must have one size"
     )
     colour: Literal["keep", "grey", "rgb"] = Field("keep", description="grey: one channel; rgb: three; keep: as it is")
 
@@ -163,7 +164,7 @@ class DnaRecipe(Component):
         description="shares: 4^k numbers, R is half A, half G; one_hot: the same, but zeros where a letter is "
         "ambiguous; ids: an embedding, <unk> where one is",
     )
-    reverse_complement: bool = Field(False, description="the other strand beside, in its own direction; not with ids")
+    reverse_complement: bool = Field(False, description="adds the other strand, in its own direction; not with ids")
     positions: Annotated[Count, Field(le=64)] = Field(
         0,
         description="that many numbers more a step, which say where in its row it stands: for windows cut around a "
@@ -188,7 +189,7 @@ class ProteinRecipe(Component):
         "ids", description="ids: an embedding of 20 and X; shares: 20 numbers, B is half D, half N"
     )
     scales: bool = Field(
-        False, description="shares: hydropathy, volume, charge, preference for helix and strand beside them"
+        False, description="shares: hydropathy, volume, charge, preference for helix and strand in addition"
     )
 
 

@@ -27,12 +27,12 @@ _EXPECTED = {
     "float_type": "a number",
     "bool_parsing": "true or false",
     "bool_type": "true or false",
-    "string_type": "a text",
+    "string_type": "a string",
     "model_type": "a mapping of keys to values",
     "model_attributes_type": "a mapping of keys to values",
     "tuple_type": "a list",
     "too_short": "a list of at least one item",
-    "string_too_short": "a text of at least one character",
+    "string_too_short": "a string of at least one character",
     "finite_number": "a finite number",
 }
 
@@ -140,7 +140,7 @@ def _explain(path: str, items: list[dict[str, Any]], task: str) -> _Mistake:
         text = f"`{path}.kind` must be one of {known}. Received: {context['tag']!r}."
         return _Mistake(text, *_near_value(f"{path}.kind", context["tag"], re.findall(r"'([^']*)'", known)))
     if kind == "invalid_key":
-        return _Mistake(f"a key of a recipe must be a text. Received: {received!r}.")
+        return _Mistake(f"a key of a recipe must be a string. Received: {received!r}.")
     if kind in ("value_error", UNREAD):
         text = str(items[0]["ctx"]["error"])
         own = re.sub(r"^`(\w+)`", rf"`{path}.\1`", text)  # a component knows its keys, not where it stands
@@ -206,7 +206,7 @@ def _expected(item: dict[str, Any]) -> str:
     if kind == "literal_error":
         return f"one of {context['expected']}"
     if kind == "string_pattern_mismatch":
-        return f"a text that matches {context['pattern']}"
+        return f"a string that matches {context['pattern']}"
     if kind == "too_long":
         return f"a list of at most {context['max_length']} items"
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:

@@ -151,7 +151,7 @@ class EmbeddingRecipe(ModelRecipe):
 
     embedding_dim: PositiveInt = 64
     embedding: Literal["learned", "one_hot"] = Field(
-        "learned", description="one_hot: a token is a unit vector; embedding_dim and embedding_std then say nothing"
+        "learned", description="one_hot: a token is a unit vector; embedding_dim and embedding_std then have no effect"
     )
     embedding_std: Positive = Field(0.1, description="embeddings start from N(0, embedding_std)")
     embedding_dropout: Probability = Field(0.0, description="share of token types whose embedding is zeroed")

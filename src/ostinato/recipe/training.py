@@ -156,7 +156,7 @@ class TrainingRecipe(Component):
     patience: PositiveInt | None = Field(None, description="epochs without a better `monitor` before stopping")
     seed: Seed = 0
     checkpoint_minutes: Positive = 5.0
-    checkpoint_steps: PositiveInt | None = Field(None, description="a checkpoint every so many steps, too")
+    checkpoint_steps: PositiveInt | None = Field(None, description="also a checkpoint every so many steps")
     keep_checkpoints: PositiveInt = Field(2, description="the last ones that are kept")
     baselines_seconds: NonNegative = Field(
         20.0,

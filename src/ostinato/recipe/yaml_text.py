@@ -67,5 +67,5 @@ class _Loader(yaml.SafeLoader):
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         for key, times in keys.items():
             if times > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} occurs twice", node.start_mark)
         return super().construct_mapping(node, deep)

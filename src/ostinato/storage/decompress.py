@@ -132,17 +132,17 @@ def check_text(sample: bytes, path: Path) -> None:
         raise DataError(f"`{path}` is empty.")
     for magic, name in _MAGIC.items():
         if sample.startswith(magic) and not is_utf8(sample):
-            raise DataError(f"`{path}` is no text but a {name} file.", hint="unpack it, or name it by its format")
+            raise DataError(f"`{path}` is not text but a {name} file.", hint="unpack it, or name it by its format")
     share = sample.count(b"\0") / len(sample)
     if len(sample) > 1 and share > _MOST_NULS:
         order = "le" if sample[1::2].count(0) > sample[::2].count(0) else "be"
         raise DataError(
-            f"`{path}` is no text: {share:.0%} of its first bytes are NUL.",
+            f"`{path}` is not text: {share:.0%} of its first bytes are NUL.",
             hint=f"if it is UTF-16 without a byte-order mark: --set data.encoding=utf-16-{order}",
         )
     controls = (len(sample) - len(sample.translate(None, _CONTROLS))) / len(sample)
     if len(sample) > 1 and controls > _MOST_CONTROLS:
         raise DataError(
-            f"`{path}` is no text: {controls:.0%} of its first bytes are control characters.",
+            f"`{path}` is not text: {controls:.0%} of its first bytes are control characters.",
             hint="is it a file of another format? `data.format` names the reader: ostinato recipe options",
         )

@@ -135,7 +135,7 @@ def _other(text: bytes, path: Path) -> DataError:
     likely = likely_encodings(text)
     lines = (f"  {one}: {' '.join(text.decode(one, 'replace').split())[:_EXCERPT]}" for one in likely)
     return DataError(
-        f"`{path}` is neither UTF-8 nor Latin-1. As likely encodings have it:\n" + "\n".join(lines),
+        f"`{path}` is neither UTF-8 nor Latin-1. Read in the likely encodings:\n" + "\n".join(lines),
         hint="; ".join(f"--set data.encoding={one}" for one in likely),
     )
 

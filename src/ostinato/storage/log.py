@@ -68,5 +68,5 @@ def read_log(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             event = json.loads(line)
             found[event.pop("kind")].append(event)
         except (ValueError, KeyError) as error:
-            raise RunError(f"`{path}:{number}` is no line of a log.") from error
+            raise RunError(f"`{path}:{number}` is not a line of a log.") from error
     return found["step"], found["validation"]

@@ -62,7 +62,7 @@ def unpacked(archive: Path) -> Path:
     """The folder an archive is unpacked into, once a process.
 
     Raises:
-        DataError: if it is damaged, encrypted, leads out of the folder, or holds more than can be unpacked.
+        DataError: if it is damaged, encrypted, points outside the folder, or holds more than can be unpacked.
     """
     status = archive.stat()
     key = (str(archive.resolve()), status.st_mtime_ns, status.st_size)
@@ -76,7 +76,7 @@ def require_growth(num_bytes: int, path: Path) -> None:
     """Raise `DataError` where a packed file has grown to so many bytes that it must be made to fill memory or disk."""
     if num_bytes > FREE_BYTES and num_bytes > MOST_GROWTH * path.stat().st_size:
         raise DataError(
-            f"`{path}` grows to more than {MOST_GROWTH} times its size when it is unpacked, which no data does.",
+            f"`{path}` grows to more than {MOST_GROWTH} times its size when unpacked, which is implausible for data.",
             hint="unpack it yourself if it is meant so, and name what is in it",
         )
 
@@ -139,7 +139,7 @@ def _wanted(archive: Path, name: str) -> bool:
     """Whether a member is data, not something that systems leave. Raises `DataError` where it leads elsewhere."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if name.startswith(("/", "\\")) or ".." in parts or (parts and parts[0].endswith(":")):
-        raise DataError(f"can't unpack `{archive}`: its member `{name}` leads out of the folder.")
+        raise DataError(f"can't unpack `{archive}`: its member `{name}` points outside the folder.")
     return bool(parts) and not any(part.startswith(".") or part in _FOREIGN for part in parts if part != ".")
 
 

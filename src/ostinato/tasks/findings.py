@@ -76,7 +76,7 @@ def _answers(trained: Trained) -> Iterator[Finding]:
         return
     hint = _balanced(trained)
     if len(said) == 1 and not isinstance(trained.prepared.features.target, LabelsTarget):
-        yield Finding("one_answer", f"it gives one answer to everything: `{said[0]['name']}`", hint)
+        yield Finding("one_answer", f"it gives the same answer for every row: `{said[0]['name']}`", hint)
         return
     total = sum(row["support"] for row in there)
     never = [row for row in there if not row["predicted"] and (len(rows) <= _MANY or row["support"] > _RARE * total)]
@@ -141,6 +141,6 @@ def _few_rows(trained: Trained) -> Iterator[Finding]:
     if trained.recipe.model.rows == "independent" and count < _FEWEST_ROWS:
         yield Finding(
             "few_rows",
-            f"the figures are of {counted(count, 'validation row')} only: another split may give quite others",
+            f"the figures are of {counted(count, 'validation row')} only: another split may give quite different ones",
             f"ostinato crossvalidate {trained.run}/recipe.yaml --folds 5",
         )

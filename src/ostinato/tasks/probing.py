@@ -78,7 +78,7 @@ def row_losses(model: nn.Module, batch: Batch, recipe: Recipe) -> Tensor:
     if isinstance(model, KnowsRows):
         return model.row_losses(batch)
     if not isinstance(model, RowModel):
-        raise RunError(f"a {type(model).__name__} has no `loss(batch, training)` to look at.")
+        raise RunError(f"a {type(model).__name__} has no `loss(batch, training)` to examine.")
     training = unsmoothed(recipe)
     return torch.stack([model.loss(row, training) for row in split_batch(batch)])
 
@@ -105,7 +105,7 @@ def encoder_part(reading: Reading, name: str = "") -> Part:
     if not isinstance(getattr(reading.model, "encoder", None), RecurrentEncoder):
         raise RunError(
             f"the {reading.spec.noun} can't be diagnosed: its model has no `encoder` of recurrent layers.",
-            hint="`TaskSpec.probes` says what else there is to look at",
+            hint="`TaskSpec.probes` can name other recurrences",
         )
     unit = reading.features.input.step_noun
     return Part(name, lambda count, seed: _encoder_subject(reading, count, seed), unit)

@@ -19,8 +19,8 @@ def divergence(what: str, position: Position, model: nn.Module, where: str, rate
     `rate`: the learning rate of the recipe."""
     return RunError(
         f"{what} at step {position.step + 1} (epoch {position.epoch + 1}): training has diverged, on {where}"
-        f"{_first_parameter(model)}. The last checkpoint is from before.",
-        hint=f"slower: --set training.learning_rate={rate / 10:g}; to go back by itself: --set "
+        f"{_first_parameter(model)}. The last checkpoint precedes it.",
+        hint=f"slower: --set training.learning_rate={rate / 10:g}; to roll back automatically: --set "
         "training.on_divergence=rollback",
     )
 

@@ -196,7 +196,8 @@ class Trainer:
             raise RunError(f"after {_MOST_ROLLBACKS} rollbacks still: {problem.message}", hint=problem.hint)
         self.restore(read_checkpoint(self.folder))
         self.position.num_rollbacks, self.position.rate_factor = rollbacks, factor
-        text = f"went back from step {step} to {self.position.step}, learning rate times {factor:g}: {problem.message}"
+        back = f"rolled back from step {step} to {self.position.step}, learning rate multiplied by {factor:g}"
+        text = f"{back}: {problem.message}"
         self.log.write("note", {"step": self.position.step, "note": text})
         self.observer.note(text)
         self.checkpoint()

@@ -58,7 +58,7 @@ def recipe_changes(before: Recipe, wanted: Recipe, force: bool) -> list[str]:
     if forced and not force:
         raise RunError(
             f"a run can't be resumed with another recipe: {forced}.",
-            hint="what is saved would still fit; to resume all the same, which is logged: --force-recipe",
+            hint="what is saved would still fit; to resume anyway, which is logged: --force-recipe",
         )
     return [forced] if forced else []
 
@@ -84,7 +84,7 @@ def data_changes(
     if not force:
         raise RunError(
             f"the data of the run has changed since training began: {difference}.",
-            hint="restore the old data, train a new run, or resume all the same: --force-data",
+            hint="restore the old data, train a new run, or resume anyway: --force-data",
         )
     return [f"the data has changed: {difference}"]
 

@@ -39,7 +39,7 @@ def read_recipe_of(folder: Path) -> Recipe:
         _SAID.add((path, said))
         logger.warning("`%s` holds options that nothing reads, in its training neither; ignored: %s", path, said)
     if recipe.model.undecided:
-        raise RunError(f"`{path}` is damaged: it leaves open what the model is.")
+        raise RunError(f"`{path}` is damaged: it does not say what the model is.")
     return found_again(folder, recipe)
 
 
@@ -53,7 +53,7 @@ def check_run_folder(folder: Path) -> None:
     missing = [name for name in (RECIPE_FILE, FEATURES_FILE) if not (folder / name).is_file()]
     if missing:
         raise RunError(
-            f"`{folder}` is no Ostinato run: {', '.join(missing)} missing.",
+            f"`{folder}` is not an Ostinato run: {', '.join(missing)} missing.",
             hint="if its training was killed before its first step: remove it, and train again",
         )
 
@@ -77,8 +77,9 @@ def check_unchanged(folder: Path) -> None:
             longer = f"training.epochs={2 * read_recipe_of(folder).training.epochs}"
             again = command("train", "--resume", folder, "--set", longer)
             raise RunError(
-                f"`{folder / name}` is not as training left it: its checksum is not the one in {SUMMARY_FILE}.",
-                hint=f"if that was meant: remove `sha256` from {SUMMARY_FILE}; else go on from its checkpoint: {again}",
+                f"`{folder / name}` has changed since training: its checksum is not the one in {SUMMARY_FILE}.",
+                hint=f"if that was meant: remove `sha256` from {SUMMARY_FILE}; otherwise continue from its checkpoint: "
+                f"{again}",
             )
 
 

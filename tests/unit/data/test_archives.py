@@ -100,7 +100,7 @@ def test_bad_ts_cases_are_named(tmp_path: Path) -> None:
 def test_ts_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "toy.ts"
     path.write_text("@timeStamps true\n@classLabel true a\n@data\n(0,1),(1,2):a\n")
-    with pytest.raises(DataError, match="has a time stamp beside each value"):
+    with pytest.raises(DataError, match="has a time stamp for each value"):
         read(path)
     path.write_text("1,2,3:a\n")
     with pytest.raises(DataError, match="has data before its line `@data`"):

@@ -63,7 +63,7 @@ def test_other_rates_and_channels_are_brought_to_one_and_that_is_said(tmp_path: 
     stereo = write(tmp_path / "b.wav", np.stack([tone(440, rate=44100), tone(440, rate=44100)], axis=1), 44100)
     draft = read(recipe, mono, stereo)
     assert draft.notes == (
-        "sounds of 2 channels: their mean is taken",
+        "sounds of 2 channels: averaged to one",
         "sounds of 44,100 Hz: resampled to 8,000 Hz (`sample_rate`)",
     )
     one, two = content(draft).row(0), content(draft).row(1)
@@ -101,7 +101,7 @@ def test_what_is_no_sound_is_named(tmp_path: Path) -> None:
     good = write(tmp_path / "good.ogg", tone(400))
     draft = read(AudioRecipe(sample_rate=RATE), text, write(tmp_path / "zero.wav", np.zeros(0)), nan, good, "gone.wav")
     assert sorted(draft.problems) == [0, 1, 2, 4]
-    assert draft.problems[0].startswith("not a sound that can be read: ")
+    assert draft.problems[0].startswith("not a readable sound: ")
     assert draft.problems[1] == "holds no sound: 0 samples"
     assert draft.problems[2] == "holds samples that are NaN or infinite"
     assert draft.problems[4] == "no such file: `gone.wav`"
@@ -112,7 +112,7 @@ def test_long_sounds_are_cut_and_that_is_said(tmp_path: Path) -> None:
     recipe = AudioRecipe(sample_rate=RATE, frame_ms=10, hop_ms=10, max_seconds=0.1)
     draft = read(recipe, write(tmp_path / "a.wav", tone(440, 0.5)))
     assert draft.lengths.tolist() == [10]
-    assert "sounds longer than 0.1 s: their beginning is taken (`max_seconds`)" in draft.notes
+    assert "sounds longer than 0.1 s: cut to their beginning (`max_seconds`)" in draft.notes
 
 
 def test_the_feature_is_fitted_saved_and_read_back(tmp_path: Path) -> None:
@@ -180,5 +180,5 @@ def test_a_table_names_files_beside_it_and_broken_ones_stop_training(tmp_path: P
     }
     assert len(prepare(build_recipe(recipe)).train) == 6  # type: ignore[arg-type]
     files[2].write_bytes(b"RIFF")
-    with pytest.raises(DataError, match=r"clips.csv:4: not a sound that can be read: "):
+    with pytest.raises(DataError, match=r"clips.csv:4: not a readable sound: "):
         prepare(build_recipe(recipe))

@@ -152,7 +152,7 @@ def test_a_feature_undoes_its_scaling() -> None:
     with pytest.raises(ShapeError, match=r"must be \(L, 40\)"):
         feature.decode(scaled[:, :5])
     by_row = AudioFeature(AudioRecipe(normalize="row"), np.zeros(40), np.ones(40))
-    with pytest.raises(RunError, match="can't be brought back to their own scale"):
+    with pytest.raises(RunError, match="can't be rescaled to their own units"):
         by_row.frames(scaled)
     np.testing.assert_array_equal(by_row.decode(scaled), scaled)
 

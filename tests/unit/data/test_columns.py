@@ -140,7 +140,7 @@ def test_rows_chosen_by_sql(tmp_path: Path) -> None:
     kept = [row for row in _rows() if row[2] != "fr" and row[1] > 25]
     assert len(some.train) + len(some.validation) == len(kept)
     assert len(everything.train) + len(everything.validation) == 200
-    with pytest.raises(DataError, match="`where` can't be worked out") as caught:
+    with pytest.raises(DataError, match="`where` can't be evaluated") as caught:
         _prepare(path, where="countri = 'fr'")
     assert caught.value.hint is not None
     assert caught.value.hint.startswith("columns: text, age, country, label")

@@ -118,7 +118,7 @@ def test_a_list_of_json_objects_is_a_table(tmp_path: Path, content: str) -> None
     ("content", "received"),
     [
         ("[1, 2]", "a list of other values"),
-        ('{"a": 1, "b": [2]}x', "broken JSON"),
+        ('{"a": 1, "b": [2]}x', "invalid JSON"),
         ("[" * 100_000, "nested too deeply"),
         ("3", "one int"),
     ],
@@ -135,7 +135,7 @@ def test_other_json_is_refused_by_what_it_is(tmp_path: Path, content: str, recei
 )
 def test_what_is_not_read_is_refused_with_what_to_do(tmp_path: Path, name: str, hint: str) -> None:
     (tmp_path / name).write_bytes(b"\0\1\2")
-    with pytest.raises(DataError, match="files are not read") as caught:
+    with pytest.raises(DataError, match="files are not supported") as caught:
         open_source(tmp_path / name, BadRows())
     assert hint in str(caught.value.hint)
 

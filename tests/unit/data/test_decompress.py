@@ -48,7 +48,7 @@ def test_a_compressed_file_under_a_wrong_name(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     for compress, name in zip(COMPRESS.values(), ("gzip", "bzip2", "xz"), strict=True):
         path.write_bytes(compress(ROWS.encode()))
-        with pytest.raises(DataError, match=f"is no text but a {name} file"):
+        with pytest.raises(DataError, match=f"is not text but a {name} file"):
             read(path)
 
 

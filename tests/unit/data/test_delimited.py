@@ -116,7 +116,7 @@ def test_a_doubled_name_gets_a_number_and_that_is_said(tmp_path: Path) -> None:
     path = _write(tmp_path, "text,label,text,text_2,text\n1,2,3,4,5\n")
     found = read_same(path, ["text", "label", "text_3", "text_2", "text_4"])
     assert found.rows == [("1", "2", "3", "4", "5")]
-    said = [f"there are several columns `text`: one is called {name}" for name in ("text_3", "text_4")]
+    said = [f"there are several columns `text`: one is renamed to {name}" for name in ("text_3", "text_4")]
     assert found.notes == [f"{path}: {'; '.join(said)}"]
 
 

@@ -177,7 +177,7 @@ def test_given_names_take_the_place_of_a_header_that_is_one(tmp_path: Path) -> N
     path.write_text("date,ISE,ISE\n2021-01-01,1,2\n2021-01-02,3,4\n")
     found = read_same(path, header=["day", "usd", "tl"])
     assert found.rows == [("2021-01-01", "1", "2"), ("2021-01-02", "3", "4")]
-    assert found.notes == [f"{path}: data.header takes the place of the first line (date, ISE, ISE)"]
+    assert found.notes == [f"{path}: data.header replaces the first line (date, ISE, ISE)"]
     path.write_text("2021-01-01,1,2\n2021-01-02,3,4\n")
     assert len(read_same(path, header=["day", "usd", "tl"]).rows) == 2
 
@@ -186,7 +186,7 @@ UNNAMED = {
     ",text,label\n0,x,a\n1,y,b\n2,z,a\n": (["text", "label"], "numbers the rows from 0"),
     ",text,label\n1,x,a\n2,y,b\n": (["text", "label"], "numbers the rows from 1"),
     "Unnamed: 0,text,label\n0,x,a\n1,y,b\n": (["text", "label"], "numbers the rows from 0"),
-    "v1,v2,,,\na,x,,,\nb,y,,,\n": (["v1", "v2"], "without a name or a cell are passed over: 3, 4, 5"),
+    "v1,v2,,,\na,x,,,\nb,y,,,\n": (["v1", "v2"], "without a name or a cell are ignored: 3, 4, 5"),
     ",load\n2021-01-01,3\n2021-01-02,4\n": (["column_1", "load"], "has no name: it is called column_1"),
     '"text","label"\n"1","x","a"\n"2","y","b"\n': (["text", "label"], "one field more than the header"),
     "mpg,cyl\nMazda,21,6\nDatsun,22,4\nHornet,21,6\n": (["column_1", "mpg", "cyl"], "one field more than the header"),
@@ -270,7 +270,7 @@ def test_usual_numbers_are_not_suspected(tmp_path: Path, cells: list[str]) -> No
         ("data.quote=ab", "`data.quote` must be auto, none or one character"),
         ("data.decimal=;", "`data.decimal` must be one of"),
         ("data.header=3.5", ""),
-        ("data.null_values={a: 1}", "`data.null_values` must be a list of texts"),
+        ("data.null_values={a: 1}", "`data.null_values` must be a list of strings"),
     ],
 )
 def test_options_are_checked(setting: str, message: str) -> None:

@@ -56,7 +56,7 @@ def test_texts_without_classes(tmp_path: Path) -> None:
 def test_texts_beside_the_classes_are_left_out_and_said(tmp_path: Path) -> None:
     found = read_same(_tree(tmp_path, {"a/1.txt": "x", "b/1.txt": "y", "readme.txt": "no", ".git/x.txt": "no"}))
     assert found.rows == [("x", "a"), ("y", "b")]
-    assert found.notes == [f"{tmp_path}: 1 .txt files beside the class folders, left out"]
+    assert found.notes == [f"{tmp_path}: 1 .txt files next to the class folders, left out"]
 
 
 @pytest.mark.parametrize("files", [{}, {"a/x.md": "x"}])

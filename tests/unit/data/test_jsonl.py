@@ -55,7 +55,7 @@ def test_broken_line_17_and_blank_lines(tmp_path: Path) -> None:
     lines[4] = ""
     lines[5] = "  \r"
     found = read_same(_write(tmp_path, lines))
-    assert found.bad == ["17: broken JSON: Unterminated string starting at at column 10"]
+    assert found.bad == ["17: invalid JSON: Unterminated string starting at at column 10"]
     assert found.lines == [n for n in range(1, 31) if n not in (5, 6, 17)]
     assert found.texts[-1] == "row 30"
 
@@ -67,14 +67,14 @@ def test_broken_line_17_and_blank_lines(tmp_path: Path) -> None:
         ('"text"', "not a JSON object but a text or number"),
         ("5", "not a JSON object but a text or number"),
         ("null", "not a JSON object but null"),
-        ('{"text": NaN}', "broken JSON: NaN is no JSON value"),
-        ('{"text": "a"} {"text": "b"}', "broken JSON: Extra data at column 15"),
-        ("{'text': 'a'}", "broken JSON: Expecting property name enclosed in double quotes at column 2"),
-        ('{"text": "tab\there"}', "broken JSON: Invalid control character at at column 14"),
+        ('{"text": NaN}', "invalid JSON: NaN is not a JSON value"),
+        ('{"text": "a"} {"text": "b"}', "invalid JSON: Extra data at column 15"),
+        ("{'text': 'a'}", "invalid JSON: Expecting property name enclosed in double quotes at column 2"),
+        ('{"text": "tab\there"}', "invalid JSON: Invalid control character at at column 14"),
         ('{"text": "half \\ud800 a pair"}', "escapes half a character (a surrogate without its pair)"),
         ('{"text": "low \\udc00"}', "escapes half a character (a surrogate without its pair)"),
-        ('{"text": 1e999}', "not JSON as RFC 8259 has it"),
-        ('{"text": ' + "[" * 3000 + "]" * 3000 + "}", "broken JSON: nested too deeply"),
+        ('{"text": 1e999}', "not valid JSON (RFC 8259)"),
+        ('{"text": ' + "[" * 3000 + "]" * 3000 + "}", "invalid JSON: nested too deeply"),
         ('{"text": "a \0 b"}', "holds a NUL byte"),
     ],
 )

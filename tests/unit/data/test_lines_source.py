@@ -42,7 +42,7 @@ def test_rows_are_lines_labelled_by_their_file(tmp_path: Path) -> None:
         ("O'Neal", "Irish", 1),
         ("Brady", "Irish", 3),
     ]
-    assert any("1 file that end otherwise than .txt, left out" in note for note in notes)
+    assert any("1 file without the suffix .txt, left out" in note for note in notes)
     assert "equal to an earlier line of the same file, left out: 3 rows" in notes
 
 
@@ -65,7 +65,7 @@ def test_a_line_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_folders_without_lines_are_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DataError, match=r"holds no \.txt files; the format `lines` reads one a class"):
+    with pytest.raises(DataError, match=r"holds no \.txt files; the format `lines` reads one file per class"):
         open_source(empty, BadRows(), format="lines").columns()
     (empty / "Dutch.txt").write_text("\n\n")
     with pytest.raises(DataError, match=r"Dutch\.txt` is empty"):
@@ -83,7 +83,7 @@ def test_each_class_gives_its_share_and_groups_stay_together() -> None:
     folds = [split_fold(143, fold, 10, 5, None, classes)[1] for fold in range(1, 11)]
     assert sorted(np.concatenate(folds).tolist()) == list(range(143))
     assert {int((fold < 100).sum()) for fold in folds} == {10}
-    with pytest.raises(DataError, match=r"no class has enough rows to hold a share of 0\.1 of it out"):
+    with pytest.raises(DataError, match=r"no class has enough rows to hold out a share of 0\.1"):
         split_rows(12, 0.1, 0, None, pl.Series([*"abcd"] * 3))
 
 

@@ -103,7 +103,7 @@ def test_a_row_a_series_ends_with_its_last_number() -> None:
 def test_a_file_without_any_time_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("t,x\nsoon,1\nlate,2\n")
     forecast = ForecastRecipe(time="t", channels=("x",))
-    with pytest.raises(DataError, match=r"column `t` of .* holds no time stamps of a known form. Received: 'soon'"):
+    with pytest.raises(DataError, match=r"column `t` of .* holds no time stamps in a known format. Received: 'soon'"):
         read_table(open_source(tmp_path / "t.csv", BadRows()), forecast)
 
 

@@ -62,7 +62,7 @@ def test_subfolders_are_labels(tmp_path: Path) -> None:
     assert source.format == "media"
     assert source.usual_target in source.columns()
     assert [(row["label"], row["name"]) for row in _rows(source)] == [("no", "b"), ("yes", "a")]
-    assert source.notes == [f"{tmp_path / 'clips'}: left out, since beside the class folders: loose.mp4"]
+    assert source.notes == [f"{tmp_path / 'clips'}: left out, since not in a class folder: loose.mp4"]
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.xz", ".tar.gz", ".zip"])

@@ -80,8 +80,8 @@ def test_damaged_and_absurd_sounds_are_bad_rows(tmp_path: Path) -> None:
         file.writeframes(bytes(200))
     cells = [str(tmp_path / "a.m4a"), str(tmp_path / "slow.wav")]
     draft = AudioFeature.read(AudioRecipe(), pl.Series("path", cells))
-    assert draft.problems[0].startswith("not a sound that can be read")
-    assert draft.problems[1] == "not a sound that can be read: 1 samples a second"
+    assert draft.problems[0].startswith("not a readable sound")
+    assert draft.problems[1] == "not a readable sound: 1 samples a second"
 
 
 def test_a_picture_that_claims_too_many_pixels_is_a_bad_row(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_archives_that_hold_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must be the frames of each piece, 3 in all\. Received: 2"):
         open_source(Path(f"{tmp_path / 'short.npz'}#train"), BadRows()).columns()
     (tmp_path / "no.npz").write_bytes(b"PK\x03\x04 not an archive")
-    with pytest.raises(DataError, match="is no NumPy archive that can be read"):
+    with pytest.raises(DataError, match="is not a readable NumPy archive"):
         open_source(Path(f"{tmp_path / 'no.npz'}#train"), BadRows()).columns()
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(DataError, match="holds no piano rolls"):
@@ -130,8 +130,8 @@ def test_a_folder_of_midi_names_what_can_not_be_read(tmp_path: Path) -> None:
     assert draft.lengths.tolist() == [2, 0, 0, 0, 0, 0]
     assert sorted(draft.problems) == [1, 2, 3, 4, 5]
     for row, reason in {
-        1: "is no MIDI file that can be read",
-        2: "is no MIDI file that can be read",
+        1: "is not a readable MIDI file",
+        2: "is not a readable MIDI file",
         3: "holds no notes",
         4: "frame 1 holds the pitch 20, outside `lowest` = 21 to `highest` = 108",
         5: "counts time in seconds",
@@ -159,8 +159,8 @@ def test_lists_and_json_are_the_same_notes() -> None:
     ("cell", "reason"),
     [
         ("[[60], [109]]", "frame 2 holds the pitch 109, outside `lowest` = 21 to `highest` = 108"),
-        ("[[60], 61]", "frame 2 is no list of MIDI pitches: '61'"),
-        ("[[60.5]]", "frame 1 is no list of MIDI pitches"),
+        ("[[60], 61]", "frame 2 is not a list of MIDI pitches: '61'"),
+        ("[[60.5]]", "frame 1 is not a list of MIDI pitches"),
         ("[[60", "neither a MIDI file nor a JSON list of frames"),
         ("[]", "holds no frame"),
     ],

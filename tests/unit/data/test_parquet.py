@@ -80,7 +80,7 @@ def test_damaged_files(path: Path, damage: str) -> None:
     broken[4:200] = bytes(196)
     content = {"cut": whole[:-30], "middle": bytes(broken), "empty": b"", "text": b"text,label\n"}[damage]
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is not a Parquet file that can be read"):
+    with pytest.raises(DataError, match="is not a readable Parquet file"):
         read(path)
 
 

@@ -54,10 +54,10 @@ def test_pictures_labels_and_words(tmp_path: Path) -> None:
     ("pictures", "labels", "message"),
     [
         (idx_bytes(PIXELS)[:-5], idx_bytes(np.zeros(6)), "is cut off: 5 bytes are missing"),
-        (idx_bytes(PIXELS), idx_bytes(np.zeros(5)), "holds 6 pictures, the file beside it 5 labels"),
-        (b"PNG and more", idx_bytes(np.zeros(6)), "is no idx file: it does not begin as one"),
+        (idx_bytes(PIXELS), idx_bytes(np.zeros(5)), "holds 6 pictures, the file next to it 5 labels"),
+        (b"PNG and more", idx_bytes(np.zeros(6)), "is not an idx file: its header is wrong"),
         (b"\0\0\x0d\x03" + b"\0" * 12, idx_bytes(np.zeros(6)), "holds values of type 0x0D"),
-        (idx_bytes(np.zeros(6)), idx_bytes(np.zeros(6)), "holds no pictures: its axes are 6"),
+        (idx_bytes(np.zeros(6)), idx_bytes(np.zeros(6)), "holds no pictures: its shape is 6"),
     ],
 )
 def test_files_that_are_none_are_refused(tmp_path: Path, pictures: bytes, labels: bytes, message: str) -> None:
@@ -85,7 +85,7 @@ def test_pixels_become_channels_of_eight_bits() -> None:
         ([[1, 2, 3], [4, 5]], "not a rectangle of numbers"),
         ([1, 2, 3], r"numbers of shape \(3,\)"),
         ([[-1, 2]], "pixels must be 0 to 255"),
-        ([[0.5, 2]], "whole numbers of 0 to 255, or none above 1"),
+        ([[0.5, 2]], "integers from 0 to 255, or numbers from 0 to 1"),
         (PIXELS[0, :2].tolist(), "a picture of 2 × 3 pixels; the others have 4 × 3 pixels"),
     ],
 )

@@ -106,20 +106,20 @@ def test_bad_rows_stop_with_all_of_them_counted_and_twenty_listed(tmp_path: Path
         _prepare(path)
     assert caught.value.message.splitlines() == [
         "26 rows can't be used:",
-        f"  {path}:5: broken JSON: Unterminated string starting at at column 10",
+        f"  {path}:5: invalid JSON: Unterminated string starting at at column 10",
         f"  {path}:10: no value in column `text`",
         f"  {path}:15: nothing is left of the text after cleaning",
         f"  {path}:20: no value in column `label`",
         f"  {path}:25: more than 1,000,000 characters",
         f"  {path}:30: holds a NUL character",
         *(
-            f"  {path}:{n}: broken JSON: Expecting property name enclosed in double quotes at column 2"
+            f"  {path}:{n}: invalid JSON: Expecting property name enclosed in double quotes at column 2"
             for n in range(41, 55)
         ),
         "  … and 6 more",
     ]
     assert caught.value.hint == (
-        "to allow longer rows: --set data.max_characters=2000000; to go on without them: --set data.on_bad_row=skip"
+        "to allow longer rows: --set data.max_characters=2000000; to skip them: --set data.on_bad_row=skip"
     )
     said: list[str] = []
     prepared = _prepare(path, said, on_bad_row="skip")
@@ -132,7 +132,7 @@ def test_bad_rows_stop_with_all_of_them_counted_and_twenty_listed(tmp_path: Path
     assert rejected[0] == {
         "file": str(path),
         "line": 5,
-        "reason": "broken JSON: Unterminated string starting at at column 10",
+        "reason": "invalid JSON: Unterminated string starting at at column 10",
         "excerpt": '{"text": "cut',
     }
     assert len(rejected[4]["excerpt"]) == 200
@@ -254,7 +254,7 @@ def test_a_folder_a_class_takes_its_label(tmp_path: Path) -> None:
             (tmp_path / label / f"{i}.txt").write_text(f"word {label} {i}")
     said: list[str] = []
     prepared = _prepare(tmp_path, said, input=None, target=None)
-    assert said[0] == "target: label (the folder has one subfolder a class)"
+    assert said[0] == "target: label (the folder has one subfolder per class)"
     assert prepared.features.target is not None
     assert prepared.features.target.classes == ("neg", "pos")
     train = _examples(prepared.train)

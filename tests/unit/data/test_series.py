@@ -132,7 +132,7 @@ def test_rows_out_of_order_and_twice(tmp_path: Path) -> None:
 def test_a_run_can_not_change_how_it_reads(tmp_path: Path) -> None:
     prepared = prepare(_recipe(_wide(tmp_path / "t.csv", _rows(40))))
     gap = _wide(tmp_path / "u.csv", [row for i, row in enumerate(_rows(40)) if i != 10])
-    hint = "mend the file: a run reads as it was trained to"
+    hint = "fix the file: a run reads data as in training"
     with pytest.raises(DataError, match="1 gap in time") as found:
         task_of(prepared.recipe).load(str(gap), prepared.features, prepared.recipe)
     assert str(found.value.hint).startswith(hint)

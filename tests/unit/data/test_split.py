@@ -30,7 +30,7 @@ def test_groups_stay_together_and_every_row_is_on_one_side(groups: list[str | No
     try:
         training, held_out = split_rows(len(groups), share, seed, column)
     except DataError as error:
-        if "too few to hold a share" not in error.message:
+        if "too few to hold out a share" not in error.message:
             raise
         return
     assert sorted([*training, *held_out]) == list(range(len(groups)))

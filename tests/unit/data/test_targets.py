@@ -95,7 +95,7 @@ def test_mixed_types() -> None:
 
 
 def test_a_column_of_all_different_texts() -> None:
-    with pytest.raises(DataError, match="120 different texts in 120 rows: hardly a class column"):
+    with pytest.raises(DataError, match="120 different texts in 120 rows: it is hardly a class column"):
         infer_target(pl.Series([f"text {i}" for i in range(120)]), "y")
 
 
@@ -125,7 +125,7 @@ def test_a_class_that_training_never_showed_is_named_with_its_row() -> None:
     with pytest.raises(DataError) as caught:
         _fit(["a", "b"]).encode(pl.Series(["a", "c"]), _places(2), "validation data")
     assert caught.value.message == (
-        "the validation data holds `c` in column `y` (a.csv:3), which the training data never showed."
+        "the validation data holds `c` in column `y` (a.csv:3), which does not occur in the training data."
     )
     assert caught.value.hint == "training classes: a, b"
 

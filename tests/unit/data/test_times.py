@@ -250,12 +250,12 @@ def test_the_order_is_chosen_over_all_rows_and_said(tmp_path: Path) -> None:
     ]
     even = [f"{day:02}/01/2021 {hour:02}:00" for day in range(1, 5) for hour in range(24)]
     assert _table(tmp_path, even).notes == [
-        "time: date is day first, %d/%m/%Y %H:%M (`data.time_format`): that order leaves even steps"
+        "time: date is day first, %d/%m/%Y %H:%M (`data.time_format`): that order gives evenly spaced steps"
     ]
     assert _table(tmp_path, even[::-1], sort=True).form.format == "%d/%m/%Y %H:%M"
     holes = [cell for number, cell in enumerate(even) if number not in (7, 50)]
     assert _table(tmp_path, holes, on_gap="fill").notes[0].startswith("time: date is day first")
-    with pytest.raises(DataError, match="of two forms: '13/01/2021' is of %d/%m/%Y only, '01/13/2021' of %m/%d/%Y"):
+    with pytest.raises(DataError, match="in two formats: '13/01/2021' is of %d/%m/%Y only, '01/13/2021' of %m/%d/%Y"):
         _blocks(Clock(["date"]), ["01/02/2021", "02/02/2021"], ["13/01/2021"], ["01/13/2021"])
     form, notes = _blocks(Clock(["date"]), ["01/02/2021", "02/02/2021"], ["03/02/2021"], ["13/02/2021"])
     assert form == "%d/%m/%Y", notes

@@ -113,7 +113,7 @@ def test_letters_are_tags_if_the_recipe_says_so() -> None:
 
 def test_a_tag_never_seen_is_a_problem_of_its_row_or_wrong() -> None:
     draft = _tags().draft(pl.Series([["O"], ["O", "B-Y"]]))
-    assert draft.problems == {1: "tag 'B-Y' at step 2 is none of training's: -, B-X, O"}
+    assert draft.problems == {1: "tag 'B-Y' at step 2 does not occur in the training data: -, B-X, O"}
     lenient = _tags(unseen="wrong")
     draft = lenient.draft(pl.Series([["I-Y"], ["O", "B-Y"]]))
     assert draft.problems == {}
@@ -173,7 +173,9 @@ def test_unequal_lengths_are_bad_rows_named_by_line(tmp_path: Path) -> None:
 
 def test_tags_of_another_file_that_training_never_showed_are_bad_rows(tmp_path: Path) -> None:
     _files(tmp_path, "a O\nb B-X\n", "a O\n\nb B-Y\n")
-    with pytest.raises(DataError, match=r"validation\.conll:3: tag 'B-Y' at step 1 is none of training's: B-X, O"):
+    with pytest.raises(
+        DataError, match=r"validation\.conll:3: tag 'B-Y' at step 1 does not occur in the training data: B-X, O"
+    ):
         prepare(build_recipe(_recipe(tmp_path)))
     lenient = {"target": {"kind": "tags", "unseen": "wrong"}}
     prepared = prepare(build_recipe(_recipe(tmp_path, features=lenient)))

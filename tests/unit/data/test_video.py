@@ -92,8 +92,8 @@ def test_rows_that_cannot_be_read(tmp_path: Path) -> None:
     names = ["good.avi", "broken.mp4", "cut.avi", "empty", "sound.mkv", "nowhere.mp4"]
     draft = VideoFeature.read(VideoRecipe(), pl.Series([str(tmp_path / name) for name in names]))
     assert draft.lengths.tolist() == [2, 0, 0, 0, 0, 0]
-    assert draft.problems[1].startswith("not a video that can be read: ")
-    assert draft.problems[2].startswith("not a video that can be read: ")
+    assert draft.problems[1].startswith("not a readable video: ")
+    assert draft.problems[2].startswith("not a readable video: ")
     assert draft.problems[3] == "holds no frame"
     assert draft.problems[4] == "holds no video"
     assert draft.problems[5] == f"no such file: `{tmp_path / 'nowhere.mp4'}`"

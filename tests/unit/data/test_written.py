@@ -59,5 +59,5 @@ def test_other_targets_stay_what_they_were(tmp_path: Path, targets: list[str]) -
 def test_a_classifier_still_refuses_them(tmp_path: Path) -> None:
     path = _table(tmp_path / "rows.csv", [f"text {i}" for i in range(150)])
     recipe = {"data": {"train": str(path), "input": "text", "target": "said"}, "model": {"task": "classification"}}
-    with pytest.raises(DataError, match="hardly a class column"):
+    with pytest.raises(DataError, match="it is hardly a class column"):
         prepare(build_recipe(recipe))

@@ -136,10 +136,10 @@ def test_a_gap_within_noise_is_called_noise_and_a_clear_one_is_not() -> None:
     [
         (
             Gap(-0.02, -0.03, -0.01),
-            "model reaches 87.3 % in 20 min and 5.5 MB: recurrence is not worth it",
+            "model reaches 87.3 % in 20 min and 5.5 MB: a recurrent model is not justified",
         ),
-        (Gap(0.02, 0.01, 0.03), "recurrence is better here, for 100 times the training time"),
-        (Gap(0.0, -0.01, 0.01), "within noise, so recurrence is not shown to be worth it"),
+        (Gap(0.02, 0.01, 0.03), "recurrence is better here, at 100 times the training time"),
+        (Gap(0.0, -0.01, 0.01), "within noise, so no benefit of recurrence is shown"),
         (Gap(-0.02, None, None), "not enough data to say which is better (2,000 rows)"),
     ],
 )

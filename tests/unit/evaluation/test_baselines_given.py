@@ -75,7 +75,7 @@ def test_the_value_helps_n_grams_that_know_it(prepared: Prepared) -> None:
         task_of(prepared.recipe), model, prepared, CPU, {"seconds": 1.0}, 60.0, lambda _: None
     )
     nll = {one.name: one.metrics["nats_per_token"] for one in found.baselines}
-    assert nll["n-grams of each value"] < nll["n-grams, whatever is given"] < nll["frequencies alone"]
+    assert nll["n-grams of each value"] < nll["n-grams, regardless of what is given"] < nll["frequencies alone"]
     assert found.unit == "rows"
     comparison = GivenComparison(model, prepared, CPU)
     metrics = metrics_of(model, comparison.validation, prepared.features, CPU, model.tokens.beam_size, None)

@@ -60,7 +60,7 @@ def test_one_answer_to_everything() -> None:
     uneven = (0, 0, 0, 1, 2)
     found = _trained([0] * 40, [0] * 30 + [1] * 5 + [2] * 5, FLAT, _recipe(), uneven)
     assert [one.kind for one in found] == ["one_answer"]
-    assert found[0].says == "it gives one answer to everything: `neg`"
+    assert found[0].says == "it gives the same answer for every row: `neg`"
     assert found[0].hint == "ostinato train --recipe runs/x/recipe.yaml --set training.class_weight=balanced"
     again = _trained([0] * 40, [0] * 30 + [1] * 5 + [2] * 5, FLAT, _recipe(class_weight="balanced", epochs=7), uneven)
     assert again[0].hint.endswith("--set training.epochs=14")
@@ -76,7 +76,7 @@ def test_classes_that_are_never_predicted() -> None:
 def test_classes_that_were_never_tested() -> None:
     found = _trained([0, 1] * 20, [0, 1] * 20, FLAT, _recipe(data={"stratify": False}))
     assert found[0].kind == "untested_class"
-    assert found[0].says == "no validation row is `pos` (1 row in training): its figures say nothing"
+    assert found[0].says == "no validation row is `pos` (1 row in training): its figures mean nothing"
     assert found[0].hint == "ostinato train --recipe runs/x/recipe.yaml --set data.stratify=each"
     assert _trained([0, 1] * 20, [0, 1] * 20, FLAT, _recipe(data={"validation": "v.csv"}))[0].hint == (
         "rows of `pos` in v.csv"

@@ -51,7 +51,7 @@ def test_auto_says_what_every_backend_lacks(asked):
     layer = nn.LSTM(3, 4, zoneout=0.1, precision="bf16")
     with pytest.raises(BackendError) as error:
         layer(torch.zeros(2, 1, 3))
-    no_noise, no_bf16 = "it knows no recurrent dropout and no zoneout", "it computes no products in bfloat16"
+    no_noise, no_bf16 = "it does not support recurrent dropout or zoneout", "it does not support bfloat16 products"
     assert str(error.value) == (
         "no backend can run `lstm` with bf16, noise on cpu in torch.float32. "
         f"torch: {no_bf16} and {no_noise}; reference: {no_bf16}; able: {no_noise}.\n"
@@ -61,7 +61,7 @@ def test_auto_says_what_every_backend_lacks(asked):
 
 @pytest.mark.parametrize("backend", ["reference", "torch"])
 def test_a_backend_without_it_refuses(backend):
-    with pytest.raises(BackendError, match=f"backend `{backend}`.* it computes no products in bfloat16"):
+    with pytest.raises(BackendError, match=f"backend `{backend}`.* it does not support bfloat16 products"):
         nn.GRU(3, 4, backend=backend, precision="bf16")(torch.zeros(2, 1, 3))
 
 

@@ -108,7 +108,7 @@ def test_unknown_keys(mapping: dict[str, Any], message: str, hint: str) -> None:
             {"training": {"clip": None}},
             "`training.clip` must be one of 'norm', 'value', 'group', 'adaptive' or 'none'. Received: None.",
         ),
-        ({"training": {"device": "tpu"}}, "`training.device` must be a text that matches"),
+        ({"training": {"device": "tpu"}}, "`training.device` must be a string that matches"),
         ({"model": {"bidirectional": "maybe"}}, "`model.bidirectional` must be true or false. Received: 'maybe'."),
         (
             {"model": {"output": "top"}},
@@ -126,12 +126,12 @@ def test_unknown_keys(mapping: dict[str, Any], message: str, hint: str) -> None:
         ({"model": {"proj_size": 128}}, "`model.proj_size` must be below hidden_size (128). Received: 128."),
         ({"model": {"task": "language_model", "bidirectional": True}}, "`model.bidirectional` must be false for a"),
         ({"model": None}, "`model` must be a mapping of keys to values. Received: None."),
-        ({"data": {"train": 3}}, "`data.train` must be a text. Received: 3."),
+        ({"data": {"train": 3}}, "`data.train` must be a string. Received: 3."),
         ({"data": {"validation": 2.0}}, "`data.validation` must be less than 1.0 or a text. Received: 2.0."),
         ({"data": {"validation": [1]}}, "`data.validation` must be a number or a text. Received: [1]."),
         ({"name": ""}, "`name` must name a folder below `runs`"),
         ({"name": "a/b"}, "`name` must name a folder below `runs`"),
-        ({5: 3}, "a key of a recipe must be a text. Received: 5."),
+        ({5: 3}, "a key of a recipe must be a string. Received: 5."),
     ],
 )  # fmt: skip
 def test_wrong_values(mapping: dict[Any, Any], message: str) -> None:
@@ -228,7 +228,7 @@ def test_files(tmp_path: Path) -> None:
         ("- a\n", "must hold a mapping of keys to values. Received: list."),
         ("a: [1\n", "is not a YAML file: "),
         ("a: !!python/object:os.system x\n", "is not a YAML file: "),
-        ("model:\n  hidden_size: 8\n  hidden_size: 9\n", "the key hidden_size is there twice"),
+        ("model:\n  hidden_size: 8\n  hidden_size: 9\n", "the key hidden_size occurs twice"),
     ):
         path.write_text(content)
         with pytest.raises(RecipeError) as caught:

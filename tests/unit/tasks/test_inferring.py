@@ -27,10 +27,10 @@ def _task(path: Path) -> str:
 
 def test_two_that_claim_the_same_data_are_both_named(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(task_named("tagging")), "infers", lambda *_: "I say so")
-    with pytest.raises(RecipeError, match="can't be told from the data") as error:
+    with pytest.raises(RecipeError, match="can't be inferred from the data") as error:
         _task(table)
     assert "classification, since there is a target column, label; tagging, since I say so." in error.value.message
-    assert error.value.hint == "say it: --set model.task=classification"
+    assert error.value.hint == "set it: --set model.task=classification"
 
 
 def test_the_one_of_higher_precedence_is_taken(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,5 +44,5 @@ def test_the_one_of_higher_precedence_is_taken(table: Path, monkeypatch: pytest.
 
 def test_data_that_no_task_claims_must_be_told(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(task_named("classification")), "infers", lambda *_: None)
-    with pytest.raises(RecipeError, match="no task is for such data"):
+    with pytest.raises(RecipeError, match="no task fits such data"):
         _task(table)

@@ -157,5 +157,5 @@ def test_log_is_cut_where_the_checkpoint_was(tmp_path: Path) -> None:
 
 def test_a_foreign_log(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text("{}\n")
-    with pytest.raises(RunError, match=r"log\.jsonl:1` is no line of a log"):
+    with pytest.raises(RunError, match=r"log\.jsonl:1` is not a line of a log"):
         read_log(tmp_path / "log.jsonl")

@@ -103,8 +103,8 @@ def test_rollback_goes_back_lowers_the_rate_and_says_so(
     folder = train_recipe(_recipe(polarity, on_divergence="rollback"), tmp_path / "run", Observer())
     notes = [event["note"] for event in _events(folder, "note")]
     assert len(notes) == 2
-    assert notes[0].startswith("went back from step 12 to 10, learning rate times 0.5: the loss is ")
-    assert "learning rate times 0.25" in notes[1]
+    assert notes[0].startswith("rolled back from step 12 to 10, learning rate multiplied by 0.5: the loss is ")
+    assert "learning rate multiplied by 0.25" in notes[1]
     steps = _events(folder, "step")
     assert [event["step"] for event in steps] == list(range(1, len(steps) + 1))  # no gap, no repeat
     rates = [event["learning_rate"] for event in steps]

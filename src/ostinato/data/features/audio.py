@@ -89,7 +89,7 @@ class AudioFeature(ScaledFeature):
         """
         if self.recipe.normalize == "row":
             raise RunError(
-                "frames with `normalize: row` can't be brought back to their own scale: the mean and deviation of "
+                "frames with `normalize: row` can't be rescaled to their own units: the mean and deviation of "
                 "each row are not kept.",
                 hint="train with `--set features.target.normalize=global`",
             )
@@ -172,7 +172,7 @@ def _sound(recipe: AudioRecipe, decode: Decode, cell: str) -> _Sound:
         return _Sound(problem="holds samples that are NaN or infinite")
     notes = []
     if samples.shape[1] > 1:
-        notes.append(f"sounds of {samples.shape[1]} channels: their mean is taken")
+        notes.append(f"sounds of {samples.shape[1]} channels: averaged to one")
     mono = samples.mean(axis=1)
     if rate != recipe.sample_rate:
         from scipy.signal import resample_poly
@@ -181,6 +181,6 @@ def _sound(recipe: AudioRecipe, decode: Decode, cell: str) -> _Sound:
         common = gcd(rate, recipe.sample_rate)
         mono = resample_poly(mono, recipe.sample_rate // common, rate // common)
     if recipe.max_seconds is not None and len(mono) > recipe.max_seconds * recipe.sample_rate:
-        notes.append(f"sounds longer than {recipe.max_seconds:g} s: their beginning is taken (`max_seconds`)")
+        notes.append(f"sounds longer than {recipe.max_seconds:g} s: cut to their beginning (`max_seconds`)")
         mono = mono[: round(recipe.max_seconds * recipe.sample_rate)]
     return _Sound(represent(recipe, mono), notes=tuple(notes))

@@ -148,7 +148,7 @@ def _pixels(recipe: ImageRecipe, cell: Any) -> Array:
     whole = bool((values == np.round(values)).all())
     eight_bits = np.round(values if whole else values * 255).astype(np.uint8) if whole or values.max() <= 1 else None
     if eight_bits is None:
-        raise DataError("pixels must be whole numbers of 0 to 255, or none above 1")
+        raise DataError("pixels must be integers from 0 to 255, or numbers from 0 to 1")
     if recipe.size is None and (recipe.colour == "keep" or len(eight_bits) == _channels(recipe)):
         return eight_bits
     if len(eight_bits) not in (1, 3):
@@ -170,7 +170,7 @@ def _opened(recipe: ImageRecipe, cell: str) -> Array:
     except DataError:
         raise
     except (OSError, ValueError, SyntaxError, MemoryError, image.DecompressionBombError) as error:
-        raise DataError(f"not a picture that can be read: {type(error).__name__}") from error
+        raise DataError(f"not a readable picture: {type(error).__name__}") from error
 
 
 def _array(recipe: ImageRecipe, picture: Any) -> Array:

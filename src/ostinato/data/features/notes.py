@@ -152,7 +152,7 @@ def _checked(frames: Any, recipe: NotesRecipe) -> list[list[int]]:
         raise DataError("holds no frame.")
     for number, frame in enumerate(frames, start=1):
         if not isinstance(frame, list) or not all(type(pitch) is int for pitch in frame):
-            raise DataError(f"frame {number} is no list of MIDI pitches: {str(frame)[:60]!r}.")
+            raise DataError(f"frame {number} is not a list of MIDI pitches: {str(frame)[:60]!r}.")
         for pitch in frame:
             if not recipe.lowest <= pitch <= recipe.highest:
                 raise DataError(

@@ -146,7 +146,7 @@ def _problem(row: Array, num_channels: int, recipe: SeriesRecipe) -> str | None:
     if len(missing) and recipe.missing == "stop":
         where = f"step {missing[0, 0] + 1}{_in_channel(missing[0, 1], num_channels)}"
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        return f"{where} is missing{more}; `missing: mask` or `interpolate` says what to do with gaps"
+        return f"{where} is missing{more}; `missing: mask` or `interpolate` handles gaps"
     if recipe.missing == "interpolate" and np.isnan(row).all(axis=0).any():
         return f"all values{_in_channel(int(np.isnan(row).all(axis=0).argmax()), num_channels)} are missing"
     return None

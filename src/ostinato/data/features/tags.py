@@ -79,7 +79,9 @@ class TagsFeature(ListedFeature):
         for row in np.unique(np.searchsorted(content.offsets, places, side="right") - 1).tolist():
             place = int(np.flatnonzero(content.row(row) < IGNORED)[0])
             tag = self.decode(content.row(row)[place : place + 1])[0]
-            problems.setdefault(row, f"tag {tag!r} at step {place + 1} is none of training's: {self._listed()}")
+            problems.setdefault(
+                row, f"tag {tag!r} at step {place + 1} does not occur in the training data: {self._listed()}"
+            )
         return Draft(found.lengths, content, problems, found.notes)
 
     def _listed(self) -> str:

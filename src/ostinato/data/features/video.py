@@ -178,7 +178,9 @@ def _frame_files(folder: Path) -> list[Path]:
 
 def _frames_of_folder(recipe: VideoRecipe, files: list[Path]) -> Iterator[Array]:
     if recipe.fps is not None:
-        raise DataError("`fps` does not apply to a folder of frames, which says no times; set num_frames, or neither")
+        raise DataError(
+            "`fps` does not apply to a folder of frames, which has no time stamps; set num_frames, or neither"
+        )
     for place in _chosen(len(files), recipe.num_frames):
         found = [_small(recipe, frame) for frame in _decoded(files[place])]
         if not found:
@@ -222,7 +224,7 @@ def _decoded(path: Path) -> Iterator[Any]:
     except DataError:
         raise
     except (av.FFmpegError, UnicodeError, ValueError, MemoryError) as error:
-        raise DataError(f"not a video that can be read: {getattr(error, 'strerror', error) or error}") from error
+        raise DataError(f"not a readable video: {getattr(error, 'strerror', error) or error}") from error
 
 
 def _small(recipe: VideoRecipe, frame: Any) -> Array:

@@ -35,9 +35,9 @@ def make_regular(table: RawTable, forecast: ForecastRecipe, known: Frequency | N
     table.frequency = known or _frequency(max(stamped, key=len), table.form.unit)
     if (table.frequency.unit == "step") != (table.form.unit == "step"):
         raise DataError(
-            f"the time stamps of `{table.path}` are {_kind(table.form.unit)}, and those that the run learnt from "
+            f"the time stamps of `{table.path}` are {_kind(table.form.unit)}, and those of the training data "
             f"{_kind(table.frequency.unit)}.",
-            hint="give it a file as it was trained on",
+            hint="give it a file like the one it was trained on",
         )
     if forecast.time_delta:
         return
@@ -45,7 +45,9 @@ def make_regular(table: RawTable, forecast: ForecastRecipe, known: Frequency | N
     table.change(lambda one: _regular(one, table, forecast))
     num_filled = sum(map(len, table.series)) - before
     if num_filled:
-        table.notes.append(f"{num_filled:,} steps of {table.frequency} that were not there are now ({forecast.on_gap})")
+        table.notes.append(
+            f"{num_filled:,} steps of {table.frequency} were missing and have been added ({forecast.on_gap})"
+        )
 
 
 def _frequency(series: RawSeries, unit: str) -> Frequency:
@@ -91,10 +93,14 @@ def _gaps(series: RawSeries, table: RawTable, steps: Offsets, gaps: Offsets, for
     if invented <= len(steps):
         return DataError(
             f"{found}:\n{listed}",
-            hint="on a straight line: --set data.on_gap=fill; no loss where they are: --set data.on_gap=mask; steps of "
-            "any length: --set data.time_delta=true",
+            hint="linear interpolation: --set data.on_gap=fill; no loss where they are: --set data.on_gap=mask; "
+            "steps of any length: --set data.time_delta=true",
         )
-    cause = "" if forecast.on_gap == "stop" else f"; `data.on_gap: {forecast.on_gap}` makes up no more steps than rows"
+    cause = (
+        ""
+        if forecast.on_gap == "stop"
+        else f"; `data.on_gap: {forecast.on_gap}` never adds more steps than there are rows"
+    )
     return DataError(
         f"{found}; {invented:,} steps are missing beside {counted(len(steps), 'row')}{cause}. Either the time stamps "
         f"are of another form than {table.form.format} (`data.time_format`), or steps have no fixed length:\n{listed}",
@@ -152,7 +158,7 @@ def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
         listed = "\n".join(f"  {path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED])
         raise DataError(
             f"{counted(len(wrong), 'row')} of `{path}` with values that are missing or not finite:\n{listed}",
-            hint="no loss where they are: --set data.missing=mask; on a straight line: --set data.missing=interpolate",
+            hint="no loss where they are: --set data.missing=mask; linear interpolation: --set data.missing=interpolate",
         )
     if not finite.any(axis=0).all():
         raise DataError(f"series {one.name!r} of `{path}` has a channel without a single value.")

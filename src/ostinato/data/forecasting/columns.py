@@ -42,7 +42,7 @@ def resolve_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[st
             hint=f"leave it out, or name the column: {setting('data.time', columns[0])}",
         )
     elif not roles.time:
-        notes.append("time: no column of time stamps: rows are taken as equal steps in their order")
+        notes.append("time: no column of time stamps: rows are taken as evenly spaced, in file order")
     if roles.series_reason:
         notes.append(f"series: {', '.join(roles.series)} ({roles.series_reason})")
     if not forecast.channels:

@@ -37,7 +37,7 @@ def windows_of(rows: Sequence[Any], feature: ForecastFeature) -> Windows:
     """
     forecast, width = feature.recipe, feature.layout.num_channels
     if feature.layout.num_past or feature.layout.num_known:
-        raise RunError("this model reads time stamps or covariates beside its channels: give it a file.")
+        raise RunError("this model reads time stamps or covariates in addition to its channels: give it a file.")
     series: list[RawSeries] = []
     for number, row in enumerate(rows):
         try:

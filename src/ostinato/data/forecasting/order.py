@@ -33,7 +33,7 @@ def in_order(table: RawTable, forecast: ForecastRecipe, ids: Callable[[], Sequen
     table.change(lambda one: _in_order(one, table, forecast, ids))
     if dropped := before - sum(map(len, table.series)):
         table.notes.append(
-            f"{counted(dropped, 'row')} with a time stamp that stood before: "
+            f"{counted(dropped, 'row')} with a repeated time stamp: "
             f"{'the first is taken' if forecast.on_duplicate == 'first' else f'their {forecast.on_duplicate} is taken'}"
         )
 
@@ -52,7 +52,7 @@ def _in_order(
         raise _wrong(series, table, forecast, np.sort(order[twice]), what, _hint(ids(), sort))
     if len(earlier) and not forecast.sort:
         what = "earlier than the row before"
-        raise _wrong(series, table, forecast, earlier, what, "rows in order of time: --set data.sort=true")
+        raise _wrong(series, table, forecast, earlier, what, "to sort the rows by time: --set data.sort=true")
     series = series.take(order) if len(earlier) else series
     return _merged(series, twice, forecast.on_duplicate) if len(twice) else series
 

@@ -60,7 +60,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     kept = [number for number, one in enumerate(table.series) if _is_long(one, ends[number], table, forecast, bad_rows)]
     bad_rows.check()
     if not kept:
-        raise DataError(f"`{source.path}` holds no series that is long enough.")
+        raise DataError(f"`{source.path}` holds no series long enough.")
     table.series = [table.series[number] for number in kept]
     ends = [ends[number] for number in kept]
     feature = ForecastFeature.fit(forecast, table, [each[0] for each in ends])
@@ -145,7 +145,7 @@ def as_trained() -> Iterator[None]:
     except DataError as error:
         if error.hint is None or not any(key in error.hint for key in ("--set", "`data.")):
             raise
-        raise DataError(error.message, hint="mend the file: a run reads as it was trained to") from error
+        raise DataError(error.message, hint="fix the file: a run reads data as in training") from error
 
 
 def resolve_series(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:

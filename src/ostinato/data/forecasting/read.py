@@ -73,16 +73,16 @@ def _read_steps(source: Source, forecast: ForecastRecipe, likely: str | None) ->
         rows.add(block, {"lines": block.lines})
         if clock and not clock.found:
             raise DataError(
-                f"column `{clock.name}` of `{source.path}` holds no time stamps of a known form. "
+                f"column `{clock.name}` of `{source.path}` holds no time stamps in a known format. "
                 f"Received: {clock.cells(block.table)[0]!r}.",
-                hint="rows as equal steps in their order: --set data.time=null; as they are written: --set "
+                hint="rows as evenly spaced steps: --set data.time=null; their format: --set "
                 "'data.time_format=%d/%m/%Y %H:%M'",
             )
     if source.bad_rows.rows and source.bad_rows.policy == "stop":
         shown_rows = "\n".join(f"  {row}" for row in source.bad_rows.in_order()[:_LISTED])
         raise DataError(
             f"{source.bad_rows.how_many} of `{source.path}` can't be used:\n{shown_rows}",
-            hint="an empty cell, NA or NaN is a missing value; to go on without these: --set data.on_bad_row=skip",
+            hint="an empty cell, NA or NaN is a missing value; to skip these: --set data.on_bad_row=skip",
         )
     names, offsets, stored = rows.finish(str(source.path))
     if not names:

@@ -52,7 +52,7 @@ def _kind_of_cells(cells: pl.Series) -> tuple[str, str] | None:
     tests += [
         ("series", "cells are lists of numbers", _NUMBERS.match),
         ("dna", "cells hold nucleotides only", _NUCLEOTIDES.match),
-        ("protein", "cells are words of 20 and more capitals", _RESIDUES.match),
+        ("protein", "cells are strings of 20 or more capital letters", _RESIDUES.match),
         ("tokens", "cells are lists of words", _WORDS.match),
         ("numbers", "cells are numbers", _is_number),
     ]

@@ -62,7 +62,7 @@ def _columns(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
     target = data.target
     if target is None and source.usual_target in columns and recipe.model.predicts_column:
         target = source.usual_target
-        reason = "the folder has one subfolder a class" if source.format == "folder" else f"usual of {source.format}"
+        reason = "the folder has one subfolder per class" if source.format == "folder" else f"usual of {source.format}"
         notes.append(f"target: {target} ({reason})")
     used = data.input or (source.usual_input if source.usual_input in columns else None)
     if used is None:
@@ -130,7 +130,7 @@ def _target_kind(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe
     if found is None and (model.undecided or model.writes == "target") and (frames := frames_of(sample, target)):
         found = {"kind": frames[0]}, f"{frames[1]}: frames to write"
     if found is None and model.usual_target:
-        found = {"kind": model.usual_target}, f"what {with_article(noun(model.task))} predicts, unless told otherwise"
+        found = {"kind": model.usual_target}, f"what {with_article(noun(model.task))} predicts by default"
     if found is None:
         return recipe
     notes.append(f"target: {target} as {found[0]['kind']} ({found[1]})")
@@ -192,15 +192,15 @@ def _category_of(recipe: Recipe, sample: DataSample) -> tuple[str, str]:
             "`data.target` is not set.",
             hint=f"name it: {option('--target', others[0])}"
             if others
-            else "a row a step: --set model.task=forecasting",
+            else "one row per step: --set model.task=forecasting",
         )
     highest = max((one.precedence for one in claims), default=0)
     best = [one for one in claims if one.precedence == highest]
     if len(best) != 1:
-        reasons = "; ".join(f"{one.name}, since {claims[one]}" for one in best) or "no task is for such data"
+        reasons = "; ".join(f"{one.name}, since {claims[one]}" for one in best) or "no task fits such data"
         raise RecipeError(
-            f"what the model is can't be told from the data: {reasons}.",
-            hint=f"say it: --set model.task={best[0].name if best else 'classification'}",
+            f"the task can't be inferred from the data: {reasons}.",
+            hint=f"set it: --set model.task={best[0].name if best else 'classification'}",
         )
     return best[0].name, claims[best[0]]
 
@@ -248,7 +248,7 @@ def _check(recipe: Recipe, sample: DataSample) -> None:
     if isinstance(text, TextRecipe) and sample.format == "text" and text.emoticons == "append":
         raise RecipeError(
             "`features.input.emoticons: append` does not apply to one long text: it has no rows to append to.",
-            hint="where they stand: --set features.input.emoticons=in_place",
+            hint="in place: --set features.input.emoticons=in_place",
         )
 
 

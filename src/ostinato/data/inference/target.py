@@ -37,7 +37,8 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
     if numbers.null_count() == len(cells):
         if distinct > max(MOST_LABELS, len(cells) // 2) and len(cells) >= 100:
             raise DataError(
-                f"column `{column}` holds {distinct:,} different texts in {len(cells):,} rows: hardly a class column.",
+                f"column `{column}` holds {distinct:,} different texts in {len(cells):,} rows: it is hardly a class "
+                "column.",
                 hint="they are classes: --set features.target.kind=class; texts to write: --set model.task=seq2seq",
             )
         return "class", f"`{column}` holds {counted(distinct, 'different text')}"
@@ -52,7 +53,7 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
     if not is_number(cells).all():
         odd = cells.filter(~is_number(cells))
         raise DataError(
-            f"column `{column}` holds numbers and {len(odd):,} cells such as {odd[0]!r}, which is none to learn from.",
+            f"column `{column}` holds numbers and {len(odd):,} cells such as {odd[0]!r}, which is not a number.",
             hint="to have their rows named: --set features.target.kind=number",
         )
     if not bool((numbers == numbers.round()).all()):

@@ -104,7 +104,7 @@ def check_written(component: Component, path: str) -> None:
         if value not in allowed:
             wanted = " or ".join(str(one).lower() for one in dict.fromkeys(allowed))
             raise RecipeError(
-                f"`{path}.{name}` must be {wanted} for frames that are written: nothing else can be undone. "
+                f"`{path}.{name}` must be {wanted} for frames that are generated: nothing else can be inverted. "
                 f"Received: {str(value).lower()}."
             )
 
@@ -123,7 +123,7 @@ def with_lengths(recipe: Recipe, lengths: Offsets) -> tuple[Recipe, str | None]:
         known["length"] = longest if same else "learnt"
         of = recipe.data.target
         note = (
-            f"length: {longest:,} (of every {of}; --set model.decoder.length=learnt lets the model say when to end)"
+            f"length: {longest:,} (of every {of}; --set model.decoder.length=learnt lets the model decide when to stop)"
             if same
             else f"length: learnt ({of} has {int(lengths.min()):,} to {longest:,} steps)"
         )

@@ -51,7 +51,7 @@ def _room() -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            f"large data waits in temporary files, and one can't be written in {tempfile.gettempdir()}: "
+            f"large data are buffered in temporary files, which can't be written in {tempfile.gettempdir()}: "
             f"{error.strerror or error}.",
             hint="let the environment variable TMPDIR name a folder with more room",
         ) from error

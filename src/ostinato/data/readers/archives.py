@@ -105,7 +105,7 @@ class TsSource(_SeriesSource):
             for _, text in records.decoded():
                 if self._is_header(text.strip()):
                     return ["series", "label"] if self._labelled else ["series"]
-        raise DataError(f"`{self.path}` has no line `@data`: it is no .ts file.")
+        raise DataError(f"`{self.path}` has no line `@data`: it is not a .ts file.")
 
     @property
     def _labelled(self) -> bool:
@@ -116,15 +116,15 @@ class TsSource(_SeriesSource):
         if line.lower().startswith("@data"):
             if self._header.get("timestamps", "false").startswith("true"):
                 raise DataError(
-                    f"`{self.path}` has a time stamp beside each value (`@timeStamps true`), which is not read.",
-                    hint="write it as a table, a row a step, for `data.session` and `data.time`",
+                    f"`{self.path}` has a time stamp for each value (`@timeStamps true`), which is not supported.",
+                    hint="write it as a table, one row per step, for `data.session` and `data.time`",
                 )
             return True
         if line.startswith("@"):
             key, _, value = line[1:].partition(" ")
             self._header[key.lower()] = value.strip().lower()
         elif line and not line.startswith(_COMMENTS):
-            raise DataError(f"`{self.path}` has data before its line `@data`: it is no .ts file.")
+            raise DataError(f"`{self.path}` has data before its line `@data`: it is not a .ts file.")
         return False
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:

@@ -93,7 +93,7 @@ class ArffSource(Source):
                     raise DataError(
                         f"`{self.name}`:{number}: a line of the header begins with @. Received: {line[:60]!r}."
                     )
-        raise DataError(f"`{self.name}` has no line `@data`: it is no ARFF file, or cut off.")
+        raise DataError(f"`{self.name}` has no line `@data`: it is not an ARFF file, or it is cut off.")
 
     def _attribute(self, line: str, number: int) -> _Attribute:
         match = _ATTRIBUTE.match(line)

@@ -113,7 +113,7 @@ def _table(lines: Sequence[str]) -> Found | None:
     count = len(rows[0])
     numbers = count > 1 and {len(row) for row in rows} == {count} and all(map(_is_number, chain(*rows[1:])))
     if numbers and lines[-1].count("\t") + 1 != count:
-        return Found("csv", f"each of its first {len(lines):,} lines has {count} numbers between blanks")
+        return Found("csv", f"each of its first {len(lines):,} lines has {count} numbers separated by blanks")
     plain = [_QUOTED.sub("", line) for line in lines]
     for separator, (format, noun) in _SEPARATORS.items():
         counts = {line.count(separator) + 1 for line in plain}

@@ -58,7 +58,7 @@ class DelimitedSource(Source):
         if self.dialect.header or not any(" " in name or name[0].isdigit() for name in first):
             return None
         names = ", ".join(f"name{number}" for number in range(1, len(first) + 1))
-        return f"has the file no header? to name its columns: --set 'data.header=[{names}]'"
+        return f"if the file has no header, to name its columns: --set 'data.header=[{names}]'"
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """Decides which records are valid; polars parses these, and each is split here where polars disagrees."""
@@ -79,7 +79,7 @@ class DelimitedSource(Source):
         quotes = head.fields.quotes(records.raw)
         counts = head.fields.counts(records, quotes)
         good = np.ones(len(records), dtype=np.bool_)
-        hint = "if quotes are letters like any: --set data.quote=none"
+        hint = "if quotes are ordinary characters: --set data.quote=none"
         if len(quotes.toggles) % 2:
             self._bad(records, len(records) - 1, "a quoted field begins here and never closes", hint)
             good[-1] = False

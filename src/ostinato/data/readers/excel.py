@@ -54,7 +54,7 @@ class ExcelSource(Source):
                 self._table = self._chosen(fastexcel.read_excel(self.path))
             except fastexcel.FastExcelError as error:
                 said = str(error).splitlines()[0].rstrip(".")[:200]
-                raise DataError(f"`{self.name}` is no Excel file that can be read: {said}.") from error
+                raise DataError(f"`{self.name}` is not a readable Excel file: {said}.") from error
         return self._table
 
     def _chosen(self, workbook: Any) -> pl.DataFrame:

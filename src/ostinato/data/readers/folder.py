@@ -47,7 +47,7 @@ class FolderSource(Source):
         if not classes and not top:
             raise self._no_texts()
         if classes and top:
-            self.note(f"{self.path}: {len(top)} .txt files beside the class folders, left out")
+            self.note(f"{self.path}: {len(top)} .txt files next to the class folders, left out")
         return ["text", "label"] if classes else ["text"]
 
     def _no_texts(self) -> DataError:

@@ -59,7 +59,7 @@ class IdxSource(Source):
 
     def _read_columns(self) -> list[str]:
         if self._labels() is None:
-            self.note(f"{self.path}: no labels beside it (…images… and …labels… by name): pictures alone")
+            self.note(f"{self.path}: no labels next to it (…images… and …labels… by name): pictures alone")
             return ["image"]
         return ["image", "label", "word"]
 
@@ -68,10 +68,10 @@ class IdxSource(Source):
         with open_binary(self.path) as stream:
             shape = _header(stream, self.path)
             if len(shape) not in (3, 4):
-                raise DataError(f"`{self.path}` holds no pictures: its axes are {_listed(shape)}.")
+                raise DataError(f"`{self.path}` holds no pictures: its shape is {_listed(shape)}.")
             if labels is not None and len(labels) != shape[0]:
                 raise DataError(
-                    f"`{self.path}` holds {shape[0]:,} pictures, the file beside it {len(labels):,} labels."
+                    f"`{self.path}` holds {shape[0]:,} pictures, the file next to it {len(labels):,} labels."
                 )
             for first in range(0, shape[0], _ROWS):
                 count = min(_ROWS, shape[0] - first)
@@ -92,11 +92,11 @@ class IdxSource(Source):
     def _read_labels(self) -> Array:
         path = self._labels()
         if path is None:
-            raise DataError(f"`{self.path}` has no labels beside it.")
+            raise DataError(f"`{self.path}` has no labels next to it.")
         with open_binary(path) as stream:
             shape = _header(stream, path)
             if len(shape) != 1:
-                raise DataError(f"`{path}` holds no labels: its axes are {_listed(shape)}.")
+                raise DataError(f"`{path}` holds no labels: its shape is {_listed(shape)}.")
             return _values(stream, shape, path)
 
 
@@ -115,9 +115,9 @@ def _header(stream: IO[bytes], path: Path) -> tuple[int, ...]:
     """The size of each axis."""
     zero, kind, axes = struct.unpack(">HBB", _read(stream, 4, path))
     if zero or not 1 <= axes <= _MOST_AXES:
-        raise DataError(f"`{path}` is no idx file: it does not begin as one.")
+        raise DataError(f"`{path}` is not an idx file: its header is wrong.")
     if kind != _BYTES:
-        raise DataError(f"`{path}` holds values of type 0x{kind:02X}; read are bytes without sign, 0x08.")
+        raise DataError(f"`{path}` holds values of type 0x{kind:02X}; only unsigned bytes, 0x08, are supported.")
     sizes: tuple[int, ...] = struct.unpack(f">{axes}I", _read(stream, 4 * axes, path))
     return sizes
 

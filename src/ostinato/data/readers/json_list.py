@@ -43,7 +43,7 @@ def _rows(text: str) -> list[Any] | str | None:
     except RecursionError:
         return "values nested too deeply"
     except ValueError as error:
-        return None if text.lstrip().startswith("{") and "\n" in text.strip() else f"broken JSON: {error}"
+        return None if text.lstrip().startswith("{") and "\n" in text.strip() else f"invalid JSON: {error}"
     if isinstance(found, dict) and len(found) == 1:
         found = next(iter(found.values()))
     if isinstance(found, list):

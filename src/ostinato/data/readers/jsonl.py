@@ -70,7 +70,7 @@ class JsonLinesSource(Source):
             return [frame]
         if len(records) == 1:
             row = _json_object(records[0])
-            reason = row if isinstance(row, str) else "not JSON as RFC 8259 has it"
+            reason = row if isinstance(row, str) else "not valid JSON (RFC 8259)"
             self._bad(records, 0, reason)
             good[first] = False
             return []
@@ -118,11 +118,11 @@ def _json_object(line: bytes) -> dict[str, Any] | str:
     try:
         row = json.loads(line.decode("utf-8"), parse_constant=_refuse, parse_int=str)
     except json.JSONDecodeError as error:
-        return f"broken JSON: {error.msg} at column {error.colno}"
+        return f"invalid JSON: {error.msg} at column {error.colno}"
     except RecursionError:
-        return "broken JSON: nested too deeply"
+        return "invalid JSON: nested too deeply"
     except _NotJsonError as error:
-        return f"broken JSON: {error} is no JSON value"
+        return f"invalid JSON: {error} is not a JSON value"
     return row if isinstance(row, dict) else f"not a JSON object but {_KINDS[type(row)]}"
 
 

@@ -42,14 +42,15 @@ class LinesSource(Source):
         files = sorted(p for p in self.path.iterdir() if p.is_file() and not p.name.startswith("."))
         found = [p for p in files if _plain_name(p).lower().endswith(_SUFFIXES)]
         if len(found) < len(files):
-            self.note(f"{self.path}: {counted(len(files) - len(found), 'file')} that end otherwise than .txt, left out")
+            self.note(f"{self.path}: {counted(len(files) - len(found), 'file')} without the suffix .txt, left out")
         return found
 
     def _read_columns(self) -> list[str]:
         if not self._files():
             raise DataError(
-                f"`{self.path}` holds no .txt files; the format `lines` reads one a class, with a row on each line.",
-                hint="for one text a file, in a subfolder a class: --set data.format=folder",
+                f"`{self.path}` holds no .txt files; the format `lines` reads one file per class, with one "
+                "row per line.",
+                hint="for one text per file, in one subfolder per class: --set data.format=folder",
             )
         return ["text", "label"]
 

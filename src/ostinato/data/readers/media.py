@@ -72,7 +72,7 @@ class MediaSource(Source):
         files = [(f"{self.path}{mark}{name}", name[start:]) for name in inside]
         loose = [name for _, name in files if "/" not in name]
         if loose and len(loose) < len(files):
-            self.note(f"{self.path}: left out, since beside the class folders: {listed(loose)}")
+            self.note(f"{self.path}: left out, since not in a class folder: {listed(loose)}")
             files = [file for file in files if "/" in file[1]]
         return files
 

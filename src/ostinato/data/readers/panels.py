@@ -180,7 +180,7 @@ def numpy_arrays(path: Path) -> Iterator[Mapping[str, Any]]:
                 }
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
             said = str(error).rstrip(".") or type(error).__name__
-            raise DataError(f"`{path}` is no NumPy archive that can be read: {said}.") from error
+            raise DataError(f"`{path}` is not a readable NumPy archive: {said}.") from error
 
 
 _X = "X"
@@ -198,7 +198,7 @@ class _Lazy:
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             self.shape, self._fortran, self.dtype = header(stream)
         except (ValueError, SyntaxError, EOFError, tokenize.TokenError, TypeError) as error:
-            raise DataError(f"{called} has no header of NumPy: {str(error)[:100].rstrip('.')}.") from error
+            raise DataError(f"{called} has no NumPy header: {str(error)[:100].rstrip('.')}.") from error
         count = int(np.prod(self.shape, dtype=np.float64))
         if self.dtype.hasobject:
             raise DataError(f"{called} holds Python objects, which are never loaded.")

@@ -79,4 +79,4 @@ class ParquetSource(Source):
         return column.cast(pl.String)
 
     def _unreadable(self, error: Exception) -> DataError:
-        return DataError(f"`{self.path}` is not a Parquet file that can be read: {str(error).splitlines()[0]}")
+        return DataError(f"`{self.path}` is not a readable Parquet file: {str(error).splitlines()[0]}")

@@ -181,7 +181,7 @@ def _known(format: str, path: Path) -> Found:
         return Found(format, "")
     remedy = next((hint for ends, hint in REFUSED.items() if suffix_of(path) in ends), None)
     if remedy:
-        raise DataError(f"`{path}`: {suffix_of(path)} files are not read.", hint=remedy)
+        raise DataError(f"`{path}`: {suffix_of(path)} files are not supported.", hint=remedy)
     suffixes = sorted({suffix for reader in READERS.values() for suffix in reader.suffixes})
     raise DataError(
         f"can't tell the format of `{path}` from its name or its first lines. "

@@ -70,7 +70,7 @@ def read_table_head(path: Path, raw: bytes, dialect: Dialect, usual: Dialect) ->
     told = told_separator(raw)
     records = next((fields.rows(one) for one in cut_records([raw], fields.ends, path)), None)
     if records is None or not len(records):
-        raise DataError(f"`{path}` has no header that can be read.")
+        raise DataError(f"`{path}` has no readable header.")
     if told and len(records) > 1 and records.lines[0] == 1:
         records = records.keep(np.arange(len(records)) > 0)
     first = _First(fields, records, dialect, raw)
@@ -123,7 +123,7 @@ class _First:
         if isinstance(dialect.header, tuple) and dialect.header:
             same = len(dialect.header) == len(self.names)
             if says and same:
-                self.note = f"data.header takes the place of the first line ({', '.join(self.names[:_LISTED])})"
+                self.note = f"data.header replaces the first line ({', '.join(self.names[:_LISTED])})"
             else:
                 self._is_row(records, at)
             self.names, self.names_given = list(dialect.header), True
@@ -170,9 +170,9 @@ class _First:
         elif dialect.header == ():
             names = f"column_1 to column_{count}" if count > 1 else "column_1"
             self.note = (
-                f"the first line ({shown}) is a row like those below, so columns are called {names} "
-                f"(names: --set 'data.header=[{', '.join(f'name{n + 1}' for n in range(min(count, 3)))}"
-                f"{', …' if count > 3 else ''}]'; it is a header: --set data.header=true)"
+                f"the first line ({shown}) looks like a row, so columns are named {names} "
+                f"(to name them: --set 'data.header=[{', '.join(f'name{n + 1}' for n in range(min(count, 3)))}"
+                f"{', …' if count > 3 else ''}]'; if it is a header: --set data.header=true)"
             )
 
     def _commented(self, raw: bytes, count: int) -> list[str] | None:
@@ -191,7 +191,7 @@ class _First:
             self.names = [*self.names, ""]
             return
         self.names = ["", *self.names]
-        self.note = "rows have one field more than the header: the first is the name of the row"
+        self.note = "rows have one field more than the header: the first field is the row's name"
 
 
 def _mode(counts: Offsets) -> tuple[int, float]:
@@ -228,15 +228,15 @@ def _of_dialect(known: Dialect, given: Dialect, usual: Dialect, frame: pl.DataFr
 
 
 def _of_names(head: TableHead, unnamed: Sequence[int], renamed: Mapping[str, str]) -> str | None:
-    said = [f"there are several columns `{old}`: one is called {new}" for new, old in renamed.items()]
+    said = [f"there are several columns `{old}`: one is renamed to {new}" for new, old in renamed.items()]
     numbering = head.names[unnamed[0]] if head.row_numbers is not None else None
     empty = [str(place + 1) for place in unnamed if head.names[place] in set(head.passed_over) - {numbering}]
     if numbering:
-        said.append(f"column {unnamed[0] + 1} has no name and numbers the rows from {head.row_numbers}: passed over")
+        said.append(f"column {unnamed[0] + 1} has no name and numbers the rows from {head.row_numbers}: ignored")
     if empty:
-        said.append(f"columns without a name or a cell are passed over: {', '.join(empty[:_LISTED])}")
+        said.append(f"columns without a name or a cell are ignored: {', '.join(empty[:_LISTED])}")
     kept = [place for place in unnamed if head.names[place] not in head.passed_over]
-    said += [f"column {place + 1} has no name: it is called {head.names[place]}" for place in kept]
+    said += [f"column {place + 1} has no name: it is named {head.names[place]}" for place in kept]
     return "; ".join(said[:_LISTED]) or None
 
 

@@ -83,7 +83,7 @@ class TablesSource(Source):
         top = [file.name for file in files if file.parent == self.path]
         if len(top) > 1 and {name.partition(".")[0].lower().rpartition("_")[2] for name in top} <= _SPLITS:
             raise DataError(
-                f"`{self.path}` holds a table for each part of the data: {listed(top)}.",
+                f"`{self.path}` holds one table per part of the data: {listed(top)}.",
                 instead=(str(self.path), f"{self.path}/{top[-1]}"),
             )
         found = [self._open(file) for file in files]

@@ -55,8 +55,8 @@ class TsfSource(Source):
                 elif mark == "@frequency" and len(words) == 2:
                     step = _step_of(words[1].lower())
                 elif mark and not mark.startswith(("@", "#", "%")):
-                    raise DataError(f"`{self.name}` has data before its line `@data`: it is no .tsf file.")
-        raise DataError(f"`{self.name}` has no line `@data`: it is no .tsf file, or cut off.")
+                    raise DataError(f"`{self.name}` has data before its line `@data`: it is not a .tsf file.")
+        raise DataError(f"`{self.name}` has no line `@data`: it is not a .tsf file, or it is cut off.")
 
     @property
     def _dated(self) -> bool:

@@ -64,7 +64,7 @@ class Arrangement:
             return names
         start, end = there.index(first), there.index(last)
         if end < start:
-            raise DataError(f"`{last}` stands before `{first}`. Received: `data.input` = {self.name!r}.")
+            raise DataError(f"`{last}` comes before `{first}`. Received: `data.input` = {self.name!r}.")
         return list(there[start : end + 1])
 
     def needed(self, columns: Sequence[str], there: Sequence[str]) -> list[str]:

@@ -129,9 +129,9 @@ class Clock:
         if not fitting:
             one, other = (form.format for form in self._forms[:2])
             raise DataError(
-                f"`{self.name}` of `{path}` holds time stamps of two forms: {self._odd[1]!r} is of {one} only, "
+                f"`{self.name}` of `{path}` holds time stamps in two formats: {self._odd[1]!r} is of {one} only, "
                 f"{self._odd[0]!r} of {other} only.",
-                hint="write all of them in one form, such as 2016-07-01 13:00:00",
+                hint="write all of them in one format, such as 2016-07-01 13:00:00",
             )
         if len(fitting) > 1:
             steps = {number: _steps_each(arrays, number, offsets, self._forms[number].unit) for number in fitting}
@@ -140,7 +140,7 @@ class Clock:
             if not even and (steps[best] > _MOST_STEPS or steps[second] < 2 * steps[best]):
                 raise self._open(fitting, path)
             self.notes.append(
-                f"time: {self.name} is {_said(self._forms[best].narrowed())}: that order leaves even steps"
+                f"time: {self.name} is {_said(self._forms[best].narrowed())}: that order gives evenly spaced steps"
             )
             return best
         form = self._forms[fitting[0]].narrowed()
@@ -158,8 +158,8 @@ class Clock:
             for form, day in zip(forms, read, strict=True)
         ]
         return DataError(
-            f"the order of day, month and year in `{self.name}` of `{path}` is open: all cells fit "
-            f"{' and '.join(form.format for form in forms)}, and neither order alone leaves even steps.",
+            f"the order of day, month and year in `{self.name}` of `{path}` is ambiguous: all cells fit "
+            f"{' and '.join(form.format for form in forms)}, and neither order alone gives evenly spaced steps.",
             hint="; ".join(ways),
         )
 

@@ -64,9 +64,13 @@ def _by_row(nll: Figures, targets: Sequences) -> Figures:
 
 
 class TokenFrequencies(Baseline):
-    """How frequent each token is, whatever is given and whatever stands before it (counts plus one)."""
+    """How frequent each token is, regardless of what is given or came before (counts plus one)."""
 
-    name, about, trivial = "frequencies alone", "how frequent each token is, whatever is given or stands before", True
+    name, about, trivial = (
+        "frequencies alone",
+        "how frequent each token is, regardless of what is given or came before",
+        True,
+    )
 
     def fit(self, train: Examples, features: Features) -> None:
         """Count."""
@@ -109,7 +113,7 @@ class _RowNgrams:
 class NgramsOfAll(Baseline):
     """N-grams with back-off of all training targets, whatever is given; the order chosen on every tenth row."""
 
-    name = "n-grams, whatever is given"
+    name = "n-grams, regardless of what is given"
     about = "interpolated Kneser-Ney, the order chosen on every tenth training row"
 
     def fit(self, train: Examples, features: Features) -> None:

@@ -18,7 +18,7 @@ class ConditionedDecoderRecipe(DecoderRecipe):
     """What writes a sequence, given one value."""
 
     condition: Literal["state", "input", "both"] = Field(
-        "both", description="what is given sets the first state, is read at every step, or both"
+        "both", description="the given value sets the initial state, is read at every step, or both"
     )
 
 

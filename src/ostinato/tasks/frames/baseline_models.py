@@ -34,7 +34,7 @@ class AnyFrame(WrittenBaseline):
     """Each number normal, each note as likely, as in training frames, whatever is given and came before."""
 
     name, trivial = "any frame", True
-    about = "each number normal (each note as likely) as in training frames, whatever is given or came before"
+    about = "each number normal (each note as likely) as in training frames, regardless of what is given or came before"
 
     def learn(self, examples: Examples) -> None:
         """Mean and deviation, or shares."""

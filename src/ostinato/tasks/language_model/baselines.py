@@ -80,9 +80,9 @@ def _tokens(examples: Examples) -> Ids:
 
 
 class Frequencies(Baseline):
-    """How frequent each token is, whatever stands before it (counts plus one)."""
+    """How frequent each token is, regardless of context (counts plus one)."""
 
-    name, about, trivial = "frequencies alone", "how frequent each token is, whatever stands before", True
+    name, about, trivial = "frequencies alone", "how frequent each token is, regardless of context", True
 
     def fit(self, train: Examples, features: Features) -> None:
         """Count."""

@@ -86,7 +86,7 @@ def encode_prompt(features: Features, prompt: str) -> Ids:
         verb = f"a {unit}" if len(unseen) == 1 else f"{len(unseen)} {unit}s"
         raise RunError(
             f"the prompt holds {verb} the model never saw: {shown}.",
-            hint="write the prompt without, or train on text that has " + ("it" if len(unseen) == 1 else "them"),
+            hint="leave it out of the prompt, or train on text that contains " + ("it" if len(unseen) == 1 else "them"),
         )
     ids = features.input.encode(pl.Series([prompt])).values
     if not len(ids):

@@ -129,4 +129,4 @@ class TokenStream:
 
 
 def _not_numbers() -> RunError:
-    return RunError("the model's scores are not numbers.", hint="its weights hold NaN or infinity: train it anew")
+    return RunError("the model's scores are not numbers.", hint="its weights hold NaN or infinity: train it again")

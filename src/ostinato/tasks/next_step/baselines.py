@@ -47,7 +47,7 @@ class NoteFrequencies(Baseline):
 
     name, about, trivial = (
         "note frequencies",
-        "each note as likely as it is in training frames, whatever came before",
+        "each note as likely as it is in training frames, regardless of what came before",
         True,
     )
 
