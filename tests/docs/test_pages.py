@@ -128,6 +128,30 @@ def test_the_glossary_is_complete_and_each_concept_once() -> None:
     assert len(names) == len(set(names)) > 100
 
 
+CONCEPTS = """
+Sequential data; Time series; Token; Tokenisation; Vocabulary; Unknown token; Integer encoding; Markup; Emoticon;
+Padding; Mask; Packing, ragged batch; Truncation; One-hot; Embedding; In-domain word vectors; Many-to-one;
+One-to-many; Many-to-many, synchronised; Many-to-many, delayed; Language model; RNN, Elman network; Activation
+equations; Recurrent edge; Jordan network; Unrolling, weight sharing; Hidden state; Cell state; Gate; LSTM; GRU;
+Bidirectional; Stacked, deep; BPTT; Truncated BPTT; Vanishing and exploding gradient; Long-range dependency; Gradient
+clipping; Batch, epoch, update; Adam; Teacher forcing; Free running; Encoder; Decoder; Attention; Beam search;
+Temperature; Logit, softmax; Cross-entropy, nll; Perplexity; Accuracy; Validation, test, fold; Dropout between layers
+"""
+"""Of a textbook's chapter on sequences: what it uses must be defined."""
+
+
+def test_the_glossary_has_every_concept_of_the_textbook() -> None:
+    wanted = [" ".join(name.split()) for name in CONCEPTS.split(";")]
+    assert [name for name in wanted if name not in _entries()] == []
+
+
+def test_every_entry_says_where_to_look() -> None:
+    """A Python name that exists (tested above), a key of a recipe, a command or a page, after `Here`."""
+    here = {name: " ".join(text.split()).split("*Here:*")[1] for name, text in _entries().items()}
+    place = re.compile(r"`ostinato|`(?:model|training|data|features)\.|\]\((?:guides|concepts)/")
+    assert [name for name, text in here.items() if not place.search(text)] == []
+
+
 RULED_OUT = re.compile(
     r"\b[Rr]ivals?\b|\b[Cc]ontests?\b|no meaning for|told by itself|forgets_every|stand for nothing|written alone"
     r"|is told (?:of|what|that|which|the)|\blistener|gone on with"
