@@ -80,5 +80,5 @@ def frame_head(
         return MixtureDensity(input_size, num_values, recipe.numbers)
     if shape.output == "independent":
         return IndependentNotes(input_size, num_values, tied)
-    notes = Nade if shape.output == "nade" else TiedNoteByNote if tied else NoteByNote
-    return notes(input_size, num_values, shape.output_size, shape.output_dropout)
+    output = Nade if shape.output == "nade" else TiedNoteByNote if tied else NoteByNote
+    return output(input_size, num_values, shape.output_size, shape.output_dropout)

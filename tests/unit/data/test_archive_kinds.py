@@ -104,7 +104,7 @@ def test_a_member_or_folder_may_be_named(tmp_path: Path) -> None:
         open_source(Path(f"{path}#none.csv"), BadRows())
     assert caught.value.instead == ("none.csv", "test.csv")
     splits = _pack(tmp_path / "b.zip", {"train.csv": ROWS, "test.csv": ROWS})
-    with pytest.raises(DataError, match=r"a table for each part of the data: test\.csv, train\.csv") as caught:
+    with pytest.raises(DataError, match=r"one table per part of the data: test\.csv, train\.csv") as caught:
         open_source(splits, BadRows()).columns()
     named = str(caught.value.hint).removeprefix("did you mean ").removesuffix("?")
     assert len(read(Path(named)).rows) == 2

@@ -123,7 +123,7 @@ def test_a_header_of_names_is_not_doubted(tmp_path: Path) -> None:
 
 def test_bytes_of_another_kind_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(np.random.default_rng(0).integers(1, 256, 4000, dtype=np.uint8).tobytes())
-    with pytest.raises(DataError, match=r"is no text: 1\d% of its first bytes are control characters"):
+    with pytest.raises(DataError, match=r"is not text: 1\d% of its first bytes are control characters"):
         DelimitedSource(tmp_path / "t.csv", BadRows()).columns()
 
 

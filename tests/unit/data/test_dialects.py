@@ -187,7 +187,7 @@ UNNAMED = {
     ",text,label\n1,x,a\n2,y,b\n": (["text", "label"], "numbers the rows from 1"),
     "Unnamed: 0,text,label\n0,x,a\n1,y,b\n": (["text", "label"], "numbers the rows from 0"),
     "v1,v2,,,\na,x,,,\nb,y,,,\n": (["v1", "v2"], "without a name or a cell are ignored: 3, 4, 5"),
-    ",load\n2021-01-01,3\n2021-01-02,4\n": (["column_1", "load"], "has no name: it is called column_1"),
+    ",load\n2021-01-01,3\n2021-01-02,4\n": (["column_1", "load"], "has no name: it is named column_1"),
     '"text","label"\n"1","x","a"\n"2","y","b"\n': (["text", "label"], "one field more than the header"),
     "mpg,cyl\nMazda,21,6\nDatsun,22,4\nHornet,21,6\n": (["column_1", "mpg", "cyl"], "one field more than the header"),
     " date , load\n2021-01-01,3\n": (["date", "load"], ""),

@@ -97,7 +97,7 @@ def test_the_length_is_resolved(
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ({"deltas": True}, r"`features\.target\.deltas` must be false for frames that are written.*Received: true"),
+        ({"deltas": True}, r"`features\.target\.deltas` must be false for frames that are generated.*Received: true"),
         ({"missing": "mask"}, r"`features\.target\.missing` must be stop or interpolate"),
         ({"normalize": "row"}, r"`features\.target\.normalize` must be none or global"),
     ],

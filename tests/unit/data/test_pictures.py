@@ -115,7 +115,11 @@ def test_files_beside_a_table_are_read_and_bad_ones_named(tmp_path: Path) -> Non
     (tmp_path / "5.png").unlink()
     with pytest.raises(DataError) as caught:
         prepare(build_recipe(recipe))
-    for line, reason in ((5, "a picture of 2 × 3 pixels; the others have 4 × 3"), (6, "not a picture"), (7, "no such")):
+    for line, reason in (
+        (5, "a picture of 2 × 3 pixels; the others have 4 × 3"),
+        (6, "not a readable picture"),
+        (7, "no such"),
+    ):
         assert f"pictures.csv:{line}: {reason}" in caught.value.message
 
 

@@ -289,5 +289,5 @@ def test_fewer_streams_than_asked_for_are_said(tmp_path: Path) -> None:
     said: list[str] = []
     _prepare(tmp_path / "short.txt", said, input=None, target=None)
     assert said[-1] == (
-        "training.batch_size: 9 streams in place of 32: a stream has at least two tokens, and the training text 18"
+        "training.batch_size: 9 streams instead of 32: a stream has at least two tokens, and the training text 18"
     )

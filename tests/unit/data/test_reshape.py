@@ -122,7 +122,7 @@ def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
     path.write_text(WIDE)
     with pytest.raises(DataError, match=r"there is no column `t9`, of which `data.input` = 't0:t9' is made"):
         _rows(path, ["label"], input="t0:t9")
-    with pytest.raises(DataError, match="`t0` stands before `t2`"):
+    with pytest.raises(DataError, match="`t0` comes before `t2`"):
         _rows(path, ["label"], input="t2:t0")
     with pytest.raises(RecipeError, match=r"`data\.time` orders the rows of a `data\.session`"):
         _rows(path, ["label"], input="t0", time="id")

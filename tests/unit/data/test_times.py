@@ -305,7 +305,7 @@ def test_an_hour_that_clocks_repeat(tmp_path: Path) -> None:
     for how, value in (("first", 2.0), ("mean", 2.5), ("sum", 5.0)):
         table = _table(tmp_path, cells, on_duplicate=how)
         assert table.series[0].values[:, 0].tolist() == [0, 1, value, *range(4, 12)]
-        assert table.notes[-1].startswith("1 row with a time stamp that stood before")
+        assert table.notes[-1].startswith("1 row with a repeated time stamp")
     quarters = [f"2021-10-31 0{hour}:{minute}" for hour in (1, 2, 2, 3) for minute in ("00", "30")]
     with pytest.raises(DataError, match="2 time stamps are the same as that of another row") as e:
         _table(tmp_path, quarters)

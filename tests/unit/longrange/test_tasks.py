@@ -193,7 +193,7 @@ def test_files_that_are_not_there_or_damaged_are_named(
     for bad, message in (
         (gzip.compress(content[:-1]), "is cut off: 1 bytes are missing"),
         (gzip.compress(content[:6]), "is cut off: 2 bytes are missing"),
-        (gzip.compress(b"\x00\x00\x0d\x01" + content[4:]), "holds values of type 0x0D; read are bytes without sign"),
+        (gzip.compress(b"\x00\x00\x0d\x01" + content[4:]), "holds values of type 0x0D; only unsigned bytes"),
         (b"no gzip at all", "can't read `.*t10k-labels"),
     ):
         good.write_bytes(bad)
