@@ -44,6 +44,7 @@ def language_results(
     bits = scored["nats_per_token"] / math.log(2)
     with evaluating(model):
         results: Section = {
+            "target_kind": None,
             "unit": unit,
             "documents": features.documents,
             "metrics": scored,
