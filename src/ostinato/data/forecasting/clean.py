@@ -158,7 +158,8 @@ def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
         listed = "\n".join(f"  {path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED])
         raise DataError(
             f"{counted(len(wrong), 'row')} of `{path}` with values that are missing or not finite:\n{listed}",
-            hint="no loss where they are: --set data.missing=mask; linear interpolation: --set data.missing=interpolate",
+            hint="no loss where they are: --set data.missing=mask; "
+            "linear interpolation: --set data.missing=interpolate",
         )
     if not finite.any(axis=0).all():
         raise DataError(f"series {one.name!r} of `{path}` has a channel without a single value.")
