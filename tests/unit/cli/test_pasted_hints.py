@@ -324,11 +324,11 @@ CASES = {
     "data/forecasting/clean.py:_gaps": f"train gaps.csv {H}",
     "data/forecasting/clean.py:_gaps#2": "train wide_gap.csv +model.horizon=1 +model.lookback=2",
     "data/forecasting/clean.py:_filled": f"train hole.csv {H}",
-    "data/forecasting/columns.py:settle_columns": f"train session.csv +{K}=forecasting"
+    "data/forecasting/columns.py:resolve_columns": f"train session.csv +{K}=forecasting"
     " '+data.calendar=[hour]' '+data.channels=[y]'",
-    "data/forecasting/columns.py:settle_columns#2": f"train words.csv +{K}=forecasting",
+    "data/forecasting/columns.py:resolve_columns#2": f"train words.csv +{K}=forecasting",
     "data/forecasting/order.py:_wrong": f"train late.csv {H}",
-    "data/forecasting/prepare.py:settle_series": f"train days.csv +{K}=forecasting --input date --target y",
+    "data/forecasting/prepare.py:resolve_series": f"train days.csv +{K}=forecasting --input date --target y",
     "data/forecasting/prepare.py:_borders": f"train days.csv '+data.split=[400,40]' {H}",
     "data/forecasting/prepare.py:too_short": "train days.csv +model.horizon=50 +model.lookback=40",
     "data/forecasting/read.py:_read_steps": f"train strange.csv +data.time=date +{K}=forecasting",
@@ -350,7 +350,7 @@ CASES = {
     "data/readers/registry.py:_place_of": f"train tt.csv {L}",
     "data/readers/registry.py:_known#2": "train notes.xyz",
     "data/readers/tables.py:_sources": f"train parts {L}",
-    "data/rejects.py:settle": f"train gone.csv {L}",
+    "data/rejects.py:check": f"train gone.csv {L}",
     "data/split.py:split_rows": f"train few.csv {L} +data.stratify=false",
     "data/split.py:split_rows#2": f"train groups.csv {L} +data.group=who",
     "data/split.py:_split_alike": f"train rare.csv {L} +data.stratify=true",
@@ -361,7 +361,7 @@ CASES = {
     "longrange/registry.py:one_of": "benchmark memory --tasks ading --minutes 0.01",
     "recipe/load.py:read_recipe": "recipe show imbd",
     "recipe/load.py:_pairs": f"{T} +training.epochs",
-    "recipe/mistakes.py:told": f"{T} +traning.epochs=1",
+    "recipe/mistakes.py:recipe_error": f"{T} +traning.epochs=1",
     "run.py:evaluate": "evaluate run",
     "storage/decompress.py:check_text#2": f"train wide.csv {L}",
     "storage/decompress.py:check_text#3": "train binary.txt",
@@ -382,7 +382,7 @@ CASES = {
     "training/train.py:device_of": f"{T} +training.device=cuda",
 }
 """A command line for each site whose hint holds a command; `+` stands for `--set`."""
-DATA_ARE_AT_FAULT = {"data/forecasting/columns.py:settle_columns#2"}
+DATA_ARE_AT_FAULT = {"data/forecasting/columns.py:resolve_columns#2"}
 """Where no option makes a model of such data: the hint names the rows that are wrong."""
 
 
