@@ -7,12 +7,14 @@ with one class present) is None, never a made-up number; `sums` is what the othe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.arrays import Floats, Integers, Mask
+from ostinato.metrics.ranking import Ranking
 from ostinato.metrics.resampling import SUMS, Figure, Numbers, Sums, Units, ratio
 
 Metrics = dict[str, Any]
@@ -21,29 +23,35 @@ _BINS = 10
 
 
 def classification(probabilities: Floats, targets: Integers, classes: tuple[str, ...]) -> Metrics:
-    """Accuracy, macro F1 (over classes that are true or predicted, as scikit-learn's), AUC (two classes: of the second;
-    more: mean of one-against-rest), log loss (nll), calibration error, confusion matrix (rows true, columns predicted)
-    and precision, recall and F1 of each class.
+    """Accuracy, macro F1 (over classes that are true or predicted, as scikit-learn's), AUC and average precision (two
+    classes: of the second; more: mean of one-against-rest), log loss (nll), calibration error, confusion matrix (rows
+    true, columns predicted) and precision, recall and F1 of each class.
     """
     predicted = probabilities.argmax(axis=1)
     count = len(classes)
     confusion = np.bincount(targets * count + predicted, minlength=count * count).reshape(count, count)
     per_class = by_class(confusion, classes)
     present = [row["f1"] for row in per_class if row["support"] or row["predicted"]]
-    aucs = [auc(probabilities[:, k], targets == k) for k in ([1] if count == 2 else range(count))]
-    known = [a for a in aucs if a is not None]
+    ranked = [Ranking.of(probabilities[:, k], targets == k) for k in ([1] if count == 2 else range(count))]
     picked = np.clip(probabilities[np.arange(len(targets)), targets], 1e-12, 1.0)
     return {
         "num_examples": len(targets),
         "accuracy": float((predicted == targets).mean()),
         "f1": float(np.mean(present)),
-        "auc": float(np.mean(known)) if known and len(known) == len(aucs) else None,
+        "auc": _mean([None if one is None else one.auc for one in ranked]),
+        "average_precision": _mean([None if one is None else one.average_precision for one in ranked]),
         "log_loss": float(-np.log(picked).mean()),
         "calibration_error": calibration(probabilities, targets)["error"],
         "confusion": confusion.tolist(),
         "per_class": per_class,
         SUMS: class_sums(predicted, targets, count, Units.rows(len(targets))),
     }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """None where one is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
 
 
 def class_sums(said: Integers, truth: Integers, num_classes: int, units: Units) -> Sums:
@@ -94,14 +102,9 @@ def precision_recall(hits: int, said: int, there: int) -> Metrics:
 
 
 def auc(scores: Floats, positive: NDArray[np.bool_]) -> float | None:
-    """Area under the ROC curve by ranks, ties shared (Mann-Whitney U); None if one class is absent."""
-    num_positive = int(positive.sum())
-    num_negative = len(positive) - num_positive
-    if not num_positive or not num_negative:
-        return None
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float((ranks[positive].sum() - num_positive * (num_positive + 1) / 2) / (num_positive * num_negative))
+    """Area under the ROC curve, ties shared; None if one class is absent."""
+    found = Ranking.of(scores, positive)
+    return None if found is None else found.auc
 
 
 def calibration(probabilities: Floats, targets: Integers, bins: int = _BINS) -> Metrics:

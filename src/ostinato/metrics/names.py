@@ -14,6 +14,7 @@ METRIC_NAMES = {
     "f1": "macro F1",
     "micro_f1": "micro F1",
     "auc": "AUC",
+    "average_precision": "average precision",
     "log_loss": "log loss (nll)",
     "calibration_error": "calibration error",
     "token_error_rate": "token error rate",

@@ -11,14 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ostinato.arrays import Floats
-from ostinato.report.svg import BLUE, GREEN, MUTED, ORANGE, drawing, label_steps, log_ticks, sample
+from ostinato.report.svg import BLUE, MUTED, ORANGE, drawing, label_steps, log_ticks, look, sample
 
 Found = Mapping[str, Any]
 """A part of `diagnosis.json`."""
 
-_COLOURS = (BLUE, ORANGE, GREEN)
 _MAY = {"back": "may look back", "ahead": "may look ahead", "around": "may see on either side"}
-_STYLES = ("-", "--", ":", "-.")
 
 
 def context(horizon: Found, unit: str, reach: int | None, side: str = "back") -> Markup:
@@ -52,7 +50,7 @@ def norms_by_lag(layers: Sequence[Found], reach: int | None) -> Markup:
         axes = plot.axes
         for number, layer in enumerate(layers):
             lags, norms = _positive(layer["norms"])
-            axes.plot(*sample(lags, norms), label=layer["layer"], **_look(number))
+            axes.plot(*sample(lags, norms), label=layer["layer"], **look(number))
         _mark_reach(axes, reach)
         axes.set_yscale("log")
         log_ticks(axes.yaxis, axes.get_ylim())
@@ -69,9 +67,7 @@ def share_by_lag(layers: Sequence[Found], reach: int | None) -> Markup:
         for number, layer in enumerate(layers):
             share = _floats(layer["cumulative_share"])
             lags = np.arange(len(share), dtype=np.float64)
-            axes.plot(
-                *sample(lags, share), label=f"{layer['layer']}: 99 % in {layer['horizon_steps']}", **_look(number)
-            )
+            axes.plot(*sample(lags, share), label=f"{layer['layer']}: 99 % in {layer['horizon_steps']}", **look(number))
         axes.axhline(0.99, color=MUTED, linewidth=0.8, linestyle=":")
         _mark_reach(axes, reach)
         _steps_back(axes)
@@ -91,10 +87,10 @@ def exponents(layers: Sequence[Found]) -> Markup:
             values = _floats(layer["exponents_nats_per_step"])
             ranks = np.arange(1, len(values) + 1)
             axes.plot(
-                ranks, values, marker="o", markersize=4, label=f"{layer['layer']}: {layer['regime']}", **_look(number)
+                ranks, values, marker="o", markersize=4, label=f"{layer['layer']}: {layer['regime']}", **look(number)
             )
             low, high = _floats([layer["low"], layer["high"]])
-            axes.vlines(1, low, high, colors=_look(number)["color"], linewidth=3, alpha=0.4)
+            axes.vlines(1, low, high, colors=look(number)["color"], linewidth=3, alpha=0.4)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("direction of the state, slowest first")
         axes.set_ylabel("exponent, nats a step")
@@ -153,7 +149,7 @@ def state_sizes(layers: Sequence[Found], trained: int | None) -> Markup:
             for name, sizes in layer["state_rms"].items()
         ]
         for number, (name, steps, sizes) in enumerate(lines):
-            axes.plot(_floats(steps), np.fmax(_floats(sizes), 1e-9), label=name, **_look(number))
+            axes.plot(_floats(steps), np.fmax(_floats(sizes), 1e-9), label=name, **look(number))
         last = max(steps[-1] for _, steps, _ in lines)
         if trained is not None and trained < last:
             axes.axvline(trained, color=MUTED, linestyle=":", linewidth=1, label=f"trained length: {trained}")
@@ -201,10 +197,6 @@ def _positive(values: Sequence[float | None]) -> tuple[Floats, Floats]:
     norms = _floats(values)
     kept = np.flatnonzero(norms > 0)
     return (kept.astype(np.float64), norms[kept]) if len(kept) else (np.zeros(1), np.ones(1))
-
-
-def _look(number: int) -> dict[str, Any]:
-    return {"color": _COLOURS[number % len(_COLOURS)], "linestyle": _STYLES[number // len(_COLOURS) % len(_STYLES)]}
 
 
 def _mark_reach(axes: Axes, reach: int | None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -29,6 +30,7 @@ _VARIABLES = {
     ORANGE: "var(--orange)",
     GREEN: "var(--green)",
 }
+_COLOURS, _STYLES = (BLUE, ORANGE, GREEN), ("-", "--", ":", "-.")
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
@@ -119,6 +121,11 @@ def thin(x: Floats, y: Floats, most: int = 300) -> tuple[Floats, Floats]:
         part = y[start:end]
         picked.extend(sorted({int(start + part.argmin()), int(start + part.argmax())}))
     return x[picked], y[picked]
+
+
+def look(number: int) -> dict[str, Any]:
+    """Colour and dashes of one of several lines."""
+    return {"color": _COLOURS[number % len(_COLOURS)], "linestyle": _STYLES[number // len(_COLOURS) % len(_STYLES)]}
 
 
 def label_steps(axes: Axes, ylabel: str) -> None:

@@ -18,7 +18,7 @@ from ostinato.tasks.classification.model import Classifier
 Floats = NDArray[np.float64]
 _FIGURES = {"class": ("accuracy", "f1"), "labels": ("micro_f1",), "number": ("rmse", "mae")}
 """What is compared by the kind of the target; of several the one that the recipe watches, or the first."""
-_UNCERTAIN = ("log_loss", "auc", "calibration_error")
+_UNCERTAIN = ("log_loss", "auc", "average_precision", "calibration_error")
 
 
 class ClassificationComparison(BaselineComparison):

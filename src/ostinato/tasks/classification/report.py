@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ostinato.arrays import Floats
+from ostinato.arrays import Floats, Mask
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
 from ostinato.metrics import classification as metrics
+from ostinato.metrics.ranking import Ranking
 from ostinato.metrics.resampling import with_intervals
 from ostinato.report.confusion import confusion_table, mixups
 from ostinato.report.data import Section, class_targets
@@ -20,6 +21,7 @@ from ostinato.tasks.classification.model import Classifier
 
 _MOST_WRONG = 15
 _DRAWN_CHANNELS = 24
+_DRAWN_CURVES = 10
 
 
 def classifier_results(model: Classifier, prepared: Prepared, device: torch.device) -> Section:
@@ -54,6 +56,7 @@ def _classification(target: ClassTarget, probabilities: Floats, train: Examples,
         "metrics": scored,
         "table": _table(scored, guess, _CLASS_ROWS),
         "guess": f"predicts each class with its share of the training rows (so always “{most_frequent}”)",
+        "curves": _curves(probabilities, np.eye(len(classes), dtype=np.bool_)[truth], scored["per_class"]),
         "confusion": confusion_table(scored["confusion"], classes),
         "mixups": mixups(np.asarray(scored["confusion"]), classes) if len(classes) > 2 else [],
         "calibration": plots.calibration(bins, len(classes)),
@@ -77,8 +80,6 @@ def _multilabel(target: LabelsTarget, probabilities: Floats, train: Examples, ex
     scored = with_intervals(metrics.multilabel(probabilities, truth, target.classes))
     shares = np.asarray(train.targets, dtype=np.float64).mean(axis=0)
     guess = metrics.multilabel(np.tile(shares, (len(truth), 1)), truth, target.classes)
-    for k, row in enumerate(scored["per_class"]):
-        row["auc"] = metrics.auc(probabilities[:, k], truth[:, k] >= 0.5)
     gaps = np.abs(probabilities - truth)
     worst_label, worst_gap = gaps.argmax(axis=1), gaps.max(axis=1)
     wrong = np.flatnonzero(worst_gap > 0.5)
@@ -92,6 +93,7 @@ def _multilabel(target: LabelsTarget, probabilities: Floats, train: Examples, ex
         "metrics": scored,
         "table": _table(scored, guess, _LABEL_ROWS),
         "guess": "predicts each label with its share of the training rows",
+        "curves": _curves(probabilities, truth >= 0.5, scored["per_class"]),
         "num_wrong": len(wrong),
         "mistakes": [
             {
@@ -129,6 +131,27 @@ def _regression(target: NumberTarget, predicted: Floats, train: Examples, exampl
     }
 
 
+def _curves(probabilities: Floats, truth: Mask, rows: list[Section]) -> Section | None:
+    """ROC and precision-recall of each class or label against the rest, (N, K); of two classes of the second alone. The
+    areas are noted in `rows`, a class each. None where nothing can be ranked."""
+    from ostinato.report import plots_curves
+
+    ranked = [Ranking.of(probabilities[:, k], truth[:, k]) for k in range(len(rows))]
+    for row, one in zip(rows, ranked, strict=True):
+        row |= {"auc": one and one.auc, "average_precision": one and one.average_precision}
+    chosen = [1] if len(rows) == 2 and (truth.sum(axis=1) == 1).all() else range(len(rows))
+    shown = sorted(((k, ranked[k]) for k in chosen if ranked[k]), key=lambda pair: -rows[pair[0]]["support"])
+    drawn = [one for _, one in shown[:_DRAWN_CURVES] if one is not None]
+    if not drawn:
+        return None
+    return {
+        "roc": plots_curves.roc(drawn),
+        "precision_recall": plots_curves.precision_recall(drawn),
+        "names": [rows[k]["name"] for k, _ in shown[:_DRAWN_CURVES]],
+        "num_left_out": max(len(shown) - _DRAWN_CURVES, 0),
+    }
+
+
 def _where(examples: Examples, index: int) -> Section:
     return {"location": examples.location(index), "text": examples.preview(index), "drawing": _drawing(examples, index)}
 
@@ -147,6 +170,7 @@ _CLASS_ROWS = (
     ("accuracy", "accuracy", "percent", "share of examples with the right class"),
     ("f1", "macro F1", "figure", "harmonic mean of precision and recall, averaged over classes"),
     ("auc", "AUC", "figure", "chance that a member of a class scores above a non-member"),
+    ("average_precision", "average precision", "figure", "area under precision over recall"),
     ("log_loss", "log loss", "figure", "negative log-likelihood in nats; lower is better"),
     ("calibration_error", "calibration error", "percent", "mean gap between confidence and accuracy (ECE)"),
 )
