@@ -107,7 +107,7 @@ def with_intervals(metrics: Mapping[str, Any]) -> dict[str, Any]:
     Example:
         >>> rows = Sums(np.stack([np.arange(50) < 40, np.ones(50)], axis=1), {"accuracy": ratio(0, 1)})
         >>> with_intervals({"accuracy": 0.8, "sums": rows})
-        {'accuracy': 0.8, 'intervals': {'accuracy': [0.6..., 0.8...]}}
+        {'accuracy': 0.8, 'intervals': {'accuracy': [0.66, 0.9]}}
     """
     found = {name: value for name, value in metrics.items() if name != SUMS}
     limits = {name: one for name, one in metrics[SUMS].intervals().items() if name in found} if SUMS in metrics else {}

@@ -33,6 +33,8 @@ class ModelRecipe(Component):
     """Whether it reads one value a row, not a sequence."""
     reads_windows: ClassVar[bool] = True
     """Whether it may be trained window by window (`training.bptt`)."""
+    weighs_classes: ClassVar[bool] = False
+    """Whether its loss may weigh classes (`training.class_weight`)."""
     usual_target: ClassVar[str | None] = None
     """The kind of a target of which neither the recipe nor the data says anything."""
     usual_unit: ClassVar[Literal["words", "characters", "by_cells"]] = "characters"

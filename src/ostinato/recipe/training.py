@@ -141,7 +141,7 @@ class TrainingRecipe(Component):
     label_smoothing: Probability = 0.0
     class_weight: Literal["none", "balanced"] = Field(
         "none",
-        description="of a classifier's loss; balanced: a row counts N / (K n), of N rows and K classes, n of its class",
+        description="of the loss of classes or tags; balanced: each counts N / (K n), n of N being of its class, of K",
     )
     vanishing_penalty: NonNegative = Field(
         0.0, description="weight of Pascanu's Omega, which keeps the norm of gradients on their way back; slow"

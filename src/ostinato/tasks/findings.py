@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.arrays import Integers
 from ostinato.data.dataset import Prepared
 from ostinato.data.inference.applicability import applies
 from ostinato.data.rejects import counted
@@ -89,13 +90,20 @@ def _answers(trained: Trained) -> Iterator[Finding]:
 def _balanced(trained: Trained) -> str:
     """Rare classes made to count more, where that is possible and was not done; else more training."""
     recipe = trained.recipe
-    target = trained.prepared.features.target
     if applies("training.class_weight", recipe) and recipe.training.class_weight == "none":
-        train = trained.prepared.train
-        counts = target.rows_of_each(np.asarray(train.targets)) if isinstance(target, NamesTarget) else np.ones(1)
+        counts = _counts(trained.prepared)
         if counts.max() > _UNEVEN * counts.min():
             return trained.again("training.class_weight=balanced")
     return trained.again(f"training.epochs={2 * recipe.training.epochs}")
+
+
+def _counts(prepared: Prepared) -> Integers:
+    """Training rows of each class, or steps with each tag that has any."""
+    target, train = prepared.features.target, prepared.train
+    if isinstance(target, NamesTarget):
+        return target.rows_of_each(np.asarray(train.targets))
+    tags = train.target_sequences.values
+    return np.unique(tags[tags >= 0], return_counts=True)[1]
 
 
 def _missing(trained: Trained) -> Iterator[Finding]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
+from ostinato.arrays import Integers
 from ostinato.bptt.memory import check_memory
 from ostinato.bptt.vanishing import recording, vanishing_penalty
 from ostinato.data.batching import Batch, BucketedBatches
@@ -131,6 +133,20 @@ class RowsTraining:
 def bucketed(examples: Examples, training: TrainingRecipe) -> BucketedBatches:
     """Training batches of rows of similar length."""
     return BucketedBatches(examples, training.batch_size, shuffle=True, seed=training.seed)
+
+
+def balanced(counts: Integers) -> Tensor:
+    """(K,): N / (K n) of classes that occur n times, N in all, as scikit-learn's; those that don't occur are left out.
+
+    Source: King and Zeng 2001, "Logistic regression in rare events data".
+
+    Example:
+        >>> balanced(np.asarray([6, 3, 0]))
+        tensor([0.7500, 1.5000, 0.0000])
+    """
+    present = counts > 0
+    weights = np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 0.0)
+    return torch.from_numpy(weights.astype(np.float32))
 
 
 class PenalisedTraining:

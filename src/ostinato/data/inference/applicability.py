@@ -64,6 +64,12 @@ def _frames(recipe: Recipe) -> str:
     return feature.frames_hold if feature else ""
 
 
+def _answers_frames(recipe: Recipe) -> bool:
+    """Whether the target is numbers or notes at each step."""
+    feature = feature_type(recipe.features.target)
+    return bool(feature and feature.frames_hold)
+
+
 def _writes_tokens(recipe: Recipe) -> bool:
     return recipe.model.writes != "target" or not _frames(recipe)
 
@@ -82,6 +88,9 @@ def _counts_ngrams(recipe: Recipe) -> bool:
 
 def _target_reads(path: str) -> Callable[[Recipe], bool]:
     return lambda recipe: path not in target_type(recipe.features.target).unread
+
+
+_target_of_classes = _target_reads("training.class_weight")
 
 
 def _adds_noise(recipe: Recipe) -> bool:
@@ -103,7 +112,8 @@ _TO_WRITE = Condition("tokens to write", _writes_tokens)
 _OF_TIME = ("time", "time_format")
 """Of the options of series, those of sessions, too."""
 _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
-    (_only(lambda task: task.answers == "row"), ("training.adversarial", "training.class_weight", "data.stratify")),
+    (_only(lambda task: task.answers == "row"), ("training.adversarial", "data.stratify")),
+    (_only(lambda task: task.weighs_classes), ("training.class_weight",)),
     (_only(lambda task: task.predicts_column), ("training.label_smoothing", "features.target")),
     (_only(lambda task: task.writes == "input"), ("features.input.transpose", "features.target.transpose")),
     (
@@ -187,7 +197,14 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ("data.stratify",),
     ),
     (
-        Condition("a target of classes", _target_reads("training.class_weight")),
+        Condition("a target of classes", lambda recipe: _target_of_classes(recipe) and not _answers_frames(recipe)),
+        ("training.class_weight",),
+    ),
+    (
+        Condition(
+            "tags that are scored one by one (`model.output: softmax`)",
+            lambda recipe: getattr(recipe.model, "output", "softmax") == "softmax",
+        ),
         ("training.class_weight",),
     ),
     (Condition("`data.test`", lambda recipe: recipe.data.test is not None), ("data.test_continues",)),

@@ -33,6 +33,7 @@ class ConvolutionRecipe(Component):
 class ClassificationRecipe(PoolingRecipe):
     """A class, labels or a number for each row."""
 
+    weighs_classes: ClassVar[bool] = True
     usual_unit: ClassVar[Literal["words", "characters", "by_cells"]] = "words"
     needs: ClassVar[Needs] = dict.fromkeys(("ngram_buckets", "ngram_dropout"), ("`ngrams`", lambda model: model.ngrams))
     task: Literal["classification"] = "classification"

@@ -13,7 +13,7 @@ from ostinato.data.dataset import Prepared
 from ostinato.data.streams import Window
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
-from ostinato.tasks.training import RowsTraining
+from ostinato.tasks.training import RowsTraining, balanced
 from ostinato.tasks.training_streamed import StreamedRowsTraining, reads_windows
 from ostinato.types import Ragged, State
 
@@ -147,9 +147,8 @@ def training_of(spec: TaskSpec, model: Classifier | Ensemble, prepared: Prepared
 
 
 def class_weights(prepared: Prepared, device: torch.device) -> Tensor | None:
-    """(K,): what a row of each class counts in the loss, N / (K n) with `class_weight: balanced`, as scikit-learn's;
-    None: all alike. Source: King, Zeng 2001, "Logistic regression in rare events data"."""
+    """(K,): what a row of each class counts in the loss; None: all alike."""
     if prepared.recipe.training.class_weight == "none":
         return None
     counts = np.bincount(np.asarray(prepared.train.targets), minlength=len(prepared.features.row_target.classes))
-    return torch.tensor(counts.sum() / (len(counts) * np.maximum(counts, 1)), dtype=torch.float32, device=device)
+    return balanced(counts).to(device)

@@ -102,15 +102,13 @@ class Tagger(nn.Module):
         """Outputs (sum L, K), led along the true answers where the model reads its own (teacher forcing)."""
         return cast("Ragged", self(inputs, extra))
 
-    def window_nll(
-        self, inputs: Ragged, targets: Ragged, states: list[State], smoothing: float = 0.0
-    ) -> tuple[Tensor, list[State]]:
-        """The summed loss of pieces of rows that go on from `states` (D, N, H), and the states after them.
+    def window_outputs(self, inputs: Ragged, states: list[State]) -> tuple[Ragged, list[State]]:
+        """Outputs (sum L, K) of pieces of rows that go on from `states` (D, N, H), and the states after them.
 
         Only where steps are scored independently: not for crf or ctc, nor with a delay.
         """
         hidden, after = self.encoder(self.unknown(inputs), states)
-        return self.head.total(hidden.with_values(self.answer(hidden.values)), targets, smoothing)[0], after
+        return hidden.with_values(self.answer(hidden.values)), after
 
     def _states(self, inputs: Ragged, extra: Extra) -> Ragged:
         """(sum L, D*H): the hidden state that answers each step."""

@@ -20,6 +20,7 @@ class TaggingRecipe(ColumnsRecipe):
     """An output for each step."""
 
     answers: ClassVar[Literal["row", "step", "sequence"]] = "step"
+    weighs_classes: ClassVar[bool] = True
     usual_target: ClassVar[str | None] = "tags"
     usual_unit: ClassVar[Literal["words", "characters", "by_cells"]] = "words"
     needs: ClassVar[Needs] = {"beam_size": ("`output: ctc`", lambda model: model.output == "ctc")}
