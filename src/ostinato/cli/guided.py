@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ _KEYS = {b"\x1b[A": "up", b"\x1bOA": "up", b"\x1b[B": "down", b"\x1bOB": "down",
 _LEAVES = (b"\x1b", b"q", b"\x03", b"\x04", b"")
 _NAMED = 9
 """Lines that have a digit of their own."""
-_FORECAST = "a row is a step of time: forecast what comes next"
+_LONGEST_NAME = 24
+Line = tuple[str, str]
+_FORECAST: Line = ("(forecast)", "a row is a step of time")
 
 
 class Answer(NamedTuple):
@@ -49,46 +52,46 @@ def ask(error: UndecidedError, console: Console) -> Answer | None:
 def choose(error: UndecidedError, console: Console, keys: Iterator[bytes]) -> Answer | None:
     """As `ask`, with the keys that are pressed."""
     inputs, targets = error.likely
-    lines = [(name, cells) for name, cells in error.columns.items() if [name] != targets]
-    read = _pick("Which column is read?", [*lines, (_FORECAST, "")], inputs[0], console, keys)
+    known = targets[0] if len(targets) == 1 else None
+    names = [name for name in error.columns if name != known]
+    lines = [*((name, error.columns[name]) for name in names), _FORECAST]
+    read = _pick("Which column is read?", lines, names.index(inputs[0]), console, keys)
     if read is None:
         return None
-    if read == _FORECAST:
+    if read == len(names):
         return Answer(None, None, ("model.task=forecasting",))
-    if len(targets) == 1:
-        return Answer(read, targets[0])
-    nothing = f"nothing: {read} itself is written on"
-    rest = [(name, cells) for name, cells in error.columns.items() if name != read]
-    likely = next(name for name in (*targets, nothing) if name != read)
-    predicted = _pick("Which column is predicted?", [*rest, (nothing, "")], likely, console, keys)
-    return None if predicted is None else Answer(read, None if predicted == nothing else predicted)
+    if known is not None:
+        return Answer(names[read], known)
+    rest = [name for name in error.columns if name != names[read]]
+    likely = next((rest.index(name) for name in targets if name in rest), 0)
+    nothing = ("(none)", f"{names[read]} itself is modelled")
+    lines = [*((name, error.columns[name]) for name in rest), nothing]
+    predicted = _pick("Which column is predicted?", lines, likely, console, keys)
+    return None if predicted is None else Answer(names[read], [*rest, None][predicted])
 
 
-def _pick(
-    question: str, lines: list[tuple[str, str]], likely: str, console: Console, keys: Iterator[bytes]
-) -> str | None:
-    """The line that is chosen; None: whoever was asked has left."""
-    names = [name for name, _ in lines]
-    at = names.index(likely)
+def _pick(question: str, lines: list[Line], likely: int, console: Console, keys: Iterator[bytes]) -> int | None:
+    """The number of the line that is chosen; None: whoever was asked has left."""
+    at = likely
     with Live(_shown(question, lines, at), console=console, auto_refresh=False, transient=True) as live:
         for key in keys:
             pressed = _KEYS.get(key, "")
             if key in _LEAVES:
                 return None
             if key.isdigit() and 0 < int(key) <= min(_NAMED, len(lines)):
-                return names[int(key) - 1]
+                return int(key) - 1
             if pressed == "enter":
-                return names[at]
+                return at
             at = (at + {"up": -1, "down": 1}.get(pressed, 0)) % len(lines)
             live.update(_shown(question, lines, at), refresh=True)
     return None
 
 
-def _shown(question: str, lines: list[tuple[str, str]], at: int) -> Group:
+def _shown(question: str, lines: list[Line], at: int) -> Group:
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0))
     for _ in range(2):
-        table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column(no_wrap=True, min_width=1)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=_LONGEST_NAME)
     table.add_column(no_wrap=True, overflow="ellipsis")
     for number, (name, cells) in enumerate(lines):
         style = "bold" if number == at else ""
@@ -113,8 +116,10 @@ def _keys() -> Iterator[Iterator[bytes]]:
 
 
 def _read(descriptor: int) -> Iterator[bytes]:
+    """Bytes one by one, those of an arrow together; an empty one at the end."""
     while True:
         try:
-            yield os.read(descriptor, 8)
+            pressed = os.read(descriptor, 64)
         except KeyboardInterrupt:
-            yield b"\x03"
+            pressed = b"\x03"
+        yield from re.findall(rb"\x1b[\[O].|.|\n", pressed) or [b""]
