@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from rich.text import Text
+
 from ostinato.errors import OstinatoError
 from ostinato.terminal import Terminal, without_controls
 
@@ -19,12 +21,19 @@ stderr = Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 def fail(error: OstinatoError, hint: str | None) -> NoReturn:
     """Print the message and a hint, and exit with 1."""
-    stderr.print("error:", style="bold red", end=" ")
-    stderr.print(error.message, markup=False)
+    _say("error:", "bold red", error.message)
     if hint:
-        stderr.print("hint:", style="bold cyan", end=" ")
-        stderr.print(hint, markup=False)
+        _say("hint:", "bold cyan", hint)
     sys.exit(1)
+
+
+def _say(label: str, style: str, text: str) -> None:
+    """A label and what it is about. On a terminal no word is cut, but for commands, which are pasted as they stand."""
+    for number, line in enumerate(text.split("\n")):
+        shown = Text(f"{label} {line}" if number == 0 else line)
+        if number == 0:
+            shown.stylize(style, 0, len(label))
+        stderr.print(shown, soft_wrap=not stderr.is_terminal or "ostinato " in line)
 
 
 @contextmanager
@@ -45,9 +54,8 @@ def note(text: str) -> None:
 
 def warn(text: str, hint: str) -> None:
     """What should be known before figures are believed, and what mends it."""
-    for label, style, said in (("warning:", "bold yellow", text), ("hint:", "bold cyan", hint)):
-        stderr.print(label, style=style, end=" ")
-        stderr.print(said, markup=False)
+    _say("warning:", "bold yellow", text)
+    _say("hint:", "bold cyan", hint)
 
 
 def print_json(value: Any) -> None:

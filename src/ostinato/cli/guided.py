@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -20,7 +21,7 @@ _KEYS = {b"\x1b[A": "up", b"\x1bOA": "up", b"\x1b[B": "down", b"\x1bOB": "down",
 _LEAVES = (b"\x1b", b"q", b"\x03", b"\x04", b"")
 _NAMED = 9
 """Lines that have a digit of their own."""
-_LONGEST_NAME = 24
+_LONGEST_NAME, _BESIDE = 24, 6
 Line = tuple[str, str]
 _FORECAST: Line = ("(forecast)", "a row is a step of time")
 
@@ -73,7 +74,7 @@ def choose(error: UndecidedError, console: Console, keys: Iterator[bytes]) -> An
 def _pick(question: str, lines: list[Line], likely: int, console: Console, keys: Iterator[bytes]) -> int | None:
     """The number of the line that is chosen; None: whoever was asked has left."""
     at = likely
-    with Live(_shown(question, lines, at), console=console, auto_refresh=False, transient=True) as live:
+    with Live(_shown(question, lines, at, console.width), console=console, auto_refresh=False, transient=True) as live:
         for key in keys:
             pressed = _KEYS.get(key, "")
             if key in _LEAVES:
@@ -83,20 +84,24 @@ def _pick(question: str, lines: list[Line], likely: int, console: Console, keys:
             if pressed == "enter":
                 return at
             at = (at + {"up": -1, "down": 1}.get(pressed, 0)) % len(lines)
-            live.update(_shown(question, lines, at), refresh=True)
+            live.update(_shown(question, lines, at, console.width), refresh=True)
     return None
 
 
-def _shown(question: str, lines: list[Line], at: int) -> Group:
+def _shown(question: str, lines: list[Line], at: int, width: int) -> Group:
+    named = min(_LONGEST_NAME, max(cell_len(name) for name, _ in lines))
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0))
-    for _ in range(2):
-        table.add_column(no_wrap=True, min_width=1)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=_LONGEST_NAME)
-    table.add_column(no_wrap=True, overflow="ellipsis")
     for number, (name, cells) in enumerate(lines):
         style = "bold" if number == at else ""
-        digit = str(number + 1) if number < _NAMED else ""
-        table.add_row(*(Text(cell, style) for cell in ("›" if number == at else " ", digit, name, cells)))
+        row = [
+            Text("›" if number == at else " "),
+            Text(str(number + 1) if number < _NAMED else ""),
+            Text(name),
+            Text(cells),
+        ]
+        for text, most in ((row[2], named), (row[3], width - named - _BESIDE)):
+            text.truncate(max(1, most), overflow="ellipsis")
+        table.add_row(*row, style=style)
     return Group(Text(question, "bold"), table, Text("a digit, or arrows and Enter; Escape leaves", "dim"))
 
 

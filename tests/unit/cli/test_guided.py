@@ -21,7 +21,11 @@ from ostinato.errors import UndecidedError
 from ostinato.terminal import Terminal
 
 UP, DOWN, ENTER, ESCAPE = b"\x1b[A", b"\x1b[B", b"\n", b"\x1b"
-COLUMNS = {"id": "'1', '2', '3'", "text": "'a fine film', 'a bad film'", "label": "'pos', 'neg'"}
+COLUMNS = {
+    "id": "'1', '2', '3'",
+    "text": "'a fine film', 'a bad film', '" + "of which much more must be said " * 5,
+    "label": "'pos', 'neg'",
+}
 
 
 def _plain(text: str) -> str:
