@@ -107,7 +107,8 @@ def train(
             try:
                 run = api.train(recipe=wanted, out=out, observer=observer)
             except UndecidedError as error:
-                run = api.train(recipe=_answered(error, wanted, ask=not json), out=out, observer=observer)
+                wanted, run = _answered(error, wanted, ask=not json), None
+            run = run or api.train(recipe=wanted, out=out, observer=observer)
     _show(run, json)
 
 
