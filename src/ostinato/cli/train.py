@@ -16,6 +16,7 @@ from ostinato.wording import command
 if TYPE_CHECKING:
     from ostinato.recipe import Recipe
     from ostinato.run import Run
+    from ostinato.training.progress import Observer
 
 
 def _settings(incomplete: str) -> list[str]:
@@ -104,12 +105,19 @@ def train(
         if resume is not None:
             run = api.resume(resume, settings, observer, force_recipe=force_recipe, force_data=force_data)
         else:
-            try:
-                run = api.train(recipe=wanted, out=out, observer=observer)
-            except UndecidedError as error:
-                wanted, run = _answered(error, wanted, ask=not json), None
-            run = run or api.train(recipe=wanted, out=out, observer=observer)
+            run = _trained(wanted, out, observer, ask=not json)
     _show(run, json)
+
+
+def _trained(wanted: Recipe | None, out: Path | None, observer: Observer, *, ask: bool) -> Run:
+    """A run; where columns are open, with those that are chosen."""
+    from ostinato import api
+
+    try:
+        return api.train(recipe=wanted, out=out, observer=observer)
+    except UndecidedError as error:
+        wanted = _answered(error, wanted, ask=ask)
+    return api.train(recipe=wanted, out=out, observer=observer)
 
 
 def _answered(error: UndecidedError, wanted: Recipe | None, *, ask: bool) -> Recipe:
