@@ -32,7 +32,7 @@ def found(group: str) -> Mapping[str, EntryPoint]:
     by_name: dict[str, EntryPoint] = {}
     for point in entry_points(group=group):
         known = by_name.setdefault(point.name, point)
-        if known.value != point.value:  # a package that stands twice on the path is one
+        if known.value != point.value:  # a package that is twice on the path is one
             raise _twice(group, point.name, _origin(known), _origin(point))
     return MappingProxyType(by_name)
 

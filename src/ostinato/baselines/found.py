@@ -27,7 +27,7 @@ class Entry:
     """One method.
 
     metrics: on all validation data, or on the `part` a slow baseline answered; seconds: of training, none where not
-    known, 0 where it learns anew for each answer; num_rows: training rows (or tokens) it learnt from; latency_ms:
+    known, 0 where it is fitted for each answer; num_rows: training rows (or tokens) it learnt from; latency_ms:
     median of single answers; gap: by how much the run's model is better than this one, none for itself.
     """
 

@@ -42,12 +42,12 @@ class Ngrams:
         p_n(w \mid c) = \frac{\max(a(c w) - D(a(c w)), 0)}{\sum_v a(c v)}
             + \frac{\sum_i D_i N_i(c)}{\sum_v a(c v)} \, p_{n-1}(w \mid c')
 
-    a are counts for the longest n-grams and, for shorter ones, how many different tokens stand before; c' is c without
+    a are counts for the longest n-grams and, for shorter ones, how many different tokens precede them; c' is c without
     its first token, N_i(c) the number of n-grams that begin with c and have a = i (3: three and more), p_0 uniform.
     Source: Chen & Goodman 1998, "An empirical study of smoothing techniques", section 3 ("modified Kneser-Ney");
     deviation: a discount is never below 0.1.
 
-    tables: by length, from 1; vocab: V, every token is below it; never: a token that stands before others and is never
+    tables: by length, from 1; vocab: V, every token is below it; never: a token that precedes others and is never
     predicted (the padding before a row); -1: none.
     """
 
@@ -82,7 +82,7 @@ class Ngrams:
     def nll(self, tokens: Keys) -> Figures:
         """-ln p of every token given those before it, as far back as the text begins, (L,)."""
         found = np.full(len(tokens), 1.0 / (self.vocab - (self.never >= 0)))
-        contexts = np.zeros(len(tokens), dtype=np.int64)  # the place of what stands before each token; -1: unknown
+        contexts = np.zeros(len(tokens), dtype=np.int64)  # the place of the context before each token; -1: unknown
         for table in self.tables:
             alive = np.flatnonzero(contexts >= 0)
             context = contexts[alive]

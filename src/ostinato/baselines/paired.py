@@ -10,7 +10,7 @@ from ostinato.metrics.resampling import Numbers, Sums, interval
 @dataclass(frozen=True)
 class Gap:
     """mean: by how much the first is better, in units of the figure (below zero: worse); low, high: 95 % interval, none
-    where there was too little to tell."""
+    where there was too little data."""
 
     mean: float
     low: float | None

@@ -1,4 +1,4 @@
-"""What stands around each step, as columns of a linear model."""
+"""What surrounds each step, as columns of a linear model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH = 1 << 18
 
 
 def around(sequences: Sequences) -> Any:
-    """(sum L, F), what stands within two steps of each step: numbers and notes as they are; of tokens, sparse, a hashed
+    """(sum L, F), what is within two steps of each step: numbers and notes as they are; of tokens, sparse, a hashed
     column for each at each distance."""
     from scipy.sparse import csr_array
 

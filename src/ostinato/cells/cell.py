@@ -46,7 +46,7 @@ class NativeKernel:
 
     @property
     def resets_after(self) -> bool:
-        """Whether W_hn h + b_hn stands apart from the other sums."""
+        """Whether W_hn h + b_hn is kept apart from the other sums."""
         return self.name == "gru" and not self.reset_before
 
 
@@ -176,7 +176,7 @@ class Cell(ABC):
             weights: of one layer and direction.
 
         Returns:
-            (M, H) for each of ``gates``; None for a cell that does not tell.
+            (M, H) for each of ``gates``; None for a cell that gives none.
 
         Example:
             >>> from ostinato.cells import get

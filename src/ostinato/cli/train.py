@@ -93,7 +93,7 @@ def train(
     }
     settings = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(settings or [])]
     wanted = None
-    if resume is None:  # before torch is imported: a mistake is told at once
+    if resume is None:  # before torch is imported: a mistake is reported at once
         from ostinato.recipe import described
 
         wanted = described(data, input=input, target=target, extra=extra or (), recipe=recipe, settings=settings)

@@ -1,4 +1,4 @@
-"""Batches of rows of similar length, shuffled by seed: which rows stand together depends on (seed, epoch) only.
+"""Batches of rows of similar length, shuffled by seed: which rows go together depends on (seed, epoch) only.
 
 So a run that stops in the middle of an epoch goes on with exactly the batches that were left.
 """

@@ -12,7 +12,7 @@ from ostinato.errors import DataError
 def cut_rows(examples: Examples, max_length: int) -> Examples:
     """Rows of at most `max_length` steps: a longer one becomes as few as possible, of nearly equal length.
 
-    Nothing is copied, and each part is still named by where its row stood.
+    Nothing is copied, and each part is still named by the place of its row.
 
     Args:
         examples: without targets and further columns.

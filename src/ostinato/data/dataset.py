@@ -135,7 +135,7 @@ class Examples:
 
     def given(self, index: int) -> bytes:
         """All that is given of an example, the input and further columns; equal for those that are given the same. Of
-        rows of a file it is what stood there, so that no vocabulary makes two of them one."""
+        rows of a file it is the text of the file, so that no vocabulary makes two of them one."""
         stood = self.places.given(int(self.rows[index]))
         if stood is not None:
             return stood

@@ -1,4 +1,4 @@
-"""Rows equal in their input: the first is kept, so that none stands in training and validation at once."""
+"""Rows equal in their input: the first is kept, so that none is in training and validation at once."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Moments:
         """Of (L, C) numbers, some megabytes at a time.
 
         Args:
-            values: NaN is passed over.
+            values: NaN is skipped.
             there: (L, C), which of them count; none: all.
         """
         width = values.shape[1]

@@ -37,7 +37,7 @@ class Texts:
 
 
 class Places:
-    """Where each row stood (file and line), how its text began, and what else of it stood in the file: what tells rows
+    """The place of each row (file and line), how its text began, and what else the file says of it: what tells rows
     apart, and the text that was to be written.
 
     Args:
@@ -96,12 +96,12 @@ class Places:
         return self._previews[row]
 
     def given(self, row: int) -> bytes | None:
-        """What tells a row apart from others: a checksum (128 bits) of the cells that are read, as they stood in the
+        """What distinguishes a row from others: a checksum (128 bits) of the cells that are read, as in the
         file, white space around them aside; None where that is not known."""
         return self._all()[2][row].tobytes() if row < self._num_given else None
 
     def target(self, row: int) -> str | None:
-        """The text that was to be written, as it stood in the file; None where that is not known."""
+        """The text that was to be written, as in the file; None where that is not known."""
         return self._targets[row] if row < self._num_targets else None
 
 

@@ -203,7 +203,7 @@ def _text(
 
 
 def cut_text(sequences: Sequences, places: Places, cut: int) -> tuple[Examples, Examples]:
-    """What stands before a token, and what from it on; a row in which it stands is in both parts."""
+    """What precedes a token, and what follows from it on; a row that contains it is in both parts."""
     ends = sequences.offsets[1:]
     last = int(np.searchsorted(ends, cut, side="left"))  # the row that reaches the cut
     first = np.append(sequences.offsets[: last + 1], cut)

@@ -44,7 +44,7 @@ class Reading:
 
     drafters: what decodes the column of each sequence or further input, by column; cells_of: a column of plain cells
     that are kept as they are (a target that is one value a row); group: a column that is kept for splitting; where:
-    rows to take, as SQL; distinct: what leaves rows out that it has seen. `places`: where the good rows stood; `cells`:
+    rows to take, as SQL; distinct: what leaves out rows it has seen. `places`: those of the good rows; `cells`:
     the plain cells; `groups`: values of `group`; `num_characters`: of all texts read.
     """
 
@@ -173,5 +173,5 @@ class Reading:
 
 
 def _cells(block: Block, name: str, drafter: Drafter) -> pl.Series:
-    """A column; where its cells name files, from where the table stands."""
+    """A column; where its cells name files, relative to the table."""
     return located(block, block.table[name]) if drafter.reads_files else block.table[name]

@@ -16,7 +16,7 @@ _KEPT_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class BadRow:
-    """One row: where it stands, why it can't be used, and how it begins."""
+    """One row: its place, why it can't be used, and how it begins."""
 
     file: str
     line: int

@@ -25,7 +25,7 @@ def split_rows(
     """Row numbers of the training and the validation part: a seeded shuffle, the last `fraction` of it held out.
 
     With `groups` (a value a row) whole groups are shuffled and held out until they make up `fraction` of the rows: rows
-    that share a value never stand on both sides. A row without a value is a group of its own.
+    that share a value are never on both sides. A row without a value is a group of its own.
 
     With `strata` (a class a row) the share is drawn from each class alike: of a class of R rows, `fraction` R rounded,
     whole groups until they make up as many. A group whose rows are of several classes counts as the first row's. With

@@ -137,7 +137,7 @@ class Tapes:
         """`count` values in a row cut into streams of equal length, of which every step but the last has a next value.
 
         Fewer than `num_streams` values at the end are left out; a stream has at least two. With `shift` the cuts move
-        on and the last stream goes on at the beginning of the values, which begins anew.
+        on and the last stream goes on at the beginning of the values, which starts over.
 
         Args:
             count: values.

@@ -1,4 +1,4 @@
-"""What every target is that has one value a row; its types stand in `targets`."""
+"""What every target is that has one value a row; its types are in `targets`."""
 
 from __future__ import annotations
 

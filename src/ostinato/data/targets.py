@@ -46,7 +46,7 @@ class NamesTarget(TargetFeature):
 
     @classmethod
     def fitted(cls, cells: pl.Series, recipe: TargetRecipe, column: str) -> TargetFeature:
-        """Raises `DataError` where there is nothing to tell apart."""
+        """Raises `DataError` where there is only one class."""
         names = cls.names_in(cells.unique().to_list(), recipe.separator)
         cls.check(names, column)
         return cls(column, classes=sorted(names, key=_class_order), separator=recipe.separator)

@@ -57,7 +57,7 @@ class Vocabulary:
 
     def encode_words(self, tokens: pl.Series) -> Ids:
         """Integers of a column of tokens; unknown ones are `<unk>`."""
-        if len(tokens) < _FEW_TOKENS:  # polars would hash the whole vocabulary anew for one sentence
+        if len(tokens) < _FEW_TOKENS:  # polars would hash the whole vocabulary again for one sentence
             known = self.ids
             return np.asarray([known.get(token, UNK_ID) for token in tokens.to_list()], dtype=np.int32)
         ids = tokens.cast(self._enum, strict=False).to_physical().cast(pl.Int32).fill_null(UNK_ID).to_numpy()

@@ -44,7 +44,7 @@ def ragged(case: Case, vectors: Ragged) -> Found:
 
 
 def padded(case: Case, vectors: Ragged) -> Found:
-    """(L, N, I) with `lengths`; behind a row's end stands NaN, which must never be read."""
+    """(L, N, I) with `lengths`; behind a row's end is NaN, which must never be read."""
     x, lengths = vectors.to_padded(batch_first=False, padding_value=torch.nan)
     x, finals = _dense_through(case.stacks, x, case.initial, lengths)
     return case.outputs(Ragged.from_padded(x, lengths, batch_first=False), case.inputs), finals
@@ -137,7 +137,7 @@ def token_ids(case: Case, vectors: Ragged) -> Found:
 
 
 def rows_alone(case: Case, vectors: Ragged) -> Found:
-    """A batch of each row, the whole model read anew for each."""
+    """A batch of each row, the whole model run again for each."""
     whole = cast("WholeCase", case)
     return torch.cat([whole.answers(row) for row in split_batch(whole.batch)]), None
 

@@ -37,7 +37,7 @@ class Horizon:
         gain: what memory is worth: e(1), the loss of a model that sees the newest step only, above the full one.
         gain_error: its standard error.
         steps: the k at which 99 % of the gain is reached; None where there is no gain beyond noise.
-        low: 5 % quantile of `steps` over rows drawn anew (bootstrap); None as `steps`.
+        low: 5 % quantile of `steps` over resampled rows (bootstrap); None as `steps`.
         high: 95 % quantile.
         num_rows: N.
         rises: the context beyond which the loss grows again, by more than noise; None where more is never worse.

@@ -102,7 +102,7 @@ def jacobian_spectrum(subject: Subject, num_states: int = 8, seed: int = 0) -> l
 
     Raises:
         RecipeError: if `num_states` is below 1.
-        DataError: if no state of a layer is finite; single ones that are not are passed over.
+        DataError: if no state of a layer is finite; single ones that are not are skipped.
     """
     if num_states < 1:
         raise RecipeError(f"`num_states` must be at least 1. Received: {num_states}.")

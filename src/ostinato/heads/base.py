@@ -23,7 +23,7 @@ class OutputHead(ABC):
     """
 
     def nll(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """(M,): -ln p(target) of each item, in nats, or the loss that stands for it. A head defines this or `loss`."""
+        """(M,): -ln p(target) of each item, in nats, or the loss used in its place. A head defines this or `loss`."""
         return self.loss(outputs, target, reduction="none")
 
     def loss(self, outputs: Tensor, target: Tensor, smoothing: float = 0.0, reduction: str = "mean") -> Tensor:
@@ -67,7 +67,7 @@ class NumberReader(nn.Linear):
     """Reads the answer to the step before: numbers, or zeros and ones."""
 
     def first(self, num_rows: int, like: Tensor) -> Tensor:
-        """What stands for the answer before the first step: zeros."""
+        """What replaces the answer before the first step: zeros."""
         return like.new_zeros(num_rows, self.in_features)
 
     def forward(self, answers: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class TagReader(nn.Embedding):
     """Reads the answer to the step before: integers below K; K, and all that training never showed, is no answer."""
 
     def first(self, num_rows: int, like: Tensor) -> Tensor:
-        """What stands for the answer before the first step: none."""
+        """What replaces the answer before the first step: none."""
         return torch.full((num_rows,), self.num_embeddings - 1, device=like.device)
 
     def forward(self, answers: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ class Equations:
 
 
 def project(cell: Cell, kernel: NativeKernel, values: Tensor, weights: Weights) -> Tensor:
-    """The input's sums with every bias but a b_hn that stands apart, (sum L, G*H), by torch's own operations."""
+    """The input's sums with every bias but a b_hn that is kept apart, (sum L, G*H), by torch's own operations."""
     sums = cell.project(values, weights)
     return sums + split_bias(weights["bias_hh"], kernel.resets_after)[0] if "bias_hh" in weights else sums
 

@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def resets_after(self) -> bool:
-        """Whether W_hn h + b_hn stands apart."""
+        """Whether W_hn h + b_hn is kept apart."""
         return self.kernel == "gru" and not self.reset_before
 
     def to_text(self) -> str:
@@ -122,13 +122,13 @@ class Layer:
         return [F.pad(weights["weight_hr"], missing).detach().contiguous() for weights in self.directions]
 
     def bias(self) -> Tensor | None:
-        """(D*G*H,): what is added before the recurrence; where it stands apart, all but b_hn."""
+        """(D*G*H,): what is added before the recurrence; where b_hn is kept apart, all but b_hn."""
         if "bias_ih" not in self.plan.names:
             return None
         return _join([w["bias_ih"] + split_bias(w["bias_hh"], self.plan.resets_after)[0] for w in self.directions])
 
     def bias_hn(self) -> list[Tensor]:
-        """(units,) for each direction where b_hn stands apart; else none."""
+        """(units,) for each direction where b_hn is kept apart; else none."""
         if "bias_hn" in self.plan.names:
             return [_pad(w["bias_hn"], self.units).detach().contiguous() for w in self.directions]
         if not self.plan.resets_after or "bias_hh" not in self.plan.names:
@@ -197,7 +197,7 @@ class Layer:
 
 
 def split_bias(bias_hh: Tensor, resets_after: bool) -> tuple[Tensor, Tensor]:
-    """What may be added to the input's sums, (G*H,), and a GRU's b_hn, (H,), which stands apart if it resets after."""
+    """What may be added to the input's sums, (G*H,), and a GRU's b_hn, (H,), which is kept apart if it resets after."""
     if not resets_after:
         return bias_hh, bias_hh[:0]
     begin = 2 * len(bias_hh) // 3

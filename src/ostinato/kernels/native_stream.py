@@ -1,4 +1,4 @@
-"""A stack of layers run step by step in the native core: what the core wants to be told, from what the layers hold."""
+"""A stack of layers run step by step in the native core: what the core needs to know, from what the layers hold."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StreamedLayer:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What stands before and after the layers of a language model.
+    """What comes before and after the layers of a language model.
 
     Args:
         vectors: (V, I), the first layer's input for each token.
@@ -183,7 +183,7 @@ def _entry(layer: StreamedLayer, fed: bool) -> dict[str, Any]:
 
 
 def _bias(kernel: NativeKernel, weights: Weights) -> Tensor | None:
-    """(G*H,): what is added to the sums besides a b_hn that stands apart."""
+    """(G*H,): what is added to the sums besides a b_hn that is kept apart."""
     if "bias_ih" not in weights:
         return None
     return weights["bias_ih"].detach() + split_bias(weights["bias_hh"].detach(), kernel.resets_after)[0]

@@ -1,4 +1,4 @@
-r"""What a scan may be told besides the weights: a mask on the hidden state, and how much of the old state is kept.
+r"""What a scan may be given besides the weights: a mask on the hidden state, and how much of the old state is kept.
 
 .. math::
 

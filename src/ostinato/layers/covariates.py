@@ -25,7 +25,7 @@ NO_EXTRA: Extra = MappingProxyType({})
 
 class RowCovariates(nn.Module):
     """Columns with one value a row are read by their input layer; sequences by a recurrent encoder and a pooling of
-    their own, as the recipe describes the main one. The vectors of all columns stand one after the other.
+    their own, as the recipe describes the main one. The vectors of all columns are concatenated.
 
     Args:
         recipe: the model's part of a recipe.

@@ -78,7 +78,7 @@ class Decoder(nn.Module):
     With `input_feeding` each step also reads what attention made of the one before, and training is a loop over steps:
     luong: r_{t-1} (section 3.3 there); bahdanau: c_t of the query h_{t-1}, which then is that of the answer, too
     (Bahdanau, Cho, Bengio 2015, arXiv:1409.0473, section A.2.2, with one tanh layer in place of maxout). There, locked
-    dropout draws anew at each step.
+    dropout is redrawn at each step.
 
     Args:
         recipe: the model's part of a recipe, with a decoder's `own_sizes`.

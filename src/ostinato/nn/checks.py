@@ -100,7 +100,7 @@ def check_features(values: Tensor, size: int, name: str, dtype: torch.dtype, dev
         )
     if values.device != device:
         raise ShapeError(
-            f"the input must lie on the device of the weights, {device}. Received: {values.device}.",
+            f"the input must be on the device of the weights, {device}. Received: {values.device}.",
             hint=f"input.to({str(device)!r}) moves it.",
         )
     if values.dtype != dtype and not torch.is_autocast_enabled(device.type):

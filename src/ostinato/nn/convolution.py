@@ -45,7 +45,7 @@ class BatchNorm(nn.Module):
 class Convolutions(nn.Module):
     """[convolution over time → batch normalisation → ReLU] for each of `channels`.
 
-    A row is read as if zeros stood before and behind it, whatever rows are beside it, and keeps its length; means and
+    A row is read as if zeros came before and after it, whatever rows are next to it, and keeps its length; means and
     variances are of real steps only.
 
     Source: the fully convolutional network of Wang, Yan and Oates 2017, "Time series classification from scratch with

@@ -56,10 +56,10 @@ class RecurrentStack(RecurrentWeights):
         dtype: of the weights.
         backend: ``auto``, ``reference``, ``torch``, ``native``, ``triton`` or a plug-in's name.
         recurrent_dropout: probability in [0, 1] of zeroing a feature of h where it enters a product with ``weight_hh``,
-            the same at every step of a row, while training (Gal and Ghahramani 2016); drawn anew for each row, layer,
+            the same at every step of a row, while training (Gal and Ghahramani 2016); redrawn for each row, layer,
             direction and call.
         weight_dropout: probability in [0, 1] of leaving out an entry of ``weight_hh``, the same at every step, while
-            training (DropConnect, Merity et al. 2017); drawn anew for each layer, direction and call.
+            training (DropConnect, Merity et al. 2017); redrawn for each layer, direction and call.
         zoneout: probability in [0, 1] that a value of the state keeps that of the step before (Krueger et al. 2017);
             in evaluation the state is its expectation. One for all tensors of the state, or one each: (h, c).
         precision: ``full``, or ``bf16``: products in bfloat16, with sums, state and weights kept in float32.
@@ -128,7 +128,7 @@ class RecurrentStack(RecurrentWeights):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew, as ``torch.nn`` does from the same state of the random number generator."""
+        """Draw the weights again, as ``torch.nn`` does from the same state of the random number generator."""
         for index in range(len(self._weight_names)):
             self.cell.initialise(self.weights_of(*divmod(index, self.num_directions)), self.hidden_size)
 

@@ -114,7 +114,7 @@ class Stream:
         self._states = [tuple(part.detach().to(self._like).clone() for part in state) for state in states]
 
     def reset(self) -> None:
-        """Every row begins anew, from zeros."""
+        """Every row starts over, from zero."""
         zeros = [
             tuple(
                 self._like.new_zeros(self.num_rows, size)

@@ -104,7 +104,7 @@ class Case:
         return type(self)(module, self.inputs, self.dtype, self._loss, self.seed, self.initial)
 
     def vectors(self) -> Ragged:
-        """What the lowest layer reads, (sum L, I), anew, with a gradient of its own."""
+        """What the lowest layer reads, (sum L, I), again, with a gradient of its own."""
         return self.inputs.with_values(self.inputs.values.detach().to(self.dtype).clone().requires_grad_())
 
     def leaves(self, vectors: Ragged) -> dict[str, Tensor]:
@@ -126,7 +126,7 @@ class Case:
         return hidden.row_major()
 
     def read_ids(self) -> tuple[Tensor, list[State] | None]:
-        """Outputs, and final states where the model tells them, as training and prediction call it."""
+        """Outputs, and final states where the model returns them, as training and prediction call it."""
         raise NotImplementedError
 
     def loss(self, outputs: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ class Case:
 
 class EncoderCase(Case):
     """A model that embeds token ids, or reads values by another layer, and has its recurrent layers in `encoder`.
-    A task says what stands on their output."""
+    A task says what reads their output."""
 
     reads_ids = True
 
@@ -159,6 +159,6 @@ class EncoderCase(Case):
         return stacks_of(self.encoder)
 
     def vectors(self) -> Ragged:
-        """What the input layer makes of the rows, (sum L, I), anew, with a gradient."""
+        """What the input layer makes of the rows, (sum L, I), again, with a gradient."""
         embedded: Ragged = self.encoder.embedding(self.inputs)
         return embedded if embedded.values.requires_grad else embedded.with_values(embedded.values.requires_grad_())

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 Item = Mapping[str, Any]
-"""A mistake, as pydantic tells it."""
+"""A mistake, as pydantic reports it."""
 UNREAD = "unread"
 """The type of pydantic's error for a key that nothing would read."""
 

@@ -34,7 +34,7 @@ class RowsRecipe(Component):
     test: str | None = Field(None, description="what `ostinato evaluate RUN` scores when no file is given")
     format: str = Field("auto", description="auto: by the name of the file; or any registered reader")
     names: tuple[str, ...] = Field(
-        (), description="columns of what stands between `_` in the names of media files, in order"
+        (), description="columns made of the parts between `_` in the names of media files, in order"
     )
     input: str | None = Field(
         None, description="the column that holds the sequence; of a wide or long table: `first:last`, or `a,b,c`"

@@ -26,7 +26,7 @@ def codec(name: str) -> str:
 
 
 def _texts(value: Any) -> Any:
-    """A list of texts; what stands alone is a list of one, and a number the text that it is."""
+    """A list of texts; a single one is a list of one, and a number is taken as text."""
     listed = value if isinstance(value, list | tuple) else (value,)
     if any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in listed):
         raise ValueError(f"must be a list of strings. Received: {value!r}.")

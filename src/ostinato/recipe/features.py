@@ -78,7 +78,7 @@ FEATURES: Registry[Any] = Registry(
 
 
 def kinds_from_outside(place: str) -> list[str]:
-    """Kinds of other packages that may stand at `features.input`, `features.extra` or `features.target`, which must be
+    """Kinds of other packages that may be at `features.input`, `features.extra` or `features.target`, which must be
     of such as are predicted; nowhere else is any."""
     return [kind for kind in FEATURES.from_outside() if _may_stand(kind, place)]
 
@@ -101,7 +101,7 @@ def _column(place: str, default: str) -> WrapValidator:
             return ours({"kind": default, **value} if isinstance(value, Mapping) else value)
         try:
             return FEATURES[kind].recipe_type.model_validate(value)
-        except ValidationError as error:  # told as pydantic tells those of our own kinds
+        except ValidationError as error:  # reported as pydantic does for our own kinds
             raise SectionError([{**item, "loc": (kind, *item["loc"])} for item in error.errors()]) from error
 
     return WrapValidator(validate)

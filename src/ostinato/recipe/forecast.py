@@ -38,7 +38,7 @@ class TimeSeriesRecipe(Component):
     calendar: tuple[Calendar, ...] = Field(
         (), description="of the time stamps, as points on a circle; known in advance"
     )
-    sort: bool = Field(False, description="rows may stand in any order in time; else that is an error")
+    sort: bool = Field(False, description="rows may be in any order; else rows out of order are an error")
     on_duplicate: Literal["stop", "first", "mean", "sum"] = Field(
         "stop", description="rows of one time stamp in one series (an hour that clocks repeat): which value is taken"
     )
@@ -98,7 +98,7 @@ class WindowsRecipe(Component):
     }
     lookback: PositiveInt = Field(96, description="steps that a forecast is made from")
     horizon: PositiveInt = Field(24, description="steps that are forecast")
-    windows_per_epoch: PositiveInt | None = Field(None, description="that many, drawn anew each epoch; none: all")
+    windows_per_epoch: PositiveInt | None = Field(None, description="that many, redrawn each epoch; none: all")
     stride: PositiveInt = Field(1, description="steps from one window to the next where forecasts are scored")
     scaling: Literal["series", "global", "none"] = Field(
         "series", description="mean 0, deviation 1 in the training part: of each series, or of each column"

@@ -167,7 +167,7 @@ class DnaRecipe(Component):
     reverse_complement: bool = Field(False, description="adds the other strand, in its own direction; not with ids")
     positions: Annotated[Count, Field(le=64)] = Field(
         0,
-        description="that many numbers more a step, which say where in its row it stands: for windows cut around a "
+        description="that many numbers more a step, which say where in its row it is: for windows cut around a "
         "site; not with ids",
     )
 

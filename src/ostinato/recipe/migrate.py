@@ -76,7 +76,7 @@ def migrated(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_old_split(mapping: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's file as it was meant before shares were drawn class by class unless told otherwise: one that states
+    """A recipe's file as it was meant before shares were drawn class by class by default: one that states
     its share for validation, and does not say `stratify`, keeps its split."""
     data = mapping.get("data")
     if not isinstance(data, dict) or "stratify" in data or not isinstance(data.get("validation"), float):
@@ -85,7 +85,7 @@ def with_old_split(mapping: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(model: Mapping[str, Any], task: str) -> Iterator[tuple[str, Any]]:
-    """The options by path: of groups that are gone one by one, where the task has them."""
+    """The options by path: of groups that are removed one by one, where the task has them."""
     for key, value in model.items():
         if key not in _GONE:
             yield f"model.{key}", value

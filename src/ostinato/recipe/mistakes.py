@@ -143,7 +143,7 @@ def _explain(path: str, items: list[dict[str, Any]], task: str) -> _Mistake:
         return _Mistake(f"a key of a recipe must be a string. Received: {received!r}.")
     if kind in ("value_error", UNREAD):
         text = str(items[0]["ctx"]["error"])
-        own = re.sub(r"^`(\w+)`", rf"`{path}.\1`", text)  # a component knows its keys, not where it stands
+        own = re.sub(r"^`(\w+)`", rf"`{path}.\1`", text)  # a component knows its keys, not where it is
         return _Mistake(own if own.startswith("`") else f"`{path}` {text}")
     members = [item for item in items if _member(item["loc"][-1])] or [
         item for item in items if item["loc"] == items[0]["loc"]

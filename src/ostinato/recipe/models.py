@@ -53,8 +53,8 @@ class Recipe(Component):
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The JSON schema of recipes: `model` is one of several objects, told apart by `task`, and so is what describes a
-    column, by `kind`, those of other packages among them."""
+    """The JSON schema of recipes: `model` is one of several objects, discriminated by `task`, and what describes
+    a column one of several, by `kind`, those of other packages among them."""
     model: Any = (_one_of([AutoModel, *(one.recipe for one in sections())], "task"), AutoModel())
     columns: dict[str, Any] = {}
     for name, field in FeaturesRecipe.model_fields.items():
@@ -66,7 +66,7 @@ def recipe_schema() -> dict[str, Any]:
 
 
 def _one_of(types: list[type[BaseModel]], told_by: str) -> Any:
-    """Any of these, told apart by a key."""
+    """Any of these, distinguished by a key."""
     kinds: Any = types[0]
     for one in types[1:]:
         kinds = kinds | one

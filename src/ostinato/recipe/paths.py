@@ -32,7 +32,7 @@ def holds_texts(path: str, *, list_of: bool) -> bool:
 
 
 def models_at(location: list[str], kind: str | None, task: str) -> list[type[BaseModel]]:
-    """The components that may stand at a path; `kind` and `task` say which where there are several."""
+    """The components that a path may have; `kind` and `task` say which where there are several."""
     models: list[type[BaseModel]] = [Recipe]
     for depth, part in enumerate(location):
         found = [

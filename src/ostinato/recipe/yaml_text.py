@@ -17,7 +17,7 @@ def parse_yaml(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: for what is no YAML; for a key that is written twice; for more than 100,000 values, aliases
-            (`*name`) counted as what they stand for; for more than 50 levels, or an alias within itself.
+            (`*name`) counted as what they expand to; for more than 50 levels, or an alias within itself.
     """
     try:
         node = yaml.compose(text, _Loader)

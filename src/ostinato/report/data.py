@@ -65,7 +65,7 @@ def token_counts(values: Ids, size: int) -> Integers:
 
 
 def shown_token(feature: TextFeature, number: int) -> str:
-    """A token made visible: spaces and line ends as symbols, subwords as the text they stand for."""
+    """A token made visible: spaces and line ends as symbols, subwords as their text."""
     token = feature.vocabulary.tokens[number]
     if token in SPECIAL:
         return "∎" if token == END else token

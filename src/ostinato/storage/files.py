@@ -19,7 +19,7 @@ from ostinato.errors import CheckpointError, RunError
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` by a file with `content`: written to a temporary file, flushed to the disk, then renamed.
 
-    Raises `CheckpointError` where the disk refuses; what stood at `path` before is then untouched.
+    Raises `CheckpointError` where the disk refuses; what was at `path` before is then untouched.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:

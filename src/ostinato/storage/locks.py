@@ -52,7 +52,7 @@ class FolderLock:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing stands in the folder."""
+        """Whether the folder is empty."""
         return not any(self.folder.iterdir())
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ def read_log(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {"step": [], "validation": [], "note": []}
     if not path.exists():
         return [], []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # what stands behind the last line break is unfinished
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last line break is unfinished
     for number, line in enumerate(lines, start=1):
         try:
             event = json.loads(line)

@@ -47,7 +47,7 @@ class Trained:
         return self.prepared.recipe
 
     def again(self, *settings: str) -> str:
-        """The command that trains it anew."""
+        """The command that trains it again."""
         return " ".join([f"ostinato train --recipe {self.run}/recipe.yaml", *(f"--set {one}" for one in settings)])
 
 
@@ -61,7 +61,7 @@ class Finding:
 
 
 def findings_of(trained: Trained) -> Iterator[Finding]:
-    """What can be told of any run, the most serious first."""
+    """What can be said of any run, the most serious first."""
     yield from _answers(trained)
     yield from _missing(trained)
     yield from _still_falling(trained)

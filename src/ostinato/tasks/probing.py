@@ -97,7 +97,7 @@ def unsmoothed(recipe: Recipe) -> TrainingRecipe:
 
 
 def encoder_part(reading: Reading, name: str = "") -> Part:
-    """The recurrence that is the model's `encoder`, whatever stands on it.
+    """The recurrence that is the model's `encoder`, whatever reads it.
 
     Raises:
         RunError: for a model without one.

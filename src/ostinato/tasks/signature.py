@@ -105,7 +105,7 @@ def state_specs(name: str, encoder: RecurrentEncoder, rows: str = BATCH) -> Iter
 
 
 def decoder_specs(decoder: Decoder, memory_size: int = 0) -> Iterator[TensorSpec]:
-    """Where a decoder stands: the states of its layers, what it attends to, what it is fed at every step, and what
+    """The state of a decoder: the states of its layers, what it attends to, what it is fed at every step, and what
     attention made of the step before."""
     dtype = float_name(decoder)
     yield from state_specs("decoder", decoder.stack)

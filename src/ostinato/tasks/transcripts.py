@@ -36,7 +36,7 @@ class Transcript:
     """What was written for one source, and its references.
 
     row: the first example of this source; sequences: the likeliest first; references: of every example of the source,
-    as they stood in the file; nearest: the one that what was written is nearest to; right, said: this one and what was
+    as in the file; nearest: the one that what was written is nearest to; right, said: this one and what was
     written, cut into pieces; distance: their edits.
     """
 
@@ -126,7 +126,7 @@ def transcribe(
 
 
 def reference_of(examples: Examples, row: int, target: Feature) -> str:
-    """What would have been right for a row: the text that stood in the file."""
+    """What would have been right for a row: the text of the file."""
     stood = examples.places.target(int(examples.rows[row]))
     return text_of(tuple(examples.target_sequences.row(row).tolist()), target) if stood is None else stood
 
@@ -169,7 +169,7 @@ def nll_of_rows(
 
 
 def scores_of(found: Sequence[Transcript], features: Features) -> Metrics:
-    """Error rates and, of words and subwords, BLEU; against the references as they stood in the file."""
+    """Error rates and, of words and subwords, BLEU; against the references as in the file."""
     metrics = edit_metrics([one.distance for one in found], [len(one.right) for one in found])
     target = features.target
     if isinstance(target, TextFeature) and target.recipe.unit != "characters":

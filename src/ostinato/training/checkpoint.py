@@ -30,7 +30,7 @@ _TENSORS, _STATE, _BEST, _MANIFEST = "tensors.safetensors", "state.json", "best.
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was read: tensors by name, the state, and the folder it stands in."""
+    """What was read: tensors by name, the state, and its folder."""
 
     tensors: dict[str, Tensor]
     state: dict[str, Any]

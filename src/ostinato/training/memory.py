@@ -1,4 +1,4 @@
-"""Whether a model fits into memory, told before it is built."""
+"""Whether a model fits into memory, checked before it is built."""
 
 from __future__ import annotations
 

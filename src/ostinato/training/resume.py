@@ -101,7 +101,7 @@ def agrees(saved: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def with_features(prepared: Prepared, features: Features) -> Prepared:
-    """The data read anew with a run's own features: its vocabulary, in which new words are unknown, and its classes.
+    """The data read again with a run's own features: its vocabulary, in which new words are unknown, and its classes.
 
     Raises:
         RunError: where validation is a share of the rows, which would be another one.

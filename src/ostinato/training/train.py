@@ -92,7 +92,7 @@ def resume_run(
         observer: receives progress.
         force_recipe: other keys may differ, too, where what is saved still fits (`resume.HARMLESS`).
         force_data: the data may differ, where validation is a file of its own: it is read with the run's vocabulary
-            and classes, and the epoch begins anew.
+            and classes, and the epoch starts over.
 
     Raises:
         RunError: if the run has ended, or recipe or data differ.
@@ -138,7 +138,7 @@ def _resume(
             f"computed so far with {checkpoint.state['machine']}, from here on with {trainer.machine}: the last bits "
             "of the weights may differ from those of an uninterrupted run"
         )
-    if not ended:  # what stands there from an end before is out of date
+    if not ended:  # what an earlier end left is out of date
         for name in (SUMMARY_FILE, REPORT_FILE):
             (folder / name).unlink(missing_ok=True)
     if recipe != saved:
@@ -157,7 +157,7 @@ def _prepare_again(folder: Path, recipe: Recipe, checkpoint: Checkpoint, force: 
 
 
 def _note_changes(trainer: Trainer, changes: Sequence[str]) -> None:
-    """Tell, log and save what was forced."""
+    """Report, log and save what was forced."""
     for change in changes:
         text = f"resumed after step {trainer.position.step} although {change}"
         trainer.notes.append(text)

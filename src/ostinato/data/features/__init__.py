@@ -77,7 +77,7 @@ FEATURES.add("forecast", ForecastFeature)
 
 
 def form_of(recipe: Component) -> str:
-    """What a value of a column read so is (`Feature.form`), told before anything is fitted."""
+    """What a value of a column read so is (`Feature.form`), known before anything is fitted."""
     kind = str(getattr(recipe, "kind", "text"))
     return FEATURES[kind].form_of(recipe) if kind in FEATURES else "ids"
 

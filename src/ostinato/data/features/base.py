@@ -25,7 +25,7 @@ class Draft:
 
     lengths: (N,) steps of each row, 0 where nothing is left of it; content: the rows themselves (text that waits for
     its tokenizer is still text); problems: why a row can't be used, by its number in the block; notes: what a user
-    should hear once, such as that sounds were resampled.
+    should be told once, such as that sounds were resampled.
     """
 
     lengths: Offsets
@@ -85,7 +85,7 @@ class Feature(ABC):
     letters: ClassVar[bool] = False
     """Whether its cells spell letters, which a language model reads as those of any text."""
     ngrams: ClassVar[bool] = False
-    """Whether a score of its n-grams may stand beside a network (`model.ngrams`)."""
+    """Whether a score of its n-grams may be added to a network (`model.ngrams`)."""
     suffixes: ClassVar[tuple[str, ...]] = ()
     """How the names of files end that its cells may name; none: cells hold the sequence itself."""
     empty: ClassVar[str] = "it is empty"
@@ -93,7 +93,7 @@ class Feature(ABC):
     recipe: Any
     """The component it was made from; its `kind` names the feature."""
     reads_files: bool = False
-    """Whether its cells name files, which may stand beside the table that names them."""
+    """Whether its cells name files, which may lie next to the table that names them."""
     usual_suffix: ClassVar[str] = ""
     """Of the file that drawn frames are written to where nobody names one; none: they are only shown."""
 
@@ -102,7 +102,7 @@ class Feature(ABC):
 
     @classmethod
     def form_of(cls, recipe: Any) -> str:
-        """The `form` it will have, told before anything is fitted."""
+        """The `form` it will have, known before anything is fitted."""
         return cls.form
 
     @classmethod

@@ -37,7 +37,7 @@ class CategoryFeature(ListedFeature):
 
     @classmethod
     def read(cls, recipe: CategoryRecipe, cells: pl.Series) -> Draft:
-        """The names as they stand."""
+        """The names as they are."""
         names = np.asarray(cells.cast(pl.String).str.strip_chars().to_list(), dtype=object)
         lengths = np.ones(len(names), dtype=np.int64)
         return Draft(lengths, Sequences.from_lengths(names, lengths))

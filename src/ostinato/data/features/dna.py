@@ -17,7 +17,7 @@ from ostinato.recipe.kinds import DnaRecipe
 BASES = "ACGT"
 _MAY_BE = "A:A C:C G:G T:T R:AG Y:CT S:CG W:AT K:GT M:AC B:CGT D:AGT H:ACT V:ACG N:ACGT"
 IUPAC = {letter: bases for letter, _, bases in (one.partition(":") for one in _MAY_BE.split())}
-"""What each letter may stand for (NC-IUB 1984, Nucleic Acids Research 13:3021-3030, 1985)."""
+"""What each letter may mean (NC-IUB 1984, Nucleic Acids Research 13:3021-3030, 1985)."""
 _LETTERS = "".join(IUPAC)
 _LAST_PLACE = 255
 _FRACTIONS = np.asarray([[(b in may) / len(may) for b in BASES] for may in IUPAC.values()], dtype=np.float32)

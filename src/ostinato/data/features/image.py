@@ -111,7 +111,7 @@ def _draft(recipe: ImageRecipe, cells: pl.Series, shape: tuple[int, ...] | None)
 
 
 def _listed(cell: Any) -> Any:
-    """Pixels that stand in a table as JSON text, parsed; any other cell as it is."""
+    """Pixels in a table as JSON text, parsed; any other cell as it is."""
     if not isinstance(cell, str) or not cell.lstrip().startswith("["):
         return cell
     try:

@@ -13,7 +13,7 @@ from ostinato.errors import DataError
 from ostinato.recipe.kinds import TagsRecipe
 
 IGNORED = -1
-"""What stands for a tag that is not scored; integers below it stand for tags that training rows never showed."""
+"""The id of a tag that is not scored; integers below it are tags that training rows never showed."""
 _SHOWN_TAGS = 12
 
 
@@ -49,7 +49,7 @@ class TagsFeature(ListedFeature):
 
     @classmethod
     def read(cls, recipe: TagsRecipe, cells: pl.Series) -> Draft:
-        """The tags as they stand."""
+        """The tags as they are."""
         return read_lists(cells, characters=recipe.split == "characters")
 
     @classmethod

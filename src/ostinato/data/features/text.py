@@ -117,7 +117,7 @@ class TextFeature(Feature):
         return tuple(self.vocabulary.tokens[int(number)] for number in values)
 
     def pieces_of(self, texts: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Words, characters or subwords of texts as they stand: with their case, punctuation, digits and markup."""
+        """Words, characters or subwords of texts as written: with their case, punctuation, digits and markup."""
         column = pl.Series(texts, dtype=pl.String)
         if self.recipe.unit == "words":
             found = TextPipeline(self.recipe.model_copy(update=AS_IT_STANDS)).words(column)

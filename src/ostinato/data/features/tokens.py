@@ -69,7 +69,7 @@ class TokensFeature(NamedFeature):
 
     @classmethod
     def read(cls, recipe: TokensRecipe, cells: pl.Series) -> Draft:
-        """The words as they stand."""
+        """The words as they are."""
         return read_lists(cells, characters=False)
 
     @classmethod
@@ -103,7 +103,7 @@ class TokensFeature(NamedFeature):
         return tuple(self.decode(values))
 
     def pieces_of(self, texts: Sequence[str]) -> list[tuple[Any, ...]]:
-        """The words as they stand."""
+        """The words as they are."""
         found = read_lists(pl.Series(texts, dtype=pl.String), characters=False).encoded
         return [tuple(found.row(row).tolist()) for row in range(len(found))]
 

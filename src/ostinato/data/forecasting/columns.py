@@ -16,7 +16,7 @@ from ostinato.recipe.forecast import ForecastRecipe
 from ostinato.wording import setting
 
 _BLOCKS = 8
-"""Blocks to look at where rows of further series may stand below those of the first one."""
+"""Blocks to look at where rows of further series may be below those of the first one."""
 
 
 def resolve_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[str]) -> ForecastRecipe:

@@ -22,7 +22,7 @@ from ostinato.recipe import Recipe
 def future_windows(reference: str, feature: ForecastFeature, recipe: Recipe, say: Say = lambda _: None) -> Windows:
     """One window a series of a file: what comes after its end.
 
-    Covariates that are known in advance (`data.future`) stand in the file's last rows, where the channels
+    Covariates that are known in advance (`data.future`) are in the file's last rows, where the channels
     are empty.
     """
     with as_trained():

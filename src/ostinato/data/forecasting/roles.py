@@ -120,7 +120,7 @@ def _series(head: pl.DataFrame, free: Sequence[str], time: tuple[str, ...]) -> t
 
 
 def id_columns(head: pl.DataFrame, free: Sequence[str], time: tuple[str, ...]) -> tuple[str, ...]:
-    """The fewest columns of few values that tell rows of one time stamp apart, and leave even steps; else none."""
+    """The fewest columns of few values that distinguish rows of one time stamp and give even steps; else none."""
     times = joined(head, time)
     ranks, counts = _ranks(times), len(times)
     if not counts or int(ranks.max()) + 1 >= counts:
@@ -146,7 +146,7 @@ def _ranks(cells: pl.Series) -> Offsets:
 
 
 def _is_regular(ranks: Offsets, groups: Offsets) -> bool:
-    """Whether each time stands once in a group, and most steps in groups are alike; few rows a group are none."""
+    """Whether each time occurs once in a group, and most steps in groups are alike; few rows a group are none."""
     order = np.lexsort((ranks, groups))
     same = np.diff(groups[order]) == 0
     steps = np.abs(np.diff(ranks[order])[same])

@@ -23,7 +23,7 @@ class RawSeries:
     """One series as it was read.
 
     values: (L, C), NaN where there is none; covariates: (L, P + F), covariates of the past, then of the future; stamps:
-    (L,) by the clock that is written, or none; lines: (L,) where each step stood, 0 for one that stood nowhere (in a
+    (L,) by the clock that is written, or none; lines: (L,) the line of each step, 0 for one that has none (in a
     gap, or after the end); known: (L, C) which values were there; none: all of them; zone: (L,) how far that clock is
     ahead of UTC in microseconds, where stamps say so.
     """

@@ -97,7 +97,7 @@ def series_feature(features: Features) -> ForecastFeature:
 
 @dataclass(frozen=True)
 class WindowedBatches:
-    """Batches of windows; `shuffle`: in an order drawn anew for each epoch, the same for one seed.
+    """Batches of windows; `shuffle`: in an order redrawn for each epoch, the same for one seed.
 
     Args:
         examples: the windows.

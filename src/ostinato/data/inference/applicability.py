@@ -1,7 +1,7 @@
 """Which option of a recipe means something to its task and data: for errors, `recipe init` and `recipe options`.
 
-Options that only some tasks have stand in the sections of these (`tasks/<task>/recipe.py`). What an option needs of its
-own component (`clip_quantile` of `clip`) stands beside it, in `Component.needs`. Here is what crosses components.
+Options that only some tasks have are in their sections (`tasks/<task>/recipe.py`). What an option needs of its
+own component (`clip_quantile` of `clip`) is declared with it, in `Component.needs`. Here is what crosses components.
 """
 
 from __future__ import annotations

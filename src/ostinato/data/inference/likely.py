@@ -28,7 +28,7 @@ def only_other(columns: list[str], used: list[str]) -> str | None:
 
 
 def no_input(sample: DataSample, target: str | None) -> UndecidedError:
-    """What to say where nothing tells which column is the input."""
+    """What to say where the input column can't be inferred."""
     columns = sample.columns()
     shown = {name: _shown(sample, name) for name in columns[:_SHOWN_COLUMNS]}
     more = [f"  … and {len(columns) - _SHOWN_COLUMNS:,} more"] if len(columns) > _SHOWN_COLUMNS else []

@@ -1,4 +1,4 @@
-"""The head of the data, read once, for whoever finds out what its columns hold."""
+"""The head of the data, read once, for inference of what its columns hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 class DataSample:
     """The first rows of a file or folder. They are read when they are first asked for, and kept.
 
-    Bad rows are passed over here; they are recorded when the source is read.
+    Bad rows are skipped here; they are recorded when the source is read.
     """
 
     def __init__(self, source: Source) -> None:

@@ -1,4 +1,4 @@
-"""What a target column holds, told from its cells: classes, labels or numbers."""
+"""What a target column holds, inferred from its cells: classes, labels or numbers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _refuse_sequences(cells: pl.Series, column: str) -> None:
 
 
 def _shared_labels(cells: pl.Series) -> int | None:
-    """How many names stand between commas, where every one that stands beside others is in different cells."""
+    """How many names are separated by commas, where each that occurs with others is in different cells."""
     cells = cells.unique()
     if not cells.str.contains(",", literal=True).any():
         return None

@@ -27,7 +27,7 @@ class Block:
         return len(self.lines)
 
     def location(self, row: int) -> tuple[str, int]:
-        """Where row `row` stands: file and line."""
+        """The place of row `row`: file and line."""
         return self.files[row if len(self.files) > 1 else 0], int(self.lines[row])
 
     def keep(self, mask: Mask) -> Block:
@@ -45,7 +45,7 @@ class Block:
 
 
 def located(block: Block, cells: pl.Series) -> pl.Series:
-    """Cells that name files, those beside the table they stand in as a path from here.
+    """Cells that name files, those next to the table that names them as a path from here.
 
     A cell that names no file in the table's folder stays as it is: what reads it will say so.
     """

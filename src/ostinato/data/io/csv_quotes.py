@@ -81,7 +81,7 @@ def _one_by_one(raw: bytes, places: Offsets, separator: bytes, quote: bytes) -> 
 
 
 def quoted_record_ends(raw: bytes, separator: str, quote: str = '"') -> Offsets:
-    """Offsets just past each newline that stands outside quotes."""
+    """Offsets just past each newline outside quotes."""
     return find_quotes(raw, separator, quote).outside(newlines_of(raw)) + 1
 
 

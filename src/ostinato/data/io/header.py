@@ -28,9 +28,9 @@ def _is_time(cell: str) -> bool:
 
 
 def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | None:
-    """Whether the first line names columns (True), or is a row like the others (False); None: nothing tells.
+    """Whether the first line names columns (True), or is a row like the others (False); None: it can't be decided.
 
-    It names columns where a text stands above numbers or times, or where numbers rise from column to column as they do
+    It names columns where a text is above numbers or times, or where numbers rise from column to column as they do
     in no row below; it is a row where it has numbers, times or a class as the rows below have.
     """
     alike = 0

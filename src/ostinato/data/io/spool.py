@@ -1,6 +1,6 @@
 """Arrays that grow: in memory while they are small, in a temporary file that is mapped once they are large.
 
-Such files have no name and stand where `tempfile` puts them: `TMPDIR` says where, if /tmp is small or kept in memory.
+Such files have no name and are created where `tempfile` puts them: `TMPDIR` says where, if /tmp is small or in memory.
 """
 
 from __future__ import annotations

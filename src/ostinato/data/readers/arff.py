@@ -172,7 +172,7 @@ def _series(cell: str) -> list[list[float]] | str:
 
 
 def _fields(text: str, *, keep_quotes: bool = False) -> list[str]:
-    """What stands between commas, outside quotes."""
+    """What is between commas, outside quotes."""
     if "'" not in text and '"' not in text:
         return [cell.strip() for cell in text.split(",")]
     found: list[str] = []

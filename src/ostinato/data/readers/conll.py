@@ -31,7 +31,7 @@ _SPAN_TAG = re.compile(r"(?:O|[BIESLUMW]-\S+)$")
 _PART = re.compile(r"[0-9]+[-.][0-9]+$")
 _SPACE = 0x20
 _LOOKED_AT = 500
-"""Sentences that tell which column counts the words, and which holds them."""
+"""Sentences looked at to find which column counts the words, and which holds them."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class ConllSource(Source):
     Columns are called `form tag` where there are two, `form pos chunk` where there are three (CoNLL-2000), `form pos
     chunk ner` where there are four (CoNLL-2003), else `form column2 …`; a first line `# global.columns = FORM POS …`
     (CoNLL-U Plus), or one of such names, says otherwise. A first column that counts the words of each sentence is `id`,
-    and ten columns with one are called as CoNLL-U's; tags before the words are told by their `B-`, `I-` and `O`. Where
-    all lines have tabs, words may hold blanks. Comments and lines `-DOCSTART-` are passed over. The usual target is the
+    and ten columns with one are called as CoNLL-U's; tags before the words are known by their `B-`, `I-` and `O`. Where
+    all lines have tabs, words may hold blanks. Comments and lines `-DOCSTART-` are skipped. The usual target is the
     last column.
     """
 
@@ -181,7 +181,7 @@ class ConllSource(Source):
 @dataclass
 class ConlluSource(ConllSource):
     """CoNLL-U: ten columns between tabs, in lower case `id form lemma upos xpos feats head deprel deps misc`, `_` where
-    there is none. Comments, multiword tokens (`3-4`) and empty nodes (`8.1`) are passed over: what is left are the
+    there is none. Comments, multiword tokens (`3-4`) and empty nodes (`8.1`) are skipped: what is left are the
     syntactic words of Universal Dependencies. CoNLL-U Plus names other columns in its first line.
 
     Source: https://universaldependencies.org/format.html

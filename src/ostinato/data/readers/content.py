@@ -39,7 +39,7 @@ REFUSED = {
 
 
 class Found(NamedTuple):
-    """A format, what tells it, and how else the file may be read."""
+    """A format, what shows it, and how else the file may be read."""
 
     format: str
     reason: str
@@ -135,7 +135,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _holds_values(rows: Sequence[Sequence[str]], as_in_prose: str, lines: Sequence[str]) -> bool:
-    """Whether a column holds numbers or times in all rows but the first, or, unless all separators stand as in prose,
+    """Whether a column holds numbers or times in all rows but the first, or, unless separators are placed as in prose,
     a few short names."""
     prose = all(line.count(as_in_prose[0]) == line.count(as_in_prose) for line in lines)
     for column in zip(*rows[1:], strict=True):

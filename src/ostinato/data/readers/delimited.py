@@ -22,7 +22,7 @@ HEAD_BYTES = 1 << 20
 
 
 class DelimitedSource(Source):
-    """CSV. Blank lines are passed over; an empty cell is no value."""
+    """CSV. Blank lines are skipped; an empty cell is no value."""
 
     format = "csv"
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)

@@ -23,7 +23,7 @@ _FIRST_ROW = 2
 
 
 class ExcelSource(Source):
-    """A sheet as a table; cells are taken as their text, empty rows are passed over. `FILE.xlsx#SHEET` names one;
+    """A sheet as a table; cells are taken as their text, empty rows are skipped. `FILE.xlsx#SHEET` names one;
     else it is the first that holds rows.
     """
 

@@ -33,7 +33,7 @@ _RESERVED = ("id", "description", "sequence", "quality", "label")
 
 
 class Entry(NamedTuple):
-    """One record: the line its header stands on, id, the rest of the header, letters, and FASTQ's quality letters."""
+    """One record: the line of its header, id, the rest of the header, letters, and FASTQ's quality letters."""
 
     line: int
     id: str

@@ -1,4 +1,4 @@
-"""JSON: one list of objects, as `to_json(orient="records")` writes; rows are numbered as they stand in the list."""
+"""JSON: one list of objects, as `to_json(orient="records")` writes; rows are numbered as they come in the list."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class JsonSource(JsonLinesSource):
 
 
 def _rows(text: str) -> list[Any] | str | None:
-    """The rows; None where there is an object a line; else what stands there."""
+    """The rows; None where there is an object a line; else what is there."""
     try:
         found = json.loads(text)
     except RecursionError:

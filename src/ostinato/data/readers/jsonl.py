@@ -22,7 +22,7 @@ _HALF_CHARACTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u[dD](?:[89abAB]..(?!\\u[dD][c
 
 
 class JsonLinesSource(Source):
-    """JSONL. Numbers are taken as text (`1.0` as `1`), lists and objects as JSON text; blank lines are passed over."""
+    """JSONL. Numbers are taken as text (`1.0` as `1`), lists and objects as JSON text; blank lines are skipped."""
 
     format = "jsonl"
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")

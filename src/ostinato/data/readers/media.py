@@ -132,7 +132,7 @@ def _common(inside: list[str]) -> int:
 
 
 def _holds_media(folder: Path) -> bool:
-    """Whether files of sound, video or pictures stand in a folder, or in its subfolders."""
+    """Whether files of sound, video or pictures are in a folder, or in its subfolders."""
     for place in (folder, *(sub for sub in folder.iterdir() if sub.is_dir())):
         if any(kind_of_file(file.name) not in (None, "notes") for file in place.iterdir() if file.is_file()):
             return True

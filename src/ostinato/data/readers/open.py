@@ -1,4 +1,4 @@
-"""The reader of what a recipe names, and how columns are made where they do not stand in it as they are."""
+"""The reader of what a recipe names, and how columns are made where it does not have them as they are."""
 
 from __future__ import annotations
 

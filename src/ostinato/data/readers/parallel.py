@@ -34,7 +34,7 @@ class ParallelSource(Source):
     """Files that differ in their suffix only, each a column named by it: `train.en.gz` has the columns `en`, `de`, ….
 
     The path is one of them, and that column is the input where a recipe names none. Lines that are blank in every file
-    are passed over; where only some are blank, those have no value. A file is read if its column is wanted.
+    are skipped; where only some are blank, those have no value. A file is read if its column is wanted.
 
     Raises:
         DataError: while reading, if the files have unequal numbers of lines.
@@ -108,7 +108,7 @@ class PairsSource(Source):
     """A pair a line, without a header: two texts with a tab between them (columns `source`, `target`), or a pronouncing
     dictionary's word and phones with two spaces between them (columns `word`, `phones`), whichever the first line has.
 
-    Blank lines are passed over, in a dictionary also those that begin with `;;;`.
+    Blank lines are skipped, in a dictionary also those that begin with `;;;`.
     """
 
     format = "pairs"

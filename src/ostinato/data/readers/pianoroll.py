@@ -20,7 +20,7 @@ from ostinato.errors import DataError
 from ostinato.storage.decompress import open_binary
 
 LOWEST_KEY = 21
-"""MIDI pitch of a piano's first key, A0: what the first column of a roll stands for."""
+"""MIDI pitch of a piano's first key, A0: that of the first column of a roll."""
 NUM_KEYS = 88
 MIDI_SUFFIXES = (".mid", ".midi")
 _BLOCK_FRAMES = 50_000
@@ -48,7 +48,7 @@ class PianoRollSource(Source):
             with open_binary(path) as stream, zipfile.ZipFile(io.BytesIO(stream.read())) as archive:
                 names = set(archive.namelist())
         except (OSError, EOFError, ValueError, zipfile.BadZipFile, lzma.LZMAError, zlib.error):
-            return None  # what can't be opened is told by the reader of other arrays
+            return None  # what can't be opened is reported by the reader of other arrays
         rolls = any(name.replace(".npy", f"{_LENGTHS}.npy") in names for name in names if _LENGTHS not in name)
         return Claim.NAME if rolls else None
 

@@ -122,7 +122,7 @@ def open_source(
 
 
 class _Place(NamedTuple):
-    """Where data stand: a path, a part of it, the path that was given, how messages name what an archive holds."""
+    """The place of data: a path, a part of it, the path that was given, how messages name what an archive holds."""
 
     path: Path
     part: str | None
@@ -157,13 +157,13 @@ def _place_of(path: Path) -> _Place:
 def detect_format(path: Path) -> str:
     """The format of the reader that claims a path most surely, or that its content shows.
 
-    Raises `DataError` if nothing tells it.
+    Raises `DataError` if it can't be inferred.
     """
     return _detect(path, None).format
 
 
 def _detect(path: Path, target: str | None, *, of_archive: bool = False) -> Found:
-    """The format, and what in the file tells it where its name does not."""
+    """The format, and what in the file shows it where its name does not."""
     if of_archive and path.is_dir() and holds_media(path):
         return Found(MediaSource.format, "")
     claims = {format: claim for format, reader in READERS.items() if (claim := reader.claim(path)) is not None}

@@ -1,4 +1,4 @@
-"""Rows that stand mixed in a file, put together by the name they share; what is large waits in mapped files."""
+"""Rows that are mixed in a file, put together by the name they share; what is large waits in mapped files."""
 
 from __future__ import annotations
 

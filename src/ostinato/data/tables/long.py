@@ -18,13 +18,13 @@ from ostinato.data.times.clock import Clock
 
 @dataclass
 class LongTable:
-    """Takes in a table block by block. Its numbers wait outside of memory: a series may stand anywhere in the table.
+    """Takes in a table block by block. Its numbers wait outside of memory: a series may be anywhere in the table.
 
     Args:
         numbers: the columns of numbers, by the name of the array that they become together.
         reject: for each row that can't be used; it is not taken in.
         series: the columns whose values the rows of one series share; none: all rows are of one series.
-        clock: of the columns that order them; none: they stay as they stand.
+        clock: of the columns that order them; none: they stay in file order.
         missing: words for a number that is missing, beside an empty cell.
     """
 
@@ -108,7 +108,7 @@ def not_later(stamps: Array, offsets: Offsets | None = None) -> Offsets:
 
 
 def by_time(steps: dict[str, Array], offsets: Offsets) -> dict[str, Array]:
-    """The steps of some series, those of each in order of time; as they are if they stand so."""
+    """The steps of some series, those of each in order of time; as they are if already in order."""
     if not len(not_later(steps["stamps"], offsets)):
         return steps
     order = np.lexsort((steps["stamps"], np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))))

@@ -20,7 +20,7 @@ _LEAST = 0.5
 """Share of a column's cells that must be numbers where the recipe says how these are written."""
 _FEW = 20
 _AWAY = 2
-"""How many times as far as the others are apart a number must lie from them that stands for no value."""
+"""How many times the spread of the others a number must be away from them to mean no value."""
 _STANDING_IN = (99, 999, 9_999, 99_999, 999_999, 200, 32_768)
 
 
@@ -60,7 +60,7 @@ def _flat(frame: pl.DataFrame) -> pl.Series:
 
 
 def _has_decimal_commas(cells: pl.Series, dialect: Dialect, whole: pl.Series) -> bool:
-    """Whether the commas of numbers stand before fractions. Where every one has three digits after it, the separator
+    """Whether the commas of numbers precede fractions. Where every one has three digits after it, the separator
     of the file says: where it is a comma, too, commas are written between thousands."""
     with_comma = cells.filter(cells.str.contains(",", literal=True))
     if not len(with_comma) or dialect.thousands == ",":
@@ -78,7 +78,7 @@ def _has_decimal_commas(cells: pl.Series, dialect: Dialect, whole: pl.Series) ->
 
 
 def _thousands_of(cells: pl.Series, decimal: str) -> str | None:
-    """What stands between the thousands of a column's numbers, if anything does."""
+    """What separates the thousands of a column's numbers, if anything does."""
     for mark in (".", ",", "'", "’", " ", "\u00a0", "\u202f"):
         if mark == decimal:
             continue
@@ -119,7 +119,7 @@ def signs_in(frame: pl.DataFrame, columns: Sequence[str]) -> list[str]:
 
 
 def stand_ins(frame: pl.DataFrame) -> dict[str, tuple[str, int]]:
-    """Columns of numbers with one that is likely to stand for no value (-999), and how often it does."""
+    """Columns of numbers with one that probably means no value (-999), and how often it does."""
     shape = (len(frame.columns), len(frame))
     flat = _flat(frame)
     there = flat.is_not_null().to_numpy().reshape(shape).sum(axis=1)
@@ -140,7 +140,7 @@ def stand_ins(frame: pl.DataFrame) -> dict[str, tuple[str, int]]:
 
 
 def without_stand_ins(cells: pl.Series, null_values: Sequence[str]) -> pl.Series:
-    """Cells with nothing in place of those that stand for no value; a number in any of its forms: -999, -999.0."""
+    """Cells with nothing in place of those that mean no value; a number in any of its forms: -999, -999.0."""
     if not null_values:
         return cells
     texts = cells.str.strip_chars()

@@ -1,4 +1,4 @@
-"""Series that stand in a table otherwise than one a cell: a column a step (wide), or a row a step (long)."""
+"""Series in a table that are not one per cell: a column a step (wide), or a row a step (long)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Arrangement:
 
     Without `session`, each row is a series: the columns that `name` spells are its steps, and empty cells at the end
     say that it is shorter. With `session`, rows that share its value are a series: the columns are channels, and steps
-    go by `time`, or as they stand; `labels` has a value a step, too, and becomes a list.
+    are ordered by `time`, or as in the file; `labels` has a value a step, too, and becomes a list.
 
     Args:
-        name: columns as the recipe's `data.input` spells them: `first:last` as they stand in the file, or `a,b,c`.
+        name: columns as the recipe's `data.input` spells them: `first:last` as they are in the file, or `a,b,c`.
         session: the columns whose values rows of one series share.
         time: the columns that order them: numbers, or dates and times.
         time_format: of these; none: it is inferred.
@@ -96,7 +96,7 @@ class Arrangement:
 def arrangement_of(
     name: str | None, session: Columns, time: Columns, there: Sequence[str], time_format: str | None = None
 ) -> Arrangement | None:
-    """The arrangement a recipe asks for; None where its input is a column as it stands."""
+    """The arrangement a recipe asks for; None where its input is a single column."""
     if session is None:
         if time is not None:
             raise RecipeError("`data.time` orders the rows of a `data.session`: name that column, too.")

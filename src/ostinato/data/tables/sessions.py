@@ -25,13 +25,13 @@ _LINE, _FILE, _NUMBER, _KEY = "\0line", "\0file", "\0number", "\0session"
 
 @dataclass
 class Sessions:
-    """Reads a long table; its numbers wait outside of memory, since a session may stand anywhere in it.
+    """Reads a long table; its numbers wait outside of memory, since a session may be anywhere in it.
 
     Args:
         name: of the column that is made: numbers, or frames where there are several parts.
         parts: columns of its numbers.
         session: the columns whose values rows of one series share.
-        clock: of the columns that order them; none: as they stand.
+        clock: of the columns that order them; none: in file order.
         labels: a column that has a value a step, which becomes a list; none: there is no such column.
         numeric: whether these values are numbers, or else texts.
         bad_rows: for rows that can't be used, whose sessions are set aside whole.
@@ -51,7 +51,7 @@ class Sessions:
     _files: dict[str, int] = field(default_factory=dict)
 
     def blocks(self, blocks: Iterable[Block], columns: Sequence[str]) -> Iterator[Block]:
-        """Blocks of sessions, in the order in which their first rows stand."""
+        """Blocks of sessions, in the order of their first rows."""
         rows = LongTable({"values": self.parts}, self._reject, self.session, self.clock)
         others = [name for name in columns if name not in (self.name, self.labels)]
         facts = _Facts(others)
@@ -101,7 +101,7 @@ class Sessions:
                 self.note(f"`{name}` changes within {counted(changing, 'session')}, which have no value of it")
 
     def _block(self, steps: dict[str, Array], table: pl.DataFrame, offsets: Offsets, columns: Sequence[str]) -> Block:
-        """Some sessions whose rows stand one after the other."""
+        """Some sessions whose rows are contiguous."""
         lengths = np.diff(offsets)
         good = ~table[_KEY].is_in(list(self._spoilt - {None})).to_numpy()
         if self.clock is not None:

@@ -17,7 +17,7 @@ from ostinato.errors import DataError
 from ostinato.wording import setting
 
 _LOOKED_AT, _STEPS = 64, 1 << 18
-"""Series, and steps of each, by which two orders of day and month are told apart."""
+"""Series, and steps of each, by which two orders of day and month are distinguished."""
 _MOST_STEPS = 2.0
 """Steps for each row that an order may leave to be taken where its steps are not even; others leave twice as many."""
 
@@ -69,7 +69,7 @@ class Clock:
         return bool(self._forms)
 
     def cells(self, frame: pl.DataFrame) -> pl.Series:
-        """What stands in the columns, as one text a row."""
+        """The cells of the columns, as one text per row."""
         return joined(frame, self.names)
 
     def read(self, cells: pl.Series) -> tuple[dict[str, Array], Mask]:

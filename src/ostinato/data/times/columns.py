@@ -1,4 +1,4 @@
-"""Time stamps that stand in several columns: a date and a time of day, or a year, a month, a day and an hour."""
+"""Time stamps spread over several columns: a date and a time of day, or a year, a month, a day and an hour."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def time_parts(head: pl.DataFrame, free: Sequence[str]) -> tuple[str, ...]:
 
 
 def hour_beside(head: pl.DataFrame, free: Sequence[str]) -> tuple[str, ...]:
-    """The columns of an hour, and of a minute, that stand beside a date."""
+    """The columns of an hour, and of a minute, that go with a date."""
     found = {part_of(name): name for name in free if part_of(name) in _BETWEEN_TIMES}
     good = [found[part] for part in _BETWEEN_TIMES if part in found and _is_within(head[found[part]], *_RANGES[part])]
     return tuple(good) if found.get("hour") in good else ()

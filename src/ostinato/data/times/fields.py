@@ -202,7 +202,7 @@ class Written:
         }[field]
 
     def text(self, field: str, flag: str, dated: bool) -> str:
-        """A field as it stands in a stamp; `flag` says how: `-` unpadded, `^` upper case, `:` with a colon, digits."""
+        """A field as written in a stamp; `flag` says how: `-` unpadded, `^` upper case, `:` with a colon, digits."""
         if field in DIGITS:
             number = self.number(field, dated)
             if field == "f":

@@ -1,4 +1,4 @@
-"""The form of time stamps: a format as strptime has it, read and written; what may be absent stands in brackets."""
+"""The form of time stamps: a format as strptime has it, read and written; what may be absent is in brackets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Form(Protocol):
         ...
 
     def shown(self, local: int, zone: int = 0) -> str:
-        """A stamp as it stands in the column."""
+        """A stamp as written in the column."""
         ...
 
     def narrowed(self) -> Form:
@@ -127,7 +127,7 @@ class TextForm:
         return Moments(np.where(good, found.local, 0), found.zone, good)
 
     def shown(self, local: int, zone: int = 0) -> str:
-        """A stamp as it stands in the column."""
+        """A stamp as written in the column."""
         names = {zone_of(name): name for name in self._seen["Z"].texts} if "Z" in self._seen else {}
         return written(self._nodes, Written(local, zone, names), self.dated)
 
@@ -229,7 +229,7 @@ class NumberForm:
         return Moments(stamps.astype(np.float64) if self.format == "number" else stamps, None, good)
 
     def shown(self, local: int, zone: int = 0) -> str:
-        """A stamp as it stands in the column."""
+        """A stamp as written in the column."""
         if self.unit == "step":
             return f"{local:g}" if self.format == "number" else str(local)
         if self.format == "excel":

@@ -43,7 +43,7 @@ _DATES = (
     ),
     *("%b. %Y", "%b '%y", "Q%q '%y", "Week %V %G", "%Y年%m月%d日", "%Y年%m月"),
 )
-"""Dates, months, quarters, halves, weeks and years; a weekday may stand before."""
+"""Dates, months, quarters, halves, weeks and years; a weekday may precede."""
 _DIGITS = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 10: "%Y%m%d%H", 8: "%Y%m%d", 7: "%Y%j", 6: "%Y%m"}
 _NAMED_DIGITS = {8: ("%d%m%Y", "%m%d%Y"), 6: ("%y%m%d",), 4: ("%Y",)}
 """Integers that are dates, by how many digits they have; the latter in a column whose name says so."""
@@ -91,7 +91,7 @@ def forms_of(cells: pl.Series, name: str = "", *, plain: bool = False) -> list[F
 
 
 def may_be_time(cell: str, name: str) -> bool:
-    """Whether a cell looks like a time stamp, told quickly: a table may have very many columns."""
+    """Whether a cell looks like a time stamp, decided quickly: a table may have very many columns."""
     if re.match(_NUMBER, cell):
         return len(cell) in _DIGITS or "." in cell or len(cell) > 8 or bool(_DATE_NAMES.search(name)) or name.isalpha()
     return any(map(str.isdigit, cell)) and any(True for rare in (False, True) for _ in _formats(cell, rare))
@@ -163,7 +163,7 @@ def _formats(cell: str, rare: bool) -> Iterator[str]:
 
 
 def _times(text: str) -> Iterator[tuple[str, str, str]]:
-    """The ways to take a time of day out of a text: what stands before it, its format, what stands after it."""
+    """The ways to take a time of day out of a text: what precedes it, its format, what follows it."""
     if found := _TIME.search(text):
         hour = "%I" if found["p"] else "%H"
         seconds = f"[:%S[{(found['f'] or '.')[0]}%f]]"

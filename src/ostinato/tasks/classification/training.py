@@ -135,7 +135,7 @@ def adversarial_step(vectors: Ragged, epsilon: float) -> Tensor:
 
 
 def training_of(spec: TaskSpec, model: Classifier | Ensemble, prepared: Prepared, device: torch.device) -> TrainingTask:
-    """Whole rows, or windows of them; an n-gram score is told which training rows hold each n-gram."""
+    """Whole rows, or windows of them; an n-gram score is given which training rows hold each n-gram."""
     if isinstance(model, Ensemble):
         return EnsembleTraining(spec, cast("Classifier", model), prepared, device)
     if model.ngrams is not None:

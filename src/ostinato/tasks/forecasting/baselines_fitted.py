@@ -120,7 +120,7 @@ def _last_of_each(windows: Windows) -> NDArray[np.bool_]:
 
 
 class HoltWinters(ForecastBaseline):
-    """Exponential smoothing (ETS) with additive errors, a damped trend and an additive season, fitted anew for each
+    """Exponential smoothing (ETS) with additive errors, a damped trend and an additive season, refitted for each
     window and channel by statsmodels' `ExponentialSmoothing`.
 
     It reads the last 500 values of the series before the forecast, or four seasons where that is more. Of fewer than
@@ -129,7 +129,7 @@ class HoltWinters(ForecastBaseline):
 
     name, about, slow = (
         "ETS (Holt-Winters)",
-        "exponential smoothing with a damped trend, fitted anew for each window",
+        "exponential smoothing with a damped trend, refitted for each window",
         True,
     )
     modules = ("statsmodels.tsa.holtwinters",)

@@ -54,7 +54,7 @@ class Forecasting(TaskSpec["Forecaster"]):
         return build_forecaster(ForecastingRecipe.of(recipe), features)
 
     def training(self, model: Forecaster, prepared: Prepared, device: torch.device) -> TrainingTask:
-        """Batches of windows, all of them or some drawn anew each epoch."""
+        """Batches of windows, all of them or some redrawn each epoch."""
         from ostinato.data.forecasting.windows import WindowedBatches, as_windows
         from ostinato.tasks.training import RowsTraining
 

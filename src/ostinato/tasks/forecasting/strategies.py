@@ -222,7 +222,7 @@ class Segment(Strategy):
         return Ragged.from_rows(segments, history.starts // self.length, history.lengths // self.length)
 
     def _places(self, history: History, num_rows: int) -> Tensor:
-        """(R * M, size): what tells the segments of the future apart."""
+        """(R * M, size): what distinguishes the segments of the future."""
         count = self.num_segments
         place = self.place.expand(num_rows, count, -1)
         if self.rows_per_window > 1:

@@ -64,7 +64,7 @@ def language_model_subject(
         num_rows: N.
         num_steps: tokens of a row; fewer where the text, or with `documents` the document, begins later than that.
         seed: of the places.
-        documents: whether the text is documents, each closed by `<end>`, in which the model begins anew.
+        documents: whether the text is documents, each closed by `<end>`, in which the model starts over.
     """
     places = np.arange(min(num_steps, len(values) - 1), len(values))
     random = np.random.default_rng(seed)

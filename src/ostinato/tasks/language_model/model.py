@@ -21,7 +21,7 @@ class LanguageModel(nn.Module):
     """embedding → recurrent stack → output over the vocabulary.
 
     With `tie_embeddings` the output weight is the embedding (Press & Wolf 2017, arXiv:1608.05859); where the stack's
-    output and the embedding differ in size, a linear layer without bias stands between.
+    output and the embedding differ in size, a linear layer without bias is put between.
 
     Args:
         recipe: the model's part of a recipe.
@@ -73,7 +73,7 @@ class LanguageModel(nn.Module):
         """Sum of -ln p(target) over a window, (L, N) or rows of unequal length, and the final states.
 
         With `recompute` a tensor's loss is summed up in stretches of sqrt(L) steps, whose activations are computed
-        again in the backward pass; each stretch then draws its own dropout masks. Of a Ragged, whoever cuts the window
+        again in the backward pass; each stretch then draws its own dropout masks. Of a Ragged, what cuts the window
         up does so (`ostinato.bptt.truncated`).
         """
         if self.recompute and torch.is_grad_enabled() and isinstance(ids, Tensor):

@@ -95,7 +95,7 @@ def encode_prompt(features: Features, prompt: str) -> Ids:
 
 
 def decode_chunks(features: Features, chunks: Iterator[Ids], begun: bool) -> Iterator[str]:
-    """The text of tokens that come some at a time, as soon as it is whole; `begun`: a text stands before them."""
+    """The text of tokens that come some at a time, as soon as it is whole; `begun`: a text precedes them."""
     between = " " if features.text.recipe.unit == "words" else ""
     ids: list[int] = []
     for chunk in chunks:

@@ -51,7 +51,7 @@ class TokenStream:
         return self._core is not None
 
     def reset(self) -> None:
-        """Every text begins anew, from zero states."""
+        """Every text starts over, from zero states."""
         self._states = None
         if self._core is not None:
             zeros = [tuple(torch.zeros_like(part) for part in state) for state in self._core.states()]

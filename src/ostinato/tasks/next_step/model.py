@@ -37,7 +37,7 @@ class NextStep(nn.Module):
         recipe: the model's part of a recipe; `next_step` says which distribution.
         frames: what a frame is; a number: of so many notes.
         transpose: in training each row is moved by up to so many places up or down, >= 0.
-        lowest: MIDI pitch of the first note, of which `next_step.recurrence: note` tells each note its place.
+        lowest: MIDI pitch of the first note, by which `recurrence: note` gives each note its place.
         covariates: further columns, by name: what is given of a row (or of each frame) is read at every step.
 
     Example:

@@ -86,7 +86,7 @@ def next_frames(
 
 
 def _encoded(model: NextStep, feature: Feature, prompt: Any) -> Tensor:
-    """(1 + L, C): a frame of zeros, which stands before every row, and the prompt."""
+    """(1 + L, C): a frame of zeros, which precedes every row, and the prompt."""
     zeros = torch.zeros(1, model.frames.values)
     if not len(prompt):
         return zeros

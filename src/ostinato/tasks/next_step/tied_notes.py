@@ -25,7 +25,7 @@ class TiedNotes(RecurrentEncoder):
         h_{t,n} = RNN([v_{t,n-R} … v_{t,n+R}; Σ_octaves v_{t,n+1}, …, v_{t,n+12}; place of n], h_{t-1,n})
 
     Each note sees its neighbours up to `reach` away, how often each interval above it sounds (in any octave), and where
-    it stands itself: its pitch class and its height. So a progression that training shows in one key is known in all.
+    it is itself: its pitch class and its height. So a progression that training shows in one key is known in all.
 
     Source: Johnson 2017, "Generating polyphonic music using tied parallel networks"; what a note sees differs.
 

@@ -125,7 +125,7 @@ class Seq2Seq(SequenceWriter):
 
     @property
     def parts(self) -> dict[str, str]:
-        """What stands behind the encoder, in words, by name."""
+        """What follows the encoder, in words, by name."""
         options = self.options
         attention = {
             "none": "no attention",

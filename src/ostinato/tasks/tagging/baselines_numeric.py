@@ -67,7 +67,7 @@ class WindowRidge(_Steps):
     """Ridge regression on the tokens (or numbers, or notes) within two steps of each step."""
 
     name = "ridge regression on a window"
-    about = "what stands within two steps of each step"
+    about = "what is within two steps of each step"
     modules = ("sklearn.linear_model",)
 
     @classmethod

@@ -25,7 +25,7 @@ from ostinato.tasks.tagging.recipe import TaggingRecipe
 from ostinato.types import Ragged, State
 
 _SIZE = 32
-"""Numbers that stand for the answer before."""
+"""Numbers that represent the answer before."""
 
 
 class WithAnswer(nn.Module):

@@ -53,7 +53,7 @@ class Tagger(nn.Module):
     """
 
     own_parts: ClassVar[dict[str, str]] = {}
-    """What stands before the hidden layer, in words, by name."""
+    """What precedes the hidden layer, in words, by name."""
 
     def __init__(
         self,
