@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import posixpath
 import re
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,12 @@ def _describe(command: Any, name: str, parts: list[str]) -> None:
 def _recipe() -> str:
     from typer.testing import CliRunner
 
+    from ostinato import plugins
     from ostinato.cli.app import app
 
+    # Packages of the build environment, such as the example of the tests, have no place in the reference.
+    plugins.entry_points = lambda group: [one for one in entry_points(group=group) if one.value.startswith("ostinato.")]
+    plugins.found.cache_clear()
     listed = CliRunner().invoke(app, ["recipe", "options"], catch_exceptions=False).output
     return "# Recipe\n\nEvery key, as `ostinato recipe options` lists them. `--set KEY=VALUE` sets one.\n\n" + re.sub(
         r"<(?=\w)", "&lt;", listed
@@ -130,8 +135,13 @@ def on_files(files: Any, *, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """`package.module:name` links to the reference; links between folders of the repository stay within the site."""
+    """`package.module:name` links to the reference; links between folders of the repository stay within the site; a
+    sidebar that would be empty is hidden."""
     here = page.file.src_uri
+    if page.parent is None:  # a tab of its own: nothing to list on the left
+        page.meta["hide"] = ["navigation"]
+    elif here == "reference/recipe.md":
+        page.meta["hide"] = ["toc"]
     source = next((source for source, path in OUTSIDE.items() if path == here), f"docs/{here}")
     markdown = _LINK.sub(lambda match: _within_site(match[1], source, here), markdown)
     return CODE_NAME.sub(lambda match: f"[`{match[1]}.{match[2]}`][{match[1]}.{match[2]}]", markdown)

@@ -107,7 +107,7 @@ def _reads_sequences_beside(recipe: Recipe) -> bool:
 
 
 _ROWS = _only(lambda task: task.rows == "independent")
-_NO_SERIES = _only(lambda task: task.rows != "series", "any category but forecaster")
+_NO_SERIES = _only(lambda task: task.rows != "series", "any task but forecasting")
 _TO_WRITE = Condition("tokens to write", _writes_tokens)
 _OF_TIME = ("time", "time_format")
 """Of the options of series, those of sessions, too."""
@@ -126,7 +126,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (_NO_SERIES, ("data.names", "data.max_characters", "data.distinct")),
     (_NO_SERIES, ("data.where", "data.validation_where", "data.test_where")),
     (
-        _only(lambda task: task.rows != "text", "any category but language model"),
+        _only(lambda task: task.rows != "text", "any task but language_model"),
         ("features.input.max_length", "features.input.truncate"),
     ),
     (Condition("frames of notes to write", _writes("notes")), ("model.notes", "model.recurrence", "model.reach")),
