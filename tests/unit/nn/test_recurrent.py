@@ -179,7 +179,7 @@ X = torch.zeros(5, 2, 3)
         ((torch.zeros(3),), None, "must have 3 axes, or 2 for one row without a batch axis. Received: shape (3,)."),
         ((X.double(),), None, "must have the dtype of the weights, torch.float32. Received: torch.float64.\nhint:"),
         ((X.long(),), None, "Received: torch.int64.\nhint: embed or encode integer ids first."),
-        ((X.to("meta"),), None, "must lie on the device of the weights, cpu. Received: meta."),
+        ((X.to("meta"),), None, "must be on the device of the weights, cpu. Received: meta."),
         ((X,), [5, 6], "`lengths` must not exceed the 5 steps of the time axis. Received: 6 (row 1).\nhint:"),
         ((X,), [5], "`lengths` must have one entry for each of 2 rows. Received: 1."),
         ((X,), [5, -1], "`lengths` must not be negative. Received: -1."),

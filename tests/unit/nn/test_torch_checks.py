@@ -265,7 +265,7 @@ def test_made_on_no_device_and_filled_later(kind):
         filled = layer.to_empty(device="cpu")
         filled.reset_parameters()
         assert filled(torch.zeros(5, 2, 3))[0].isfinite().all()
-    with pytest.raises(RuntimeError, match="must lie on the device of the weights"):
+    with pytest.raises(RuntimeError, match="must be on the device of the weights"):
         make_pair(kind)[0](torch.zeros(5, 2, 3, device="meta", dtype=torch.float64))
 
 
