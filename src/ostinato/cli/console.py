@@ -49,7 +49,7 @@ def saying_how_to_resume() -> Iterator[None]:
 
 def note(text: str) -> None:
     """A remark on stderr."""
-    stderr.print(text, style="dim", markup=False)
+    stderr.print(text, style="dim", markup=False, soft_wrap=not stderr.is_terminal or "ostinato " in text)
 
 
 def warn(text: str, hint: str) -> None:

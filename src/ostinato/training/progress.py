@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from ostinato.recipe import Recipe
 from ostinato.tasks.registry import task_of
@@ -13,6 +14,8 @@ from ostinato.terminal import Terminal
 from ostinato.training.position import Position
 
 _SMOOTHING = 0.98
+_WIDE = 72
+"""Columns of a terminal that has room for all figures beside the bar."""
 _WORTH_SAYING = 0.02
 """Accuracy lost by keeping the epoch of the lowest loss, from which on it is said."""
 
@@ -72,7 +75,7 @@ class ConsoleObserver(Observer):
             return
         columns = (
             TextColumn("{task.fields[where]}"),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[figures]}"),
         )
@@ -90,7 +93,9 @@ class ConsoleObserver(Observer):
         loss = self._loss / self._weight
         left = event["elapsed_s"] * (1 - progress) / max(progress, 1e-9)
         bits = "" if self._scale == 1 else f"{loss * self._scale:.3f} {self._unit.replace(' per ', '/')} · "
-        figures = f"loss {loss:.3f} · {bits}{self._rate / self._weight:,.0f} tokens/s · {_duration(left)} left"
+        rate = f"{self._rate / self._weight:,.0f} tokens/s · "
+        beside = f"{bits}{rate}" if self.console.width >= _WIDE else ""
+        figures = f"loss {loss:.3f} · {beside}{_duration(left)} left"
         where = f"epoch {event['epoch']}" + (f"/{self._epochs}" if self._epochs else "")
         self._bar.update(self._task, completed=min(progress, 1.0), where=where, figures=figures)
 

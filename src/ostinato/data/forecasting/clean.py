@@ -33,6 +33,8 @@ def make_regular(table: RawTable, forecast: ForecastRecipe, known: Frequency | N
     if not stamped:
         return
     table.frequency = known or _frequency(max(stamped, key=len), table.form.unit)
+    if known is None and table.frequency.unit == "workday":
+        table.notes.append("time: no row is of a weekend: a step is a working day, from Friday to Monday, too")
     if (table.frequency.unit == "step") != (table.form.unit == "step"):
         raise DataError(
             f"the time stamps of `{table.path}` are {_kind(table.form.unit)}, and those of the training data "
@@ -110,7 +112,7 @@ def _gaps(series: RawSeries, table: RawTable, steps: Offsets, gaps: Offsets, for
 
 def _is_regular(series: RawSeries, frequency: Frequency) -> bool:
     """Whether every step has the usual length. Read a stretch at a time; months differ, and are compared exactly."""
-    if series.stamps is None or frequency.unit == "month":
+    if series.stamps is None or not frequency.is_even:
         return False
     overlapping = (series.take(slice(max(run.start - 1, 0), run.stop)) for run in series.runs())
     return all(bool((np.diff(some.axis(frequency)) == frequency.count).all()) for some in overlapping)

@@ -38,7 +38,7 @@ def resolve_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[st
     elif not roles.time and (forecast.calendar or forecast.time_delta):
         key = "calendar" if forecast.calendar else "time_delta"
         raise RecipeError(
-            f"`data.{key}` needs a time column, and `{sample.path}` has none. Columns: {', '.join(columns)}.",
+            f"`data.{key}` needs a time column, and `{sample.source.name}` has none. Columns: {', '.join(columns)}.",
             hint=f"leave it out, or name the column: {setting('data.time', columns[0])}",
         )
     elif not roles.time:
@@ -50,7 +50,7 @@ def resolve_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[st
         numeric = tuple(name for name in roles.free if is_numeric(head[name]))
         if not numeric:
             raise RecipeError(
-                f"no column of `{sample.path}` holds numbers to forecast. Columns: {', '.join(columns)}.",
+                f"no column of `{sample.source.name}` holds numbers to forecast. Columns: {', '.join(columns)}.",
                 hint=f"name one, to see which rows hold none: {setting('data.channels', [columns[-1]])}",
             )
         found["channels"] = numeric

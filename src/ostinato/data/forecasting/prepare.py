@@ -60,7 +60,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     kept = [number for number, one in enumerate(table.series) if _is_long(one, ends[number], table, forecast, bad_rows)]
     bad_rows.check()
     if not kept:
-        raise DataError(f"`{source.path}` holds no series long enough.")
+        raise DataError(f"`{source.name}` holds no series long enough.")
     table.series = [table.series[number] for number in kept]
     ends = [ends[number] for number in kept]
     feature = ForecastFeature.fit(forecast, table, [each[0] for each in ends])

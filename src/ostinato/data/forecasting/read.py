@@ -46,7 +46,7 @@ def _read_rows(source: Source, forecast: ForecastRecipe) -> RawTable:
     blocks = source.blocks([*named_by(forecast.series), *names])
     series = shelved(one for block in blocks for one in _of_rows(block, names, forecast, source))
     source.bad_rows.check()
-    return RawTable(str(source.path), series)
+    return RawTable(source.name, series)
 
 
 def _of_rows(block: Block, names: Sequence[str], forecast: ForecastRecipe, source: Source) -> Iterator[RawSeries]:
@@ -73,7 +73,7 @@ def _read_steps(source: Source, forecast: ForecastRecipe, likely: str | None) ->
         rows.add(block, {"lines": block.lines})
         if clock and not clock.found:
             raise DataError(
-                f"column `{clock.name}` of `{source.path}` holds no time stamps in a known format. "
+                f"column `{clock.name}` of `{source.name}` holds no time stamps in a known format. "
                 f"Received: {clock.cells(block.table)[0]!r}.",
                 hint="rows as evenly spaced steps: --set data.time=null; their format: --set "
                 "'data.time_format=%d/%m/%Y %H:%M'",
@@ -81,18 +81,18 @@ def _read_steps(source: Source, forecast: ForecastRecipe, likely: str | None) ->
     if source.bad_rows.rows and source.bad_rows.policy == "stop":
         shown_rows = "\n".join(f"  {row}" for row in source.bad_rows.in_order()[:_LISTED])
         raise DataError(
-            f"{source.bad_rows.how_many} of `{source.path}` can't be used:\n{shown_rows}",
+            f"{source.bad_rows.how_many} of `{source.name}` can't be used:\n{shown_rows}",
             hint="an empty cell, NA or NaN is a missing value; to skip these: --set data.on_bad_row=skip",
         )
-    names, offsets, stored = rows.finish(str(source.path))
+    names, offsets, stored = rows.finish(source.name)
     if not names:
-        raise DataError(f"`{source.path}` holds no row.")
+        raise DataError(f"`{source.name}` holds no row.")
     names = names if ids else [source.path.name.split(".")[0]]
     series = [
         RawSeries(name, **{key: stored[key][first:last] if key in stored else None for key in _KEYS})  # type: ignore[arg-type]
         for name, first, last in zip(names, offsets[:-1], offsets[1:], strict=True)
     ]
-    table = RawTable(str(source.path), series)
+    table = RawTable(source.name, series)
     if clock:
         table.form, table.notes = clock.form, clock.notes
     in_order(table, forecast, lambda: _ids_of(source, forecast))

@@ -22,7 +22,7 @@ _UNITS = (
     (1_000, "millisecond"),
     (1, "microsecond"),
 )
-_LONGEST_SEASON = 1_440
+_LONGEST_SEASON, _WORKDAYS = 1_440, 5
 _FEW = 0.1
 """Share of stamps that may fall between steps."""
 _PERIODS = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12, "yearday": 366}
@@ -34,7 +34,8 @@ class Frequency:
 
     Args:
         count: of the unit, > 0.
-        unit: "us" (microseconds), "month" (of the calendar), or "step" (stamps are plain integers).
+        unit: "us" (microseconds), "month" (of the calendar), "workday" (Monday to Friday), or "step" (stamps are plain
+            integers).
     """
 
     count: int
@@ -46,6 +47,8 @@ class Frequency:
         if name == "us":
             size, name = next((size, name) for size, name in _UNITS if self.count % size == 0)
             count //= size
+        if name == "workday":
+            name = "working day"
         if name == "month" and count % 12 == 0:
             count, name = count // 12, "year"
         return f"{count:,} {name}{'s' * (count != 1)}"
@@ -55,6 +58,8 @@ class Frequency:
         """Steps of the usual season: a day of minutes or hours, a week of days, a year of weeks or months; else 1."""
         if self.unit == "step":
             return 1
+        if self.unit == "workday":
+            return _WORKDAYS
         if self.unit == "month":
             return 12 // self.count if 12 % self.count == 0 else 1
         if self.count < DAY_US:
@@ -65,12 +70,21 @@ class Frequency:
     @property
     def is_of_days(self) -> bool:
         """Whether it is counted in days or months, by a local clock."""
-        return self.unit == "month" or (self.unit == "us" and self.count % DAY_US == 0)
+        return self.unit in ("month", "workday") or (self.unit == "us" and self.count % DAY_US == 0)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether every step is as long as the others."""
+        return self.unit in ("us", "step")
 
     def position(self, stamps: Offsets) -> Floats:
         """How many steps each stamp is after the first."""
-        if self.unit != "month":
+        if self.is_even:
             return np.asarray((stamps - stamps[0]) / self.count, dtype=np.float64)
+        if self.unit == "workday":
+            days = _days(stamps)
+            exact = np.busday_count(days[0], days).astype(np.float64)
+            return np.where((stamps % DAY_US == stamps[0] % DAY_US) & np.is_busday(days), exact, exact + 0.5)
         months = _months(stamps)
         exact = (months - months[0]) / self.count
         same = _within_month(stamps) == _within_month(stamps)[0]
@@ -79,9 +93,12 @@ class Frequency:
     def after(self, stamp: int, num_steps: int) -> Offsets:
         """The stamps of the `num_steps` steps after `stamp`."""
         steps = np.arange(1, num_steps + 1, dtype=np.int64) * self.count
-        if self.unit != "month":
+        if self.is_even:
             return stamp + steps
         last = np.asarray([stamp], dtype=np.int64)
+        if self.unit == "workday":
+            days = np.busday_offset(_days(last), steps, roll="backward")
+            return days.astype("datetime64[us]").astype(np.int64) + stamp % DAY_US
         months = int(_months(last)[0]) + steps
         firsts = months.astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
         ends = (months + 1).astype("datetime64[M]").astype("datetime64[us]").astype(np.int64) - DAY_US
@@ -96,7 +113,8 @@ class Frequency:
 
 
 def find_frequency(stamps: Offsets, unit: str) -> Frequency:
-    """The most common step of rising stamps of one series (two at least): of the calendar where steps are months."""
+    """The most common step of rising stamps of one series (two at least): of the calendar where steps are months; of
+    working days where no day but all weekends are missing."""
     steps = np.diff(stamps)
     values, counts = np.unique(steps, return_counts=True)
     if unit == "us" and int(values.min()) >= 28 * DAY_US:
@@ -105,7 +123,10 @@ def find_frequency(stamps: Offsets, unit: str) -> Frequency:
         if (same_day or bool(_is_month_end(stamps).all())) and int(months.min()) >= 1:
             most, often = np.unique(months, return_counts=True)
             return Frequency(int(most[often.argmax()]), "month")
-    return Frequency(int(values[counts.argmax()]), unit)
+    most = int(values[counts.argmax()])
+    if unit == "us" and most == DAY_US and 3 * DAY_US in values and bool(np.is_busday(_days(stamps)).all()):
+        return Frequency(1, "workday")
+    return Frequency(most, unit)
 
 
 def num_steps(stamps: Offsets, unit: str) -> float:
@@ -139,6 +160,10 @@ def calendar_features(stamps: Offsets, names: tuple[str, ...]) -> NDArray[np.flo
         columns += [np.sin(angle), np.cos(angle)]
     shape = (len(stamps), 2 * len(names))
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros(shape, dtype=np.float32)
+
+
+def _days(stamps: Offsets) -> NDArray[np.datetime64]:
+    return stamps.astype("datetime64[us]").astype("datetime64[D]")
 
 
 def _months(stamps: Offsets) -> Offsets:
