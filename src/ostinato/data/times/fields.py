@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import available_timezones
 
 import numpy as np
 import polars as pl
@@ -13,6 +15,7 @@ import polars as pl
 from ostinato.arrays import Mask, Offsets
 
 MINUTE_US = 60_000_000
+_PLACE = re.compile(r"\b([A-Z][A-Za-z]+/[A-Za-z_/-]+)\b")
 DAY_US = 86_400_000_000
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
 _WEEKDAYS = {name.lower(): number for number, name in enumerate(calendar.day_abbr)}
@@ -159,6 +162,21 @@ def _zone(texts: Texts, good: Mask) -> Offsets | None:
         good &= found.is_not_null().to_numpy()
         return found.fill_null(0).to_numpy() * MINUTE_US
     return None
+
+
+def place_in(format: str) -> str | None:
+    """The place whose clock a format names."""
+    found = _PLACE.search(format)
+    return found[1] if found and found[1] in available_timezones() else None
+
+
+def by_clock_of(found: Moments, place: str) -> Moments:
+    """Moments by the clock of a place: an hour that it skips is none, of one that it repeats the first is meant."""
+    local = pl.Series(found.local).cast(pl.Datetime("us"))
+    utc = local.dt.replace_time_zone(place, ambiguous="earliest", non_existent="null").to_physical()
+    good = found.good & utc.is_not_null().to_numpy()
+    ahead = np.where(good, found.local - utc.fill_null(0).to_numpy(), 0)
+    return Moments(np.where(good, found.local, 0), ahead, good)
 
 
 def knows_zone(name: str) -> bool:

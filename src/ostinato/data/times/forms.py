@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.arrays import Mask
-from ostinato.data.times.fields import Moments, Written, is_dated, moments_of
+from ostinato.data.times.fields import Moments, Written, by_clock_of, is_dated, moments_of, place_in
 from ostinato.data.times.quick import read_quickly
 from ostinato.data.times.tree import Field, flat, parsed, regex, spelt, unreadable, written
 
@@ -92,6 +92,7 @@ class TextForm:
         self._pattern = rf"^{regex(self._nodes, self.dated)}$"
         self._seen = {letter: _Seen() for letter in self._fields}
         self._rows = 0
+        self._place = place_in(format)
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -99,7 +100,11 @@ class TextForm:
         return re.compile(self._pattern)
 
     def read(self, cells: pl.Series) -> Moments:
-        """Texts without blanks around them."""
+        """Texts without blanks around them; where the format names a place (`Europe/Berlin`), by its clock."""
+        found = self._read_as_written(cells)
+        return found if self._place is None else by_clock_of(found, self._place)
+
+    def _read_as_written(self, cells: pl.Series) -> Moments:
         quick = read_quickly(cells, self.format)
         if quick is None:
             return self._read(cells)
