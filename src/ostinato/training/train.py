@@ -66,6 +66,11 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     device = set_up(recipe)
     prepared = prepare(recipe, say=observer.note)
     spec = task_of(prepared.recipe)
+    size, count = prepared.recipe.training.batch_size, len(prepared.train)
+    if spec.recipe.rows != "text" and size > count:
+        observer.note(
+            f"training.batch_size: {size:,} is more than there is to train on, {count:,}: each step reads all"
+        )
     check_monitor(recipe.training.monitor, ("loss", *spec.figures(prepared.recipe, prepared.validation)))
     check_memory(spec, prepared.recipe, prepared.features)
     torch.manual_seed(recipe.training.seed)

@@ -172,3 +172,21 @@ def test_every_form_of_conll(tmp_path: Path, content: str, columns: str, words: 
 def test_columns_are_named_once_each(tmp_path: Path, naming: str) -> None:
     with pytest.raises(DataError, match=r"must name each column, once"):
         open_source(_write(tmp_path / "x.conll", f"# global.columns = {naming}\na O\n"), BadRows()).columns()
+
+
+def test_columns_of_predicates_come_and_go_in_conll_2012(tmp_path: Path) -> None:
+    lines = ["#begin document (bc/a); part 000"]
+    for arguments in (["(V*)", "(ARG0*)"], [], ["(V*)"]):
+        for number, (word, pos) in enumerate([("We", "PRP"), ("go", "VBP"), (".", ".")]):
+            fixed = ["bc/a", "0", str(number), word, pos, "*", "-", "-", "-", "Ann", "*"]
+            lines.append("   ".join([*fixed, *arguments, "(1)" if number == 0 else "-"]))
+        lines.append("")
+    path = _write(tmp_path / "a.conll", "\n".join([*lines, "#end document", ""]))
+    found = read_same(path)
+    assert (len(found.rows), found.bad) == (3, [])
+    source = open_source(path, BadRows())
+    assert source.columns()[-2:] == ["ner", "coref"]
+    assert (source.usual_input, source.usual_target) == ("form", "pos")
+    for row in found.rows:
+        assert row[3:5] == (["We", "go", "."], ["PRP", "VBP", "."])
+        assert row[11] == ["(1)", "-", "-"]

@@ -24,7 +24,9 @@ from ostinato.data.times.forms import form_of
 from ostinato.data.times.guess import forms_of
 from ostinato.data.times.step import calendar_features
 from ostinato.errors import DataError, RecipeError
+from ostinato.recipe import build_recipe
 from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.tasks.prepare import prepare
 
 _BEGIN = dt.datetime(2021, 1, 25, 21, tzinfo=dt.UTC)
 Say = Callable[[dt.datetime], str]
@@ -349,3 +351,44 @@ def test_a_format_that_is_given_is_the_only_one(tmp_path: Path) -> None:
     assert days.series[0].stamps[0] == np.datetime64("2021-01-01", "us").astype(np.int64)
     plain = _table(tmp_path, ["20210101", "20210102"], time_format="step")
     assert str(plain.frequency) == "1 step"
+
+
+def test_days_without_weekends_are_an_even_step(tmp_path: Path) -> None:
+    days = [day for i in range(40) if (day := dt.date(2021, 1, 1) + dt.timedelta(i)).weekday() < 5]
+    table = _table(tmp_path, [str(day) for day in days])
+    assert len(table.series[0]) == len(days) == 28
+    assert (str(table.frequency), table.frequency.season) == ("1 working day", 5)
+    assert any("no row is of a weekend" in note for note in table.notes)
+    after = table.frequency.after(int(table.series[0].stamps[-1]), 3).astype("datetime64[us]").astype("datetime64[D]")
+    assert [str(day) for day in after] == ["2021-02-10", "2021-02-11", "2021-02-12"]
+    assert [str(one) for one in table.frequency.after(_us("2021-01-08"), 1).astype("datetime64[us]")] == [
+        "2021-01-11T00:00:00.000000"
+    ]
+    with pytest.raises(DataError, match="1 gap in time, where every step is 1 working day"):
+        _table(tmp_path, [str(day) for day in days if day != dt.date(2021, 1, 20)])
+    whole = [str(dt.date(2021, 1, 1) + dt.timedelta(i)) for i in range(40)]
+    assert str(_table(tmp_path, whole).frequency) == "1 day"
+
+
+def _us(day: str) -> int:
+    return int(np.datetime64(day, "us").astype(np.int64))
+
+
+def test_a_named_zone_is_read_by_its_clock(tmp_path: Path) -> None:
+    start = dt.datetime(2026, 3, 28, 20, tzinfo=dt.UTC)
+    berlin = [(start + dt.timedelta(hours=i)).astimezone(ZoneInfo("Europe/Berlin")) for i in range(12)]
+    cells = [f"{when:%Y-%m-%d %H:%M} Europe/Berlin" for when in berlin]
+    table = _table(tmp_path, cells)
+    assert (len(table.series[0]), str(table.frequency)) == (12, "1 hour")
+    assert table.shown(table.series[0], 11) == cells[11]
+    cells[6] = "2026-03-29 02:00 Europe/Berlin"  # which clocks skip
+    with pytest.raises(DataError, match="2026-03-29 02:00 Europe/Berlin"):
+        _table(tmp_path, cells)
+
+
+def test_a_later_row_in_another_style_names_the_options(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = [f"2021-01-{i + 1:02},{i}.5" for i in range(20)]
+    path.write_text("\n".join(["date,y", *rows, '2021-01-21,"1,5"']) + "\n")
+    with pytest.raises(DataError, match=r"t\.csv:22: `y` is not a number \(`data\.decimal` and `data\.thousands` say"):
+        prepare(build_recipe({"data": {"train": str(path), "channels": ["y"]}, "model": {"task": "forecasting"}}))

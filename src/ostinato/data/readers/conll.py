@@ -30,17 +30,21 @@ _COMMENT = re.compile(r"#\s*(?:[\w.:]+\s*=|id\s|newdoc\b|newpar\b|begin document
 _SPAN_TAG = re.compile(r"(?:O|[BIESLUMW]-\S+)$")
 _PART = re.compile(r"[0-9]+[-.][0-9]+$")
 _SPACE = 0x20
+_2012 = ("document", "part", "id", "form", "pos", "parse", "lemma", "frameset", "sense", "speaker", "ner", "coref")
+"""Columns of CoNLL-2012; before the last one there is one for each predicate of the sentence."""
 _LOOKED_AT = 500
 """Sentences looked at to find which column counts the words, and which holds them."""
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How lines are cut: names of the columns; whether only tabs separate them; the line that names them, or 0."""
+    """How lines are cut: names of the columns; whether only tabs separate them; the line that names them, or 0; whether
+    further columns stand before the last one."""
 
     names: tuple[str, ...]
     tabs: bool = False
     heading: int = 0
+    varying: bool = False
 
 
 @dataclass
@@ -50,9 +54,9 @@ class ConllSource(Source):
     Columns are called `form tag` where there are two, `form pos chunk` where there are three (CoNLL-2000), `form pos
     chunk ner` where there are four (CoNLL-2003), else `form column2 …`; a first line `# global.columns = FORM POS …`
     (CoNLL-U Plus), or one of such names, says otherwise. A first column that counts the words of each sentence is `id`,
-    and ten columns with one are called as CoNLL-U's; tags before the words are known by their `B-`, `I-` and `O`. Where
-    all lines have tabs, words may hold blanks. Comments and lines `-DOCSTART-` are skipped. The usual target is the
-    last column.
+    and ten columns with one are called as CoNLL-U's; twelve or more whose third counts them as CoNLL-2012's, those of
+    single predicates left out. Tags before the words are known by their `B-`, `I-` and `O`. Where all lines have tabs,
+    words may hold blanks. Comments and lines `-DOCSTART-` are skipped. The usual target is the last column.
     """
 
     format: ClassVar[str] = "conll"
@@ -68,6 +72,8 @@ class ConllSource(Source):
     def usual_target(self) -> str | None:  # type: ignore[override]
         """`upos`, or the last column that says something of words."""
         names = [name for name in self.columns() if name not in (*_WORDS, _ID)]
+        if self._layout.varying:
+            return "pos"
         return "upos" if "upos" in names else names[-1] if names else None
 
     def kind_of(self, column: str) -> str | None:
@@ -106,6 +112,9 @@ class ConllSource(Source):
             return _Layout(tuple(heading), tabs, first_line)
         rows = [[_cut(line, tabs) for _, line in words] for words in sentences]
         count = len(rows[0][0])
+        long = all(len(row) >= len(_2012) for words in rows for row in words)
+        if long and all(_counts([row[2] for row in words]) for words in rows):
+            return _Layout(_2012, tabs, varying=True)
         if count > 1 and all(_counts([row[0] for row in words]) for words in rows):
             return _Layout(_UD if count == len(_UD) else (_ID, *_names(count - 1)), tabs)
         cells = [row for words in rows for row in words if len(row) == count]
@@ -160,6 +169,8 @@ class ConllSource(Source):
             if number == self._layout.heading or not self._is_word(line):
                 continue
             cells = _cut(line, self._layout.tabs)
+            if self._layout.varying and len(cells) > num_columns:
+                cells = [*cells[: num_columns - 1], cells[-1]]
             problem = self._problem(cells, num_columns)
             if problem:
                 self.bad_rows.add(str(self.path), number, problem, line)

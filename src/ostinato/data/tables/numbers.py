@@ -18,6 +18,8 @@ Reject = Callable[[Block, int, str], None]
 """Takes a row that can't be used, by its number in its block, and the reason."""
 MISSING = ("na", "n/a", "nan", "null", "none", "?", "-")
 """What people write for a number that is missing, in lower case."""
+_STYLED = r"^\s*[-+]?\d[\d.,' ]*[.,]\d+\s*$"
+"""Digits with signs between them: a number in some country's style."""
 
 
 def numbers_of(cells: pl.Series, missing: Sequence[str] = ()) -> tuple[Floats, Mask]:
@@ -36,11 +38,19 @@ def read_numbers(
     flat = pl.concat([pl.Series("", dtype=pl.String), *(frame[name].cast(pl.String).rename("") for name in names)])
     numbers, wrong = (of.reshape(len(names), len(frame)) for of in numbers_of(flat, missing))
     problems: list[Problem] = [
-        (wrong[place], f"`{name}` is not a number", frame[name])
+        (wrong[place], _not_numbers(name, frame[name].filter(wrong[place])), frame[name])
         for place, name in enumerate(names)
         if wrong[place].any()
     ]
     return np.ascontiguousarray(numbers.T), problems
+
+
+def _not_numbers(name: str, cells: pl.Series) -> str:
+    """What to say of cells that are no numbers; some may be, in another style than the first rows are written in."""
+    styled = bool(cells.cast(pl.String).str.contains(_STYLED).any())
+    return (
+        f"`{name}` is not a number{' (`data.decimal` and `data.thousands` say how they are written)' if styled else ''}"
+    )
 
 
 def usable(block: Block, problems: Iterable[Problem], reject: Reject) -> Mask:

@@ -123,10 +123,10 @@ def find_frequency(stamps: Offsets, unit: str) -> Frequency:
         if (same_day or bool(_is_month_end(stamps).all())) and int(months.min()) >= 1:
             most, often = np.unique(months, return_counts=True)
             return Frequency(int(most[often.argmax()]), "month")
-    most = int(values[counts.argmax()])
-    if unit == "us" and most == DAY_US and 3 * DAY_US in values and bool(np.is_busday(_days(stamps)).all()):
+    usual = int(values[counts.argmax()])
+    if unit == "us" and usual == DAY_US and 3 * DAY_US in values and bool(np.is_busday(_days(stamps)).all()):
         return Frequency(1, "workday")
-    return Frequency(most, unit)
+    return Frequency(usual, unit)
 
 
 def num_steps(stamps: Offsets, unit: str) -> float:
