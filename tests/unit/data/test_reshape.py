@@ -79,6 +79,20 @@ def test_what_is_wrong_in_a_long_table_sets_its_session_aside(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize(("how", "values"), [("first", [1.0, 3.0]), ("mean", [1.5, 3.0]), ("sum", [3.0, 3.0])])
+def test_rows_of_one_time_in_a_session(tmp_path: Path, how: str, values: list[float]) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("who,when,x\na,2,3\na,1,1\na,1,2\nb,1,3\nb,2,4\n")
+    bad = BadRows()
+    assert _rows(path, ["x"], bad, input="x", session="who", time="when", on_duplicate=how) == [
+        (values,),
+        ([3.0, 4.0],),
+    ]
+    assert not bad.rows
+    _rows(path, ["x"], bad, input="x", session="who", time="when")
+    assert list(bad.hints) == ["the mean of such rows: --set data.on_duplicate=mean"]
+
+
 def test_a_column_that_changes_within_a_session_has_no_value(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     path.write_text("who,x,mood,label\na,1,good,up\na,2,bad,up\nb,3,good,down\n")

@@ -109,7 +109,7 @@ def _reads_sequences_beside(recipe: Recipe) -> bool:
 _ROWS = _only(lambda task: task.rows == "independent")
 _NO_SERIES = _only(lambda task: task.rows != "series", "any task but forecasting")
 _TO_WRITE = Condition("tokens to write", _writes_tokens)
-_OF_TIME = ("time", "time_format")
+_OF_TIME = ("time", "time_format", "on_duplicate")
 """Of the options of series, those of sessions, too."""
 _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (_only(lambda task: task.answers == "row"), ("training.adversarial", "data.stratify")),

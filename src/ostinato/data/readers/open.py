@@ -50,7 +50,9 @@ def arrange(sample: DataSample, recipe: Recipe) -> None:
         source.require(*named_by(data.session), *named_by(data.time))
         found = arrangement_of(data.input, data.session, data.time, source.columns(), data.time_format)
         labels, numeric = _step_labels(sample, recipe)
-        source.arrangement = None if found is None else replace(found, labels=labels, numeric=numeric)
+        source.arrangement = (
+            None if found is None else replace(found, labels=labels, numeric=numeric, on_duplicate=data.on_duplicate)
+        )
 
 
 def with_usual_session(recipe: Recipe, source: Source, say: Say) -> Recipe:

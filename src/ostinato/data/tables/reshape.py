@@ -34,6 +34,7 @@ class Arrangement:
         time_format: of these; none: it is inferred.
         labels: the column that says something of each step.
         numeric: whether it says numbers, or else texts.
+        on_duplicate: rows of one time in one session: stop, or which value is taken.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Arrangement:
     time_format: str | None = None
     labels: str | None = None
     numeric: bool = False
+    on_duplicate: str = "stop"
 
     def columns(self, there: Sequence[str]) -> list[str]:
         """The columns of the table with the made one among them."""
@@ -86,7 +88,9 @@ class Arrangement:
         parts = self.parts(there)
         if self.session:
             clock = Clock(self.time, self.time_format, plain=True) if self.time else None
-            sessions = Sessions(self.name, parts, self.session, clock, self.labels, self.numeric, bad_rows, note)
+            sessions = Sessions(
+                self.name, parts, self.session, clock, self.labels, self.numeric, bad_rows, note, self.on_duplicate
+            )
             yield from sessions.blocks(blocks, columns)
             return
         for block in blocks:

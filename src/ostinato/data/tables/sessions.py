@@ -36,6 +36,7 @@ class Sessions:
         numeric: whether these values are numbers, or else texts.
         bad_rows: for rows that can't be used, whose sessions are set aside whole.
         note: for what a user should know.
+        on_duplicate: rows of one time in one session: stop, or which value is taken: first, mean, sum.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Sessions:
     numeric: bool
     bad_rows: BadRows
     note: Callable[[str], None]
+    on_duplicate: str = "stop"
     _spoilt: set[str | None] = field(default_factory=set)
     _texts: Numbering = field(default_factory=Numbering)
     _files: dict[str, int] = field(default_factory=dict)
@@ -102,11 +104,16 @@ class Sessions:
 
     def _block(self, steps: dict[str, Array], table: pl.DataFrame, offsets: Offsets, columns: Sequence[str]) -> Block:
         """Some sessions whose rows are contiguous."""
-        lengths = np.diff(offsets)
         good = ~table[_KEY].is_in(list(self._spoilt - {None})).to_numpy()
         if self.clock is not None:
             steps = by_time(steps, offsets)
-            good &= self._not_doubled(not_later(steps["stamps"], offsets), offsets, good, table)
+            same = not_later(steps["stamps"], offsets)
+            if self.on_duplicate == "stop":
+                good &= self._not_doubled(same, offsets, good, table)
+            elif len(same):
+                steps, offsets = _merged(steps, offsets, same, self.on_duplicate)
+                self.note(f"{counted(len(same), 'row')} of a time that stood before: {self.on_duplicate} is taken")
+        lengths = np.diff(offsets)
         kept = np.repeat(good, lengths)
         values = steps["values"][kept]
         values = values[:, 0] if len(self.parts) == 1 else values
@@ -134,8 +141,20 @@ class Sessions:
             name = table[_KEY][row]
             reason = f"session {name!r} has two rows of one `{self.clock.name if self.clock else ''}`"
             file = list(self._files)[table[_FILE][row]]
-            self.bad_rows.add(file, int(table[_LINE][row]), reason, str(name))
+            hint = "the mean of such rows: --set data.on_duplicate=mean"
+            self.bad_rows.add(file, int(table[_LINE][row]), reason, str(name), hint)
         return ~doubled
+
+
+def _merged(steps: dict[str, Array], offsets: Offsets, same: Offsets, how: str) -> tuple[dict[str, Array], Offsets]:
+    """One row of each time; `same`: the rows that have that of the row before. What is no channel: the first one's."""
+    first = np.setdiff1d(np.arange(offsets[-1]), same)
+    merged = {name: values[first] for name, values in steps.items()}
+    if how != "first":
+        merged["values"] = np.add.reduceat(steps["values"], first, axis=0)
+    if how == "mean":
+        merged["values"] /= np.diff([*first, offsets[-1]])[:, None]
+    return merged, np.searchsorted(first, offsets)
 
 
 class _Facts:
