@@ -41,7 +41,7 @@ class TimeSeriesRecipe(Component):
     sort: bool = Field(False, description="rows may be in any order; else rows out of order are an error")
     on_duplicate: Literal["stop", "first", "mean", "sum"] = Field(
         "stop",
-        description="rows of one time stamp in one series or session (an hour that clocks repeat): which value is taken",
+        description="rows of one time in one series or session (an hour that clocks repeat): which value is taken",
     )
     on_gap: Literal["stop", "fill", "mask"] = Field(
         "stop", description="missing steps; fill: linear interpolation; mask: marked, not scored"
