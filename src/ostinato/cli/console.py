@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ostinato.errors import OstinatoError
 from ostinato.terminal import Terminal, without_controls
+from ostinato.wording import command
 
 stdout = Terminal(highlight=False, soft_wrap=True)
 stderr = Terminal(stderr=True, highlight=False, soft_wrap=True)
@@ -43,7 +44,7 @@ def saying_how_to_resume() -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         if interrupt.args:
-            stderr.print(f"interrupted; resume with: ostinato train --resume {interrupt.args[0]}", markup=False)
+            stderr.print(f"interrupted; resume with: {command('train', '--resume', interrupt.args[0])}", markup=False)
         raise
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.console import print_text, saying_how_to_resume, stderr
+from ostinato.wording import command
 
 _PASSAGE = 350
 _PROMPT = "The island"
@@ -31,7 +32,8 @@ def demo(
     bits = run.summary["validation"]["bits_per_character"]
     stderr.print(f"\n{bits:.3f} bits per character on the last tenth of the book, which it never read", markup=False)
     stderr.print(
-        f"more: ostinato generate {run.folder} --prompt 'Captain Nemo' --temperature 0.8 --seed 2", markup=False
+        f"more: {command('generate', run.folder, '--prompt', 'Captain Nemo', '--temperature', 0.8, '--seed', 2)}",
+        markup=False,
     )
     report = run.folder / "report.html"
     if report.is_file():

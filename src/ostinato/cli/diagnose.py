@@ -10,6 +10,7 @@ import typer
 from ostinato.cli.console import note, print_json, print_text, stdout
 from ostinato.cli.tables import print_table, table
 from ostinato.cli.train import Reading
+from ostinato.wording import command
 
 if TYPE_CHECKING:
     from ostinato.run import Run
@@ -42,7 +43,7 @@ def diagnose(
         print_json(found)
     else:
         for part in (found, *found["parts"]):
-            _print(part)
+            _print(part, command("train", "--recipe", run / "recipe.yaml"))
     _report(opened)
 
 
@@ -56,7 +57,7 @@ def _report(run: Run) -> None:
         note(f"no report: {error}")
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any], again: str) -> None:
     from ostinato.report.diagnosis import layer_rows
 
     if found["name"]:
@@ -84,7 +85,7 @@ def _print(found: dict[str, Any]) -> None:
         for line in advice["evidence"]:
             print_text(f"    {line}")
         if advice["change"]:
-            print_text(f"    try: ostinato train … {advice['change']}")
+            print_text(f"    try: {again} {advice['change']}")
 
 
 def _print_horizons(found: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from ostinato.cli.console import note, print_json, print_text
 from ostinato.cli.tables import print_table, table
 from ostinato.errors import RecipeError
 from ostinato.storage.files import unused
-from ostinato.wording import option
+from ostinato.wording import command, option
 
 if TYPE_CHECKING:
     from pydantic import BaseModel as Component
@@ -94,7 +94,7 @@ def init(
         raise RecipeError(f"`{out}` already exists.", hint=option("--out", unused(out)))
     out.write_text(text, encoding="utf-8")
     build_recipe(read_recipe(out))
-    note(f"wrote {out}; train with: ostinato train --recipe {out}")
+    note(f"wrote {out}; train with: {command('train', '--recipe', out)}")
 
 
 def _commented(component: Component, recipe: Recipe, path: str = "") -> str:

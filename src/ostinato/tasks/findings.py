@@ -15,6 +15,7 @@ from ostinato.data.rejects import counted
 from ostinato.data.targets import LabelsTarget, NamesTarget, missing_in_words
 from ostinato.metrics.classification import Metrics
 from ostinato.recipe import LOWER_IS_BETTER, Recipe
+from ostinato.wording import command
 
 _FEWEST_ROWS = 30
 """Validation rows below which figures say little."""
@@ -48,7 +49,8 @@ class Trained:
 
     def again(self, *settings: str) -> str:
         """The command that trains it again."""
-        return " ".join([f"ostinato train --recipe {self.run}/recipe.yaml", *(f"--set {one}" for one in settings)])
+        options = [word for one in settings for word in ("--set", one)]
+        return command("train", "--recipe", f"{self.run}/recipe.yaml", *options)
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _still_falling(trained: Trained) -> Iterator[Finding]:
         "not_done",
         f"validation {figure.replace('_', ' ')} was still {doing} when training ended, after "
         f"{counted(len(curve), 'epoch')} of {counted(round(trained.steps / len(curve)), 'step')}",
-        f"ostinato train --resume {trained.run} --set {change}",
+        command("train", "--resume", trained.run, "--set", change),
     )
 
 
@@ -150,5 +152,5 @@ def _few_rows(trained: Trained) -> Iterator[Finding]:
         yield Finding(
             "few_rows",
             f"the figures are of {counted(count, 'validation row')} only: another split may give quite different ones",
-            f"ostinato crossvalidate {trained.run}/recipe.yaml --folds 5",
+            command("crossvalidate", f"{trained.run}/recipe.yaml", "--folds", 5),
         )

@@ -108,6 +108,19 @@ CASES = {
     "training/train.py:device_of": f"{T} +training.device=cuda",
 }
 """A command line for each site whose hint holds a command; `+` stands for `--set`."""
+REPORTED = {
+    "labels that are NaN in some rows": f"train nans.csv {L}",
+    "two columns name the series": f"train stores.csv {H} '+data.channels=[y]' +data.series=store",
+    "a footer": f"train footer.csv {H}",
+    "day and month in either order": "train open.csv +model.forecast.horizon=1 +model.forecast.lookback=2",
+    "an option by its name of version 0.1, which stops at gaps": f"train gaps.csv {H} +model.forecast.on_gap=stop",
+    "what is typed twice": f"train gaps.csv {H} +data.on_gap=stop +data.on_gap=stop",
+    "a JSON list of objects, misspelt": "data describe notes.jsom",
+    "an archive of parts": f"train b.zip#trian.csv {L}",
+    "a folder one level too high": "train tree/",
+    "a file with blanks in its name": f"train 'my tables.csv' {L}",
+}
+"""Command lines that people have typed, with a hint that works."""
 FIRST: dict[str, Callable[[], object]] = {
     "diagnostics/validation.py:validation_of": lambda: text_file(
         "t.csv", "text,label", "a film,pos", *["no film,neg"] * 30

@@ -41,6 +41,11 @@ def make_tables() -> None:
     )
     text_file("nan.csv", "text,label", *(f"{text},{'inf' if i == 7 else i / 3}" for i, (text, _) in enumerate(rows)))
     text_file("many.csv", "text,label", *(f"{WORDS[i % 4]},answer {i} of its own" for i in range(120)))
+    text_file(
+        "nans.csv", "text,label", *(f"{text},{'NaN' if i % 9 == 4 else i % 2}" for i, (text, _) in enumerate(rows))
+    )
+    text_file("notes.json", json.dumps([{"text": text, "label": label} for text, label in rows]))
+    text_file("my table.csv", "text,label", *(",".join(row) for row in rows))
     text_file("few.csv", "text,label", *(f"{text},{i + 0.5}" for i, (text, _) in enumerate(rows[:4])))
     text_file("rare.csv", "text,label", *(f"{text},c{i // 2}" for i, (text, _) in enumerate(rows)))
     text_file("groups.csv", "text,label,who", *(f"{text},{label},a" for text, label in rows))
@@ -87,6 +92,7 @@ def make_series() -> None:
     )
     text_file("hole.csv", "date,y", *(f"{day},{'' if i == 9 else i % 5}" for i, day in enumerate(_days(40))))
     text_file("rubbish.csv", "date,y", *(f"{day},{'broken' if i == 9 else i % 5}" for i, day in enumerate(_days(40))))
+    text_file("footer.csv", "date,y", *(f"{day},{i % 5}" for i, day in enumerate(_days(40))), "Source: made up")
     text_file("words.csv", "date,y", *(f"{day},{'ab'[i % 2]}" for i, day in enumerate(_days(40))))
 
 

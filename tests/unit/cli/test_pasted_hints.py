@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
-from tests.unit.cli.pasted_cases import CASES, DATA_ARE_AT_FAULT, FIRST, PROSE
+from tests.unit.cli.pasted_cases import CASES, DATA_ARE_AT_FAULT, FIRST, PROSE, REPORTED
 from tests.unit.cli.pasted_data import make_folders, make_series, make_tables
 
 import ostinato
@@ -205,6 +205,13 @@ def test_a_pasted_hint_works_or_leads_on(site: str, paste: Paste) -> None:
     assert site in found.sites, (found.sites, found.said)
     assert len(found.commands) > 1, found.said
     assert found.ended == "well" or site in DATA_ARE_AT_FAULT, (found.commands, found.said)
+
+
+@pytest.mark.parametrize("what", REPORTED)
+def test_the_way_on_from_what_people_typed(what: str, paste: Paste) -> None:
+    found = paste(REPORTED[what])
+    assert len(found.commands) > 1, found.said
+    assert found.ended == "well", (found.commands, found.said)
 
 
 def test_every_hint_is_pasted_or_declared_as_prose() -> None:
