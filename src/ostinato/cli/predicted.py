@@ -84,12 +84,12 @@ def _write(
     """A row a prediction; of tags one a word where a cell holds a single value."""
     flat = out.suffix.lower() != ".jsonl"
     pairs = list[tuple[Row, Row]]()
-    for row, text, prediction in zip(rows, texts, predictions, strict=True):
+    for number, (row, text, prediction) in enumerate(zip(rows, texts, predictions, strict=True), 1):
         found, words = as_columns(prediction, flat), words_of(text, len(prediction.tags or ()))
         if prediction.tags is None or words is None:
             pairs.append((row, found))
         elif flat:
-            pairs += by_word(words, row, found)
+            pairs += by_word(number, words, row, found)
         else:
             pairs.append((row, {"words": words, **found}))
     write_table(out, [row for row, _ in pairs], [found for _, found in pairs], escape_formulas=escape_formulas)
@@ -114,13 +114,25 @@ def as_columns(prediction: Prediction, flat: bool) -> Row:
     return {**row, **found.pop("details", {}), **found}
 
 
-def by_word(words: Sequence[str], row: Row, prediction: Row) -> list[tuple[Row, Row]]:
-    """The row of a tagger as one a word: the word, its tag, how sure it is."""
+def by_word(number: int, words: Sequence[str], row: Row, prediction: Row) -> list[tuple[Row, Row]]:
+    """The row of a tagger as one a word: the row's number, what its columns say of the word, the word, its tag, and how
+    sure it is."""
     sure = prediction.get("probabilities") or [None] * len(words)
+    steps = {name: _steps(value, len(words)) for name, value in row.items()}
+    named = any(values == list(words) for values in steps.values())
     return [
-        (row, {"word": word, "prediction": tag} | ({} if p is None else {"probability": p}))
-        for word, tag, p in zip(words, prediction["prediction"], sure, strict=True)
+        (
+            {"row": number} | {name: row[name] if values is None else values[i] for name, values in steps.items()},
+            ({} if named else {"word": word}) | {"prediction": tag} | ({} if p is None else {"probability": p}),
+        )
+        for i, (word, tag, p) in enumerate(zip(words, prediction["prediction"], sure, strict=True))
     ]
+
+
+def _steps(cell: Any, count: int) -> list[Any] | None:
+    """What a cell says of each step; None where it is no list of so many."""
+    values = json_list(cell) if isinstance(cell, str) else cell
+    return list(values) if isinstance(values, list) and len(values) == count else None
 
 
 def words_of(text: str, count: int) -> list[str] | None:

@@ -94,7 +94,13 @@ def test_words_stand_beside_tags(runs: Path, cli: Cli, tmp_path: Path) -> None:
         said = cli("predict", runs / "tagger", "--file", runs / "tags.jsonl", "--out", f"said{suffix}")
         assert said.code == 0, said.err
     rows = list(csv.DictReader((tmp_path / "said.csv").read_text().splitlines()))
-    assert [row["word"] for row in rows[:6]] == ["a", "fine", "film", "a", "bad", "film"]
+    assert [(row["row"], row["sentence"], row["tags"]) for row in rows[2:5]] == [
+        ("1", "film", "N"),
+        ("2", "a", "D"),
+        ("2", "bad", "A"),
+    ]
+    assert cli("predict", runs / "tagger", '["a", "bore"]', "--out", "one.csv").code == 0
+    assert (tmp_path / "one.csv").read_text().splitlines()[0] == "row,input,prediction,probability"
     assert {row["prediction"] for row in rows} <= {"D", "A", "N"}
     assert all(0 < float(row["probability"]) <= 1 for row in rows)
     first = json.loads((tmp_path / "said.jsonl").read_text().splitlines()[0])
