@@ -115,6 +115,9 @@ def _keys() -> Iterator[Iterator[bytes]]:
     before = termios.tcgetattr(descriptor)
     try:
         tty.setcbreak(descriptor)
+        alone = termios.tcgetattr(descriptor)
+        alone[3] &= ~termios.ISIG  # Ctrl-C is a key like any other
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, alone)
         yield _read(descriptor)
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
@@ -123,8 +126,5 @@ def _keys() -> Iterator[Iterator[bytes]]:
 def _read(descriptor: int) -> Iterator[bytes]:
     """Bytes one by one, those of an arrow together; an empty one at the end."""
     while True:
-        try:
-            pressed = os.read(descriptor, 64)
-        except KeyboardInterrupt:
-            pressed = b"\x03"
+        pressed = os.read(descriptor, 64)
         yield from re.findall(rb"\x1b[\[O].|.|\n", pressed) or [b""]

@@ -164,8 +164,11 @@ def test_two_keys_on_a_terminal_train(person: _Person, table: Path, monkeypatch:
     assert "ostinato train t.csv --epochs 1 --input text" in shown
 
 
-def test_escape_leaves_with_the_two_commands(person: _Person, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    person.answers(read=ESCAPE)
+@pytest.mark.parametrize("key", [ESCAPE, b"\x03"], ids=["escape", "ctrl-c"])
+def test_leaving_tells_the_two_commands(
+    person: _Person, table: Path, monkeypatch: pytest.MonkeyPatch, key: bytes
+) -> None:
+    person.answers(read=key)
     assert _type(["train", "t.csv"], monkeypatch) == 1
     shown = person.seen()
     assert "hint: ostinato train t.csv --input text --target label\nor:\n  ostinato train t.csv --input text\n" in shown
