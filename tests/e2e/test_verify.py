@@ -108,7 +108,7 @@ def test_bad_input(cli: Cli, polarity: Path, tmp_path: Path, monkeypatch: pytest
     changed = cli("verify", "run")
     assert changed.code == 1
     assert "has changed since training began" in changed.err
-    assert "name a file with --data" in changed.err
+    assert "--data " in changed.err
     monkeypatch.setenv("OSTINATO_BACKEND", "torch")
     forced = cli("verify", "run", "--data", polarity)
     assert forced.code == 1

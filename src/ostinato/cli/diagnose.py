@@ -9,7 +9,7 @@ import typer
 
 from ostinato.cli.console import note, print_json, print_text, stdout
 from ostinato.cli.tables import print_table, table
-from ostinato.cli.train import Reading
+from ostinato.cli.train import Reading, check_run
 from ostinato.wording import command
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def diagnose(
 
     The model is not changed. Writes RUN/diagnosis.json and adds plots to RUN/report.html.
     """
+    check_run(run, settings)
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 

@@ -9,7 +9,7 @@ import typer
 
 from ostinato.cli.console import note, print_json
 from ostinato.cli.tables import print_metrics
-from ostinato.cli.train import Reading
+from ostinato.cli.train import Reading, check_run
 
 
 def evaluate(
@@ -21,6 +21,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Score a run's model on a file, as the validation data was."""
+    check_run(run, settings)
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ostinato.cli.console import format_figure, note, print_json, print_text, stderr
-from ostinato.cli.train import Reading
+from ostinato.cli.train import Reading, check_run
 from ostinato.errors import DataError, RecipeError
 from ostinato.wording import command
 
@@ -58,6 +58,7 @@ def predict(
         )
     if file is None and settings:
         raise RecipeError(f"`--set` says how `--file` is read. Received: {', '.join(settings)}, and no file.")
+    check_run(run, settings)
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 

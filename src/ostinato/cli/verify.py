@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ostinato.cli.console import note, print_json, print_text
 from ostinato.cli.tables import print_table, table
-from ostinato.cli.train import Reading
+from ostinato.cli.train import Reading, check_run
 
 if TYPE_CHECKING:
     from ostinato.diagnostics import Certificate, Comparison
@@ -36,6 +36,7 @@ def verify(
     The table shows the largest relative differences; it is saved as RUN/certificate.json. Exit code 1 if one exceeds
     its tolerance.
     """
+    check_run(run, settings)
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 

@@ -52,6 +52,11 @@ def test_options_and_keys_are_completed_without_torch(typed: str, found: list[st
     assert "torch" not in loaded
 
 
+@pytest.mark.parametrize("words", [["evaluate", "no/such/run"], ["predict", "no/such/run", "fine"], ["verify", "none"]])
+def test_what_is_no_run_is_told_without_torch(words: list[str]) -> None:
+    assert "torch" not in _loaded(words)[1]
+
+
 def test_values_of_keys_that_have_few() -> None:
     assert completed("data.on_duplicate=m") == ["data.on_duplicate=mean"]
     assert completed("model.bidirectional=") == ["model.bidirectional=true", "model.bidirectional=false"]
