@@ -94,8 +94,8 @@ class Window:
             return list(states)
         device = states[0][0].device
         streams = torch.from_numpy(self.pieces.streams).to(device)
-        anew = torch.from_numpy(self.pieces.begins).to(device).view(1, -1, 1)
-        return [tuple(part.index_select(1, streams).masked_fill(anew, 0.0) for part in state) for state in states]
+        fresh = torch.from_numpy(self.pieces.begins).to(device).view(1, -1, 1)
+        return [tuple(part.index_select(1, streams).masked_fill(fresh, 0.0) for part in state) for state in states]
 
     def leave(self, states: Sequence[State], finals: Sequence[State]) -> list[State]:
         """`states` of the streams, with those that have a piece here in the final state of their last one."""

@@ -77,7 +77,7 @@ def distinct_spellings(characters: Tensor) -> tuple[Ragged, Tensor]:
 
 
 class UnknownWords(nn.Module):
-    """While training, a word seen c times is read as ``<unk>`` with probability ``a / (a + c)``, at each place anew.
+    """While training, a word seen c times is read as ``<unk>`` with probability ``a / (a + c)``, drawn for each place.
 
     So the vector of unknown words is learnt, and rare words are not memorised. Characters are left as they are.
 

@@ -1,4 +1,4 @@
-"""How sure a figure is: units of data are drawn anew, and the figure is computed of all that was drawn (bootstrap)."""
+"""How sure a figure is: units of data are resampled, and the figure is computed of all that was drawn (bootstrap)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def draw_noise(
         recurrent_dropout: probability of zeroing a feature of a row's h at all of its steps, the rest scaled by
             1 / (1 - p). Only while training. The mask is drawn in the original order of the rows, so that it does not
             depend on the packing.
-        zoneout: for each tensor of the state the probability that a value keeps that of the step before: drawn anew at
+        zoneout: for each tensor of the state the probability that a value keeps that of the step before: redrawn at
             every step while training, in evaluation the share of the old value, its expectation.
         training: whether the layer is.
         like: has the dtype and device wanted.

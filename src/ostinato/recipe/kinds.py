@@ -140,7 +140,7 @@ class NotesRecipe(Component):
         4, le=480, description="frames a quarter note has: the grid MIDI files are read on and music is written on"
     )
     transpose: Count = Field(
-        0, le=24, description="next_step: each training piece is moved by up to so many semitones, anew at every step"
+        0, le=24, description="next_step: each training piece is moved by up to so many semitones, at random"
     )
 
     @model_validator(mode="after")

@@ -116,15 +116,15 @@ def lengths(values: Floats, median: float, high: float, unit: str) -> Markup:
 
 
 def error_by_length(at: Floats, rates: Floats, counts: Floats, noun: str) -> Markup:
-    """Token error rate by the length of the right sequence; the area of a point is its count."""
-    with drawing("by-length", f"Error rate by the length of the right sequence in {noun}s") as plot:
+    """Token error rate by the length of the reference; the area of a point is its count."""
+    with drawing("by-length", f"Error rate by the length of the reference in {noun}s") as plot:
         axes = plot.axes
         axes.plot(at, rates, color=BLUE, linewidth=0.9, alpha=0.6)
         axes.scatter(at, rates, s=np.maximum(6.0, 160 * counts / max(float(counts.max()), 1.0)), color=BLUE, alpha=0.7)
         axes.set_ylim(0, max(float(rates.max()) * 1.15, 0.01))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_xlabel(f"{noun}s in the right sequence")
+        axes.set_xlabel(f"{noun}s in the reference")
         axes.set_ylabel("token error rate")
     return plot.svg
 

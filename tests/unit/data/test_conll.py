@@ -95,7 +95,7 @@ def test_conllu_wants_ten_columns_between_tabs(tmp_path: Path) -> None:
     assert found.rows == []
     assert found.bad == [
         "4: a sentence is left out: column 5 of this line is empty (write _ for none)",
-        "12: a sentence is left out: this line has 7 columns, the file 10 (they stand between tabs)",
+        "12: a sentence is left out: this line has 7 columns, the file 10 (separated by tabs)",
     ]
 
 

@@ -98,7 +98,7 @@ def test_files_of_a_run_have_its_step(tmp_path: Path) -> None:
     path = _file(tmp_path, "date,load", [(f"{when:%Y-%m-%d %H:%M}", number) for number, when in enumerate(HOURS)])
     _, feature = _prepared(path, [])
     days = _file(tmp_path, "date,load", [(when.date(), 1) for when in HOURS[::24]])
-    with pytest.raises(DataError, match=r"every step is 1 hour; 69 steps are missing beside 4 rows"):
+    with pytest.raises(DataError, match=r"every step is 1 hour; 69 steps are missing for 4 rows"):
         _after(days, feature)
     steps = _file(tmp_path, "date,load", [(number, 1) for number in range(20)])
     with pytest.raises(DataError, match=r"time stamps of .* are plain numbers, and .* dates and times"):

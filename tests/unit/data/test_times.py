@@ -321,7 +321,7 @@ def test_an_hour_that_clocks_repeat(tmp_path: Path) -> None:
 def test_no_more_steps_are_made_up_than_there_are_rows(tmp_path: Path) -> None:
     cells = [*_hours("%Y-%m-%d %H:%M", 10), *_hours("%Y-%m-%d %H:%M", 400)[390:]]
     for on_gap in ("stop", "fill", "mask"):
-        with pytest.raises(DataError, match=r"1 gap in time, .* 380 steps are missing beside 20 rows") as found:
+        with pytest.raises(DataError, match=r"1 gap in time, .* 380 steps are missing for 20 rows") as found:
             _table(tmp_path, cells, on_gap=on_gap)
         assert "on_gap" not in str(found.value.hint)
         assert "%Y-%m-%d %H:%M (`data.time_format`)" in str(found.value)

@@ -104,8 +104,8 @@ def _gaps(series: RawSeries, table: RawTable, steps: Offsets, gaps: Offsets, for
         else f"; `data.on_gap: {forecast.on_gap}` never adds more steps than there are rows"
     )
     return DataError(
-        f"{found}; {invented:,} steps are missing beside {counted(len(steps), 'row')}{cause}. Either the time stamps "
-        f"are of another form than {table.form.format} (`data.time_format`), or steps have no fixed length:\n{listed}",
+        f"{found}; {invented:,} steps are missing for {counted(len(steps), 'row')}{cause}. Either the time stamps "
+        f"have another format than {table.form.format} (`data.time_format`), or steps have no fixed length:\n{listed}",
         hint="for steps of any length: --set data.time_delta=true",
     )
 

@@ -248,7 +248,7 @@ def _joined(before: RawTable, table: RawTable) -> tuple[RawTable, list[tuple[int
 
     def after(one: RawSeries) -> RawSeries:
         if one.name not in place:
-            raise DataError(f"series {one.name!r} of `{table.path}` does not stand in `{before.path}`.")
+            raise DataError(f"series {one.name!r} of `{table.path}` is not in `{before.path}`.")
         first = before.series[place[one.name]]
         if first.stamps is not None and one.stamps is not None and one.axis()[0] <= first.axis()[-1]:
             raise DataError(f"series {one.name!r} of `{table.path}` begins before it ends in `{before.path}`.")

@@ -100,7 +100,7 @@ class RawTable:
         return self.form.shown(stamp, 0 if one.zone is None else int(one.zone[step]))
 
     def change(self, change: Callable[[RawSeries], RawSeries]) -> None:
-        """Put `change(one)` in the place of each series; what it makes anew waits in a file where it is large."""
+        """Put `change(one)` in the place of each series; what is new waits in a file where it is large."""
         kept: dict[int, RawSeries] = {}
 
         def made() -> Iterator[RawSeries]:
@@ -111,8 +111,8 @@ class RawTable:
                 else:
                     yield new
 
-        anew = iter(shelved(made()))
-        self.series = [kept[number] if number in kept else next(anew) for number in range(len(self.series))]
+        fresh = iter(shelved(made()))
+        self.series = [kept[number] if number in kept else next(fresh) for number in range(len(self.series))]
 
     def set_future_aside(self) -> None:
         """Take rows without any channel off the end of each series into `ahead`."""

@@ -180,7 +180,7 @@ class ConllSource(Source):
 
     def _problem(self, cells: list[str], num_columns: int) -> str | None:
         if len(cells) != num_columns:
-            where = " (they stand between tabs)" if self._layout.tabs else ""
+            where = " (separated by tabs)" if self._layout.tabs else ""
             return (
                 f"a sentence is left out: this line has {counted(len(cells), 'column')}, the file {num_columns}{where}"
             )

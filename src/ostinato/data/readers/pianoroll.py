@@ -82,7 +82,7 @@ class PianoRollSource(Source):
 
     def _no_part(self, parts: list[str]) -> DataError:
         if not parts:
-            return DataError(f"`{self.path}` holds no piano rolls: no array has its `NAME{_LENGTHS}` beside it.")
+            return DataError(f"`{self.path}` holds no piano rolls: no array comes with its `NAME{_LENGTHS}`.")
         what = f"has no part `{self.part}`" if self.part else "holds several parts"
         return DataError(f"`{self.path}` {what}. Parts: {', '.join(parts)}.", instead=self._another(parts[0]))
 

@@ -18,10 +18,10 @@ from ostinato.tasks.transcripts import nll_of_rows, scores_of, transcribe
 def metrics_of(
     model: Conditional, examples: Examples, features: Features, device: torch.device, beam_size: int, most: int | None
 ) -> Metrics:
-    """Loss, perplexity and, where there is one right sequence for what is given, error rates of beam search, of at most
+    """Loss, perplexity and, where there is one reference for what is given, error rates of beam search, of at most
     so many rows, evenly spaced.
 
-    A condition counts as having one right sequence if there are at most 1.5 different ones per value on average; where
+    A condition counts as having one reference if there are at most 1.5 different ones per value on average; where
     one value has many (the names of a language), a written sequence can't be right or wrong. Perplexity: e to the loss,
     which is nats a token, `<end>` counted. Error rates as of `tasks.transcripts`, a row each.
     """

@@ -64,7 +64,7 @@ def conditional_results(model: Conditional, prepared: Prepared, device: torch.de
 def _answers(
     model: Conditional, examples: Examples, features: Features, device: torch.device, target: Feature
 ) -> Section:
-    """Where there is one right sequence: how often it is written, and where it is not."""
+    """Where there is one reference: how often it is written, and where it is not."""
     found = transcribe(model, examples, target, device, model.tokens.beam_size, pooled=False)
     scored = with_intervals(scores_of(found, features))
     wrong = sorted((one for one in found if one.distance), key=lambda one: one.sequences[0].score, reverse=True)

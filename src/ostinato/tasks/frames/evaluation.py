@@ -57,7 +57,7 @@ class ForcedRow:
 
 
 def evaluate(model: nn.Module, examples: Examples, features: Features, device: torch.device) -> Metrics:
-    """Figures with teacher forcing and, where there is one right sequence for what is given, of free running.
+    """Figures with teacher forcing and, where there is one reference for what is given, of free running.
 
     `loss`, `nats_per_frame`: -ln p of all frames and ends, over the number of frames, in the scale that numbers were
     normalised to. With teacher forcing, of what was expected of each frame: `mse`, `mae`, `r2` of numbers in that

@@ -138,7 +138,7 @@ def _expected(rows: dict[int, ForcedRow], examples: Examples, model: FrameModel,
 
 
 def _answers(model: SequenceWriter, examples: Examples, feature: Feature, device: torch.device) -> list[Section]:
-    """Rows with one right sequence: it, and what is written in its place; evenly spaced by how far they are apart."""
+    """Rows with one reference: it, and what is written in its place; evenly spaced by how far they are apart."""
     frames = model.frames
     targets = examples.target_sequences
     right = [_numbers(targets.row(row), model) for row in range(len(examples))]

@@ -97,7 +97,7 @@ def _shown(one: Transcript, examples: Examples, target: Feature) -> Section:
 
 
 def _by_length(found: Sequence[Transcript]) -> tuple[Floats, Floats, Floats]:
-    """Length of the right sequence, the token error rate there, and how many there are; long ones in tens."""
+    """Length of the reference, the token error rate there, and how many there are; long ones in tens."""
     lengths = np.asarray([len(one.right) for one in found])
     wide = max(1, int(np.quantile(lengths, 0.98)) // 15)
     groups = (lengths - 1).clip(min=0) // wide
