@@ -29,7 +29,7 @@ def fail(error: OstinatoError, hint: str | None) -> NoReturn:
 
 
 def _say(label: str, style: str, text: str) -> None:
-    """A label and what it is about. On a terminal no word is cut, but for commands, which are pasted as they stand."""
+    """A label and what it is about. On a terminal no word is cut, but for commands, which are pasted as printed."""
     for number, line in enumerate(text.split("\n")):
         shown = Text(f"{label} {line}" if number == 0 else line)
         if number == 0:

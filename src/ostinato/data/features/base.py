@@ -150,7 +150,7 @@ class Feature(ABC):
         return tuple(values.tolist())
 
     def pieces_of(self, texts: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Cells as they stand in a file, cut as this feature cuts them, but with nothing cleaned, folded or unknown."""
+        """Cells as in the file, cut as this feature cuts them, but with nothing cleaned, folded or unknown."""
         found = self.encode(pl.Series(texts, dtype=pl.String))
         return [tuple(found.row(row).tolist()) for row in range(len(found))]
 
