@@ -27,7 +27,7 @@ COMMANDS = (
 )
 EPOCHS = re.compile(r"epoch [3-9]:")
 TABLE = re.compile(
-    r"metric |examples |accuracy |macro F1|AUC|log loss|calibration|class |\w+ +\d\.\d{4} |validation:|$"
+    r"metric |examples |accuracy |average |macro F1|AUC|log loss|calibration|class |\w+ +\d\.\d{4} |validation:|$"
 )
 SHOWN = """<style>
 #data, #model, #baselines, #diagnosis, #recipe, nav, #results > :not(#results-title), #learning figure:nth-of-type(n+3),
