@@ -36,6 +36,7 @@ from ostinato.training.run_folder import (
     FEATURES_FILE,
     MODEL_FILE,
     check_unchanged,
+    decisions_of,
     read_recipe_of,
     summary_of,
 )
@@ -102,6 +103,16 @@ class Run:
             DataError: if the data it was trained on is gone.
         """
         return write_report(self.folder, self.recipe, self.features, self.model, prepare(self.recipe), self.device)
+
+    def decide_as(self, **decisions: Any) -> None:
+        """Answer otherwise than training settled: `threshold`, from which probability on the second of two classes is
+        the answer; `abstain`, below which probability of its answer a row gets none.
+
+        Raises:
+            RunError: for a model of no classes.
+            RecipeError: for what is no probability, or a threshold of more than two classes.
+        """
+        self.spec.decide_as(self.model, **decisions)
 
     def predict(self, rows: Any) -> list[Prediction]:
         """A prediction for each row, in their order.
@@ -293,5 +304,7 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
     model = task_of(recipe).build(recipe, features).to(device)
     load_weights(model, load_tensors(path / MODEL_FILE), path / MODEL_FILE)
     check_unchanged(path)
+    if decisions := decisions_of(path):
+        task_of(recipe).decide_as(model, **decisions)
     model.eval()
     return Run(path, recipe, features, model, device)

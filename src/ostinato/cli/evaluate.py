@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.console import note, print_json
+from ostinato.cli.deciding import Abstain, Threshold, decide
 from ostinato.cli.tables import print_metrics
 from ostinato.cli.train import Reading, check_run
 
@@ -17,6 +18,8 @@ def evaluate(
     data: Annotated[
         str | None, typer.Argument(help="A file or catalogue name; default: the recipe's test data.")
     ] = None,
+    threshold: Threshold = None,
+    abstain: Abstain = None,
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
@@ -26,6 +29,7 @@ def evaluate(
     from ostinato.training.progress import ConsoleObserver
 
     opened = load(run, settings or [])
+    decide(opened, threshold=threshold, abstain=abstain)
     metrics = opened.evaluate(data, ConsoleObserver())
     if json:
         print_json(metrics)

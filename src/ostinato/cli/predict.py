@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ostinato.cli.console import format_figure, note, print_json, print_text, stderr
+from ostinato.cli.deciding import Abstain, decide
 from ostinato.cli.train import Reading, check_run
 from ostinato.errors import DataError, RecipeError
 from ostinato.wording import command
@@ -39,6 +40,7 @@ def predict(
     escape_formulas: Annotated[
         bool, typer.Option("--escape-formulas", help="In CSV, put an apostrophe before what a spreadsheet would run.")
     ] = False,
+    abstain: Abstain = None,
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row.")] = False,
 ) -> None:
@@ -64,6 +66,7 @@ def predict(
 
     if file is not None:
         opened = load(run, settings or [])
+        decide(opened, abstain=abstain)
         if out is not None:
             _say_written(out, write_file(opened, file, out, ConsoleObserver(stderr), escape_formulas), json)
             return
@@ -83,6 +86,7 @@ def predict(
             hint=f"{command('predict', run, 'A fine film :)')}; or a text a line on stdin",
         )
     opened = load(run)
+    decide(opened, abstain=abstain)
     cells = [_parsed(row) for row in given] if opened.spec.reads_json(opened.features) else given
     if out is not None:
         _say_written(out, write_rows(opened, given, cells, out, escape_formulas), json)
@@ -125,6 +129,8 @@ def _in_words(prediction: Prediction) -> str:
         return " ".join(_value(value) for value in prediction.values)
     probabilities = prediction.probabilities or {}
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])[:5]
+    if prediction.abstained:
+        return "\t" + "  ".join(f"{name} {p:.1%}" for name, p in ranked)
     said = prediction.label if prediction.label is not None else ", ".join(prediction.labels or ()) or "(none)"
     return f"{said}\t" + "  ".join(f"{name} {p:.1%}" for name, p in ranked)
 

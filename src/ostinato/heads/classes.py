@@ -12,6 +12,7 @@ from ostinato.heads.base import OutputHead, TagReader, reduced
 from ostinato.heads.sampling import Sampling, flip, next_tokens
 from ostinato.metrics import classification
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.decisions import LIKELIEST, Decisions
 from ostinato.metrics.resampling import Units
 from ostinato.metrics.steps import label_metrics, note_metrics
 from ostinato.nn import LinearChainCRF
@@ -19,7 +20,13 @@ from ostinato.nn.ctc import ctc_nll, decoded_labels
 from ostinato.types import Ragged
 
 
-class Softmax(OutputHead):
+class Deciding:
+    """What decides between classes: `decisions` says how probabilities become answers."""
+
+    decisions: Decisions = LIKELIEST
+
+
+class Softmax(Deciding, OutputHead):
     """One of K: logits (M, K), answers (M, K) probabilities. A target below zero is unknown and has no loss.
 
     Args:
@@ -39,10 +46,10 @@ class Softmax(OutputHead):
         return next_tokens(outputs, Sampling(temperature), generator)
 
     def answers(self, outputs: Tensor) -> Tensor:
-        return outputs.softmax(dim=1)
+        return (outputs / self.decisions.temperature).softmax(dim=1)
 
     def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
-        return classification.classification(said, truth, self.classes)
+        return classification.classification(said, truth, self.classes, self.decisions)
 
     def mixture(self, outputs: Tensor) -> Tensor:
         """(E, M, K) of E models to outputs whose probabilities are the mean of theirs; the 1/E cancels out."""
@@ -148,7 +155,7 @@ class Labels(Bernoulli):
         return targets
 
 
-class TwoClasses(Labels):
+class TwoClasses(Deciding, Labels):
     """One of two: the log-odds of the second, (M, 1); targets (M,)."""
 
     def loss(self, outputs: Tensor, target: Tensor, smoothing: float = 0.0, reduction: str = "mean") -> Tensor:
@@ -158,7 +165,7 @@ class TwoClasses(Labels):
         return super().sample(outputs, generator, temperature).squeeze(1)
 
     def answers(self, outputs: Tensor) -> Tensor:
-        second = outputs.sigmoid()
+        second = (outputs / self.decisions.temperature).sigmoid()
         return torch.cat([1 - second, second], dim=1)
 
     def members(self, targets: Tensor) -> Tensor:
@@ -166,7 +173,7 @@ class TwoClasses(Labels):
         return targets.unsqueeze(1)
 
     def metrics(self, said: Any, truth: Any, units: Units | None = None) -> Metrics:
-        return classification.classification(said, truth, self.classes)
+        return classification.classification(said, truth, self.classes, self.decisions)
 
 
 def bernoulli_nll(log_odds: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:

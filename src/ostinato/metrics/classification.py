@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.arrays import Floats, Integers, Mask
+from ostinato.metrics.decisions import LIKELIEST, Decisions
 from ostinato.metrics.ranking import Ranking
 from ostinato.metrics.resampling import SUMS, Figure, Numbers, Sums, Units, ratio
 
@@ -22,12 +23,15 @@ Metrics = dict[str, Any]
 _BINS = 10
 
 
-def classification(probabilities: Floats, targets: Integers, classes: tuple[str, ...]) -> Metrics:
+def classification(
+    probabilities: Floats, targets: Integers, classes: tuple[str, ...], decisions: Decisions = LIKELIEST
+) -> Metrics:
     """Accuracy, macro F1 (over classes that are true or predicted, as scikit-learn's), AUC and average precision (two
     classes: of the second; more: mean of one-against-rest), log loss (nll), calibration error, confusion matrix (rows
-    true, columns predicted) and precision, recall and F1 of each class.
+    true, columns predicted) and precision, recall and F1 of each class. Where it abstains, `answered` is the share of
+    rows with an answer, and `accuracy_answered` that of these which are right; the others are of all rows.
     """
-    predicted = probabilities.argmax(axis=1)
+    predicted = decisions.chosen(probabilities)
     count = len(classes)
     confusion = np.bincount(targets * count + predicted, minlength=count * count).reshape(count, count)
     per_class = by_class(confusion, classes)
@@ -36,6 +40,7 @@ def classification(probabilities: Floats, targets: Integers, classes: tuple[str,
     picked = np.clip(probabilities[np.arange(len(targets)), targets], 1e-12, 1.0)
     return {
         "num_examples": len(targets),
+        **_answered(predicted == targets, decisions.given(probabilities) if decisions.abstain else None),
         "accuracy": float((predicted == targets).mean()),
         "f1": float(np.mean(present)),
         "auc": _mean([None if one is None else one.auc for one in ranked]),
@@ -46,6 +51,13 @@ def classification(probabilities: Floats, targets: Integers, classes: tuple[str,
         "per_class": per_class,
         SUMS: class_sums(predicted, targets, count, Units.rows(len(targets))),
     }
+
+
+def _answered(right: Mask, given: Mask | None) -> Metrics:
+    if given is None:
+        return {}
+    share = float(right[given].mean()) if given.any() else None
+    return {"answered": float(given.mean()), "accuracy_answered": share}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -7,6 +7,8 @@ METRIC_NAMES = {
     "num_tokens": "tokens",
     "num_frames": "frames",
     "accuracy": "accuracy",
+    "answered": "share of rows answered",
+    "accuracy_answered": "accuracy of those answered",
     "accuracy_unknown": "accuracy of unknown words",
     "cell_accuracy": "accuracy over labels",
     "precision": "precision of spans",

@@ -58,8 +58,17 @@ def is_old(mapping: Mapping[str, Any]) -> bool:
 def migrated(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """A saved recipe as today's: that of version 0.1 with its options in their new places, any other as it is.
 
-    Options of other tasks, which version 0.1 wrote out, too, are still there: `build_saved` leaves them out.
+    Options of other tasks, which version 0.1 wrote out, too, are still there: `build_saved` leaves them out. A
+    classifier that was saved before there was `model.calibration` continues without it.
     """
+    result = _moved_all(mapping)
+    model = result.get("model")
+    if isinstance(model, dict) and model.get("task") == "classification":
+        model.setdefault("calibration", "none")
+    return result
+
+
+def _moved_all(mapping: Mapping[str, Any]) -> dict[str, Any]:
     result = copy.deepcopy(dict(mapping))
     if not is_old(mapping):
         return result

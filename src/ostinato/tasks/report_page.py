@@ -56,7 +56,7 @@ def write_report(
         'report.html'
     """
     environment = page_environment()
-    spec, summary = task_of(recipe), _read_summary(folder)
+    spec, summary = task_of(recipe), _read(folder / "summary.json")
     steps, validations = read_log(folder / "log.jsonl")
     # The summary's figures are of other weights if training went on after it was written.
     current = bool(summary) and (not steps or steps[-1]["step"] == summary.get("steps"))
@@ -71,6 +71,7 @@ def write_report(
         data=data_card(prepared, summary.get("notes", []), spec.row_noun),
         curves=curves(steps, validations, recipe.training, spec.loss_unit(recipe)),
         results=spec.report(model, prepared, device, summary["validation"] if current else None),
+        decisions=_read(folder / "decisions.json") if current else {},
         diagnosis=diagnosis_section(folder, steps),
         baselines=baselines_section(folder, steps),
     )
@@ -78,8 +79,7 @@ def write_report(
     return folder / REPORT_FILE
 
 
-def _read_summary(folder: Path) -> Section:
-    path = folder / "summary.json"
+def _read(path: Path) -> Section:
     if not path.is_file():
         return {}
     try:

@@ -156,6 +156,16 @@ class TaskSpec(ABC, Generic[ModelT]):
         """The validation figures of the summary: those of `monitor`."""
         return self.monitor(model, examples, features, recipe, device)
 
+    def decide(self, model: ModelT, prepared: Prepared, device: torch.device) -> Section | None:
+        """What is settled on the validation data once training has ended, for `decisions.json`; the model decides so
+        from now on. None: nothing is."""
+        return None
+
+    def decide_as(self, model: ModelT, **decisions: Any) -> None:
+        """Have a model decide so: the fields of `metrics.decisions.Decisions`. Raises `RunError` where it decides
+        between no classes."""
+        raise RunError(f"{with_article(self.noun)} gives no probabilities of classes: nothing to decide by.")
+
     def findings(self, trained: Trained) -> Iterator[Finding]:
         """What a user should know of a run before its figures, the most serious first."""
         from ostinato.tasks.findings import findings_of

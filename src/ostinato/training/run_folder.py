@@ -19,6 +19,7 @@ from ostinato.wording import command, meant, option
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 MODEL_FILE, LOG_FILE, EVALUATION_FILE = "model.safetensors", "log.jsonl", "evaluation.json"
+DECISIONS_FILE = "decisions.json"
 
 logger = logging.getLogger("ostinato")
 
@@ -60,7 +61,15 @@ def check_run_folder(folder: Path) -> None:
 
 def checksums(folder: Path) -> dict[str, str]:
     """What a summary says of the files that predictions come from."""
-    return {name: checksum(folder / name) for name in (MODEL_FILE, FEATURES_FILE)}
+    names = (MODEL_FILE, FEATURES_FILE, DECISIONS_FILE)
+    return {name: checksum(folder / name) for name in names if (folder / name).is_file()}
+
+
+def decisions_of(folder: Path) -> dict[str, Any]:
+    """How its model's outputs become answers, as `TaskSpec.decide_as` takes it; empty where nothing was settled."""
+    path = folder / DECISIONS_FILE
+    found = read_json(path) if path.is_file() else {}
+    return {key: found[key] for key in ("temperature", "threshold") if key in found}
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

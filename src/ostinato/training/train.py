@@ -36,6 +36,7 @@ from ostinato.training.progress import Observer
 from ostinato.training.resume import agrees, data_changes, describe_data, recipe_changes, with_features
 from ostinato.training.run_folder import (
     DATA_FILE,
+    DECISIONS_FILE,
     FEATURES_FILE,
     LOG_FILE,
     MODEL_FILE,
@@ -200,6 +201,9 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
     load_weights(trainer.model, load_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
     recipe, features = prepared.recipe, prepared.features
     spec, model, device = task_of(recipe), trainer.model, trainer.device
+    decided = spec.decide(model, prepared, device)
+    if decided is not None:
+        write_atomically(folder / DECISIONS_FILE, json.dumps(decided, indent=1).encode())
     metrics = with_intervals(spec.final_metrics(model, prepared.validation, features, recipe, device))
     trained = Trained(str(folder), prepared, metrics, read_log(folder / LOG_FILE)[1], position.step)
     summary: dict[str, Any] = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
-from torch import nn
 
 from ostinato.data.dataset import Features
 from ostinato.data.features import TextFeature
+from ostinato.errors import RecipeError
 from ostinato.heads.build import row_head
+from ostinato.heads.classes import TwoClasses
 from ostinato.layers.covariates import RowCovariates
 from ostinato.layers.inputs import input_layer
 from ostinato.tasks.classification.ensemble import Ensemble
@@ -15,8 +18,22 @@ from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.classification.recipe import ClassificationRecipe
 
 
-def build_classifier(recipe: ClassificationRecipe, features: Features) -> nn.Module:
-    """The classifier of a resolved recipe; several that answer as one where it says so."""
+def build_classifier(recipe: ClassificationRecipe, features: Features) -> Classifier | Ensemble:
+    """The classifier of a resolved recipe; several that answer as one where it says so.
+
+    Raises:
+        RecipeError: for a threshold where there are not two classes.
+    """
+    model = _classifier(recipe, features)
+    if recipe.threshold is not None:
+        if not isinstance(model.head, TwoClasses):
+            raise RecipeError(f"`model.threshold` only applies with two classes. Received: {recipe.threshold}.")
+        if recipe.threshold != "f1":
+            model.head.decisions = replace(model.head.decisions, threshold=recipe.threshold)
+    return model
+
+
+def _classifier(recipe: ClassificationRecipe, features: Features) -> Classifier | Ensemble:
     if recipe.members > 1:
         return Ensemble([_one_classifier(recipe, features) for _ in range(recipe.members)])
     return _one_classifier(recipe, features)

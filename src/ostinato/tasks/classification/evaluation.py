@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ostinato.arrays import Floats, Integers
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
-from ostinato.metrics.classification import Metrics
+from ostinato.heads.classes import Deciding
+from ostinato.metrics.classification import Metrics, classification
+from ostinato.metrics.decisions import Decisions, best_threshold, fit_temperature
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
+from ostinato.report.data import Section
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.recipe import ClassificationRecipe
 
 _ROWS = 64
 
@@ -39,5 +46,38 @@ def evaluate(model: Classifier, examples: Examples, device: torch.device) -> Met
 
 def predict(model: Classifier, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """A class, labels or a number for each row."""
-    answers = model.head.answers(predict_examples(model, examples, device))
-    return [Prediction(**features.row_target.said(answer)) for answer in answers.numpy()]
+    answers, head = model.head.answers(predict_examples(model, examples, device)).numpy(), model.head
+    found = [Prediction(**features.row_target.said(answer)) for answer in answers]
+    return decided(found, answers, head.decisions, features) if isinstance(head, Deciding) else found
+
+
+def decided(found: list[Prediction], answers: Floats, decisions: Decisions, features: Features) -> list[Prediction]:
+    """Predictions of classes with the label that a threshold chooses, and none where the model abstains."""
+    classes, given = features.row_target.classes, decisions.given(answers)
+    chosen = decisions.chosen(answers)
+    return [
+        replace(one, label=classes[k]) if there else replace(one, label=None, abstained=True)
+        for one, k, there in zip(found, chosen.tolist(), given.tolist(), strict=True)
+    ]
+
+
+def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, device: torch.device) -> Section | None:
+    """What is settled on validation rows: temperature and threshold, as `recipe` says, and the calibration error (ECE)
+    and log loss before and after; None for a model of no classes. The model decides so from now on."""
+    head = model.head
+    if not isinstance(head, Deciding):
+        return None
+    outputs, truth = predict_examples(model, examples, device), np.asarray(examples.targets).astype(np.int64)
+    logits = outputs.numpy() if outputs.shape[1] > 1 else np.pad(outputs.numpy(), ((0, 0), (1, 0)))
+    before = _calibration(head.answers(outputs).numpy(), truth)
+    temperature = fit_temperature(logits, truth) if recipe.calibration == "temperature" else 1.0
+    head.decisions = replace(head.decisions, temperature=temperature)
+    answers = head.answers(outputs).numpy()
+    if recipe.threshold == "f1":
+        head.decisions = replace(head.decisions, threshold=best_threshold(answers[:, 1], truth == 1))
+    return {**head.decisions.to_dict(), "before": before, "after": _calibration(answers, truth)}
+
+
+def _calibration(answers: Floats, truth: Integers) -> Section:
+    found = classification(answers, truth, tuple(map(str, range(answers.shape[1]))))
+    return {key: found[key] for key in ("calibration_error", "log_loss")}

@@ -47,3 +47,10 @@ class ClassificationRecipe(PoolingRecipe):
         1, description="so many networks, trained side by side, answer with the mean of their probabilities"
     )
     convolution: ConvolutionRecipe = ConvolutionRecipe()
+    calibration: Literal["none", "temperature"] = Field(
+        "temperature", description="of classes: probabilities are fitted to the validation rows once training has ended"
+    )
+    threshold: Literal["f1"] | Annotated[float, BeforeValidator(no_bool), Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="two classes: the probability from which the second is the answer; f1: that of the best F1",
+    )

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from ostinato.arrays import Floats, Mask
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
+from ostinato.heads.classes import Deciding
 from ostinato.metrics import classification as metrics
+from ostinato.metrics.decisions import LIKELIEST, Decisions
 from ostinato.metrics.ranking import Ranking
 from ostinato.metrics.resampling import with_intervals
 from ostinato.report.confusion import confusion_table, mixups
@@ -28,25 +30,30 @@ def classifier_results(model: Classifier, prepared: Prepared, device: torch.devi
     """Metrics on the validation data, next to those of a guess that never reads the text, with plots and mistakes."""
     target, examples = prepared.features.row_target, prepared.validation
     answers = model.head.answers(predict_examples(model, examples, device)).numpy()
-    return _section(target, answers, prepared.train, examples)
+    decisions = model.head.decisions if isinstance(model.head, Deciding) else LIKELIEST
+    return _section(target, answers, prepared.train, examples, decisions)
 
 
 @singledispatch
-def _section(target: TargetFeature, answers: Floats, train: Examples, examples: Examples) -> Section:
+def _section(
+    target: TargetFeature, answers: Floats, train: Examples, examples: Examples, decisions: Decisions
+) -> Section:
     """What the type of the target shows."""
     raise TypeError(f"no section shows a {type(target).__name__}")
 
 
 @_section.register
-def _classification(target: ClassTarget, probabilities: Floats, train: Examples, examples: Examples) -> Section:
+def _classification(
+    target: ClassTarget, probabilities: Floats, train: Examples, examples: Examples, decisions: Decisions
+) -> Section:
     from ostinato.report import plots
 
     truth, classes = class_targets(examples), target.classes
-    scored = with_intervals(metrics.classification(probabilities, truth, classes))
+    scored = with_intervals(metrics.classification(probabilities, truth, classes, decisions))
     frequencies = np.bincount(class_targets(train), minlength=len(classes)) / max(len(train), 1)
     guess = metrics.classification(np.tile(frequencies, (len(truth), 1)), truth, classes)
-    predicted = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
+    predicted = decisions.chosen(probabilities)
+    confidence = probabilities[np.arange(len(truth)), predicted]
     wrong = np.flatnonzero(predicted != truth)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MOST_WRONG]
     bins = metrics.calibration(probabilities, truth)["bins"]
@@ -75,7 +82,9 @@ def _classification(target: ClassTarget, probabilities: Floats, train: Examples,
 
 
 @_section.register
-def _multilabel(target: LabelsTarget, probabilities: Floats, train: Examples, examples: Examples) -> Section:
+def _multilabel(
+    target: LabelsTarget, probabilities: Floats, train: Examples, examples: Examples, decisions: Decisions
+) -> Section:
     truth = np.asarray(examples.targets, dtype=np.float32)
     scored = with_intervals(metrics.multilabel(probabilities, truth, target.classes))
     shares = np.asarray(train.targets, dtype=np.float64).mean(axis=0)
@@ -109,7 +118,9 @@ def _multilabel(target: LabelsTarget, probabilities: Floats, train: Examples, ex
 
 
 @_section.register
-def _regression(target: NumberTarget, predicted: Floats, train: Examples, examples: Examples) -> Section:
+def _regression(
+    target: NumberTarget, predicted: Floats, train: Examples, examples: Examples, decisions: Decisions
+) -> Section:
     from ostinato.report import plots
 
     truth = target.original(np.asarray(examples.targets))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ostinato.recipe import TargetRecipe
 from ostinato.tasks.classification.recipe import ClassificationRecipe
@@ -62,6 +62,26 @@ class Classification(TaskSpec["Classifier"]):
         from ostinato.tasks.classification.evaluation import evaluate
 
         return evaluate(model, examples, device)
+
+    def decide(self, model: Classifier, prepared: Prepared, device: torch.device) -> Section | None:
+        """Temperature and threshold of a model of classes."""
+        from ostinato.tasks.classification.evaluation import decide
+
+        return decide(model, prepared.validation, ClassificationRecipe.of(prepared.recipe), device)
+
+    def decide_as(self, model: Classifier, **decisions: Any) -> None:
+        """Of classes; a threshold of two."""
+        from dataclasses import replace
+
+        from ostinato.errors import RecipeError
+        from ostinato.heads.classes import Deciding, TwoClasses
+
+        if not isinstance(model.head, Deciding):
+            super().decide_as(model)
+            return
+        if decisions.get("threshold") is not None and not isinstance(model.head, TwoClasses):
+            raise RecipeError(f"`threshold` only applies with two classes. Received: {decisions['threshold']:g}.")
+        model.head.decisions = replace(model.head.decisions, **decisions)
 
     def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """By the kind of the target."""
