@@ -125,6 +125,7 @@ def curves(
     if not steps:
         return None
     column = {key: np.asarray([s[key] for s in steps], dtype=np.float64) for key in ("step", "loss", "gradient_norm")}
+    rates = np.asarray([s["learning_rate"] for s in steps], dtype=np.float64)
     scale, unit = shown
     at = np.asarray([v["step"] for v in validations], dtype=np.float64)
     scored = np.asarray([v["loss"] for v in validations], dtype=np.float64) * scale
@@ -147,7 +148,8 @@ def curves(
         "share_clipped": float(clipped.mean()),
         "clipped": plots.share_clipped(column["step"], smoothed(clipped)) if clipped.any() else None,
         "clipped_groups": _group_shares(steps),
-        "rate": plots.learning_rate(column["step"], np.asarray([s["learning_rate"] for s in steps], dtype=np.float64)),
+        "rate": plots.learning_rate(column["step"], rates) if np.ptp(rates) else None,
+        "constant_rate": f"{rates[0]:g}",
         "smoothing": training.label_smoothing,
         "validations": _validation_rows(validations, scale, best),
     }

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.recipe import build_recipe
+from ostinato.recipe import TrainingRecipe, build_recipe
 from ostinato.report import plots
 from ostinato.report.confusion import confusion_table
 from ostinato.report.data import shown_token, token_counts
-from ostinato.report.head import duration, network_name, smoothed
+from ostinato.report.head import curves, duration, network_name, smoothed
 from ostinato.report.page import figure, number, percent, plain, ticks
 from ostinato.report.svg import BLUE, drawing, inline_svg, label_steps, sample, thin
 from ostinato.tasks.language_model.report import passage, unigram_bits
@@ -166,3 +166,16 @@ def test_lengths_are_whole_numbers() -> None:
     drawn = str(plots.lengths(np.asarray([4.0, 5, 6, 7, 8, 9]), 6.0, 9.0, "words"))
     assert set(re.findall(r">([\d.]+)</text>", drawn)) >= {"4", "6", "8"}
     assert "4.5" not in re.findall(r">([\d.]+)</text>", drawn)
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_a_learning_rate_that_never_changed_is_said_and_not_drawn(constant: bool) -> None:
+    rates = [0.002] * 9 if constant else [0.002 - 1e-4 * k for k in range(9)]
+    steps = [
+        {"step": k + 1, "loss": 1.0, "gradient_norm": 1.0, "clipped": False, "learning_rate": rate}
+        for k, rate in enumerate(rates)
+    ]
+    found = curves(steps, [], TrainingRecipe(), (1.0, "nats"))
+    assert found is not None
+    assert (found["rate"] is None) == constant
+    assert found["constant_rate"] == "0.002"
