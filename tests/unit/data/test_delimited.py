@@ -51,7 +51,8 @@ def test_anything_is_read_the_same_whatever_the_block(content: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = read_same(_write(Path(folder), "a,b\n" + content + "z"))
     assert len(found.rows) + len(found.bad) > 0
-    assert all(len(row) == 2 for row in found.rows)
+    widths = {len(row) for row in found.rows}
+    assert widths <= {2} or widths == {3}  # one more field than the header in each row: names of rows come first
 
 
 def test_lines_are_counted_through_newlines_in_quotes(tmp_path: Path) -> None:
