@@ -105,7 +105,7 @@ class Run:
         return write_report(self.folder, self.recipe, self.features, self.model, prepare(self.recipe), self.device)
 
     def decide_as(self, **decisions: Any) -> None:
-        """Answer otherwise than training settled: `threshold`, from which probability on the second of two classes is
+        """Answer otherwise than training decided: `threshold`, from which probability on the second of two classes is
         the answer; `abstain`, below which probability of its answer a row gets none.
 
         Raises:

@@ -157,7 +157,7 @@ class TaskSpec(ABC, Generic[ModelT]):
         return self.monitor(model, examples, features, recipe, device)
 
     def decide(self, model: ModelT, prepared: Prepared, device: torch.device) -> Section | None:
-        """What is settled on the validation data once training has ended, for `decisions.json`; the model decides so
+        """What is decided on the validation data once training has ended, for `decisions.json`; the model decides so
         from now on. None: nothing is."""
         return None
 

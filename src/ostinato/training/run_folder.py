@@ -66,7 +66,7 @@ def checksums(folder: Path) -> dict[str, str]:
 
 
 def decisions_of(folder: Path) -> dict[str, Any]:
-    """How its model's outputs become answers, as `TaskSpec.decide_as` takes it; empty where nothing was settled."""
+    """How its model's outputs become answers, as `TaskSpec.decide_as` takes it; empty where nothing was decided."""
     path = folder / DECISIONS_FILE
     found = read_json(path) if path.is_file() else {}
     return {key: found[key] for key in ("temperature", "threshold") if key in found}

@@ -62,7 +62,7 @@ def decided(found: list[Prediction], answers: Floats, decisions: Decisions, feat
 
 
 def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, device: torch.device) -> Section | None:
-    """What is settled on validation rows: temperature and threshold, as `recipe` says, and the calibration error (ECE)
+    """What is decided on validation rows: temperature and threshold, as `recipe` says, and the calibration error (ECE)
     and log loss before and after; None for a model of no classes. The model decides so from now on."""
     head = model.head
     if not isinstance(head, Deciding):
