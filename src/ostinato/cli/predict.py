@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,8 +49,29 @@ def predict(
 
     Rows come from the command line, one per line from stdin, or from a file.
     """
+    _check(rows, file, out, escape_formulas, settings)
+    check_run(run, settings)
+    if file is not None:
+        _predict_file(run, file, _Output(out, escape_formulas, json), abstain, settings or [])
+    else:
+        _predict_rows(run, rows, _Output(out, escape_formulas, json), abstain)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Where predictions go: a table at `path`, or else lines on stdout; formulas: escape them in CSV."""
+
+    path: Path | None
+    formulas: bool
+    json: bool
+
+
+def _check(
+    rows: list[str] | None, file: str | None, out: Path | None, escape_formulas: bool, settings: list[str] | None
+) -> None:
+    """Raise `RecipeError` for options that don't go together, before anything is loaded."""
     if out is not None:
-        from ostinato.cli.predicted import check_out, write_file, write_rows
+        from ostinato.cli.predicted import check_out
 
         check_out(out)
     if escape_formulas and (out is None or out.suffix.lower() != ".csv"):
@@ -60,25 +82,35 @@ def predict(
         )
     if file is None and settings:
         raise RecipeError(f"`--set` says how `--file` is read. Received: {', '.join(settings)}, and no file.")
-    check_run(run, settings)
+
+
+def _predict_file(run: Path, file: str, output: _Output, abstain: float | None, settings: list[str]) -> None:
+    """Every row of a file."""
+    from ostinato.cli.predicted import write_file
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 
-    if file is not None:
-        opened = load(run, settings or [])
-        decide(opened, abstain=abstain)
-        if out is not None:
-            _say_written(out, write_file(opened, file, out, ConsoleObserver(stderr), escape_formulas), json)
-            return
-        found = opened.predict_file(file, ConsoleObserver(stderr))
-        lines = None if json else opened.spec.csv_lines([prediction for _, _, prediction in found])
-        if lines is not None:
-            for line in lines:
-                print_text(line)
-            return
-        for place, preview, prediction in found:
-            _show({"place": place, "input": preview}, place, prediction, json)
+    opened = load(run, settings)
+    decide(opened, abstain=abstain)
+    observer = ConsoleObserver(stderr)
+    if output.path is not None:
+        _say_written(output.path, write_file(opened, file, output.path, observer, output.formulas), output.json)
         return
+    found = opened.predict_file(file, observer)
+    lines = None if output.json else opened.spec.csv_lines([prediction for _, _, prediction in found])
+    if lines is not None:
+        for line in lines:
+            print_text(line)
+        return
+    for place, preview, prediction in found:
+        _show({"place": place, "input": preview}, place, prediction, output.json)
+
+
+def _predict_rows(run: Path, rows: list[str] | None, output: _Output, abstain: float | None) -> None:
+    """Rows of the command line, or of stdin."""
+    from ostinato.cli.predicted import write_rows
+    from ostinato.run import load
+
     given = rows or [line.rstrip("\n") for line in sys.stdin if line.strip()]
     if not given:
         raise DataError(
@@ -88,11 +120,11 @@ def predict(
     opened = load(run)
     decide(opened, abstain=abstain)
     cells = [_parsed(row) for row in given] if opened.spec.reads_json(opened.features) else given
-    if out is not None:
-        _say_written(out, write_rows(opened, given, cells, out, escape_formulas), json)
+    if output.path is not None:
+        _say_written(output.path, write_rows(opened, given, cells, output.path, output.formulas), output.json)
         return
     for text, prediction in zip(given, opened.predict(cells), strict=True):
-        _show({"text": text}, None, prediction, json)
+        _show({"text": text}, None, prediction, output.json)
 
 
 def _say_written(out: Path, count: int, json: bool) -> None:

@@ -15,7 +15,7 @@ CASES = {
     "cells/registry.py:check_takes": f"{T} +model.cell=elman +model.chrono=40",
     "cli/compare.py:_varied": "compare --recipe r.yaml --vary hidden_size",
     "cli/data.py:sample": "data sample revews.csv",
-    "cli/predict.py:predict": "predict run",
+    "cli/predict.py:_predict_rows": "predict run",
     "cli/predicted.py:check_out": "predict run --file t.csv --out said.xls",
     "cli/predicted.py:check_out#2": "predict run --file t.csv --out no/said.csv",
     "cli/recipe.py:init": f"recipe init t.csv {L} --out r.yaml",
