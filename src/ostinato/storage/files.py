@@ -95,11 +95,16 @@ def _plain(value: Any) -> Any:
     return json_ready(value) if isinstance(value, Mapping) else value
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file of a run. Raises `RunError` if it is missing or damaged."""
+def read_json(path: Path, missing_ok: bool = False) -> dict[str, Any]:
+    """The JSON object in a file of a run; of a missing one, with `missing_ok`, an empty one.
+
+    Raises `RunError` if it is missing or damaged.
+    """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
+        if missing_ok:
+            return {}
         raise RunError(f"`{path}` is missing.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"`{path}` is damaged: {error}.") from error

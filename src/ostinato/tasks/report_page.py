@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
 
 from ostinato.data.dataset import Features, Prepared
-from ostinato.errors import RunError
 from ostinato.recipe import Recipe, dump_recipe
 from ostinato.report.baselines import baselines_section
-from ostinato.report.data import Section, data_card
+from ostinato.report.data import data_card
 from ostinato.report.diagnosis import diagnosis_section
 from ostinato.report.head import curves, model_table, run_facts, sentence
 from ostinato.report.page import page_environment
-from ostinato.storage.files import write_atomically
+from ostinato.storage.files import read_json, write_atomically
 from ostinato.storage.log import read_log
 from ostinato.tasks.registry import task_of
 
@@ -56,7 +53,7 @@ def write_report(
         'report.html'
     """
     environment = page_environment()
-    spec, summary = task_of(recipe), _read(folder / "summary.json")
+    spec, summary = task_of(recipe), read_json(folder / "summary.json", missing_ok=True)
     steps, validations = read_log(folder / "log.jsonl")
     # The summary's figures are of other weights if training went on after it was written.
     current = bool(summary) and (not steps or steps[-1]["step"] == summary.get("steps"))
@@ -71,18 +68,9 @@ def write_report(
         data=data_card(prepared, summary.get("notes", []), spec.row_noun),
         curves=curves(steps, validations, recipe.training, spec.loss_unit(recipe)),
         results=spec.report(model, prepared, device, summary["validation"] if current else None),
-        decisions=_read(folder / "decisions.json") if current else {},
+        decisions=read_json(folder / "decisions.json", missing_ok=True) if current else {},
         diagnosis=diagnosis_section(folder, steps),
         baselines=baselines_section(folder, steps),
     )
     write_atomically(folder / REPORT_FILE, page.encode())
     return folder / REPORT_FILE
-
-
-def _read(path: Path) -> Section:
-    if not path.is_file():
-        return {}
-    try:
-        return cast("Section", json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise RunError(f"`{path}` can't be read: {error}.", hint="the run is damaged") from error

@@ -67,15 +67,13 @@ def checksums(folder: Path) -> dict[str, str]:
 
 def decisions_of(folder: Path) -> dict[str, Any]:
     """How its model's outputs become answers, as `TaskSpec.decide_as` takes it; empty where nothing was decided."""
-    path = folder / DECISIONS_FILE
-    found = read_json(path) if path.is_file() else {}
+    found = read_json(folder / DECISIONS_FILE, missing_ok=True)
     return {key: found[key] for key in ("temperature", "threshold") if key in found}
 
 
 def summary_of(folder: Path) -> dict[str, Any]:
     """What training ended with; empty while it has not ended."""
-    path = folder / SUMMARY_FILE
-    return read_json(path) if path.is_file() else {}
+    return read_json(folder / SUMMARY_FILE, missing_ok=True)
 
 
 def check_unchanged(folder: Path) -> None:

@@ -158,7 +158,7 @@ PROSE = {
         storage/decompress.py:check_text storage/decompress.py:read_pieces storage/files.py:disk_error
         storage/unpack.py:_naming storage/unpack.py:_write storage/unpack.py:require_growth
         tasks/language_model/sampling.py:encode_prompt tasks/language_model/stream.py:_not_numbers
-        tasks/report_page.py:_read training/checkpoint.py:_parent
+        training/checkpoint.py:_parent
         training/checkpoint.py:read_checkpoint training/resume.py:with_features
         training/run_folder.py:check_run_folder#2""",
     LISTS: """cli/frames.py:prompt_of data/loading.py:reading_as data/reading.py:_blocks data/targets.py:_unseen

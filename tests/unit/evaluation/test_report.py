@@ -210,7 +210,7 @@ def test_a_summary_of_other_weights_is_not_believed(trained, tmp_path):
 
 def test_a_damaged_summary_is_named(trained, tmp_path):
     (tmp_path / "summary.json").write_text("{")
-    with pytest.raises(RunError, match=r"summary\.json` can't be read"):
+    with pytest.raises(RunError, match=r"summary\.json` is damaged"):
         _write(trained("two"), tmp_path)
 
 
