@@ -102,7 +102,7 @@ def _plan(
         raise RecipeError("`group` and `leave_one_out` both say which rows belong together: give one of them.")
     if num_folds < 2:
         raise RecipeError(f"`num_folds` must be at least 2. Received: {num_folds}.")
-    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe)
+    mapping = recipe.said if isinstance(recipe, Recipe) else read_recipe(recipe)
     mapping = apply_overrides(mapping, settings)
     if group or leave_one_out:
         mapping = apply_overrides(mapping, {"data.group": group or leave_one_out})
@@ -115,7 +115,7 @@ def _plan(
 
 def apply_fold(recipe: Recipe, number: int, count: int) -> Recipe:
     """The recipe with one of `count` parts held out."""
-    return build_recipe(apply_overrides(recipe.model_dump(mode="json"), {"data.fold": [number, count]}))
+    return build_recipe(apply_overrides(recipe.said, {"data.fold": [number, count]}))
 
 
 def _values_of(recipe: Recipe, column: str, observer: Observer) -> dict[tuple[str, int], str]:

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def with_article(noun: str) -> str:
@@ -77,3 +77,14 @@ A_FILE = (
     "--set data.target=label"
 )
 """What to say where a recipe names no data."""
+
+
+def set_options(settings: Mapping[str, object]) -> list[str]:
+    """The words of a command that set keys of a recipe.
+
+    Example:
+        >>> set_options({"training.steps": 900, "training.max_minutes": 4.0})
+        ['--set', 'training.steps=900', '--set', 'training.max_minutes=4']
+    """
+    shown = {key: f"{value:g}" if isinstance(value, float) else value for key, value in settings.items()}
+    return [word for key, value in shown.items() for word in ("--set", f"{key}={value}")]

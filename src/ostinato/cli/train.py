@@ -63,6 +63,7 @@ def train(
     extra: Annotated[list[str] | None, typer.Option(help="A covariate: a further column to read; repeatable.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe file, or the name of a ready one.")] = None,
     settings: Setting = None,
+    minutes: Annotated[float | None, typer.Option(help="Short for --set training.max_minutes=M.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Short for --set training.epochs=N.")] = None,
     lr: Annotated[float | None, typer.Option(help="Short for --set training.learning_rate=X.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Short for --set training.batch_size=N.")] = None,
@@ -93,6 +94,7 @@ def train(
             "text --target label; ready recipes: ostinato recipe show",
         )
     short = {
+        "training.max_minutes": minutes,
         "training.epochs": epochs,
         "training.learning_rate": lr,
         "training.batch_size": batch_size,

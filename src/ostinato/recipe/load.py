@@ -173,7 +173,7 @@ def described(
             hint="save the table first: table.to_csv('rows.csv', index=False) with pandas, table.write_csv('rows.csv') "
             "with polars; then ostinato.train('rows.csv')",
         )
-    mapping = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
+    mapping = recipe.said if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
     given = {
         "data.train": data and str(data),
         "data.input": input,

@@ -51,6 +51,11 @@ class Recipe(Component):
         """The covariates: columns that are read with the input."""
         return tuple(dict.fromkeys((*self.data.extra, *self.features.extra)))
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """What was set of it, and nothing that is as it is when nothing is said."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
 
 def recipe_schema() -> dict[str, Any]:
     """The JSON schema of recipes: `model` is one of several objects, discriminated by `task`, and what describes

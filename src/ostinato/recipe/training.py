@@ -90,7 +90,7 @@ def _bptt_written(value: BpttRecipe | None) -> object:
 
 
 class TrainingRecipe(Component):
-    """The optimisation. A budget is a number of epochs, of minutes, or both (whichever ends first)."""
+    """The optimisation. A budget is a number of steps, of epochs, of minutes, or several (whichever ends first)."""
 
     needs: ClassVar[Needs] = {
         "max_norm": ("`clip`: norm, value or group", lambda training: training.clip not in ("adaptive", "none")),
@@ -101,9 +101,15 @@ class TrainingRecipe(Component):
         "clock": ("`max_minutes`", lambda training: training.max_minutes is not None),
         "rollback_factor": ("`on_divergence: rollback`", lambda training: training.on_divergence == "rollback"),
     }
-    epochs: PositiveInt = 10
+    epochs: PositiveInt | None = Field(
+        None, description="how often all rows are read; none: a budget, and what else is left open, by a plan"
+    )
+    steps: PositiveInt | None = Field(None, description="updates; none: of the epochs, or by a plan")
     max_minutes: Positive | None = Field(
         None, description="stop after this long; the schedule anneals over whichever budget is nearer its end"
+    )
+    plan: str | None = Field(
+        None, description="the plan that filled in what a recipe without epochs left open, and its reason: by `train`"
     )
     clock: Literal["wall", "processor"] = Field(
         "wall",
@@ -164,3 +170,15 @@ class TrainingRecipe(Component):
     )
     num_threads: Annotated[PositiveInt, Field(le=1024)] | None = Field(None, description="none: torch's own choice")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if there is one")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a plan is to be made: neither epochs were set, nor was one made before."""
+        return self.epochs is None and self.plan is None
+
+    def longer(self, times: float = 2) -> dict[str, float]:
+        """The keys of a budget so many times as large."""
+        steps: dict[str, float] = {"training.steps": round(times * self.steps)} if self.steps else {}
+        if self.max_minutes is not None:
+            return {**steps, "training.max_minutes": times * self.max_minutes}
+        return steps or {"training.epochs": round(times * (self.epochs or 1))}

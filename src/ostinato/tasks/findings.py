@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from ostinato.data.rejects import counted
 from ostinato.data.targets import LabelsTarget, NamesTarget, missing_in_words
 from ostinato.metrics.classification import Metrics
 from ostinato.recipe import LOWER_IS_BETTER, Recipe
-from ostinato.wording import command
+from ostinato.wording import command, set_options
 
 _FEWEST_ROWS = 30
 """Validation rows below which figures say little."""
@@ -47,10 +47,9 @@ class Trained:
         """Resolved."""
         return self.prepared.recipe
 
-    def again(self, *settings: str) -> str:
+    def again(self, settings: Mapping[str, object]) -> str:
         """The command that trains it again."""
-        options = [word for one in settings for word in ("--set", one)]
-        return command("train", "--recipe", f"{self.run}/recipe.yaml", *options)
+        return command("train", "--recipe", f"{self.run}/recipe.yaml", *set_options(settings))
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,8 @@ def _balanced(trained: Trained) -> str:
     if applies("training.class_weight", recipe) and recipe.training.class_weight == "none":
         counts = _counts(trained.prepared)
         if counts.max() > _UNEVEN * counts.min():
-            return trained.again("training.class_weight=balanced")
-    return trained.again(f"training.epochs={2 * recipe.training.epochs}")
+            return trained.again({"training.class_weight": "balanced"})
+    return trained.again(recipe.training.longer())
 
 
 def _counts(prepared: Prepared) -> Integers:
@@ -115,7 +114,7 @@ def _missing(trained: Trained) -> Iterator[Finding]:
         hint = f"rows of `{name}` in {data.validation}"
         if not isinstance(data.validation, str):
             drawn = data.stratify == "each" or data.group is not None
-            hint = f"more rows of `{name}`" if drawn else trained.again("data.stratify=each")
+            hint = f"more rows of `{name}`" if drawn else trained.again({"data.stratify": "each"})
         yield Finding("untested_class", missing_in_words(name, count), hint)
 
 
@@ -131,17 +130,14 @@ def _still_falling(trained: Trained) -> Iterator[Finding]:
     before = max(gains[: -max(1, len(gains) // 10)])
     if gains[-1] < max(gains) or gains[-1] - before <= _STILL * (gains[-1] - gains[0]):
         return
-    if training.max_minutes is not None:
-        change = f"training.max_minutes={2 * training.max_minutes:g}"
-    else:
-        wanted = round(_ENOUGH_STEPS * training.epochs / max(trained.steps, 1))
-        change = f"training.epochs={max(2 * training.epochs, wanted)}"
+    enough = training.max_minutes is not None or 2 * trained.steps >= _ENOUGH_STEPS
+    change = training.longer(2 if enough else _ENOUGH_STEPS / max(trained.steps, 1))
     doing = "falling" if sign < 0 else "rising"
     yield Finding(
         "not_done",
         f"validation {figure.replace('_', ' ')} was still {doing} when training ended, after "
-        f"{counted(len(curve), 'epoch')} of {counted(round(trained.steps / len(curve)), 'step')}",
-        command("train", "--resume", trained.run, "--set", change),
+        f"{counted(trained.steps, 'step')}",
+        command("train", "--resume", trained.run, *set_options(change)),
     )
 
 

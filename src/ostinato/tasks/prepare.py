@@ -12,6 +12,7 @@ from ostinato.data.rejects import BadRows
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe
 from ostinato.tasks.monitors import check_monitor
+from ostinato.tasks.plan import planned
 from ostinato.tasks.registry import names, task_named, task_of
 from ostinato.wording import A_FILE
 
@@ -20,7 +21,8 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     """Read, infer, split and encode the data of a recipe.
 
     Args:
-        recipe: may leave columns, kinds, units and the task open; the returned recipe leaves nothing open.
+        recipe: may leave columns, kinds, units and the task open; the returned recipe leaves nothing open,
+            and has a plan where it says no epochs.
         say: called with each note a user should see, as it comes up.
 
     Raises:
@@ -30,7 +32,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     if recipe.data.train is None:
         raise RecipeError("`data.train` is not set.", hint=A_FILE)
     sample = DataSample(open_stored(recipe.data.train, recipe, BadRows(recipe.data.on_bad_row), say))
-    recipe = _taken_over(recipe, sample, say)
+    asked, recipe = recipe, _taken_over(recipe, sample, say)
     found = _resolved(recipe, sample)
     task = task_of(found)
     task.check(found)
@@ -38,7 +40,11 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
     if len(possible) == 1:
         refuse_inapplicable(possible[0])
     check_monitor(found.training.monitor, ("loss", *(name for one in possible for name in task.figures(one))))
-    return task.prepare(recipe, sample, say)
+    prepared = task.prepare(recipe, sample, say)
+    ready = planned(prepared, asked)
+    for note in ready.notes[len(prepared.notes) :]:
+        say(note)
+    return ready
 
 
 def inferred(recipe: Recipe) -> Recipe:

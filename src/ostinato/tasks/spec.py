@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ostinato.recipe import ModelRecipe, Recipe
     from ostinato.tasks.findings import Finding, Trained
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
+    from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
@@ -94,6 +95,17 @@ class TaskSpec(ABC, Generic[ModelT]):
         from ostinato.tasks.sketch import check_layers
 
         check_layers(recipe.model)
+
+    def plan(self, shape: Shape, recipe: Recipe) -> Plan:
+        """What a recipe without epochs trains with, where it leaves it open: by default a budget alone.
+
+        Args:
+            shape: of the training part.
+            recipe: resolved but for this.
+        """
+        from ostinato.tasks.plan import Plan
+
+        return Plan(self.name.replace("_", " "), {})
 
     # ---- model and training -----------------------------------------------------------------------------------------
     @abstractmethod

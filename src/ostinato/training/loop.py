@@ -21,6 +21,7 @@ from ostinato.storage.files import write_atomically
 from ostinato.storage.log import RunLog
 from ostinato.tasks.monitors import check_monitor
 from ostinato.tasks.training import TrainingTask
+from ostinato.training.budget import Budget
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ostinato.training.clipping import Clipper
 from ostinato.training.divergence import all_finite, divergence
@@ -61,6 +62,7 @@ class Trainer:
         self.model, self.task, self.folder, self.observer, self.device = model, task, folder, observer, device
         self.optimizer = make_optimizer(model, recipe.training)
         self.clipper = Clipper(model, recipe.training)
+        self.budget = Budget(recipe.training, task.num_batches)
         self.position = Position()
         self.notes: list[str] = []
         """What `summary.json` will say of the data and of what was forced; saved with every checkpoint."""
@@ -72,17 +74,12 @@ class Trainer:
         self._started, self._elapsed_before = self._clock(), 0.0
         self._last_checkpoint = time.monotonic()
 
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole budget of epochs."""
-        return self.training.epochs * self.task.num_batches
-
     def run(self) -> Position:
         """Train until the budget is spent, patience ends, or Ctrl-C; a checkpoint is left behind in every case."""
         self._started, self._elapsed_before = self._clock(), self.position.elapsed_s
         self._last_checkpoint = time.monotonic()
         self.model.train()
-        self.observer.start(self.position.step, self.total_steps, self.recipe)
+        self.observer.start(self.position.step, self.budget.total_steps, self.recipe)
         if self.position.step == 0:
             self.checkpoint()  # so that there is one to resume from, whenever the run dies
         with self._signals():
@@ -106,16 +103,19 @@ class Trainer:
         for batch in self.task.batches(self.position.epoch, self.position.batch):
             if not self._step(batch):
                 return
-            if self._interrupted or self._time_is_up():
+            if self._interrupted or self._is_spent():
                 break
             if self._checkpoint_is_due():
                 self.checkpoint()
-        if self._interrupted or not self._validate():
+        spent = self._is_spent()
+        due = spent or self.budget.validation_is_due(self.position)
+        if self._interrupted or (due and not self._validate()):
             return
-        if not self._time_is_up():
+        if not spent:
             self.position.epoch += 1
             self.position.batch = 0
-        self._decide_whether_to_continue()
+        if due:
+            self.position.ended = self.budget.ended(self.position, self._elapsed())
 
     def _step(self, batch: object) -> bool:
         """One update; False where it diverged and training went back to a checkpoint."""
@@ -202,26 +202,14 @@ class Trainer:
         self.observer.note(text)
         self.checkpoint()
 
-    def _decide_whether_to_continue(self) -> None:
-        position, patience = self.position, self.training.patience
-        if self._time_is_up():
-            position.ended = f"training.max_minutes = {self.training.max_minutes:g} reached"
-        elif position.epoch >= self.training.epochs:
-            position.ended = f"training.epochs = {self.training.epochs} reached"
-        elif patience is not None and position.epochs_without_gain >= patience:
-            position.ended = f"no better {self.training.monitor} for training.patience = {patience} epochs"
-
     def _elapsed(self) -> float:
         return self._elapsed_before + self._clock() - self._started
 
-    def _time_is_up(self) -> bool:
-        limit = self.training.max_minutes
-        return limit is not None and self._elapsed() >= 60 * limit
+    def _is_spent(self) -> bool:
+        return self.budget.is_spent(self.position, self._elapsed())
 
     def _progress(self) -> float:
-        """Share of the budget that is spent: of steps or, with `max_minutes`, of time, whichever is further."""
-        steps = self.position.step / max(self.total_steps, 1)
-        return max(steps, self._elapsed() / (60 * self.training.max_minutes)) if self.training.max_minutes else steps
+        return self.budget.progress(self.position, self._elapsed())
 
     def _checkpoint_is_due(self) -> bool:
         every = self.training.checkpoint_steps

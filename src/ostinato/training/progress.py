@@ -26,7 +26,7 @@ class Observer:
     def note(self, text: str) -> None:
         """A message for the user."""
 
-    def start(self, step: int, total_steps: int, recipe: Recipe) -> None:
+    def start(self, step: int, total_steps: float, recipe: Recipe) -> None:
         """Training starts, or resumes, at `step`."""
 
     def step(self, event: dict[str, Any], progress: float) -> None:
@@ -64,9 +64,9 @@ class ConsoleObserver(Observer):
         """Print a line; on a terminal no word is cut."""
         self.console.print(text, style="dim", highlight=False, markup=False, soft_wrap=not self.console.is_terminal)
 
-    def start(self, step: int, total_steps: int, recipe: Recipe) -> None:
+    def start(self, step: int, total_steps: float, recipe: Recipe) -> None:
         """Show the bar, if this is a terminal."""
-        self._epochs = 0 if recipe.training.max_minutes else recipe.training.epochs
+        self._epochs = 0 if recipe.training.max_minutes else recipe.training.epochs or 0
         self._scale, self._unit = task_of(recipe).loss_unit(recipe)
         self._by_loss = recipe.training.monitor == "loss" and recipe.training.keep == "best"
         if step:

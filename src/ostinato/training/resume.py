@@ -18,7 +18,7 @@ from ostinato.recipe import Recipe
 from ostinato.tasks.registry import task_of
 
 FREE = {
-    *("epochs", "max_minutes", "patience", "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints"),
+    *("epochs", "steps", "max_minutes", "patience", "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints"),
     *("num_threads", "on_divergence", "baselines_seconds", "clock"),
 }
 """Keys of `training` that a resumed run may change: none of them is part of what was trained so far."""

@@ -29,6 +29,7 @@ from ostinato.tasks.registry import task_of
 from ostinato.tasks.report_page import REPORT_FILE
 from ostinato.tasks.training import training_of
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
+from ostinato.training.denormals import flushed_denormals
 from ostinato.training.loop import Trainer
 from ostinato.training.memory import check_memory
 from ostinato.training.places import note_places
@@ -49,6 +50,7 @@ from ostinato.training.run_folder import (
     taken,
 )
 from ostinato.training.weights import load_tensors, load_weights
+from ostinato.wording import set_options
 
 
 def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
@@ -72,7 +74,7 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
         observer.note(
             f"training.batch_size: {size:,} is more than there is to train on, {count:,}: each step reads all"
         )
-    check_monitor(recipe.training.monitor, ("loss", *spec.figures(prepared.recipe, prepared.validation)))
+    check_monitor(prepared.recipe.training.monitor, ("loss", *spec.figures(prepared.recipe, prepared.validation)))
     check_memory(spec, prepared.recipe, prepared.features)
     torch.manual_seed(recipe.training.seed)
     model = spec.build(prepared.recipe, prepared.features).to(device)
@@ -94,7 +96,7 @@ def resume_run(
 
     Args:
         folder: the run directory.
-        overrides: the run's recipe with other keys of the budget (`epochs`, `max_minutes`, `patience`, …).
+        overrides: the run's recipe with other keys of the budget (`epochs`, `steps`, `max_minutes`, `patience`, …).
         observer: receives progress.
         force_recipe: other keys may differ, too, where what is saved still fits (`resume.HARMLESS`).
         force_data: the data may differ, where validation is a file of its own: it is read with the run's vocabulary
@@ -122,7 +124,7 @@ def _resume(
     if ended and _is_summed_up(folder, checkpoint.state["position"]["step"]):
         raise RunError(
             f"`{folder}` has ended: {ended}.",
-            hint=f"train longer: --set training.epochs={2 * saved.training.epochs}",
+            hint="train longer: " + " ".join(set_options(saved.training.longer())),
         )
     device = set_up(recipe)
     remove_partials(folder)
@@ -194,7 +196,8 @@ def _is_summed_up(folder: Path, step: int) -> bool:
 
 
 def _run(trainer: Trainer, prepared: Prepared) -> Path:
-    position = trainer.run()
+    with flushed_denormals():
+        position = trainer.run()
     folder = trainer.folder
     if trainer.interrupted:
         raise KeyboardInterrupt(str(folder))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
     from ostinato.tasks.classification.model import Classifier
+    from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.training import TrainingTask
 
@@ -42,6 +43,12 @@ class Classification(TaskSpec["Classifier"]):
         target = recipe.data.target
         plain = target is not None and isinstance(recipe.features.target, TargetRecipe)
         return f"there is a target column, {target}" if plain else None
+
+    def plan(self, shape: Shape, recipe: Recipe) -> Plan:
+        """By what a step is, and how many rows there are."""
+        from ostinato.tasks.classification.plan import plan
+
+        return plan(shape, recipe)
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A classifier, or several that answer as one."""
