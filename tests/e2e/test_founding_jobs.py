@@ -120,7 +120,8 @@ def test_several_labels_and_regression(cli: Cli, polarity: Path, tmp_path: Path)
             )
             out.write(json.dumps({"text": row["text"], "labels": labels, "length": len(row["text"]) / 7}) + "\n")
     for target, key in (("labels", "micro_f1"), ("length", "r2")):
-        trained = cli("train", "rows.jsonl", "--input", "text", "--target", target, "--out", target, *FAST, "--json")
+        trained = cli("train", "rows.jsonl", "--input", "text", "--target", target, "--out", target, *FAST,
+                      "--set", "training.epochs=10", "--json")  # fmt: skip
         assert trained.code == 0, trained.err
         assert key in json.loads(trained.out)["validation"]
     assert json.loads(cli("predict", "length", "a film", "--json").out)["value"] > 0

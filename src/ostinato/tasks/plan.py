@@ -98,8 +98,8 @@ def planned(prepared: Prepared, asked: Recipe) -> Prepared:
     options = {key: value for key, value in plan.options.items() if key not in said}
     recipe = _with_all(recipe, options)
     reason = f"{plan.name}: {shape}"
-    budget = {"training.plan": reason} | _budget(plan, shape, recipe)
-    recipe = build_recipe(apply_overrides(recipe.model_dump(), {k: v for k, v in budget.items() if k not in said}))
+    budget = {"training.plan": reason, **_budget(plan, shape, recipe)}
+    recipe = build_recipe(apply_overrides(recipe.model_dump(), budget))
     return replace(prepared, recipe=recipe, notes=[*prepared.notes, f"plan: {reason}", _told(recipe)])
 
 
@@ -130,7 +130,7 @@ def _budget(plan: Plan, shape: Shape, recipe: Recipe) -> dict[str, Any]:
     each = shape.rows / training.batch_size if window is None else shape.steps / (window * training.batch_size)
     minutes = training.max_minutes or plan.minutes
     steps = max(plan.steps, plan.epochs * each) * max(1.0, minutes / plan.minutes)
-    return {"training.steps": int(np.ceil(steps)), "training.max_minutes": minutes}
+    return {"training.steps": training.steps or int(np.ceil(steps)), "training.max_minutes": minutes}
 
 
 def _told(recipe: Recipe) -> str:

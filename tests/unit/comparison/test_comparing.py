@@ -166,7 +166,7 @@ def _never(*_: object) -> None:
 
 def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
-    training = recipe.training.model_copy(update={"learning_rate": 1e30, "clip": "none"})
+    training = recipe.training.model_copy(update={"learning_rate": 1e38, "clip": "none"})
     with pytest.raises(RunError, match="a run of the comparison failed"):
         compare(
             recipe.model_copy(update={"training": training}),

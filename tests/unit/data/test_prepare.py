@@ -30,7 +30,8 @@ def _rows(count: int = 40) -> list[Any]:
 
 def _prepare(path: Path | str, say: list[str] | None = None, **data: Any) -> Prepared:
     settings = {"train": str(path), "input": "text", "target": "label", **data}
-    recipe = build_recipe({"data": {k: v for k, v in settings.items() if v is not None}})
+    given = {k: v for k, v in settings.items() if v is not None}
+    recipe = build_recipe({"data": given, "training": {"epochs": 1}})
     return prepare(recipe, (say if say is not None else []).append)
 
 

@@ -35,9 +35,9 @@ def _events(folder: Path, kind: str) -> list[dict[str, Any]]:
 
 
 class _Poison:
-    """Makes the weights infinite before some steps (counted over all attempts) of whatever task runs."""
+    """Makes weights infinite (or `value`) before some steps (counted over all attempts) of whatever task runs."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *calls: int) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *calls: int, value: float = torch.inf) -> None:
         self.calls = 0
         backward = ClassifierTraining.backward
 
@@ -45,7 +45,7 @@ class _Poison:
             self.calls += 1
             if self.calls in calls:
                 with torch.no_grad():
-                    task.model.output.weight.fill_(torch.inf)
+                    task.model.output.weight.fill_(value)
             return backward(task, batch)
 
         monkeypatch.setattr(ClassifierTraining, "backward", poisoned)
@@ -69,7 +69,7 @@ def test_it_stops_naming_step_rows_and_parameter_and_keeps_the_last_good_checkpo
 
 
 def test_a_text_names_the_place(book: Path, tmp_path: Path) -> None:
-    recipe = _recipe(book, learning_rate=1e30, clip="none", bptt=20)
+    recipe = _recipe(book, learning_rate=1e38, clip="none", bptt=20)
     with pytest.raises(
         RunError, match=r"on tokens [\d,]+ to [\d,]+ of the training text \('.*' …\) and 31 more streams"
     ):
@@ -145,7 +145,10 @@ def test_a_validation_that_is_not_finite_is_a_divergence_too(
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_a_gradient_whose_norm_overflows_names_the_largest(polarity: Path, tmp_path: Path) -> None:
-    recipe = _recipe(polarity, learning_rate=1e30, clip="none")
+def test_a_gradient_whose_norm_overflows_names_the_largest(
+    polarity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _Poison(monkeypatch, 3, value=1e30)
+    recipe = _recipe(polarity, clip="none")
     with pytest.raises(RunError, match=r"norm inf at step .*; the largest gradient is that of `[\w.]+`, [\d.]+e\+\d\d"):
         train_recipe(recipe, tmp_path / "run", Observer())
