@@ -1,11 +1,11 @@
-"""`ostinato train FILE` with no options, on data that nobody tuned it for, beside simple baselines.
+"""`ostinato train FILE` with no options, on many sets, beside simple baselines.
 
     python benchmarks/auto.py DATA [SET ...] [--folds K] [--set KEY=VALUE ...] [--report FILE.md]
 
 DATA is a folder with the sets by name (`ucr/Coffee_TRAIN.tsv.xz`, …). Each set is written as a file that a user might
 have, trained by the bare command in a process of its own, and scored on the test part (sets without one: on every
-tenth row). With `--folds K` the training part alone is used, cross-validated: that is how what the plan chooses was
-chosen. `--set` tries another choice. SET may be a group: `series`, `text`, `letters`, `tags`.
+tenth row). With `--folds K` the training part alone is used, cross-validated: how what a plan chooses should be chosen.
+`--set` tries another choice. SET may be a group: `series`, `text`, `letters`, `tags`.
 
 The baseline is the nearest neighbour of series (Euclidean), TF-IDF with logistic regression of text, the most frequent
 tag of each token.

@@ -1,4 +1,4 @@
-"""What a recipe without epochs leaves open is planned from the shape of its training part: model, optimiser, budget.
+"""What a recipe without epochs trains with, planned from the shape of its training part: model, optimiser, budget.
 
 Each task has a table of its own (`TaskSpec.plan`); what a user set always stands, and what is planned is in the
 resolved recipe, so that it trains the same again.
@@ -6,20 +6,16 @@ resolved recipe, so that it trains the same again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ostinato.data.dataset import Prepared
 from ostinato.data.features import form_of
-from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.rejects import counted
 from ostinato.data.targets import NamesTarget
-from ostinato.errors import RecipeError
-from ostinato.recipe import Recipe, apply_overrides, build_recipe
-from ostinato.tasks.registry import task_of
 
 _FEW_ROWS = 500
 """Training rows below which the validation part is too small to choose an epoch by."""
@@ -80,70 +76,3 @@ class Plan:
     steps: int = 500
     epochs: float = 10
     minutes: float = 2
-
-
-def planned(prepared: Prepared, asked: Recipe) -> Prepared:
-    """The data with a recipe that leaves no budget open, and the lines that say what was chosen, in its notes.
-
-    Args:
-        prepared: of a resolved recipe.
-        asked: the recipe as it was given, which says what a user set.
-    """
-    recipe = prepared.recipe
-    if not recipe.training.is_open:
-        return prepared
-    shape = Shape.of(prepared)
-    plan = task_of(recipe).plan(shape, recipe)
-    said = set(_paths(asked.said))
-    options = {key: value for key, value in plan.options.items() if key not in said}
-    recipe = _with_all(recipe, options)
-    reason = f"{plan.name}: {shape}"
-    budget = {"training.plan": reason, **_budget(plan, shape, recipe)}
-    recipe = build_recipe(apply_overrides(recipe.model_dump(), budget))
-    return replace(prepared, recipe=recipe, notes=[*prepared.notes, f"plan: {reason}", _told(recipe)])
-
-
-def _with_all(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
-    """The recipe with all options; or with those that go with what a user set, where all of them don't."""
-    try:
-        return _changed(recipe, options)
-    except RecipeError:
-        for key, value in options.items():
-            try:
-                recipe = _changed(recipe, {key: value})
-            except RecipeError:  # a user's option rules it out
-                continue
-        return recipe
-
-
-def _changed(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
-    changed = build_recipe(apply_overrides(recipe.model_dump(), options))
-    refuse_inapplicable(changed)
-    task_of(changed).check(changed)
-    return changed
-
-
-def _budget(plan: Plan, shape: Shape, recipe: Recipe) -> dict[str, Any]:
-    """Steps and minutes: at least the plan's, in proportion where a user gives more minutes."""
-    training = recipe.training
-    window = training.bptt.window if training.bptt is not None else None
-    each = shape.rows / training.batch_size if window is None else shape.steps / (window * training.batch_size)
-    minutes = training.max_minutes or plan.minutes
-    steps = max(plan.steps, plan.epochs * each) * max(1.0, minutes / plan.minutes)
-    return {"training.steps": training.steps or int(np.ceil(steps)), "training.max_minutes": minutes}
-
-
-def _told(recipe: Recipe) -> str:
-    training = recipe.training
-    return (
-        f"budget: {counted(training.steps or 0, 'step')}, at most {training.max_minutes:g} minutes; "
-        "--minutes M gives more, --epochs N the defaults without a plan"
-    )
-
-
-def _paths(mapping: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Every option that a mapping sets, by its path, and the groups it stands in."""
-    for key, value in mapping.items():
-        yield f"{above}{key}"
-        if isinstance(value, Mapping):
-            yield from _paths(value, f"{above}{key}.")

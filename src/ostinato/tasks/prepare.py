@@ -12,7 +12,7 @@ from ostinato.data.rejects import BadRows
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe
 from ostinato.tasks.monitors import check_monitor
-from ostinato.tasks.plan import planned
+from ostinato.tasks.planning import planned
 from ostinato.tasks.registry import names, task_named, task_of
 from ostinato.wording import A_FILE
 

@@ -15,7 +15,7 @@ from ostinato.recipe import Recipe, migrated, read_recipe
 from ostinato.storage.files import checksum, read_json, unused
 from ostinato.storage.locks import FolderLock
 from ostinato.training.places import found_again
-from ostinato.wording import command, meant, option
+from ostinato.wording import command, meant, option, set_options
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 MODEL_FILE, LOG_FILE, EVALUATION_FILE = "model.safetensors", "log.jsonl", "evaluation.json"
@@ -81,8 +81,7 @@ def check_unchanged(folder: Path) -> None:
     expected = summary_of(folder).get("sha256", {})
     for name, found in checksums(folder).items() if isinstance(expected, Mapping) and expected else ():
         if expected.get(name) != found:
-            longer = f"training.epochs={2 * read_recipe_of(folder).training.epochs}"
-            again = command("train", "--resume", folder, "--set", longer)
+            again = command("train", "--resume", folder, *set_options(read_recipe_of(folder).training.longer()))
             raise RunError(
                 f"`{folder / name}` has changed since training: its checksum is not the one in {SUMMARY_FILE}.",
                 hint=f"if that was meant: remove `sha256` from {SUMMARY_FILE}; otherwise continue from its checkpoint: "
