@@ -17,14 +17,17 @@ from ostinato.data.features import form_of
 from ostinato.data.rejects import counted
 from ostinato.data.targets import NamesTarget
 
+ANNEALED: Mapping[str, Any] = {"training.schedule": "cosine", "training.learning_rate": 3e-3}
+"""What every plan has: a rate that falls to zero as the budget is spent."""
 _FEW_ROWS = 500
 """Training rows below which the validation part is too small to choose an epoch by."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The training part: rows; steps: of all rows together; typical, longest: steps of a row; width: numbers a step, 0
-    of ids; classes: of a target of classes or labels, else 0; form: what a step is (`Feature.form`)."""
+    """The training part: rows; steps: of all rows together; typical, longest, shortest: steps of a row; width: numbers
+    a step, 0 of ids; classes: of a target of classes or labels, else 0; form: what a step is (`Feature.form`); season:
+    steps of one, of series in time, else 1; noun: what a row is called."""
 
     rows: int
     steps: int
@@ -33,6 +36,9 @@ class Shape:
     width: int
     classes: int
     form: str
+    shortest: int = 1
+    season: int = 1
+    noun: str = "row"
 
     @classmethod
     def of(cls, prepared: Prepared) -> Shape:
@@ -48,6 +54,7 @@ class Shape:
             width=values.shape[1] if vectors else 0,
             classes=len(target.classes) if isinstance(target, NamesTarget) else 0,
             form=form_of(prepared.recipe.features.input),
+            shortest=int(lengths.min()) if len(lengths) else 0,
         )
 
     @property
@@ -57,9 +64,10 @@ class Shape:
 
     def __str__(self) -> str:
         about = "" if self.typical == self.longest else "about "
-        parts = [f"{counted(self.rows, 'row')} of {about}{counted(self.typical, 'step')}"]
+        parts = [f"{counted(self.rows, self.noun)} of {about}{counted(self.typical, 'step')}"]
         parts += [f"{self.width:,} channels"] if self.width > 1 else []
         parts += [f"{self.classes:,} classes"] if self.classes else []
+        parts += [f"a season of {counted(self.season, 'step')}"] if self.season > 1 else []
         return ", ".join(parts)
 
 
@@ -68,7 +76,7 @@ class Plan:
     """What is chosen for some data.
 
     name: of the configuration, in the task's table; options: recipe keys; steps, epochs: how long it trains at least;
-    minutes: and at most.
+    minutes: and at most; anew: whether options say how data are read, which is then done again.
     """
 
     name: str
@@ -76,3 +84,4 @@ class Plan:
     steps: int = 500
     epochs: float = 10
     minutes: float = 2
+    anew: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,25 +17,28 @@ from ostinato.tasks.plan import Plan, Shape
 from ostinato.tasks.registry import task_of
 
 
-def planned(prepared: Prepared, asked: Recipe) -> Prepared:
+def planned(prepared: Prepared, asked: Recipe, read: Callable[[Recipe], Prepared]) -> Prepared:
     """The data with a recipe that leaves no budget open, and the lines that say what was chosen, in its notes.
 
     Args:
         prepared: of a resolved recipe.
         asked: the recipe as it was given, which says what a user set.
+        read: reads the data again, where the plan says how.
     """
     recipe = prepared.recipe
     if not recipe.training.is_open:
         return prepared
-    shape = Shape.of(prepared)
-    plan = task_of(recipe).plan(shape, recipe)
+    task = task_of(recipe)
+    shape = task.shape(prepared)
+    plan = task.plan(shape, recipe)
     said = set(_paths(asked.said))
     options = {key: value for key, value in plan.options.items() if key not in said}
     recipe = _with_all(recipe, options)
     reason = f"{plan.name}: {shape}"
     budget = {"training.plan": reason, **_budget(plan, shape, recipe)}
     recipe = build_recipe(apply_overrides(recipe.model_dump(), budget))
-    return replace(prepared, recipe=recipe, notes=[*prepared.notes, f"plan: {reason}", _told(recipe)])
+    notes = [*prepared.notes, f"plan: {reason}", _told(recipe)]
+    return replace(read(recipe), notes=notes) if plan.anew else replace(prepared, recipe=recipe, notes=notes)
 
 
 def _with_all(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
@@ -55,6 +58,7 @@ def _changed(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
     changed = build_recipe(apply_overrides(recipe.model_dump(), options))
     refuse_inapplicable(changed)
     task_of(changed).check(changed)
+    changed.model.check_resolved(changed)
     return changed
 
 

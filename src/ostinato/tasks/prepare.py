@@ -29,9 +29,7 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
         RecipeError: for a recipe that contradicts itself or the data.
         DataError: for data that can't be used; with `on_bad_row: stop` also for any bad row, all of a file listed.
     """
-    if recipe.data.train is None:
-        raise RecipeError("`data.train` is not set.", hint=A_FILE)
-    sample = DataSample(open_stored(recipe.data.train, recipe, BadRows(recipe.data.on_bad_row), say))
+    sample = _sampled(recipe, say)
     asked, recipe = recipe, _taken_over(recipe, sample, say)
     found = _resolved(recipe, sample)
     task = task_of(found)
@@ -41,10 +39,24 @@ def prepare(recipe: Recipe, say: Say = lambda _: None) -> Prepared:
         refuse_inapplicable(possible[0])
     check_monitor(found.training.monitor, ("loss", *(name for one in possible for name in task.figures(one))))
     prepared = task.prepare(recipe, sample, say)
-    ready = planned(prepared, asked)
+    ready = planned(prepared, asked, _read_again)
     for note in ready.notes[len(prepared.notes) :]:
         say(note)
     return ready
+
+
+def _read_again(recipe: Recipe) -> Prepared:
+    """The data of a resolved recipe; what is to be said of them was said the first time."""
+    sample = _sampled(recipe)
+    arrange(sample, recipe)
+    return task_of(recipe).prepare(recipe, sample)
+
+
+def _sampled(recipe: Recipe, say: Say = lambda _: None) -> DataSample:
+    """The head of the training data."""
+    if recipe.data.train is None:
+        raise RecipeError("`data.train` is not set.", hint=A_FILE)
+    return DataSample(open_stored(recipe.data.train, recipe, BadRows(recipe.data.on_bad_row), say))
 
 
 def inferred(recipe: Recipe) -> Recipe:

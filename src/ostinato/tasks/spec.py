@@ -96,6 +96,12 @@ class TaskSpec(ABC, Generic[ModelT]):
 
         check_layers(recipe.model)
 
+    def shape(self, prepared: Prepared) -> Shape:
+        """What is planned from: of rows that are read."""
+        from ostinato.tasks.plan import Shape
+
+        return Shape.of(prepared)
+
     def plan(self, shape: Shape, recipe: Recipe) -> Plan:
         """What a recipe without epochs trains with, where it leaves it open: by default a budget alone.
 

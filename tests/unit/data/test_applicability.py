@@ -117,7 +117,11 @@ def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
         ("next_step", {"model.input_scale": 0.1}, r"`model\.input_scale` only applies with a column that is read"),
         ("tagging", {"data.stratify": True}, r"`data\.stratify` does not apply to a tagger"),
         ("tagging", {"model.tie_embeddings": True}, r"`model\.tie_embeddings` does not apply to a tagger"),
-        ("classification", _series() | {"model.ngrams": 2}, r"`model\.ngrams` only applies with a text as input"),
+        (
+            "classification",
+            _series() | {"model.ngrams": 2},
+            r"`model\.ngrams` only applies with a text, or letters",
+        ),
         ("classification", _series() | {"training.adversarial": 1.0}, "only applies with an input whose vectors"),
         (
             "classification",

@@ -24,7 +24,7 @@ class LettersFeature(FittedFeature):
         counts: (V,) how often training rows held each integer.
     """
 
-    letters = True
+    letters, ngrams = True, True
     cell_type = str
 
     def __init__(self, recipe: Any, counts: Array) -> None:

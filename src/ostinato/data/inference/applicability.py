@@ -83,7 +83,7 @@ _writes_numbers = _writes("numbers")
 
 def _counts_ngrams(recipe: Recipe) -> bool:
     feature = feature_type(recipe.features.input)
-    return feature is not None and feature.ngrams
+    return feature is not None and feature.ngrams and form_of(recipe.features.input) == "ids"
 
 
 def _target_reads(path: str) -> Callable[[Recipe], bool]:
@@ -171,7 +171,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ),
         ("model.bidirectional",),
     ),
-    (Condition("a text as input", _counts_ngrams), ("model.ngrams",)),
+    (Condition("a text, or letters as ids, as input", _counts_ngrams), ("model.ngrams",)),
     (
         Condition("an input whose vectors are learnt", lambda recipe: form_of(recipe.features.input) == "ids"),
         ("training.adversarial",),

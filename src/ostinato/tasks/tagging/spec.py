@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
+    from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.tagging.model import Tagger
     from ostinato.tasks.training import TrainingTask
@@ -44,6 +45,12 @@ class Tagging(TaskSpec["Tagger"]):
         if data.target is None or is_fixed(features.input) or not answers_steps(sample, recipe):
             return None
         return f"{data.target} holds {'a label' if features.target.kind == 'tags' else 'a value'} for each step"
+
+    def plan(self, shape: Shape, recipe: Recipe) -> Plan:
+        """By what a step is."""
+        from ostinato.tasks.tagging.plan import plan
+
+        return plan(shape, recipe)
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A tagger, which may read its answer to the step before."""

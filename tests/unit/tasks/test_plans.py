@@ -1,0 +1,72 @@
+"""The portfolios: words, letters, nucleotides and tags are planned each in their own way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.data.dataset import Prepared
+from ostinato.recipe import described
+from ostinato.tasks.plan import Shape
+from ostinato.tasks.prepare import prepare
+from ostinato.tasks.registry import task_of
+
+SENTENCES = ["the dog runs home", "a cat sleeps", "the old cat runs", "a dog sleeps well"]
+TAGS = ["D N V A", "D N V", "D A N V", "D N V A"]
+
+
+def _prepared(path: Path, cells: list[str], answers: list[str], **settings: Any) -> Prepared:
+    path.write_text("x,y\n" + "".join(f'"{x}",{y}\n' for x, y in zip(cells, answers, strict=True)))
+    wanted = {key.replace("__", "."): value for key, value in settings.items()}
+    return prepare(described(path, input="x", target="y", settings=wanted))
+
+
+def _drawn(letters: str, count: int, length: int) -> list[str]:
+    draw = np.random.default_rng(0)
+    return ["".join(draw.choice(list(letters), length)) for _ in range(count)]
+
+
+def test_words_have_an_ngram_path_and_letters_a_longer_one(tmp_path: Path) -> None:
+    words: Any = _prepared(tmp_path / "a.csv", SENTENCES * 10, ["p", "q"] * 20).recipe
+    assert words.training.plan == "words: 36 rows of 4 steps, 2 classes"
+    assert (words.model.bidirectional, words.model.pooling) == (True, ("max", "mean"))
+    letters: Any = _prepared(tmp_path / "b.csv", _drawn("abcdefgh", 40, 7), ["p", "q"] * 20).recipe
+    assert letters.training.plan.startswith("letters: 36 rows of 7 steps")
+    assert 1 < words.model.ngrams < letters.model.ngrams
+
+
+def test_buckets_grow_with_the_text_and_are_fewer_for_many_classes(tmp_path: Path) -> None:
+    recipe = _prepared(tmp_path / "a.csv", SENTENCES * 10, ["p", "q"] * 20).recipe
+
+    def buckets(steps: int, classes: int) -> int:
+        shape = Shape(rows=600, steps=steps, typical=9, longest=9, width=0, classes=classes, form="ids")
+        return int(task_of(recipe).plan(shape, recipe).options["model.ngram_buckets"])
+
+    assert buckets(100, 2) < buckets(100_000, 2) < buckets(10_000_000, 2)
+    assert 60 * buckets(10_000_000, 60) <= buckets(10_000_000, 2)
+
+
+def test_places_are_read_where_all_rows_are_as_long(tmp_path: Path) -> None:
+    same = _prepared(tmp_path / "a.csv", _drawn("ACGT", 40, 30), ["p", "q"] * 20)
+    read: Any = same.recipe.features.input
+    assert (read.k, read.positions) == (3, 15)
+    assert same.train.sequences.values.shape[1] == 4**3 + 15  # the data were read again
+    ragged: Any = _prepared(tmp_path / "b.csv", [*_drawn("ACGT", 39, 30), "ACGT" * 9], ["p", "q"] * 20).recipe
+    assert (ragged.features.input.k, ragged.features.input.positions) == (3, 0)
+    asked = {"features__input__kind": "dna", "features__input__k": 2}
+    mine: Any = _prepared(tmp_path / "a.csv", _drawn("ACGT", 40, 30), ["p", "q"] * 20, **asked).recipe
+    assert (mine.features.input.k, mine.features.input.positions) == (2, 14)
+
+
+def test_taggers_read_both_ways_and_words_by_their_characters(tmp_path: Path) -> None:
+    tags = _prepared(tmp_path / "a.csv", SENTENCES * 10, TAGS * 10, model__task="tagging")
+    recipe: Any = tags.recipe
+    assert recipe.training.plan.startswith("words: 36 rows")
+    assert (recipe.model.bidirectional, recipe.features.input.characters) == (True, True)
+    assert tags.features.input.form == "words"
+    mine: Any = _prepared(tmp_path / "b.csv", SENTENCES * 10, TAGS * 10, model__task="tagging", model__delay=1).recipe
+    assert (mine.model.bidirectional, mine.model.delay) == (False, 1)
+    protein: Any = _prepared(tmp_path / "c.csv", _drawn("ACDEFGHIKLMNPQRSTVWY", 30, 25), _drawn("HEC", 30, 25)).recipe
+    assert (protein.features.input.encoding, protein.features.input.scales) == ("shares", True)
