@@ -14,6 +14,8 @@ from ostinato.baselines.base import Figures
 Keys = NDArray[np.int64]
 ORDERS = {"characters": (4, 5, 6, 7, 8), "words": (2, 3, 4), "subwords": (2, 3, 4)}
 """Lengths that are tried, by what a token is."""
+DISCOUNTED = 3
+"""Counts from here on have the same discount."""
 _LEAST_DISCOUNT = 0.1
 """The estimate may be zero in small texts; shorter n-grams would then never be asked, and a new token be impossible."""
 
@@ -24,7 +26,7 @@ class Table:
 
     keys: sorted numbers, `place of the n-1 first tokens in their own table * V + last token`; counts: of each; totals,
     weights: by place of the n-1 first tokens, the sum of counts, and what is taken from them and left to shorter
-    n-grams; discounts: (4,), what is taken from counts of 0, 1, 2, 3 and more.
+    n-grams; discounts: (4,), what is taken from counts of 0, 1, 2, 3 and more; occurrences: how often each occurs.
     """
 
     keys: Keys
@@ -32,6 +34,7 @@ class Table:
     totals: Figures
     weights: Figures
     discounts: Figures
+    occurrences: Keys
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,12 @@ class Ngrams:
             prefix, suffix = place[:-1], place[1:]
         contexts = [1, *(len(keys) for keys in keys_of[:-1])]
         before = [np.bincount(rest, minlength=len(keys)) for rest, keys in zip(rest_of[1:], keys_of[:-1], strict=True)]
-        raw = [_table(*each, vocab, never) for each in zip(keys_of, counts_of, contexts, strict=True)]
-        lower = [_table(*each, vocab, never) for each in zip(keys_of[:-1], before, contexts[:-1], strict=True)]
+        each = list(zip(keys_of, counts_of, contexts, strict=True))
+        raw = [_table(keys, counts, counts, size, vocab, never) for keys, counts, size in each]
+        lower = [
+            _table(keys, few, counts, size, vocab, never)
+            for few, (keys, counts, size) in zip(before, each[:-1], strict=True)
+        ]
         return {n: cls([*lower[: n - 1], raw[n - 1]], vocab, never) for n in orders}
 
     def __str__(self) -> str:
@@ -91,7 +98,7 @@ class Ngrams:
             seen = table.keys[where] == keys
             counts = np.where(seen, table.counts[where], 0)
             totals = np.maximum(table.totals[context], 1e-300)
-            kept = np.maximum(counts - table.discounts[np.minimum(counts, 3)], 0.0)
+            kept = np.maximum(counts - table.discounts[np.minimum(counts, DISCOUNTED)], 0.0)
             mixed = (kept + table.weights[context] * found[alive]) / totals
             found[alive] = np.where(table.totals[context] > 0, mixed, found[alive])
             places = np.full(len(tokens), -1, dtype=np.int64)
@@ -105,16 +112,21 @@ class Ngrams:
         return [*(t.keys for t in self.tables), *counts, *(t.weights.astype(np.float32) for t in self.tables)]
 
 
-def _table(keys: Keys, counts: Keys, num_contexts: int, vocab: int, never: int) -> Table:
-    """With the discounts Y = n1 / (n1 + 2 n2), D_i = i - (i + 1) Y n_{i+1} / n_i of Chen & Goodman."""
+def _table(keys: Keys, counts: Keys, occurrences: Keys, num_contexts: int, vocab: int, never: int) -> Table:
     counts = np.where(keys % vocab == never, 0, counts)
+    discounts = discounts_of(counts)
+    contexts = keys // vocab
+    totals = np.bincount(contexts, weights=counts, minlength=num_contexts)
+    taken = np.bincount(contexts, weights=discounts[np.minimum(counts, DISCOUNTED)], minlength=num_contexts)
+    return Table(keys, counts, np.asarray(totals, np.float64), np.asarray(taken, np.float64), discounts, occurrences)
+
+
+def discounts_of(counts: Keys) -> Figures:
+    """(4,), by count: Y = n1 / (n1 + 2 n2), D_i = i - (i + 1) Y n_{i+1} / n_i (Chen & Goodman)."""
     occurring = [float((counts == i).sum()) for i in range(1, 5)]
     ratio = occurring[0] / (occurring[0] + 2 * occurring[1]) if occurring[0] else 0.0
     discounts = np.zeros(4)
     for i in (1, 2, 3):
         wanted = i - (i + 1) * ratio * occurring[i] / occurring[i - 1] if occurring[i - 1] else discounts[i - 1]
         discounts[i] = min(max(wanted, _LEAST_DISCOUNT), i)
-    contexts = keys // vocab
-    totals = np.bincount(contexts, weights=counts, minlength=num_contexts)
-    taken = np.bincount(contexts, weights=discounts[np.minimum(counts, 3)], minlength=num_contexts)
-    return Table(keys, counts, np.asarray(totals, np.float64), np.asarray(taken, np.float64), discounts)
+    return discounts

@@ -39,13 +39,19 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:
-    """Copy tensors into the model's parameters. Raises `RunError` unless names and shapes are the model's own."""
+    """Copy tensors into the model's parameters; an empty one takes the shape of what is saved (counts of a text).
+
+    Raises:
+        RunError: unless names and shapes are the model's own.
+    """
     parameters = dict(model.named_parameters())
     if set(parameters) != set(tensors):
         missing, extra = sorted(set(parameters) - set(tensors)), sorted(set(tensors) - set(parameters))
         raise RunError(f"`{source}` does not fit the recipe's model: missing {missing[:3]}, not expected {extra[:3]}.")
     with torch.no_grad():
         for name, parameter in parameters.items():
+            if not parameter.numel() and not parameter.requires_grad:
+                parameter.data = torch.empty_like(tensors[name], device=parameter.device)
             if parameter.shape != tensors[name].shape:
                 found, expected = tuple(tensors[name].shape), tuple(parameter.shape)
                 raise RunError(

@@ -71,7 +71,7 @@ class TextComparison(BaselineComparison):
         model = self.model
         ids = torch.from_numpy(_tokens(data)[:1].astype(np.int64)).view(1, 1).to(self.device)
         with torch.inference_mode():
-            model(ids, model.encoder.zero_states(1))
+            model(ids, model.zero_states(1))
 
 
 def _tokens(examples: Examples) -> Ids:

@@ -56,7 +56,8 @@ def parts(reading: Reading, num_steps: int | None) -> list[Part]:
 def language_model_subject(
     model: LanguageModel, values: Ids, num_rows: int, num_steps: int, seed: int = 0, *, documents: bool = False
 ) -> Subject:
-    """Rows that end at random places of a text (seeded), and the nats of the token that follows each.
+    """Rows that end at random places of a text (seeded), and the nats of the token that follows each. With `ngrams`
+    what counting knows there stays as it is: measured is what the network adds to it.
 
     Args:
         model: its layers and head; put it into evaluation mode before.
@@ -79,9 +80,11 @@ def language_model_subject(
     targets = torch.from_numpy(values[ends].astype(np.int64)).to(device)
     with torch.no_grad():
         inputs = model.encoder.embedding(ids)
+        counted = model.known(ids)
+        known = None if counted is None else ids.with_values(counted).select_last()
 
     def loss(output: Ragged) -> Tensor:
-        return model.head.nll(model.scores(output.select_last()), targets)
+        return model.head.nll(model.scores(output.select_last(), known), targets)
 
     return Subject(stacks_of(model.encoder), inputs, loss, per_step=True)
 
@@ -102,7 +105,9 @@ class LanguageModelCase(EncoderCase):
 
     def outputs(self, hidden: Ragged, inputs: Ragged) -> Tensor:
         """(sum L, V), row after row."""
-        return cast("LanguageModel", self.module).scores(hidden.row_major())
+        model = cast("LanguageModel", self.module)
+        known = model.known(inputs)
+        return model.scores(hidden.row_major(), None if known is None else inputs.with_values(known).row_major())
 
     def read_ids(self) -> tuple[Tensor, list[State] | None]:
         """The encoder on packed ids, which may project the table in place of each token."""

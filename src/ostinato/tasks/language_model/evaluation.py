@@ -60,7 +60,7 @@ def window_nll(
         tapes = Tapes.of_text(len(values), num_streams, features.begins(values))
         state_reset_interval = None if bptt is None else bptt.state_reset_interval
         steps = state_reset_interval or _WINDOW_STEPS
-        zeros = states = model.encoder.zero_states(tapes.num_streams)
+        zeros = states = model.zero_states(tapes.num_streams)
         for start in range(0, tapes.length, steps):
             with torch.inference_mode():
                 window = tapes.window(start, start + steps)

@@ -6,11 +6,14 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ostinato.errors import ShapeError
 from ostinato.heads.classes import Softmax
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import embed_ids
 from ostinato.nn import recompute_through_time
+from ostinato.tasks.language_model.ngrams import NgramDistribution
 from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.types import Ragged, State
 
@@ -18,7 +21,17 @@ IdsT = TypeVar("IdsT", Tensor, Ragged)
 
 
 class LanguageModel(nn.Module):
-    """embedding → recurrent stack → output over the vocabulary.
+    r"""embedding → recurrent stack → output over the vocabulary.
+
+    With `ngrams` the network builds on what counting knows. Of the scores z and a gate g, both linear in the last
+    layer's output, and the n-gram distribution q:
+
+    .. math::
+        \text{logits:} \quad \log p = \log \operatorname{softmax}(z + (1 + g) \log q) \qquad
+        \text{mixture:} \quad p = \sigma(g) \operatorname{softmax}(z) + (1 - \sigma(g)) \, q
+
+    where z and g begin at zero (logits), so that training begins at q. While training, each target is left out of the
+    counts behind its own q (`NgramDistribution`). The tokens that q depends on are a part of the state.
 
     With `tie_embeddings` the output weight is the embedding (Press & Wolf 2017, arXiv:1608.05859); where the stack's
     output and the embedding differ in size, a linear layer without bias is put between.
@@ -53,19 +66,52 @@ class LanguageModel(nn.Module):
         self.head = Softmax()
         if self.tied:
             self.output.weight = self.encoder.token_embedding.weight
+        self.mixes = recipe.ngram_combination == "mixture"
+        self.ngrams = NgramDistribution(vocab_size, recipe.ngrams) if recipe.ngrams else None
+        self.gate = nn.Linear(self.output.in_features, 1) if recipe.ngrams else None
+        if self.gate is not None and not self.mixes:
+            for layer in (self.gate, *(() if self.tied else (self.output,))):
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+    def zero_states(self, num_rows: int) -> list[State]:
+        """The state of each layer and, with `ngrams`, the last tokens, before the first token."""
+        states = self.encoder.zero_states(num_rows)
+        return states if self.ngrams is None else [*states, (self.ngrams.zero_state(num_rows),)]
 
     def forward(self, ids: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """Logits (L, N, V) of the token that follows each of `ids` (L, N), and the final state of each layer."""
-        hidden, final = self.encoder(ids, states)
-        return self.scores(hidden), final
+        """Logits (L, N, V) of the token that follows each of `ids` (L, N), and the final states."""
+        hidden, final, known = self._run(ids, states, None)
+        return self.scores(hidden, None if known is None else known.view(*ids.shape, -1)), final
 
-    def scores(self, hidden: Tensor) -> Tensor:
-        """The head: the output of the last layer, (..., D*H), to logits (..., V)."""
-        logits: Tensor = self.output(self.dropout(self.bridge(hidden)))
-        return logits
+    def scores(self, hidden: Tensor, known: Tensor | None = None) -> Tensor:
+        """The head: the output of the last layer, (..., D*H), to logits (..., V).
+
+        Args:
+            hidden: (..., D*H).
+            known: (..., V), ln q of the n-grams; for a model with `ngrams`.
+        """
+        read = self.dropout(self.bridge(hidden))
+        logits: Tensor = self.output(read)
+        if self.gate is None:
+            return logits
+        if known is None:
+            raise ShapeError("the scores of a model with `ngrams` need those of its n-grams.")
+        gate, known = self.gate(read), known.to(logits)
+        if self.mixes:
+            return torch.logaddexp(F.logsigmoid(gate) + logits.log_softmax(-1), F.logsigmoid(-gate) + known)
+        added: Tensor = logits + (1 + gate) * known
+        return added
+
+    def known(self, ids: Ragged) -> Tensor | None:
+        """ln q of the token after each of `ids`, (sum L, V), packed as these are; None: without n-grams."""
+        if self.ngrams is None:
+            return None
+        found: Tensor = self.ngrams(self.ngrams.contexts_of(ids, self.ngrams.zero_state(ids.num_rows))[0])
+        return found
 
     def projection(self) -> tuple[Tensor, Tensor]:
-        """One linear map from the stack's output to the scores: weight (V, P) and bias (V,)."""
+        """One linear map from the stack's output to the scores z: weight (V, P) and bias (V,)."""
         weight = self.output.weight
         return (weight @ self.bridge.weight if isinstance(self.bridge, nn.Linear) else weight), self.output.bias
 
@@ -77,13 +123,28 @@ class LanguageModel(nn.Module):
         up does so (`ostinato.bptt.truncated`).
         """
         if self.recompute and torch.is_grad_enabled() and isinstance(ids, Tensor):
-            begin = self.encoder.zero_states(ids.shape[1]) if states is None else states
+            begin = self.zero_states(ids.shape[1]) if states is None else states
             return recompute_through_time(
                 lambda parts, before: self._nll(parts[0], parts[1], before), begin, [ids, targets]
             )
         return self._nll(ids, targets, states)
 
     def _nll(self, ids: IdsT, targets: IdsT, states: list[State] | None) -> tuple[Tensor, list[State]]:
-        hidden, final = self.encoder(ids, states)
-        hidden, wanted = (each.values if isinstance(each, Ragged) else each.flatten(0, 1) for each in (hidden, targets))
-        return self.head.loss(self.scores(hidden), wanted, reduction="sum"), final
+        wanted = targets.values if isinstance(targets, Ragged) else targets.flatten(0, 1)
+        hidden, final, known = self._run(ids, states, wanted if self.training else None)
+        read = hidden.values if isinstance(hidden, Ragged) else hidden.flatten(0, 1)
+        return self.head.loss(self.scores(read, known), wanted, reduction="sum"), final
+
+    def _run(
+        self, ids: IdsT, states: list[State] | None, left_out: Tensor | None
+    ) -> tuple[IdsT, list[State], Tensor | None]:
+        """The last layer's output, the final states, and ln q (sum L, V)."""
+        if self.ngrams is None:
+            return *self.encoder(ids, states), None
+        rows = ids.num_rows if isinstance(ids, Ragged) else ids.shape[1]
+        *layers, (history,) = self.zero_states(rows) if states is None else states
+        hidden, final = self.encoder(ids, layers)
+        with torch.no_grad():
+            nodes, history = self.ngrams.contexts_of(ids, history)
+            known = self.ngrams(nodes, left_out)
+        return hidden, [*final, (history,)], known

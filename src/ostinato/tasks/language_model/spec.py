@@ -129,6 +129,10 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         bridged = own.tie_embeddings and own.embedding_dim != getattr(model.encoder, "output_size", 0)
         rows = [("bridge", f"to {own.embedding_dim:,}, so that weights can be tied", "bridge")] if bridged else []
         tied = ", weights tied to the embedding's" if own.tie_embeddings else ""
+        how = "probabilities mixed in by a gate" if own.ngram_combination == "mixture" else "log-probabilities added"
+        rows += [("n-grams", f"up to {own.ngrams} tokens, {how}", "ngrams"), ("gate", "of the n-grams", "gate")] * bool(
+            own.ngrams
+        )
         return [*rows, ("output", f"{features.text.vocab_size:,} tokens{tied}", "output")]
 
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
@@ -192,7 +196,10 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         from ostinato.tasks.signature import BATCH, TIME, Signature, TensorSpec, float_name, input_specs, state_specs
 
         scores = TensorSpec("scores", float_name(model), (BATCH, TIME, model.output.out_features))
-        return Signature(input_specs(features, recipe), (scores,), tuple(state_specs("encoder", model.encoder)))
+        states = [*state_specs("encoder", model.encoder)]
+        if model.ngrams is not None:
+            states.append(TensorSpec("ngrams.tokens", "float32", (1, BATCH, model.ngrams.order - 1)))
+        return Signature(input_specs(features, recipe), (scores,), tuple(states))
 
 
 SPEC = LanguageModelling()

@@ -23,7 +23,8 @@ class TokenStream:
     """A language model in evaluation, its state kept from call to call. `<pad>` and `<unk>` are never drawn.
 
     Where its layers run natively, embedding, layers, output and sampling are one loop in the core, which returns to
-    Python only at the end of a call. Elsewhere the model runs step by step. The numbers that choose come from the same
+    Python only at the end of a call; with `model.ngrams`, after every token that is drawn. Elsewhere the model runs
+    step by step. The numbers that choose come from the same
     generator either way, so that the same seed writes the same text, up to rounding.
 
     Args:
@@ -38,6 +39,7 @@ class TokenStream:
     def __init__(self, model: LanguageModel, num_rows: int = 1, precision: str = "full") -> None:
         self.model, self.num_rows = model, num_rows
         self._states: list[State] | None = None
+        self._history = None if model.ngrams is None else model.ngrams.zero_state(num_rows)
         with torch.no_grad():
             weight, bias = model.projection()
             tokens = Tokens(model.encoder.token_embedding.vectors(), weight, bias, BANNED)
@@ -53,6 +55,8 @@ class TokenStream:
     def reset(self) -> None:
         """Every text starts over, from zero states."""
         self._states = None
+        if self.model.ngrams is not None:
+            self._history = self.model.ngrams.zero_state(self.num_rows)
         if self._core is not None:
             zeros = [tuple(torch.zeros_like(part) for part in state) for state in self._core.states()]
             self._core.set_states(zeros)
@@ -60,7 +64,7 @@ class TokenStream:
     def read(self, ids: Tensor) -> Tensor:
         """Tokens (L, N) -> scores (L, N, V) of the token after each."""
         ids = ids.long()
-        if self._core is None:
+        if self._core is None or self._history is not None:
             return self._step(ids)
         scores = torch.empty(*ids.shape, self._core.vocab_size, dtype=self._core.dtype)
         self._core.run_tokens(ids.contiguous(), None, scores)
@@ -71,6 +75,7 @@ class TokenStream:
         if self._core is None:
             self._step(ids.long())
         elif len(ids):
+            self._count(ids.long())
             self._core.run_tokens(ids.long().contiguous())
 
     def draw(
@@ -92,7 +97,7 @@ class TokenStream:
         """
         uniforms = torch.rand(count, self.num_rows, dtype=torch.float64, generator=generator)
         ids = ids.long()
-        if self._core is None:
+        if self._core is None or self._history is not None:
             return self._draw(ids, uniforms, sampling, end)
         try:
             return self._core.draw(
@@ -123,9 +128,22 @@ class TokenStream:
     @torch.no_grad()
     def _step(self, ids: Tensor) -> Tensor:
         self.model.eval()
-        scores: Tensor
-        scores, self._states = self.model(ids.to(next(self.model.parameters()).device), self._states)
-        return scores
+        if self._core is None:
+            scores: Tensor
+            scores, self._states = self.model(ids.to(next(self.model.parameters()).device), self._states)
+            return scores
+        hidden = torch.empty(*ids.shape, self._core.output_size, dtype=self._core.dtype)
+        self._core.run_tokens(ids.contiguous(), hidden)
+        return self.model.scores(hidden, self._count(ids))
+
+    @torch.no_grad()
+    def _count(self, ids: Tensor) -> Tensor | None:
+        """What n-grams know of the token after each of `ids`, (L, N, V), which are now read."""
+        if self.model.ngrams is None or self._history is None:
+            return None
+        nodes, self._history = self.model.ngrams.contexts_of(ids, self._history)
+        known: Tensor = self.model.ngrams(nodes)
+        return known.view(*ids.shape, -1)
 
 
 def _not_numbers() -> RunError:

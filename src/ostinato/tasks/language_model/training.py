@@ -29,11 +29,13 @@ class LanguageModelTraining(StreamedTraining):
         self.features = prepared.features
         self.values = prepared.train.sequences.values
         self._begins = self.features.begins(self.values)
+        if model.ngrams is not None:
+            model.ngrams.fit(self.values, self._begins)
         self.training = TruncatedBPTT(
             self.layout,
             bounded(self.recipe.bptt, self.layout(0)),
             lambda window, states: stream_nll(model, window, self.values, states, device),
-            model.encoder.zero_states,
+            model.zero_states,
             recompute=model.recompute,
             seed=self.recipe.seed,
         )
