@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import numpy as np
@@ -73,6 +74,13 @@ def shown_token(feature: TextFeature, number: int) -> str:
         text = feature.decode(cast("Ids", np.asarray([number], dtype=np.int32)))
         token = token if not text or "\ufffd" in text else text
     return visible(token)
+
+
+def detokenised(text: str) -> str:
+    """Words that stand apart as people write them: `" hi , you ( 2 ) "` as `"hi, you (2)"`."""
+    text = re.sub(r" +([,.;:!?%)\]}’”…]+(?= |$)|n't\b|['’](?:s|m|d|t|re|ve|ll)\b)", r"\1", text)
+    text = re.sub(r"(^| )([(\[{‘“$£€#]) +", r"\1\2", text)
+    return re.sub(r"(^| )\" ([^\"]*?) \"(?=[ ,.;:!?)]|$)", r'\1"\2"', text)
 
 
 def visible(text: str) -> str:

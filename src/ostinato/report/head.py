@@ -121,6 +121,7 @@ def curves(
 ) -> Section | None:
     """The learning curves' plots; None for a run without a log. shown: what a loss is multiplied by, and its unit."""
     from ostinato.report import plots
+    from ostinato.report.svg import varies
 
     if not steps:
         return None
@@ -141,14 +142,14 @@ def curves(
     return {
         "unit": unit,
         "loss": plots.loss(column["step"], raw, smoothed(raw), (at, scored), best, unit),
-        "metric": plots.validation_metric(at, metrics, "validation") if metrics else None,
+        "metric": plots.validation_metric(at, metrics) if varies(*(values for _, values in metrics)) else None,
         "metric_names": [name for name, _ in metrics],
         "gradient": plots.gradient_norm(column["step"], norms, smoothed(norms), _thresholds(steps, training)),
         "clip": training.clip,
         "share_clipped": float(clipped.mean()),
-        "clipped": plots.share_clipped(column["step"], smoothed(clipped)) if clipped.any() else None,
+        "clipped": plots.share_clipped(column["step"], smoothed(clipped)) if varies(clipped) else None,
         "clipped_groups": _group_shares(steps),
-        "rate": plots.learning_rate(column["step"], rates) if np.ptp(rates) else None,
+        "rate": plots.learning_rate(column["step"], rates) if varies(rates) else None,
         "constant_rate": f"{rates[0]:g}",
         "smoothing": training.label_smoothing,
         "validations": _validation_rows(validations, scale, best),

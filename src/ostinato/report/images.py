@@ -8,7 +8,26 @@ import zlib
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
+
+_MOST_PICTURES = 8
+_SHARP = "image-rendering: pixelated"
+
+
+def strip(pictures: NDArray[Any]) -> Markup:
+    """Frames (L, C, H, W) of 8 bits, evenly spaced over a clip, side by side in one picture."""
+    at = np.unique(np.linspace(0, len(pictures) - 1, min(_MOST_PICTURES, len(pictures))).astype(int))
+    gap = ((0, 0), (0, 0), (0, max(1, pictures.shape[3] // 24)))
+    row = np.concatenate([np.pad(pictures[k], gap, constant_values=128) for k in at.tolist()], axis=2)
+    label = f"{len(at)} of {len(pictures)} frames"
+    width = 52 * len(at)
+    return Markup('<img src="{}" alt="{}" width="{}" style="{}">').format(picture_uri(row), label, width, _SHARP)
+
+
+def picture(pixels: NDArray[Any]) -> Markup:
+    """One picture, (C, H, W) of 8 bits."""
+    return Markup('<img src="{}" alt="the picture" width="48" style="{}">').format(picture_uri(pixels), _SHARP)
 
 
 def picture_uri(pixels: NDArray[Any]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ostinato.errors import MissingLibraryError
@@ -72,6 +73,17 @@ def limits(metrics: Mapping[str, Any], key: str, form: str = "figure", digits: i
     write = percent if form == "percent" else figure
     low, high = (write(value) if digits is None else write(value, digits) for value in found)
     return f"{low.removesuffix(' %')} – {high} (95 % interval)"
+
+
+def without_folders(page: str, paths: Iterable[Path]) -> str:
+    """A page without the folders that these files and folders lie in: it names them from there on, so that it says
+    nothing of the machine it was written on."""
+    import markupsafe
+
+    folders = {str(form.parent) for path in paths for form in (path.absolute(), path.resolve())}
+    longest = sorted(filter(lambda folder: Path(folder).name, folders), key=lambda folder: (-len(folder), folder))
+    named = "|".join(re.escape(str(markupsafe.escape(folder))) for folder in longest)
+    return re.sub(rf"(?<![\w./-])(?:{named})[/\\]", "", page) if named else page
 
 
 def ticks(text: str) -> str:

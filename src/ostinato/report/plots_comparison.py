@@ -16,12 +16,11 @@ def quality(rows: Sequence[tuple[str, Sequence[float]]], metric: str) -> Markup:
         rows: (name, the quality of each seed).
         metric: its name.
     """
-    with drawing("quality", f"{metric} of each run, by variant") as plot:
+    with drawing("quality", f"{metric} of each run, by variant", metric) as plot:
         axes = plot.axes
         for place, (_, values) in enumerate(rows):
             axes.plot(values, [place] * len(values), "o", color=BLUE, alpha=0.6, markersize=4)
             axes.plot([sum(values) / len(values)], [place], "|", color=ORANGE, markersize=16, markeredgewidth=1.8)
         axes.set_yticks(range(len(rows)), [name for name, _ in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlabel(metric)
     return plot.svg

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ostinato.arrays import Floats
-from ostinato.report.svg import BLUE, MUTED, ORANGE, drawing, label_steps, log_ticks, look, sample
+from ostinato.report.svg import BLUE, MUTED, ORANGE, drawing, logarithmic, look, sample, shares, varies, whole
 
 Found = Mapping[str, Any]
 """A part of `diagnosis.json`."""
@@ -19,8 +18,9 @@ Found = Mapping[str, Any]
 _MAY = {"back": "may look back", "ahead": "may look ahead", "around": "may see on either side"}
 
 
-def context(horizon: Found, unit: str, reach: int | None, side: str = "back") -> Markup:
+def context(horizon: Found, unit: str, reach: int | None, side: str = "back") -> Markup | None:
     """Loss by how much context the model saw, with the point of 99 % of the gain and where training's gradients end.
+    None where the loss is the same whatever it saw.
 
     Args:
         horizon: the curve.
@@ -29,40 +29,41 @@ def context(horizon: Found, unit: str, reach: int | None, side: str = "back") ->
         side: `back`, `ahead`, or `around`: as many steps on either side of each.
     """
     may = _MAY[side]
-    with drawing(f"context-{side}", f"Mean loss by the number of steps the model {may}") as plot:
+    steps, loss, error = (_floats(horizon[key]) for key in ("context", "loss", "error"))
+    if not varies(loss):
+        return None
+    label = f"Mean loss by the number of steps the model {may}"
+    with drawing(f"context-{side}", label, f"{unit}s the model {may}", "mean loss", x_ticks=logarithmic) as plot:
         axes = plot.axes
-        steps, loss, error = (_floats(horizon[key]) for key in ("context", "loss", "error"))
         axes.fill_between(steps, loss - error, loss + error, color=BLUE, alpha=0.2, linewidth=0)
         axes.plot(steps, loss, color=BLUE, marker="o", markersize=3)
         if horizon["steps"] is not None:
             axes.axvspan(horizon["low"], horizon["high"], color=ORANGE, alpha=0.15, linewidth=0)
             axes.axvline(horizon["steps"], color=ORANGE, label=f"99 % of the gain: {horizon['steps']:.0f} steps")
         _mark_reach(axes, reach)
-        _log_steps(axes, float(steps[-1]), f"{unit}s the model {may}")
-        axes.set_ylabel("mean loss")
-        _legend(axes)
     return plot.svg
 
 
-def norms_by_lag(layers: Sequence[Found], reach: int | None) -> Markup:
-    """The gradient's norm by lag on a logarithmic scale, the middle 80 % of rows shaded for the first layer."""
-    with drawing("lagnorm", "Norm of the gradient by the number of steps back") as plot:
+def norms_by_lag(layers: Sequence[Found], reach: int | None) -> Markup | None:
+    """The gradient's norm by lag on a logarithmic scale; None of a single lag."""
+    if not any(len(layer["norms"]) > 1 for layer in layers):
+        return None
+    label = "Norm of the gradient by the number of steps back"
+    with drawing("lagnorm", label, "steps back", "gradient norm", x_ticks=whole, y_ticks=logarithmic) as plot:
         axes = plot.axes
         for number, layer in enumerate(layers):
             lags, norms = _positive(layer["norms"])
             axes.plot(*sample(lags, norms), label=layer["layer"], **look(number))
         _mark_reach(axes, reach)
-        axes.set_yscale("log")
-        log_ticks(axes.yaxis, axes.get_ylim())
-        _steps_back(axes)
-        axes.set_ylabel("gradient norm")
-        _legend(axes)
     return plot.svg
 
 
-def share_by_lag(layers: Sequence[Found], reach: int | None) -> Markup:
-    """The share of the gradient of the recurrent weights that lies within each lag."""
-    with drawing("lagshare", "Share of the gradient that lies within so many steps") as plot:
+def share_by_lag(layers: Sequence[Found], reach: int | None) -> Markup | None:
+    """The share of the gradient of the recurrent weights that lies within each lag; None of a single lag."""
+    if not any(len(layer["cumulative_share"]) > 1 for layer in layers):
+        return None
+    label = "Share of the gradient that lies within so many steps"
+    with drawing("lagshare", label, "steps back", "share of the gradient", x_ticks=whole, y_ticks=shares) as plot:
         axes = plot.axes
         for number, layer in enumerate(layers):
             share = _floats(layer["cumulative_share"])
@@ -70,17 +71,14 @@ def share_by_lag(layers: Sequence[Found], reach: int | None) -> Markup:
             axes.plot(*sample(lags, share), label=f"{layer['layer']}: 99 % in {layer['horizon_steps']}", **look(number))
         axes.axhline(0.99, color=MUTED, linewidth=0.8, linestyle=":")
         _mark_reach(axes, reach)
-        _steps_back(axes)
         axes.set_ylim(0, 1.03)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.set_ylabel("share of the gradient")
-        _legend(axes)
     return plot.svg
 
 
 def exponents(layers: Sequence[Found]) -> Markup:
     """The largest Lyapunov exponents of each layer, the first with its interval."""
-    with drawing("lyapunov", "Lyapunov exponents by rank") as plot:
+    label, x = "Lyapunov exponents by rank", "direction of the state, slowest first"
+    with drawing("lyapunov", label, x, "exponent, nats a step", x_ticks=whole) as plot:
         axes = plot.axes
         axes.axhline(0, color=MUTED, linewidth=1, linestyle="--")
         for number, layer in enumerate(layers):
@@ -91,16 +89,13 @@ def exponents(layers: Sequence[Found]) -> Markup:
             )
             low, high = _floats([layer["low"], layer["high"]])
             axes.vlines(1, low, high, colors=look(number)["color"], linewidth=3, alpha=0.4)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_xlabel("direction of the state, slowest first")
-        axes.set_ylabel("exponent, nats a step")
-        _legend(axes)
     return plot.svg
 
 
 def time_constants(layers: Sequence[Found], steps: float | None) -> Markup:
     """How long each layer's gates keep a state: from 5 to 95 % of units, the middle half thick, the median marked."""
-    with drawing("constants", "Time constants of the keeping gates over units") as plot:
+    label, x = "Time constants of the keeping gates over units", "steps until a unit has kept 1/e"
+    with drawing("constants", label, x, x_ticks=logarithmic) as plot:
         axes = plot.axes
         for place, layer in enumerate(layers):
             low, first, middle, third, high = _floats([1e6 if tau is None else tau for tau in layer["time_constants"]])
@@ -111,17 +106,13 @@ def time_constants(layers: Sequence[Found], steps: float | None) -> Markup:
             axes.axvline(steps, color=ORANGE, label=f"memory horizon: {steps:.0f} steps")
         axes.set_yticks(range(len(layers)), [layer["layer"] for layer in layers])
         axes.set_ylim(len(layers) - 0.4, -0.6)
-        axes.set_xscale("log")
-        log_ticks(axes.xaxis, axes.get_xlim())
-        axes.set_xlabel("steps until a unit has kept 1/e")
-        _legend(axes)
     return plot.svg
 
 
 def saturation(layers: Sequence[Found]) -> Markup:
     """For each gate the share of values near its lower and near its upper end."""
     bars = [(layer["layer"], gate) for layer in layers for gate in layer["gates"]]
-    with drawing("saturation", "Share of gate values near either end") as plot:
+    with drawing("saturation", "Share of gate values near either end", "share of gate values") as plot:
         axes = plot.axes
         low, high = (_floats([gate[key] for _, gate in bars]) for key in ("low", "high"))
         places = np.arange(len(bars))
@@ -131,17 +122,15 @@ def saturation(layers: Sequence[Found]) -> Markup:
         axes.set_yticks(places, [f"{layer}, {gate['gate']}" if several else gate["gate"] for layer, gate in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_xlim(-1, 1)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.0%}")
-        axes.set_xticks([-1, -0.5, 0, 0.5, 1])
+        axes.set_xticks([-1, -0.5, 0, 0.5, 1], ["100 %", "50 %", "0", "50 %", "100 %"])
         axes.axvline(0, color=MUTED, linewidth=0.8)
-        axes.set_xlabel("share of gate values")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return plot.svg
 
 
 def state_sizes(layers: Sequence[Found], trained: int | None) -> Markup:
     """The size of the state by step, on a logarithmic scale: h and c differ by much."""
-    with drawing("state", "Root mean square of the state by step") as plot:
+    label = "Root mean square of the state by step"
+    with drawing("state", label, "steps read", "size of the state", x_ticks=whole, y_ticks=logarithmic) as plot:
         axes = plot.axes
         lines = [
             (f"{layer['layer']}, {name}", layer["steps"], sizes)
@@ -153,38 +142,31 @@ def state_sizes(layers: Sequence[Found], trained: int | None) -> Markup:
         last = max(steps[-1] for _, steps, _ in lines)
         if trained is not None and trained < last:
             axes.axvline(trained, color=MUTED, linestyle=":", linewidth=1, label=f"trained length: {trained}")
-        axes.set_yscale("log")
-        log_ticks(axes.yaxis, axes.get_ylim())
-        axes.set_xlabel("steps read")
-        axes.set_ylabel("size of the state")
-        _legend(axes)
     return plot.svg
 
 
-def clipping(found: Found) -> Markup:
-    """The share of steps that were clipped, along training."""
-    with drawing("clipping", "Share of training steps that were clipped") as plot:
-        at, share = _floats(found["at"]), _floats(found["share_by_step"])
+def clipping(found: Found) -> Markup | None:
+    """The share of steps that were clipped, along training; None where it never changed."""
+    at, share = _floats(found["at"]), _floats(found["share_by_step"])
+    if not varies(share):
+        return None
+    label = "Share of training steps that were clipped"
+    with drawing("clipping", label, "step", "share of steps clipped", x_ticks=whole, y_ticks=shares) as plot:
         plot.axes.fill_between(at, share, color=BLUE, alpha=0.25, linewidth=0)
         plot.axes.plot(at, share, color=BLUE)
         plot.axes.set_ylim(0, 1.03)
-        plot.axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        label_steps(plot.axes, "clipped")
     return plot.svg
 
 
 def unused(found: Found, unit: str, reach: int | None) -> Markup:
     """Unused dependence at each lag, against the usual level."""
-    with drawing("unused", "Unused information, in nats, of the token at each lag") as plot:
+    label = "Unused information, in nats, of the token at each lag"
+    with drawing("unused", label, f"{unit}s back", f"unused, nats a {unit}", x_ticks=whole) as plot:
         axes = plot.axes
         gain = _floats(found["gain"])
         axes.plot(np.arange(1, len(gain) + 1), gain, color=BLUE, linewidth=0.9)
         axes.axhline(found["usual"], color=MUTED, linewidth=0.8, linestyle="--", label="usual")
         _mark_reach(axes, reach)
-        axes.set_xlabel(f"{unit}s back")
-        axes.set_ylabel(f"unused, nats a {unit}")
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-        _legend(axes)
     return plot.svg
 
 
@@ -202,19 +184,3 @@ def _positive(values: Sequence[float | None]) -> tuple[Floats, Floats]:
 def _mark_reach(axes: Axes, reach: int | None) -> None:
     if reach is not None:
         axes.axvline(reach, color=MUTED, linestyle="--", linewidth=1, label=f"training.bptt: {reach}")
-
-
-def _log_steps(axes: Axes, last: float, label: str) -> None:
-    axes.set_xscale("log")
-    log_ticks(axes.xaxis, (1.0, max(last, 2.0)))
-    axes.set_xlabel(label)
-
-
-def _steps_back(axes: Axes) -> None:
-    axes.set_xlabel("steps back")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-
-
-def _legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,8 +15,9 @@ import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from ostinato.arrays import Floats
 
@@ -31,6 +32,9 @@ _VARIABLES = {
     GREEN: "var(--green)",
 }
 _COLOURS, _STYLES = (BLUE, ORANGE, GREEN), ("-", "--", ":", "-.")
+_HANDLE, _MARGIN, _CHARACTERS = 7, 0.6, 16.0
+"""What a line's sample takes of a legend, in characters; inches left of the axes; characters an inch."""
+_MOST_POWERS, _LONGEST_NAME = 6, 30
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
@@ -39,12 +43,14 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.use": True,
-    "figure.figsize": (4.4, 2.7),
     "font.size": 8.5,
     "grid.color": LINE,
     "grid.linewidth": 0.6,
+    "legend.borderaxespad": 0.3,
+    "legend.columnspacing": 1.2,
     "legend.fontsize": 8,
     "legend.frameon": False,
+    "legend.handlelength": 1.6,
     "legend.labelcolor": INK,
     "lines.linewidth": 1.4,
     "svg.fonttype": "none",
@@ -66,21 +72,57 @@ class Plot:
     svg: Markup = field(default_factory=Markup)
 
 
+Ticks = Callable[[Axis], None]
+"""How the ticks of an axis are placed and written."""
+
+
 @contextmanager
-def drawing(name: str, label: str) -> Iterator[Plot]:
-    """Axes to draw on; afterwards the plot's `svg` is set.
+def drawing(
+    name: str,
+    label: str,
+    x: str = "",
+    y: str = "",
+    *,
+    x_ticks: Ticks | None = None,
+    y_ticks: Ticks | None = None,
+    size: tuple[float, float] = (4.4, 2.7),
+) -> Iterator[Plot]:
+    """Axes to draw on; afterwards they get their names, ticks and a legend above them, and the plot's `svg` is set.
 
     Args:
         name: distinguishes the plot's ids from those of other plots on the page.
         label: what a screen reader says.
+        x: what the horizontal axis shows, with its unit.
+        y: as `x`.
+        x_ticks: as `whole`, `shares` or `logarithmic`; none: as matplotlib has them.
+        y_ticks: as `x_ticks`.
+        size: in inches, of which a page shows about 120 pixels.
     """
     with matplotlib.style.context(["default", _STYLE]):
-        figure = Figure()
+        figure = Figure(figsize=size)
         plot = Plot(figure.subplots())
         yield plot
+        axes = plot.axes
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        for axis, ticks in ((axes.xaxis, x_ticks), (axes.yaxis, y_ticks)):
+            if ticks is not None:
+                ticks(axis)
+        labels = axes.get_legend_handles_labels()[1]
+        if labels:  # above the axes, so that it never covers what is drawn
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=_columns(labels, size[0]))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
         plot.svg = inline_svg(buffer.getvalue(), name, label)
+
+
+def _columns(labels: Sequence[str], width: float) -> int:
+    """As many columns of a legend as fit beside each other in so many inches."""
+    for columns in range(len(labels), 1, -1):
+        widths = [max(map(len, part)) for part in np.array_split(np.asarray(labels), columns)]
+        if sum(widths) + _HANDLE * columns <= (width - _MARGIN) * _CHARACTERS:
+            return columns
+    return 1
 
 
 def inline_svg(svg: str, name: str, label: str) -> Markup:
@@ -128,25 +170,50 @@ def look(number: int) -> dict[str, Any]:
     return {"color": _COLOURS[number % len(_COLOURS)], "linestyle": _STYLES[number // len(_COLOURS) % len(_STYLES)]}
 
 
-def label_steps(axes: Axes, ylabel: str) -> None:
-    """An x axis of training steps."""
-    axes.set_xlabel("step")
-    axes.set_ylabel(ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-    axes.xaxis.set_major_formatter(thousands())
+def varies(*lines: Floats) -> bool:
+    """Whether any of them has two different values: one that has not is said, not drawn."""
+    return any(len(line) > 1 and float(np.ptp(line)) > 0 for line in lines)
 
 
-def log_ticks(axis: Axis, limits: tuple[float, float]) -> None:
-    """Ticks at powers of ten, at 2 and 5 times them too where the axis spans few, written as plain numbers."""
-    low, high = np.log10(limits[0]), np.log10(limits[1])
-    factors = (1.0, 2.0, 5.0) if high - low < 2.2 else (1.0,)
-    powers = 10.0 ** np.arange(np.floor(low), np.ceil(high) + 1)
-    ticks = np.sort(np.outer(factors, powers).ravel())
-    axis.set_major_locator(FixedLocator(ticks[(ticks >= limits[0] * 0.999) & (ticks <= limits[1] * 1.001)].tolist()))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+def whole(axis: Axis) -> None:
+    """Ticks at whole numbers, such as 1,200."""
+    axis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}".replace("-", "−")))
+
+
+def shares(axis: Axis) -> None:
+    """Ticks such as 20 %."""
+    axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+
+
+def plain(axis: Axis) -> None:
+    """Ticks at whole numbers that count nothing, such as the year 1959."""
+    axis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}".replace("-", "−")))
+
+
+def dates(axis: Axis) -> None:
+    """Ticks at round dates or times, what they share written once."""
+    locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def drawable(text: str) -> str:
+    """A short name out of the data, as it may stand on an axis: plain letters only, which every font has."""
+    return text if text.isascii() and text.isprintable() and len(text) <= _LONGEST_NAME else ""
+
+
+def logarithmic(axis: Axis) -> None:
+    """A logarithmic axis: at most seven ticks, at powers of ten, at 2 and 5 times them too where it spans few, written
+    as plain numbers."""
+    axes, along = axis.axes, axis is axis.axes.xaxis
+    (axes.set_xscale if along else axes.set_yscale)("log")
+    low, high = np.log10(axes.get_xlim() if along else axes.get_ylim())
+    stride = max(1, int(np.ceil((high - low) / _MOST_POWERS)))
+    powers = 10.0 ** np.arange(np.floor(low / stride) * stride, np.ceil(high) + 1, stride)
+    ticks = np.sort(np.outer((1.0, 2.0, 5.0) if high - low < 2.2 else (1.0,), powers).ravel())
+    ticks = ticks[(ticks >= 10**low * 0.999) & (ticks <= 10**high * 1.001)]
+    axis.set_major_locator(FixedLocator(ticks.tolist()) if len(ticks) > 1 else MaxNLocator(4))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 10 else f"{value:g}"))
     axis.set_minor_locator(NullLocator())
-
-
-def thousands() -> FuncFormatter:
-    """Ticks such as 1,200."""
-    return FuncFormatter(lambda value, _: f"{value:,.0f}")

@@ -22,6 +22,7 @@ from ostinato.metrics.edit_distance import edit_distance
 from ostinato.metrics.prediction import Prediction
 from ostinato.metrics.steps import edit_metrics
 from ostinato.nn.modes import evaluating
+from ostinato.report.data import detokenised
 from ostinato.tasks.given import rows_by_given
 
 Ids = tuple[int, ...]
@@ -100,6 +101,12 @@ def text_of(ids: Ids, target: Feature) -> str:
     """A written sequence, decoded."""
     found = target.decode(np.asarray(ids, dtype=np.int32))
     return " ".join(found) if isinstance(found, list) else str(found)
+
+
+def readable(ids: Ids, target: Feature) -> str:
+    """A written sequence as people write it: no blanks before the punctuation of a text."""
+    text = text_of(ids, target)
+    return detokenised(text) if isinstance(target, TextFeature) and target.recipe.unit == "words" else text
 
 
 def transcribe(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ostinato.data.forecasting.windows import Windows
 from ostinato.errors import RunError
 from ostinato.recipe import build_recipe
 from ostinato.tasks.forecasting.baseline_rows import naive_forecast, naive_scores
+from ostinato.tasks.forecasting.report import forecast_results
 from ostinato.tasks.forecasting.scores import SeriesScores
 from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
@@ -101,6 +103,21 @@ def test_a_run_learns_and_reports(run: ostinato.Run) -> None:
         "<code>a</code>",
     ):
         assert text in page, text
+
+
+def test_what_comes_after_the_end_is_drawn_by_date_and_why_not_is_said(run: ostinato.Run) -> None:
+    prepared = prepare(run.recipe)
+    ahead = forecast_results(run.model, prepared, run.device)["ahead"]
+    assert [(one["channel"], one["when"]) for one in ahead["plots"]] == [("a", "2020-03-21"), ("b", "2020-03-21")]
+    page = (run.folder / "report.html").read_text()
+    assert "Past the end of the data" in page
+    assert "from 2020-03-21" in page
+    assert "2020-Mar" in ahead["plots"][0]["plot"], "a date on the axis"
+    assert ">a</text>" in ahead["plots"][0]["plot"], "the channel on the axis"
+    gone = run.recipe.model_copy(update={"data": run.recipe.data.model_copy(update={"train": "gone.csv"})})
+    without = forecast_results(run.model, replace(prepared, recipe=gone), run.device)["ahead"]
+    assert without["plots"] == []
+    assert "gone.csv" in without["why_not"]
 
 
 def _validation(run: ostinato.Run) -> Windows:

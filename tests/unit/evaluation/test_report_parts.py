@@ -15,7 +15,7 @@ from ostinato.report.confusion import confusion_table
 from ostinato.report.data import shown_token, token_counts
 from ostinato.report.head import curves, duration, network_name, smoothed
 from ostinato.report.page import figure, number, percent, plain, ticks
-from ostinato.report.svg import BLUE, drawing, inline_svg, label_steps, sample, thin
+from ostinato.report.svg import BLUE, drawing, inline_svg, logarithmic, sample, thin, varies, whole
 from ostinato.tasks.language_model.report import passage, unigram_bits
 from ostinato.tasks.registry import task_named
 
@@ -156,10 +156,37 @@ def test_a_passage_of_a_very_short_text(length, trained):
 
 
 def test_a_single_step_has_one_tick() -> None:
-    with drawing("one", "one") as plot:
+    with drawing("one", "one", "step", "F1", x_ticks=whole) as plot:
         plot.axes.plot([7.0], [0.5])
-        label_steps(plot.axes, "F1")
-        assert [tick for tick in plot.axes.get_xticks() if 6.5 < tick < 7.5] == [7.0]
+    assert [tick for tick in plot.axes.get_xticks() if 6.5 < tick < 7.5] == [7.0]
+
+
+@pytest.mark.parametrize("ends", [(1e-40, 1.0), (1e-9, 1.0), (0.3, 30.0), (0.21, 0.4), (1.0, 1.0001), (1.0, 1e6)])
+def test_ticks_of_a_logarithmic_axis_never_crowd(ends: tuple[float, float]) -> None:
+    with drawing("log", "log", y_ticks=logarithmic) as plot:
+        plot.axes.plot([1, 2], ends)
+    low, high = plot.axes.get_ylim()
+    shown = [tick for tick in plot.axes.get_yticks() if low <= tick <= high]
+    assert 2 <= len(shown) <= 7
+
+
+@pytest.mark.parametrize(("name", "count"), [("", 11), ("line ", 12), ("a rather long name ", 3)])
+def test_a_legend_stands_above_what_is_drawn(name: str, count: int) -> None:
+    with drawing("legend", "legend") as plot:
+        for number in range(count):
+            plot.axes.plot([0, 1], [0, 1], label=f"{name}{number}")
+    legend = plot.axes.get_legend()
+    assert legend is not None
+    assert plot.axes.get_window_extent().width > 0.8 * plot.axes.figure.bbox.width
+    assert legend.get_window_extent().y0 >= plot.axes.get_window_extent().y1
+    assert legend.get_window_extent().x1 <= plot.axes.figure.bbox.x1
+
+
+def test_what_never_changes_is_not_drawn() -> None:
+    assert not varies(np.full(5, 2.0), np.ones(1))
+    assert varies(np.full(5, 2.0), np.arange(2.0))
+    at, one = np.asarray([4.0]), np.asarray([0.5])
+    assert plots.error_by_length(at, one, one, "word") is None
 
 
 def test_lengths_are_whole_numbers() -> None:

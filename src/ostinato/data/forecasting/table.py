@@ -192,6 +192,14 @@ class SeriesFacts:
     log: bool = False
     zone: Offsets | None = None
 
+    def times(self, first: int, end: int) -> Array | None:
+        """When steps are: moments by the clock that is written (`datetime64`), or plain numbers; None where no date is
+        known."""
+        if self.stamps is None or not self.form.dated:
+            return None
+        stamps = np.asarray(self.stamps[first:end])
+        return stamps.astype("datetime64[us]") if self.form.unit == "us" else stamps
+
     def shown(self, step: int) -> str:
         """The time stamp of a step as the file has it; its number where there are no stamps."""
         if self.stamps is None:

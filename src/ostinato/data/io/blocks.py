@@ -45,20 +45,21 @@ class Block:
 
 
 def located(block: Block, cells: pl.Series) -> pl.Series:
-    """Cells that name files, those next to the table that names them as a path from here.
-
-    A cell that names no file in the table's folder stays as it is: what reads it will say so.
-    """
+    """Cells that name files, those next to the table that names them as a path from here."""
     if cells.dtype != pl.String:
         return cells
-    found: list[str | None] = []
-    for row, cell in enumerate(cells.to_list()):
-        file = block.location(row)[0]
-        if not cell or cell == file or cell.lstrip().startswith("[") or "\0" in cell:
-            found.append(cell)
-            continue
-        archive, mark, member = file.partition("#")
-        beside = f"{archive}#{PurePosixPath(member).parent / cell}" if mark else str(Path(file).parent / cell)
-        there = Path(beside).is_file() or ("#" in beside and Path(beside.partition("#")[0]).is_file())
-        found.append(beside if there else cell)
+    found = [located_cell(block.location(row)[0], cell) for row, cell in enumerate(cells.to_list())]
     return pl.Series(cells.name, found, dtype=pl.String)
+
+
+def located_cell(file: str, cell: str | None) -> str | None:
+    """A cell of the table `file`, where it names a file next to that as a path from here.
+
+    One that names no file in the table's folder stays as it is: what reads it will say so.
+    """
+    if not cell or cell == file or cell.lstrip().startswith("[") or "\0" in cell:
+        return cell
+    archive, mark, member = file.partition("#")
+    beside = f"{archive}#{PurePosixPath(member).parent / cell}" if mark else str(Path(file).parent / cell)
+    there = Path(beside).is_file() or ("#" in beside and Path(beside.partition("#")[0]).is_file())
+    return beside if there else cell

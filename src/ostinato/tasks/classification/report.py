@@ -18,11 +18,11 @@ from ostinato.metrics.ranking import Ranking
 from ostinato.metrics.resampling import with_intervals
 from ostinato.report.confusion import confusion_table, mixups
 from ostinato.report.data import Section, class_targets
+from ostinato.report.exhibits import exhibit
 from ostinato.tasks.classification.evaluation import predict_examples
 from ostinato.tasks.classification.model import Classifier
 
 _MOST_WRONG = 15
-_DRAWN_CHANNELS = 24
 _DRAWN_CURVES = 10
 
 
@@ -31,7 +31,10 @@ def classifier_results(model: Classifier, prepared: Prepared, device: torch.devi
     target, examples = prepared.features.row_target, prepared.validation
     answers = model.head.answers(predict_examples(model, examples, device)).numpy()
     decisions = model.head.decisions if isinstance(model.head, Deciding) else LIKELIEST
-    return _section(target, answers, prepared.train, examples, decisions)
+    found = _section(target, answers, prepared.train, examples, decisions)
+    for one in found["mistakes"]:
+        one["exhibit"] = exhibit(prepared.features.input, examples, one["row"])
+    return found
 
 
 @singledispatch
@@ -133,8 +136,8 @@ def _regression(
         "metrics": scored,
         "table": _table(scored, metrics.regression(np.full(len(truth), mean), truth), _NUMBER_ROWS),
         "guess": f"always predicts {mean:.4g}, the mean of the training rows",
-        "scatter": plots.scatter(truth, predicted),
-        "residuals": plots.residuals(errors),
+        "scatter": plots.scatter(truth, predicted, target.column),
+        "residuals": plots.residuals(errors, target.column),
         "num_wrong": len(truth),
         "mistakes": [
             {**_where(examples, int(i)), "true": float(truth[i]), "predicted": float(predicted[i])} for i in worst
@@ -164,17 +167,7 @@ def _curves(probabilities: Floats, truth: Mask, rows: list[Section]) -> Section 
 
 
 def _where(examples: Examples, index: int) -> Section:
-    return {"location": examples.location(index), "text": examples.preview(index), "drawing": _drawing(examples, index)}
-
-
-def _drawing(examples: Examples, index: int) -> str | None:
-    """A row of few numbers a step as lines; nothing for other rows."""
-    values = examples.sequences.row(index)
-    if values.ndim != 2 or values.shape[1] > _DRAWN_CHANNELS or not len(values) or values.dtype.kind != "f":
-        return None
-    from ostinato.report.sparkline import sparkline
-
-    return sparkline(values)
+    return {"row": index, "location": examples.location(index), "text": examples.preview(index)}
 
 
 _CLASS_ROWS = (

@@ -16,11 +16,20 @@ from ostinato.layers.beam_search import sample
 from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
-from ostinato.report.images import picture_uri
+from ostinato.report.images import picture
 from ostinato.report.page import limits
 from ostinato.tasks.conditional.model import Conditional
 from ostinato.tasks.given import has_one_answer, rows_by_given, with_others_given
-from ostinato.tasks.transcripts import Transcript, mean_nll, nll_of_rows, reference_of, scores_of, text_of, transcribe
+from ostinato.tasks.transcripts import (
+    Transcript,
+    mean_nll,
+    nll_of_rows,
+    readable,
+    reference_of,
+    scores_of,
+    text_of,
+    transcribe,
+)
 
 _EXAMPLES = 12
 _WORST = 24
@@ -99,7 +108,7 @@ def _shown(one: Transcript, examples: Examples, features: Features, target: Feat
         "location": examples.location(one.row),
         "given": _given(examples, one.row, features),
         "right": one.nearest,
-        "written": text_of(one.written, target),
+        "written": readable(one.written, target),
         "probability": float(np.exp(one.sequences[0].log_probability)),
         "distance": one.distance,
     }
@@ -113,7 +122,7 @@ def _given(examples: Examples, row: int, features: Features) -> list[Section]:
     for feature, sequences in columns:
         values = cast("Sequences", sequences).row(row)
         if feature.form == "pictures" and not feature.ragged:
-            found.append({"picture": picture_uri(values[0])})
+            found.append({"picture": picture(values[0])})
         elif sequences is examples.sequences:
             found.append({"text": examples.preview(row)})
         else:
@@ -154,4 +163,4 @@ def _samples(
         batch = BucketedBatches(examples, 1).batch(np.asarray([row])).to(device)
         start = model.begin(batch.inputs, batch.extra).spread(_SAMPLES)
         found = sample(model.tokens, start, max_new_tokens=model.options.longest, seed=seed)
-    return [text_of(ids, target) for ids in found]
+    return [readable(ids, target) for ids in found]

@@ -6,69 +6,57 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.ticker import MaxNLocator
 
-from ostinato.arrays import Floats
-from ostinato.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, drawing
+from ostinato.arrays import Array, Floats
+from ostinato.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, dates, drawable, drawing, plain, whole
 
 
 @dataclass(frozen=True)
 class Shown:
     """One channel of one window: past (L,), truth (H,) with NaN where there is none, point (H,), interval (H, 2) or
-    none, baseline (H,) a seasonal naive forecast or none."""
+    none, baseline (H,) a seasonal naive forecast or none, when (L + H,) the times of all steps or none, and what the
+    numbers are."""
 
     past: Floats
     truth: Floats
     point: Floats
     interval: Floats | None
     baseline: Floats | None
+    when: Array | None
+    unit: str
 
 
 def forecast(name: str, shown: Shown, interval: str) -> Markup:
-    """The past, what came, and what was forecast; step 0 is the last one known."""
-    with drawing(name, "Forecast and truth") as plot:
-        axes = plot.axes
-        steps = np.arange(1, len(shown.point) + 1)
-        axes.plot(np.arange(1 - len(shown.past), 1), shown.past, color=MUTED, linewidth=1)
-        joined = np.concatenate([shown.past[-1:], shown.truth])
-        axes.plot(np.arange(len(joined)), joined, color=INK, linewidth=1.1, label="what came")
+    """The past, what came (where it is known), and what was forecast, by time where steps have one."""
+    known = len(shown.past)
+    dated = shown.when is not None and shown.when.dtype.kind == "M"
+    at = np.arange(1 - known, len(shown.point) + 1) if shown.when is None else shown.when
+    x = "steps from the last one known" if shown.when is None else "time"
+    ticks = dates if dated else whole if shown.when is None else plain
+    with drawing(name, "Forecast and truth", x, drawable(shown.unit), x_ticks=ticks) as plot:
+        axes, ahead = plot.axes, at[known:]
+        axes.plot(at[:known], shown.past, color=MUTED, linewidth=1)
+        if np.isfinite(shown.truth).any():
+            came = np.concatenate([shown.past[-1:], shown.truth])
+            axes.plot(at[known - 1 :], came, color=INK, linewidth=1.1, label="what came")
         if shown.baseline is not None:
-            axes.plot(steps, shown.baseline, color=ORANGE, linewidth=0.9, linestyle=":", label="seasonal naive")
+            axes.plot(ahead, shown.baseline, color=ORANGE, linewidth=0.9, linestyle=":", label="seasonal naive")
+        marker = "o" if len(ahead) == 1 else ""
         if shown.interval is not None:
             low, high = shown.interval[:, 0], shown.interval[:, 1]
-            axes.fill_between(steps, low, high, color=BLUE, alpha=0.2, linewidth=0, label=interval)
-        axes.plot(steps, shown.point, color=BLUE, label="forecast")
-        axes.axvline(0, color=MUTED, linewidth=0.8, linestyle="--")
-        axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-        axes.set_xlabel("steps from the last one known")
-        bottom, top = axes.get_ylim()
-        axes.set_ylim(bottom, top + 0.22 * (top - bottom))
-        axes.legend(loc="upper left", ncols=2)
+            axes.fill_between(ahead, low, high, color=BLUE, alpha=0.2, linewidth=0, label=interval)
+        axes.plot(ahead, shown.point, color=BLUE, marker=marker, markersize=4, label="forecast")
+        axes.axvline(at[known - 1], color=MUTED, linewidth=0.8, linestyle="--")
     return plot.svg
 
 
-def error_by_step(lines: list[tuple[str, Floats]], unit: str) -> Markup:
-    """Error at each step of the horizon, the model's first."""
-    with drawing("horizon", f"Error by step of the horizon: {', '.join(name for name, _ in lines)}") as plot:
+def error_by_step(lines: list[tuple[str, Floats]], unit: str) -> Markup | None:
+    """Error at each step of the horizon, the model's first; None of a single step."""
+    if not any(len(values) > 1 for _, values in lines):
+        return None
+    label = f"Error by step of the horizon: {', '.join(name for name, _ in lines)}"
+    with drawing("horizon", label, "step of the horizon", unit, x_ticks=whole) as plot:
         for (name, values), colour in zip(lines, (BLUE, ORANGE, GREEN, MUTED), strict=False):
-            marker = "o" if len(values) == 1 else ""
-            plot.axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=name, marker=marker)
-        plot.axes.set_ylim(0, max(float(np.max(values)) for _, values in lines) * (1.1 + 0.12 * len(lines)))
-        plot.axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-        plot.axes.set_xlabel("step of the horizon")
-        plot.axes.set_ylabel(unit)
-        plot.axes.legend(loc="upper left")
-    return plot.svg
-
-
-def coverage_by_level(levels: tuple[float, ...], shares: list[float]) -> Markup:
-    """The share of truths below each quantile."""
-    with drawing("levels", "Share of truths below each quantile") as plot:
-        plot.axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="perfect")
-        plot.axes.plot(levels, shares, color=BLUE, marker="o", markersize=3, label="model")
-        plot.axes.set_xlim(0, 1)
-        plot.axes.set_ylim(0, 1)
-        plot.axes.set_xlabel("level of the quantile")
-        plot.axes.set_ylabel("share of truths below it")
-        plot.axes.legend(loc="upper left")
+            plot.axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=name)
+        plot.axes.set_ylim(0, max(float(np.max(values)) for _, values in lines) * 1.08)
     return plot.svg

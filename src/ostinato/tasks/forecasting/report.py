@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ import torch
 from ostinato.arrays import Floats, Offsets
 from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.feature import ForecastFeature
+from ostinato.data.forecasting.future import future_windows
 from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
+from ostinato.errors import DataError
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.resampling import with_intervals
+from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
 from ostinato.report.page import limits
 from ostinato.tasks.forecasting import baseline_rows as baselines
@@ -20,8 +24,10 @@ from ostinato.tasks.forecasting.evaluation import backtest, forecast_rows, level
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.forecasting.scores import SeriesScores
 
-_CHANNELS = 4
+_AHEAD = 6
+"""Panels of what comes after the end."""
 _PAST = 3
+"""Horizons of the past that are drawn before a forecast."""
 _ROWS = (
     ("mse", "mean squared error", "on the scale of the model: deviations of the training part"),
     ("mae", "mean absolute error", "on the same scale"),
@@ -57,6 +63,7 @@ def forecast_results(model: Forecaster, prepared: Prepared, device: torch.device
         ],
         "intervals": metrics if "crps" in metrics else None,
         "horizon": _horizon(scores, naive, recipe.horizon),
+        "ahead": _ahead(model, prepared, feature, device),
         "examples": _examples(model, windows, feature, scores, device),
         "num_series": len(windows.facts.names),
         "stride": recipe.stride,
@@ -87,8 +94,9 @@ def _horizon(scores: SeriesScores, naive: dict[str, SeriesScores], horizon: int)
 def _examples(
     model: Forecaster, windows: Windows, feature: ForecastFeature, scores: SeriesScores, device: torch.device
 ) -> list[Section]:
-    """Windows of usual error and the worst ones (of different series or apart in time), drawn."""
-    errors, levels = scores.by_window(), levels_of(model.recipe)
+    """Windows of usual error and the worst ones (of different series or apart in time), drawn: of their channels the
+    one with the largest error."""
+    errors = scores.by_window()
     order = np.argsort(errors, kind="stable")
     usual = [int(order[int(share * (len(order) - 1))]) for share in (0.25, 0.5, 0.75)]
     picked = [(row, "usual") for row in dict.fromkeys(usual)]
@@ -98,15 +106,17 @@ def _examples(
             worst.append(row)
     picked += [(row, "worst") for row in worst]
     rows = np.asarray([row for row, _ in picked], dtype=np.int64)
-    with torch.inference_mode():
-        point, quantiles = forecast_rows(model.eval(), windows, rows, device, levels)
-    found = []
-    for place, (row, picked_as) in enumerate(picked):
-        interval = None if quantiles is None else quantiles[place : place + 1][..., [0, -1]]
-        label = f"{levels[0]:.0%} to {levels[-1]:.0%}" if levels else ""
-        drawn = _drawn(windows, feature, rows[place : place + 1], point[place : place + 1], interval, label)
-        found.append({**drawn, "picked_as": picked_as, "error": float(errors[row])})
-    return found
+    forecasts = _Forecasts.of(model, windows, rows, device)
+    truth, mask = baselines.truth_of(windows, rows)
+    channels = (np.abs(forecasts.point - truth) * mask).sum(1).argmax(1).tolist()
+    return [
+        {
+            **_drawn(forecasts, feature, place, channel, np.where(mask[place], truth[place], np.nan)),
+            "picked_as": picked_as,
+            "error": float(errors[row]),
+        }
+        for place, ((row, picked_as), channel) in enumerate(zip(picked, channels, strict=True))
+    ]
 
 
 def _apart(windows: Windows, row: int, other: int) -> bool:
@@ -114,34 +124,69 @@ def _apart(windows: Windows, row: int, other: int) -> bool:
     return bool(windows.rows[row] != windows.rows[other]) or far
 
 
-def _drawn(
-    windows: Windows, feature: ForecastFeature, row: Offsets, point: Floats, interval: Floats | None, label: str
-) -> Section:
-    """One window, (1,): of its channels the one with the largest error."""
+def _ahead(model: Forecaster, prepared: Prepared, feature: ForecastFeature, device: torch.device) -> Section:
+    """What comes after the end of the data, of some series and channels; or why that can't be said."""
+    data = prepared.recipe.data
+    last = data.validation if isinstance(data.validation, str) else data.train
+    try:
+        windows = future_windows(str(last), feature, prepared.recipe)
+    except DataError as error:
+        return {"why_not": error.message, "plots": [], "num_left_out": 0}
+    pairs = [(row, channel) for row in range(len(windows)) for channel in range(len(feature.channels))]
+    picked = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, _AHEAD).astype(int)).tolist()]
+    forecasts = _Forecasts.of(model, windows, np.asarray([row for row, _ in picked], dtype=np.int64), device)
+    unknown = np.full((windows.horizon, len(feature.channels)), np.nan)
+    drawn = [_drawn(forecasts, feature, place, channel, unknown) for place, (_, channel) in enumerate(picked)]
+    return {"why_not": "", "plots": drawn, "num_left_out": len(pairs) - len(picked)}
+
+
+@dataclass(frozen=True)
+class _Forecasts:
+    """Of some windows, `rows` of them: point (N, H, C) and quantiles (N, H, C, Q) on the model's scale."""
+
+    windows: Windows
+    rows: Offsets
+    point: Floats
+    quantiles: Floats | None
+    levels: tuple[float, ...]
+
+    @classmethod
+    def of(cls, model: Forecaster, windows: Windows, rows: Offsets, device: torch.device) -> _Forecasts:
+        levels = levels_of(model.recipe)
+        with evaluating(model), torch.inference_mode():
+            return cls(windows, rows, *forecast_rows(model, windows, rows, device, levels), levels)
+
+
+def _drawn(forecasts: _Forecasts, feature: ForecastFeature, place: int, channel: int, truth: Floats) -> Section:
+    """One channel of one of the windows. truth: (H, C) on the model's scale, NaN where there is none."""
     from ostinato.tasks.forecasting import plots as plots_forecast
 
-    truth, mask = baselines.truth_of(windows, row)
-    channel = int((np.abs(point - truth) * mask)[0].sum(0).argmax())
+    windows, row = forecasts.windows, forecasts.rows[place : place + 1]
+    facts, season = windows.facts, windows.facts.seasons[0]
     origin, begin = int(windows.origins[row[0]]), int(windows.sequences.offsets[windows.rows[row[0]]])
-    first, season = max(begin, origin - _PAST * windows.horizon), windows.facts.seasons[0]
-    past = windows.sequences.values[None, first:origin, : truth.shape[2]]
+    first = max(begin, origin - _PAST * windows.horizon)
+    past = windows.sequences.values[None, first:origin, : len(feature.channels)]
 
     def own(values: Floats) -> Floats:
         shown_values: Floats = windows.original(values, row)[0, ..., channel]
         return shown_values
 
+    interval, levels = forecasts.quantiles, forecasts.levels
+    ends = None if interval is None else interval[place : place + 1][..., [0, -1]]
     drawn = plots_forecast.Shown(
         past=own(past),
-        truth=np.where(mask[0, :, channel], own(truth), np.nan),
-        point=own(point),
-        interval=None if interval is None else own(np.moveaxis(interval, 3, 1)).T,
+        truth=own(truth[None]),
+        point=own(forecasts.point[place : place + 1]),
+        interval=None if ends is None else own(np.moveaxis(ends, 3, 1)).T,
         baseline=own(baselines.naive_forecast(windows, row, season)) if season > 1 else None,
+        when=facts.times(first, origin + windows.horizon),
+        unit=feature.channels[channel],
     )
-    stamped = windows.facts.stamps is not None
+    name = f"forecast{int(row[0])}" if np.isfinite(truth).any() else f"ahead{int(row[0])}-{channel}"
     return {
-        "plot": plots_forecast.forecast(f"forecast{int(row[0])}", drawn, label),
-        "series": windows.preview(int(row[0])) if len(windows.facts.names) > 1 else "",
+        "plot": plots_forecast.forecast(name, drawn, f"{levels[0]:.0%} to {levels[-1]:.0%}" if levels else ""),
+        "series": windows.preview(int(row[0])) if len(facts.names) > 1 else "",
         "channel": feature.channels[channel] if len(feature.channels) > 1 else "",
-        "when": windows.facts.shown(origin if stamped else origin - begin),
+        "when": facts.shown(origin if facts.stamps is not None else origin - begin),
         "location": windows.location(int(row[0])),
     }

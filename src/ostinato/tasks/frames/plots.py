@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from ostinato.arrays import Floats
-from ostinato.report.images import picture_uri
-from ostinato.report.svg import BLUE, MUTED, ORANGE, drawing
+from ostinato.report.images import strip
+from ostinato.report.svg import BLUE, MUTED, ORANGE, drawing, whole
 
 MOST_LINES = 3
 """Channels that are drawn as lines; more of them are shades."""
 _MOST_CELLS = 96
-_MOST_PICTURES = 8
-_SHARP = 'style="image-rendering: pixelated"'
 _STYLES = ("-", "--", ":")
 
 
-def lines(name: str, right: list[Floats], said: list[Floats]) -> Markup:
+def lines(name: str, right: list[Floats], said: list[Floats], x: str) -> Markup:
     """True sequences (T, C) in grey, written ones over them; a style of line a channel."""
-    with drawing(name, "True sequences and written ones over time") as plot:
+    with drawing(name, "True sequences and written ones over time", x, size=(4.2, 2.1), x_ticks=whole) as plot:
         axes = plot.axes
-        axes.figure.set_size_inches(4.2, 2.1)  # type: ignore[union-attr]
         for rows, colour, width, alpha in ((right, MUTED, 2.2, 0.55), (said, ORANGE, 1.1, 0.9)):
             for row in rows:
                 for channel, style in zip(range(row.shape[1]), _STYLES, strict=False):
                     axes.plot(row[:, channel], color=colour, linewidth=width, alpha=alpha, linestyle=style)
         axes.plot([], [], color=MUTED, linewidth=2.2, label="true")
         axes.plot([], [], color=ORANGE, label="written")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return plot.svg
 
 
-def shades(name: str, right: Floats, said: Floats) -> Markup:
+def shades(name: str, right: Floats, said: Floats, x: str) -> Markup:
     """A true sequence above, a written one below: a column a frame, a row a channel, the darker the greater."""
-    with drawing(name, "A true sequence above, a written one below, as shades") as plot:
+    label = "A true sequence above, a written one below, as shades"
+    with drawing(name, label, x, size=(4.2, 2.1), x_ticks=whole) as plot:
         axes = plot.axes
-        axes.figure.set_size_inches(4.2, 2.1)  # type: ignore[union-attr]
         low, high = np.percentile(right, [1, 99])
         height, gap = right.shape[1], max(1, right.shape[1] // 12)
         for frames, base, colour in ((right, height + gap, MUTED), (said, 0, BLUE)):
@@ -52,14 +49,13 @@ def shades(name: str, right: Floats, said: Floats) -> Markup:
 
 def strips(right: Floats, said: Floats) -> Markup:
     """Pictures (T, C, H, W) of a true sequence above, of a written one below, evenly spaced over each."""
-    rows = []
-    for name, pictures in (("true", right), ("written", said)):
-        at = np.unique(np.linspace(0, len(pictures) - 1, min(_MOST_PICTURES, len(pictures))).astype(int))
-        images = "".join(
-            f'<img src="{picture_uri(pictures[k])}" alt="picture {k + 1}" width="48" {_SHARP}> ' for k in at.tolist()
-        )
-        rows.append(f"<div><small>{name}</small><br>{images}</div>")
-    return Markup("".join(rows))
+    return named((("true", strip(right)), ("written", strip(said))))
+
+
+def named(rows: Sequence[tuple[str, Markup | None]]) -> Markup:
+    """Pictures or players below each other, each with what it is; those that are there."""
+    row = Markup("<div><small>{}</small><br>{}</div>")
+    return Markup("").join(row.format(name, one) for name, one in rows if one is not None)
 
 
 def _cells(axes: Any, frames: Floats, base: int, length: int, low: float, high: float, colour: str) -> None:

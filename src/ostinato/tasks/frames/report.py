@@ -22,6 +22,7 @@ from ostinato.metrics.names import METRIC_NAMES
 from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
+from ostinato.report.exhibits import heard
 from ostinato.report.page import limits
 from ostinato.tasks.frames import plots as plots_written
 from ostinato.tasks.frames.evaluation import (
@@ -33,7 +34,7 @@ from ostinato.tasks.frames.evaluation import (
     teacher_forced,
     write,
 )
-from ostinato.tasks.frames.sampling import write_frames
+from ostinato.tasks.frames.sampling import as_values, write_frames
 from ostinato.tasks.given import rows_by_given, with_others_given
 from ostinato.tasks.transcripts import begin
 
@@ -217,4 +218,10 @@ def _plot(name: str, right: list[Floats], said: list[Floats], model: FrameModel,
         strips = [feature.pictures(frames.stored(torch.from_numpy(one)).numpy()) for one in (right[0], said[0])]
         return plots_written.strips(*strips)
     few = frames.holds == "numbers" and right[0].shape[1] <= plots_written.MOST_LINES
-    return plots_written.lines(name, right, said) if few else plots_written.shades(name, right[0], said[0])
+    noun = feature.step_noun
+    drawn = plots_written.lines(name, right, said, noun) if few else plots_written.shades(name, right[0], said[0], noun)
+    sounds = [
+        (label, heard(feature, as_values(feature, frames.stored(torch.from_numpy(rows[0]))), label))
+        for label, rows in (("true", right), ("written", said))
+    ]
+    return drawn + plots_written.named(sounds)

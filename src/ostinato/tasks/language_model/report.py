@@ -14,7 +14,7 @@ from ostinato.data.features import TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
-from ostinato.report.data import Section, shown_token, token_counts
+from ostinato.report.data import Section, detokenised, shown_token, token_counts
 from ostinato.tasks.language_model.evaluation import evaluate_stream
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.sampling import encode_prompt, generate_chunks
@@ -141,5 +141,6 @@ def _sample(
         )
         ids = np.concatenate(list(drawn)).astype(np.int32)
         left -= len(ids)
-        texts.append(features.text.decode(ids))
+        text = features.text.decode(ids)
+        texts.append(detokenised(text) if features.text.recipe.unit == "words" else text)
     return texts

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ostinato.data.dataset import Examples, Prepared
@@ -13,11 +14,13 @@ from ostinato.data.features.notes import NotesFeature, note_name
 from ostinato.data.sequences import Sequences
 from ostinato.metrics.resampling import with_intervals
 from ostinato.report.data import Section
+from ostinato.report.exhibits import audible_frames, heard
 from ostinato.report.page import limits
 from ostinato.tasks.frames.baselines import bernoulli
 from ostinato.tasks.next_step.baselines import frames_before
 from ostinato.tasks.next_step.evaluation import ScoredRow, frame_metrics, score
 from ostinato.tasks.next_step.model import NextStep
+from ostinato.tasks.next_step.sampling import next_frames
 
 Floats = NDArray[np.float64]
 _SHOWN_FRAMES = 96
@@ -43,6 +46,8 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
         "nll": means[typical],
         "frames": len(roll),
         "roll": plots_frames.roll(roll, said, feature.recipe.lowest),
+        "heard": heard(feature, rolls[typical], "the piece"),
+        "composed": _composed(model, prepared, typical),
         "surprise": plots_frames.surprise(scored[typical].nll[:_SHOWN_FRAMES]),
     }
     given = "".join(f" and `{name}`" for name in prepared.features.extra)
@@ -68,6 +73,21 @@ def frames_results(model: NextStep, prepared: Prepared, device: torch.device) ->
             ),
         ],
     }
+
+
+def _composed(model: NextStep, prepared: Prepared, like: int) -> Markup | None:
+    """A piece that the model wrote, for what a row was given; None where that has a value for every frame."""
+    features, examples = prepared.features, prepared.validation
+    feature = cast("NotesFeature", features.input)
+    if any(one.ragged for one in features.extra.values()):
+        return None
+    given = {name: one.decode(examples.extra[name].row(like)) for name, one in features.extra.items()}
+    count = audible_frames(feature)
+    return heard(
+        feature,
+        next_frames(model, feature, given=given, covariates=features.extra, num_frames=count),
+        "a piece that was written",
+    )
 
 
 def _line(name: str, meaning: str, key: str, *columns: Section) -> Section:

@@ -11,16 +11,17 @@ import torch
 from ostinato.arrays import Floats
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features, Prepared
-from ostinato.data.features import Feature, TextFeature
+from ostinato.data.features import TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.layers.teacher_forcing import shifted
 from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section, shown_token
 from ostinato.report.edits import mixups_of, shown_step
+from ostinato.report.exhibits import exhibit
 from ostinato.report.page import limits
 from ostinato.tasks.seq2seq.model import Seq2Seq
-from ostinato.tasks.transcripts import Transcript, mean_nll, scores_of, text_of, transcribe
+from ostinato.tasks.transcripts import Transcript, mean_nll, readable, scores_of, transcribe
 from ostinato.types import Ragged
 
 _EXAMPLES = 12
@@ -39,7 +40,7 @@ def transcription_results(model: Seq2Seq, prepared: Prepared, device: torch.devi
     found = transcribe(model, examples, target, device, model.tokens.beam_size)
     scored = with_intervals({"loss": mean_nll(model, examples, device), **scores_of(found, features)})
     noun = target.step_noun
-    rows = [_shown(one, examples, target) for one in found]
+    rows = [_shown(one, examples, features) for one in found]
     worst = sorted(
         range(len(found)), key=lambda i: (-found[i].distance / max(len(found[i].right), 1), -found[i].distance, i)
     )
@@ -84,14 +85,15 @@ def _tiles(scored: Section, features: Features, count: int) -> list[tuple[str, .
     return [("BLEU", f"{scored['bleu']:.2f}", "sacrebleu, 13a, cased as the data are read"), *tiles]
 
 
-def _shown(one: Transcript, examples: Examples, target: Feature) -> Section:
+def _shown(one: Transcript, examples: Examples, features: Features) -> Section:
     """A source, what is right, and what was written with its edits marked."""
     return {
         "location": examples.location(one.row),
         "source": examples.preview(one.row),
+        "exhibit": exhibit(features.input, examples, one.row),
         "right": one.nearest,
         "others": [other for other in one.references if other != one.nearest],
-        "written": text_of(one.written, target),
+        "written": readable(one.written, features.sequence_target),
         "distance": one.distance,
     }
 

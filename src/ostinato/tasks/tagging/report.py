@@ -19,6 +19,7 @@ from ostinato.metrics.resampling import with_intervals
 from ostinato.report.confusion import confusion_table, mixups
 from ostinato.report.data import Section
 from ostinato.report.edits import mixups_of
+from ostinato.report.exhibits import exhibit
 from ostinato.report.page import limits
 from ostinato.tasks.tagging.evaluation import Tagged, confusion_of, metrics_of, run, tag_metrics
 from ostinato.tasks.tagging.model import Tagger
@@ -154,6 +155,7 @@ def _mistakes(found: Tagged, prepared: Prepared, feature: TagsFeature) -> list[S
             for k, (text, (true, said)) in enumerate(zip(texts, names, strict=False))
         ]
         place = {"location": examples.location(row), "wrong": wrong[row], "length": len(truth)}
+        place["exhibit"] = exhibit(prepared.features.input, examples, row)
         shown.append({**place, "steps": steps, "cut_off": first > 0, "goes_on": first + len(steps) < len(truth)})
     return shown
 
@@ -190,8 +192,9 @@ def _labels(found: Tagged, scored: Metrics, prepared: Prepared) -> Section:
 
     def shown(row: int) -> Section:
         right, written = (_written(feature.decode(ids)) for ids in (targets.row(row), found.answers[row]))
-        place = {"location": examples.location(row), "source": examples.preview(row), "others": []}
-        return {**place, "right": right, "written": written, "distance": distances[row]}
+        shows = exhibit(prepared.features.input, examples, row)
+        place: Section = {"location": examples.location(row), "source": examples.preview(row), "exhibit": shows}
+        return {**place, "others": [], "right": right, "written": written, "distance": distances[row]}
 
     worst = sorted(range(len(pairs)), key=lambda row: -distances[row] / max(len(pairs[row][0]), 1))
     spread = np.linspace(0, len(pairs) - 1, min(_WORST, len(pairs))).astype(int).tolist()
@@ -222,14 +225,15 @@ def _numbers(found: Tagged, scored: Metrics, prepared: Prepared, kind: str) -> S
         about = "of true or predicted labels, the share that is both"
         tiles = [("accuracy", _percent(scored["accuracy"]), about, _spread(scored, "accuracy"))]
         return {"tiles": [*tiles, ("F1", _percent(scored["f1"]), "", _spread(scored, "f1"))], "mistakes": []}
+    name = f"{prepared.recipe.data.target}, standardised"
     flat, wanted = said.ravel().astype(np.float64), truth.ravel().astype(np.float64)
     return {
         "tiles": [
             ("mean squared error", f"{scored['mse']:.4f}", "", limits(scored, "mse", digits=4)),
             ("R²", f"{scored['r2'] or 0:.3f}", "", limits(scored, "r2")),
         ],
-        "scatter": plots.scatter(wanted, flat),
-        "residuals": plots.residuals(flat - wanted),
+        "scatter": plots.scatter(wanted, flat, name),
+        "residuals": plots.residuals(flat - wanted, name),
         "mistakes": [],
     }
 
