@@ -231,7 +231,7 @@ def test_pictures_stand_in_two_rows() -> None:
 def test_many_channels_are_shades(low: float, tmp_path: Path) -> None:
     """Also of frames that never change."""
     right = np.full((200, 12), low)
-    page = str(plots_written.shades("x", right, np.asarray(right[:50])))
+    page = str(plots_written.shades("x", right, np.asarray(right[:50]), "frame"))
     assert "<svg" in page
     assert "nan" not in page.lower()
 
