@@ -143,6 +143,7 @@ class LanguageModel(nn.Module):
             return *self.encoder(ids, states), None
         rows = ids.num_rows if isinstance(ids, Ragged) else ids.shape[1]
         *layers, (history,) = self.zero_states(rows) if states is None else states
+        final: list[State]
         hidden, final = self.encoder(ids, layers)
         with torch.no_grad():
             nodes, history = self.ngrams.contexts_of(ids, history)
