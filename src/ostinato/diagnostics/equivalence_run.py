@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from ostinato.probes.sample import MAX_STEPS, row_limits
 from ostinato.recipe import Recipe, build_recipe, dump_recipe, read_recipe
 from ostinato.storage.files import write_atomically
 from ostinato.tasks.registry import task_of
-from ostinato.training.run_folder import FEATURES_FILE, RECIPE_FILE
+from ostinato.training.run_folder import FEATURES_FILE, RECIPE_FILE, decisions_of
 
 CERTIFICATE_FILE = "certificate.json"
 
@@ -66,7 +67,7 @@ def verify_run(
     """
     if num_rows < 2:
         raise RecipeError(f"`num_rows` must be at least 2, so that lengths differ. Received: {num_rows}.")
-    random, rebuild = np.random.default_rng(seed), _rebuild(recipe, features)
+    random, rebuild = np.random.default_rng(seed), _rebuild(recipe, features, decisions_of(folder))
     examples = examples_for(folder, recipe, features, data, say)
     found = task_of(recipe).sample(model, examples, features, num_rows, random)
     if found is None:
@@ -131,8 +132,8 @@ def _cut(part: Recurrence, num_rows: int, random: np.random.Generator) -> Recurr
     return part.take(torch.from_numpy(rows), torch.zeros_like(lengths), lengths)
 
 
-def _rebuild(recipe: Recipe, features: Features) -> Rebuild:
-    """A fresh model out of `recipe.yaml` and `features.json`, written and read again."""
+def _rebuild(recipe: Recipe, features: Features, decisions: Mapping[str, Any]) -> Rebuild:
+    """A fresh model out of `recipe.yaml` and `features.json`, written and read again, which answers as was decided."""
 
     def rebuild(folder: Path, _: nn.Module) -> nn.Module:
         (folder / RECIPE_FILE).write_text(dump_recipe(recipe), encoding="utf-8")
@@ -141,6 +142,8 @@ def _rebuild(recipe: Recipe, features: Features) -> Rebuild:
         random = torch.get_rng_state()
         fresh = task_of(read).build(read, Features.load(folder / FEATURES_FILE))
         torch.set_rng_state(random)
+        if decisions:
+            task_of(read).decide_as(fresh, **decisions)
         return fresh
 
     return rebuild

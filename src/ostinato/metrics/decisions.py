@@ -15,6 +15,7 @@ _PRIOR = 0.5
 """Deviation of the temperature's logarithm around 0: some ten rows can't move it far."""
 _GOLDEN = (5**0.5 - 1) / 2
 _NARROWINGS = 40
+_SHARES, _SHARE_PRIOR = 21, 0.35
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,30 @@ def fit_temperature(logits: Floats, truth: Integers) -> float:
         >>> round(fit_temperature(3 * logits, truth), 1)
         3.0
     """
+    return _likeliest(logits, truth)[0]
+
+
+def fit_share(first: Floats, second: Floats, truth: Integers) -> float:
+    """The share s that makes the truth likeliest by logits s · first + (1 - s) · second, at its best temperature: of
+    two answers, the one that is surer than it should be counts for less.
+
+    s is normal around a half with a deviation of 0.35, which few rows don't outweigh.
+
+    Args:
+        first: (N, K) logits.
+        second: as `first`.
+        truth: (N,) classes.
+    """
+    shares = np.linspace(0.0, 1.0, _SHARES)
+    costs = [
+        _likeliest(share * first + (1 - share) * second, truth)[1] + (share - 0.5) ** 2 / (2 * _SHARE_PRIOR**2)
+        for share in shares
+    ]
+    return float(shares[int(np.argmin(costs))])
+
+
+def _likeliest(logits: Floats, truth: Integers) -> tuple[float, float]:
+    """The temperature, and its cost in nats."""
     shifted = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
     right = shifted[np.arange(len(truth)), truth]
 
@@ -88,7 +113,7 @@ def fit_temperature(logits: Floats, truth: Integers) -> float:
     for _ in range(_NARROWINGS):
         left, other = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         low, high = (low, other) if cost(left) < cost(other) else (left, high)
-    return float(np.exp((low + high) / 2))
+    return float(np.exp((low + high) / 2)), cost((low + high) / 2)
 
 
 def best_threshold(scores: Floats, positive: Mask) -> float | None:

@@ -68,7 +68,7 @@ def checksums(folder: Path) -> dict[str, str]:
 def decisions_of(folder: Path) -> dict[str, Any]:
     """How its model's outputs become answers, as `TaskSpec.decide_as` takes it; empty where nothing was decided."""
     found = read_json(folder / DECISIONS_FILE, missing_ok=True)
-    return {key: found[key] for key in ("temperature", "threshold") if key in found}
+    return {key: found[key] for key in ("temperature", "threshold", "ngram_share") if key in found}
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tests.unit.evaluation.conftest import Trained
 
 from ostinato.errors import RecipeError, RunError
 from ostinato.metrics import classification as metrics
-from ostinato.metrics.decisions import Decisions, best_threshold, fit_temperature
+from ostinato.metrics.decisions import Decisions, best_threshold, fit_share, fit_temperature
 from ostinato.recipe import build_recipe
 from ostinato.run import Run, load
 from ostinato.training.progress import Observer
@@ -37,6 +37,16 @@ def test_the_temperature_undoes_what_is_too_sure(factor: float) -> None:
 
 def test_few_rows_that_are_all_right_are_no_proof_of_certainty() -> None:
     assert fit_temperature(4 * np.eye(2)[[0, 1] * 5], np.asarray([0, 1] * 5)) > 0.7
+
+
+def test_what_is_too_sure_of_itself_counts_for_less() -> None:
+    random = np.random.default_rng(0)
+    truth = random.integers(2, size=400)
+    signs = np.where(np.stack([truth == 0, truth == 1], axis=1), 1.0, -1.0)
+    good, loud = signs + random.normal(size=(400, 2)), 10 * random.normal(size=(400, 2))
+    assert fit_share(good, loud, truth) > 0.85
+    assert fit_share(loud, good, truth) < 0.15
+    assert fit_share(good, good, truth) == 0.5
 
 
 def test_the_threshold_is_that_of_the_best_f1() -> None:

@@ -1,17 +1,20 @@
-"""The portfolios: words, letters, nucleotides and tags are planned each in their own way."""
+"""The portfolios: words, letters, nucleotides, and tags are planned each in their own way."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import ostinato
 from ostinato.data.dataset import Prepared
 from ostinato.recipe import described
 from ostinato.tasks.plan import Shape
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
+from ostinato.training.progress import Observer
 
 SENTENCES = ["the dog runs home", "a cat sleeps", "the old cat runs", "a dog sleeps well"]
 TAGS = ["D N V A", "D N V", "D A N V", "D N V A"]
@@ -35,6 +38,17 @@ def test_words_have_an_ngram_path_and_letters_a_longer_one(tmp_path: Path) -> No
     letters: Any = _prepared(tmp_path / "b.csv", _drawn("abcdefgh", 40, 7), ["p", "q"] * 20).recipe
     assert letters.training.plan.startswith("letters: 36 rows of 7 steps")
     assert 1 < words.model.ngrams < letters.model.ngrams
+
+
+def test_the_share_of_ngrams_is_decided_and_kept(tmp_path: Path) -> None:
+    _prepared(tmp_path / "a.csv", SENTENCES * 10, ["p", "q"] * 20)
+    settings = {"training.steps": 12, "training.baselines_seconds": 0, "training.num_threads": 1}
+    run = ostinato.train(
+        tmp_path / "a.csv", input="x", target="y", settings=settings, out=tmp_path / "run", observer=Observer()
+    )
+    decided = json.loads((tmp_path / "run" / "decisions.json").read_text())["ngram_share"]
+    assert 0.5 < decided <= 1  # they know the rows after a few steps
+    assert run.model.ngram_share == decided
 
 
 def test_buckets_grow_with_the_text_and_are_fewer_for_many_classes(tmp_path: Path) -> None:

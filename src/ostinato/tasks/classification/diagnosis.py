@@ -62,11 +62,7 @@ class ClassifierCase(EncoderCase):
     def outputs(self, hidden: Ragged, inputs: Ragged) -> Tensor:
         """(N, K)."""
         model = cast("Classifier", self.module)
-        scores = model.scores(hidden, model.encoder.embedding(inputs))
-        if model.ngrams is None:
-            return scores
-        ngrams: Tensor = model.ngrams(inputs)
-        return (scores + ngrams) / 2
+        return model.joined(model.scores(hidden, model.encoder.embedding(inputs)), inputs)
 
     def read_ids(self) -> tuple[Tensor, list[State] | None]:
         """The model as `predict` calls it; it keeps its final states to itself."""

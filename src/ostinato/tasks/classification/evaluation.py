@@ -14,7 +14,7 @@ from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.heads.classes import Deciding
 from ostinato.metrics.classification import Metrics, classification
-from ostinato.metrics.decisions import Decisions, best_threshold, fit_temperature
+from ostinato.metrics.decisions import Decisions, best_threshold, fit_share, fit_temperature
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
@@ -62,20 +62,40 @@ def decided(found: list[Prediction], answers: Floats, decisions: Decisions, feat
 
 
 def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, device: torch.device) -> Section | None:
-    """What is decided on validation rows: temperature and threshold, as `recipe` says, and the calibration error (ECE)
-    and log loss before and after; None for a model of no classes. The model decides so from now on."""
+    """What is decided on validation rows: the n-grams' share, temperature and threshold, as `recipe` says, and the
+    calibration error (ECE) and log loss before and after; None for a model of no classes. The model decides so from now
+    on."""
     head = model.head
     if not isinstance(head, Deciding):
         return None
     outputs, truth = predict_examples(model, examples, device), np.asarray(examples.targets).astype(np.int64)
-    logits = outputs.numpy() if outputs.shape[1] > 1 else np.pad(outputs.numpy(), ((0, 0), (1, 0)))
     before = _calibration(head.answers(outputs).numpy(), truth)
-    temperature = fit_temperature(logits, truth) if recipe.calibration == "temperature" else 1.0
-    head.decisions = replace(head.decisions, temperature=temperature)
+    shared: Section = {}
+    if recipe.calibration == "temperature":
+        if recipe.ngrams:
+            model.ngram_share = shared["ngram_share"] = _ngram_share(model, examples, truth, device)
+            outputs = predict_examples(model, examples, device)
+        head.decisions = replace(head.decisions, temperature=fit_temperature(_logits(outputs), truth))
     answers = head.answers(outputs).numpy()
     if recipe.threshold == "f1":
         head.decisions = replace(head.decisions, threshold=best_threshold(answers[:, 1], truth == 1))
-    return {**head.decisions.to_dict(), "before": before, "after": _calibration(answers, truth)}
+    return {**head.decisions.to_dict(), **shared, "before": before, "after": _calibration(answers, truth)}
+
+
+def _ngram_share(model: Classifier, examples: Examples, truth: Integers, device: torch.device) -> float:
+    """What makes the validation rows likeliest. A network that has learnt few rows by heart is too sure of itself."""
+
+    def alone(share: float) -> Floats:
+        model.ngram_share = share
+        return _logits(predict_examples(model, examples, device))
+
+    return fit_share(alone(1.0), alone(0.0), truth)
+
+
+def _logits(outputs: Tensor) -> Floats:
+    """(N, K), of two classes, too."""
+    found = outputs.numpy()
+    return found if found.shape[1] > 1 else np.pad(found, ((0, 0), (1, 0)))
 
 
 def _calibration(answers: Floats, truth: Integers) -> Section:

@@ -25,7 +25,8 @@ class Classifier(nn.Module):
     single step, and has a dropout of its own).
 
     With `ngrams`, a linear score of n-grams is added. Each path is trained by its own loss, so that neither
-    leaves to the other what it could learn itself, and the model's output is the mean of both.
+    leaves to the other what it could learn itself, and the model's output is a mean of both, `ngram_share` of it the
+    n-grams': a half until validation rows have decided it.
 
     Args:
         recipe: the model's part of a recipe.
@@ -41,6 +42,8 @@ class Classifier(nn.Module):
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).shape
         torch.Size([2, 1])
     """
+
+    ngram_share: float = 0.5
 
     def __init__(
         self,
@@ -78,7 +81,14 @@ class Classifier(nn.Module):
     def forward(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """Logits (N, num_outputs), or standardised numbers, in the original order of the rows."""
         recurrent = self.score(self.encoder.embedding(ids), extra)
-        return recurrent if self.ngrams is None else (recurrent + self.ngrams(ids)) / 2
+        return self.joined(recurrent, ids)
+
+    def joined(self, recurrent: Tensor, ids: Ragged) -> Tensor:
+        """What the recurrent path says of rows, (N, num_outputs), with what their n-grams say, if these are scored."""
+        if self.ngrams is None:
+            return recurrent
+        ngrams: Tensor = self.ngrams(ids)
+        return (1 - self.ngram_share) * recurrent + self.ngram_share * ngrams
 
     def score(self, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """All but n-grams, from embedded tokens: those of a text, or others near them."""

@@ -34,8 +34,8 @@ _WORDS: dict[str, Any] = {
     "model.head_dropout": 0.5,
     "model.ngrams": 2,
 }
-"""Sentences (6,384 of `polarity`) 77.7, one LSTM's last state 73.4, TF-IDF 76.7; reviews (1,333) 85.3, TF-IDF 86.1.
-Without words seen once 76.0."""
+"""Sentences (6,384 of `polarity`) 77.7, one LSTM's last state 73.4, TF-IDF 76.7; 2,000 reviews, on 4,000
+others of the training part, 87.1, TF-IDF 85.3. Sentences without words seen once 76.0, labels smoothed by 0.2 76.6."""
 
 _LETTERS: dict[str, Any] = {
     **_TOKENS,

@@ -77,7 +77,7 @@ class Classification(TaskSpec["Classifier"]):
         return decide(model, prepared.validation, ClassificationRecipe.of(prepared.recipe), device)
 
     def decide_as(self, model: Classifier, **decisions: Any) -> None:
-        """Of classes; a threshold of two."""
+        """Of classes; a threshold of two; the share of n-grams."""
         from dataclasses import replace
 
         from ostinato.errors import RecipeError
@@ -88,6 +88,8 @@ class Classification(TaskSpec["Classifier"]):
             return
         if decisions.get("threshold") is not None and not isinstance(model.head, TwoClasses):
             raise RecipeError(f"`threshold` only applies with two classes. Received: {decisions['threshold']:g}.")
+        if "ngram_share" in decisions:
+            model.ngram_share = decisions.pop("ngram_share")
         model.head.decisions = replace(model.head.decisions, **decisions)
 
     def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
