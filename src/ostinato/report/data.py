@@ -52,7 +52,7 @@ def data_card(prepared: Prepared, notes: list[str], noun: str = "rows") -> Secti
         differ = lengths.min() < lengths.max()
         median, high = card["lengths"]["median"], card["lengths"]["high"]
         card["lengths"]["plot"] = (
-            plots.lengths(lengths.astype(np.float64), median, high, card["unit"]) if differ else None
+            plots.lengths(lengths.astype(np.float64), median, high, _per_sequence(prepared)) if differ else None
         )
     return card
 
@@ -150,6 +150,12 @@ def _lengths(prepared: Prepared, text: bool) -> Integers | None:
     stream = np.concatenate([prepared.train.sequences.values, prepared.validation.sequences.values])
     ends = np.flatnonzero(stream == END_ID)
     return np.diff(ends, prepend=-1) - 1
+
+
+def _per_sequence(prepared: Prepared) -> str:
+    """What a length counts: words, or frames of 10 ms."""
+    feature = prepared.features.input
+    return feature.timed_noun.replace(feature.step_noun, feature.step_noun + "s", 1)
 
 
 def _length_facts(lengths: Integers, limit: int | None) -> Section:

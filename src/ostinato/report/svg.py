@@ -34,7 +34,7 @@ _VARIABLES = {
 _COLOURS, _STYLES = (BLUE, ORANGE, GREEN), ("-", "--", ":", "-.")
 _HANDLE, _MARGIN, _CHARACTERS = 7, 0.6, 16.0
 """What a line's sample takes of a legend, in characters; inches left of the axes; characters an inch."""
-_MOST_POWERS, _LONGEST_NAME = 6, 30
+_MOST_POWERS, _LONGEST_NAME, _BEYOND_LATIN = 6, 30, "\u0180"
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
@@ -196,12 +196,18 @@ def dates(axis: Axis) -> None:
     """Ticks at round dates or times, what they share written once."""
     locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     axis.set_major_locator(locator)
-    axis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    formatter = ConciseDateFormatter(  # type: ignore[no-untyped-call]
+        locator,
+        formats=["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S.%f"],
+        zero_formats=["", "%Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
+        offset_formats=["", "%Y", "%Y", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"],
+    )
+    axis.set_major_formatter(formatter)
 
 
 def drawable(text: str) -> str:
-    """A short name out of the data, as it may stand on an axis: plain letters only, which every font has."""
-    return text if text.isascii() and text.isprintable() and len(text) <= _LONGEST_NAME else ""
+    """A short name out of the data, as it may stand on an axis; "" for one with letters that not every font has."""
+    return text if max(text, default="") < _BEYOND_LATIN and text.isprintable() and len(text) <= _LONGEST_NAME else ""
 
 
 def logarithmic(axis: Axis) -> None:

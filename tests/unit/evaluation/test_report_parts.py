@@ -15,7 +15,7 @@ from ostinato.report.confusion import confusion_table
 from ostinato.report.data import shown_token, token_counts
 from ostinato.report.head import curves, duration, network_name, smoothed
 from ostinato.report.page import figure, number, percent, plain, ticks
-from ostinato.report.svg import BLUE, drawing, inline_svg, logarithmic, sample, thin, varies, whole
+from ostinato.report.svg import BLUE, drawable, drawing, inline_svg, logarithmic, sample, thin, varies, whole
 from ostinato.tasks.language_model.report import passage, unigram_bits
 from ostinato.tasks.registry import task_named
 
@@ -180,6 +180,15 @@ def test_a_legend_stands_above_what_is_drawn(name: str, count: int) -> None:
     assert plot.axes.get_window_extent().width > 0.8 * plot.axes.figure.bbox.width
     assert legend.get_window_extent().y0 >= plot.axes.get_window_extent().y1
     assert legend.get_window_extent().x1 <= plot.axes.figure.bbox.x1
+
+
+def test_names_of_the_data_stand_on_axes_where_every_font_has_them() -> None:
+    assert drawable("Temp. (°C)") == "Temp. (°C)"
+    assert [drawable(name) for name in ("気温", "a\nb", "x" * 31, "")] == ["", "", "", ""]
+    with drawing("x", "y", drawable('a <b> & "c"')) as plot:
+        plot.axes.plot([1, 2])
+    assert "a &lt;b&gt; &amp; " in plot.svg
+    assert "<b>" not in plot.svg
 
 
 def test_what_never_changes_is_not_drawn() -> None:

@@ -54,6 +54,11 @@ class AudioFeature(ScaledFeature):
         """A frame."""
         return "frame"
 
+    @property
+    def timed_noun(self) -> str:
+        """A frame, of so many milliseconds."""
+        return f"frame of {self.recipe.hop_ms:g} ms"
+
     @classmethod
     def read(cls, recipe: AudioRecipe, cells: pl.Series) -> Draft:
         """Paths, decoded side by side in threads (libsndfile and the FFT let go of Python's lock)."""

@@ -121,6 +121,11 @@ class Feature(ABC):
         return "step" if self.ragged else "value"
 
     @property
+    def timed_noun(self) -> str:
+        """What one value is called on an axis: with its length, where that is known."""
+        return self.step_noun
+
+    @property
     def longest_ngram(self) -> int:
         """How many values, one after the other, simple baselines count: fewer, the more each of them says."""
         return 5

@@ -32,8 +32,11 @@ def classifier_results(model: Classifier, prepared: Prepared, device: torch.devi
     answers = model.head.answers(predict_examples(model, examples, device)).numpy()
     decisions = model.head.decisions if isinstance(model.head, Deciding) else LIKELIEST
     found = _section(target, answers, prepared.train, examples, decisions)
+    feature = prepared.features.input
     for one in found["mistakes"]:
-        one["exhibit"] = exhibit(prepared.features.input, examples, one["row"])
+        one["exhibit"] = exhibit(feature, examples, one["row"])
+        if one["exhibit"] and not feature.reads_files:
+            one["text"] = ""  # lists of numbers are better seen
     return found
 
 

@@ -184,7 +184,9 @@ def _drawn(forecasts: _Forecasts, feature: ForecastFeature, place: int, channel:
     )
     name = f"forecast{int(row[0])}" if np.isfinite(truth).any() else f"ahead{int(row[0])}-{channel}"
     return {
-        "plot": plots_forecast.forecast(name, drawn, f"{levels[0]:.0%} to {levels[-1]:.0%}" if levels else ""),
+        "plot": plots_forecast.forecast(
+            name, drawn, f"{100 * levels[0]:g} to {100 * levels[-1]:g} %" if levels else ""
+        ),
         "series": windows.preview(int(row[0])) if len(facts.names) > 1 else "",
         "channel": feature.channels[channel] if len(feature.channels) > 1 else "",
         "when": facts.shown(origin if facts.stamps is not None else origin - begin),

@@ -132,7 +132,7 @@ def _expected(rows: dict[int, ForcedRow], examples: Examples, model: FrameModel,
         {
             "title": examples.location(row).rsplit("/", 1)[-1],
             "note": f"{rows[row].nll.mean():.3f} nats a frame",
-            "plot": _plot(f"expected-{row}", [rows[row].truth], [rows[row].expected], model, feature),
+            "plot": _plot(f"expected-{row}", [rows[row].truth], [rows[row].expected], model, feature, "expected"),
         }
         for row in picked
     ]
@@ -211,17 +211,18 @@ def _gap(said: Floats, right: Floats) -> float:
     return float(((said[:count] - right[:count]) ** 2).mean())
 
 
-def _plot(name: str, right: list[Floats], said: list[Floats], model: FrameModel, feature: Feature) -> Markup:
-    """Few channels as lines, many as shades, pictures as strips."""
+def _plot(
+    name: str, right: list[Floats], said: list[Floats], model: FrameModel, feature: Feature, second: str = "written"
+) -> Markup:
+    """Few channels as lines, many as shades, pictures as strips; what sounds, with players."""
     frames = model.frames
+    rows = [as_values(feature, frames.stored(torch.from_numpy(one))) for one in (right[0], said[0])]
     if isinstance(feature, VideoFeature):
-        strips = [feature.pictures(frames.stored(torch.from_numpy(one)).numpy()) for one in (right[0], said[0])]
-        return plots_written.strips(*strips)
-    few = frames.holds == "numbers" and right[0].shape[1] <= plots_written.MOST_LINES
-    noun = feature.step_noun
-    drawn = plots_written.lines(name, right, said, noun) if few else plots_written.shades(name, right[0], said[0], noun)
-    sounds = [
-        (label, heard(feature, as_values(feature, frames.stored(torch.from_numpy(rows[0]))), label))
-        for label, rows in (("true", right), ("written", said))
-    ]
+        return plots_written.strips(feature.pictures(rows[0]), feature.pictures(rows[1]), second)
+    noun, few = feature.timed_noun, frames.holds == "numbers" and right[0].shape[1] <= plots_written.MOST_LINES
+    if few:
+        drawn = plots_written.lines(name, right, said, noun, second)
+    else:
+        drawn = plots_written.shades(name, right[0], said[0], noun, second)
+    sounds = [(label, heard(feature, row, label)) for label, row in zip(("true", second), rows, strict=True)]
     return drawn + plots_written.named(sounds)
