@@ -83,7 +83,7 @@ def crossvalidate(
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for fold in folds for row in fold.predictions)
     write_atomically(folder / PREDICTIONS_FILE, "".join(lines).encode())
     try:
-        write_page(folder / PAGE_FILE, results)
+        write_page(folder / PAGE_FILE, results, planned)
     except MissingLibraryError as error:
         observer.note(f"no page: {error}")
     return CrossValidation(folder, results)

@@ -128,10 +128,10 @@ def _pooled(folds: Sequence[Fold]) -> Metrics | None:
     return with_intervals(metrics.classification(probabilities, truth.astype(np.int64), classes))
 
 
-def write_page(path: Path, results: dict[str, Any]) -> None:
-    """The results as one page that needs no network. Raises `MissingLibraryError` without jinja2 and matplotlib."""
+def write_page(path: Path, results: dict[str, Any], recipe: Recipe) -> None:
+    """The results of a recipe as one page. Raises `MissingLibraryError` without jinja2 and matplotlib."""
     from ostinato.report.confusion import confusion_table
-    from ostinato.report.page import page_environment
+    from ostinato.report.page import page_environment, paths_of, without_folders
 
     environment = page_environment()
     pooled = results["pooled"] or {}
@@ -148,4 +148,4 @@ def write_page(path: Path, results: dict[str, Any]) -> None:
         minutes=sum(fold["seconds"] for fold in results["folds"]) / 60,
         num_examples=sum(fold["num_examples"] for fold in results["folds"]),
     )
-    write_atomically(path, page.encode())
+    write_atomically(path, without_folders(page, [path.parent, *paths_of(recipe)]).encode())

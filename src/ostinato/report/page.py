@@ -12,6 +12,8 @@ from ostinato.errors import MissingLibraryError
 if TYPE_CHECKING:
     import jinja2
 
+    from ostinato.recipe import Recipe
+
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
@@ -84,6 +86,12 @@ def without_folders(page: str, paths: Iterable[Path]) -> str:
     longest = sorted(filter(lambda folder: Path(folder).name, folders), key=lambda folder: (-len(folder), folder))
     named = "|".join(re.escape(str(markupsafe.escape(folder))) for folder in longest)
     return re.sub(rf"(?<![\w./-])(?:{named})[/\\]", "", page) if named else page
+
+
+def paths_of(recipe: Recipe) -> list[Path]:
+    """The files and folders that a recipe's data are in."""
+    data = recipe.data
+    return [Path(one) for one in (data.train, data.validation, data.test) if isinstance(one, str)]
 
 
 def ticks(text: str) -> str:

@@ -13,7 +13,7 @@ from ostinato.report.baselines import baselines_section
 from ostinato.report.data import data_card
 from ostinato.report.diagnosis import diagnosis_section
 from ostinato.report.head import curves, model_table, run_facts, sentence
-from ostinato.report.page import page_environment, without_folders
+from ostinato.report.page import page_environment, paths_of, without_folders
 from ostinato.storage.files import read_json, write_atomically
 from ostinato.storage.log import read_log
 from ostinato.tasks.registry import task_of
@@ -72,7 +72,5 @@ def write_report(
         diagnosis=diagnosis_section(folder, steps),
         baselines=baselines_section(folder, steps),
     )
-    read = (recipe.data.train, recipe.data.validation, recipe.data.test)
-    paths = [folder, *(Path(one) for one in read if isinstance(one, str))]
-    write_atomically(folder / REPORT_FILE, without_folders(page, paths).encode())
+    write_atomically(folder / REPORT_FILE, without_folders(page, [folder, *paths_of(recipe)]).encode())
     return folder / REPORT_FILE
