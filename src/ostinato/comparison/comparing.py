@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from ostinato.errors import MissingLibraryError, RecipeError
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, named_after_data, read_recipe
 from ostinato.report.comparison import Contender, Scored, summarise, write_page
 from ostinato.storage.files import read_json, write_atomically
+from ostinato.storage.log import read_log
 from ostinato.training.progress import ConsoleObserver, Observer
-from ostinato.training.run_folder import DATA_FILE, SUMMARY_FILE
+from ostinato.training.run_folder import DATA_FILE, LOG_FILE, SUMMARY_FILE
 from ostinato.training.train import device_of
-from ostinato.wording import A_FILE
+from ostinato.wording import A_FILE, command, set_options
 
 RESULT_FILE, PAGE_FILE = "comparison.json", "comparison.html"
 
@@ -76,19 +77,43 @@ def compare(
         ['elman', 'gru']
     """
     observer = observer or ConsoleObserver()
+    settings = settings if isinstance(settings, Mapping) else list(settings)
     base = _base(recipe, settings, match, minutes)
     if num_seeds < 1:
         raise RecipeError(f"`num_seeds` must be at least 1. Received: {num_seeds}.")
     folder = Path(out) if out is not None else Path("runs") / f"{base.name}-comparison"
     variants = plan(base, cells, vary or {}, match, observer)
     contenders = [_contender(variant, folder, num_seeds, observer) for variant in variants]
-    results = summarise(base.name, base.training.monitor, match, contenders, _budget(base, match))
+    again = _command(recipe, cells, vary or {}, num_seeds, match, minutes, settings)
+    results = summarise(base.name, base.training.monitor, match, contenders, _budget(base, match), again)
     write_atomically(folder / RESULT_FILE, json.dumps(results, indent=1, ensure_ascii=False).encode())
     try:
-        write_page(folder / PAGE_FILE, results)
+        write_page(folder / PAGE_FILE, results, base)
     except MissingLibraryError as error:
         observer.note(f"no page: {error}")
     return Comparison(folder, results)
+
+
+def _command(
+    recipe: Recipe | str | Path,
+    cells: Sequence[str],
+    vary: Vary,
+    num_seeds: int,
+    match: Match,
+    minutes: float | None,
+    settings: Settings,
+) -> str | None:
+    """The command that makes the same comparison; None for a recipe that stands in no file."""
+    if isinstance(recipe, Recipe):
+        return None
+    words: list[object] = ["compare", "--recipe", recipe, "--seeds", num_seeds, "--match", match]
+    words += ["--cells", ",".join(cells)] if cells else []
+    words += ["--minutes", f"{minutes:g}"] if minutes is not None else []
+    for key, values in vary.items():
+        words += ["--vary", f"{key}=" + ",".join(one if isinstance(one, str) else json.dumps(one) for one in values)]
+    if isinstance(settings, Mapping):
+        return command(*words, *set_options(settings))
+    return command(*words, *(word for one in settings for word in ("--set", one)))
 
 
 def _base(recipe: Recipe | str | Path, settings: Settings, match: Match, minutes: float | None) -> Recipe:
@@ -140,6 +165,8 @@ def _contender(variant: Variant, folder: Path, num_seeds: int, observer: Observe
             cpu_s=cost.cpu_s,
             peak_bytes=cost.peak_bytes,
             steps=round(float(summary["epochs"]) * int(data["train"]["tokens"])),
+            curve=[(one["step"], one["loss"]) for one in read_log(place / LOG_FILE)[1]],
+            about={key: str(summary[key]) for key in ("machine", "ostinato", "torch") if key in summary},
             metrics={key: value for key, value in summary["validation"].items() if isinstance(value, int | float)},
         )
         observer.note(f"  {metric} {one.quality:.4g} in {one.seconds:,.0f} s")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ostinato.recipe import LOWER_IS_BETTER
+import numpy as np
+
+from ostinato.metrics.names import METRIC_NAMES
+from ostinato.recipe import LOWER_IS_BETTER, Recipe
 from ostinato.storage.files import write_atomically
 
 _QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -17,7 +20,8 @@ _QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.
 
 @dataclass(frozen=True)
 class Scored:
-    """One run. quality: the metric that is compared; steps: of all sequences that training read."""
+    """One run. quality: the metric that is compared; steps: of all sequences that training read; curve: (step,
+    validation loss) at each validation; about: machine and versions."""
 
     seed: int
     quality: float
@@ -28,6 +32,8 @@ class Scored:
     peak_bytes: int
     steps: int
     metrics: dict[str, Any]
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,12 @@ class Contender:
 
 
 def summarise(
-    name: str, metric: str, match: str, contenders: Sequence[Contender], budget: str | None = None
+    name: str,
+    metric: str,
+    match: str,
+    contenders: Sequence[Contender],
+    budget: str | None = None,
+    command: str | None = None,
 ) -> dict[str, Any]:
     """All results for a page or a program, best first.
 
@@ -65,6 +76,7 @@ def summarise(
         match: what was made equal: parameters, time or none.
         contenders: at least two.
         budget: what each was given where time was made equal, in words.
+        command: what makes the same comparison; none: there is no such.
     """
     sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
     ranked = sorted(contenders, key=lambda each: sign * each.mean)
@@ -74,8 +86,12 @@ def summarise(
         "lower_is_better": metric in LOWER_IS_BETTER,
         "match": match,
         "budget": budget,
+        "command": command,
         "seeds": [run.seed for run in ranked[0].runs],
         "sentence": sentence(metric, match, ranked, budget),
+        "machines": sorted(
+            {" · ".join(f"{k} {v}" for k, v in run.about.items()) for one in ranked for run in one.runs}
+        ),
         "variants": [_row(each, ranked[0]) for each in ranked],
     }
 
@@ -142,13 +158,27 @@ def _listed(contenders: Sequence[Contender]) -> str:
     return ", ".join(f"{each.name} ({_figure(each)})" for each in contenders)
 
 
-def write_page(path: Path, results: dict[str, Any]) -> None:
+def _metrics(variants: list[dict[str, Any]]) -> dict[str, Any]:
+    """The task's figures: their names, and of each variant (mean, standard deviation) over its seeds."""
+    first = variants[0]["runs"][0]["metrics"]
+    keys = [
+        k for k in first if not k.startswith("num_") and all(k in run["metrics"] for v in variants for run in v["runs"])
+    ]
+    values = [[[run["metrics"][key] for run in row["runs"]] for key in keys] for row in variants]
+    rows = [[(float(np.mean(of)), float(np.std(of, ddof=1)) if len(of) > 1 else None) for of in row] for row in values]
+    return {"names": [METRIC_NAMES.get(key, key.replace("_", " ")) for key in keys], "rows": rows}
+
+
+def write_page(path: Path, results: dict[str, Any], recipe: Recipe) -> None:
     """The results as one page that needs no network. Raises `MissingLibraryError` without jinja2 and matplotlib."""
-    from ostinato.report.page import page_environment
-    from ostinato.report.plots_comparison import quality
+    from ostinato.report.page import page_environment, paths_of, without_folders
+    from ostinato.report.plots_comparison import curves, quality
 
     environment = page_environment()
     rows = [(row["name"], [run["quality"] for run in row["runs"]]) for row in results["variants"]]
     plot = quality(rows, results["metric"].replace("_", " "))
-    page = environment.get_template("comparison.html.jinja").render(**results, plot=plot)
-    write_atomically(path, page.encode())
+    lines = [(row["name"], [run["curve"] for run in row["runs"]]) for row in results["variants"]]
+    page = environment.get_template("comparison.html.jinja").render(
+        **results, plot=plot, curves=curves(lines), metrics=_metrics(results["variants"])
+    )
+    write_atomically(path, without_folders(page, [path.parent, *paths_of(recipe)]).encode())

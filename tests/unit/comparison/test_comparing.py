@@ -14,6 +14,7 @@ from torch import nn
 
 import ostinato
 from ostinato.comparison import compare
+from ostinato.comparison.comparing import _command
 from ostinato.comparison.plan import count_parameters, flops_per_step, plan
 from ostinato.errors import RecipeError, RunError
 from ostinato.nn import Embedding
@@ -117,11 +118,14 @@ def test_only_what_the_seeds_bear_out_is_called_clear() -> None:
 def test_the_page_says_which_differences_are_clear(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     contenders = [_contender("a", [1.0, 1.1, 0.9]), _contender("b", [1.1, 1.2, 1.0]), _contender("c", [2.0, 2.1, 1.9])]
-    write_page(tmp_path / "page.html", summarise("x", "loss", "none", contenders))
+    write_page(tmp_path / "page.html", summarise("x", "loss", "none", contenders), Recipe())
     page = (tmp_path / "page.html").read_text()
     assert re.findall(r"<td>(\w[\w ]*)</td>", page) == ["best", "no", "yes"]
+    assert "Trained on" not in page
+    assert 'class="plot"' in page, "without curves there is the one plot"
+    assert page.count("<svg") == 1
     single = [_contender("a", [1.0]), _contender("b", [2.0])]
-    write_page(tmp_path / "page.html", summarise("x", "loss", "none", single))
+    write_page(tmp_path / "page.html", summarise("x", "loss", "none", single), Recipe())
     assert re.findall(r"<td>(\w[\w ]*)</td>", (tmp_path / "page.html").read_text()) == ["best", "one seed"]
 
 
@@ -136,7 +140,13 @@ def test_a_comparison_runs_is_written_and_is_not_run_again(tmp_path: Path, monke
         assert row["runs"][0]["steps"] == 2 * int(0.9 * 51 * 60)
     run = ostinato.load(tmp_path / "out" / "gru" / "seed-0")
     assert run.summary["validation"]["loss"] == next(row["mean"] for row in rows if row["name"] == "gru")
-    assert "compared" in (tmp_path / "out" / "comparison.html").read_text()
+    page = (tmp_path / "out" / "comparison.html").read_text()
+    assert "compared" in page
+    assert "perplexity" in page, "the task's own figures"
+    assert page.count('<svg class="plot"') == 2, "quality and curves"
+    assert re.search(r"Trained on: machine .*torch", page)
+    assert str(tmp_path) not in page
+    assert [len(row["runs"][0]["curve"]) for row in rows] == [2, 2]
     monkeypatch.setattr("ostinato.comparison.child._measured", _never)
     again = compare(recipe, cells=["elman", "gru"], num_seeds=1, out=tmp_path / "out", observer=Observer())
     assert again.results == found.results
@@ -158,6 +168,18 @@ def test_equal_time_is_processor_time_and_the_page_says_so(tmp_path: Path) -> No
     assert found.results["sentence"].startswith("In 0.02 minutes of processor time each, ")
     page = (tmp_path / "out" / "comparison.html").read_text()
     assert "Each model trained for 0.02 minutes of processor time" in page
+
+
+def test_a_comparison_can_be_asked_for_again() -> None:
+    asked = (["gru", "lstm"], {"model.embedding_dim": [8, 16], "model.bias": [True]}, 2, "none", None)
+    assert _command("my recipe.yaml", *asked, ["training.epochs=2"]) == (
+        "ostinato compare --recipe 'my recipe.yaml' --seeds 2 --match none --cells gru,lstm "
+        "--vary model.embedding_dim=8,16 --vary model.bias=true --set training.epochs=2"
+    )
+    assert str(_command("r.yaml", [], {}, 1, "time", 2.0, {"training.epochs": 2})).endswith(
+        "--match time --minutes 2 --set training.epochs=2"
+    )
+    assert _command(Recipe(), *asked, []) is None
 
 
 def _never(*_: object) -> None:
