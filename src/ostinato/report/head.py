@@ -139,10 +139,11 @@ def curves(
         for key, shown in _CURVES
         if validations and all(v.get(key) is not None for v in validations)
     ]
+    metrics = [(name, values) for name, values in metrics if varies(values)]
     return {
         "unit": unit,
         "loss": plots.loss(column["step"], raw, smoothed(raw), (at, scored), best, unit),
-        "metric": plots.validation_metric(at, metrics) if varies(*(values for _, values in metrics)) else None,
+        "metric": plots.validation_metric(at, metrics) if metrics else None,
         "metric_names": [name for name, _ in metrics],
         "gradient": plots.gradient_norm(column["step"], norms, smoothed(norms), _thresholds(steps, training)),
         "clip": training.clip,

@@ -88,7 +88,7 @@ def _horizon(scores: SeriesScores, naive: dict[str, SeriesScores], horizon: int)
     from ostinato.tasks.forecasting import plots as plots_forecast
 
     lines = [("this model", scores.by_step()[1]), *((name, one.by_step()[1]) for name, one in naive.items())]
-    return plots_forecast.error_by_step(lines, "mean absolute error")
+    return plots_forecast.error_by_step(lines, "error, standard deviations")
 
 
 def _examples(
