@@ -20,7 +20,7 @@ def main() -> None:
     arguments = [argument for argument in arguments if argument != _DEBUG]
     from ostinato.cli.app import app
     from ostinato.cli.console import fail
-    from ostinato.errors import OstinatoError
+    from ostinato.errors import OstinatoError, RunError
 
     try:
         app(args=arguments, prog_name="ostinato")
@@ -38,3 +38,7 @@ def main() -> None:
         # The reader (`head`, say) has closed the pipe: no error, but nothing more to print.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # of a path that was given: too long, in circles, not to be read
+        if debug or error.filename is None:
+            raise
+        fail(RunError(f"can't use `{error.filename}`: {error.strerror}."), None)

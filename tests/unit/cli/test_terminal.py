@@ -7,6 +7,7 @@ import json
 import sys
 
 import pytest
+from tests.conftest import Cli
 
 from ostinato.cli import console
 from ostinato.errors import DataError
@@ -51,3 +52,10 @@ def test_a_cell_of_a_million_letters_is_not_said_whole() -> None:
     assert len(error.message) <= 4000
     assert len(str(error)) < 8100
     assert "characters more" in error.message
+
+
+@pytest.mark.parametrize("command", [("evaluate",), ("train", "--recipe"), ("data", "describe"), ("train", "--resume")])
+def test_a_path_that_cannot_be_is_an_error_of_one_line(cli: Cli, command: tuple[str, ...]) -> None:
+    found = cli(*command, "x" * 300)
+    assert found.code == 1
+    assert found.err == f"error: can't use `{'x' * 300}`: File name too long.\n"

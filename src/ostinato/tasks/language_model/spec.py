@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.language_model.model import LanguageModel
+    from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
@@ -41,6 +42,12 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         """Text, and nothing else to predict."""
         alone = recipe.data.target is None and isinstance(recipe.features.input, TextRecipe)
         return "there is no target column" if alone else None
+
+    def plan(self, shape: Shape, recipe: Recipe) -> Plan:
+        """N-grams, and a network that builds on them."""
+        from ostinato.tasks.language_model.plan import plan
+
+        return plan(shape, recipe)
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A language model of the vocabulary."""
