@@ -67,4 +67,5 @@ T* entry(const nb::dict& from, const char* name, std::vector<int64_t> shape) {
   return checked<T>(nb::cast<Array>(from[name]), name, std::move(shape));
 }
 
+void bind_ngrams(nb::module_& m);
 void bind_stream(nb::module_& m);

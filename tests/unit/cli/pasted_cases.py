@@ -89,7 +89,7 @@ CASES = {
     "storage/encodings.py:_other": f"train cyrillic.csv {L}",
     "storage/encodings.py:_decoded": f"train cyrillic.csv {L} +data.encoding=utf-32",
     "tasks/conditional/recipe.py:check_resolved": f"train pairs.csv {P} +{K}=conditional",
-    "tasks/prepare.py:prepare": "train --recipe empty.yaml",
+    "tasks/prepare.py:_sampled": "train --recipe empty.yaml",
     "tasks/seq2seq/model.py:_check": f"train pairs.csv {P}"
     " +model.num_layers=2 +model.decoder.num_layers=1 +model.decoder.bridge=copy",
     "tasks/seq2seq/model.py:_check#2": f"train pairs.csv {P} +model.decoder.hidden_size=24 +model.decoder.bridge=copy",

@@ -12,6 +12,7 @@ import torch
 from tests.conftest import Cli
 
 from ostinato.baselines.ngrams import Ngrams
+from ostinato.kernels import native_layer
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.ngrams import NgramDistribution
 from ostinato.tasks.language_model.recipe import LanguageModelRecipe
@@ -99,6 +100,21 @@ def test_the_tokens_before_are_a_part_of_the_state(text: np.ndarray) -> None:
     wanted = torch.cat([padded[:length, row] for row, length in enumerate((20, 7, 1))])
     assert torch.equal(rows.with_values(nodes).row_major(), wanted)
     assert ends[0].tolist() == [[*ids[-3:, 0].tolist()], [*ids[4:7, 1].tolist()], [0, 0, int(ids[0, 2])]]
+
+
+@pytest.mark.skipif(native_layer.core is None, reason="the native core is not built")
+def test_the_native_core_gives_the_same(text: np.ndarray) -> None:
+    ngrams = _counted(text, np.asarray([0, 150]))
+    ids = torch.from_numpy(np.roll(text, 5).astype(np.int64)).view(6, 50).t()
+    targets = ids.roll(-1, 0).flatten()
+    native = ngrams.contexts_of(ids, ngrams.zero_state(6))[0]
+    found = [ngrams(native), ngrams(native, targets)]
+    assert ngrams.tree.native is not None
+    ngrams.tree.native = None
+    nodes = ngrams.contexts_of(ids, ngrams.zero_state(6))[0]
+    assert torch.equal(nodes, native)
+    for one, other in zip(found, (ngrams(nodes), ngrams(nodes, targets)), strict=True):
+        assert torch.allclose(one.exp(), other.exp(), atol=1e-6)
 
 
 def test_nothing_is_counted_across_documents() -> None:
