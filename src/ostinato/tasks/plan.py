@@ -76,7 +76,7 @@ class Plan:
     """What is chosen for some data.
 
     name: of the configuration, in the task's table; options: recipe keys; steps, epochs: how long it trains at least;
-    minutes: and at most; anew: whether options say how data are read, which is then done again.
+    minutes: and at most; reread: whether options say how data are read, which is then done again.
     """
 
     name: str
@@ -84,4 +84,4 @@ class Plan:
     steps: int = 500
     epochs: float = 10
     minutes: float = 2
-    anew: bool = False
+    reread: bool = False

@@ -38,7 +38,7 @@ def planned(prepared: Prepared, asked: Recipe, read: Callable[[Recipe], Prepared
     budget = {"training.plan": reason, **_budget(plan, shape, recipe)}
     recipe = build_recipe(apply_overrides(recipe.model_dump(), budget))
     notes = [*prepared.notes, f"plan: {reason}", _told(recipe)]
-    return replace(read(recipe), notes=notes) if plan.anew else replace(prepared, recipe=recipe, notes=notes)
+    return replace(read(recipe), notes=notes) if plan.reread else replace(prepared, recipe=recipe, notes=notes)
 
 
 def _with_all(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:

@@ -1,4 +1,4 @@
-"""The portfolios: words, letters, nucleotides, and tags are planned each in their own way."""
+"""The portfolios: words, letters, nucleotides, tags and series in time are planned each in their own way."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import ostinato
 from ostinato.data.dataset import Prepared
@@ -84,3 +85,17 @@ def test_taggers_read_both_ways_and_words_by_their_characters(tmp_path: Path) ->
     assert (mine.model.bidirectional, mine.model.delay) == (False, 1)
     protein: Any = _prepared(tmp_path / "c.csv", _drawn("ACDEFGHIKLMNPQRSTVWY", 30, 25), _drawn("HEC", 30, 25)).recipe
     assert (protein.features.input.encoding, protein.features.input.scales) == ("shares", True)
+
+
+@pytest.mark.parametrize(("season", "residual"), [(12, (12,)), (0, ())])
+def test_a_forecast_starts_from_the_last_season(tmp_path: Path, season: int, residual: tuple[int, ...]) -> None:
+    steps = np.arange(600)
+    values = np.sin(2 * np.pi * steps / season) if season else np.random.default_rng(0).normal(size=600).cumsum()
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "time,value\n" + "".join(f"{step},{value:.4f}\n" for step, value in zip(steps, values, strict=True))
+    )
+    recipe: Any = prepare(described(path, settings={"model.task": "forecasting", "data.time": "time"})).recipe
+    assert recipe.model.residual == residual
+    assert recipe.model.lookback == 96
+    assert ("a season of 12 steps" in recipe.training.plan) is bool(season)

@@ -83,5 +83,5 @@ def _dna(shape: Shape, last: dict[str, Any]) -> Plan:
     windows = shape.shortest == shape.longest >= 2 * _KMER
     places: dict[str, Any] = {"features.input.positions": min(_MOST_PLACES, shape.longest // 2)} if windows else {}
     return Plan(
-        "windows of nucleotides" if windows else "nucleotides", {**_NUCLEOTIDES, **kmers, **places, **last}, anew=True
+        "windows of nucleotides" if windows else "nucleotides", {**_NUCLEOTIDES, **kmers, **places, **last}, reread=True
     )

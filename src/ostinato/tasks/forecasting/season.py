@@ -42,6 +42,11 @@ def season_of(train: Windows) -> Season:
     return Season(min(named, key=lambda season: errors[season]), inferred=False)
 
 
+def beats_last_value(train: Windows, steps: int) -> bool:
+    """Whether the value of a season before forecasts training windows better than the last value does."""
+    return steps > 1 and _error(train, steps) < _error(train, 1)
+
+
 def _error(train: Windows, season: int) -> float:
     rows = np.unique(np.linspace(0, len(train) - 1, _MOST_WINDOWS).astype(np.int64))
     scores = SeriesScores()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
     from ostinato.tasks.forecasting.model import Forecaster
+    from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.training import TrainingTask
@@ -46,6 +47,18 @@ class Forecasting(TaskSpec["Forecaster"]):
         from ostinato.data.forecasting.prepare import resolve_series
 
         return resolve_series(recipe, sample, [])
+
+    def shape(self, prepared: Prepared) -> Shape:
+        """Of windows, with the season of their series."""
+        from ostinato.tasks.forecasting.plan import shape_of
+
+        return shape_of(prepared)
+
+    def plan(self, shape: Shape, recipe: Recipe) -> Plan:
+        """By the season."""
+        from ostinato.tasks.forecasting.plan import plan
+
+        return plan(shape, recipe)
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A forecaster of the series' channels."""

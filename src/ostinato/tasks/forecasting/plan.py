@@ -1,0 +1,42 @@
+"""The portfolio of a forecaster: windows by the season that its series have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ostinato.data.dataset import Prepared
+from ostinato.data.forecasting.windows import as_windows
+from ostinato.recipe import Recipe
+from ostinato.tasks.forecasting.recipe import ForecastingRecipe
+from ostinato.tasks.forecasting.season import beats_last_value, season_of
+from ostinato.tasks.plan import ANNEALED, Plan, Shape
+
+_LEAST_READ, _SEASONS_READ = 96, 2
+"""Steps and seasons of a window."""
+_SHARE_READ = 4
+"""A window reads at most such a part of the shortest series, but its seasons."""
+_SEGMENT = 24
+
+
+def shape_of(prepared: Prepared) -> Shape:
+    """Of windows: as many rows, of series as long as they are, with a season that says more than the last value."""
+    windows = as_windows(prepared.train)
+    season = season_of(windows).steps
+    season = season if beats_last_value(windows, season) else 1
+    return replace(Shape.of(prepared), width=windows.layout.num_channels, season=season, noun="window")
+
+
+def plan(shape: Shape, recipe: Recipe) -> Plan:
+    """The difference from the last season, where there is one; of windows so long that steps one by one would take the
+    budget, segments (SegRNN)."""
+    horizon, season = ForecastingRecipe.of(recipe).horizon, shape.season
+    lookback = min(max(_LEAST_READ, _SEASONS_READ * season), max(shape.shortest // _SHARE_READ, _SEASONS_READ * season))
+    segments = lookback > _LEAST_READ and horizon % _SEGMENT == 0
+    options: dict[str, Any] = {**ANNEALED, "model.cell": "gru"}
+    options["model.lookback"] = lookback + -lookback % _SEGMENT if segments else max(lookback, 1)
+    if segments:
+        options |= {"model.strategy": "segment", "model.segment": _SEGMENT}
+    if season > 1:
+        options["model.residual"] = [season]
+    return Plan("seasons" if season > 1 else "series", options, reread=True)
