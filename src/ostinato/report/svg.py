@@ -177,7 +177,7 @@ def varies(*lines: Floats) -> bool:
 
 def whole(axis: Axis) -> None:
     """Ticks at whole numbers, such as 1,200."""
-    axis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}".replace("-", "−")))
 
 
