@@ -48,7 +48,7 @@ def audible_frames(feature: NotesFeature) -> int:
 def _noise(feature: AudioFeature, values: Array, label: str) -> Markup | None:
     try:
         samples, rate = feature.sound(values[: round(_SECONDS * 1000 / feature.recipe.hop_ms)])
-    except RunError:  # no sound can be made of such frames
+    except (RunError, DataError):  # no sound can be made of such frames
         return None
     return player(_resampled(samples, rate, _SECONDS), label)
 

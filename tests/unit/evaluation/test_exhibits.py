@@ -75,6 +75,8 @@ def test_a_sound_can_be_heard_from_its_file(tmp_path: Path) -> None:
     played = _samples(exhibit(feature, examples, 0))
     assert len(played) == 2 * RATE, "two seconds of three"
     assert np.abs(np.fft.rfft(played)).argmax() / 2 == pytest.approx(300, abs=1)
+    assert heard(feature, np.full((5, 40), 1e3), "wild") is None, "frames beyond all energies have no sound"
+    assert heard(AudioFeature(AudioRecipe(normalize="row"), np.zeros(40), np.ones(40)), np.zeros((5, 40)), "a") is None
     beside = Examples(examples.sequences, None, _row(NotesFeature(NotesRecipe()), "[[60]]").places, examples.rows)
     assert exhibit(feature, beside, 0) is None, "a file that is gone has no player"
 
