@@ -90,7 +90,11 @@ def test_taggers_read_both_ways_and_words_by_their_characters(tmp_path: Path) ->
 @pytest.mark.parametrize(("season", "residual"), [(12, (12,)), (0, ())])
 def test_a_forecast_starts_from_the_last_season(tmp_path: Path, season: int, residual: tuple[int, ...]) -> None:
     steps = np.arange(600)
-    values = np.sin(2 * np.pi * steps / season) if season else np.random.default_rng(0).normal(size=600).cumsum()
+    values = (
+        steps / 20 + np.sin(2 * np.pi * steps / season)
+        if season
+        else np.random.default_rng(0).normal(size=600).cumsum()
+    )
     path = tmp_path / "t.csv"
     path.write_text(
         "time,value\n" + "".join(f"{step},{value:.4f}\n" for step, value in zip(steps, values, strict=True))

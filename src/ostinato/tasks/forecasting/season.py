@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from ostinato.arrays import Offsets
 from ostinato.baselines.base import Figures
 from ostinato.data.forecasting.windows import Windows
 from ostinato.tasks.forecasting.baseline_rows import naive_forecast, score_rows
@@ -16,6 +18,7 @@ _MOST_LAG = 1000
 _MOST_STEPS = 100_000
 _MOST_WINDOWS = 500
 _LEAST_CORRELATION = 0.2
+_MOST_AHEAD = 24
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,32 @@ def season_of(train: Windows) -> Season:
 
 
 def beats_last_value(train: Windows, steps: int) -> bool:
-    """Whether the value of a season before forecasts training windows better than the last value does."""
-    return steps > 1 and _error(train, steps) < _error(train, 1)
+    """Whether, over some steps of the horizon, what came in the training series is better known from the value of the
+    last season than from the last value, each with a constant added."""
+    ahead = np.unique(np.linspace(1, train.horizon, _MOST_AHEAD).astype(np.int64))
+    seasonal = -(-ahead // steps) * steps  # lags: of the season before
+    found = [_moved(train, lags) for lags in (seasonal, ahead)]
+    there = np.isfinite(found[0])
+    return bool(steps > 1 and there.any() and found[0][there].mean() < found[1][there].mean())
+
+
+def _moved(train: Windows, lags: Offsets) -> Figures:
+    """(K,): at each lag how much the change over it varies, its mean (a trend) left out; not a number where all series
+    are shorter."""
+    series = list(_some_series(train))
+
+    def spread(lag: int) -> float:
+        changes = [one[lag:] - one[:-lag] for one in series if len(one) > lag]
+        return float(np.mean([np.abs(one - one.mean(axis=0)).mean() for one in changes])) if changes else np.nan
+
+    return np.asarray([spread(lag) for lag in lags.tolist()])
+
+
+def _some_series(train: Windows) -> Iterator[Figures]:
+    """The channels of some series, (L, C) each; the end of long ones."""
+    picked = np.unique(np.linspace(0, len(train.sequences) - 1, _MOST_SERIES).astype(np.int64))
+    for row in picked.tolist():
+        yield train.sequences.row(row)[-_MOST_STEPS:, : train.layout.num_channels].astype(np.float64)
 
 
 def _error(train: Windows, season: int) -> float:
@@ -57,9 +84,7 @@ def _error(train: Windows, season: int) -> float:
 def _autocorrelation(train: Windows) -> Figures:
     """(K,): at lags 0 to K - 1, the mean over some series (the end of long ones) and all channels, straight lines taken
     out; at most 1,000 lags, and a third of the shortest series."""
-    picked = np.unique(np.linspace(0, len(train.sequences) - 1, _MOST_SERIES).astype(np.int64))
-    ends = (train.sequences.row(row)[-_MOST_STEPS:, : train.layout.num_channels] for row in picked.tolist())
-    series = [end.astype(np.float64) for end in ends]
+    series = list(_some_series(train))
     lags = min(_MOST_LAG, min(map(len, series)) // 3 + 1)
     found = np.zeros(lags)
     for values in series:
