@@ -40,13 +40,24 @@ def _sentence(found: Baselines, best: Entry) -> str:
     if gap.low is None or gap.high is None:
         open_end = f"not enough data to say which is better ({over})"
         return f"{other}; {mine}: {open_end}."
-    spread = f"95 % interval of the model's advantage: {signed(gap.low, figure)} to {signed(gap.high, figure)}"
-    proof = f"{spread}, paired over {over}"
+    sure = f"95 % interval, paired over {over}"
     if gap.verdict == "worse":
-        return f"{other}; {mine}: a recurrent model is not justified here ({proof})."
+        return (
+            f"{other}; {mine}: a recurrent model is not justified here, the baseline is {lead(gap, figure)} ({sure})."
+        )
     if gap.verdict == "better":
-        return f"{mine}; {other}: {_worth(own, best)} ({proof})."
-    return f"{other}; {mine}: the difference is within noise, so no benefit of recurrence is shown here ({proof})."
+        return f"{mine}; {other}: {_worth(own, best)}, {lead(gap, figure)} ({sure})."
+    return f"{other}; {mine}: no benefit of recurrence is shown here, {lead(gap, figure)} ({sure})."
+
+
+def lead(gap: Gap, figure: str) -> str:
+    """How far the better one is ahead: `ahead by 2.2 to 14.5 points`; where it is open, how far either may be."""
+    low, high = cast("float", gap.low), cast("float", gap.high)
+    points = " points" if figure in _SHARES else ""
+    if gap.verdict == "noise":
+        return f"the difference is within noise, {signed(low, figure)} to {signed(high, figure)}{points}"
+    near, far = sorted((abs(low), abs(high)))
+    return f"ahead by {signed(near, figure)[1:]} to {signed(far, figure)[1:]}{points}"
 
 
 def _cost(baseline: Entry, question: str) -> str:

@@ -44,7 +44,7 @@ def _print(found: Baselines) -> None:
     from ostinato.report.baselines import table_of
 
     shown = table_of(found)
-    made = table("method", *shown["columns"], "model better by", "training", "size", shown["question"])
+    made = table("method", *shown["columns"], "this model is", "training", "size", shown["question"])
     for row in shown["rows"]:
         cells = [*row["values"], row["gap"] or "–", row["seconds"], row["size"], row["latency"]]
         made.add_row(row["name"], *cells, style="bold" if row["own"] else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ostinato.baselines.conclusion import NAMES, duration, latency, signed, size, written
+from ostinato.baselines.conclusion import NAMES, duration, latency, lead, signed, size, written
 from ostinato.baselines.found import BASELINES_FILE, Baselines, Entry, Part
 from ostinato.baselines.paired import Gap
 from ostinato.errors import RunError
@@ -94,4 +94,7 @@ def _cell(value: Any, figure: str) -> str:
 def _limits(gap: Gap, figure: str) -> str:
     if gap.low is None or gap.high is None:
         return f"{signed(gap.mean, figure)}, too few to say"
-    return f"{signed(gap.low, figure)} to {signed(gap.high, figure)}"
+    span = " to ".join(signed(limit, figure) for limit in (gap.low, gap.high))
+    return {"better": lead(gap, figure), "worse": lead(gap, figure).replace("ahead", "behind")}.get(
+        gap.verdict, f"level, {span}"
+    )

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_ind
 from tests.conftest import Cli
 from torch import nn
 
@@ -19,7 +21,7 @@ from ostinato.comparison.plan import count_parameters, flops_per_step, plan
 from ostinato.errors import RecipeError, RunError
 from ostinato.nn import Embedding
 from ostinato.recipe import Recipe, build_recipe
-from ostinato.report.comparison import Contender, Scored, is_clear, sentence, summarise, write_page
+from ostinato.report.comparison import Contender, Scored, behind, sentence, summarise, write_page
 from ostinato.training.progress import Observer
 
 
@@ -95,9 +97,9 @@ def test_only_what_the_seeds_bear_out_is_called_clear() -> None:
         _contender("b", [1.1, 1.2, 1.0]),
         _contender("c", [2.0, 2.1, 1.9]),
     )
-    assert is_clear(good, near) is False
-    assert is_clear(good, far) is True
-    assert is_clear(_contender("d", [1.0]), far) is None
+    assert behind([good, near]) == [pytest.approx(ttest_ind([1.0, 1.1, 0.9], [1.1, 1.2, 1.0], equal_var=False).pvalue)]
+    assert behind([good, far]) < [0.05]
+    assert behind([_contender("d", [1.0]), far]) == [None]
     said = sentence("loss", "parameters", [good, near, far])
     assert said == (
         "At equal numbers of parameters, a has the best loss (1 ± 0.1); b (1.1 ± 0.1) lies within the spread of the "
@@ -113,6 +115,21 @@ def test_only_what_the_seeds_bear_out_is_called_clear() -> None:
     )  # and not that d takes half of it
     single = sentence("loss", "none", [_contender("a", [1.0]), _contender("b", [2.0])])
     assert single.endswith("one seed each, so the spread is unknown.")
+
+
+def test_many_models_are_many_chances_and_that_is_corrected() -> None:
+    rows = [[1.0, 1.1, 0.9], [1.3, 1.5, 1.4], [1.2, 1.0, 1.4], [1.35, 1.2, 1.4]]
+    best, *others = (_contender(str(number), row) for number, row in enumerate(rows))
+    single = [float(ttest_ind(rows[0], row, equal_var=False).pvalue) for row in rows[1:]]
+    found = behind([best, *others])
+    assert found == pytest.approx([3 * single[0], max(2 * single[2], single[1]), 2 * single[2]])
+    assert single[0] < 0.05 / 2
+    draw = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(100):
+        equal = [_contender(str(number), list(draw.normal(size=5))) for number in range(8)]
+        wrong += min(p or 1.0 for p in behind(sorted(equal, key=lambda each: each.mean))) < 0.05
+    assert wrong <= 12  # 5 expected; without the correction 30 and more
 
 
 def test_the_page_says_which_differences_are_clear(tmp_path: Path) -> None:
