@@ -42,9 +42,8 @@ def _sentence(found: Baselines, best: Entry) -> str:
         return f"{other}; {mine}: {open_end}."
     sure = f"95 % interval, paired over {over}"
     if gap.verdict == "worse":
-        return (
-            f"{other}; {mine}: a recurrent model is not justified here, the baseline is {lead(gap, figure)} ({sure})."
-        )
+        ahead = f"the baseline is {lead(gap, figure)} ({sure})"
+        return f"{other}; {mine}: {ahead}, a recurrent model is not justified here."
     if gap.verdict == "better":
         return f"{mine}; {other}: {_worth(own, best)}, {lead(gap, figure)} ({sure})."
     return f"{other}; {mine}: no benefit of recurrence is shown here, {lead(gap, figure)} ({sure})."

@@ -16,14 +16,15 @@ _TEXT: dict[str, Any] = {
     "model.embedding_std": 1.0,
     "model.hidden_size": 256,
     "model.forget_bias": 1.0,
-    "model.head_dropout": 0.1,
     "training.batch_size": 8,
     "training.bptt": 128,
-    "training.learning_rate": 3e-3,
+    "training.learning_rate": 5e-3,
     "training.beta2": 0.99,
     "training.schedule": "cosine",
     "training.warmup_steps": 100,
 }
+"""On the last tenth of the book, 2,000 steps, bits a character: n-grams of 12 1.655, with dropout 0.1 at 3e-3
+1.663; of 8 after 1,000 steps 1.708, of 6 1.764, both mixed in place of added 1.82; n-grams alone 1.787."""
 
 
 def plan(shape: Shape, recipe: Recipe) -> Plan:
