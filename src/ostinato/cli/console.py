@@ -44,7 +44,10 @@ def saying_how_to_resume() -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         if interrupt.args:
-            stderr.print(f"interrupted; resume with: {command('train', '--resume', interrupt.args[0])}", markup=False)
+            from ostinato.cli.typed import as_called
+
+            again = as_called(command("train", "--resume", interrupt.args[0]))
+            stderr.print(f"interrupted; resume with: {again}", markup=False)
         raise
 
 
@@ -55,8 +58,10 @@ def note(text: str) -> None:
 
 def warn(text: str, hint: str) -> None:
     """What should be known before figures are believed, and what mends it."""
+    from ostinato.cli.typed import as_called
+
     _say("warning:", "bold yellow", text)
-    _say("hint:", "bold cyan", hint)
+    _say("hint:", "bold cyan", as_called(hint))
 
 
 def print_json(value: Any) -> None:

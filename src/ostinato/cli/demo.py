@@ -20,6 +20,7 @@ def demo(
 ) -> None:
     """Train a character model on a novel, and let it write."""
     from ostinato.api import train
+    from ostinato.cli.typed import as_called
     from ostinato.training.progress import ConsoleObserver
 
     stderr.print(f"Learning to write like Jules Verne, character by character, for {minutes:g} minutes.")
@@ -31,10 +32,13 @@ def demo(
         print_text(run.generate(_PROMPT, max_new_tokens=_PASSAGE, temperature=temperature, seed=1))
     bits = run.summary["validation"]["bits_per_character"]
     stderr.print(f"\n{bits:.3f} bits per character on the last tenth of the book, which it never read", markup=False)
-    stderr.print(
-        f"more: {command('generate', run.folder, '--prompt', 'Captain Nemo', '--temperature', 0.8, '--seed', 2)}",
-        markup=False,
-    )
+    stderr.print("next:")
+    for words in (
+        ("generate", run.folder, "--prompt", "Captain Nemo", "--temperature", 0.8, "--seed", 2),
+        ("diagnose", run.folder),
+        ("train", "--resume", run.folder, "--set", f"training.max_minutes={2 * minutes:g}"),
+    ):
+        stderr.print(f"  {as_called(command(*words))}", markup=False)
     report = run.folder / "report.html"
     if report.is_file():
         print_text(f"report: {report.resolve()}")

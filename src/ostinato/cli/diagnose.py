@@ -59,6 +59,7 @@ def _report(run: Run) -> None:
 
 
 def _print(found: dict[str, Any], again: str) -> None:
+    from ostinato.cli.typed import as_called
     from ostinato.report.diagnosis import layer_rows
 
     if found["name"]:
@@ -86,7 +87,7 @@ def _print(found: dict[str, Any], again: str) -> None:
         for line in advice["evidence"]:
             print_text(f"    {line}")
         if advice["change"]:
-            print_text(f"    try: {again} {advice['change']}")
+            print_text(as_called(f"    try: {again} {advice['change']}"))
 
 
 def _print_horizons(found: dict[str, Any]) -> None:

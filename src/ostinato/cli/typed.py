@@ -55,7 +55,7 @@ class Typed:
             if word in getattr(command, "commands", ()):
                 command = command.commands[word]
                 names.append(word)
-        return cls(_program(), tuple(arguments), tuple(names), command)
+        return cls(program(), tuple(arguments), tuple(names), command)
 
     def hint(self, error: OstinatoError) -> str | None:
         """The hint of an error, each command in it whole and on a line of its own."""
@@ -145,7 +145,7 @@ def _in_lines(parts: list[tuple[str, str]], rest: str) -> str:
     return "\n".join([*lines, rest] if rest else lines).lstrip()
 
 
-def _program() -> str:
+def program() -> str:
     """How the program is called from here."""
     started = Path(sys.argv[0])
     if started.name == "__main__.py":
@@ -156,3 +156,8 @@ def _program() -> str:
     if not started.is_file() or (on_path and Path(on_path).resolve() == started.resolve()):
         return "ostinato"
     return shlex.quote(str(started))
+
+
+def as_called(text: str) -> str:
+    """A text whose commands call the program as it was called: `ostinato` may not be on the PATH."""
+    return re.sub(r"(?m)(^|: )( *)ostinato (?=[a-z-])", lambda found: f"{found[1]}{found[2]}{program()} ", text)

@@ -17,7 +17,7 @@ POLARITY = Path(__file__).parents[2] / "data" / "polarity.csv"
 @pytest.mark.parametrize(
     ("target", "section", "key", "value"),
     [
-        (None, "model", "ngrams", 2),
+        (None, "model", "members", 2),
         (None, "model", "pooling", ["max"]),
         (None, "training", "adversarial", 1.0),
         ("label", "model", "tie_embeddings", True),

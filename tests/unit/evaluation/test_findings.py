@@ -170,4 +170,4 @@ def test_they_are_in_the_summary_and_the_terminal(tmp_path: Path, cli: Callable[
     page = (tmp_path / "run" / "report.html").read_text()
     for one in found:
         assert f"hint: {one['hint']}" in said.err.replace("\n", " ") or f"hint: {one['hint']}" in said.err
-        assert one["hint"] in page
+        assert one["hint"].replace(f"{tmp_path}/", "") in page  # a page names no folder above the run
