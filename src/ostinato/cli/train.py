@@ -83,16 +83,8 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Train a model on a file or with a recipe, or resume a run."""
-    if resume is not None and (data or recipe or input or target or extra or out):
-        raise RecipeError("`--resume RUN` uses the run's own recipe; only --set and --force-… may be given with it.")
-    if resume is None and (force_recipe or force_data):
-        raise RecipeError("`--force-recipe` and `--force-data` only apply with `--resume RUN`.")
-    if resume is None and not (data or recipe):
-        raise RecipeError(
-            "nothing to train on.",
-            hint="a sample file: ostinato data sample reviews.csv; a model of it: ostinato train reviews.csv --input "
-            "text --target label; ready recipes: ostinato recipe show",
-        )
+    source, others = bool(data or recipe), bool(input or target or extra or out)
+    _check_mode(resume, names=source, new=source or others, forced=force_recipe or force_data)
     short = {
         "training.max_minutes": minutes,
         "training.epochs": epochs,
@@ -117,6 +109,20 @@ def train(
         else:
             run = _trained(wanted, out, observer, ask=not json)
     _show(run, json)
+
+
+def _check_mode(resume: Path | None, *, names: bool, new: bool, forced: bool) -> None:
+    """Raise for options that go with a new run or a resumed one only, or where there is nothing to train on."""
+    if resume is not None and new:
+        raise RecipeError("`--resume RUN` uses the run's own recipe; only --set and --force-… may be given with it.")
+    if resume is None and forced:
+        raise RecipeError("`--force-recipe` and `--force-data` only apply with `--resume RUN`.")
+    if resume is None and not names:
+        raise RecipeError(
+            "nothing to train on.",
+            hint="a sample file: ostinato data sample reviews.csv; a model of it: ostinato train reviews.csv --input "
+            "text --target label; ready recipes: ostinato recipe show",
+        )
 
 
 def _trained(wanted: Recipe | None, out: Path | None, observer: Observer, *, ask: bool) -> Run:
