@@ -96,7 +96,7 @@ def with_old_split(mapping: dict[str, Any]) -> dict[str, Any]:
 def _leaves(model: Mapping[str, Any], task: str) -> Iterator[tuple[str, Any]]:
     """The options by path: of groups that are removed one by one, where the task has them."""
     for key, value in model.items():
-        if key not in _GONE:
+        if key not in _GONE or not isinstance(value, Mapping):
             yield f"model.{key}", value
         elif task in _GONE[key]:
             yield from ((f"model.{key}.{name}", one) for name, one in value.items())

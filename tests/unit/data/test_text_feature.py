@@ -118,3 +118,11 @@ def test_features_of_a_newer_version(tmp_path: Path) -> None:
 def test_features_missing(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="FileNotFoundError"):
         Features.load(tmp_path / "features.json")
+
+
+def test_a_damaged_tokenizer_is_a_value_error_like_other_damage() -> None:
+    subwords, _ = _fit(TEXTS, "subwords", max_size=300)
+    saved = subwords.to_dict()
+    saved["tokenizer"] = saved["tokenizer"].replace('"content"', '"contents"', 1)
+    with pytest.raises(ValueError, match=r"its tokenizer can't be read: missing field `content`"):
+        TextFeature.from_dict(saved)

@@ -68,3 +68,8 @@ def test_settings_by_old_names_are_taken_and_said(
 ) -> None:
     assert apply_overrides({}, [setting]) == {section: {key: value}}
     assert f"`{setting.partition('=')[0]}` is `{section}.{key}` now" in caplog.text
+
+
+def test_a_group_that_is_no_group_is_an_option_like_any_other() -> None:
+    """A damaged recipe of before: `tagger:` without anything in it."""
+    assert migrated({"model": {"kind": "tagger", "tagger": None}})["model"]["tagger"] is None

@@ -140,8 +140,17 @@ class TextFeature(Feature):
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> TextFeature:
         """The inverse of `to_dict`."""
-        tokenizer = plain_text_only(Tokenizer.from_str(saved["tokenizer"])) if "tokenizer" in saved else None
+        tokenizer = _tokenizer_of(saved["tokenizer"]) if "tokenizer" in saved else None
         return cls(TextRecipe.model_validate(saved["recipe"]), Vocabulary.from_dict(saved["vocabulary"]), tokenizer)
+
+
+def _tokenizer_of(saved: str) -> Tokenizer:
+    try:
+        return plain_text_only(Tokenizer.from_str(saved))
+    except Exception as error:  # the library raises no class of its own
+        if type(error) is not Exception:
+            raise
+        raise ValueError(f"its tokenizer can't be read: {error}") from error
 
 
 class TextFeatureBuilder(FeatureBuilder):
