@@ -18,6 +18,7 @@ from ostinato.run import load
 from ostinato.storage.files import unused, write_atomically
 from ostinato.tasks.prepare import inferred, prepare
 from ostinato.training.progress import ConsoleObserver, Observer
+from ostinato.training.run_folder import decisions_of
 from ostinato.training.train import has_ended, resume_run, train_recipe
 from ostinato.wording import A_FILE, option
 
@@ -51,7 +52,7 @@ def crossvalidate(
 
     Every row of `data.train` is held out exactly once; `data.validation` and `data.test` are not used. Where
     `training.keep` is `best`, a fold's epoch is chosen on the rows that score it, which flatters a little: `keep: last`
-    does not. An interrupted cross-validation is resumed.
+    does not. So are its temperature and a threshold `f1`. An interrupted cross-validation is resumed.
 
     Args:
         recipe: a recipe, its file, or the name of a ready one.
@@ -164,4 +165,4 @@ def _fold(
     predictions = run.spec.predict(run.model, examples, run.features, run.device)
     held_out = {values.get(examples.places.location(int(row)), "") for row in examples.rows} if values else set()
     name = ", ".join(sorted(held_out)) if held_out else str(number)
-    return fold_of(name, run.summary, examples, predictions, run.features)
+    return fold_of(name, run.summary, examples, predictions, run.features, decisions_of(place))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import signal
 import tempfile
 import traceback
@@ -15,6 +16,8 @@ from ostinato.errors import OstinatoError
 from tests.fuzz.attacks import ATTACKS
 
 SECONDS = 25
+MOST_BYTES = 1 << 30
+"""By how much an attack may raise the peak of memory."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ def attacked(name: str, seed: int) -> Fault | None:
     handler = signal.signal(signal.SIGALRM, stop)
     with tempfile.TemporaryDirectory() as folder:
         what, attack = ATTACKS[name](random.Random(f"{name} {seed}"), Path(folder))
+        before = _peak()
         signal.alarm(SECONDS)
         try:
             with warnings.catch_warnings():
@@ -59,4 +63,10 @@ def attacked(name: str, seed: int) -> Fault | None:
         finally:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, handler)
-    return None
+    grown = _peak() - before
+    return Fault(what, f"more than {MOST_BYTES >> 20} MB", f"{grown >> 20} MB") if grown > MOST_BYTES else None
+
+
+def _peak() -> int:
+    """The most memory that this process has had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

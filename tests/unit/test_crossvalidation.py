@@ -58,7 +58,29 @@ def test_each_row_is_held_out_once_and_scores_are_put_together(tmp_path: Path) -
     assert json.loads((tmp_path / "cv" / "crossvalidation.json").read_text()) == results
     page = (tmp_path / "cv" / "crossvalidation.html").read_text()
     assert "films: cross-validation" in page
-    assert "nothing was chosen on the rows that score it" in page
+    assert "was fitted to the rows that score it (temperature): its log loss and calibration are slightly" in page
+
+
+def test_pooled_answers_are_those_of_the_folds_own_thresholds(tmp_path: Path) -> None:
+    recipe = _write(tmp_path, epochs=1, keep="last")
+    everything = ["model.threshold=0.0001", "model.calibration=none"]
+    found = crossvalidate(recipe, num_folds=2, settings=everything, out=tmp_path / "all", observer=Observer())
+    rows = [json.loads(line) for line in (tmp_path / "all" / "predictions.jsonl").read_text().splitlines()]
+    assert {row["label"] for row in rows} == {"yes"}
+    share = sum(row["true"] == "yes" for row in rows) / len(rows)
+    assert found.results["pooled"]["accuracy"] == pytest.approx(share)
+    assert [row["predicted"] for row in found.results["pooled"]["per_class"]] == [0, 48]
+    assert found.results["fitted"] == []
+    found = crossvalidate(
+        recipe, num_folds=2, settings=["model.threshold=f1"], out=tmp_path / "f1", observer=Observer()
+    )
+    rows = [json.loads(line) for line in (tmp_path / "f1" / "predictions.jsonl").read_text().splitlines()]
+    right = sum(row["true"] == row["label"] for row in rows) / len(rows)
+    assert found.results["pooled"]["accuracy"] == pytest.approx(right)
+    assert found.results["fitted"] == ["temperature", "threshold"]
+    page = (tmp_path / "f1" / "crossvalidation.html").read_text()
+    assert "was fitted to the rows that score it (temperature and threshold)" in page
+    assert "nothing was chosen" not in page
 
 
 def test_one_value_is_left_out_at_a_time(tmp_path: Path) -> None:

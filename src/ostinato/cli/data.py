@@ -14,6 +14,8 @@ from ostinato.cli.train import Reading
 from ostinato.errors import DataError
 from ostinato.wording import meant
 
+_FIRST, _LAST = 30, 10
+"""Columns of a table that are shown of very many."""
 app = typer.Typer(help="The catalogue of data sets, and descriptions of files.", no_args_is_help=True)
 
 
@@ -91,7 +93,14 @@ def describe(
     encoding = f" · {found['encoding']}" if found["encoding"] else ""
     stdout.print(f"{found['path']}: {found['format']}{encoding} · {counted(found['rows'], 'row')}", markup=False)
     columns = table("column", "values", "distinct", "mean length", "longest", "for example")
-    for column in found["columns"]:
+    shown = found["columns"]
+    if len(shown) > _FIRST + _LAST:
+        between = {"name": f"… {len(shown) - _FIRST - _LAST:,} more columns: --json"}
+        shown = [*shown[:_FIRST], between, *shown[-_LAST:]]
+    for column in shown:
+        if len(column) == 1:
+            columns.add_row(column["name"])
+            continue
         columns.add_row(
             column["name"],
             f"{column['values']:,}",

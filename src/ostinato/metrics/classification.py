@@ -24,14 +24,20 @@ _BINS = 10
 
 
 def classification(
-    probabilities: Floats, targets: Integers, classes: tuple[str, ...], decisions: Decisions = LIKELIEST
+    probabilities: Floats,
+    targets: Integers,
+    classes: tuple[str, ...],
+    decisions: Decisions = LIKELIEST,
+    answers: Integers | None = None,
 ) -> Metrics:
     """Accuracy, macro F1 (over classes that are true or predicted, as scikit-learn's), AUC and average precision (two
     classes: of the second; more: mean of one-against-rest), log loss (nll), calibration error, confusion matrix (rows
     true, columns predicted) and precision, recall and F1 of each class. Where it abstains, `answered` is the share of
     rows with an answer, and `accuracy_answered` that of these which are right; the others are of all rows.
+
+    answers: (N,) classes that were chosen already, in place of what `decisions` would choose.
     """
-    predicted = decisions.chosen(probabilities)
+    predicted = decisions.chosen(probabilities) if answers is None else answers
     count = len(classes)
     confusion = np.bincount(targets * count + predicted, minlength=count * count).reshape(count, count)
     per_class = by_class(confusion, classes)

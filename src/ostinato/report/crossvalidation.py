@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,32 @@ from ostinato.recipe import Recipe, dump_recipe
 from ostinato.storage.files import write_atomically
 
 _COUNTS = ("num_examples", "num_tokens")
+_FITTED = ("temperature", "threshold")
+"""What may be fitted to the rows that score a fold: then it differs between them."""
 _FIRST = ("accuracy", "f1", "exact", "token_error_rate", "bleu", "r2", "mae", "mse", "loss")
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold. name: its number, or the value that was left out; metrics: of its run; predictions: a row each, as
-    JSON; classes: of a classifier; truth: (N,) classes or numbers, where a row has one value."""
+    """One fold. name: its number, or the value that was left out; summary: of its run; predictions: a row each, as
+    JSON; classes: of a classifier; truth: (N,) classes or numbers, where a row has one value; decided: how its
+    probabilities become answers."""
 
     name: str
     summary: dict[str, Any]
     predictions: list[dict[str, Any]]
     classes: tuple[str, ...] = ()
     truth: tuple[float, ...] = ()
+    decided: dict[str, Any] = field(default_factory=dict)
 
 
 def fold_of(
-    name: str, summary: dict[str, Any], examples: Examples, predictions: Sequence[Prediction], features: Features
+    name: str,
+    summary: dict[str, Any],
+    examples: Examples,
+    predictions: Sequence[Prediction],
+    features: Features,
+    decided: dict[str, Any],
 ) -> Fold:
     """A fold from its run: prediction and truth of each held-out row."""
     target = features.target
@@ -51,7 +60,7 @@ def fold_of(
     if isinstance(target, ClassTarget):
         classes = target.classes
         truth = [float(value) for value in np.asarray(examples.targets).tolist()]
-    return Fold(name, summary, rows, classes, tuple(truth))
+    return Fold(name, summary, rows, classes, tuple(truth), decided)
 
 
 def _truth(examples: Examples, row: int, target: object) -> dict[str, Any]:
@@ -82,6 +91,7 @@ def summarise(recipe: Recipe, folds: Sequence[Fold], left_out: str | None) -> di
         "left_out": left_out,
         "group": recipe.data.group,
         "keep": recipe.training.keep,
+        "fitted": [name for name in _FITTED if len({fold.decided.get(name) for fold in folds}) > 1],
         "seed": recipe.training.seed,
         "split_seed": recipe.data.split_seed,
         "metrics": found,
@@ -125,7 +135,8 @@ def _pooled(folds: Sequence[Fold]) -> Metrics | None:
         return None
     classes = folds[0].classes
     probabilities = np.asarray([[row["probabilities"][name] for name in classes] for row in rows])
-    return with_intervals(metrics.classification(probabilities, truth.astype(np.int64), classes))
+    answers = np.asarray([classes.index(row["label"]) for row in rows])  # each fold has a threshold of its own
+    return with_intervals(metrics.classification(probabilities, truth.astype(np.int64), classes, answers=answers))
 
 
 def write_page(path: Path, results: dict[str, Any], recipe: Recipe) -> None:

@@ -31,8 +31,8 @@ MOST_MEMBERS = 1_000_000
 MOST_BYTES = 64 << 30
 """What an archive may hold, unpacked."""
 FREE_BYTES = 256 << 20
-MOST_GROWTH = 500
-"""How many times its own size what is packed may have, once it is larger than `FREE_BYTES`."""
+MOST_GROWTH = 100
+"""How many times its own size what is packed may have, once it is larger than `FREE_BYTES`: texts have 5 to 20."""
 LIBRARY_ERRORS = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -77,7 +77,7 @@ def require_growth(num_bytes: int, path: Path) -> None:
     if num_bytes > FREE_BYTES and num_bytes > MOST_GROWTH * path.stat().st_size:
         raise DataError(
             f"`{path}` grows to more than {MOST_GROWTH} times its size when unpacked, which is implausible for data.",
-            hint="unpack it yourself if it is meant so, and name what is in it",
+            hint="unpack it yourself if it is meant so, and name what is in it: then it is read piece by piece",
         )
 
 
@@ -118,6 +118,7 @@ def _members(archive: Path) -> Iterator[tuple[str, Open]]:
     """The names of its files, and what opens each."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
+            require_growth(sum(info.file_size for info in opened.infolist()), archive)
             for info in opened.infolist():
                 if not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16) and _wanted(archive, info.filename):
                     yield info.filename, partial(opened.open, info)

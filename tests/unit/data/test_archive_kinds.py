@@ -175,10 +175,10 @@ def test_damaged_archives_are_named_with_the_member(tmp_path: Path, kind: str, s
 def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpack, "FREE_BYTES", 1 << 20)
     bomb = _pack(tmp_path / "a.zip", {"rows.csv": b"0" * (3 << 20)})
-    with pytest.raises(DataError, match="grows to more than 500 times its size"):
+    with pytest.raises(DataError, match="grows to more than 100 times its size"):
         open_source(bomb, BadRows())
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"0" * (8 << 20)))
-    with pytest.raises(DataError, match="grows to more than 500 times its size"):
+    with pytest.raises(DataError, match="grows to more than 100 times its size"):
         read(tmp_path / "a.csv.gz")
     monkeypatch.setattr(unpack, "MOST_BYTES", 10)
     with pytest.raises(DataError, match="holds more than"):

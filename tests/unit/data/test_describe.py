@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ostinato.cli.app import app
 from ostinato.data.describe import describe
+from ostinato.errors import DataError
 from ostinato.storage import decompress
 
 
@@ -47,3 +51,22 @@ def test_a_text_is_one_row_however_many_blocks(tmp_path: Path, monkeypatch: pyte
     assert (found["format"], found["encoding"], found["rows"]) == ("text", "UTF-8", 1)
     column = found["columns"][0]
     assert (column["values"], column["distinct"], column["longest"]) == (1, "1", 1500)
+
+
+def test_very_many_columns_are_cut_short_for_the_eye_alone(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(100)]
+    (tmp_path / "wide.csv").write_text(",".join(names) + "\n" + ",".join("x" * 100) + "\n")
+    shown = CliRunner().invoke(app, ["data", "describe", str(tmp_path / "wide.csv")]).stdout.splitlines()
+    assert [line.split()[0] for line in shown[2:32]] == names[:30]
+    assert shown[32] == "… 60 more columns: --json"
+    assert [line.split()[0] for line in shown[33:]] == names[90:]
+    whole = CliRunner().invoke(app, ["data", "describe", str(tmp_path / "wide.csv"), "--json"]).stdout
+    assert [one["name"] for one in json.loads(whole)["columns"]] == names
+
+
+@pytest.mark.parametrize("target", ["loop.csv", "nothing.csv"])
+def test_a_link_that_leads_nowhere_is_no_misspelling(tmp_path: Path, target: str) -> None:
+    (tmp_path / "loop.csv").symlink_to(tmp_path / target)
+    with pytest.raises(DataError, match=rf"is a link to `.*{target}`, which leads to no file") as found:
+        describe(str(tmp_path / "loop.csv"))
+    assert found.value.hint is None

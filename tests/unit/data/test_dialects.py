@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from tests.unit.data.helpers import read, read_same
 
 from ostinato.data.describe import describe
+from ostinato.data.readers import delimited
 from ostinato.data.readers.open import open_stored
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, RecipeError
@@ -291,3 +293,36 @@ def test_options_are_saved_as_texts() -> None:
     given = build_recipe(apply_overrides({}, ["data.null_values=-999", "data.header=[1, No]", "data.comment=#"])).data
     assert (given.null_values, given.header, given.comment) == (("-999",), ("1", "No"), "#")
     assert Dialect.of(given).given() == {"null_values": ("-999",), "header": ("1", "No"), "comment": "#"}
+
+
+def _late(path: Path, early: str, late: str, count: int = 60_000) -> Path:
+    """A file whose first megabyte is written otherwise than its end."""
+    rows = [f"{number};{early}" for number in range(count)] + [f"{number};{late}" for number in range(count // 4)]
+    path.write_text("n;value\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_how_numbers_are_written_is_looked_for_beyond_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delimited, "HEAD_BYTES", 1 << 12)
+    monkeypatch.setattr(delimited, "_FURTHER_BYTES", 1 << 10)
+    found = read(_late(tmp_path / "t.csv", "12", "12,5", 3000), ["value"])
+    assert (found.texts[0], found.texts[-1]) == ("12", "12.5")
+    assert "data.decimal=','" in found.notes[0]
+    found = read(_late(tmp_path / "u.csv", "1.201", "1.201,5", 3000), ["value"])  # alone, 1.201 would be a fraction
+    assert (found.texts[0], found.texts[-1]) == ("1201", "1201.5")
+    latin = _late(tmp_path / "v.csv", "12", "12,5 €", 3000)
+    latin.write_bytes(latin.read_text().replace("value", "größe").encode("cp1252"))
+    assert read(latin, ["größe"], encoding="cp1252").texts[-1] == "12.5"
+    packed = tmp_path / "w.csv.gz"
+    packed.write_bytes(gzip.compress(_late(tmp_path / "w.csv", "12", "12,5", 3000).read_bytes()))
+    assert read(packed, ["value"]).texts[-1] == "12,5"  # is refused where a number is wanted, with the option
+    assert read(packed, ["value"], decimal=",").texts[-1] == "12.5"
+
+
+def test_a_column_of_whole_numbers_may_have_fractions_further_on(tmp_path: Path) -> None:
+    rows = [f"{number};{number},5" for number in range(40_000)]
+    (tmp_path / "t.csv").write_text("a;b\n" + "\n".join([*rows, "2,5;1", "x;2"]) + "\n")
+    found = read(tmp_path / "t.csv", ["a"])
+    assert found.texts[-3:] == ["39999", "2.5", "x"]

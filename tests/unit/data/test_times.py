@@ -301,9 +301,8 @@ def test_an_hour_that_clocks_repeat(tmp_path: Path) -> None:
         DataError, match=r"1 time stamp is the same as the row before:\n  .*t.csv:5: 2021-10-31 02:00"
     ) as e:
         _table(tmp_path, cells)
-    assert str(e.value.hint).startswith(
-        "the mean of such rows, as where clocks repeat an hour: --set data.on_duplicate=mean;"
-    )
+    assert str(e.value.hint).startswith("if this is an hour that clocks repeat, as in Europe/Berlin: --set 'data.time")
+    assert "the mean of such rows: --set data.on_duplicate=mean;" in str(e.value.hint)
     for how, value in (("first", 2.0), ("mean", 2.5), ("sum", 5.0)):
         table = _table(tmp_path, cells, on_duplicate=how)
         assert table.series[0].values[:, 0].tolist() == [0, 1, value, *range(4, 12)]
@@ -392,3 +391,76 @@ def test_a_later_row_in_another_style_names_the_options(tmp_path: Path) -> None:
     path.write_text("\n".join(["date,y", *rows, '2021-01-21,"1,5"']) + "\n")
     with pytest.raises(DataError, match=r"t\.csv:22: `y` is not a number \(`data\.decimal` and `data\.thousands` say"):
         prepare(build_recipe({"data": {"train": str(path), "channels": ["y"]}, "model": {"task": "forecasting"}}))
+
+
+def _berlin(start: dt.datetime, count: int, minutes: int = 60) -> list[dt.datetime]:
+    moments = (start + dt.timedelta(minutes=minutes * i) for i in range(count))
+    return [when.astimezone(ZoneInfo("Europe/Berlin")) for when in moments]
+
+
+AUTUMN = dt.datetime(2021, 10, 30, 20, tzinfo=dt.UTC)
+ZONED = "%Y-%m-%d %H:%M[Europe/Berlin]"
+
+
+@pytest.mark.parametrize("minutes", [15, 30, 60])
+@pytest.mark.parametrize("order", ["rising", "falling", "shuffled"])
+def test_hours_that_the_clock_of_a_place_repeats_are_told_apart(tmp_path: Path, minutes: int, order: str) -> None:
+    moments = _berlin(AUTUMN, 12 * 60 // minutes, minutes)
+    rows = list(enumerate(f"{when:%Y-%m-%d %H:%M}" for when in moments))
+    turned = {"rising": rows, "falling": rows[::-1], "shuffled": [*rows[1::2], *rows[::2]]}[order]
+    if order == "shuffled" and minutes == 60:
+        turned = [*rows[8:], *rows[:8]]  # the two are in order: nothing else distinguishes them
+    frame = pl.DataFrame({"date": [cell for _, cell in turned], "x": [number for number, _ in turned]})
+    frame.write_csv(tmp_path / "t.csv")
+    options = ForecastRecipe(time="date", channels=("x",), time_format=ZONED, sort=True)
+    table = read_table(open_source(tmp_path / "t.csv", BadRows()), options)
+    make_regular(table, options)
+    (one,) = table.series
+    assert one.values[:, 0].tolist() == list(range(len(rows)))
+    assert np.unique(np.diff(one.axis())).tolist() == [minutes * 60_000_000]
+    assert [table.shown(one, i) for i in range(len(rows))] == [cell for _, cell in rows]
+    assert table.form.format == ZONED
+    assert table.notes == []
+
+
+def test_an_uneven_log_says_itself_where_the_clock_is_set_back() -> None:
+    clock = Clock(["date"], "%Y-%m-%d %H:%M[Europe/Berlin]")
+    cells = pl.Series([f"2021-10-31 {time}" for time in ("01:50", "02:10", "02:50", "02:20", "02:40", "03:10")])
+    arrays, bad = clock.read(cells)
+    found = clock.finish(arrays, np.asarray([0, 3, 6]), "t.csv")  # two series: nothing goes back within one
+    assert (found["zone"] // 3_600_000_000).tolist() == [2, 2, 2, 2, 2, 1]
+    arrays, bad = clock.read(cells)
+    found = clock.finish(arrays, np.asarray([0, 6]), "t.csv")
+    assert (found["zone"] // 3_600_000_000).tolist() == [2, 2, 2, 1, 1, 1]
+    assert not bad.any()
+
+
+def test_the_hints_of_repeated_and_skipped_hours_name_a_clock_that_reads_them(tmp_path: Path) -> None:
+    spring = dt.datetime(2021, 3, 27, 20, tzinfo=dt.UTC)
+    for start in (AUTUMN, spring):
+        cells = [f"{when:%d.%m.%Y %H:%M}" for when in _berlin(start, 24)]
+        with pytest.raises(DataError) as found:
+            _table(tmp_path, cells)
+        said = shlex.split(str(found.value.hint).partition("--set ")[2].partition(";")[0])[0]
+        assert said == "data.time_format=%d.%m.%Y %H:%M[Europe/Berlin]"
+        table = _table(tmp_path, cells, time_format=said.partition("=")[2])
+        assert (len(table.series[0]), str(table.frequency)) == (24, "1 hour")
+    with pytest.raises(DataError, match="or of an hour that the clock of Europe/Berlin skips"):
+        _table(tmp_path, ["2021-03-28 01:00", "2021-03-28 02:00", "2021-03-28 03:00"], time_format=ZONED)
+
+
+def test_gaps_and_what_comes_after_the_end_go_by_the_clock_of_the_place(tmp_path: Path) -> None:
+    cells = [f"{when:%Y-%m-%d %H:%M}" for when in _berlin(AUTUMN, 12)]
+    holes = [cell for number, cell in enumerate(cells) if number not in (4, 5, 6)]  # 02:00 twice, and 03:00
+    table = _table(tmp_path, holes, on_gap="fill", time_format=ZONED)
+    assert [table.shown(table.series[0], i) for i in range(12)] == cells
+    ends = [(start, _berlin(start, 8)) for start in (AUTUMN, dt.datetime(2021, 3, 27, 20, tzinfo=dt.UTC))]
+    for _, moments in ends:
+        some = [f"{when:%Y-%m-%d %H:%M}" for when in moments]
+        form = form_of(ZONED)
+        found = form.read(pl.Series(some[:4]))
+        assert found.zone is not None
+        utc = int(found.local[-1] - found.zone[-1]) + 3_600_000_000 * np.arange(1, 5)
+        ahead = form.zone_at(utc)
+        assert ahead is not None
+        assert [form.shown(int(local)) for local in utc + ahead] == some[4:]

@@ -41,6 +41,7 @@ def test_a_step_counts_by_its_tag_as_in_torchs_cross_entropy(tmp_path: Path) -> 
     present = counts > 0
     assert weights[present].numpy() == pytest.approx(counts.sum() / (present.sum() * counts[present]), rel=1e-6)
     assert float(weights[torch.from_numpy(tags).long()].mean()) == pytest.approx(1)
+    torch.manual_seed(0)
     model = cast("Any", task_of(prepared.recipe).build(prepared.recipe, prepared.features))
     training = TaggerTraining(task_of(prepared.recipe), model, prepared, CPU)
     batch = next(iter(training.batches(0, 0)))

@@ -9,9 +9,12 @@ import numpy as np
 from ostinato.arrays import Offsets
 from ostinato.data.forecasting.table import Floats, RawSeries, RawTable
 from ostinato.data.rejects import counted
+from ostinato.data.times.forms import Form
+from ostinato.data.times.repeated import place_that_skips
 from ostinato.data.times.step import Frequency, find_frequency
 from ostinato.errors import DataError
 from ostinato.recipe.forecast import ForecastRecipe
+from ostinato.wording import setting
 
 _LISTED = 10
 _LOOKED_AT = 1 << 20
@@ -80,7 +83,7 @@ def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> Ra
     invented = int(steps[-1]) + 1 - len(steps)
     if forecast.on_gap == "stop" or invented > len(steps):
         raise _gaps(series, table, steps, gaps, forecast)
-    return _spread(series, steps, frequency)
+    return _spread(series, steps, frequency, table.form)
 
 
 def _gaps(series: RawSeries, table: RawTable, steps: Offsets, gaps: Offsets, forecast: ForecastRecipe) -> DataError:
@@ -95,7 +98,8 @@ def _gaps(series: RawSeries, table: RawTable, steps: Offsets, gaps: Offsets, for
     if invented <= len(steps):
         return DataError(
             f"{found}:\n{listed}",
-            hint="linear interpolation: --set data.on_gap=fill; no loss where they are: --set data.on_gap=mask; "
+            hint=f"{_skipped(series, table, steps)}linear interpolation: --set data.on_gap=fill; no loss where they "
+            "are: --set data.on_gap=mask; "
             "steps of any length: --set data.time_delta=true",
         )
     cause = (
@@ -110,6 +114,17 @@ def _gaps(series: RawSeries, table: RawTable, steps: Offsets, gaps: Offsets, for
     )
 
 
+def _skipped(series: RawSeries, table: RawTable, steps: Offsets) -> str:
+    """Where all that is missing are hours that the clock of a place skips: how to say that it is this clock."""
+    missing = np.setdiff1d(np.arange(int(steps[-1])), steps)
+    if series.stamps is None or table.frequency is None or series.zone is not None or table.form.unit == "step":
+        return ""
+    stamps = int(series.stamps[0]) + missing * table.frequency.count
+    place = None if table.frequency.is_of_days else place_that_skips(stamps)
+    how = place and setting("data.time_format", f"{table.form.format}[{place}]")
+    return f"if these are hours that clocks skip, as in {place}: {how}; " if place else ""
+
+
 def _is_regular(series: RawSeries, frequency: Frequency) -> bool:
     """Whether every step has the usual length. Read a stretch at a time; months differ, and are compared exactly."""
     if series.stamps is None or not frequency.is_even:
@@ -118,7 +133,7 @@ def _is_regular(series: RawSeries, frequency: Frequency) -> bool:
     return all(bool((np.diff(some.axis(frequency)) == frequency.count).all()) for some in overlapping)
 
 
-def _spread(series: RawSeries, steps: Offsets, frequency: Frequency) -> RawSeries:
+def _spread(series: RawSeries, steps: Offsets, frequency: Frequency, form: Form) -> RawSeries:
     size = int(steps[-1]) + 1
     values = np.full((size, series.values.shape[1]), np.nan)
     covariates = np.full((size, series.covariates.shape[1]), np.nan)
@@ -129,7 +144,10 @@ def _spread(series: RawSeries, steps: Offsets, frequency: Frequency) -> RawSerie
     zone = None
     if series.zone is not None:  # in a gap the clock is that of the row before it
         zone = series.zone[np.searchsorted(steps, np.arange(size), side="right") - 1]
-        stamps = stamps if frequency.is_of_days else stamps + zone
+        if not frequency.is_of_days:
+            known = form.zone_at(stamps)
+            zone = zone if known is None else known
+            stamps = stamps + zone
     return RawSeries(series.name, values, covariates, stamps, lines, zone=zone)
 
 

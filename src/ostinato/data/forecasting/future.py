@@ -81,8 +81,13 @@ def _extended(one: RawSeries, table: RawTable, feature: ForecastFeature) -> RawS
     stamps: Offsets | None = None
     zone: Offsets | None = None
     if one.stamps is not None and feature.frequency is not None:
-        stamps = feature.frequency.after(int(one.stamps[-1]), horizon)
+        last = int(one.axis(feature.frequency)[-1])
+        stamps = feature.frequency.after(last, horizon)
         zone = None if one.zone is None else np.repeat(one.zone[-1:], horizon)
+        if zone is not None and not feature.frequency.is_of_days:
+            known = table.form.zone_at(stamps)
+            zone = zone if known is None else known
+            stamps = stamps + zone
     values = np.repeat(one.values[-1:], horizon, axis=0)
     unknown, lines = np.zeros(values.shape, dtype=np.bool_), np.zeros(horizon, dtype=np.int64)
     return one.joined(RawSeries(one.name, values, covariates, stamps, lines, unknown, zone))

@@ -11,6 +11,7 @@ from ostinato.arrays import Offsets
 from ostinato.data.forecasting.table import Floats, RawSeries, RawTable
 from ostinato.data.rejects import counted
 from ostinato.data.tables.long import not_later
+from ostinato.data.times.repeated import place_that_repeats
 from ostinato.errors import DataError
 from ostinato.recipe.forecast import ForecastRecipe
 from ostinato.wording import setting
@@ -49,7 +50,8 @@ def _in_order(
     if len(twice) and forecast.on_duplicate == "stop":
         what = "the same as the row before" if not len(earlier) else "the same as that of another row"
         sort = " --set data.sort=true" if len(earlier) and not forecast.sort else ""
-        raise _wrong(series, table, forecast, np.sort(order[twice]), what, _hint(ids(), sort))
+        rows = np.sort(order[twice])
+        raise _wrong(series, table, forecast, rows, what, _hint(series, table, rows, ids(), sort))
     if len(earlier) and not forecast.sort:
         what = "earlier than the row before"
         raise _wrong(series, table, forecast, earlier, what, "to sort the rows by time: --set data.sort=true")
@@ -57,12 +59,16 @@ def _in_order(
     return _merged(series, twice, forecast.on_duplicate) if len(twice) else series
 
 
-def _hint(ids: Sequence[str], sort: str) -> str:
+def _hint(series: RawSeries, table: RawTable, twice: Offsets, ids: Sequence[str], sort: str) -> str:
     if ids:
         named = setting("data.series", ids[0] if len(ids) == 1 else ids)
         return f"the rows of each {', '.join(ids)} as a series of its own: {named}"
+    plain = series.stamps is not None and series.zone is None and table.form.unit == "us"
+    place = place_that_repeats(series.stamps[twice]) if plain and series.stamps is not None else None
+    how = place and setting("data.time_format", f"{table.form.format}[{place}]")
+    told = f"if this is an hour that clocks repeat, as in {place}: {how}; " if place else ""
     return (
-        f"the mean of such rows, as where clocks repeat an hour: --set data.on_duplicate=mean{sort}; a column that "
+        f"{told}the mean of such rows: --set data.on_duplicate=mean{sort}; a column that "
         "says which series a row belongs to is `data.series`"
     )
 

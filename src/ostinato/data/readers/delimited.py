@@ -13,12 +13,15 @@ import polars as pl
 
 from ostinato.data.io.blocks import Block
 from ostinato.data.io.records import Records
-from ostinato.data.readers.base import Source
+from ostinato.data.readers.base import Source, suffix_of
 from ostinato.data.readers.table_head import TableHead, beginning, read_table_head
 from ostinato.recipe.dialect import Dialect
+from ostinato.storage.encodings import is_wide
 
 HEAD_BYTES = 1 << 20
 """How much of a file's beginning says how it is written: the same for every block size."""
+_FURTHER, _FURTHER_BYTES = 4, 1 << 18
+"""Places beyond it, up to the end, at which so much says how numbers are written, too."""
 
 
 class DelimitedSource(Source):
@@ -36,8 +39,25 @@ class DelimitedSource(Source):
     def head(self) -> TableHead:
         """What the first lines say of the table."""
         if self._head is None:
-            self._head = read_table_head(self.path, beginning(self._bytes(), HEAD_BYTES), self.dialect, self.usual)
+            raw = beginning(self._bytes(), HEAD_BYTES)
+            self._head = read_table_head(self.path, raw, self.dialect, self.usual, self._further())
         return self._head
+
+    def _further(self) -> list[bytes]:
+        """Some whole lines from beyond the beginning, to the end, as UTF-8; none of a file that can't be read from the
+        middle, since it is packed, or written in UTF-16."""
+        encoding, size = self.found_encoding or "", self.path.stat().st_size
+        utf8, packed = encoding.startswith("UTF-8"), suffix_of(self.path) != self.path.suffix.lower()
+        if size <= HEAD_BYTES or packed or not (utf8 or not is_wide(encoding)):
+            return []
+        found: list[bytes] = []
+        with self.path.open("rb") as file:
+            for place in np.linspace(HEAD_BYTES, max(HEAD_BYTES, size - _FURTHER_BYTES), _FURTHER).astype(int).tolist():
+                file.seek(place)
+                raw = file.read(_FURTHER_BYTES)
+                raw = raw[raw.find(b"\n") + 1 : raw.rfind(b"\n") + 1]
+                found.append(raw if utf8 else raw.decode(encoding, "replace").encode())
+        return found
 
     def _read_columns(self) -> list[str]:
         for note in self.head.notes:

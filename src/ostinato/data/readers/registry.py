@@ -143,6 +143,8 @@ def _place_of(path: Path) -> _Place:
     if not path.exists():
         if not path.parent.is_dir():
             raise DataError(f"no such file or folder: `{path}`; there is no folder `{path.parent}` either.")
+        if path.is_symlink():
+            raise DataError(f"`{path}` is a link to `{path.readlink()}`, which leads to no file or folder.")
         near = meant(path.name, [one.name for one in path.parent.iterdir()])
         found = near and (str(path), str(path.parent / near[1]))
         raise DataError(f"no such file or folder: `{path}`.", instead=found)

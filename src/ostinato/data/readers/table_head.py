@@ -53,7 +53,9 @@ class TableHead:
         return without_stand_ins(cells, self.fields.dialect.null_values)
 
 
-def read_table_head(path: Path, raw: bytes, dialect: Dialect, usual: Dialect) -> TableHead:
+def read_table_head(
+    path: Path, raw: bytes, dialect: Dialect, usual: Dialect, further: Sequence[bytes] = ()
+) -> TableHead:
     """The head of a table.
 
     Args:
@@ -61,6 +63,7 @@ def read_table_head(path: Path, raw: bytes, dialect: Dialect, usual: Dialect) ->
         raw: its beginning, whole lines in UTF-8.
         dialect: what a recipe says of it.
         usual: what a file with this name is written like.
+        further: whole lines from elsewhere in the file, which say how numbers are written, too.
 
     Raises:
         DataError: where there is no line that can be read.
@@ -78,11 +81,12 @@ def read_table_head(path: Path, raw: bytes, dialect: Dialect, usual: Dialect) ->
     frame = pl.DataFrame(first.cells(len(names)), schema=names)
     passed_over, start = _passed_over(frame, [names[place] for place in unnamed])
     frame = frame.drop(passed_over)
-    known, marked = find_marks(frame, syntax)
+    some = pl.concat([frame, *(_rows_of(fields, one, path, names).drop(passed_over) for one in further)])
+    known, marked = find_marks(some, syntax)
     not_rows = (*((1,) if told else ()), *first.lines)
     head = TableHead(Fields(known), tuple(names), passed_over, start, marked, not_rows)
     notes = [
-        _of_dialect(known, dialect, usual, frame, head),
+        _of_dialect(known, dialect, usual, some, head),
         first.note,
         _of_names(head, unnamed, renamed) if first.names_given else None,
         _of_stand_ins(frame.with_columns(head.plain(column) for column in frame.get_columns())),
@@ -138,15 +142,7 @@ class _First:
 
     def cells(self, num_fields: int) -> list[pl.Series]:
         """The columns of the rows that have so many fields."""
-        rows = self._records.keep(self._counts == num_fields)
-        if not len(rows):
-            return [pl.Series([], dtype=pl.String) for _ in range(num_fields)]
-        quotes = self._fields.quotes(rows.raw)
-        special = self._fields.is_special(rows, quotes) or len(quotes.toggles) % 2 == 1 or len(quotes.malformed) > 0
-        return [
-            cells.replace("", None)
-            for cells in self._fields.cells(rows, num_fields, list(range(num_fields)), one_by_one=special)
-        ]
+        return _cells_of(self._fields, self._records.keep(self._counts == num_fields), num_fields)
 
     def _rows(self, num_fields: int) -> list[list[str]]:
         """Some of the rows."""
@@ -192,6 +188,24 @@ class _First:
             return
         self.names = ["", *self.names]
         self.note = "rows have one field more than the header: the first field is the row's name"
+
+
+def _cells_of(fields: Fields, rows: Records, num_fields: int) -> list[pl.Series]:
+    """The columns of rows that have so many fields."""
+    if not len(rows):
+        return [pl.Series([], dtype=pl.String) for _ in range(num_fields)]
+    quotes = fields.quotes(rows.raw)
+    special = fields.is_special(rows, quotes) or len(quotes.toggles) % 2 == 1 or len(quotes.malformed) > 0
+    cells = fields.cells(rows, num_fields, list(range(num_fields)), one_by_one=special)
+    return [one.replace("", None) for one in cells]
+
+
+def _rows_of(fields: Fields, raw: bytes, path: Path, names: Sequence[str]) -> pl.DataFrame:
+    """The rows in some lines that have a field for each name."""
+    records = [fields.rows(one) for one in cut_records([raw], fields.ends, path)]
+    rows = [one.keep(fields.counts(one, fields.quotes(one.raw)) == len(names)) for one in records if len(one)]
+    frames = [pl.DataFrame(_cells_of(fields, one, len(names)), schema=list(names)) for one in rows]
+    return pl.concat([pl.DataFrame(schema=dict.fromkeys(names, pl.String)), *frames])
 
 
 def _mode(counts: Offsets) -> tuple[int, float]:

@@ -28,7 +28,7 @@ def find_marks(frame: pl.DataFrame, dialect: Dialect) -> tuple[Dialect, tuple[st
     """`dialect` with decimal and thousands found, and the columns whose numbers are not written plainly.
 
     Args:
-        frame: the first rows, as text.
+        frame: some rows, as text.
         dialect: with its separator known.
     """
     explicit = dialect.decimal == "," or dialect.thousands not in ("auto", "none")
@@ -50,7 +50,11 @@ def find_marks(frame: pl.DataFrame, dialect: Dialect) -> tuple[Dialect, tuple[st
     known = dialect.model_copy(update={"decimal": decimal, "thousands": thousands})
     number = _pattern(known)
     fits = {name: int(cells.str.contains(f"^{number}$").sum()) >= share * len(cells) for name, cells in written.items()}
-    return known, tuple(name for name, fit in fits.items() if fit)
+    marked = [name for name, fit in fits.items() if fit]
+    if (known.decimal, known.thousands) != (".", "none"):  # further on, whole numbers may have a fraction, too
+        whole = cells.str.contains(r"^[+-]?\d+$").fill_null(False).to_numpy().reshape(shape).sum(axis=1)
+        marked += [frame.columns[place] for place in np.flatnonzero((whole > 0) & (whole == there)).tolist()]
+    return known, tuple(marked)
 
 
 def _flat(frame: pl.DataFrame) -> pl.Series:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Mask, Offsets
 from ostinato.data.io.blocks import Block
+from ostinato.wording import setting
 
 Floats = NDArray[np.float64]
 Problem = tuple[Mask, str, pl.Series | None]
@@ -20,6 +21,8 @@ MISSING = ("na", "n/a", "nan", "null", "none", "?", "-")
 """What people write for a number that is missing, in lower case."""
 _STYLED = r"^\s*[-+]?\d[\d.,' ]*[.,]\d+\s*$"
 """Digits with signs between them: a number in some country's style."""
+_COMMA = r"^\s*[-+]?\d[\d.]*,\d+\s*$"
+"""One that has a decimal comma, or thousands."""
 
 
 def numbers_of(cells: pl.Series, missing: Sequence[str] = ()) -> tuple[Floats, Mask]:
@@ -38,16 +41,20 @@ def read_numbers(
     flat = pl.concat([pl.Series("", dtype=pl.String), *(frame[name].cast(pl.String).rename("") for name in names)])
     numbers, wrong = (of.reshape(len(names), len(frame)) for of in numbers_of(flat, missing))
     problems: list[Problem] = [
-        (wrong[place], _not_numbers(name, frame[name].filter(wrong[place])), frame[name])
+        (wrong[place], _not_numbers(name, frame[name].cast(pl.String), wrong[place]), frame[name])
         for place, name in enumerate(names)
         if wrong[place].any()
     ]
     return np.ascontiguousarray(numbers.T), problems
 
 
-def _not_numbers(name: str, cells: pl.Series) -> str:
+def _not_numbers(name: str, cells: pl.Series, wrong: Mask) -> str:
     """What to say of cells that are no numbers; some may be, in another style than the first rows are written in."""
-    styled = bool(cells.cast(pl.String).str.contains(_STYLED).any())
+    texts, others = cells.filter(wrong), cells.filter(~wrong)
+    dots, before = (bool(one.str.contains(".", literal=True).any()) for one in (texts, others))
+    if texts.str.contains(_COMMA).all() and (dots or not before):
+        return f"`{name}` is not a number (with a decimal comma it is: {setting('data.decimal', ',')})"
+    styled = bool(texts.str.contains(_STYLED).any())
     return (
         f"`{name}` is not a number{' (`data.decimal` and `data.thousands` say how they are written)' if styled else ''}"
     )

@@ -12,6 +12,7 @@ from ostinato.data.times.columns import joined
 from ostinato.data.times.fields import Moments
 from ostinato.data.times.forms import Form, NumberForm, TextForm, form_of
 from ostinato.data.times.guess import forms_of
+from ostinato.data.times.repeated import tell_apart
 from ostinato.data.times.step import num_steps
 from ostinato.errors import DataError
 from ostinato.wording import setting
@@ -59,9 +60,11 @@ class Clock:
     @property
     def expected(self) -> str:
         """What is wrong with a cell that can't be read."""
+        place = self._forms[0].place if self._forms else None
+        skipped = f", or of an hour that the clock of {place} skips" if place else ""
         if self.given:
-            return f"is not of the form {self.given} (`data.time_format`)"
-        return f"is neither a {'' if self._plain else 'whole '}number nor a time"
+            return f"is not of the form {self.given} (`data.time_format`){skipped}"
+        return f"is neither a {'' if self._plain else 'whole '}number nor a time{skipped}"
 
     @property
     def found(self) -> bool:
@@ -94,10 +97,9 @@ class Clock:
     def _find(self, cells: pl.Series) -> None:
         forms = forms_of(cells, " ".join(self.names), plain=self._plain)
         if self._likely is not None:
-            known, rest = form_of(self._likely), [TextForm(one.format) for one in forms if isinstance(one, TextForm)]
-            most = max((int(one.read(cells).good.sum()) for one in rest), default=1)
-            if int(form_of(self._likely).read(cells).good.sum()) >= most:
-                forms = [known]
+            rest = [TextForm(one.format) for one in forms if isinstance(one, TextForm)]
+            if form_of(self._likely).fits(cells) >= max((one.fits(cells) for one in rest), default=1):
+                forms = [form_of(self._likely)]
         self._forms, self._failed, self._odd = forms, [0] * len(forms), [""] * len(forms)
 
     def _count(self, number: int, cells: pl.Series, failed: Mask) -> None:
@@ -122,6 +124,8 @@ class Clock:
         number = self._choose(arrays, offsets, path)
         self._forms = [self._forms[number]]
         made = {name: arrays[f"{name} {number}"] for name in ("stamps", "zone") if f"{name} {number}" in arrays}
+        if (place := self._forms[0].place) is not None:
+            tell_apart(made["stamps"], made["zone"], offsets, place)
         return {**kept, **made}
 
     def _choose(self, arrays: dict[str, Array], offsets: Offsets, path: str) -> int:

@@ -170,15 +170,6 @@ def place_in(format: str) -> str | None:
     return found[1] if found and found[1] in available_timezones() else None
 
 
-def by_clock_of(found: Moments, place: str) -> Moments:
-    """Moments by the clock of a place: an hour that it skips is none, of one that it repeats the first is meant."""
-    local = pl.Series(found.local).cast(pl.Datetime("us"))
-    utc = local.dt.replace_time_zone(place, ambiguous="earliest", non_existent="null").to_physical()
-    good = found.good & utc.is_not_null().to_numpy()
-    ahead = np.where(good, found.local - utc.fill_null(0).to_numpy(), 0)
-    return Moments(np.where(good, found.local, 0), ahead, good)
-
-
 def knows_zone(name: str) -> bool:
     """Whether a zone's short name says how far its clock is ahead of UTC."""
     return name in _ZONES

@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from ostinato.arrays import Mask
-from ostinato.data.times.fields import Moments, Written, by_clock_of, is_dated, moments_of, place_in
+from ostinato.arrays import Mask, Offsets
+from ostinato.data.times.fields import Moments, Written, is_dated, moments_of, place_in
 from ostinato.data.times.quick import read_quickly
+from ostinato.data.times.repeated import ahead_at, ahead_of_utc
 from ostinato.data.times.tree import Field, flat, parsed, regex, spelt, unreadable, written
 
 _KEPT = 32
@@ -47,6 +48,19 @@ class Form(Protocol):
 
     def narrowed(self) -> Form:
         """The form of what was read, without what never came up."""
+        ...
+
+    @property
+    def place(self) -> str | None:
+        """Whose clock it is, where the form names a place."""
+        ...
+
+    def zone_at(self, utc: Offsets) -> Offsets | None:
+        """Microseconds that the clock is ahead of UTC at some moments; None where the form names no place."""
+        ...
+
+    def fits(self, cells: pl.Series) -> int:
+        """How many cells are written so."""
         ...
 
 
@@ -92,7 +106,7 @@ class TextForm:
         self._pattern = rf"^{regex(self._nodes, self.dated)}$"
         self._seen = {letter: _Seen() for letter in self._fields}
         self._rows = 0
-        self._place = place_in(format)
+        self.place = place_in(format)
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -100,9 +114,22 @@ class TextForm:
         return re.compile(self._pattern)
 
     def read(self, cells: pl.Series) -> Moments:
-        """Texts without blanks around them; where the format names a place (`Europe/Berlin`), by its clock."""
+        """Texts without blanks around them; where the format names a place (`Europe/Berlin`), by its clock: an hour
+        that it skips is none, of one that it repeats the first is meant."""
         found = self._read_as_written(cells)
-        return found if self._place is None else by_clock_of(found, self._place)
+        if self.place is None:
+            return found
+        ahead, there = ahead_of_utc(found.local, self.place)
+        good = found.good & there
+        return Moments(np.where(good, found.local, 0), np.where(good, ahead, 0), good)
+
+    def zone_at(self, utc: Offsets) -> Offsets | None:
+        """Microseconds that the clock is ahead of UTC at some moments; None where the format names no place."""
+        return None if self.place is None else ahead_at(utc, self.place)
+
+    def fits(self, cells: pl.Series) -> int:
+        """How many cells are written so, be it an hour that the clock of the place skips."""
+        return int(self._read_as_written(cells).good.sum())
 
     def _read_as_written(self, cells: pl.Series) -> Moments:
         quick = read_quickly(cells, self.format)
@@ -155,9 +182,12 @@ class TextForm:
         made: list[object] = []
         for node in nodes:
             if isinstance(node, list):
-                there = self._seen[next(iter(flat(node))).letter].there
+                first = next(iter(flat(node)), None)
                 inner = self._narrowed(node)
-                made += [] if not there else inner if there == self._rows else [inner]
+                if first is None:  # a place that cells don't name
+                    made.append(inner)
+                elif there := self._seen[first.letter].there:
+                    made += inner if there == self._rows else [inner]
             else:
                 made.append(self._narrowed_field(node) if isinstance(node, Field) else node)
         return made
@@ -203,6 +233,7 @@ class NumberForm:
     """
 
     dated = True
+    place = None
 
     def __init__(self, format: str) -> None:
         self.format = format
@@ -244,6 +275,13 @@ class NumberForm:
             return str(local * 1000)
         number = local / 10 ** (6 - decimals)
         return f"{number:.6f}".rstrip("0").rstrip(".") if self._fractions else str(local // 10 ** (6 - decimals))
+
+    def zone_at(self, utc: Offsets) -> None:
+        """Numbers name no place."""
+
+    def fits(self, cells: pl.Series) -> int:
+        """How many cells are such numbers."""
+        return int(self.read(cells).good.sum())
 
     def narrowed(self) -> NumberForm:
         """It is as it is."""

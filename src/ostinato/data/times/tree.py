@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ostinato.data.times.fields import DIGITS, FIELDS, Written
+from ostinato.data.times.fields import DIGITS, FIELDS, Written, place_in
 from ostinato.errors import RecipeError
 
 _TOKEN = re.compile(r"%([-^#:B0-9]{0,2})([A-Za-z])|(\[)|(\])|([^%\[\]]+|%)")
@@ -46,8 +46,8 @@ def parsed(format: str) -> list[object]:
         elif opens:
             stack.append([])
         elif closes:
-            if len(stack) == 1 or not list(flat(stack[-1])):
-                raise unreadable(format, "with a field between each pair of brackets")
+            if len(stack) == 1 or not (list(flat(stack[-1])) or place_in("".join(map(str, stack[-1])))):
+                raise unreadable(format, "with a field, or a place (Europe/Berlin), between each pair of brackets")
             inner = stack.pop()
             stack[-1].append(inner)
         elif literal == "%":
