@@ -89,6 +89,8 @@ def _as_input(sample: DataSample, name: str) -> float:
     """How likely a column is one that is read: sequences before texts, longer texts before shorter ones."""
     cells = sample.cells(name)
     kind = kind_of(sample, name)
+    if len(cells) > 1 and cells.n_unique() == 1:  # which says nothing of any row
+        return -1
     if kind is not None and kind[0] != "numbers":
         return 100
     if cells.dtype != pl.String or not len(cells) or _is_numeric(cells):

@@ -14,6 +14,7 @@ _MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 _MOST = 0.9
 _FEW_NAMES = 20
 """Different cells that a column of names of classes may hold."""
+_LONG = 12
 _TIMES_EACH = 3
 """Rows that each of these must have on average."""
 
@@ -31,7 +32,7 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
     """Whether the first line names columns (True), or is a row like the others (False); None: it can't be decided.
 
     It names columns where a text is above numbers or times, or where numbers rise from column to column as they do
-    in no row below; it is a row where it has numbers, times or a class as the rows below have.
+    in no row below; it is a row where it has numbers, times, a class, a sentence or a string of letters as those have.
     """
     alike = 0
     for cell, below in zip(first, zip(*rows, strict=True), strict=False):
@@ -44,7 +45,7 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
             if not is_value(cell) or _is_time(cell) != times:
                 return True
             alike += 1
-        elif not values and _names_a_class(cell, given):
+        elif not values and (_names_a_class(cell, given) or _is_sentence(cell, given) or _is_of_letters(cell, given)):
             alike += 1
     if not alike:
         return None
@@ -54,6 +55,18 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
 def _names_a_class(cell: str, below: Sequence[str]) -> bool:
     names = set(below)
     return cell in names and 1 < len(names) <= min(_FEW_NAMES, len(below) // _TIMES_EACH)
+
+
+def _is_sentence(cell: str, below: Sequence[str]) -> bool:
+    """Whether it ends as sentences do, and so do most cells below it; a question may be a name."""
+    ends = sum(other.strip().endswith((".", "!", "?", "…")) for other in below)
+    return " " in cell.strip() and cell.strip().endswith((".", "!", "…")) and 2 * ends > len(below)
+
+
+def _is_of_letters(cell: str, below: Sequence[str]) -> bool:
+    """Whether it is long, and of the same few letters as the cells below it: DNA, a protein."""
+    letters = set[str]().union(*(other.strip() for other in below))
+    return len(cell.strip()) >= _LONG and set(cell.strip()) <= letters and len({one.upper() for one in letters}) <= 26
 
 
 def _counts_up(cells: Sequence[str]) -> bool:

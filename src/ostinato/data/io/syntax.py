@@ -20,6 +20,8 @@ _OPEN_LINES = 20
 """Lines that a quoted cell at the end of what is looked at may well have."""
 _FEWEST = 3
 """Lines that blanks must separate alike."""
+_ABOVE = 30
+"""Lines that may stand above a table."""
 _MARKS = ("#", "%", "//")
 _TOLD = re.compile(rb"\s*sep=([^\r\n])\r?\n")
 """How spreadsheets say what separates fields."""
@@ -28,7 +30,8 @@ _SINGLE_QUOTED = re.compile(rb"(?m)^'[^'\n]*'(?=[,;\t|\r\n])|(?<=[,;\t|])'[^'\n]
 
 @dataclass(frozen=True)
 class _Shape:
-    """What a separator makes of some lines: fields of the first, of most, their share; whether all quotes close."""
+    """What a separator makes of some lines: fields of the first, of most, their share; whether all quotes close; the
+    first line that has the fields of most, and their share from there on."""
 
     first: int
     most: int
@@ -36,10 +39,18 @@ class _Shape:
     regular: bool
     quoted: bool
     num_lines: int
+    begin: int = 0
+    share_below: float = 0.0
 
     @property
     def is_table(self) -> bool:
         return self.most > 1 and self.share >= _MOST and self.regular
+
+    @property
+    def is_table_below_text(self) -> bool:
+        """Whether some lines that are no rows stand above a table."""
+        enough = self.most > 1 and self.share_below >= _MOST and self.num_lines - self.begin >= _FEWEST
+        return enough and self.regular and 0 < self.begin <= _ABOVE
 
 
 def find_syntax(raw: bytes, dialect: Dialect, usual: Dialect) -> Dialect:
@@ -91,6 +102,9 @@ def _find_fields(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tu
     fitting = [one for one in found[1:-1] if one[1].is_table and one[1].first == one[1].most]
     if not fitting and _by_blanks(text, *found[-1]):
         fitting = [found[-1]]
+    if not fitting:
+        below = [one for one in found[:-1] if one[1].is_table_below_text]
+        return max(below, key=lambda one: (one[1].share_below, one[1].most), default=found[0])
     return max(fitting, key=lambda one: (one[1].share, one[1].most), default=found[0])
 
 
@@ -137,7 +151,9 @@ def _shape(text: bytes, dialect: Dialect, cut: bool) -> _Shape:
         return _Shape(0, 0, 0.0, False, False, 0)
     times = np.bincount(counts)
     most = int(times.argmax())
-    return _Shape(int(counts[0]), most, float(times[most] / len(counts)), regular, len(quotes.toggles) > 0, len(counts))
+    share, begin = float(times[most] / len(counts)), int((counts == most).argmax())
+    below = float((counts[begin:] == most).mean())
+    return _Shape(int(counts[0]), most, share, regular, len(quotes.toggles) > 0, len(counts), begin, below)
 
 
 def _width(line: bytes, dialect: Dialect) -> int:

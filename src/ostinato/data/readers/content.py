@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ostinato.storage.decompress import open_binary
+from ostinato.storage.encodings import mark_of
 
 _HEAD_BYTES = 1 << 16
 _FEWEST_LINES = 5
@@ -56,9 +57,10 @@ def look(path: Path) -> Found | None:
     for magic, format in _MAGIC.items():
         if head.startswith(magic):
             return Found(format, "its first bytes", "")
-    if b"\0" in head:
+    wide = mark_of(head)
+    if wide is None and b"\0" in head:
         return None
-    lines = head.decode("utf-8-sig", "replace").splitlines()
+    lines = head.decode(wide or "utf-8", "replace").splitlines()
     lines = lines[:-1] if len(head) == _HEAD_BYTES and len(lines) > 1 else lines
     filled = [line for line in lines if line.strip()]
     return _marked(filled) or _conll(lines) or _table(filled) if filled else None
@@ -114,16 +116,20 @@ def _table(lines: Sequence[str]) -> Found | None:
     numbers = count > 1 and {len(row) for row in rows} == {count} and all(map(_is_number, chain(*rows[1:])))
     if numbers and lines[-1].count("\t") + 1 != count:
         return Found("csv", f"each of its first {len(lines):,} lines has {count} numbers separated by blanks")
-    plain = [_QUOTED.sub("", line) for line in lines]
+    plain, found = [_QUOTED.sub("", line) for line in lines], list[tuple[str, int, str, bool]]()
     for separator, (format, noun) in _SEPARATORS.items():
         counts = {line.count(separator) + 1 for line in plain}
         count = counts.pop()
         if counts or count < 2:
             continue
-        if separator != "\t" and not _holds_values([line.split(separator) for line in plain], separator + " ", plain):
+        cells = [line.split(separator) for line in plain]
+        if separator != "\t" and not _holds_values(cells, separator + " ", plain):
             continue
-        return Found(format, f"each of its first {len(lines):,} lines has {count} fields between {noun}")
-    return None
+        found.append((format, count, noun, any(not any(column) for column in zip(*cells, strict=True))))
+    if not found:
+        return None
+    format, count, noun, _ = min(found, key=lambda one: one[3])  # where a field is empty in all lines comes last
+    return Found(format, f"each of its first {len(lines):,} lines has {count} fields between {noun}")
 
 
 def _is_number(cell: str) -> bool:

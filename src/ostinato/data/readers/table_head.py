@@ -76,6 +76,9 @@ def read_table_head(
         raise DataError(f"`{path}` has no readable header.")
     if told and len(records) > 1 and records.lines[0] == 1:
         records = records.keep(np.arange(len(records)) > 0)
+    without = next((number for number in range(len(records)) if any(fields.split(records[number]))), 0)
+    empty = records.lines[:without].tolist()  # lines without a cell name nothing
+    records = records.keep(np.arange(len(records)) >= without)
     first = _First(fields, records, dialect, raw)
     names, unnamed, renamed = name_fields(first.names)
     frame = pl.DataFrame(first.cells(len(names)), schema=names)
@@ -83,7 +86,7 @@ def read_table_head(
     frame = frame.drop(passed_over)
     some = pl.concat([frame, *(_rows_of(fields, one, path, names).drop(passed_over) for one in further)])
     known, marked = find_marks(some, syntax)
-    not_rows = (*((1,) if told else ()), *first.lines)
+    not_rows = (*((1,) if told else ()), *empty, *first.lines)
     head = TableHead(Fields(known), tuple(names), passed_over, start, marked, not_rows)
     notes = [
         _of_dialect(known, dialect, usual, some, head),
@@ -113,9 +116,7 @@ class _First:
         self._quotes = fields.quotes(records.raw)
         counts = fields.counts(records, self._quotes)
         most, share = _mode(counts[1:] if len(counts) > 1 else counts)
-        at = 0
-        if counts[0] < most - 1 and share >= _MOST and len(counts) > _FEWEST and dialect.header in ((), True):
-            at = int(np.flatnonzero(counts >= most - 1)[0])  # lines before the table are no rows of it
+        at = self._begin(records, counts, dialect)
         self._records = records.keep(np.arange(len(records)) > at)
         self._counts = counts[at + 1 :]
         self.names = [name.strip() for name in fields.split(records[at])]
@@ -139,6 +140,18 @@ class _First:
         self.names[0] = self.names[0].lstrip("#").strip() if counts[at] == most else self.names[0]
         if counts[at] == most - 1 and share >= _MOST and len(self._counts) > 1:
             self._one_more(int(most))
+
+    def _begin(self, records: Records, counts: Offsets, dialect: Dialect) -> int:
+        """The first record of the table: lines before it are no rows of it. A header may have one field less."""
+        first = int((counts == _mode(counts[1:] if len(counts) > 1 else counts)[0]).argmax())
+        most, share = _mode(counts[first:])
+        if first == 0 or share < _MOST or len(counts) - first < _FEWEST or dialect.header not in ((), True):
+            return 0
+        if counts[0] < most - 1:
+            return int(np.flatnonzero(counts >= most - 1)[0])
+        below = np.flatnonzero(counts == most)[:_ROWS].tolist()
+        rows = [self._fields.split(records[place]) for place in below]
+        return first if is_header(rows[0], rows[1:]) else 0
 
     def cells(self, num_fields: int) -> list[pl.Series]:
         """The columns of the rows that have so many fields."""
