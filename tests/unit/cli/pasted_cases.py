@@ -151,7 +151,8 @@ PROSE = {
     BY_HAND: """cli/data.py:sample#2 data/catalog/__init__.py:download data/catalog/__init__.py:download#2
         data/dataset.py:load data/forecasting/clean.py:make_regular data/forecasting/prepare.py:as_trained
         data/forecasting/prepare.py:held_back_windows data/io/spool.py:_room data/readers/archives.py:_is_header
-        data/readers/conll.py:_read_columns data/readers/json_list.py:_bytes data/readers/jsonl.py:_read_columns
+        data/readers/conll.py:_read_columns data/readers/excel.py:_sheet data/readers/json_list.py:_bytes
+        data/readers/jsonl.py:_read_columns
         data/readers/panels.py:_opened data/readers/parallel.py:_unequal data/readers/parquet.py:__post_init__
         data/readers/parquet.py:_as_text data/readers/registry.py:_known data/readers/registry.py:_place_of#2
         data/targets.py:check data/times/clock.py:_choose media/audio_out.py:write_sound media/video_out.py:_encoded
