@@ -107,3 +107,38 @@ def test_labels_written_in_two_ways_are_one(tmp_path: Path, labels: list[str], c
     prepared = prepare(build_recipe({"data": {"train": str(path), "input": "text", "target": "label"}}))
     assert prepared.features.target is not None
     assert prepared.features.target.classes == classes
+
+
+def test_a_table_in_time_with_names_beside_its_numbers_is_likely_forecast(tmp_path: Path) -> None:
+    days = [f"2021-01-{day:02}" for day in range(1, 25)]
+    numbers, winds = [f"{day}.5" for day in range(24)], ["NW", "SE", "cv"] * 8
+    path = _table(tmp_path / "t.csv", "day,load,wind", days, numbers, winds)
+    with pytest.raises(RecipeError) as caught:
+        inferred(build_recipe({"data": {"train": str(path)}}))
+    first, _, second = str(caught.value.hint).partition(" or ")
+    recipe = inferred(build_recipe(_pasted(first)))
+    assert (recipe.model.task, second) == ("forecasting", f"ostinato train {path} --input day --target wind")
+    told = _table(
+        tmp_path / "u.csv",
+        "day,stars,text",
+        days,
+        ["4", "5", "1"] * 8,
+        [f"{one}, so there and all that" for one in TEXTS],
+    )
+    told.write_text(told.read_text().replace(", so", " so"))
+    with pytest.raises(RecipeError) as caught:  # prose is read, whenever it was written
+        inferred(build_recipe({"data": {"train": str(told)}}))
+    assert str(caught.value.hint).startswith(f"ostinato train {told} --input text --target stars")
+
+
+def test_what_is_the_same_in_every_row_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(
+        "".join(
+            f'{{"tags": ["a", "b"], "text": "{text}", "label": "{label}"}}\n'
+            for text, label in zip(TEXTS, LABELS, strict=True)
+        )
+    )
+    with pytest.raises(RecipeError) as caught:
+        inferred(build_recipe({"data": {"train": str(path)}}))
+    assert str(caught.value.hint).startswith(f"ostinato train {path} --input text --target label")

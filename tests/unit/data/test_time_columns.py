@@ -192,3 +192,16 @@ def test_sessions_go_by_the_same_times(tmp_path: Path) -> None:
     assert block.table["x"].to_list() == [[2.0, 1.0, 0.0]] * 4
     assert block.table["who"].to_list() == ["a", "a", "b", "b"]
     assert source.notes == ["time: when is month first, %m/%d/%Y (`data.time_format`): no other order reads all cells"]
+
+
+def test_a_row_of_units_and_a_total_are_no_times_but_the_others_are(tmp_path: Path) -> None:
+    rows: list[tuple[Any, ...]] = [(f"{when:%Y-%m-%d %H:%M}", number % 24) for number, when in enumerate(HOURS)]
+    path = _file(tmp_path, "date,load", [("[UTC]", "MW"), *rows, ("Total", 999)])
+    with pytest.raises(
+        DataError, match=r"2 rows of .*t.csv` can't be used:\n  .*:2: .*\n  .*:99: `date` is neither"
+    ) as found:
+        _prepared(path, [])
+    assert "--set data.on_bad_row=skip" in str(found.value.hint)
+    alone = build_recipe({"data": {"train": str(path), "on_bad_row": "skip"}, "model": {"horizon": 3}})
+    prepared = prepare(alone)
+    assert (prepared.recipe.model.task, prepared.recipe.data.time, prepared.num_rejected) == ("forecasting", "date", 2)

@@ -20,7 +20,7 @@ from ostinato.data.times.guess import forms_of, may_be_time
 
 _FEW = 0.1
 """Share of a column's cells that may be mistakes."""
-_LOOKED_AT = 200
+_LOOKED_AT, _LINES_ABOVE = 200, 3
 _STEP_NAMES = ("date", "time", "datetime", "timestamp", "ds", "month", "day", "year")
 """What a column of plain integers is called that orders rows."""
 _SERIES_NAMES = ("unique_id", "series_id", "item_id", "series")
@@ -85,15 +85,16 @@ def _time(head: pl.DataFrame, free: Sequence[str]) -> tuple[tuple[str, ...], str
 
 
 def _form(name: str, cells: pl.Series) -> Form | None:
-    """The form of a column's cells if all of them are time stamps."""
+    """The form of a column's cells if all of them are time stamps, but for a few texts: units, a total."""
     if cells.dtype != pl.String:
         return None
     texts = cells.drop_nulls().head(_LOOKED_AT).str.strip_chars()
-    if not len(texts) or not may_be_time(texts[0], name):
+    if not any(may_be_time(text, name) for text in texts.head(_LINES_ABOVE).to_list()):
         return None
     form = next(iter(forms_of(texts, name)), None)
     named = name.lower() in _STEP_NAMES
-    if form is None or not form.read(texts).good.all():
+    good = form.read(texts).good if form is not None else texts.is_null().to_numpy()
+    if form is None or good.mean() < 1 - _FEW or not (good.all() or isinstance(form, TextForm)):
         return None
     if isinstance(form, NumberForm):
         return form if named or (form.unit == "us" and _is_even(form, texts)) else None

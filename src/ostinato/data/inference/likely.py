@@ -9,12 +9,14 @@ import polars as pl
 from ostinato.data.inference.kinds import kind_of
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.tables.list_cells import MOST_LABELS
+from ostinato.data.times.columns import time_parts
+from ostinato.data.times.guess import forms_of, may_be_time
 from ostinato.errors import UndecidedError
 from ostinato.wording import listed
 
 _SHOWN_COLUMNS = 12
 _SHOWN_CELLS = 40
-_FEWEST_STEPS = 3
+_FEWEST_STEPS, _TIMES, _PROSE = 3, 64, 8.0
 _ROWS_EACH = 3
 """Rows that each class must have on average."""
 _READ = ("text", "sentence", "review", "message", "source", "sequence", "question", "input", "word", "name", "tweet")
@@ -58,6 +60,8 @@ def commands_for(sample: DataSample, target: str | None) -> list[str]:
     if read is None:
         return [f"{start} --input {shlex.quote(str(target))}"]
     found = [f"{start} --input {shlex.quote(read)} --target {shlex.quote(name)}" for name in others if name != read][:1]
+    if target is None and _as_input(sample, read) < _PROSE and _is_timed(sample):
+        return [f"{start} --set model.task=forecasting", *found]
     if _is_numeric(sample.cells(read)) and target is None:
         found.append(f"{start} --set model.task=forecasting")
     elif target is None:
@@ -77,6 +81,25 @@ def _wide(sample: DataSample, target: str | None) -> tuple[str, str] | None:
     if len(others) != 1 or len(numbers) < _FEWEST_STEPS or names.index(others[0]) not in (0, len(names) - 1):
         return None
     return f"{numbers[0]}:{numbers[-1]}", others[0]
+
+
+def _is_timed(sample: DataSample) -> bool:
+    """Whether there are time stamps, in a column or in several, and numbers."""
+    names = sample.columns()
+    frame = sample.rows(*names)
+    numbers = [name for name in names if _is_numeric(frame[name].drop_nulls())]
+    parts = time_parts(frame, names)
+    dated = bool(parts) or any(_is_dated(frame[name], name) for name in names if name not in numbers)
+    return dated and any(name not in parts for name in numbers)
+
+
+def _is_dated(cells: pl.Series, name: str) -> bool:
+    if cells.dtype != pl.String:
+        return False
+    texts = cells.drop_nulls().str.strip_chars().head(_TIMES)
+    if not len(texts) or not may_be_time(texts[0], name):
+        return False
+    return any(form.unit == "us" and form.dated and form.fits(texts) == len(texts) for form in forms_of(texts, name))
 
 
 def _shown(sample: DataSample, name: str) -> str:

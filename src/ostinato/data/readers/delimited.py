@@ -91,8 +91,8 @@ class DelimitedSource(Source):
             good, special = self._good(rows, head)
             if len(good):
                 cells = head.fields.cells(good, len(head.names), places, one_by_one=special)
-                plain = [head.plain(one.rename(name)) for one, name in zip(cells, columns, strict=True)]
-                yield Block(pl.DataFrame(plain), (str(self.path),), good.lines)
+                frame = pl.DataFrame([one.rename(name) for one, name in zip(cells, columns, strict=True)])
+                yield Block(head.plain(frame), (str(self.path),), good.lines)
 
     def _good(self, records: Records, head: TableHead) -> tuple[Records, bool]:
         """The well-formed records; and whether there is what polars reads in another way than we do."""

@@ -45,12 +45,15 @@ class TableHead:
     unusual: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def plain(self, cells: pl.Series) -> pl.Series:
-        """A column as text that says what it holds: numbers written plainly, nothing where there is no value."""
-        cells = cells.replace("", None)
-        if cells.name in self.marked:
-            cells = plain_numbers(cells, self.fields.dialect)
-        return without_stand_ins(cells, self.fields.dialect.null_values)
+    def plain(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Columns as text that says what they hold: numbers written plainly, nothing where there is no value."""
+        dialect, there = self.fields.dialect, set(frame.columns)
+        frame = _without_empty(frame).with_columns(
+            plain_numbers(frame[name], dialect) for name in self.marked if name in there
+        )
+        if not dialect.null_values:
+            return frame
+        return frame.with_columns(without_stand_ins(cells, dialect.null_values) for cells in frame.get_columns())
 
 
 def read_table_head(
@@ -81,7 +84,7 @@ def read_table_head(
     records = records.keep(np.arange(len(records)) >= without)
     first = _First(fields, records, dialect, raw)
     names, unnamed, renamed = name_fields(first.names)
-    frame = pl.DataFrame(first.cells(len(names)), schema=names)
+    frame = first.frame(names)
     passed_over, start = _passed_over(frame, [names[place] for place in unnamed])
     frame = frame.drop(passed_over)
     some = pl.concat([frame, *(_rows_of(fields, one, path, names).drop(passed_over) for one in further)])
@@ -92,7 +95,7 @@ def read_table_head(
         _of_dialect(known, dialect, usual, some, head),
         first.note,
         _of_names(head, unnamed, renamed) if first.names_given else None,
-        _of_stand_ins(frame.with_columns(head.plain(column) for column in frame.get_columns())),
+        _of_stand_ins(head.plain(frame)),
     ]
     unusual = {key: value for key in _FOUND if (value := getattr(known, key)) != getattr(usual, key)}
     if not first.names_given:
@@ -153,9 +156,9 @@ class _First:
         rows = [self._fields.split(records[place]) for place in below]
         return first if is_header(rows[0], rows[1:]) else 0
 
-    def cells(self, num_fields: int) -> list[pl.Series]:
-        """The columns of the rows that have so many fields."""
-        return _cells_of(self._fields, self._records.keep(self._counts == num_fields), num_fields)
+    def frame(self, names: Sequence[str]) -> pl.DataFrame:
+        """The rows that have a field for each name."""
+        return _frame_of(self._fields, self._records.keep(self._counts == len(names)), names)
 
     def _rows(self, num_fields: int) -> list[list[str]]:
         """Some of the rows."""
@@ -203,22 +206,28 @@ class _First:
         self.note = "rows have one field more than the header: the first field is the row's name"
 
 
-def _cells_of(fields: Fields, rows: Records, num_fields: int) -> list[pl.Series]:
-    """The columns of rows that have so many fields."""
+def _frame_of(fields: Fields, rows: Records, names: Sequence[str]) -> pl.DataFrame:
+    """The cells of rows that have a field for each name."""
     if not len(rows):
-        return [pl.Series([], dtype=pl.String) for _ in range(num_fields)]
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     quotes = fields.quotes(rows.raw)
     special = fields.is_special(rows, quotes) or len(quotes.toggles) % 2 == 1 or len(quotes.malformed) > 0
-    cells = fields.cells(rows, num_fields, list(range(num_fields)), one_by_one=special)
-    return [one.replace("", None) for one in cells]
+    cells = fields.cells(rows, len(names), list(range(len(names))), one_by_one=special)
+    return _without_empty(pl.DataFrame(cells, schema=list(names)))
+
+
+def _without_empty(frame: pl.DataFrame) -> pl.DataFrame:
+    """Nothing in place of empty texts."""
+    return frame.with_columns(pl.when(pl.all() != "").then(pl.all()).name.keep())
 
 
 def _rows_of(fields: Fields, raw: bytes, path: Path, names: Sequence[str]) -> pl.DataFrame:
     """The rows in some lines that have a field for each name."""
     records = [fields.rows(one) for one in cut_records([raw], fields.ends, path)]
     rows = [one.keep(fields.counts(one, fields.quotes(one.raw)) == len(names)) for one in records if len(one)]
-    frames = [pl.DataFrame(_cells_of(fields, one, len(names)), schema=list(names)) for one in rows]
-    return pl.concat([pl.DataFrame(schema=dict.fromkeys(names, pl.String)), *frames])
+    return pl.concat(
+        [pl.DataFrame(schema=dict.fromkeys(names, pl.String)), *(_frame_of(fields, one, names) for one in rows)]
+    )
 
 
 def _mode(counts: Offsets) -> tuple[int, float]:
@@ -245,7 +254,7 @@ def _of_dialect(known: Dialect, given: Dialect, usual: Dialect, frame: pl.DataFr
     said = [f"{', '.join(parts)} (auto-detected; --set says otherwise)"] if parts else []
     if head.marked:
         cells = frame[head.marked[0]].drop_nulls()
-        plain = head.plain(cells)
+        plain = head.plain(cells.to_frame()).to_series()
         changed = (cells != plain).arg_true()
         if len(changed) and changed[0] is not None:
             said.append(f"{cells[int(changed[0])]!r} in `{cells.name}` is read as {plain[int(changed[0])]}")
