@@ -2,6 +2,7 @@
 #pragma once
 
 #include "general_scan.h"
+#include "row_convolutions.h"
 
 namespace ostinato::OSTINATO_TARGET {
 
@@ -63,7 +64,7 @@ template <class T>
 constexpr Target::Kernels<T> kernels() {
   return {pack_gates<T>,      pack_rows<T>,        pack_columns<T>,     forward<T>,      backward<T>, pack<T>,
           multiply_packed<T>, forward_general<T>, backward_general<T>, exponentials<T>,
-          layer_norm<T>,      read<T>};
+          layer_norm<T>,      read<T>,            row_shares<T>};
 }
 
 }  // namespace ostinato::OSTINATO_TARGET

@@ -12,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ostinato/convolutions.h"
+
 namespace ostinato {
 
 inline constexpr int kUnitMultiple = 16;
@@ -137,6 +139,9 @@ struct Target {
     void (*layer_norm)(T* values, int64_t size, int64_t count, const T* gain);
     // The sum of `count` numbers, a multiple of 64: how fast memory can be read.
     T (*read)(const T* values, int64_t count);
+    // Random convolutions over a row, `x` (C, stride), to `found` (84, num_bounds). `workspace`: 3 * length and 8 times
+    // the widest dilation.
+    void (*row_shares)(const Convolutions<T>&, const T* x, int64_t stride, int64_t length, T* found, T* workspace);
   };
   Kernels<float> f32;
   Kernels<double> f64;

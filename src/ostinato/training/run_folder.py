@@ -68,7 +68,9 @@ def checksums(folder: Path) -> dict[str, str]:
 def decisions_of(folder: Path) -> dict[str, Any]:
     """How its model's outputs become answers, as `TaskSpec.decide_as` takes it; empty where nothing was decided."""
     found = read_json(folder / DECISIONS_FILE, missing_ok=True)
-    return {key: found[key] for key in ("temperature", "threshold", "ngram_share") if key in found}
+    if "ngram_share" in found:  # what version 0.1 calls it
+        found["linear_share"] = found["ngram_share"]
+    return {key: found[key] for key in ("temperature", "threshold", "linear_share") if key in found}
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

@@ -41,15 +41,15 @@ def test_words_have_an_ngram_path_and_letters_a_longer_one(tmp_path: Path) -> No
     assert 1 < words.model.ngrams < letters.model.ngrams
 
 
-def test_the_share_of_ngrams_is_decided_and_kept(tmp_path: Path) -> None:
+def test_the_share_of_the_linear_score_is_decided_and_kept(tmp_path: Path) -> None:
     _prepared(tmp_path / "a.csv", SENTENCES * 10, ["p", "q"] * 20)
     settings = {"training.steps": 12, "training.baselines_seconds": 0, "training.num_threads": 1}
     run = ostinato.train(
         tmp_path / "a.csv", input="x", target="y", settings=settings, out=tmp_path / "run", observer=Observer()
     )
-    decided = json.loads((tmp_path / "run" / "decisions.json").read_text())["ngram_share"]
+    decided = json.loads((tmp_path / "run" / "decisions.json").read_text())["linear_share"]
     assert 0.5 < decided <= 1  # they know the rows after a few steps
-    assert run.model.ngram_share == decided
+    assert run.model.linear_share == decided
 
 
 def test_buckets_grow_with_the_text_and_are_fewer_for_many_classes(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
             "a column that is read as numbers: series, audio, shares of letters",
             lambda recipe: _is_read_as(recipe, "vectors"),
         ),
-        ("model.input_scale",),
+        ("model.input_scale", "model.random_kernels"),
     ),
     (Condition("a column that is read, or written, as numbers: series, audio", _adds_noise), ("model.input_noise",)),
     (
@@ -185,7 +185,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     ),
     (
         Condition("a single network (`model.members: 1`)", lambda recipe: getattr(recipe.model, "members", 1) == 1),
-        ("model.ngrams", "training.adversarial", "training.vanishing_penalty"),
+        ("model.ngrams", "model.random_kernels", "training.adversarial", "training.vanishing_penalty"),
     ),
     (
         Condition("classes or labels to predict", _target_reads("training.label_smoothing")),
@@ -198,7 +198,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     ),
     (
         Condition("a target of classes", lambda recipe: _target_of_classes(recipe) and not _answers_frames(recipe)),
-        ("training.class_weight",),
+        ("training.class_weight", "model.random_kernels"),
     ),
     (
         Condition(

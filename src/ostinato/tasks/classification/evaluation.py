@@ -62,9 +62,9 @@ def decided(found: list[Prediction], answers: Floats, decisions: Decisions, feat
 
 
 def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, device: torch.device) -> Section | None:
-    """What is decided on validation rows: the n-grams' share, temperature and threshold, as `recipe` says, and the
-    calibration error (ECE) and log loss before and after; None for a model of no classes. The model decides so from now
-    on."""
+    """What is decided on validation rows: the linear score's share, temperature and threshold, as `recipe` says, and
+    the calibration error (ECE) and log loss before and after; None for a model of no classes. The model decides so from
+    now on."""
     head = model.head
     if not isinstance(head, Deciding):
         return None
@@ -72,8 +72,8 @@ def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, 
     before = _calibration(head.answers(outputs).numpy(), truth)
     shared: Section = {}
     if recipe.calibration == "temperature":
-        if recipe.ngrams:
-            model.ngram_share = shared["ngram_share"] = _ngram_share(model, examples, truth, device)
+        if recipe.ngrams or recipe.random_kernels:
+            model.linear_share = shared["linear_share"] = _linear_share(model, examples, truth, device)
             outputs = predict_examples(model, examples, device)
         head.decisions = replace(head.decisions, temperature=fit_temperature(_logits(outputs), truth))
     answers = head.answers(outputs).numpy()
@@ -82,11 +82,11 @@ def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, 
     return {**head.decisions.to_dict(), **shared, "before": before, "after": _calibration(answers, truth)}
 
 
-def _ngram_share(model: Classifier, examples: Examples, truth: Integers, device: torch.device) -> float:
+def _linear_share(model: Classifier, examples: Examples, truth: Integers, device: torch.device) -> float:
     """What makes the validation rows likeliest. A network that has learnt few rows by heart is too sure of itself."""
 
     def alone(share: float) -> Floats:
-        model.ngram_share = share
+        model.linear_share = share
         return _logits(predict_examples(model, examples, device))
 
     return fit_share(alone(1.0), alone(0.0), truth)

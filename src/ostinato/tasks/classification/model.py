@@ -11,6 +11,7 @@ from ostinato.layers.covariates import NO_EXTRA, Extra, RowCovariates
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import embed_ids, width_of
 from ostinato.nn import Convolutions, Pooling, pool_mean
+from ostinato.tasks.classification.kernels import KernelScore
 from ostinato.tasks.classification.ngrams import NgramScore
 from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.types import Ragged
@@ -24,9 +25,10 @@ class Classifier(nn.Module):
     convolutional networks for time series classification", arXiv:1709.05206 (there the LSTM reads a whole series as a
     single step, and has a dropout of its own).
 
-    With `ngrams`, a linear score of n-grams is added. Each path is trained by its own loss, so that neither
-    leaves to the other what it could learn itself, and the model's output is a mean of both, `ngram_share` of it the
-    n-grams': a half until validation rows have decided it.
+    With `ngrams` or `random_kernels`, a linear score of a row's n-grams, or of random convolutions over it, is added.
+    Each path is trained by its own loss, so that neither leaves to the other what it could learn itself, and the
+    model's output is a mean of both, `linear_share` of it the linear score's: a half until validation rows have decided
+    it.
 
     Args:
         recipe: the model's part of a recipe.
@@ -43,7 +45,7 @@ class Classifier(nn.Module):
         torch.Size([2, 1])
     """
 
-    ngram_share: float = 0.5
+    linear_share: float = 0.5
 
     def __init__(
         self,
@@ -77,6 +79,16 @@ class Classifier(nn.Module):
             if recipe.ngrams
             else None
         )
+        self.kernels = (
+            KernelScore(width_of(self.encoder.embedding), recipe.random_kernels, num_outputs)
+            if recipe.random_kernels
+            else None
+        )
+
+    @property
+    def linear(self) -> NgramScore | KernelScore | None:
+        """What scores rows in parallel to the recurrent path."""
+        return self.ngrams or self.kernels
 
     def forward(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """Logits (N, num_outputs), or standardised numbers, in the original order of the rows."""
@@ -84,14 +96,14 @@ class Classifier(nn.Module):
         return self.joined(recurrent, ids)
 
     def joined(self, recurrent: Tensor, ids: Ragged) -> Tensor:
-        """What the recurrent path says of rows, (N, num_outputs), with what their n-grams say, if these are scored."""
-        if self.ngrams is None:
+        """What the recurrent path says of rows, (N, num_outputs), with their linear score, if there is one."""
+        if self.linear is None:
             return recurrent
-        ngrams: Tensor = self.ngrams(ids)
-        return (1 - self.ngram_share) * recurrent + self.ngram_share * ngrams
+        linear: Tensor = self.linear(ids)
+        return (1 - self.linear_share) * recurrent + self.linear_share * linear
 
     def score(self, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
-        """All but n-grams, from embedded tokens: those of a text, or others near them."""
+        """All but the linear score, from embedded tokens: those of a text, or others near them."""
         return self.scores(self.encoder.run(vectors)[0], vectors, extra)
 
     def scores(self, hidden: Ragged, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:

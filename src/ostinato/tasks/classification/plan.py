@@ -51,6 +51,7 @@ _NUCLEOTIDES: dict[str, Any] = {**_SERIES, "model.input_dropout": 0.2, "model.he
 """With k-mers and their places: splice sites (1,804) 95.9, `_SERIES` alone 76.3; promoters (2,304) 92.9, 92.6, TF-IDF
 of letters 90.6."""
 
+_LEAST_KERNELS, _MOST_SUMS = 840, 20_000_000_000
 _KMER = 3
 _MOST_PLACES = 64
 _MOST_WEIGHTS = 1 << 20
@@ -73,8 +74,17 @@ def plan(shape: Shape, recipe: Recipe) -> Plan:
     if source.kind == "dna":
         return _dna(shape, last)
     if shape.form == "vectors":
-        return Plan("series", {**_SERIES, **last}, steps=500 + 50 * shape.classes)
+        kernels = {"model.random_kernels": _kernels(shape)} if shape.classes else {}
+        return Plan("series", {**_SERIES, **kernels, **last}, steps=500 + 50 * shape.classes)
     return Plan("rows", {**ANNEALED, **last})
+
+
+def _kernels(shape: Shape) -> int:
+    """As many random convolutions as their source has, fewer of many rows: the ridge takes their number cubed, and all
+    are found for each row."""
+    usual, few = 9_996, 2_520
+    most = few if shape.rows > few else usual
+    return max(_LEAST_KERNELS, min(most, _MOST_SUMS // max(shape.steps, 1)))
 
 
 def _dna(shape: Shape, last: dict[str, Any]) -> Plan:

@@ -43,6 +43,11 @@ class ClassificationRecipe(PoolingRecipe):
     )
     ngram_buckets: PositiveInt = Field(1 << 20, description="weights that hashed n-grams share")
     ngram_dropout: Probability = Field(0.5, description="share of n-grams left out of the score")
+    random_kernels: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=50_000)] = Field(
+        0,
+        description="of classes: a linear score of about so many features of random convolutions (MiniRocket), "
+        "added to the recurrent path; 0: none",
+    )
     members: PositiveInt = Field(
         1, description="so many networks, trained side by side, answer with the mean of their probabilities"
     )

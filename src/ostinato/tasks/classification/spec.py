@@ -77,7 +77,7 @@ class Classification(TaskSpec["Classifier"]):
         return decide(model, prepared.validation, ClassificationRecipe.of(prepared.recipe), device)
 
     def decide_as(self, model: Classifier, **decisions: Any) -> None:
-        """Of classes; a threshold of two; the share of n-grams."""
+        """Of classes; a threshold of two; the share of a linear score."""
         from dataclasses import replace
 
         from ostinato.errors import RecipeError
@@ -88,8 +88,8 @@ class Classification(TaskSpec["Classifier"]):
             return
         if decisions.get("threshold") is not None and not isinstance(model.head, TwoClasses):
             raise RecipeError(f"`threshold` only applies with two classes. Received: {decisions['threshold']:g}.")
-        if "ngram_share" in decisions:
-            model.ngram_share = decisions.pop("ngram_share")
+        if "linear_share" in decisions:
+            model.linear_share = decisions.pop("linear_share")
         model.head.decisions = replace(model.head.decisions, **decisions)
 
     def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
@@ -125,6 +125,8 @@ class Classification(TaskSpec["Classifier"]):
             sizes = zip(own.convolution.channels, own.convolution.kernels, strict=True)
             about = ", ".join(f"{channels:,} × {kernel} steps" for channels, kernel in sizes)
             rows.append(("parallel convolutions", about, "convolution"))
+        if own.random_kernels:
+            rows.append(("random convolutions", f"{own.random_kernels:,} shares of time, ridge regression", "kernels"))
         if features.extra:
             rows.append(("covariates", ", ".join(features.extra), "covariates"))
         if own.head_size:

@@ -49,7 +49,7 @@ class ClassifierTraining(RowsTraining):
             vectors = vectors.with_values(vectors.values + moved)
             moved_loss = self._loss(self.model.score(vectors, extra), targets)
             moved_loss.backward()  # type: ignore[no-untyped-call]
-        if self.model.ngrams is not None:
+        if self.model.ngrams is not None:  # random kernels are solved for before
             self._loss(self.model.ngrams(ids), targets).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()), len(ids.values)
 
@@ -135,12 +135,12 @@ def adversarial_step(vectors: Ragged, epsilon: float) -> Tensor:
 
 
 def training_of(spec: TaskSpec, model: Classifier | Ensemble, prepared: Prepared, device: torch.device) -> TrainingTask:
-    """Whole rows, or windows of them; an n-gram score is given which training rows hold each n-gram."""
+    """Whole rows, or windows of them; a linear score sees all training rows first."""
     if isinstance(model, Ensemble):
         return EnsembleTraining(spec, cast("Classifier", model), prepared, device)
-    if model.ngrams is not None:
+    if model.linear is not None:
         batches = BucketedBatches(prepared.train, _COUNTED_ROWS).epoch(0)
-        model.ngrams.fit(
+        model.linear.fit(
             (batch.inputs.to(device), model.head.members(batch.row_targets).to(device)) for batch in batches
         )
     return (streamed if reads_windows(prepared.recipe) else ClassifierTraining)(spec, model, prepared, device)
