@@ -13,8 +13,10 @@ void read_channels(const Convolutions<T>& a, const uint8_t* reads, const T* x, i
                    int64_t dilation, T* row, T* base) {
   const int64_t margin = kNine / 2 * dilation;
   std::fill_n(row, length + 2 * margin, T(0));
-  for (int64_t c = 0; c < a.channels; ++c)
-    for (int64_t t = 0; t < length && reads[c]; ++t) row[margin + t] += x[c * stride + t];
+  for (int64_t c = 0; c < a.channels; ++c) {
+    if (!reads[c]) continue;
+    for (int64_t t = 0; t < length; ++t) row[margin + t] += x[c * stride + t];
+  }
   std::fill_n(base, length, T(0));
   for (int64_t i = 0; i < kNine; ++i)
     for (int64_t t = 0; t < length; ++t) base[t] -= row[t + i * dilation];

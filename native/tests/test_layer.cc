@@ -6,6 +6,7 @@
 #include <random>
 #include <thread>
 
+#include "ostinato/convolutions.h"
 #include "ostinato/layer.h"
 #include "ostinato/stream.h"
 
@@ -354,6 +355,52 @@ void check_first_use() {
   for (const Target* one : found) expect(one == best, "target", "first use");
 }
 
+// Small integers, so that sums are exact whatever their order: every share against the definition.
+template <class T>
+void check_convolutions(const char* target) {
+  constexpr int64_t C = 2, L = 50, B = 4;
+  const std::vector<int64_t> lengths = {L, 0, 7, 1, 33}, dilations = {1, 4, 7}, first = {0, 2, 3, B};
+  const auto N = static_cast<int64_t>(lengths.size());
+  std::mt19937 random(3);
+  auto fill = [&](auto& v, int64_t n, int least, int most) {
+    v.resize(n);
+    for (auto& e : v) e = static_cast<std::decay_t<decltype(e)>>(std::uniform_int_distribution<int>(least, most)(random));
+  };
+  std::vector<uint8_t> reads;
+  std::vector<T> bounds, x, found(N * kNumKernels * B);
+  fill(reads, 3 * kNumKernels * C, 0, 1);
+  fill(bounds, kNumKernels * B, -5, 5);
+  fill(x, N * C * L, -4, 4);
+  const Convolutions<T> all = {C, 3, B, dilations.data(), first.data(), reads.data(), bounds.data()};
+  convolution_shares(all, x.data(), lengths.data(), N, L, found.data(), 3);
+  bool right = true;
+  for (int64_t n = 0; n < N; ++n) {
+    int64_t kernel = 0;
+    for (int64_t i = 0; i < kNine; ++i)
+      for (int64_t j = i + 1; j < kNine; ++j)
+        for (int64_t k = j + 1; k < kNine; ++k, ++kernel)
+          for (int64_t b = 0; b < B; ++b) {
+            const int64_t at = b < first[1] ? 0 : b < first[2] ? 1 : 2, d = dilations[at];
+            const int64_t cut = kernel % 2 && lengths[n] > 8 * d ? 4 * d : 0;
+            double above = 0;
+            for (int64_t t = cut; t < lengths[n] - cut; ++t) {
+              double sum = 0;
+              for (int64_t tap = 0; tap < kNine; ++tap) {
+                const int64_t step = t + (tap - 4) * d;
+                if (step < 0 || step >= lengths[n]) continue;
+                for (int64_t c = 0; c < C; ++c)
+                  sum += reads[(at * kNumKernels + kernel) * C + c] * x[(n * C + c) * L + step] *
+                         (tap == i || tap == j || tap == k ? 2 : -1);
+              }
+              above += sum > bounds[kernel * B + b];
+            }
+            const double share = above / std::max<int64_t>(1, lengths[n] - 2 * cut);
+            right &= std::abs(share - found[(n * kNumKernels + kernel) * B + b]) < 1e-6;
+          }
+  }
+  expect(right, "shares of random convolutions", target);
+}
+
 }  // namespace
 
 int main() {
@@ -364,6 +411,8 @@ int main() {
     force_target(one->name);
     check_all<float>(one->name);
     check_all<double>(one->name);
+    check_convolutions<float>(one->name);
+    check_convolutions<double>(one->name);
     ++ran;
   }
   std::printf("%d targets, %d failures, threads: %s\n", ran, failures, parallel_kind());

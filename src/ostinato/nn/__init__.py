@@ -6,6 +6,7 @@ from ostinato.nn.dropout import LockedDropout, WordDropout
 from ostinato.nn.embedding import Embedding, OneHot
 from ostinato.nn.initialisation import chrono, forget_bias, recurrent_init
 from ostinato.nn.pooling import AttentionPooling, Pooling, pool_last, pool_max, pool_mean, pool_sum
+from ostinato.nn.random_convolutions import RandomConvolutions
 from ostinato.nn.recompute import recompute_through_time
 from ostinato.nn.recurrent import GRU, LSTM, RNN, build
 from ostinato.nn.stack import RecurrentStack
@@ -23,6 +24,7 @@ __all__ = [
     "LockedDropout",
     "OneHot",
     "Pooling",
+    "RandomConvolutions",
     "RecurrentStack",
     "Stream",
     "WordDropout",
