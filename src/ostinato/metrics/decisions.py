@@ -80,20 +80,21 @@ def fit_temperature(logits: Floats, truth: Integers) -> float:
     return _likeliest(logits, truth)[0]
 
 
-def fit_share(first: Floats, second: Floats, truth: Integers) -> float:
+def fit_share(first: Floats, second: Floats, truth: Integers, usual: float = 0.5) -> float:
     """The share s that makes the truth likeliest by logits s · first + (1 - s) · second, at its best temperature: of
     two answers, the one that is surer than it should be counts for less.
 
-    s is normal around a half with a deviation of 0.35, which few rows don't outweigh.
+    s is normal around `usual` with a deviation of 0.35, which few rows don't outweigh.
 
     Args:
         first: (N, K) logits.
         second: as `first`.
         truth: (N,) classes.
+        usual: the share where there is nothing to go by.
     """
     shares = np.linspace(0.0, 1.0, _SHARES)
     costs = [
-        _likeliest(share * first + (1 - share) * second, truth)[1] + (share - 0.5) ** 2 / (2 * _SHARE_PRIOR**2)
+        _likeliest(share * first + (1 - share) * second, truth)[1] + (share - usual) ** 2 / (2 * _SHARE_PRIOR**2)
         for share in shares
     ]
     return float(shares[int(np.argmin(costs))])

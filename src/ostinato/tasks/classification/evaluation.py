@@ -85,11 +85,13 @@ def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, 
 def _linear_share(model: Classifier, examples: Examples, truth: Integers, device: torch.device) -> float:
     """What makes the validation rows likeliest. A network that has learnt few rows by heart is too sure of itself."""
 
+    usual = model.linear_share
+
     def alone(share: float) -> Floats:
         model.linear_share = share
         return _logits(predict_examples(model, examples, device))
 
-    return fit_share(alone(1.0), alone(0.0), truth)
+    return fit_share(alone(1.0), alone(0.0), truth, usual)
 
 
 def _logits(outputs: Tensor) -> Floats:

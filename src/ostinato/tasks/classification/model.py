@@ -27,8 +27,7 @@ class Classifier(nn.Module):
 
     With `ngrams` or `random_kernels`, a linear score of a row's n-grams, or of random convolutions over it, is added.
     Each path is trained by its own loss, so that neither leaves to the other what it could learn itself, and the
-    model's output is a mean of both, `linear_share` of it the linear score's: a half until validation rows have decided
-    it.
+    model's output is a mean of both, `linear_share` of it the linear score's, which validation rows decide.
 
     Args:
         recipe: the model's part of a recipe.
@@ -44,8 +43,6 @@ class Classifier(nn.Module):
         >>> model(Ragged.from_rows(torch.tensor([4, 7, 7]), starts=[0, 1], lengths=[1, 2])).shape
         torch.Size([2, 1])
     """
-
-    linear_share: float = 0.5
 
     def __init__(
         self,
@@ -84,6 +81,7 @@ class Classifier(nn.Module):
             if recipe.random_kernels
             else None
         )
+        self.linear_share: float = self.linear.usual_share if self.linear else 0.0
 
     @property
     def linear(self) -> NgramScore | KernelScore | None:

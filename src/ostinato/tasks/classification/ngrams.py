@@ -36,6 +36,9 @@ class NgramScore(nn.Module):
         dropout: share of n-grams left out while training, the rest scaled up.
     """
 
+    usual_share = 0.5
+    """Of the answer, where few rows say little of it."""
+
     def __init__(self, vocab_size: int, num_outputs: int, order: int, num_buckets: int, dropout: float) -> None:
         super().__init__()
         self.vocab_size, self.order, self.num_buckets, self.dropout = vocab_size, order, num_buckets, dropout
