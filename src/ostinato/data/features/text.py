@@ -97,10 +97,13 @@ class TextFeature(Feature):
         """The tokens of `text` that the vocabulary does not hold, each once, in order."""
         if self.tokenizer is not None:
             return []
-        column = pl.Series([text], dtype=pl.String)
         words = self.recipe.unit == "words"
-        tokens = self._pipeline.words(column).values.to_list() if words else list(self._pipeline.text(column)[0])
+        tokens = self.words_of([text]) if words else list(self._pipeline.text(pl.Series([text], dtype=pl.String))[0])
         return list(dict.fromkeys(token for token in tokens if token not in self.vocabulary.ids))
+
+    def words_of(self, texts: Sequence[str]) -> list[str]:
+        """The words of texts one after the other, cleaned, whether the vocabulary holds them or not."""
+        return list(self._pipeline.words(pl.Series(texts, dtype=pl.String)).values.to_list())
 
     def decode(self, ids: Ids) -> str:
         """The text of a sequence; words are joined by spaces."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,11 @@ from ostinato.data.features import TextFeature
 from ostinato.data.vocabulary import END_ID
 from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
-from ostinato.report.data import Section, detokenised, shown_token, token_counts
+from ostinato.report.data import Section, detokenised, shown_token, token_counts, visible
 from ostinato.tasks.language_model.evaluation import evaluate_stream
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.sampling import encode_prompt, generate_chunks
+from ostinato.tasks.language_model.stood import words_that_stood
 
 _TEMPERATURES = (0.5, 0.8, 1.0)
 _SAMPLE_TOKENS = {"characters": 400, "words": 80, "subwords": 120}
@@ -26,6 +29,7 @@ _CONTEXT_TOKENS = 512
 _LIKELIEST = 4
 _SEARCHED_TOKENS = 2000
 _MOST_DOCUMENTS = 6
+Stood = Callable[[int, int], "list[str] | None"]
 
 
 def language_results(
@@ -54,7 +58,7 @@ def language_results(
                 {"temperature": t, "texts": _sample(model, features, t, 100 * i + 1, state_reset_interval)}
                 for i, t in enumerate(_TEMPERATURES)
             ],
-            "passage": passage(model, validation, features, device),
+            "passage": passage(model, validation, features, device, partial(words_that_stood, prepared)),
         }
     return results
 
@@ -66,10 +70,13 @@ def unigram_bits(train: Ids, validation: Ids, size: int) -> float:
     return float((token_counts(validation, size) * nll).sum() / len(validation) / math.log(2))
 
 
-def passage(model: LanguageModel, values: Ids, features: Features, device: torch.device) -> Section:
+def passage(
+    model: LanguageModel, values: Ids, features: Features, device: torch.device, stood: Stood | None = None
+) -> Section:
     """Some tokens of a text, each with the probability the model gave it and what it held likeliest there.
 
-    The model reads up to 512 tokens before the passage, so that its state is that of a reader in mid-text.
+    The model reads up to 512 tokens before the passage, so that its state is that of a reader in mid-text. `stood`
+    gives the words at a place and so many after it as they stand in the data, where some are unknown.
     """
     from ostinato.report import plots
 
@@ -87,6 +94,10 @@ def passage(model: LanguageModel, values: Ids, features: Features, device: torch
         given = probabilities.gather(1, ids[split + 1 :]).squeeze(1).clamp_min(1e-30).cpu().numpy()
     read = zip(ids[split + 1 :, 0].tolist(), given.tolist(), top.values.tolist(), top.indices.tolist(), strict=True)
     columns = [_column(feature, *position) for position in read]
+    words = iter((stood(start, wanted) if stood else None) or ())
+    for column, token in zip(columns, values[start : start + wanted], strict=True):
+        if token != END_ID and (word := next(words, None)) is not None:
+            column["token"] = visible(word)
     bits = -np.log2(given.astype(np.float64))
     unit = (feature.recipe.unit or "characters").removesuffix("s")
     return {
