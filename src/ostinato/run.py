@@ -23,6 +23,7 @@ from ostinato.metrics.prediction import Prediction
 from ostinato.metrics.resampling import CONFIDENCE, with_intervals
 from ostinato.recipe import Recipe, Settings
 from ostinato.storage.files import json_ready, write_atomically
+from ostinato.tasks.adaptation import Adaptation
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.generation import GenerateOptions, Generation
 from ostinato.tasks.prepare import prepare
@@ -52,7 +53,18 @@ _ROWS_AT_ONCE = 4096
 """Rows that are predicted before progress is shown."""
 
 
-class Options(TypedDict, total=False):
+class Adapting(TypedDict, total=False):
+    """Options of `Run.evaluate`; see `tasks.adaptation.Adaptation`."""
+
+    dynamic: float
+    dynamic_decay: float
+    cache: int
+    cache_theta: float
+    cache_lambda: float
+    flags: bool
+
+
+class Options(Adapting, total=False):
     """Options of `Run.generate`; see `tasks.generation.GenerateOptions`."""
 
     condition: Any
@@ -63,7 +75,6 @@ class Options(TypedDict, total=False):
     top_p: float
     seed: int
     precision: str
-    flags: bool
 
 
 class Run:
@@ -157,16 +168,27 @@ class Run:
             observer.rows(len(found), len(examples))
         return [(examples.location(row), examples.preview(row), one) for row, one in enumerate(found)]
 
-    def evaluate(self, data: str | Path | None = None, observer: Observer | None = None) -> Metrics:
+    def evaluate(
+        self, data: str | Path | None = None, observer: Observer | None = None, **options: Unpack[Adapting]
+    ) -> Metrics:
         """Metrics on a file (by default the recipe's `data.test`, or a forecaster's third part of its training file),
         scored as validation was, with `intervals` of 95 % (docs/guides/evaluation.md). Writes `evaluation.json`, which
         holds the last evaluation.
 
+        Args:
+            data: a path or a name of the catalogue.
+            observer: receives messages.
+            options: of a language model that goes on learning from the text it reads (docs/guides/evaluation.md):
+                dynamic, dynamic_decay, cache, cache_theta, cache_lambda. The run stays as it is.
+
         Raises:
             RunError: if no file is named and the recipe has no test data.
             DataError: for a file that can't be used.
+            RecipeError: for options out of range, or that don't apply.
         """
         say, spec = (observer or Observer()).note, self.spec
+        how = Adaptation(**options)
+        model = spec.adapting(self.model, how) if how.adapts else self.model
         reference = str(data) if data is not None else self.recipe.data.test
         if reference is not None and (part := part_of_training(self.folder, reference)) is not None:
             say(f"`{reference}` is the file of data.{part}: these figures do not say how it does on new rows")
@@ -181,9 +203,9 @@ class Run:
                 hint=f"on its own training data, to see how it works: "
                 f"{command('evaluate', self.folder, str(self.recipe.data.train))}",
             )
-        found = with_intervals(spec.evaluate(self.model, examples, self.features, self.recipe, self.device))
+        found = with_intervals(spec.evaluate(model, examples, self.features, self.recipe, self.device))
         named = reference or f"the part held back of {self.recipe.data.train}"
-        saved = json_ready({"data": named, "confidence": CONFIDENCE, **found})
+        saved = json_ready({"data": named, **how.adaptations, "confidence": CONFIDENCE, **found})
         try:
             write_atomically(self.folder / EVALUATION_FILE, json.dumps(saved, indent=1, ensure_ascii=False).encode())
         except CheckpointError as error:  # a run may be read from where nothing can be written
@@ -244,7 +266,8 @@ class Run:
         Args:
             prompt: how it begins: of a language model a text; of a next-step model a list of frames or a media file.
             options: see `tasks.generation.GenerateOptions`: condition (what is given to write for: a cell, or a mapping
-                by column), num (sequences), max_new_tokens (or frames), temperature, top_k, top_p, seed, precision.
+                by column), num (sequences), max_new_tokens (or frames), temperature, top_k, top_p, seed, precision, and
+                of a language model those of `evaluate`: dynamic learns from the prompt.
 
         Returns:
             A language model: the prompt and what follows, a text. Models that write texts for what is given: a list of
@@ -272,7 +295,9 @@ class Run:
 
     def generation(self, prompt: Any = "", **options: Unpack[Options]) -> Generation:
         """The output of `generate`, before it is decoded."""
-        return self.spec.generate(self, GenerateOptions(prompt, **options))
+        how = GenerateOptions(prompt=prompt, **options)
+        model = self.spec.adapting(self.model, how) if how.adapts else self.model
+        return self.spec.generate(Run(self.folder, self.recipe, self.features, model, self.device), how)
 
 
 def load(folder: str | Path, settings: Settings = ()) -> Run:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ostinato.cli.adapting import USUAL, Cache, CacheLambda, CacheTheta, Dynamic, DynamicDecay
 from ostinato.cli.console import note, print_json
 from ostinato.cli.deciding import Abstain, Threshold, decide
 from ostinato.cli.tables import print_metrics
@@ -20,6 +21,11 @@ def evaluate(
     ] = None,
     threshold: Threshold = None,
     abstain: Abstain = None,
+    dynamic: Dynamic = USUAL.dynamic,
+    dynamic_decay: DynamicDecay = USUAL.dynamic_decay,
+    cache: Cache = USUAL.cache,
+    cache_theta: CacheTheta = USUAL.cache_theta,
+    cache_lambda: CacheLambda = USUAL.cache_lambda,
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
@@ -30,7 +36,16 @@ def evaluate(
 
     opened = load(run, settings or [])
     decide(opened, threshold=threshold, abstain=abstain)
-    metrics = opened.evaluate(data, ConsoleObserver())
+    metrics = opened.evaluate(
+        data,
+        ConsoleObserver(),
+        dynamic=dynamic,
+        dynamic_decay=dynamic_decay,
+        cache=cache,
+        cache_theta=cache_theta,
+        cache_lambda=cache_lambda,
+        flags=True,
+    )
     if json:
         print_json(metrics)
         return

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ostinato.cli.adapting import USUAL, Cache, CacheLambda, CacheTheta, Dynamic, DynamicDecay
 from ostinato.cli.console import print_json, print_text
 from ostinato.errors import RecipeError
 
@@ -59,6 +60,11 @@ def generate(
     out: Out = None,
     condition: Given = None,
     num: Count = None,
+    dynamic: Dynamic = USUAL.dynamic,
+    dynamic_decay: DynamicDecay = USUAL.dynamic_decay,
+    cache: Cache = USUAL.cache,
+    cache_theta: CacheTheta = USUAL.cache_theta,
+    cache_lambda: CacheLambda = USUAL.cache_lambda,
     json: Annotated[bool, typer.Option("--json", help="Print the output as JSON.")] = False,
 ) -> None:
     """Generate text, music, curves, sound or pictures."""
@@ -76,6 +82,11 @@ def generate(
         top_p=top_p,
         seed=seed,
         precision=precision,
+        dynamic=dynamic,
+        dynamic_decay=dynamic_decay,
+        cache=cache,
+        cache_theta=cache_theta,
+        cache_lambda=cache_lambda,
         flags=True,
     )
     if found.frames is not None:

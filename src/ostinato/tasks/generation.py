@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from ostinato.data.dataset import Features
 from ostinato.data.features import Feature
 from ostinato.errors import RecipeError, RunError
 from ostinato.recipe import Recipe
-from ostinato.wording import with_article
+from ostinato.tasks.adaptation import Adaptation
 
 USUAL_LENGTH = 500
 """Default number of tokens, or frames, where there is no end."""
@@ -33,8 +33,8 @@ class OpenRun(Protocol):
 
 
 @dataclass(frozen=True)
-class GenerateOptions:
-    """Options of generation; a default means that the option was not given.
+class GenerateOptions(Adaptation):
+    """Options of generation, those of `Adaptation` among them; a default means that the option was not given.
 
     prompt: how it begins: text, a media file, or a list of frames; condition: what is given to write for: a cell, or a
     mapping from column to cell; num: sequences to draw; max_new_tokens: tokens, or frames, at most; temperature: below
@@ -51,15 +51,6 @@ class GenerateOptions:
     top_p: float = 1.0
     seed: int = 0
     precision: str = "full"
-    flags: bool = False
-    """Whether messages name options as the command line does."""
-
-    def refuse(self, noun: str, *names: str) -> None:
-        """Raise `RecipeError` for one of these options that was given, since it does not apply to a model."""
-        for option in fields(self):
-            if option.name in names and getattr(self, option.name) != option.default:
-                shown = f"--{option.name.replace('_', '-')}" if self.flags else option.name
-                raise RecipeError(f"`{shown}` does not apply to {with_article(noun)}: leave it out.")
 
     def count(self, usual: int) -> int:
         """Sequences to draw: `usual` where nobody says how many. Raises `RecipeError` for fewer than one."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ostinato.probes.part import Part
     from ostinato.probes.sample import Sample
     from ostinato.recipe import ModelRecipe, Recipe
+    from ostinato.tasks.adaptation import Adaptation
     from ostinato.tasks.findings import Finding, Trained
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.plan import Plan, Shape
@@ -154,6 +155,10 @@ class TaskSpec(ABC, Generic[ModelT]):
     def held_back(self, features: Features, recipe: Recipe, say: Say = _silent) -> Examples | None:
         """What of the training file was held back for a test; None where nothing was."""
         return None
+
+    def adapting(self, model: ModelT, how: Adaptation) -> ModelT:
+        """A copy of a model that goes on learning from what it reads. Raises `RecipeError` for a task without."""
+        raise how.inapplicable(self.noun)
 
     # ---- metrics ----------------------------------------------------------------------------------------------------
     @abstractmethod

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.unit.cli.pasted_data import text_file
 
+OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"
 T = "train t.csv --input text --target label"
 H, K = "+model.horizon=2 +model.lookback=4", "model.task"
 L, P, W = "--input text --target label", "--input source --target target", "--input words --target tags"
@@ -89,6 +91,7 @@ CASES = {
     "storage/encodings.py:_other": f"train cyrillic.csv {L}",
     "storage/encodings.py:_decoded": f"train cyrillic.csv {L} +data.encoding=utf-32",
     "tasks/conditional/recipe.py:check_resolved": f"train pairs.csv {P} +{K}=conditional",
+    "tasks/language_model/adaptive.py:update": f"generate lm --prompt {'KLVW' * 9} --max-new-tokens 5 --dynamic 1e19",
     "tasks/prepare.py:_sampled": "train --recipe empty.yaml",
     "tasks/seq2seq/model.py:_check": f"train pairs.csv {P}"
     " +model.num_layers=2 +model.decoder.num_layers=1 +model.decoder.bridge=copy",
@@ -127,6 +130,7 @@ FIRST: dict[str, Callable[[], object]] = {
     ),
     "run.py:load": lambda: Path("run/model.safetensors").unlink(),
     "training/resume.py:data_changes": lambda: text_file("t.csv", "text,label", "a film,pos", *["no film,neg"] * 30),
+    "tasks/language_model/adaptive.py:update": lambda: shutil.copytree(OLD_RUNS / "language_model_letters", "lm"),
     "training/run_folder.py:check_unchanged": lambda: Path("run/features.json").write_text(
         Path("run/features.json").read_text() + " "
     ),

@@ -62,11 +62,25 @@ def window_nll(
         steps = state_reset_interval or _WINDOW_STEPS
         zeros = states = model.zero_states(tapes.num_streams)
         for start in range(0, tapes.length, steps):
-            with torch.inference_mode():
-                window = tapes.window(start, start + steps)
-                part, finals = stream_nll(model, window, values, window.enter(states), device)
-                states = zeros if state_reset_interval else window.leave(states, finals)
-            yield float(part), window.num_steps
+            window = tapes.window(start, start + steps)
+            nll, finals = _read(model, window, values, states, device)
+            states = zeros if state_reset_interval else finals
+            yield nll, window.num_steps
+
+
+def _read(
+    model: LanguageModel, window: Window, values: Ids, states: list[State], device: torch.device
+) -> tuple[float, list[State]]:
+    """As `stream_nll`, from the states of the streams to theirs; each segment scored before the weights follow it."""
+    dynamic, total = model.dynamic, 0.0
+    for part in [window] if dynamic is None else window.split(dynamic.SEGMENT):
+        with torch.inference_mode(dynamic is None):
+            nll, finals = stream_nll(model, part, values, part.enter(states), device)
+            states = part.leave(states, [tuple(one.detach() for one in state) for state in finals])
+        if dynamic is not None:
+            dynamic.update(nll / part.num_steps)
+        total += float(nll.detach())
+    return total, states
 
 
 def stream_nll(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from ostinato.nn import recompute_through_time
 from ostinato.tasks.language_model.ngrams import NgramDistribution
 from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.types import Ragged, State
+
+if TYPE_CHECKING:
+    from ostinato.tasks.language_model.adaptive import DynamicEvaluation, NeuralCache
 
 IdsT = TypeVar("IdsT", Tensor, Ragged)
 
@@ -47,6 +50,10 @@ class LanguageModel(nn.Module):
         >>> logits.shape
         torch.Size([7, 2, 50])
     """
+
+    cache: NeuralCache | None = None
+    dynamic: DynamicEvaluation | None = None
+    """What it adapts by while it reads in one stream (`adaptive.adapting`)."""
 
     def __init__(self, recipe: LanguageModelRecipe, vocab_size: int, counts: Tensor | None = None) -> None:
         super().__init__()
@@ -133,7 +140,11 @@ class LanguageModel(nn.Module):
         wanted = targets.values if isinstance(targets, Ragged) else targets.flatten(0, 1)
         hidden, final, known = self._run(ids, states, wanted if self.training else None)
         read = hidden.values if isinstance(hidden, Ragged) else hidden.flatten(0, 1)
-        return self.head.loss(self.scores(read, known), wanted, reduction="sum"), final
+        scores = self.scores(read, known)
+        if self.cache is not None and isinstance(ids, Ragged) and isinstance(targets, Ragged):
+            in_order = [ids.with_values(part).row_major() for part in (scores, read, ids.values)]
+            scores, wanted = self.cache.mix(*in_order), targets.row_major()
+        return self.head.loss(scores, wanted, reduction="sum"), final
 
     def _run(
         self, ids: IdsT, states: list[State] | None, left_out: Tensor | None

@@ -76,7 +76,7 @@ def passage(
     """Some tokens of a text, each with the probability the model gave it and what it held likeliest there.
 
     The model reads up to 512 tokens before the passage, so that its state is that of a reader in mid-text. `stood`
-    gives the words at a place and so many after it as they stand in the data, where some are unknown.
+    gives the words at a place and so many after it as in the data, where some are unknown.
     """
     from ostinato.report import plots
 

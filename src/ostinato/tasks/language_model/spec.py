@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ostinato.probes.part import Part
     from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
+    from ostinato.tasks.adaptation import Adaptation
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.language_model.model import LanguageModel
     from ostinato.tasks.plan import Plan, Shape
@@ -117,6 +118,12 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         """Those of `evaluate`."""
         return self.evaluate(model, examples, features, recipe, device)
 
+    def adapting(self, model: LanguageModel, how: Adaptation) -> LanguageModel:
+        """Dynamic evaluation, and a continuous cache."""
+        from ostinato.tasks.language_model.adaptive import adapting
+
+        return adapting(model, how)
+
     def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
         """Bits a token."""
         return 1 / math.log(2), f"bits per {(recipe.features.text.unit or 'characters').removesuffix('s')}"
@@ -145,13 +152,16 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
         """Text after a prompt, piece by piece; mistakes are raised at once."""
         from ostinato.tasks.generation import USUAL_LENGTH, Generation
+        from ostinato.tasks.language_model.adaptive import learn_from
         from ostinato.tasks.language_model.sampling import decode_chunks, encode_prompt, generate_chunks
 
         options.refuse(self.noun, "condition", "num")
-        bptt = run.recipe.training.bptt
+        bptt, prompt = run.recipe.training.bptt, encode_prompt(run.features, options.prompt)
+        if options.dynamic:
+            learn_from(run, prompt)
         tokens = generate_chunks(
             run.model,
-            encode_prompt(run.features, options.prompt),
+            prompt,
             max_new_tokens=USUAL_LENGTH if options.max_new_tokens is None else options.max_new_tokens,
             temperature=options.temperature,
             top_k=options.top_k,

@@ -1,4 +1,4 @@
-"""Words of the validation text as they stand in the data, also those that the vocabulary does not hold."""
+"""Words of the validation text as in the data, also those that the vocabulary does not hold."""
 
 from __future__ import annotations
 

@@ -23,13 +23,13 @@ class TokenStream:
     """A language model in evaluation, its state kept from call to call. `<pad>` and `<unk>` are never drawn.
 
     Where its layers run natively, embedding, layers, output and sampling are one loop in the core, which returns to
-    Python only at the end of a call; with `model.ngrams`, after every token that is drawn. Elsewhere the model runs
-    step by step. The numbers that choose come from the same
-    generator either way, so that the same seed writes the same text, up to rounding.
+    Python only at the end of a call; with `model.ngrams` or a cache, after every token that is drawn. Elsewhere the
+    model runs step by step. The numbers that choose come from the same generator either way, so that the same seed
+    writes the same text, up to rounding.
 
     Args:
         model: its weights are taken as they are now.
-        num_rows: N, texts at once.
+        num_rows: N, texts at once; with a cache one.
         precision: `full`, or `int8` as `nn.Stream` has it.
 
     Raises:
@@ -46,6 +46,8 @@ class TokenStream:
             self._core = core_stream(
                 cast("list[RecurrentStack]", list(model.encoder.layers)), num_rows, precision, tokens
             )
+        self._whole = self._core is not None and self._history is None and model.cache is None
+        """Whether the core does all there is to do for a token."""
 
     @property
     def native(self) -> bool:
@@ -64,7 +66,7 @@ class TokenStream:
     def read(self, ids: Tensor) -> Tensor:
         """Tokens (L, N) -> scores (L, N, V) of the token after each."""
         ids = ids.long()
-        if self._core is None or self._history is not None:
+        if self._core is None or not self._whole:
             return self._step(ids)
         scores = torch.empty(*ids.shape, self._core.vocab_size, dtype=self._core.dtype)
         self._core.run_tokens(ids.contiguous(), None, scores)
@@ -72,11 +74,10 @@ class TokenStream:
 
     def skip(self, ids: Tensor) -> None:
         """Read tokens (L, N) without scores."""
-        if self._core is None:
-            self._step(ids.long())
-        elif len(ids):
-            self._count(ids.long())
-            self._core.run_tokens(ids.long().contiguous())
+        if len(ids):
+            hidden, _ = self._read(ids.long())
+            if self.model.cache is not None:
+                self.model.cache.remember(hidden[:, 0], ids[:, 0].long())
 
     def draw(
         self, ids: Tensor, count: int, generator: torch.Generator, sampling: Sampling, end: int | None = None
@@ -97,7 +98,7 @@ class TokenStream:
         """
         uniforms = torch.rand(count, self.num_rows, dtype=torch.float64, generator=generator)
         ids = ids.long()
-        if self._core is None or self._history is not None:
+        if self._core is None or not self._whole:
             return self._draw(ids, uniforms, sampling, end)
         try:
             return self._core.draw(
@@ -114,7 +115,7 @@ class TokenStream:
     def _draw(self, ids: Tensor, uniforms: Tensor, sampling: Sampling, end: int | None) -> Tensor:
         drawn: list[Tensor] = []
         for each in uniforms:
-            scores = self._step(ids.to(next(self.model.parameters()).device).unsqueeze(0))[0]
+            scores = self._step(ids.unsqueeze(0))[0]
             if scores.isnan().any():
                 raise _not_numbers()
             scores[:, list(BANNED)] = -torch.inf
@@ -127,23 +128,29 @@ class TokenStream:
 
     @torch.no_grad()
     def _step(self, ids: Tensor) -> Tensor:
-        self.model.eval()
-        if self._core is None:
-            scores: Tensor
-            scores, self._states = self.model(ids.to(next(self.model.parameters()).device), self._states)
+        """Scores (L, N, V) after each of `ids`."""
+        hidden, contexts = self._read(ids)
+        known = None
+        if self.model.ngrams is not None and contexts is not None:
+            known = self.model.ngrams(contexts).view(*ids.shape, -1)
+        scores = self.model.scores(hidden, known)
+        if self.model.cache is None:
             return scores
-        hidden = torch.empty(*ids.shape, self._core.output_size, dtype=self._core.dtype)
-        self._core.run_tokens(ids.contiguous(), hidden)
-        return self.model.scores(hidden, self._count(ids))
+        return self.model.cache.mix(scores[:, 0], hidden[:, 0], ids[:, 0].to(hidden.device)).unsqueeze(1)
 
     @torch.no_grad()
-    def _count(self, ids: Tensor) -> Tensor | None:
-        """What n-grams know of the token after each of `ids`, (L, N, V), which are now read."""
-        if self.model.ngrams is None or self._history is None:
-            return None
-        nodes, self._history = self.model.ngrams.contexts_of(ids, self._history)
-        known: Tensor = self.model.ngrams(nodes)
-        return known.view(*ids.shape, -1)
+    def _read(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The last layer's output (L, N, P) after each of `ids`, and the n-grams' contexts there, (L * N, order)."""
+        self.model.eval()
+        ids, contexts = ids.to(self.model.encoder.device), None
+        if self._core is None:
+            hidden, self._states = self.model.encoder(ids, self._states)
+        else:
+            hidden = torch.empty(*ids.shape, self._core.output_size, dtype=self._core.dtype)
+            self._core.run_tokens(ids.contiguous(), hidden)
+        if self.model.ngrams is not None and self._history is not None:
+            contexts, self._history = self.model.ngrams.contexts_of(ids, self._history)
+        return hidden, contexts
 
 
 def _not_numbers() -> RunError:
