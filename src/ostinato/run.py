@@ -30,6 +30,7 @@ from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.report_page import write_report
 from ostinato.tasks.spec import TaskSpec
+from ostinato.training.halves import HALVES_FILE, weights_of_halves
 from ostinato.training.places import part_of_training
 from ostinato.training.progress import Observer
 from ostinato.training.run_folder import (
@@ -42,7 +43,7 @@ from ostinato.training.run_folder import (
     summary_of,
 )
 from ostinato.training.train import set_up
-from ostinato.training.weights import load_tensors, load_weights
+from ostinato.training.weights import load_tensors, load_weights, weights_of
 from ostinato.wording import command
 
 if TYPE_CHECKING:
@@ -241,8 +242,22 @@ class Run:
             raise RunError(f"`budget_s` must be a number of seconds, 0 or more. Received: {budget_s!r}.")
         say = (observer or Observer()).note
         prepared = prepare(self.recipe)
-        found = compare_with_baselines(self.spec, self.model, prepared, self.device, self.summary, budget_s, say)
+        found = compare_with_baselines(
+            self.spec, self.model, prepared, self.device, self.summary, budget_s, say, self._halves()
+        )
         found.save(self.folder)
+        return found
+
+    def _halves(self) -> list[nn.Module]:
+        """The model as each half of the validation data would have chosen it; where nothing was chosen but what
+        `decisions.json` says, twice as it is; none where that is not known."""
+        weights = weights_of_halves(self.folder)
+        if self.recipe.training.keep == "last" and decisions_of(self.folder):
+            weights = [weights_of(self.model)] * 2
+        found = [self.spec.build(self.recipe, self.features).to(self.device) for _ in weights]
+        for model, tensors in zip(found, weights, strict=True):
+            load_weights(model, tensors, self.folder / HALVES_FILE)
+            model.eval()
         return found
 
     def verify(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -13,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ostinato.arrays import Mask, Offsets
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.resampling import Units, halves
 
 Figures = NDArray[np.float64]
 
@@ -88,6 +91,8 @@ class BaselineComparison(ABC):
 
     divisible: ClassVar[bool] = True
     """Whether a method may learn from some of the training rows."""
+    by_row: ClassVar[bool] = False
+    """Whether answers are one a validation row, in their order, and the figure that decides is a share of rows."""
     lower_is_better: bool
     figure: str
     """The metric that decides."""
@@ -147,11 +152,33 @@ class BaselineComparison(ABC):
         rows = np.random.default_rng(0).permutation(len(self.train))[:num_rows]
         return self.train.take(np.sort(rows))
 
-    def part(self, count: int) -> BaselineComparison:
-        """The same on `count` of the validation rows, evenly picked; on all of them where there are no more."""
-        examples = self.validation
-        rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64))
-        return type(self)(self.model, replace(self.prepared, validation=examples.take(rows)), self.device)
+    def picked(self, count: int) -> Offsets:
+        """`count` of the validation rows, evenly picked; all of them where there are no more."""
+        size = len(self.validation)
+        return np.unique(np.linspace(0, size - 1, min(count, size)).astype(np.int64))
+
+    def on(self, examples: Examples) -> Self:
+        """The same on other validation data."""
+        return type(self)(self.model, replace(self.prepared, validation=examples), self.device)
+
+    @property
+    def first_half(self) -> Mask | None:
+        """Which answers are of the first half of the validation units, by which an epoch may have been chosen
+        (`metrics.resampling.halves`); None: answers are of other units."""
+        if not self.by_row:
+            return None
+        units = Units.rows(len(self.validation))
+        return halves(units.count)[units.of]
+
+
+def taken(answers: Any, rows: Offsets) -> Any:
+    """Some of the answers, an array or a list."""
+    return answers[rows] if isinstance(answers, np.ndarray) else [answers[row] for row in rows.tolist()]
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Answers, arrays or lists, one after the other."""
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else [one for part in parts for one in part]
 
 
 class Stopwatch:

@@ -28,25 +28,31 @@ def _sentence(found: Baselines, best: Entry) -> str:
     figure, own = found.figure, found.own
     name, gap = NAMES.get(figure, figure), cast("Gap", best.gap)
     figures = {one.name: one.metrics[figure] for one in (own, best)} if best.part is None else best.part.figures
+    if best.folds is not None:
+        figures |= {best.name: best.folds.metrics[figure]}
     theirs, ours = (written(figures[one.name], figure) for one in (best, own))
     cost = f"{theirs} {name} {_cost(best, found.question)}"
     mine = f"the recurrent model reaches {ours} in {duration(own.seconds)} and {size(own.num_bytes)}"
     other = f"the best baseline, {best.name}, reaches {cost}"
-    over = (
-        f"{found.num_units:,} {found.unit.removesuffix('s') if found.num_units == 1 else found.unit}"
-        if best.part is None
-        else (f"{best.part.num_units:,} of the {found.num_units:,} {found.unit}")
-    )
+    over = _over(found, best)
     if gap.low is None or gap.high is None:
         open_end = f"not enough data to say which is better ({over})"
         return f"{other}; {mine}: {open_end}."
-    sure = f"95 % interval, paired over {over}"
+    sure = f"95 % interval, {'of' if best.folds else 'paired over'} {over}"
     if gap.verdict == "worse":
         ahead = f"the baseline is {lead(gap, figure)} ({sure})"
         return f"{other}; {mine}: {ahead}, a recurrent model is not justified here."
     if gap.verdict == "better":
         return f"{mine}; {other}: {_worth(own, best)}, {lead(gap, figure)} ({sure})."
     return f"{other}; {mine}: no benefit of recurrence is shown here, {lead(gap, figure)} ({sure})."
+
+
+def _over(found: Baselines, best: Entry) -> str:
+    """What was compared on."""
+    units = f"{found.num_units:,} {found.unit.removesuffix('s') if found.num_units == 1 else found.unit}"
+    if best.folds is not None:
+        return f"{units} against {best.folds.num_folds} folds of {best.folds.num_rows:,} training rows"
+    return units if best.part is None else f"{best.part.num_units:,} of the {found.num_units:,} {found.unit}"
 
 
 def lead(gap: Gap, figure: str) -> str:

@@ -23,6 +23,16 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Folds:
+    """What a baseline reaches in cross-validation of the training rows, where validation rows are too few to compare
+    on."""
+
+    num_folds: int
+    num_rows: int
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
 class Entry:
     """One method.
 
@@ -41,9 +51,13 @@ class Entry:
     details: str = ""
     gap: Gap | None = None
     part: Part | None = None
+    folds: Folds | None = None
 
     def standing(self, own: Entry, figure: str) -> float:
-        """Its figure; of a slow baseline that of the run's model, plus by how much it differs on its part."""
+        """Its figure, of folds where there are some; of a slow baseline that of the run's model, plus by how much it
+        differs on its part."""
+        if self.folds is not None:
+            return float(self.folds.metrics[figure])
         if self.part is None:
             return float(self.metrics[figure])
         return float(own.metrics[figure]) + self.part.figures[self.name] - self.part.figures[own.name]
@@ -56,7 +70,8 @@ class Baselines:
     figure: the metric that decides; num_units: validation `unit`s; num_train: what there was to learn from; budget_s:
     what baselines were given together; own: the run's model; baselines: the others; passed_over: those not tried, and
     why;
-    steps: of training, when it was measured; conclusion: in one sentence.
+    steps: of training, when it was measured; conclusion: in one sentence; scored: how the model's own figures came
+    about, where that is not plain.
     """
 
     figure: str
@@ -71,6 +86,7 @@ class Baselines:
     passed_over: list[str]
     steps: int
     conclusion: str
+    scored: str = ""
 
     @property
     def ranked(self) -> list[Entry]:
@@ -94,5 +110,6 @@ class Baselines:
 
 
 def _entry(saved: dict[str, Any]) -> Entry:
-    gap, part = saved["gap"], saved.get("part")
-    return Entry(**{**saved, "gap": gap and Gap(**gap), "part": part and Part(**part)})
+    gap, part, folds = saved["gap"], saved.get("part"), saved.get("folds")
+    made = {"gap": gap and Gap(**gap), "part": part and Part(**part), "folds": folds and Folds(**folds)}
+    return Entry(**{**saved, **made})

@@ -10,13 +10,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from ostinato.baselines.base import Baseline, BaselineComparison, Stopwatch
+from ostinato.baselines.base import Baseline, BaselineComparison, Stopwatch, taken
 from ostinato.baselines.conclusion import conclude
-from ostinato.baselines.found import Baselines, Entry, Part
-from ostinato.baselines.paired import paired_gap
+from ostinato.baselines.folds import crossvalidated
+from ostinato.baselines.found import Baselines, Entry, Folds, Part
+from ostinato.baselines.paired import Gap, paired_gap, unpaired_gap
 from ostinato.data.dataset import Prepared
 from ostinato.metrics.classification import Metrics
-from ostinato.metrics.resampling import SUMS
+from ostinato.metrics.resampling import SHARES, SUMS
 
 _PILOT_ROWS = 1000
 _PILOT_ANSWERS = 3
@@ -36,6 +37,8 @@ def measure(
     summary: dict[str, Any],
     budget_s: float,
     say: Callable[[str], None],
+    own: Any = None,
+    scored: str = "",
 ) -> Baselines:
     """Train baselines on a run's training data, and score them and its model on its validation data.
 
@@ -48,15 +51,18 @@ def measure(
         summary: of the model's training: seconds and steps.
         budget_s: seconds for all baselines together, >= 0.
         say: called with progress messages.
+        own: the model's answers; none: as it is now.
+        scored: how these came about, where that is not plain.
     """
-    prepared, scores = comparison.prepared, comparison.scores(comparison.own())
-    own = _own_entry(comparison, scores, summary)
-    trial, watch, passed_over = _Trial(comparison, scores, own), Stopwatch(), []
+    prepared, answers = comparison.prepared, comparison.own() if own is None else own
+    scores = comparison.scores(answers)
+    entry = _own_entry(comparison, scores, summary)
+    trial, watch, passed_over = _Trial(comparison, answers, scores, entry), Stopwatch(), []
     for made in baselines:
         reason = _obstacle(made, prepared, budget_s - watch.seconds)
         if not reason:
             say(f"baseline: {made.name}")
-            reason = trial.run(made.of(prepared), budget_s - watch.seconds)
+            reason = trial.run(made, budget_s - watch.seconds)
         if reason:
             passed_over.append(f"{made.name}: {reason}")
     found = Baselines(
@@ -67,11 +73,12 @@ def measure(
         comparison.num_units,
         comparison.num_train,
         budget_s,
-        own,
+        entry,
         trial.entries,
         passed_over,
         int(summary.get("steps", 0)),
         conclusion="",
+        scored=scored,
     )
     return replace(found, conclusion=conclude(found))
 
@@ -108,30 +115,35 @@ def _obstacle(baseline: type[Baseline], prepared: Prepared, left_s: float) -> st
 
 @dataclass
 class _Trial:
-    """Baselines tried one after the other. own_scores, own: of the run's model; entries, fitted: those so far."""
+    """Baselines tried one after the other. own_answers, own_scores, own: of the run's model; entries, fitted: those so
+    far."""
 
     comparison: BaselineComparison
+    own_answers: Any
     own_scores: Metrics
     own: Entry
     entries: list[Entry] = field(default_factory=list)
     fitted: list[Baseline] = field(default_factory=list)
 
-    def run(self, baseline: Baseline, left_s: float) -> str | None:
+    def run(self, made: type[Baseline], left_s: float) -> str | None:
         """Fit, answer and measure one baseline; or why that took too long."""
-        for module in baseline.modules:
+        for module in made.modules:
             import_module(module)
-        comparison, watch = self.comparison, Stopwatch()
+        baseline, comparison, watch = made.of(self.comparison.prepared), self.comparison, Stopwatch()
         share, seconds = _fit(baseline, comparison, left_s)
-        smaller = comparison
+        smaller, own = comparison, self.own_scores
         if baseline.slow:
             a_unit = _seconds_an_answer(baseline, comparison, (left_s - seconds) / _LEAST_ANSWERS)
             count = int((left_s - watch.seconds) / a_unit)
             if count < min(_LEAST_ANSWERS, comparison.num_units):
                 return f"{comparison.question} takes {a_unit:.2g} s, too long for {_LEAST_ANSWERS} within the budget"
-            smaller, seconds = comparison.part(count), 0.0
+            rows, seconds = comparison.picked(count), 0.0
+            if len(rows) < comparison.num_units:
+                smaller = comparison.on(comparison.validation.take(rows))
+                own = smaller.scores(taken(self.own_answers, rows))
         scores = smaller.scores(baseline.answer(smaller.validation))
-        partly = smaller.num_units < comparison.num_units
-        own = smaller.scores(smaller.own()) if partly else self.own_scores
+        gap = paired_gap(own[SUMS], scores[SUMS], comparison.figure, lower_is_better=comparison.lower_is_better)
+        folds = crossvalidated(made, comparison) if gap.low is None else None
         entry = Entry(
             baseline.name,
             baseline.about,
@@ -141,12 +153,21 @@ class _Trial:
             _latency(comparison, baseline.answer),
             share,
             baseline.details,
-            paired_gap(own[SUMS], scores[SUMS], comparison.figure, lower_is_better=comparison.lower_is_better),
-            self._part(smaller, {self.own.name: own, baseline.name: scores}) if partly else None,
+            gap if folds is None else self._apart(folds),
+            self._part(smaller, {self.own.name: own, baseline.name: scores}) if smaller is not comparison else None,
+            folds,
         )
         self.entries.append(entry)
         self.fitted.append(baseline)
         return None
+
+    def _apart(self, folds: Folds) -> Gap:
+        """How far the model's few validation rows are ahead of a baseline's folds of other rows."""
+        figure, sign = self.comparison.figure, -1.0 if self.comparison.lower_is_better else 1.0
+        own, other = float(self.own_scores[figure]), float(folds.metrics[figure])
+        if figure not in SHARES:
+            return Gap(sign * (own - other), None, None)
+        return unpaired_gap(own, self.comparison.num_units, other, folds.num_rows)
 
     def _part(self, smaller: BaselineComparison, known: dict[str, Metrics]) -> Part:
         """The figure of every method on what a slow baseline answered."""

@@ -51,6 +51,8 @@ def _print(found: Baselines) -> None:
     print_table(made)
     for reason in found.passed_over:
         note(f"not tried: {reason}")
+    if found.scored:
+        note(found.scored)
     stdout.print()
     print_text(found.conclusion)
 

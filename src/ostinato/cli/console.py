@@ -45,7 +45,10 @@ def saying_how_to_resume() -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         if interrupt.args:
             from ostinato.cli.typed import as_called
+            from ostinato.training.run_folder import kept_so_far
 
+            if kept := kept_so_far(Path(interrupt.args[0])):
+                stderr.print(f"kept in {interrupt.args[0]}: {kept}", markup=False)
             again = as_called(command("train", "--resume", interrupt.args[0]))
             stderr.print(f"interrupted; resume with: {again}", markup=False)
         raise

@@ -7,7 +7,7 @@ with one class present) is None, never a made-up number; `sums` is what the othe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Floats, Integers, Mask
 from ostinato.metrics.decisions import LIKELIEST, Decisions
-from ostinato.metrics.ranking import Ranking
-from ostinato.metrics.resampling import SUMS, Figure, Numbers, Sums, Units, ratio
+from ostinato.metrics.ranking import Ranking, areas
+from ostinato.metrics.resampling import SUMS, Drawn, Figure, Numbers, Sums, Units, ratio
 
 Metrics = dict[str, Any]
 
 _BINS = 10
+_MOST_RANKED, _MOST_LEVELS = 10, 1000
+"""Classes, above which areas have no interval, and different scores of all of them: more take seconds."""
 
 
 def classification(
@@ -42,7 +44,9 @@ def classification(
     confusion = np.bincount(targets * count + predicted, minlength=count * count).reshape(count, count)
     per_class = by_class(confusion, classes)
     present = [row["f1"] for row in per_class if row["support"] or row["predicted"]]
-    ranked = [Ranking.of(probabilities[:, k], targets == k) for k in ([1] if count == 2 else range(count))]
+    against = [(probabilities[:, k], targets == k) for k in ([1] if count == 2 else range(count))]
+    ranked = [Ranking.of(*one) for one in against]
+    units = Units.rows(len(targets))
     picked = np.clip(probabilities[np.arange(len(targets)), targets], 1e-12, 1.0)
     return {
         "num_examples": len(targets),
@@ -55,8 +59,36 @@ def classification(
         "calibration_error": calibration(probabilities, targets)["error"],
         "confusion": confusion.tolist(),
         "per_class": per_class,
-        SUMS: class_sums(predicted, targets, count, Units.rows(len(targets))),
+        SUMS: class_sums(predicted, targets, count, units)
+        .beside(_probability_sums(probabilities, targets, -np.log(picked), units))
+        .beside(_areas(against, units, np.mean)),
     }
+
+
+def _probability_sums(probabilities: Floats, targets: Integers, nll: Floats, units: Units) -> Sums:
+    """What log loss and the calibration error are made of."""
+    confidence, right, which = _binned(probabilities, targets)
+    parts = [units.counts(which, _BINS, among) for among in (None, right)]
+    sure = Units(units.of * _BINS + which, units.count * _BINS).sums(confidence).reshape(units.count, _BINS)
+
+    def error(sums: Numbers) -> Numbers:
+        counts, hits, said = np.split(sums[..., 2:], 3, axis=-1)
+        return np.asarray(np.abs(said - hits).sum(-1) / counts.sum(-1))
+
+    values = np.concatenate([units.sums(nll, np.ones(len(nll))), *parts, sure], axis=1)
+    return Sums(values, {"log_loss": ratio(0, 1), "calibration_error": error})
+
+
+def _areas(against: Sequence[tuple[Floats, Mask]], units: Units, mean: Callable[..., Any]) -> Sums:
+    """AUC and average precision, each the mean over pairs of scores and which of them are positive."""
+    if len(against) > _MOST_RANKED:
+        return Sums(np.empty((units.count, 0)), {})
+    pairs = [areas(*one, units, _MOST_LEVELS // len(against)) for one in against]
+
+    def over(place: int) -> Drawn:
+        return lambda times: np.asarray(mean(np.stack([pair[place](times) for pair in pairs]), axis=0))
+
+    return Sums(np.empty((units.count, 0)), {}, {"auc": over(0), "average_precision": over(1)})
 
 
 def _answered(right: Mask, given: Mask | None) -> Metrics:
@@ -128,9 +160,7 @@ def auc(scores: Floats, positive: NDArray[np.bool_]) -> float | None:
 def calibration(probabilities: Floats, targets: Integers, bins: int = _BINS) -> Metrics:
     """Confidence of the predicted class against how often it was right, in equal bins; `error` is their mean gap
     weighted by the number of examples (expected calibration error, Guo et al. 2017, arXiv:1706.04599)."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == targets
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    confidence, right, which = _binned(probabilities, targets, bins)
     rows = []
     for b in range(bins):
         inside = which == b
@@ -144,6 +174,13 @@ def calibration(probabilities: Floats, targets: Integers, bins: int = _BINS) -> 
             )
     error = sum(row["count"] * abs(row["confidence"] - row["accuracy"]) for row in rows) / max(len(targets), 1)
     return {"error": float(error), "bins": rows}
+
+
+def _binned(probabilities: Floats, targets: Integers, bins: int = _BINS) -> tuple[Floats, Mask, Integers]:
+    """(N,) each: the probability of the likeliest class, whether it was right, and the bin of that probability."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == targets
+    return confidence, right, np.minimum((confidence * bins).astype(np.int64), bins - 1)
 
 
 def multilabel(probabilities: Floats, targets: Floats, labels: tuple[str, ...]) -> Metrics:
@@ -163,8 +200,15 @@ def multilabel(probabilities: Floats, targets: Floats, labels: tuple[str, ...]) 
         "micro_f1": precision_recall(int(hits.sum()), int(said.sum()), int(support.sum()))["f1"],
         "auc": float(np.mean(aucs)) if aucs else None,
         "per_class": per_label,
-        SUMS: _label_sums(predicted, truth),
+        SUMS: _label_sums(predicted, truth).beside(_label_areas(probabilities, truth)),
     }
+
+
+def _label_areas(probabilities: Floats, truth: Mask) -> Sums:
+    """The mean AUC of the labels that some rows have, and some not."""
+    both = [k for k in range(truth.shape[1]) if 0 < truth[:, k].sum() < len(truth)]
+    found = _areas([(probabilities[:, k], truth[:, k]) for k in both], Units.rows(len(truth)), np.nanmean)
+    return Sums(found.values, {}, {"auc": found.drawn["auc"]}) if both and found.drawn else found
 
 
 def _label_sums(predicted: Mask, truth: Mask) -> Sums:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from ostinato.arrays import Floats, Mask
-from ostinato.metrics.resampling import Numbers
+from ostinato.metrics.resampling import Drawn, Numbers, Units
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,33 @@ class Ranking:
         """Precision at each score, weighted by the recall that it adds."""
         recall, precision = self.precision_recall
         return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
+def areas(scores: Floats, positive: Mask, units: Units, most: int) -> tuple[Drawn, Drawn]:
+    """`Ranking.auc` and `Ranking.average_precision` of items that are drawn with their units; not a number where all
+    that are drawn are positive, or none. Of more than `most` different scores, neighbours count as equal, few where
+    scores are high."""
+
+    @cache
+    def tables() -> list[Numbers]:
+        _, rank = np.unique(-scores, return_inverse=True)
+        count = int(rank.max()) + 1
+        level = rank if count <= most else (most * np.sqrt(rank / count)).astype(np.int64)
+        return [units.counts(level, min(count, most), among) for among in (positive, ~positive)]
+
+    def counted(times: Numbers) -> tuple[Numbers, Numbers]:
+        hits, alarms = (np.insert(np.cumsum(times @ table, axis=-1), 0, 0.0, axis=-1) for table in tables())
+        return hits, alarms
+
+    def auc(times: Numbers) -> Numbers:
+        hits, alarms = counted(times)
+        under = np.diff(alarms) * (hits[..., 1:] + hits[..., :-1]) / 2
+        return np.asarray(under.sum(-1) / (hits[..., -1] * alarms[..., -1]))
+
+    def average_precision(times: Numbers) -> Numbers:
+        hits, alarms = counted(times)
+        precision = hits[..., 1:] / np.maximum((hits + alarms)[..., 1:], 1.0)
+        total = np.where(alarms[..., -1] > 0, hits[..., -1], np.nan)
+        return np.asarray((np.diff(hits) * precision).sum(-1) / total)
+
+    return auc, average_precision

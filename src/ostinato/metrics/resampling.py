@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import sqrt
 from statistics import NormalDist
@@ -17,13 +17,17 @@ from ostinato.arrays import Array, Integers, Mask
 Numbers = NDArray[np.float64]
 Figure = Callable[[Numbers], Numbers]
 """From sums (…, K) to a figure (…) of each."""
+Drawn = Callable[[Numbers], Numbers]
+"""From how often each unit is drawn (…, U) to a figure (…) of each; not a number where it is not defined."""
 SUMS = "sums"
 """Where metrics keep what they are made of, until `with_intervals` has taken it."""
 CONFIDENCE = 0.95
 _RESAMPLES = 1000
 _MOST_UNITS = 1000
 _LEAST_UNITS = 8
-_SHARES = ("accuracy", "exact")
+_MOST_GROUPS = 200
+"""That are left out in turn, for how skewed a figure is."""
+SHARES = ("accuracy", "exact")
 """Figures of which a unit is right or wrong."""
 _NORMAL = NormalDist()
 
@@ -72,31 +76,47 @@ class Sums:
     """What figures of some data are made of: sums over its units, so that they can be computed of other units, too.
 
     values: (U, K), the summands of each unit (a row, a sentence, a stretch of a series), which is drawn as a whole;
-    figures: by name, how sums (…, K) become a figure (…).
+    figures: by name, how sums (…, K) become a figure (…); drawn: those that no sum gives (areas under curves).
     """
 
     values: Numbers
     figures: Mapping[str, Figure]
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
-    def of(self, name: str) -> float:
-        """A figure of all units."""
-        return float(self.figures[name](self.values.sum(axis=0)))
+    @property
+    def names(self) -> list[str]:
+        """All figures."""
+        return [*self.figures, *self.drawn]
+
+    def function(self, name: str) -> Drawn:
+        """A figure as a function of how often each unit is drawn."""
+        if name in self.drawn:
+            return self.drawn[name]
+        figure, values = self.figures[name], self.values
+        return lambda times: figure(times @ values)
+
+    def of(self, name: str, among: Mask | None = None) -> float:
+        """A figure of all units; `among`: (U,), of these."""
+        times = np.ones(len(self.values)) if among is None else among.astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(self.function(name)(times))
 
     def beside(self, other: Sums) -> Sums:
         """The figures of both, which are of the same units; those of the other win."""
         cut = self.values.shape[1]
         own = {name: _part(figure, slice(None, cut)) for name, figure in self.figures.items()}
         others = {name: _part(figure, slice(cut, None)) for name, figure in other.figures.items()}
-        return Sums(np.concatenate([self.values, other.values], axis=1), own | others)
+        values = np.concatenate([self.values, other.values], axis=1)
+        return Sums(values, own | others, {**self.drawn, **other.drawn})
 
     def intervals(self) -> dict[str, list[float]]:
         """[low, high] of every figure that has an interval."""
         found: dict[str, list[float]] = {}
-        for name, figure in self.figures.items():
-            low, high = interval(self.values, figure) or (0.0, 0.0)
+        for name in self.names:
+            low, high = interval(len(self.values), self.function(name)) or (0.0, 0.0)
             if low < high:
                 found[name] = [low, high]
-            elif low in (0.0, 1.0) and name in _SHARES and len(self.values) >= _LEAST_UNITS:
+            elif low in (0.0, 1.0) and name in SHARES and len(self.values) >= _LEAST_UNITS:
                 found[name] = _of_all(self.of(name), len(self.values))
         return found
 
@@ -114,23 +134,23 @@ def with_intervals(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return found | ({"intervals": limits} if limits else {})
 
 
-def interval(units: Numbers, figure: Figure) -> tuple[float, float] | None:
-    """The 95 % interval of a figure; None of fewer than 8 units, or where it is not defined.
+def halves(count: int) -> Mask:
+    """(U,): the units of a first half, by lot; the others are the second. The same whenever there are as many."""
+    return np.asarray(np.random.default_rng(1).permutation(count) < count // 2)
+
+
+def interval(count: int, figure: Drawn) -> tuple[float, float] | None:
+    """The 95 % interval of a figure of so many units; None of fewer than 8, or where it is not defined.
 
     Bias-corrected and accelerated (Efron 1987, "Better bootstrap confidence intervals"), its levels widened for few
     units as Hesterberg 2015, "What teachers should know about the bootstrap", section 4.2 (expanded percentiles).
     Deterministic: the seed is fixed.
-
-    Args:
-        units: (U, K), the summands of each.
-        figure: from sums (…, K) to the figure (…); not a number where it is not defined.
     """
-    count = len(units)
     if count < _LEAST_UNITS:
         return None
-    total = units.sum(axis=0)
+    every = np.ones(count)
     with np.errstate(divide="ignore", invalid="ignore"):
-        whole, drawn, without = float(figure(total)), figure(_draws(count) @ units), figure(total - units)
+        whole, drawn, without = float(figure(every)), figure(_draws(count)), figure(every - _left_out(count))
     drawn, without = drawn[np.isfinite(drawn)], without[np.isfinite(without)]
     if not len(drawn) or not np.isfinite(whole):
         return None
@@ -151,6 +171,13 @@ def ratio(above: int, below: int) -> Figure:
     return lambda sums: sums[..., above] / sums[..., below]
 
 
+def row_means(**columns: Array) -> Sums:
+    """Means over rows, (N,) each."""
+    units = Units.rows(len(next(iter(columns.values()))))
+    figures = {name: ratio(place, len(columns)) for place, name in enumerate(columns)}
+    return Sums(units.sums(*columns.values(), np.ones(len(units.of))), figures)
+
+
 def _part(figure: Figure, columns: slice) -> Figure:
     return lambda sums: figure(sums[..., columns])
 
@@ -161,6 +188,12 @@ def _draws(count: int) -> Numbers:
     drawn = np.random.default_rng(0).integers(0, count, (_RESAMPLES, count))
     places = drawn + count * np.arange(_RESAMPLES)[:, None]
     return np.bincount(places.ravel(), minlength=_RESAMPLES * count).reshape(_RESAMPLES, count).astype(np.float64)
+
+
+def _left_out(count: int) -> Numbers:
+    """(G, U): one unit each, of many some neighbours each."""
+    groups = min(count, _MOST_GROUPS)
+    return np.asarray(np.arange(count) * groups // count == np.arange(groups)[:, None], dtype=np.float64)
 
 
 def _of_all(share: float, count: int) -> list[float]:

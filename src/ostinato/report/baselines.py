@@ -20,6 +20,7 @@ _SHOWN = (
     *("sequence_error_rate", "bleu", "mse"),
 )
 """Metrics to show next to the deciding one, in order of preference."""
+_SAID = ("conclusion", "scored", "passed_over", "num_units", "unit", "question")
 
 
 def baselines_section(folder: Path, steps: list[Section]) -> Section | None:
@@ -51,7 +52,7 @@ def _best(found: Baselines) -> Section | None:
     best = next((one for one in found.ranked if one.gap is not None and one.part is None), None)
     if best is None:
         return None
-    value = written(best.metrics[found.figure], found.figure)
+    value = written(best.standing(found.own, found.figure), found.figure)
     return {"figure": found.figure, "name": NAMES.get(found.figure, found.figure), "by": best.name, "value": value}
 
 
@@ -60,19 +61,27 @@ def table_of(found: Baselines) -> Section:
     figure, metrics = found.figure, found.own.metrics
     columns = [figure, *(key for key in _SHOWN if key != figure and metrics.get(key) is not None)][:_MOST_COLUMNS]
     parts = [one.part for one in found.baselines if one.part is not None]
+    folds = next((one.folds for one in found.baselines if one.folds is not None), None)
     names = [NAMES.get(key, key) for key in columns]
     return {
-        **{key: getattr(found, key) for key in ("conclusion", "passed_over", "num_units", "unit", "question")},
-        "columns": [*names, *(f"{names[0]}, {part.num_units:,} {found.unit}" for part in parts)],
-        "rows": [_row(one, columns, parts, found) for one in found.ranked],
+        **{
+            key: getattr(found, key) for key in ("conclusion", "passed_over", "num_units", "unit", "question", "scored")
+        },
+        "columns": [
+            *names,
+            *(f"{names[0]}, {part.num_units:,} {found.unit}" for part in parts),
+            *([f"{names[0]}, {folds.num_folds} folds of {folds.num_rows:,} training rows"] if folds else []),
+        ],
+        "rows": [_row(one, columns, parts, found, folded=folds is not None) for one in found.ranked],
         "parts": [part.num_units for part in parts],
     }
 
 
-def _row(entry: Entry, columns: list[str], parts: list[Part], found: Baselines) -> Section:
+def _row(entry: Entry, columns: list[str], parts: list[Part], found: Baselines, *, folded: bool) -> Section:
     whole = {} if entry.part else entry.metrics
     values = [_cell(whole.get(key), key) for key in columns]
     values += [_cell(part.figures.get(entry.name), found.figure) for part in parts]
+    values += [_cell(entry.folds and entry.folds.metrics.get(found.figure), found.figure)] if folded else []
     partly = entry.num_rows < found.num_train
     learnt = f"learnt from {entry.num_rows:,} of {found.num_train:,} rows" if partly else ""
     return {

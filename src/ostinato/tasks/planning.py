@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,12 @@ from ostinato.data.inference.applicability import refuse_inapplicable
 from ostinato.data.rejects import counted
 from ostinato.errors import RecipeError
 from ostinato.recipe import Recipe, apply_overrides, build_recipe
+from ostinato.tasks.memory import fits
 from ostinato.tasks.plan import Plan, Shape
 from ostinato.tasks.registry import task_of
+
+_LEAST = {"model.ngram_buckets": 1024, "model.embedding_dim": 8, "model.hidden_size": 8}
+"""What is halved where memory is short, and down to which size."""
 
 
 def planned(prepared: Prepared, asked: Recipe, read: Callable[[Recipe], Prepared]) -> Prepared:
@@ -38,7 +42,26 @@ def planned(prepared: Prepared, asked: Recipe, read: Callable[[Recipe], Prepared
     budget = {"training.plan": reason, **_budget(plan, shape, recipe)}
     recipe = build_recipe(apply_overrides(recipe.model_dump(), budget))
     notes = [*prepared.notes, f"plan: {reason}", _told(recipe)]
-    return replace(read(recipe), notes=notes) if plan.reread else replace(prepared, recipe=recipe, notes=notes)
+    ready = replace(read(recipe), notes=notes) if plan.reread else replace(prepared, recipe=recipe, notes=notes)
+    return _within_memory(ready, said)
+
+
+def _within_memory(prepared: Prepared, said: Set[str]) -> Prepared:
+    """The data with a smaller model where memory doesn't allow the one that was planned, and a note of it; what a user
+    set stays."""
+    recipe, task, before = prepared.recipe, task_of(prepared.recipe), dict[str, int]()
+    while not fits(task, recipe, prepared.features):
+        sizes = {key: int(getattr(recipe.model, key.partition(".")[2], 0)) for key in _LEAST if key not in said}
+        smaller = {key: size // 2 for key, size in sizes.items() if size // 2 >= _LEAST[key]}
+        if not smaller:
+            break  # `check_memory` says how much is missing
+        before = {key: sizes[key] for key in smaller} | before
+        recipe = build_recipe(apply_overrides(recipe.model_dump(), smaller))
+    if not before:
+        return prepared
+    changes = [f"{key} {size:,} → {getattr(recipe.model, key.partition('.')[2]):,}" for key, size in before.items()]
+    note = f"plan: smaller, since memory does not allow more: {', '.join(changes)}"
+    return replace(prepared, recipe=recipe, notes=[*prepared.notes, note])
 
 
 def _with_all(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:

@@ -20,6 +20,7 @@ from ostinato.layers.writer import SequenceWriter
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.edit_distance import edit_distance
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import SUMS, Numbers, Sums, Units
 from ostinato.metrics.steps import edit_metrics
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import detokenised
@@ -182,21 +183,29 @@ def scores_of(found: Sequence[Transcript], features: Features) -> Metrics:
     if isinstance(target, TextFeature) and target.recipe.unit != "characters":
         bleu = _bleu(found, target)
         if bleu is not None:
-            metrics["bleu"] = bleu
+            metrics |= {"bleu": bleu.of("bleu"), SUMS: metrics[SUMS].beside(bleu)}
     return metrics
 
 
-def _bleu(found: Sequence[Transcript], target: TextFeature) -> float | None:
-    """Corpus BLEU in 0 to 100; None where the target is words and sacrebleu is not there."""
+def _bleu(found: Sequence[Transcript], target: TextFeature) -> Sums | None:
+    """Corpus BLEU in 0 to 100 (Papineni et al. 2002), as sacrebleu computes it, and what it is made of; None where the
+    target is words and sacrebleu is not there."""
     try:
-        import sacrebleu
+        from sacrebleu.metrics.bleu import BLEU, BLEUScore
     except ImportError as error:
         if target.recipe.unit == "words":
             return None
         raise MissingLibraryError(
             "BLEU needs sacrebleu, which is not installed.", hint="pip install 'ostinato[text]'"
         ) from error
-    most = max(len(one.references) for one in found)
-    rows = [one.references for one in found]
-    streams = [[row[i] if i < len(row) else row[0] for row in rows] for i in range(most)]
-    return float(sacrebleu.corpus_bleu([text_of(one.written, target) for one in found], streams, force=True).score)
+    scorer = BLEU(force=True, effective_order=True)  # of one sentence; the sums below are scored as a corpus
+    each: list[BLEUScore] = [scorer.sentence_score(text_of(one.written, target), one.references) for one in found]
+    counts = np.asarray([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in each], dtype=np.float64)
+
+    def corpus(sums: Numbers) -> float:
+        *matches, said, there = np.rint(sums).astype(np.int64).tolist()
+        orders = len(matches) // 2
+        return float(BLEU.compute_bleu(matches[:orders], matches[orders:], said, there, smooth_method="exp").score)
+
+    values = Units.rows(len(each)).sums(counts)
+    return Sums(values, {"bleu": lambda sums: np.apply_along_axis(corpus, -1, sums)})

@@ -25,6 +25,7 @@ from ostinato.training.budget import Budget
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ostinato.training.clipping import Clipper
 from ostinato.training.divergence import all_finite, divergence
+from ostinato.training.halves import Halves
 from ostinato.training.position import Position
 from ostinato.training.progress import Observer
 from ostinato.training.run_folder import LOG_FILE, MODEL_FILE
@@ -63,6 +64,7 @@ class Trainer:
         self.optimizer = make_optimizer(model, recipe.training)
         self.clipper = Clipper(model, recipe.training)
         self.budget = Budget(recipe.training, task.num_batches)
+        self.halves = Halves(recipe.training, model)
         self.position = Position()
         self.notes: list[str] = []
         """What `summary.json` will say of the data and of what was forced; saved with every checkpoint."""
@@ -168,6 +170,7 @@ class Trainer:
         if better or self.training.keep == "last":
             position.best_epoch = position.epoch
             save_tensors(self.folder / MODEL_FILE, weights_of(self.model))
+        self.halves.see(result, self.model)
         brief = {key: value for key, value in result.items() if isinstance(value, (int, float))}
         event = {
             "step": position.step,
@@ -226,6 +229,7 @@ class Trainer:
         tensors: dict[str, Tensor] = {f"model.{name}": tensor for name, tensor in weights_of(self.model).items()}
         tensors |= optimizer_tensors(self.model, self.optimizer)
         tensors |= {f"carried.{name}": tensor for name, tensor in self.task.carried().items()}
+        tensors |= {f"halves.{name}": tensor for name, tensor in self.halves.tensors().items()}
         tensors |= {f"clip.{name}": tensor for name, tensor in self.clipper.tensors().items()}
         tensors |= random_tensors(self.device)
         state = {
@@ -242,10 +246,12 @@ class Trainer:
     def forget_best(self) -> None:
         """The next validation is the best so far: figures before it are of other data, or of another kind."""
         self.position.best, self.position.best_epoch, self.position.epochs_without_gain = None, -1, 0
+        self.halves.forget()
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where a checkpoint was written."""
-        parts: dict[str, dict[str, Tensor]] = {name: {} for name in ("model", "optimizer", "carried", "clip", "random")}
+        names = ("model", "optimizer", "carried", "clip", "random", "halves")
+        parts: dict[str, dict[str, Tensor]] = {name: {} for name in names}
         for name, tensor in checkpoint.tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = tensor
@@ -255,6 +261,7 @@ class Trainer:
         restore_optimizer(self.model, self.optimizer, parts["optimizer"])
         self.task.restore(parts["carried"])
         self.clipper.restore(parts["clip"])
+        self.halves.restore(parts["halves"])
         restore_random(parts["random"], self.device)
         self.position, self.notes = Position(**checkpoint.state["position"]), list(checkpoint.state["notes"])
         size = int(checkpoint.state["log_bytes"])

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.data.inference.applicability import saved_recipe
+from ostinato.data.rejects import counted
 from ostinato.errors import FolderInUseError, RecipeError, RunError
 from ostinato.recipe import Recipe, migrated, read_recipe
 from ostinato.storage.files import checksum, read_json, unused
 from ostinato.storage.locks import FolderLock
+from ostinato.storage.log import read_log
 from ostinato.training.places import found_again
 from ostinato.wording import command, meant, option, set_options
 
@@ -76,6 +78,19 @@ def decisions_of(folder: Path) -> dict[str, Any]:
 def summary_of(folder: Path) -> dict[str, Any]:
     """What training ended with; empty while it has not ended."""
     return read_json(folder / SUMMARY_FILE, missing_ok=True)
+
+
+def kept_so_far(folder: Path) -> str | None:
+    """Which weights a run holds whose training has not ended, in words; None before its first validation."""
+    found = read_log(folder / LOG_FILE)[1] if (folder / MODEL_FILE).is_file() else []
+    if not found:
+        return None
+    training = read_recipe_of(folder).training
+    which = "last" if training.keep == "last" else "best"
+    kept = found[-1] if which == "last" else next((one for one in reversed(found) if one["best"]), found[-1])
+    figure = training.monitor
+    said = f"{figure.replace('_', ' ')} {kept[figure]:.4g}, after {counted(kept['step'], 'step')}"
+    return f"the {which} weights so far, validation {said}"
 
 
 def check_unchanged(folder: Path) -> None:

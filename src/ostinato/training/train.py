@@ -23,6 +23,7 @@ from ostinato.storage.files import remove_partials, sync_folder, write_atomicall
 from ostinato.storage.locks import FolderLock
 from ostinato.storage.log import read_log
 from ostinato.tasks.findings import Trained
+from ostinato.tasks.memory import check_memory
 from ostinato.tasks.monitors import check_monitor
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
@@ -31,7 +32,6 @@ from ostinato.tasks.training import training_of
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.denormals import flushed_denormals
 from ostinato.training.loop import Trainer
-from ostinato.training.memory import check_memory
 from ostinato.training.places import note_places
 from ostinato.training.progress import Observer
 from ostinato.training.resume import agrees, data_changes, describe_data, recipe_changes, with_features
@@ -201,6 +201,7 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
     folder = trainer.folder
     if trainer.interrupted:
         raise KeyboardInterrupt(str(folder))
+    trainer.halves.save(folder)
     load_weights(trainer.model, load_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
     recipe, features = prepared.recipe, prepared.features
     spec, model, device = task_of(recipe), trainer.model, trainer.device

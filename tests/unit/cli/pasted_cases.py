@@ -175,7 +175,7 @@ PROSE = {
     "a model must be trained anew, otherwise": """data/features/audio.py:frames media/audio_out.py:require_log_mel
         media/audio_out.py:require_log_mel#2""",
     "the machine must be short of memory (tests/unit/training/test_window_memory.py)": """bptt/memory.py:check_memory
-        training/memory.py:check_memory""",
+        tasks/memory.py:check_memory""",
     "another process must be at work, or have stopped": "comparison/child.py:run_child storage/locks.py:__init__",
     "tasks of other packages must disagree (tests/unit/tasks/test_inferring.py)": """
         data/inference/resolve.py:_category_of#2""",

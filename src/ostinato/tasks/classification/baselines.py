@@ -25,6 +25,7 @@ class ClassificationComparison(BaselineComparison):
     """Answers are probabilities (N, K) of classes or labels, or numbers (N,), in the order of the validation rows."""
 
     model: Classifier
+    by_row = True
 
     @property
     def target(self) -> TargetFeature:

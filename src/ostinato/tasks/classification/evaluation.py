@@ -16,6 +16,7 @@ from ostinato.heads.classes import Deciding
 from ostinato.metrics.classification import Metrics, classification
 from ostinato.metrics.decisions import Decisions, best_threshold, fit_share, fit_temperature
 from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import SUMS, row_means
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
 from ostinato.tasks.classification.model import Classifier
@@ -40,8 +41,9 @@ def evaluate(model: Classifier, examples: Examples, device: torch.device) -> Met
     """Loss and metrics on examples with targets."""
     outputs, head = predict_examples(model, examples, device), model.head
     truth = np.asarray(examples.targets)
-    loss = float(head.nll(outputs, torch.tensor(truth)).mean())
-    return {"loss": loss, **head.metrics(head.answers(outputs).numpy(), truth)}
+    losses = head.nll(outputs, torch.tensor(truth))
+    found = head.metrics(head.answers(outputs).numpy(), truth)
+    return {"loss": float(losses.mean()), **found, SUMS: found[SUMS].beside(row_means(loss=losses.numpy()))}
 
 
 def predict(model: Classifier, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
