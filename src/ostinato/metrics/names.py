@@ -32,7 +32,7 @@ METRIC_NAMES = {
     "coverage": "interval coverage",
     "interval": "nominal coverage",
     "width": "interval width",
-    "crps": "CRPS (by the quantiles)",
+    "crps": "CRPS (mean of the quantile levels)",
     "nats_per_token": "nats per token",
     "nats_per_frame": "nats per frame",
     "bits_per_character": "bits per character",

@@ -212,7 +212,7 @@ def _expected(item: dict[str, Any]) -> str:
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
         bound = next(iter(context.values()))
         if kind == "greater_than" and bound == 0:
-            return "a positive integer" if isinstance(received, int) else "a positive number"
+            return "a positive integer" if isinstance(received, int) and isinstance(bound, int) else "a positive number"
         return f"{kind.replace('_', ' ')} {bound}".replace("than equal", "than or equal to")
     return str(item["msg"][0].lower() + item["msg"][1:])
 

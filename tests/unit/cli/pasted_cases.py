@@ -35,6 +35,8 @@ CASES = {
     "data/forecasting/clean.py:_gaps": f"train gaps.csv {H}",
     "data/forecasting/clean.py:_gaps#2": "train wide_gap.csv +model.horizon=1 +model.lookback=2",
     "data/forecasting/clean.py:_filled": f"train hole.csv {H}",
+    "data/forecasting/clean.py:_filled#2": f"train blank.csv +{K}=forecasting '+data.channels=[y,z]' {H}"
+    " +data.missing=mask",
     "data/forecasting/columns.py:resolve_columns": f"train session.csv +{K}=forecasting"
     " '+data.calendar=[hour]' '+data.channels=[y]'",
     "data/forecasting/columns.py:resolve_columns#2": f"train words.csv +{K}=forecasting",

@@ -91,6 +91,7 @@ def make_series() -> None:
         *(f"{d},{s},{i},{n % 7}" for s in (1, 2) for i in (1, 2) for n, d in enumerate(_days(40))),
     )
     text_file("hole.csv", "date,y", *(f"{day},{'' if i == 9 else i % 5}" for i, day in enumerate(_days(40))))
+    text_file("blank.csv", "date,y,z", *(f"{day},{i % 5}," for i, day in enumerate(_days(40))))
     text_file("rubbish.csv", "date,y", *(f"{day},{'broken' if i == 9 else i % 5}" for i, day in enumerate(_days(40))))
     text_file("footer.csv", "date,y", *(f"{day},{i % 5}" for i, day in enumerate(_days(40))), "Source: made up")
     text_file("words.csv", "date,y", *(f"{day},{'ab'[i % 2]}" for i, day in enumerate(_days(40))))

@@ -182,7 +182,12 @@ def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
             "linear interpolation: --set data.missing=interpolate",
         )
     if not finite.any(axis=0).all():
-        raise DataError(f"series {one.name!r} of `{path}` has a channel without a single value.")
+        names = dict(zip(forecast.channels, finite.any(axis=0).tolist(), strict=False))
+        empty, others = ([name for name, known in names.items() if known is found] for found in (False, True))
+        raise DataError(
+            f"series {one.name!r} of `{path}` has not a single value in {', '.join(empty) or 'its channel'}.",
+            hint=f"leave it out: {setting('data.channels', others)}" if others else None,
+        )
     kept = finite if forecast.missing == "mask" else finite | there[:, None]
     kept = kept if forecast.on_gap == "mask" else kept | ~there[:, None]
     values = _interpolated(one.values)

@@ -59,6 +59,8 @@ def resolve_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[st
             notes.append(
                 f"not forecast: {', '.join(roles.passed_over)} (row numbers, or the time stamp again, or parts of it)"
             )
+        if empty := [name for name in roles.free if _is_empty(head[name])]:
+            notes.append(f"not forecast: {', '.join(empty[:8])} (empty)")
     return forecast.model_copy(update=found)
 
 
@@ -76,10 +78,11 @@ def what_is_forecast(sample: DataSample, input: str | None, target: str | None) 
     roles = find_roles(head, times)
     if not roles.time:
         return None
-    looked_at = (named,) if input and named else (*roles.free, *([named] if named else []))
+    free = tuple(name for name in roles.free if not _is_empty(head[name]))
+    looked_at = (named,) if input and named else (*free, *([named] if named else []))
     if not looked_at or not all(is_numeric(head[name]) for name in looked_at):
         return None
-    return ", ".join(roles.time), (named,) if named else roles.free
+    return ", ".join(roles.time), (named,) if named else free
 
 
 def _roles(sample: DataSample, free: Sequence[str], forecast: ForecastRecipe) -> Roles:
@@ -92,6 +95,10 @@ def _roles(sample: DataSample, free: Sequence[str], forecast: ForecastRecipe) ->
         return roles
     more = find_roles(sample.rows(*names, num_blocks=_BLOCKS), free, roles.time, series)
     return replace(more, time_reason=roles.time_reason)
+
+
+def _is_empty(cells: pl.Series) -> bool:
+    return bool(cells.is_null().all() or (cells.dtype == pl.String and (cells.str.strip_chars() == "").all()))
 
 
 def _is_constant(cells: pl.Series) -> bool:
