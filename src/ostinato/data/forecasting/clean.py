@@ -182,10 +182,10 @@ def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
             "linear interpolation: --set data.missing=interpolate",
         )
     if not finite.any(axis=0).all():
-        names = dict(zip(forecast.channels, finite.any(axis=0).tolist(), strict=False))
-        empty, others = ([name for name, known in names.items() if known is found] for found in (False, True))
+        empty = [name for name, column in zip(forecast.channels, finite.T, strict=False) if not column.any()]
+        others = [name for name in forecast.channels if name not in empty]
         raise DataError(
-            f"series {one.name!r} of `{path}` has not a single value in {', '.join(empty) or 'its channel'}.",
+            f"series {one.name!r} of `{path}` has not a single value{' in ' * bool(empty)}{', '.join(empty)}.",
             hint=f"leave it out: {setting('data.channels', others)}" if others else None,
         )
     kept = finite if forecast.missing == "mask" else finite | there[:, None]
