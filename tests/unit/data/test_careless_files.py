@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from tests.unit.data.helpers import read, read_same
 
+from ostinato.data.inference.kinds import _NUMBERS
+from ostinato.data.inference.target import infer_target
 from ostinato.data.readers.registry import detect_format, open_source
 from ostinato.data.rejects import BadRows
-from ostinato.errors import DataError
+from ostinato.data.times.columns import dated_names
+from ostinato.errors import DataError, RecipeError
+from ostinato.recipe import apply_overrides, build_recipe
+from ostinato.tasks.prepare import inferred, prepare
 
 ROWS = [(f"a {word} film", ("bad", "good")[number % 2]) for number, word in enumerate("abcdefghij")]
 TSV = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in ROWS)
@@ -130,3 +137,66 @@ def test_a_web_page_that_is_named_as_a_sheet(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a readable Excel file: it is HTML or XML") as caught:
         read(tmp_path / "a.xls")
     assert "save it as .xlsx" in str(caught.value.hint)
+
+
+CHAT = "".join(f"[{day:02}.01.21, 10:{day:02}:00] Ada: what a day it was, and so on\n" for day in range(1, 29))
+
+
+def test_a_text_whose_lines_begin_with_brackets_holds_no_lists(tmp_path: Path) -> None:
+    (tmp_path / "chat.txt").write_text(CHAT)
+    recipe = inferred(build_recipe({"data": {"train": str(tmp_path / "chat.txt")}}))
+    assert (recipe.model.task, recipe.features.input.kind) == ("language_model", "text")
+
+
+@pytest.mark.parametrize("cell", ["[1, 2.5, -3e4]", "[[1, 2], [3, 4]]", "[NaN, null, -Infinity]", "[]", " [ 7 ] "])
+def test_lists_of_numbers_are(cell: str) -> None:
+    assert _NUMBERS.match(cell)
+    assert not _NUMBERS.match(cell.replace("]", ""))
+    assert not _NUMBERS.match(cell + " he said")
+
+
+def test_words_that_programs_write_for_no_value_are_told_among_classes(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    labels = ["pos", "neg", "NaN", "pos", "neg", "n/a", "pos", "neg", "neg"] * 4
+    path.write_text("text,label\n" + "".join(f"film {number},{label}\n" for number, label in enumerate(labels)))
+    (note,) = read(path).notes
+    assert "`label` holds NaN in 4 of its first 36 rows; `label` holds n/a in 4" in note
+    said = shlex.split(note.partition("--set ")[2])[0]
+    assert said == "data.null_values=[NaN, n/a]"
+    found = read(path, ["label"], null_values=build_recipe(apply_overrides({}, [said])).data.null_values)
+    assert (set(found.texts), found.notes) == ({"pos", "neg", None}, [])
+    path.write_text("text,x\n" + "".join(f"film {number},{number}\n" for number in range(30)) + "none,NaN\n")
+    assert read(path).notes == []  # numbers know what NaN is
+
+
+def test_several_labels_between_bars_are_offered(tmp_path: Path) -> None:
+    cells = pl.Series(["a|b", "b|c", "a", "c|a", "b"] * 6)
+    kind, reason = infer_target(cells, "genres")
+    assert kind == "class"
+    assert reason.endswith(
+        "several labels a cell: --set features.target.kind=labels --set 'features.target.separator=|'"
+    )
+    assert "several labels" not in infer_target(pl.Series(["a|b", "c|d", "e"] * 9), "genres")[1]
+
+
+@pytest.mark.parametrize("say", ["{0.month}/{0.day}/{0:%y}", "{0:%Y-%m-%d}", "{0:%d.%m.%Y}"])
+def test_columns_that_are_named_as_days_are_the_values_of_rows(tmp_path: Path, say: str) -> None:
+    days = [say.format(datetime(2021, 1, 1) + timedelta(days=day)) for day in range(40)]
+    rows = [
+        f"{'' if row % 2 else 'p'},country {row},1.5,{','.join(str(row * day) for day in range(40))}"
+        for row in range(4)
+    ]
+    path = tmp_path / "wide.csv"
+    path.write_text("\n".join([",".join(["province", "country", "lat", *days]), *rows]) + "\n")
+    with pytest.raises(RecipeError) as caught:
+        inferred(build_recipe({"data": {"train": str(path)}}))
+    assert caught.value.hint == f"ostinato train {path} --set model.task=forecasting --set data.layout=rows"
+    data = {"train": str(path), "layout": "rows"}
+    prepared = prepare(build_recipe({"data": data, "model": {"task": "forecasting", "horizon": 3, "lookback": 6}}))
+    assert (prepared.recipe.data.series, prepared.recipe.data.channels) == ("country", tuple(days))
+
+
+def test_other_names_with_numbers_are_no_days(tmp_path: Path) -> None:
+    for names in ([f"x{number}" for number in range(40)], [str(number) for number in range(40)], ["2021-01-01"] * 3):
+        assert dated_names(["id", *names]) == []
+    assert dated_names(["Country", *map(str, range(1960, 2020))]) == list(map(str, range(1960, 2020)))

@@ -16,6 +16,7 @@ from ostinato.kernels import native_layer
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.ngrams import NgramDistribution
 from ostinato.tasks.language_model.recipe import LanguageModelRecipe
+from ostinato.tasks.language_model.sampling import generate_chunks
 from ostinato.types import Ragged, State
 
 VOCAB, ORDER = 9, 4
@@ -126,6 +127,16 @@ def test_nothing_is_counted_across_documents() -> None:
         assert (nodes[-1] >= 0).sum() == longest
     begun, _ = apart.contexts_of(torch.tensor([[6]]), apart.zero_state(1))
     assert (begun >= 0).all()  # the beginning of a document is a context
+
+
+@pytest.mark.parametrize("backend", ["reference", "auto"])
+def test_a_text_may_begin_after_a_single_token(text: np.ndarray, backend: str) -> None:
+    recipe = LanguageModelRecipe(hidden_size=6, embedding_dim=4, ngrams=ORDER, backend=backend)  # type: ignore[arg-type]
+    model = LanguageModel(recipe, VOCAB)
+    assert model.ngrams is not None
+    model.ngrams.fit(text)
+    written = np.concatenate(list(generate_chunks(model.eval(), np.asarray([3], dtype=np.int32), max_new_tokens=5)))
+    assert len(written) == 5
 
 
 @pytest.mark.parametrize("combination", ["logits", "mixture"])

@@ -10,6 +10,7 @@ import polars as pl
 
 from ostinato.data.forecasting.roles import Roles, find_roles, is_numeric
 from ostinato.data.inference.sample import DataSample
+from ostinato.data.times.columns import dated_names
 from ostinato.errors import RecipeError
 from ostinato.recipe.base import named_by
 from ostinato.recipe.forecast import ForecastRecipe
@@ -29,7 +30,7 @@ def resolve_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[st
     columns, named = sample.columns(), forecast.columns()
     sample.source.require(*named)
     if forecast.layout == "rows":
-        return forecast if forecast.series else forecast.model_copy(update={"series": columns[0]})
+        return _resolve_rows(forecast, sample, notes)
     free = [name for name in columns if name not in (*forecast.channels, *forecast.past, *forecast.future)]
     roles = _roles(sample, free, forecast)
     found: dict[str, Any] = {"layout": "table", "time": _spelt(roles.time), "series": _spelt(roles.series)}
@@ -61,6 +62,22 @@ def resolve_columns(forecast: ForecastRecipe, sample: DataSample, notes: list[st
             )
         if empty := [name for name in roles.free if _is_empty(head[name])]:
             notes.append(f"not forecast: {', '.join(empty[:8])} (empty)")
+    return forecast.model_copy(update=found)
+
+
+def _resolve_rows(forecast: ForecastRecipe, sample: DataSample, notes: list[str]) -> ForecastRecipe:
+    """A series a row: its values are in the columns that are named as times, where there are such, or in all others;
+    its name in those that distinguish rows."""
+    columns, found = sample.columns(), dict[str, Any]()
+    dated = dated_names(columns)
+    if dated and not forecast.channels:
+        found["channels"] = tuple(dated)
+        notes.append(f"values: {dated[0]} to {dated[-1]} (columns that are named as times)")
+    if not forecast.series:
+        rest = [name for name in columns if name not in dated]
+        head = sample.rows(*rest) if dated and rest else pl.DataFrame()
+        texts = [name for name in head.columns if not head[name].null_count() and not is_numeric(head[name])]
+        found["series"] = next((name for name in texts if head[name].n_unique() == len(head)), columns[0])
     return forecast.model_copy(update=found)
 
 

@@ -18,7 +18,7 @@ _MOST = 0.9
 """Share of the cells that decides a kind; the others are bad rows then."""
 _FEWEST = 5
 """Cells among which one may be of no such kind."""
-_NUMBERS = re.compile(r"^\s*\[\s*(\[|\]|-?\d|-?\.\d|-?Infinity|NaN|null)")
+_NUMBERS = re.compile(r"\s*\[[\s\d.,eE+\[\]-]*(?:(?:Infinity|NaN|null)[\s\d.,eE+\[\]-]*)*\]\s*$")
 _NUCLEOTIDES = re.compile(r"^\s*[ACGTUNacgtun]{20,}\s*$")
 _RESIDUES = re.compile(r"^\s*[A-Z]{20,}\s*$")
 _WORDS = re.compile(r'^\s*\[\s*"')

@@ -9,7 +9,7 @@ import polars as pl
 from ostinato.data.inference.kinds import kind_of
 from ostinato.data.inference.sample import DataSample
 from ostinato.data.tables.list_cells import MOST_LABELS
-from ostinato.data.times.columns import time_parts
+from ostinato.data.times.columns import dated_names, time_parts
 from ostinato.data.times.guess import forms_of, may_be_time
 from ostinato.errors import UndecidedError
 from ostinato.wording import listed
@@ -52,6 +52,8 @@ def commands_for(sample: DataSample, target: str | None) -> list[str]:
     for key, value in sample.source.dialect.given().items():
         listed_value = f"[{', '.join(value)}]" if isinstance(value, tuple) else value
         start += f" --set {shlex.quote(f'data.{key}={listed_value}')}"
+    if target is None and dated_names(sample.columns()):
+        return [f"{start} --set model.task=forecasting --set data.layout=rows"]
     if (wide := _wide(sample, target)) is not None:
         return [f"{start} --input {shlex.quote(wide[0])} --target {shlex.quote(wide[1])}"]
     columns = [name for name in sample.columns() if name != target][:_SHOWN_COLUMNS]

@@ -10,6 +10,7 @@ import polars as pl
 from ostinato.data.rejects import counted
 from ostinato.data.tables.list_cells import MOST_LABELS, json_list, kind_of_values, lists_of
 from ostinato.errors import DataError
+from ostinato.wording import setting
 
 _KIND = "features.target.kind"
 _MOST_NUMBERED = 200
@@ -41,7 +42,7 @@ def infer_target(cells: pl.Series, column: str) -> tuple[str, str]:
                 "column.",
                 hint="they are classes: --set features.target.kind=class; texts to write: --set model.task=seq2seq",
             )
-        return "class", f"`{column}` holds {counted(distinct, 'different text')}"
+        return "class", f"`{column}` holds {counted(distinct, 'different text')}{_otherwise_labels(cells)}"
     if numbers.null_count():
         text, number = cells.filter(numbers.is_null()), cells.filter(numbers.is_not_null())
         raise DataError(
@@ -91,16 +92,24 @@ def _refuse_sequences(cells: pl.Series, column: str) -> None:
         )
 
 
-def _shared_labels(cells: pl.Series) -> int | None:
-    """How many names are separated by commas, where each that occurs with others is in different cells."""
+def _shared_labels(cells: pl.Series, mark: str = ",") -> int | None:
+    """How many names are separated by a mark, where each that occurs with others is in different cells."""
     cells = cells.unique()
-    if not cells.str.contains(",", literal=True).any():
+    several = cells.filter(cells.str.contains(mark, literal=True))
+    if not len(several):
         return None
-    pieces = cells.str.split(",").explode().str.strip_chars()
+    pieces = cells.str.split(mark).explode().str.strip_chars()
     times = pieces.value_counts()
-    together = cells.filter(cells.str.contains(",", literal=True)).str.split(",").explode().str.strip_chars().unique()
+    together = several.str.split(mark).explode().str.strip_chars().unique()
     shared = times.filter(pl.col(pieces.name).is_in(together.implode()))["count"] > 1
     return len(times.filter(pl.col(pieces.name) != "")) if shared.all() else None
+
+
+def _otherwise_labels(cells: pl.Series) -> str:
+    """How to have several labels a cell, where something else than commas may separate them."""
+    mark = next((mark for mark in ("|", ";") if _shared_labels(cells, mark) is not None), None)
+    kind = setting("features.target.kind", "labels")
+    return f"; several labels a cell: {kind} {setting('features.target.separator', mark)}" if mark else ""
 
 
 def is_number(cells: pl.Series) -> pl.Series:

@@ -18,6 +18,7 @@ from ostinato.data.io.syntax import find_syntax, told_separator
 from ostinato.data.tables.marks import find_marks, plain_numbers, signs_in, stand_ins, without_stand_ins
 from ostinato.errors import DataError
 from ostinato.recipe.dialect import SEPARATORS, Dialect
+from ostinato.wording import setting
 
 _ROWS = 200
 """Rows that are looked at for the names of the columns."""
@@ -281,9 +282,9 @@ def _of_stand_ins(frame: pl.DataFrame) -> str | None:
     if not found:
         return None
     rows = f"of its first {len(frame):,} rows"
-    told = [f"`{name}` holds {value} in {times:,} {rows}" for name, (value, times) in found.items()]
-    values = ", ".join(dict.fromkeys(value for value, _ in found.values()))
-    return f"{'; '.join(told[:_LISTED])}: where that is no value: --set 'data.null_values=[{values}]'"
+    told = [f"`{name}` holds {value} in {times:,} {rows}" for name, value, times in found]
+    values = list(dict.fromkeys(value for _, value, _ in found))
+    return f"{'; '.join(told[:_LISTED])}: where that is no value: {setting('data.null_values', values)}"
 
 
 def beginning(pieces: Iterator[bytes], num_bytes: int) -> bytes:

@@ -21,6 +21,7 @@ _LEAST = 0.5
 _FEW = 20
 _AWAY = 2
 """How many times the spread of the others a number must be away from them to mean no value."""
+_WORDS_FOR_NONE = ("nan", "n/a", "#n/a", "<na>", "null")
 _STANDING_IN = (99, 999, 9_999, 99_999, 999_999, 200, 32_768)
 
 
@@ -122,14 +123,15 @@ def signs_in(frame: pl.DataFrame, columns: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def stand_ins(frame: pl.DataFrame) -> dict[str, tuple[str, int]]:
-    """Columns of numbers with one that probably means no value (-999), and how often it does."""
+def stand_ins(frame: pl.DataFrame) -> list[tuple[str, str, int]]:
+    """Columns of numbers with one that probably means no value (-999), and of few texts with words that do (NaN), and
+    how often."""
     shape = (len(frame.columns), len(frame))
     flat = _flat(frame)
     there = flat.is_not_null().to_numpy().reshape(shape).sum(axis=1)
     values = flat.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().reshape(shape)
     likely = np.isin(np.abs(values), _STANDING_IN).any(axis=1) & (np.isfinite(values).sum(axis=1) >= _MOST * there)
-    found: dict[str, tuple[str, int]] = {}
+    found = _words_for_none(frame)
     for place in np.flatnonzero(likely).tolist():
         numbers = values[place][np.isfinite(values[place])]
         for extreme in (float(numbers.min()), float(numbers.max())):
@@ -138,8 +140,24 @@ def stand_ins(frame: pl.DataFrame) -> dict[str, tuple[str, int]]:
                 continue
             apart = max(float(rest.max() - rest.min()), np.finfo(float).tiny)
             if min(abs(extreme - rest.min()), abs(extreme - rest.max())) > _AWAY * apart:
-                found[frame.columns[place]] = f"{extreme:.0f}", len(numbers) - len(rest)
+                found.append((frame.columns[place], f"{extreme:.0f}", len(numbers) - len(rest)))
                 break
+    return found
+
+
+def _words_for_none(frame: pl.DataFrame) -> list[tuple[str, str, int]]:
+    """Words that programs write for no value, in columns that hold few texts beside them, which are no numbers."""
+    shape = (len(frame.columns), len(frame))
+    flat = _flat(frame)
+    words = flat.str.to_lowercase().is_in(_WORDS_FOR_NONE).fill_null(False).to_numpy().reshape(shape)
+    found: list[tuple[str, str, int]] = []
+    for place in np.flatnonzero(words.any(axis=1)).tolist():
+        cells, is_word = frame.to_series(place), pl.Series(words[place])
+        others = cells.filter(~is_word).drop_nulls()
+        few = 1 < others.n_unique() <= max(_FEW, len(others) // 10)
+        if few and is_word.mean() < _LEAST and others.cast(pl.Float64, strict=False).null_count() == len(others):
+            times = cells.filter(is_word).str.strip_chars().value_counts(sort=True)
+            found += [(cells.name, word, count) for word, count in times.rows()]
     return found
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
+
+from ostinato.data.times.guess import forms_of
 
 _PARTS = {
     "year": ("year", "yr", "yyyy", "jahr"),
@@ -28,6 +31,7 @@ _RANGES = {
     "minute": (0, 59),
     "second": (0, 59),
 }
+_FEWEST_DATES = 6
 _OF_YEARS = {"quarter": "-Q", "week": "-W"}
 _BETWEEN_TIMES = {"hour": " ", "minute": ":", "second": ":"}
 _BETWEEN = {"month": "-", "day": "-", **_BETWEEN_TIMES}
@@ -72,6 +76,19 @@ def time_parts(head: pl.DataFrame, free: Sequence[str]) -> tuple[str, ...]:
     if {"year", "month"} <= found.keys():
         return tuple(name for name in whole if part_of(name) not in _OF_YEARS)
     return next(((found["year"], found[part]) for part in _OF_YEARS if {"year", part} <= found.keys()), ())
+
+
+def dated_names(names: Sequence[str]) -> list[str]:
+    """The columns whose names are days, months or years, one after the other: they hold the values of a row in time."""
+    likely = [name for name in names if name[:1].isdigit() or name[-1:].isdigit()]
+    texts = pl.Series(likely, dtype=pl.String)
+    for form in forms_of(texts, "date") if 2 * len(likely) > len(names) and len(likely) >= _FEWEST_DATES else []:
+        found = form.read(texts)
+        dated = [name for name, good in zip(likely, found.good.tolist(), strict=True) if good]
+        rising = bool((np.diff(found.local[found.good]) > 0).all())
+        if form.unit == "us" and 2 * len(dated) > len(names) and len(dated) >= _FEWEST_DATES and rising:
+            return dated
+    return []
 
 
 def hour_beside(head: pl.DataFrame, free: Sequence[str]) -> tuple[str, ...]:
