@@ -155,7 +155,7 @@ def _words_for_none(frame: pl.DataFrame) -> list[tuple[str, str, int]]:
         cells, is_word = frame.to_series(place), pl.Series(words[place])
         others = cells.filter(~is_word).drop_nulls()
         few = 1 < others.n_unique() <= max(_FEW, len(others) // 10)
-        if few and is_word.mean() < _LEAST and others.cast(pl.Float64, strict=False).null_count() == len(others):
+        if few and words[place].mean() < _LEAST and others.cast(pl.Float64, strict=False).null_count() == len(others):
             times = cells.filter(is_word).str.strip_chars().value_counts(sort=True)
             found += [(cells.name, word, count) for word, count in times.rows()]
     return found
