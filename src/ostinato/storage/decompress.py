@@ -107,8 +107,11 @@ def read_utf8(path: Path, encoding: str, found: Callable[[str], None], part: str
     found(shown(encoding))
     if sample.startswith(_BOM):
         head = [b"".join(head[:3]).removeprefix(_BOM), *head[3:]]  # pieces may be smaller than the mark
+    pieces = transcoded(itertools.chain(head, stream), encoding, path)
+    if b"\r" in sample and b"\n" not in sample:  # lines as old Macs end them
+        pieces = (piece.replace(b"\r", b"\n") for piece in pieces)
     del sample
-    yield from transcoded(itertools.chain(head, stream), encoding, path)
+    yield from pieces
 
 
 def encoding_of(sample: bytes, encoding: str, path: Path, *, cut: bool = False) -> str:

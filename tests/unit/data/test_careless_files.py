@@ -40,6 +40,8 @@ TABLE = {"schema": {"fields": []}, "data": [dict(zip(COLUMNS, row, strict=True))
         ("Unicode text.txt", TSV.replace("\n", "\r\n").encode("utf-16")),
         ("trailing.csv", TSV.replace("\t", ",").replace("\n", ",\n").encode()),
         ("lines without a cell.csv", (",\n\n,\r\n" + TSV.replace("\t", ",")).encode()),
+        ("old Mac.csv", TSV.replace("\t", ",").replace("\n", "\r").encode()),
+        ("among others.json", json.dumps({"count": 10, "rows": TABLE["data"]}).encode()),
         ("CRLF.tsv", TSV.replace("\n", "\r\n\r\n").encode()),
     ],
 )
@@ -200,3 +202,8 @@ def test_other_names_with_numbers_are_no_days(tmp_path: Path) -> None:
     for names in ([f"x{number}" for number in range(40)], [str(number) for number in range(40)], ["2021-01-01"] * 3):
         assert dated_names(["id", *names]) == []
     assert dated_names(["Country", *map(str, range(1960, 2020))]) == list(map(str, range(1960, 2020)))
+
+
+def test_numbers_line_by_line_are_a_column(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("load\n" + "".join(f"{number / 7:.3f}\n" for number in range(20)))
+    assert (detect_format(tmp_path / "x.txt"), len(read(tmp_path / "x.txt").rows)) == ("csv", 20)

@@ -60,6 +60,7 @@ def _after(path: Path, feature: ForecastFeature) -> list[str]:
         ("YEAR,MO,DY,HR,load", ["YEAR", "MO", "DY", "HR"], "{0.year},{0.month},{0.day},{0.hour}", "2021-01-05 00:00"),
         ("Date,Time,load", ["Date", "Time"], "{0:%d/%m/%Y},{0:%H.%M.%S}", "05/01/2021 00.00.00"),
         ("instant,dteday,hr,load", ["dteday", "hr"], "{1},{0:%Y-%m-%d},{0.hour}", "2021-01-05 00:00"),
+        ("<DATE>,<TIME>,load", ["<DATE>", "<TIME>"], "{0:%Y%m%d},{0:%H%M}", "20210105 0000"),
         ("utc,local,load", "utc", "{0:%Y-%m-%dT%H:%M:%SZ},{0:%Y-%m-%d %H:%M}", "2021-01-05T00:00:00Z"),
         ("when,month,hour,load", "when", "{0:%Y-%m-%dT%H:%M:%S}+02:00,{0.month},{0.hour}", "2021-01-05T00:00:00+02:00"),
     ],

@@ -23,6 +23,7 @@ _FEW = 0.1
 _LOOKED_AT, _LINES_ABOVE = 200, 3
 _STEP_NAMES = ("date", "time", "datetime", "timestamp", "ds", "month", "day", "year")
 """What a column of plain integers is called that orders rows."""
+_CLOCK_NAMES = re.compile(r"(?i)^\W*(?:time|hhmm|hhmmss|clock|uhrzeit|zeit)\W*$")
 _SERIES_NAMES = ("unique_id", "series_id", "item_id", "series")
 _ROW_NAMES = re.compile(r"(?i)^(?:\W*|no|nr|id|idx|index|#|row.*|\W*unnamed.*|column.?1)\W*$")
 """What a column is called that only counts rows."""
@@ -77,6 +78,7 @@ def _time(head: pl.DataFrame, free: Sequence[str]) -> tuple[tuple[str, ...], str
         return parts, "by their names, put together"
     if dated is not None and not _has_clock(forms[dated]):
         clocks = [name for name, form in forms.items() if isinstance(form, TextForm) and not form.dated]
+        clocks += [name for name in free if _CLOCK_NAMES.match(name) and _is_compact_clock(head[name])]
         hours = hour_beside(head, free) if head[dated].n_unique() < len(head) else ()
         if beside := tuple(clocks[:1]) or hours:
             return (dated, *beside), "a date and a time of day, put together"
@@ -99,6 +101,12 @@ def _form(name: str, cells: pl.Series) -> Form | None:
     if isinstance(form, NumberForm):
         return form if named or (form.unit == "us" and _is_even(form, texts)) else None
     return form if form.dated or named else None
+
+
+def _is_compact_clock(cells: pl.Series) -> bool:
+    """Whether cells are hours and minutes, and perhaps seconds, side by side: 0930."""
+    digits = r"^\s*(?:[01]\d|2[0-4])[0-5]\d(?:[0-5]\d)?\s*$"
+    return cells.dtype == pl.String and not cells.null_count() and bool(cells.str.contains(digits).all())
 
 
 def _is_even(form: Form, texts: pl.Series) -> bool:

@@ -114,6 +114,8 @@ def _table(lines: Sequence[str]) -> Found | None:
     rows = [line.split() for line in lines]
     count = len(rows[0])
     numbers = count > 1 and {len(row) for row in rows} == {count} and all(map(_is_number, chain(*rows[1:])))
+    if count == 1 and all(len(row) == 1 for row in rows) and all(map(_is_number, chain(*rows[1:]))):
+        return Found("csv", f"each of its first {len(lines):,} lines is a number")
     if numbers and lines[-1].count("\t") + 1 != count:
         return Found("csv", f"each of its first {len(lines):,} lines has {count} numbers separated by blanks")
     plain, found = [_QUOTED.sub("", line) for line in lines], list[tuple[str, int, str, bool]]()

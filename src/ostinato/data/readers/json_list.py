@@ -13,7 +13,7 @@ _LINES = 1_000
 
 
 class JsonSource(JsonLinesSource):
-    """One JSON value: a list of objects, or an object that holds one such list and nothing else; a table in any form
+    """One JSON value: a list of objects, or an object that holds one such list and no other; a table in any form
     that pandas' `to_json` writes, or as a list for each column. Read whole; rows and cells are as of JSONL. A JSONL
     file of another name is read too.
     """
@@ -47,8 +47,8 @@ def _rows(text: str) -> list[Any] | str | None:
         return None if text.lstrip().startswith("{") and "\n" in text.strip() else f"invalid JSON: {error}"
     if isinstance(found, dict) and (rows := _of_columns(found)):
         return rows
-    if isinstance(found, dict) and len(found) == 1:
-        found = next(iter(found.values()))
+    if isinstance(found, dict) and len(lists := [one for one in found.values() if isinstance(one, list)]) == 1:
+        found = lists[0] if len(found) == 1 or all(isinstance(row, dict) for row in lists[0]) else found
     if isinstance(found, list):
         return found if found and isinstance(found[0], dict) else "a list of other values"
     return None if isinstance(found, dict) and "\n" not in text.strip() else f"one {type(found).__name__}"
