@@ -26,7 +26,8 @@ class Writing:
 
     layers: the state of each layer, (1, R, H) a tensor; memory: of N rows, where R = N * beams and the beams of a row
     stand side by side; fed: (R, F), what every step reads with the last one written; fed_back: (R, C), what attention
-    made of the step before (`input_feeding`); weights: (R, S), where the last step looked.
+    made of the step before (`input_feeding`); weights: (R, S), where the last step looked; history: (1, R, N - 1), the
+    last tokens, of a decoder that builds on n-grams.
     """
 
     layers: list[State]
@@ -34,6 +35,7 @@ class Writing:
     fed: Tensor | None = None
     fed_back: Tensor | None = None
     weights: Tensor | None = None
+    history: Tensor | None = None
 
     @property
     def num_rows(self) -> int:
@@ -46,7 +48,8 @@ class Writing:
         fed, fed_back, weights = (
             None if part is None else part.index_select(0, rows) for part in (self.fed, self.fed_back, self.weights)
         )
-        return Writing(layers, self.memory, fed, fed_back, weights)
+        history = None if self.history is None else self.history.index_select(1, rows)
+        return Writing(layers, self.memory, fed, fed_back, weights, history)
 
     def spread(self, num_beams: int) -> Writing:
         """Each sequence as `num_beams` beams, side by side, over the same memory."""
@@ -123,26 +126,36 @@ class Decoder(nn.Module):
         """The decoder inputs and targets of whole sequences."""
         raise NotImplementedError
 
-    def _outputs(self, read: Tensor, last: Tensor) -> Tensor:
-        """What `head` reads, out of r (M, Q') and the step before each."""
+    def _outputs(self, read: Tensor, last: Tensor, known: Tensor | None) -> Tensor:
+        """What `head` reads, out of r (M, Q'), the step before each, and what n-grams know there, as `known`."""
         raise NotImplementedError
+
+    def known(self, ids: Ragged, left_out: Tensor | None = None) -> Tensor | None:
+        """What n-grams know of the step after each of the decoder inputs; None: there are none."""
+        return None
 
     def _own(self, outputs: Tensor) -> Tensor:
         """The model's own step that scheduled sampling reads in place of the truth."""
         raise NotImplementedError
 
     def outputs(
-        self, inputs: Ragged, states: list[State], memory: Memory | None, fed: Tensor | None = None
+        self,
+        inputs: Ragged,
+        states: list[State],
+        memory: Memory | None,
+        fed: Tensor | None = None,
+        left_out: Tensor | None = None,
     ) -> tuple[Ragged, Tensor | None]:
-        """What `head` reads of the step after each input, (sum T, ...), and where each step looked, (N, T, S)."""
+        """What `head` reads of the step after each input, (sum T, ...), and where each step looked, (N, T, S).
+        `left_out`, (sum T,): targets that n-grams leave out of their counts."""
         read, weights = self.reads(inputs, states, memory, fed)
-        return read.with_values(self._outputs(read.values, inputs.values)), weights
+        return read.with_values(self._outputs(read.values, inputs.values, self.known(inputs, left_out))), weights
 
     def step(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
         """From the last step of each sequence, (R, ...), to what `head` reads of the next, and the new state; the first
         input is the closing step: `END_ID`, or zeros."""
         read, writing = self.advance(last, writing)
-        return self._outputs(read, last.to(read.device)), writing
+        return self._outputs(read, last.to(read.device), None), writing
 
     def loss(
         self,
@@ -171,7 +184,7 @@ class Decoder(nn.Module):
             with torch.no_grad():
                 guesses = self._own(self.outputs(inputs, states, laid, fed)[0].values)
             inputs = mixed(inputs, guesses.to(inputs.values.dtype), own_share)
-        outputs = self.outputs(inputs, states, laid, fed)[0].values
+        outputs = self.outputs(inputs, states, laid, fed, wanted.values if self.training else None)[0].values
         return self.head.loss(outputs, wanted.values, label_smoothing)
 
     def nll(
@@ -238,13 +251,20 @@ class Decoder(nn.Module):
             fed_back = context if self.additive else read
         return read, replace(writing, layers=layers, fed_back=fed_back, weights=weights)
 
-    def single(self, hidden: Tensor, last: Tensor, memory: Memory | None, context: Tensor | None = None) -> Tensor:
+    def single(
+        self,
+        hidden: Tensor,
+        last: Tensor,
+        memory: Memory | None,
+        context: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Tensor:
         """What `head` reads of single steps, from the last layer's output there, (R, Q), and the step before each;
-        `context`, (R, M): what attention made of the memory, where that is known."""
+        `context`, (R, M): what attention made of the memory, where that is known; `known`: as of `known`, there."""
         if self.attention is not None and memory is not None:
             context = self._attend(hidden, memory)[0] if context is None else context
             hidden = torch.cat([hidden, context], dim=1)
-        return self._outputs(self.read(hidden), last)
+        return self._outputs(self.read(hidden), last, known)
 
     def _attend(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Queries (R, Q), R = N * beams, to context (R, M) and weights (R, S)."""

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
+import numpy as np
 from torch import Tensor, nn
 
+from ostinato.data.sequences import Sequences
+from ostinato.data.vocabulary import END_ID
 from ostinato.errors import RecipeError
 from ostinato.heads.classes import Softmax
-from ostinato.layers.decoder import Decoder, own_sizes
+from ostinato.layers.decoder import Decoder, Writing, own_sizes
 from ostinato.layers.inputs import embed_ids
+from ostinato.layers.ngrams import OnNgrams
 from ostinato.layers.teacher_forcing import shifted
 from ostinato.nn import Embedding
 from ostinato.recipe.model import WriterRecipe
 from ostinato.recipe.parts import DecoderRecipe
-from ostinato.types import Ragged
+from ostinato.types import Ragged, State
 
 NEVER_WRITTEN = 2
 """`<pad>` and `<unk>`."""
 _USUAL_BEAM = DecoderRecipe().beam_size
 
 
-class TokenDecoder(Decoder):
+class TokenDecoder(OnNgrams, Decoder):
     """``p(y_t | y_<t, x) = softmax(W r_t + b)``, with y_0 = <end> and r_t as of `Decoder`.
 
     Scheduled sampling (Bengio et al. 2015, arXiv:1506.03099): some inputs are the model's own likeliest tokens. It is
     the parallel form in two passes (Mihaylova, Martins 2019, arXiv:1906.07651): the first, without gradients, reads the
     true tokens; the second reads a mix of them and of what the first would have written there.
+
+    With `ngrams` the scores build on n-grams of the training targets (`layers.ngrams.OnNgrams`); the last tokens are a
+    part of `Writing`.
 
     Args:
         recipe: the model's part of a recipe; sizes come from `recipe.decoder` where it has its own.
@@ -77,8 +85,9 @@ class TokenDecoder(Decoder):
         self.output = nn.Linear(self.read_size, vocab_size)
         if recipe.tie_embeddings:
             self.output.weight = self.embedding.weight
+        self._build_on_ngrams(recipe, self.output, tied=recipe.tie_embeddings)
         self.head = Softmax()
-        self.about = f"{vocab_size:,} tokens"
+        self.about = f"{vocab_size:,} tokens" + (f" on n-grams of up to {recipe.ngrams}" if recipe.ngrams else "")
 
     @property
     def embedding(self) -> Embedding:
@@ -89,10 +98,30 @@ class TokenDecoder(Decoder):
         """The decoder inputs and targets of whole sequences."""
         return shifted(targets)
 
-    def _outputs(self, read: Tensor, last: Tensor) -> Tensor:
+    def begin(self, states: list[State], memory: Ragged | None = None, fed: Tensor | None = None) -> Writing:
+        """As `Decoder.begin`; n-grams have seen nothing."""
+        writing = super().begin(states, memory, fed)
+        return writing if self.ngrams is None else replace(writing, history=self.ngrams.zero_state(writing.num_rows))
+
+    def step(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
+        """As `Decoder.step`, with what n-grams know."""
+        read, writing = self.advance(last, writing)
+        last, known = last.to(read.device), None
+        if self.ngrams is not None and writing.history is not None:
+            contexts, history = self.ngrams.contexts_of(last.unsqueeze(0), writing.history)
+            known, writing = self.ngrams(contexts), replace(writing, history=history)
+        return self._outputs(read, last, known), writing
+
+    def count_ngrams(self, targets: Sequences) -> None:
+        """Count the sequences that training has, for n-grams."""
+        if self.ngrams is not None:
+            text = np.insert(targets.values, targets.offsets, END_ID)  # <end> before each, and after the last
+            self.ngrams.fit(text, targets.offsets[:-1] + np.arange(len(targets)))
+
+    def _outputs(self, read: Tensor, last: Tensor, known: Tensor | None) -> Tensor:
         """Logits (M, V)."""
-        logits: Tensor = self.output(self.dropout(read))
-        return logits
+        read = self.dropout(read)
+        return self._combined(read, self.output(read), known)
 
     def _own(self, outputs: Tensor) -> Tensor:
         """The likeliest token."""

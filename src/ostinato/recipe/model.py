@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from ostinato.errors import RecipeError
-from ostinato.recipe.base import Component, Count, NonNegative, Positive, PositiveInt, Probability, no_bool
+from ostinato.recipe.base import Component, Count, Needs, NonNegative, Positive, PositiveInt, Probability, no_bool
 from ostinato.recipe.parts import CharactersRecipe, DecoderRecipe, FramesRecipe, NotesOutputRecipe, WrittenNumbersRecipe
 
 if TYPE_CHECKING:
@@ -167,6 +167,20 @@ class EmbeddingRecipe(ModelRecipe):
         return self
 
 
+class NgramsRecipe(ModelRecipe):
+    """N-grams that a model of tokens builds on."""
+
+    needs: ClassVar[Needs] = {"ngram_combination": ("`ngrams`", lambda model: model.ngrams)}
+    ngrams: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=12)] = Field(
+        0, description="n-grams up to this length, counted on the training text, that the network builds on; 0: none"
+    )
+    ngram_combination: Literal["logits", "mixture"] = Field(
+        "logits",
+        description="of n-grams and network: their log-probabilities are added to its scores, or the probabilities of "
+        "both are mixed; how much of each, the network says at every step",
+    )
+
+
 class ColumnsRecipe(EmbeddingRecipe):
     """What reads columns of any kind, one or several."""
 
@@ -191,7 +205,7 @@ class FrameOutputRecipe(ModelRecipe):
     numbers: WrittenNumbersRecipe = WrittenNumbersRecipe()
 
 
-class WriterRecipe(PoolingRecipe, FrameOutputRecipe):
+class WriterRecipe(PoolingRecipe, FrameOutputRecipe, NgramsRecipe):
     """What writes sequences of tokens or frames."""
 
     answers: ClassVar[Literal["row", "step", "sequence"]] = "sequence"
@@ -201,3 +215,12 @@ class WriterRecipe(PoolingRecipe, FrameOutputRecipe):
 
     decoder: DecoderRecipe = DecoderRecipe()
     tie_embeddings: bool = Field(False, description="output weights are the embedding's")
+
+    @model_validator(mode="after")
+    def _check_ngrams(self) -> Self:
+        if self.ngrams and self.decoder.scheduled_sampling:
+            raise ValueError(
+                "`model.decoder.scheduled_sampling` does not go with `model.ngrams`: what the model wrote itself was "
+                f"counted nowhere. Received: {self.decoder.scheduled_sampling}."
+            )
+        return self

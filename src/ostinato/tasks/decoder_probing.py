@@ -77,7 +77,10 @@ def _written_loss(
     steps: Tensor,
 ) -> Callable[[Ragged], Tensor]:
     """Nats of single tokens or frames, attention looking at the whole memory of their rows."""
-    last, wanted = (at_steps(each, rows, steps) for each in decoder.inputs_and_targets(targets))
+    inputs, answers = decoder.inputs_and_targets(targets)
+    last, wanted = (at_steps(each, rows, steps) for each in (inputs, answers))
+    counted = decoder.known(inputs)
+    known = None if counted is None else at_steps(inputs.with_values(counted), rows, steps)
     laid = decoder.remember(memory)
     chosen = None if laid is None else laid.select(rows.to(wanted.device))
     context = None
@@ -85,7 +88,7 @@ def _written_loss(
         context = at_steps(part.inputs, rows, steps)[:, -memory.values.shape[1] :]  # its query was the state before
 
     def loss(output: Ragged) -> Tensor:
-        return decoder.head.nll(decoder.single(output.select_last(), last, chosen, context), wanted)
+        return decoder.head.nll(decoder.single(output.select_last(), last, chosen, context, known), wanted)
 
     return loss
 

@@ -115,6 +115,14 @@ def decoder_specs(decoder: Decoder, memory_size: int = 0) -> Iterator[TensorSpec
         yield TensorSpec("fed", dtype, (BATCH, decoder.fed_size))
     if decoder.feeds_back:
         yield TensorSpec("fed_back", dtype, (BATCH, memory_size if decoder.additive else decoder.read_size))
+    yield from ngram_specs(decoder)
+
+
+def ngram_specs(model: nn.Module) -> Iterator[TensorSpec]:
+    """The last tokens, of a model or decoder that builds on n-grams."""
+    ngrams = getattr(model, "ngrams", None)
+    if ngrams is not None:
+        yield TensorSpec("ngrams.tokens", "float32", (1, BATCH, ngrams.order - 1))
 
 
 def encoder_signature(model: nn.Module, features: Features, recipe: Recipe, output: str) -> Signature:

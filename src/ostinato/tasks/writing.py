@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
+    from ostinato.tasks.training import TrainingTask
 
 WriterT = TypeVar("WriterT", bound="SequenceWriter", default=Any)
 MONITORED = 2_000
@@ -74,6 +75,12 @@ class SequenceWriting(FrameWriting[WriterT]):
         covariates = RowCovariates(own, features.extra) if features.extra else None
         what, counts = written(features, self.noun)
         return self.writer().model(own, input_layer(features.input, own), what, counts, covariates=covariates)
+
+    def training(self, model: WriterT, prepared: Prepared, device: torch.device) -> TrainingTask:
+        """Of independent rows; n-grams of the targets are counted first."""
+        if not self.writes_frames(prepared.features):
+            model.tokens.count_ngrams(prepared.train.target_sequences)
+        return super().training(model, prepared, device)
 
     def predict(self, model: WriterT, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
         """The likeliest sequence for each row."""

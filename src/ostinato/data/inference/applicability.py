@@ -82,6 +82,8 @@ _writes_numbers = _writes("numbers")
 
 
 def _counts_ngrams(recipe: Recipe) -> bool:
+    if recipe.model.writes == "target":
+        return _writes_tokens(recipe)
     feature = feature_type(recipe.features.input)
     return feature is not None and feature.ngrams and form_of(recipe.features.input) == "ids"
 
@@ -171,7 +173,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ),
         ("model.bidirectional",),
     ),
-    (Condition("a text, or letters as ids, as input", _counts_ngrams), ("model.ngrams",)),
+    (Condition("a text, or letters as ids, as input, or tokens to write", _counts_ngrams), ("model.ngrams",)),
     (
         Condition("an input whose vectors are learnt", lambda recipe: form_of(recipe.features.input) == "ids"),
         ("training.adversarial",),

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Offsets
 from ostinato.baselines.base import Baseline, BaselineComparison, Figures
-from ostinato.baselines.ngrams import Keys, Ngrams
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.sequences import Sequences
 from ostinato.data.vocabulary import END_ID
+from ostinato.layers.ngram_counts import Keys, Ngrams
 from ostinato.metrics.classification import Metrics
 from ostinato.tasks.conditional.evaluation import given_metrics
 from ostinato.tasks.conditional.model import Conditional

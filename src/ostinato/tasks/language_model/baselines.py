@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ostinato.arrays import Ids
 from ostinato.baselines.base import Baseline, BaselineComparison, Figures
-from ostinato.baselines.ngrams import ORDERS, Ngrams
 from ostinato.data.dataset import Examples, Features
 from ostinato.data.sequences import Sequences
+from ostinato.layers.ngram_counts import ORDERS, Ngrams
 from ostinato.metrics.classification import Metrics
 from ostinato.tasks.language_model.evaluation import text_metrics, window_nll
 from ostinato.tasks.language_model.model import LanguageModel

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ostinato.errors import ShapeError
 from ostinato.heads.classes import Softmax
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import embed_ids
+from ostinato.layers.ngrams import OnNgrams
 from ostinato.nn import recompute_through_time
-from ostinato.tasks.language_model.ngrams import NgramDistribution
 from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.types import Ragged, State
 
@@ -23,18 +21,11 @@ if TYPE_CHECKING:
 IdsT = TypeVar("IdsT", Tensor, Ragged)
 
 
-class LanguageModel(nn.Module):
-    r"""embedding → recurrent stack → output over the vocabulary.
+class LanguageModel(OnNgrams):
+    """embedding → recurrent stack → output over the vocabulary.
 
-    With `ngrams` the network builds on what counting knows. Of the scores z and a gate g, both linear in the last
-    layer's output, and the n-gram distribution q:
-
-    .. math::
-        \text{logits:} \quad \log p = \log \operatorname{softmax}(z + (1 + g) \log q) \qquad
-        \text{mixture:} \quad p = \sigma(g) \operatorname{softmax}(z) + (1 - \sigma(g)) \, q
-
-    where z and g begin at zero (logits), so that training begins at q. While training, each target is left out of the
-    counts behind its own q (`NgramDistribution`). The tokens that q depends on are a part of the state.
+    With `ngrams` the network builds on what counting knows (`layers.ngrams.OnNgrams`). The tokens that this depends on
+    are a part of the state.
 
     With `tie_embeddings` the output weight is the embedding (Press & Wolf 2017, arXiv:1608.05859); where the stack's
     output and the embedding differ in size, a linear layer without bias is put between.
@@ -73,13 +64,7 @@ class LanguageModel(nn.Module):
         self.head = Softmax()
         if self.tied:
             self.output.weight = self.encoder.token_embedding.weight
-        self.mixes = recipe.ngram_combination == "mixture"
-        self.ngrams = NgramDistribution(vocab_size, recipe.ngrams) if recipe.ngrams else None
-        self.gate = nn.Linear(self.output.in_features, 1) if recipe.ngrams else None
-        if self.gate is not None and not self.mixes:
-            for layer in (self.gate, *(() if self.tied else (self.output,))):
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+        self._build_on_ngrams(recipe, self.output, tied=self.tied)
 
     def zero_states(self, num_rows: int) -> list[State]:
         """The state of each layer and, with `ngrams`, the last tokens, before the first token."""
@@ -99,23 +84,7 @@ class LanguageModel(nn.Module):
             known: (..., V), ln q of the n-grams; for a model with `ngrams`.
         """
         read = self.dropout(self.bridge(hidden))
-        logits: Tensor = self.output(read)
-        if self.gate is None:
-            return logits
-        if known is None:
-            raise ShapeError("the scores of a model with `ngrams` need those of its n-grams.")
-        gate, known = self.gate(read), known.to(logits)
-        if self.mixes:
-            return torch.logaddexp(F.logsigmoid(gate) + logits.log_softmax(-1), F.logsigmoid(-gate) + known)
-        added: Tensor = logits + (1 + gate) * known
-        return added
-
-    def known(self, ids: Ragged) -> Tensor | None:
-        """ln q of the token after each of `ids`, (sum L, V), packed as these are; None: without n-grams."""
-        if self.ngrams is None:
-            return None
-        found: Tensor = self.ngrams(self.ngrams.contexts_of(ids, self.ngrams.zero_state(ids.num_rows))[0])
-        return found
+        return self._combined(read, self.output(read), known)
 
     def projection(self) -> tuple[Tensor, Tensor]:
         """One linear map from the stack's output to the scores z: weight (V, P) and bias (V,)."""

@@ -144,9 +144,8 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         rows = [("bridge", f"to {own.embedding_dim:,}, so that weights can be tied", "bridge")] if bridged else []
         tied = ", weights tied to the embedding's" if own.tie_embeddings else ""
         how = "probabilities mixed in by a gate" if own.ngram_combination == "mixture" else "log-probabilities added"
-        rows += [("n-grams", f"up to {own.ngrams} tokens, {how}", "ngrams"), ("gate", "of the n-grams", "gate")] * bool(
-            own.ngrams
-        )
+        if own.ngrams:
+            rows += [("n-grams", f"up to {own.ngrams} tokens, {how}", "ngrams"), ("gate", "of the n-grams", "gate")]
         return [*rows, ("output", f"{features.text.vocab_size:,} tokens{tied}", "output")]
 
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
@@ -210,12 +209,19 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
     # ---- signature --------------------------------------------------------------------------------------------------
     def signature(self, model: LanguageModel, features: Features, recipe: Recipe) -> Signature:
         """The scores of the token that follows each."""
-        from ostinato.tasks.signature import BATCH, TIME, Signature, TensorSpec, float_name, input_specs, state_specs
+        from ostinato.tasks.signature import (
+            BATCH,
+            TIME,
+            Signature,
+            TensorSpec,
+            float_name,
+            input_specs,
+            ngram_specs,
+            state_specs,
+        )
 
         scores = TensorSpec("scores", float_name(model), (BATCH, TIME, model.output.out_features))
-        states = [*state_specs("encoder", model.encoder)]
-        if model.ngrams is not None:
-            states.append(TensorSpec("ngrams.tokens", "float32", (1, BATCH, model.ngrams.order - 1)))
+        states = [*state_specs("encoder", model.encoder), *ngram_specs(model)]
         return Signature(input_specs(features, recipe), (scores,), tuple(states))
 
 

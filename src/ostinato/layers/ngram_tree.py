@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.baselines.ngrams import DISCOUNTED, discounts_of
 from ostinato.data.vocabulary import PAD_ID
 from ostinato.kernels.native_layer import core, num_threads
+from ostinato.layers.ngram_counts import DISCOUNTED, discounts_of
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class NgramTree:
         self.discounts = torch.from_numpy(found).to(device).float()
         discounts = self.discounts[lengths, counts.clamp(max=DISCOUNTED)]
         size = len(keys) + 1
-        self.totals = torch.zeros(size + 1, device=device).index_add_(0, parents, counts.float())
-        self.taken = torch.zeros(size + 1, device=device).index_add_(0, parents, discounts)
+        self.totals = torch.zeros(size + 1, dtype=torch.float32, device=device).index_add_(0, parents, counts.float())
+        self.taken = torch.zeros(size + 1, dtype=torch.float32, device=device).index_add_(0, parents, discounts)
         self.values = (counts - discounts).clamp(min=0) / self.totals[parents].clamp(min=1)
         self.first = torch.searchsorted(keys, torch.arange(size + 2, device=device) * vocab)
-        self.singles = torch.zeros(vocab, device=device)
+        self.singles = torch.zeros(vocab, dtype=torch.float32, device=device)
         self.singles[self.tokens[: int(sizes[0])]] = self.values[: int(sizes[0])]
         self.native: dict[str, Any] | None = None
         """What the native core reads; None where it doesn't run."""
@@ -94,7 +94,7 @@ class NgramTree:
         """p of every token after contexts (M, order), (M, V); targets (M,) left out of the counts."""
         if self.native is None:
             return self._distribution(contexts, targets)
-        found = torch.empty(len(contexts), self.vocab)
+        found = torch.empty(len(contexts), self.vocab, dtype=torch.float32)
         left_out = None if targets is None else targets.contiguous()
         core.ngram_distribution(self.native, contexts.contiguous(), left_out, PAD_ID, found, num_threads())
         return found

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.baselines.base import Figures
-
 Keys = NDArray[np.int64]
+Figures = NDArray[np.float64]
 ORDERS = {"characters": (4, 5, 6, 7, 8), "words": (2, 3, 4), "subwords": (2, 3, 4)}
 """Lengths that are tried, by what a token is."""
 DISCOUNTED = 3
