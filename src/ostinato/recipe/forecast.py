@@ -38,16 +38,22 @@ class TimeSeriesRecipe(Component):
     calendar: tuple[Calendar, ...] = Field(
         (), description="of the time stamps, as points on a circle; known in advance"
     )
-    sort: bool = Field(False, description="rows may be in any order; else rows out of order are an error")
+    sort: bool | None = Field(
+        None, description="rows may be in any order; none: rows out of order are sorted, and said; false: an error"
+    )
     on_duplicate: Literal["stop", "first", "mean", "sum"] = Field(
         "stop",
         description="rows of one time in one series or session (an hour that clocks repeat): which value is taken",
     )
-    on_gap: Literal["stop", "fill", "mask"] = Field(
-        "stop", description="missing steps; fill: linear interpolation; mask: marked, not scored"
+    on_gap: Literal["auto", "stop", "fill", "mask"] = Field(
+        "auto",
+        description="missing steps; fill: linear interpolation; mask: marked, not scored; auto: up to a twentieth are "
+        "filled, and said, more are an error",
     )
-    missing: Literal["stop", "mask", "interpolate"] = Field(
-        "stop", description="empty, NaN or infinite values; mask: marked, not scored; interpolate: linearly"
+    missing: Literal["auto", "stop", "mask", "interpolate"] = Field(
+        "auto",
+        description="empty, NaN or infinite values; mask: marked, not scored; interpolate: linearly; auto: up to a "
+        "twentieth of the rows are interpolated, and said, more are an error",
     )
     time_delta: bool = Field(False, description="steps may be of any length, which the model reads")
     split: Literal["last"] | Annotated[tuple[float, ...], Field(min_length=2, max_length=3)] | None = Field(
@@ -78,7 +84,7 @@ class TimeSeriesRecipe(Component):
             )
         if isinstance(self.split, tuple) and any(part <= 0 for part in self.split):
             raise ValueError(f"`data.split` must be positive. Received: {list(self.split)}.")
-        if self.time_delta and self.on_gap != "stop":
+        if self.time_delta and self.on_gap not in ("auto", "stop"):
             raise ValueError(
                 f"`data.time_delta` takes steps of any length: no gap is filled. Received: on_gap: {self.on_gap}."
             )

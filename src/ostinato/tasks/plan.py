@@ -27,7 +27,8 @@ _FEW_ROWS = 500
 class Shape:
     """The training part: rows; steps: of all rows together; typical, longest, shortest: steps of a row; width: numbers
     a step, 0 of ids; classes: of a target of classes or labels, else 0; form: what a step is (`Feature.form`); season:
-    steps of one, of series in time, else 1; noun: what a row is called."""
+    steps of one, of series in time, else 1; lookback: steps before a forecast that tell most of it, else 0; noun: what
+    a row is called."""
 
     rows: int
     steps: int
@@ -38,6 +39,7 @@ class Shape:
     form: str
     shortest: int = 1
     season: int = 1
+    lookback: int = 0
     noun: str = "row"
 
     @classmethod

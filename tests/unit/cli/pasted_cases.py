@@ -34,13 +34,13 @@ CASES = {
     "data/forecasting/clean.py:_regular": f"train odd.csv {H}",
     "data/forecasting/clean.py:_gaps": f"train gaps.csv {H}",
     "data/forecasting/clean.py:_gaps#2": "train wide_gap.csv +model.horizon=1 +model.lookback=2",
-    "data/forecasting/clean.py:_filled": f"train hole.csv {H}",
+    "data/forecasting/clean.py:_filled": f"train hole.csv {H} +data.missing=stop",
     "data/forecasting/clean.py:_filled#2": f"train blank.csv +{K}=forecasting '+data.channels=[y,z]' {H}"
     " +data.missing=mask",
     "data/forecasting/columns.py:resolve_columns": f"train session.csv +{K}=forecasting"
     " '+data.calendar=[hour]' '+data.channels=[y]'",
     "data/forecasting/columns.py:resolve_columns#2": f"train words.csv +{K}=forecasting",
-    "data/forecasting/order.py:_wrong": f"train late.csv {H}",
+    "data/forecasting/order.py:_wrong": f"train late.csv {H} +data.sort=false",
     "data/forecasting/prepare.py:resolve_series": f"train days.csv +{K}=forecasting --input date --target y",
     "data/forecasting/prepare.py:_borders": f"train days.csv '+data.split=[400,40]' {H}",
     "data/forecasting/prepare.py:too_short": "train days.csv +model.horizon=50 +model.lookback=40",

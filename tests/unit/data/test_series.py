@@ -118,9 +118,12 @@ def test_rows_out_of_order_and_twice(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"1 time stamp is earlier than the row before:\n  .*t.csv:13: 2020-01-01T10"
     ) as e:
-        prepare(_recipe(path))
+        prepare(_recipe(path, sort=False))
     assert "data.sort=true" in str(e.value)
+    prepared = prepare(_recipe(path))
+    assert "1 row earlier than the row before: all are sorted by time (data.sort)" in prepared.notes
     sorted_one = _parts(_recipe(path, sort=True))[0]
+    np.testing.assert_array_equal(_parts(_recipe(path))[0].sequences.values, sorted_one.sequences.values)
     np.testing.assert_array_equal(
         sorted_one.sequences.values, _parts(_recipe(_wide(path, _rows(40))))[0].sequences.values
     )
@@ -130,7 +133,7 @@ def test_rows_out_of_order_and_twice(tmp_path: Path) -> None:
 
 
 def test_a_run_can_not_change_how_it_reads(tmp_path: Path) -> None:
-    prepared = prepare(_recipe(_wide(tmp_path / "t.csv", _rows(40))))
+    prepared = prepare(_recipe(_wide(tmp_path / "t.csv", _rows(40)), on_gap="stop"))
     gap = _wide(tmp_path / "u.csv", [row for i, row in enumerate(_rows(40)) if i != 10])
     hint = "fix the file: a run reads data as in training"
     with pytest.raises(DataError, match="1 gap in time") as found:
@@ -148,6 +151,10 @@ def test_a_gap_stops_or_is_filled_or_masked(tmp_path: Path) -> None:
         DataError, match=r"1 gap in time, where every step is 1 hour:\n  .*t.csv:12: 2 missing after 2020"
     ):
         prepare(_recipe(path))
+    few = _wide(tmp_path / "u.csv", [row for i, row in enumerate(_rows(40)) if i != 10])
+    with pytest.raises(DataError, match="1 gap in time"):
+        prepare(_recipe(few, on_gap="stop"))
+    assert "1 steps of 1 hour were missing and have been added (fill)" in prepare(_recipe(few)).notes
     train, _, feature = _parts(_recipe(path, on_gap="fill"))
     scale = feature.scales["t"]
     np.testing.assert_allclose(train.sequences.values[9:13, 0] * scale[1, 0] + scale[0, 0], [9, 10, 11, 12], atol=1e-5)
@@ -176,7 +183,9 @@ def test_missing_values(tmp_path: Path, cell: str, named: str) -> None:
     rows[12] = (rows[12][0], rows[12][1], cell)
     path = _wide(tmp_path / "t.csv", rows)
     with pytest.raises(DataError, match=rf"1 row of .* not finite:\n  .*t.csv:14: .*{named}"):
-        prepare(_recipe(path))
+        prepare(_recipe(path, missing="stop"))
+    said = "1 row with values that are missing or not finite: these are interpolated (data.missing)"
+    assert said in prepare(_recipe(path)).notes
     train, _, feature = _parts(_recipe(path, missing="interpolate"))
     scale = feature.scales["t"][:, 1]
     assert train.sequences.values[12, 1] * scale[1] + scale[0] == pytest.approx(124)
@@ -184,6 +193,9 @@ def test_missing_values(tmp_path: Path, cell: str, named: str) -> None:
     scale = feature.scales["t"][:, 1]
     assert masked.sequences.values[12, 1] * scale[1] + scale[0] == pytest.approx(122)  # the last one before it
     assert masked.sequences.values[12, 2:4].tolist() == [1, 0]
+    many = _wide(path, [(when, a, cell if i % 13 == 12 else b) for i, (when, a, b) in enumerate(_rows(40))])
+    with pytest.raises(DataError, match=r"3 rows of .* not finite"):
+        prepare(_recipe(many))
 
 
 def test_what_is_no_number_and_no_time(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_one_column_of_names_is_enough(tmp_path: Path) -> None:
 def test_a_hint_names_the_columns_that_tell_rows_apart(tmp_path: Path) -> None:
     path = _file(tmp_path, "date,store,item,sales", _stores())
     with pytest.raises(DataError, match="150 time stamps are the same as that of another row") as found:
-        _prepared(path, [], channels=["sales", "store"], past=["item"])
+        _prepared(path, [], channels=["sales", "store"], past=["item"], sort=False)
     assert "--set data.on_duplicate=mean --set data.sort=true" in str(found.value.hint)
     with pytest.raises(DataError, match="time stamps of series '0' are the same as that of another row") as found:
         _prepared(path, [], channels=["sales"], series="item")

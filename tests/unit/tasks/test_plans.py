@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 import ostinato
 from ostinato.data.dataset import Prepared
@@ -87,19 +86,23 @@ def test_taggers_read_both_ways_and_words_by_their_characters(tmp_path: Path) ->
     assert (protein.features.input.encoding, protein.features.input.scales) == ("shares", True)
 
 
-@pytest.mark.parametrize(("season", "residual"), [(12, (12,)), (0, ())])
-def test_a_forecast_starts_from_the_last_season(tmp_path: Path, season: int, residual: tuple[int, ...]) -> None:
-    steps = np.arange(600)
-    values = (
-        steps / 20 + np.sin(2 * np.pi * steps / season)
-        if season
-        else np.random.default_rng(0).normal(size=600).cumsum()
-    )
-    path = tmp_path / "t.csv"
-    path.write_text(
-        "time,value\n" + "".join(f"{step},{value:.4f}\n" for step, value in zip(steps, values, strict=True))
-    )
-    recipe: Any = prepare(described(path, settings={"model.task": "forecasting", "data.time": "time"})).recipe
-    assert recipe.model.residual == residual
-    assert recipe.model.lookback == 96
-    assert ("a season of 12 steps" in recipe.training.plan) is bool(season)
+def _series(path: Path, values: Any) -> Path:
+    path.write_text("time,value\n" + "".join(f"{step},{value:.4f}\n" for step, value in enumerate(values)))
+    return path
+
+
+def test_a_forecast_reads_as_far_back_as_tells_something(tmp_path: Path) -> None:
+    steps, drawn = np.arange(600), np.random.default_rng(0).normal(size=600)
+    settings = {"model.task": "forecasting", "data.time": "time"}
+    seasons = _series(tmp_path / "t.csv", steps / 20 + np.sin(2 * np.pi * steps / 12) + 0.1 * drawn)
+    recipe: Any = prepare(described(seasons, settings=settings)).recipe
+    assert "a season of 12 steps" in recipe.training.plan
+    assert (recipe.model.blend, recipe.model.horizon) == ("auto", 24)
+    assert 13 <= recipe.model.lookback <= 200
+    walk: Any = prepare(described(_series(tmp_path / "u.csv", drawn.cumsum()), settings=settings)).recipe
+    assert walk.model.lookback < 13
+    short = described(_series(tmp_path / "v.csv", drawn[:90].cumsum()), settings=settings)
+    planned: Any = prepare(short).recipe
+    assert planned.model.horizon == 10
+    asked: Any = prepare(described(tmp_path / "v.csv", settings={**settings, "model.horizon": 24})).recipe
+    assert asked.model.horizon == 24

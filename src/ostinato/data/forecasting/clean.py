@@ -17,6 +17,8 @@ from ostinato.recipe.forecast import ForecastRecipe
 from ostinato.wording import setting
 
 _LISTED = 10
+_FEW = 0.05
+"""Share of steps, or of rows, that is filled where a recipe leaves that open."""
 _LOOKED_AT = 1 << 20
 """Steps from which the frequency is detected."""
 
@@ -30,7 +32,7 @@ def make_regular(table: RawTable, forecast: ForecastRecipe, known: Frequency | N
         known: the frequency of a run, which every file it reads has.
 
     Raises:
-        DataError: for gaps with `on_gap: stop`, and for stamps that don't fall on steps.
+        DataError: for gaps with `on_gap: stop`, for many with `auto`, and for stamps that don't fall on steps.
     """
     stamped = [one for one in table.series if one.stamps is not None and len(one) > 1]
     if not stamped:
@@ -51,7 +53,8 @@ def make_regular(table: RawTable, forecast: ForecastRecipe, known: Frequency | N
     num_filled = sum(map(len, table.series)) - before
     if num_filled:
         table.notes.append(
-            f"{num_filled:,} steps of {table.frequency} were missing and have been added ({forecast.on_gap})"
+            f"{num_filled:,} steps of {table.frequency} were missing and have been added "
+            f"({'fill' if forecast.on_gap == 'auto' else forecast.on_gap})"
         )
 
 
@@ -81,7 +84,8 @@ def _regular(series: RawSeries, table: RawTable, forecast: ForecastRecipe) -> Ra
     if not len(gaps):
         return series
     invented = int(steps[-1]) + 1 - len(steps)
-    if forecast.on_gap == "stop" or invented > len(steps):
+    most = {"stop": 0.0, "auto": _FEW}.get(forecast.on_gap, 1.0)
+    if invented > most * len(steps):
         raise _gaps(series, table, steps, gaps, forecast)
     return _spread(series, steps, frequency, table.form)
 
@@ -104,7 +108,7 @@ def _gaps(series: RawSeries, table: RawTable, steps: Offsets, gaps: Offsets, for
         )
     cause = (
         ""
-        if forecast.on_gap == "stop"
+        if forecast.on_gap in ("auto", "stop")
         else f"; `data.on_gap: {forecast.on_gap}` never adds more steps than there are rows"
     )
     return DataError(
@@ -157,9 +161,17 @@ def fill_missing(table: RawTable, forecast: ForecastRecipe) -> None:
     What is interpolated counts as there; what is masked holds the last value before it. Covariates are interpolated.
 
     Raises:
-        DataError: with `missing: stop` for a value that is missing or not finite, or a series without any value.
+        DataError: with `missing: stop` for a value that is missing or not finite, with `auto` for many; for a series
+            without any value.
     """
-    table.change(lambda one: one if _is_complete(one) else _filled(one, table.path, forecast))
+    counts: list[int] = []
+    table.change(lambda one: one if _is_complete(one) else _filled(one, table.path, forecast, counts))
+    incomplete = sum(counts)
+    if incomplete and forecast.missing == "auto":
+        table.notes.append(
+            f"{counted(incomplete, 'row')} with values that are missing or not finite: these are interpolated "
+            "(data.missing)"
+        )
 
 
 def _is_complete(series: RawSeries) -> bool:
@@ -171,10 +183,12 @@ def _is_complete(series: RawSeries) -> bool:
     )
 
 
-def _filled(one: RawSeries, path: str, forecast: ForecastRecipe) -> RawSeries:
+def _filled(one: RawSeries, path: str, forecast: ForecastRecipe, counts: list[int]) -> RawSeries:
+    """The series with a number everywhere; `counts` gets how many rows had none somewhere."""
     finite, there = np.isfinite(one.values), one.lines > 0
     wrong = np.flatnonzero(~(finite.all(axis=1) & np.isfinite(one.covariates).all(axis=1)) & there)
-    if len(wrong) and forecast.missing == "stop":
+    counts.append(len(wrong))
+    if len(wrong) > {"stop": 0.0, "auto": _FEW}.get(forecast.missing, 1.0) * int(there.sum()):
         listed = "\n".join(f"  {path}:{one.lines[i]}: {_what(one, int(i), forecast)}" for i in wrong[:_LISTED])
         raise DataError(
             f"{counted(len(wrong), 'row')} of `{path}` with values that are missing or not finite:\n{listed}",

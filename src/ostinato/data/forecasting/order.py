@@ -28,10 +28,16 @@ def in_order(table: RawTable, forecast: ForecastRecipe, ids: Callable[[], Sequen
         ids: which columns may name several series, for a hint; looked for only where time stamps occur twice.
 
     Raises:
-        DataError: for rows out of order without `sort`, and for time stamps that occur twice with `on_duplicate: stop`.
+        DataError: for rows out of order with `sort: false`, and for time stamps that occur twice with `on_duplicate:
+            stop`.
     """
     before = sum(map(len, table.series))
-    table.change(lambda one: _in_order(one, table, forecast, ids))
+    sorted_rows: list[int] = []
+    table.change(lambda one: _in_order(one, table, forecast, ids, sorted_rows))
+    if forecast.sort is None and sorted_rows:
+        table.notes.append(
+            f"{counted(sum(sorted_rows), 'row')} earlier than the row before: all are sorted by time (data.sort)"
+        )
     if dropped := before - sum(map(len, table.series)):
         table.notes.append(
             f"{counted(dropped, 'row')} with a repeated time stamp: "
@@ -40,7 +46,11 @@ def in_order(table: RawTable, forecast: ForecastRecipe, ids: Callable[[], Sequen
 
 
 def _in_order(
-    series: RawSeries, table: RawTable, forecast: ForecastRecipe, ids: Callable[[], Sequence[str]]
+    series: RawSeries,
+    table: RawTable,
+    forecast: ForecastRecipe,
+    ids: Callable[[], Sequence[str]],
+    sorted_rows: list[int],
 ) -> RawSeries:
     if series.stamps is None or not len(late := not_later(axis := series.axis())):
         return series
@@ -49,13 +59,15 @@ def _in_order(
     twice = np.flatnonzero(np.diff(axis[order]) == 0) + 1
     if len(twice) and forecast.on_duplicate == "stop":
         what = "the same as the row before" if not len(earlier) else "the same as that of another row"
-        sort = " --set data.sort=true" if len(earlier) and not forecast.sort else ""
+        sort = " --set data.sort=true" if len(earlier) and forecast.sort is False else ""
         rows = np.sort(order[twice])
         raise _wrong(series, table, forecast, rows, what, _hint(series, table, rows, ids(), sort))
-    if len(earlier) and not forecast.sort:
+    if len(earlier) and forecast.sort is False:
         what = "earlier than the row before"
         raise _wrong(series, table, forecast, earlier, what, "to sort the rows by time: --set data.sort=true")
-    series = series.take(order) if len(earlier) else series
+    if len(earlier):
+        series = series.take(order)
+        sorted_rows.append(len(earlier))
     return _merged(series, twice, forecast.on_duplicate) if len(twice) else series
 
 

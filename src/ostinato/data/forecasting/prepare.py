@@ -25,10 +25,13 @@ from ostinato.data.sequences import Sequences
 from ostinato.data.times.forms import form_of
 from ostinato.data.times.step import Frequency
 from ostinato.errors import DataError, RecipeError, RunError
-from ostinato.recipe import FeaturesRecipe, Recipe, build_recipe
+from ostinato.recipe import FeaturesRecipe, Recipe, apply_overrides, build_recipe
 from ostinato.recipe.auto import for_task
 from ostinato.recipe.forecast import ForecastRecipe, TimeSeriesRecipe
 from ostinato.wording import setting
+
+_HORIZONS, _SEASONS = 9, 6
+"""How many of them a series holds at least, where a recipe leaves its horizon open."""
 
 
 def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
@@ -45,6 +48,7 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     """
     notes: list[str] = []
     source, bad_rows = sample.source, sample.source.bad_rows
+    is_open = recipe.training.is_open and "horizon" not in recipe.model.model_fields_set
     recipe = resolve_series(recipe, sample, notes)
     sample.close()
     forecast = ForecastRecipe.of(recipe)
@@ -53,6 +57,9 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
         recipe = build_recipe(
             {**recipe.model_dump(), "data": {**recipe.data.model_dump(), "time_format": table.form.format}}
         )
+        forecast = ForecastRecipe.of(recipe)
+    if is_open:
+        recipe = _with_horizon(recipe, table)
         forecast = ForecastRecipe.of(recipe)
     notes += source.notes + table.notes
     share = recipe.data.validation if isinstance(recipe.data.validation, float) else 0.0
@@ -76,6 +83,17 @@ def prepare_series(recipe: Recipe, sample: DataSample, say: Say = lambda _: None
     return Prepared(recipe, Features(feature), train, validation, notes, bad_rows, 0)
 
 
+def _with_horizon(recipe: Recipe, table: RawTable) -> Recipe:
+    """A horizon that short series allow: a ninth of the shortest; a season, where six of them are there."""
+    shortest, forecast = min(map(len, table.series)), ForecastRecipe.of(recipe)
+    horizon = shortest // _HORIZONS
+    season = max(forecast.seasonality, default=table.frequency.season if table.frequency else 1)
+    horizon = season if horizon < season <= shortest // _SEASONS else horizon
+    if horizon >= forecast.horizon:
+        return recipe
+    return build_recipe(apply_overrides(recipe.model_dump(), {"model.horizon": max(horizon, 1)}))
+
+
 def as_forecaster(recipe: Recipe, sample: DataSample, task: str, say: Say = lambda _: None) -> Recipe:
     """The recipe as one of a forecaster, where it leaves the category open and its data is a table of numbers in time.
 
@@ -92,7 +110,7 @@ def as_forecaster(recipe: Recipe, sample: DataSample, task: str, say: Say = lamb
     verb, listed = "hold" if ", " in time else "holds", ", ".join(channels[:8]) + ", …" * (len(channels) > 8)
     say(f"model: forecaster ({time} {verb} time stamps, {listed} numbers)")
     say("not a time series? --input COLUMN --target COLUMN reads its rows one by one")
-    mapping = recipe.model_dump()
+    mapping = recipe.said
     mapping["data"] |= {"input": None, "target": None}
     mapping["model"] = for_task(recipe.model, task)
     if data.input or data.target:

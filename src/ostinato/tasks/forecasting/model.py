@@ -11,9 +11,11 @@ from ostinato.data.batching import Batch
 from ostinato.data.dataset import Features
 from ostinato.data.forecasting.table import StepLayout
 from ostinato.data.forecasting.windows import KNOWN, series_feature
+from ostinato.errors import RunError
 from ostinato.heads.build import value_head
 from ostinato.nn.instance_norm import InstanceNorm, Shift
 from ostinato.recipe import TrainingRecipe
+from ostinato.tasks.forecasting.linear import LinearPath
 from ostinato.tasks.forecasting.recipe import ForecastingRecipe
 from ostinato.tasks.forecasting.strategies import STRATEGIES, History
 from ostinato.types import Ragged, State
@@ -40,7 +42,9 @@ class Forecaster(nn.Module):
     or Huber's error, pinball loss, or nats (`heads.distributions`).
 
     With `residual` the network forecasts the difference from a mixture of the last seasons (a day, a week), whose
-    weights it gives, too. With `channel_independent` each channel is a row of its own, all by the same weights.
+    weights it gives, too. With `blend` it forecasts the difference from a linear path, solved before training
+    (`linear.LinearPath`); `linear_share` of that difference is left out: a half until validation windows decide.
+    With `channel_independent` each channel is a row of its own, all by the same weights.
 
     Args:
         recipe: the model's part of a recipe.
@@ -53,6 +57,8 @@ class Forecaster(nn.Module):
         torch.Size([5, 4, 3, 1])
     """
 
+    linear_share: float = 0.5
+
     def __init__(self, recipe: ForecastingRecipe, layout: StepLayout) -> None:
         super().__init__()
         self.recipe, self.layout = recipe, layout
@@ -63,9 +69,14 @@ class Forecaster(nn.Module):
         self.strategy = strategy
         if self.recipe.residual:
             self.mixture = nn.Linear(self.encoder.output_size, len(self.recipe.residual))
+        self.linear = (
+            LinearPath(recipe.lookback, recipe.horizon, layout.num_channels) if recipe.blend != "none" else None
+        )
         self.parts = {"norm": self.recipe.instance_norm, "strategy": _PARTS[self.recipe.strategy]}
         if self.recipe.residual:
             self.parts["mixture"] = f"of the last seasons of {', '.join(map(str, self.recipe.residual))} steps"
+        if self.linear is not None:
+            self.parts["linear"] = "solved before training; the network forecasts the difference from it"
         weights = torch.arange(1, self.recipe.horizon + 1, dtype=torch.get_default_dtype()) ** -self.recipe.time_decay
         self._weights = weights / weights.mean()
 
@@ -91,8 +102,25 @@ class Forecaster(nn.Module):
         if self.recipe.residual:
             before = self._seasons_before(history, state)
             parameters = self.head.shifted(parameters, before, torch.ones_like(before))
-        scaled = self.head.shifted(parameters, shift.loc.unsqueeze(1), shift.scale.unsqueeze(1))
+        loc = shift.loc.unsqueeze(1)
+        if self.linear is not None:
+            loc = self._by_row(self.linear(inputs))
+            parameters = parameters if self.training else (1 - self.linear_share) * parameters
+        scaled = self.head.shifted(parameters, loc, shift.scale.unsqueeze(1))
         return self._by_window(scaled, inputs.num_rows)
+
+    def paths(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Forecasts (N, H, C, 1) with all that the network adds, and by the linear path alone.
+
+        Raises:
+            RunError: for a forecaster without such a path.
+        """
+        if self.linear is None:
+            raise RunError("this forecaster has no linear path.")
+        share, self.linear_share = self.linear_share, 0.0
+        both = self(batch.inputs, batch.extra.get(KNOWN))
+        self.linear_share = share
+        return both, self.linear(batch.inputs).unsqueeze(-1)
 
     def loss(self, batch: Batch, training: TrainingRecipe) -> Tensor:
         """The mean loss over the values of the horizon that are there."""

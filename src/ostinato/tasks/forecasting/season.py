@@ -19,6 +19,8 @@ _MOST_STEPS = 100_000
 _MOST_WINDOWS = 500
 _LEAST_CORRELATION = 0.2
 _MOST_AHEAD = 24
+_DAYS, _OF_DAYS = 7, (24, 48, 96)
+"""Of a week; steps of a day whose weeks fit into a window."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ def season_of(train: Windows) -> Season:
         return Season(_peak(_autocorrelation(train)), inferred=True)
     errors = {season: _error(train, season) for season in named} if len(named) > 1 else dict.fromkeys(named, 0.0)
     return Season(min(named, key=lambda season: errors[season]), inferred=False)
+
+
+def seasons_of(train: Windows) -> tuple[int, ...]:
+    """All that there may be: those the recipe or the length of a step names, a week of days that have a season, and
+    the lag of the highest peak of autocorrelation."""
+    named = {season for season in train.facts.seasons if season > 1}
+    found = named | {_peak(_autocorrelation(train))} | {_DAYS * one for one in named if one in _OF_DAYS}
+    return tuple(sorted(found - {1}))
 
 
 def beats_last_value(train: Windows, steps: int) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ostinato.metrics.prediction import Prediction
     from ostinato.probes.part import Part
     from ostinato.recipe import Recipe
+    from ostinato.tasks.findings import Finding, Trained
     from ostinato.tasks.forecasting.model import Forecaster
     from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
@@ -73,6 +74,10 @@ class Forecasting(TaskSpec["Forecaster"]):
 
         training, drawn = prepared.recipe.training, ForecastingRecipe.of(prepared.recipe).windows_per_epoch
         windows = as_windows(prepared.train)
+        if model.linear is not None:
+            from ostinato.tasks.forecasting.blending import fit_path
+
+            fit_path(model, windows)
         batches = WindowedBatches(windows, training.batch_size, True, training.seed, drawn)
         return RowsTraining(self, model, prepared, device, batches)
 
@@ -118,6 +123,25 @@ class Forecasting(TaskSpec["Forecaster"]):
         from ostinato.tasks.forecasting.evaluation import evaluate
 
         return evaluate(model, examples, features, device)
+
+    def decide(self, model: Forecaster, prepared: Prepared, device: torch.device) -> Section | None:
+        """The linear path's share."""
+        from ostinato.tasks.forecasting.blending import decide
+
+        return decide(model, prepared, device)
+
+    def decide_as(self, model: Forecaster, **decisions: Any) -> None:
+        """The linear path's share."""
+        if set(decisions) != {"linear_share"}:
+            super().decide_as(model, **decisions)
+        model.linear_share = decisions["linear_share"]
+
+    def findings(self, trained: Trained) -> Iterator[Finding]:
+        """Of any run, and how much of a forecast is linear."""
+        from ostinato.tasks.forecasting.blending import said
+
+        yield from super().findings(trained)
+        yield from said(trained)
 
     def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """Errors of the point forecast."""
