@@ -39,7 +39,7 @@ from ostinato.tasks.forecasting.evaluation import forecast_rows
 
 Floats = NDArray[np.float64]
 _HELD_BACK = 0.2
-_MOST_ORIGINS, _MOST_FITS, _ETS_READS = 300, 160, 500
+_MOST_ORIGINS, _MOST_FITS, _ETS_READS = 300, 80, 500
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
