@@ -58,5 +58,5 @@ def error_by_step(lines: list[tuple[str, Floats]], unit: str) -> Markup | None:
     with drawing("horizon", label, "step of the horizon", unit, x_ticks=whole) as plot:
         for (name, values), colour in zip(lines, (BLUE, ORANGE, GREEN, MUTED), strict=False):
             plot.axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=name)
-        plot.axes.set_ylim(0, max(float(np.max(values)) for _, values in lines) * 1.08)
+        plot.axes.set_ylim(0, 1.08 * max(float(np.max(values)) for _, values in lines) or 1.0)
     return plot.svg
