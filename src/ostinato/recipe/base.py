@@ -72,7 +72,8 @@ Needs = Mapping[str, tuple[str, Callable[[Any], object]]]
 def is_usual(value: object, field: FieldInfo) -> bool:
     """Whether an option is as it is when nothing is said, or is switched off where it would not be read."""
     usual = field.get_default(call_default_factory=True)
-    return value == usual or (value is False and usual is not True)
+    is_off = value is False or value == "stop"
+    return bool(value == usual or (is_off and usual is not True))
 
 
 class Component(BaseModel):
