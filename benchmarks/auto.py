@@ -1,6 +1,6 @@
 """`ostinato train FILE` with no options, on many sets, beside simple baselines.
 
-    python benchmarks/auto.py DATA [SET ...] [--folds K] [--set KEY=VALUE ...] [--report FILE.md]
+    python benchmarks/auto.py DATA [SET ...] [--folds K] [--set KEY=VALUE ...] [--aeon PYTHON] [--report FILE.md]
 
 DATA is a folder with the sets by name (`ucr/Coffee_TRAIN.tsv.xz`, …). Each set is written as a file that a user might
 have, trained by the bare command in a process of its own, and scored on the test part (sets without one: on every
@@ -8,7 +8,8 @@ tenth row). With `--folds K` the training part alone is used, cross-validated: h
 `--set` tries another choice. SET may be a group: `series`, `text`, `letters`, `tags`.
 
 The baseline is the nearest neighbour of series (Euclidean), TF-IDF with logistic regression of text, the most frequent
-tag of each token.
+tag of each token. With `--aeon`, an interpreter that has aeon, MiniRocket with its ridge classifier is run beside it on
+series.
 """
 
 from __future__ import annotations
@@ -47,13 +48,15 @@ class Data:
 
 @dataclass(frozen=True)
 class Found:
-    """Of a set, shares of 0..1: ours, the most frequent answer's, the baseline's; and processor seconds."""
+    """Of a set, shares of 0..1: ours, the most frequent answer's, the baseline's, MiniRocket's; and processor
+    seconds of ours."""
 
     name: str
     rows: int
     ours: float
     majority: float
     baseline: float
+    rocket: float
     seconds: float
 
 
@@ -176,6 +179,25 @@ def _nearest(train: Rows, test: Rows) -> float:
     return float((labels[near] == np.asarray([label for _, label in test])).mean())
 
 
+_ROCKET = """
+import json, sys
+import numpy as np
+from aeon.classification.convolution_based import MiniRocketClassifier
+train, test = json.load(sys.stdin)
+arrays = [[np.asarray(json.loads(cell), dtype=np.float32)[None] for cell, _ in rows] for rows in (train, test)]
+if len({row.shape for rows in arrays for row in rows}) == 1:
+    arrays = [np.stack(rows) for rows in arrays]
+model = MiniRocketClassifier(random_state=0).fit(arrays[0], np.asarray([label for _, label in train]))
+print(float(np.mean(model.predict(arrays[1]) == np.asarray([label for _, label in test]))))
+"""
+
+
+def _minirocket(python: str, train: Rows, test: Rows) -> float:
+    """Of aeon's, by its interpreter; not a number where it can't."""
+    done = subprocess.run([python, "-c", _ROCKET], input=json.dumps([train, test]), capture_output=True, text=True)
+    return float(done.stdout) if done.returncode == 0 else float("nan")
+
+
 def _tfidf(train: Rows, test: Rows, analyzer: str = "word", longest: int = 2) -> float:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -208,21 +230,23 @@ def _pairs(rows: Rows) -> Iterator[tuple[str, str]]:
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------------
-def score(name: str, data: Data, settings: Sequence[str], folds: int) -> Found:
+def score(name: str, data: Data, settings: Sequence[str], folds: int, aeon: str | None) -> Found:
     """Train as a user would, and score: on the test part, or on each of so many folds of the training part."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     runs = range(folds) if folds else [-1]
-    ours, majority, baseline = [], [], []
+    ours, majority, baseline, rocket, seconds = [], [], [], [], 0.0
     for fold in runs:
         train, test = data.train, data.test
         if fold >= 0:
             train, test = (_part(data.train, fold, folds, held_out=held_out) for held_out in (False, True))
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         ours.append(_accuracy(train, test, settings))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        rocket.append(_minirocket(aeon, train, test) if aeon and data.baseline is _nearest else float("nan"))
         majority.append(_majority(train, test, data.baseline is _tags))
         baseline.append(data.baseline(train, test))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / len(runs)
-    return Found(name, len(data.train), *(float(np.mean(one)) for one in (ours, majority, baseline)), seconds)
+    means = [float(np.mean(one)) for one in (ours, majority, baseline, rocket)]
+    return Found(name, len(data.train), *means, seconds / len(runs))
 
 
 def _part(rows: Rows, fold: int, folds: int, *, held_out: bool) -> Rows:
@@ -261,14 +285,18 @@ def _ostinato(*arguments: object) -> dict[str, float]:
 
 def lines(found: Sequence[Found]) -> Iterator[str]:
     """The table."""
-    yield "| set | rows | ours | majority | baseline | CPU seconds |"
-    yield "|---|---|---|---|---|---|"
+    yield "| set | rows | ours | majority | baseline | MiniRocket | CPU seconds |"
+    yield "|---|---|---|---|---|---|---|"
     for one in found:
-        figures = " | ".join(f"{100 * figure:.1f}" for figure in (one.ours, one.majority, one.baseline))
+        figures = " | ".join(map(_percent, (one.ours, one.majority, one.baseline, one.rocket)))
         yield f"| {one.name} | {one.rows:,} | {figures} | {one.seconds:.0f} |"
-    means = [np.nanmean([100 * getattr(one, key) for one in found]) for key in ("ours", "majority", "baseline")]
-    cells = " | ".join(f"**{figure:.1f}**" for figure in means)
+    every = ([getattr(one, key) for one in found] for key in ("ours", "majority", "baseline", "rocket"))
+    cells = " | ".join(f"**{_percent(np.nanmean(one) if not np.isnan(one).all() else np.nan)}**" for one in every)
     yield f"| **mean of {len(found)}** | | {cells} | {np.mean([one.seconds for one in found]):.0f} |"
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.1f}"
 
 
 def main() -> None:
@@ -277,13 +305,14 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", help="by default all")
     parser.add_argument("--folds", type=int, default=0, help="of the training part, in place of the test part")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
+    parser.add_argument("--aeon", metavar="PYTHON", help="an interpreter that has aeon, for MiniRocket beside ours")
     parser.add_argument("--report", type=Path)
     given = parser.parse_args()
     known = sets(given.data)
     found: list[Found] = []
     for name, (group, read) in known.items():
         if not given.sets or name in given.sets or group in given.sets:
-            found.append(score(name, read(), given.settings, given.folds))
+            found.append(score(name, read(), given.settings, given.folds, given.aeon))
             print(list(lines(found))[-2], flush=True)
     text = "\n".join(lines(found))
     print(text)
