@@ -161,6 +161,9 @@ def _show(run: Run, json: bool) -> None:
     stderr.print("validation:", style="bold")
     print_metrics(summary["validation"])
     for found in summary.get("findings", ()):
-        warn(found["says"], found["hint"])
+        if found.get("serious", True):
+            warn(found["says"], found["hint"])
+        else:
+            note(f"{found['kind']}: {found['says']}")
     report = run.folder / "report.html"
     stderr.print(f"report: {report}" if report.is_file() else f"run: {run.folder}", markup=False)

@@ -54,11 +54,13 @@ class Trained:
 
 @dataclass(frozen=True)
 class Finding:
-    """kind: a short name for machines; says: what was found; hint: the command that mends it, or what else does."""
+    """kind: a short name for machines; says: what was found; hint: the command that mends it, or what else does;
+    serious: whether anything is wrong."""
 
     kind: str
     says: str
     hint: str
+    serious: bool = True
 
 
 def findings_of(trained: Trained) -> Iterator[Finding]:

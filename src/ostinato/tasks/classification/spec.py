@@ -9,6 +9,8 @@ from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.tasks.spec import Section, TaskSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import torch
     from torch import Tensor, nn
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
     from ostinato.tasks.classification.model import Classifier
+    from ostinato.tasks.findings import Finding, Trained
     from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.training import TrainingTask
@@ -91,6 +94,13 @@ class Classification(TaskSpec["Classifier"]):
         if "linear_share" in decisions:
             model.linear_share = decisions.pop("linear_share")
         model.head.decisions = replace(model.head.decisions, **decisions)
+
+    def findings(self, trained: Trained) -> Iterator[Finding]:
+        """Of any run, and how much of an answer is a linear score's."""
+        from ostinato.tasks.classification.findings import blended
+
+        yield from super().findings(trained)
+        yield from blended(trained)
 
     def figures(self, recipe: Recipe, validation: Examples | None = None) -> tuple[str, ...]:
         """By the kind of the target."""

@@ -92,4 +92,5 @@ def said(trained: Trained) -> Iterator[Finding]:
         f"a linear map forecasts, and the network adds {1 - share:.0%} of the difference it sees: loss on validation "
         f"windows {linear} without it, {both} with all of it",
         f"the network alone: {trained.again({'model.blend': 'none'})}",
+        serious=False,
     )
