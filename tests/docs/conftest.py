@@ -34,13 +34,14 @@ RUNS = {
 
 
 def write_samples(folder: Path) -> None:
-    """names.csv, reviews.csv and sensors.csv of the package, cut; and island.txt, the start of its book."""
+    """The samples names, reviews and sensors, cut; island.txt, the start of its book, and other.txt, what follows."""
     for name in ("names.csv", "reviews.csv", "sensors.csv"):
         lines = (resources.files("ostinato.data") / "samples" / name).read_text(encoding="utf-8").splitlines()
         (folder / name).write_text("\n".join(lines[: ROWS + 1]) + "\n", encoding="utf-8")
     shutil.copy(folder / "reviews.csv", folder / "test.csv")
     book = find("mysterious-island", "train").read_text(encoding="utf-8")
     (folder / "island.txt").write_text(book[:BOOK], encoding="utf-8")
+    (folder / "other.txt").write_text(book[BOOK : BOOK + 500], encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ def _probability_sums(probabilities: Floats, targets: Integers, nll: Floats, uni
 
 def _areas(against: Sequence[tuple[Floats, Mask]], units: Units, mean: Callable[..., Any]) -> Sums:
     """AUC and average precision, each the mean over pairs of scores and which of them are positive."""
-    if len(against) > _MOST_RANKED:
+    if not 0 < len(against) <= _MOST_RANKED:
         return Sums(np.empty((units.count, 0)), {})
     pairs = [areas(*one, units, _MOST_LEVELS // len(against)) for one in against]
 
@@ -204,10 +204,17 @@ def multilabel(probabilities: Floats, targets: Floats, labels: tuple[str, ...]) 
     }
 
 
+def _mean_of_known(values: Numbers, axis: int) -> Numbers:
+    """Not a number where none is known."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, values, 0.0).sum(axis) / known.sum(axis))
+
+
 def _label_areas(probabilities: Floats, truth: Mask) -> Sums:
     """The mean AUC of the labels that some rows have, and some not."""
     both = [k for k in range(truth.shape[1]) if 0 < truth[:, k].sum() < len(truth)]
-    found = _areas([(probabilities[:, k], truth[:, k]) for k in both], Units.rows(len(truth)), np.nanmean)
+    found = _areas([(probabilities[:, k], truth[:, k]) for k in both], Units.rows(len(truth)), _mean_of_known)
     return Sums(found.values, {}, {"auc": found.drawn["auc"]}) if both and found.drawn else found
 
 

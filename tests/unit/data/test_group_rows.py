@@ -129,13 +129,16 @@ def test_series_in_files_are_those_in_memory(tmp_path: Path, monkeypatch: pytest
         assert whole.location(len(whole) - 1) == parts.location(len(parts) - 1)
 
 
+WINDOWS = {"task": "forecasting", "horizon": 1, "lookback": 2}
+
+
 @pytest.mark.parametrize("place", range(1, 7))
 def test_what_is_wrong_between_two_stretches_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
     monkeypatch.setattr(spool_module, "_STEP_BYTES", 16)  # two steps
     path = tmp_path / "t.csv"
-    recipe = build_recipe({"data": {"train": str(path)}, "model": {"task": "forecasting", "horizon": 1, "lookback": 2}})
+    recipe = build_recipe({"data": {"train": str(path), "sort": False, "on_gap": "stop"}, "model": WINDOWS})
     days = [f"2020-01-{day:02}" for day in range(1, 21)]
     for wrong, message in (
         ([*days[:place], days[place - 1], *days[place:]], "the same as the row before"),

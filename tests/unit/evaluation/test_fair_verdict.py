@@ -198,3 +198,15 @@ def test_halves_are_kept_of_what_is_watched(change: dict[str, Any]) -> None:
 def _training(**settings: Any) -> Any:
     """The section of a recipe."""
     return build_recipe({"training": {"monitor": "accuracy", **settings}}).training
+
+
+def test_areas_of_labels_that_few_draws_hold_have_intervals_without_a_warning() -> None:
+    probabilities = np.random.default_rng(0).uniform(size=(24, 2))
+    for num_rare in (1, 0):
+        truth = np.stack([np.arange(24) < num_rare, np.arange(24) == 7], axis=1)
+        found = with_intervals(metrics.multilabel(probabilities, truth.astype(float), ("rare", "rare, too")))
+        low, high = found["intervals"]["auc"]
+        assert 0 <= low <= found["auc"] <= high <= 1
+    nothing = metrics.multilabel(probabilities, np.zeros((24, 2)), ("never", "never, either"))
+    assert nothing["auc"] is None
+    assert "auc" not in with_intervals(nothing).get("intervals", {})
