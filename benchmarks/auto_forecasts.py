@@ -254,11 +254,12 @@ def score(name: str, data: Data, settings: Sequence[str], *, with_ets: bool) -> 
         run = load(folder)
         model: Any = run.model
         reads = [min(model.recipe.lookback, cut) for cut in cuts]
-        data.write(test, [cut - read for cut, read in zip(cuts, reads, strict=True)], list(map(len, data.values)))
+        begins = [cut - read for cut, read in zip(cuts, reads, strict=True)]
+        data.write(test, begins, list(map(len, data.values)))
         asked = _asked(run, test, len(cuts), data.values[0].shape[1])
         picked, ours = _ours(run, test, asked)
         plan = str(run.recipe.training.plan)
-    origins = [(row, cuts[row] - reads[row] + origin) for row, origin in picked]
+    origins = [(row, len(data.values[row]) - left) for row, left in picked]
     mse, mase = _errors(data, cuts, origins, ours, with_ets=with_ets)
     return Found(name, sum(cuts), model.recipe.horizon, model.recipe.lookback, mse, mase, seconds, plan)
 
@@ -270,16 +271,17 @@ def _asked(run: Run, test: Path, num_series: int, width: int) -> NDArray[np.int6
 
 
 def _ours(run: Run, test: Path, asked: NDArray[np.int64]) -> tuple[list[tuple[int, int]], Floats]:
-    """The series and origin of each window in the test file, and the forecasts (N, H, C) in the series' own units."""
+    """The series of each window and its steps from the origin to the end of the file, since a gap before it may have
+    been filled; and the forecasts (N, H, C) in the series' own units."""
     windows: Any = run.spec.load(str(test), run.features, run.recipe)
     run.model.eval()
     points = [
         forecast_rows(cast("Any", run.model), windows, rows, run.device, ())[0] for rows in np.split(asked, len(asked))
     ]
     own = windows.original(np.concatenate(points), asked)
-    offsets = windows.sequences.offsets[windows.rows[asked]]
+    ends = windows.sequences.offsets[windows.rows[asked] + 1]
     names = [int(windows.facts.names[row][1:]) if len(windows.facts.names) > 1 else 0 for row in windows.rows[asked]]
-    return list(zip(names, (windows.origins[asked] - offsets).tolist(), strict=True)), own.astype(np.float64)
+    return list(zip(names, (ends - windows.origins[asked]).tolist(), strict=True)), own.astype(np.float64)
 
 
 def _errors(
