@@ -19,7 +19,7 @@ def blended(trained: Trained) -> Iterator[Finding]:
     what, option = ("n-grams", "ngrams") if recipe.ngrams else ("random convolutions", "random_kernels")
     yield Finding(
         "blend",
-        f"of an answer {1 - share:.0%} are the recurrent path's, {share:.0%} a linear score's of {what}",
+        f"the recurrent path gives {1 - share:.0%} of an answer, a linear score of {what} {share:.0%}",
         f"the network alone: {trained.again({f'model.{option}': 0})}",
         serious=False,
     )
