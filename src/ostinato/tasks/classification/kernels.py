@@ -15,7 +15,7 @@ from ostinato.nn.random_convolutions import RandomConvolutions
 from ostinato.types import Ragged
 
 _PENALTIES = np.logspace(-3, 4, 15)
-_MOST_ROWS = 20_000
+_MOST_ROWS = 10_000
 """Held in memory at once; of more, the first so many."""
 _CONSTANT = 1e-6
 _USUAL_SCALE = 4.0
