@@ -121,11 +121,11 @@ def ridge_regression(features: Floats, targets: Floats) -> Ridge:
     kept = squares > squares.max(initial=0.0) * 1e-12
     roots = np.sqrt(squares[kept])
     left = vectors[:, kept] if wide else centred @ (vectors[:, kept] / roots)  # U
-    along = left.T @ wanted  # (R, K)
+    along, squared = left.T @ wanted, left**2  # (R, K), (N, R)
 
     def predicted(penalty: float) -> Floats:
         shrunk = squares[kept] / (squares[kept] + penalty)
-        own = 1 / count + (left**2) @ shrunk
+        own = 1 / count + squared @ shrunk
         residual = wanted - left @ (shrunk[:, None] * along)
         return np.asarray(targets - residual / (1 - own).clip(min=1e-9)[:, None])
 
