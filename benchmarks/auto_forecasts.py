@@ -15,15 +15,9 @@ training part with a penalty chosen on its last fifth. The season is the calenda
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
-import json
 import lzma
-import os
-import resource
-import subprocess
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import bare
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,13 +58,12 @@ class Data:
 
     def write(self, path: Path, begin: Sequence[int], end: Sequence[int]) -> None:
         """The steps from `begin` to `end` of each series as a user would have them."""
-        with path.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow([*(["series"] if self.is_long else []), "time", *self.channels])
-            for number, values in enumerate(self.values):
-                name = [f"s{number:03d}"] if self.is_long else []
-                for step in range(begin[number], end[number]):
-                    table.writerow([*name, self.stamps[step], *(f"{value:.8g}" for value in values[step])])
+        rows: list[Sequence[object]] = [[*(["series"] if self.is_long else []), "time", *self.channels]]
+        for number, values in enumerate(self.values):
+            name = [f"s{number:03d}"] if self.is_long else []
+            for step in range(begin[number], end[number]):
+                rows.append([*name, self.stamps[step], *(f"{value:.8g}" for value in values[step])])
+        bare.write(path, rows)
 
 
 @dataclass(frozen=True)
@@ -242,15 +236,13 @@ def _ets(history: Floats, origin: int, horizon: int, season: int) -> Floats:
 # ---- measuring ------------------------------------------------------------------------------------------------------
 def score(name: str, data: Data, settings: Sequence[str], *, with_ets: bool) -> Found:
     """Train as a user would on the first four fifths, and forecast the rest."""
-    options = [part for one in settings for part in ("--set", one)]
     cuts = [round(len(one) * (1 - _HELD_BACK)) for one in data.values]
     with tempfile.TemporaryDirectory() as place:
         train, test, folder = Path(place) / "train.csv", Path(place) / "test.csv", Path(place) / "run"
         data.write(train, [0] * len(cuts), cuts)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        _ostinato("train", train, "--out", folder, *options)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        before = bare.seconds()
+        bare.ostinato("train", train, "--out", folder, *bare.options(settings))
+        seconds = bare.seconds() - before
         run = load(folder)
         model: Any = run.model
         reads = [min(model.recipe.lookback, cut) for cut in cuts]
@@ -314,41 +306,25 @@ def _errors(
     return tuple({key: float(one[part]) for key, one in figures.items()} for part in (0, 1))  # type: ignore[return-value]
 
 
-def _ostinato(*arguments: object) -> dict[str, Any]:
-    """What a command prints as JSON."""
-    command = [sys.executable, "-m", "ostinato", *map(str, arguments), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 def lines(found: Sequence[Found]) -> Iterator[str]:
     """The table: squared error, and MASE of ours."""
-    heads = ("last", "seasonal", "nlinear")
-    yield (
-        "| set | steps | lookback → horizon | ours | last value | seasonal naive | NLinear | ours, ETS | MASE | CPU s |"
-    )
-    yield "|---|---|---|---|---|---|---|---|---|---|"
-    for one in found:
-        rest = " | ".join(f"{one.mse[key]:.4g}" for key in heads)
-        ours = f"**{one.mse['ours']:.4g}**" if one.is_best else f"{one.mse['ours']:.4g}"
-        yield (
-            f"| {one.name} | {one.steps:,} | {one.lookback} → {one.horizon} | {ours} | {rest} | "
-            f"{one.mse['ours_ets']:.4g}, {one.mse['ets']:.4g} | {one.mase['ours']:.3f} | {one.seconds:.0f} |"
-        )
+    simple = {"last": "last value", "seasonal": "seasonal naive", "nlinear": "NLinear"}
+    rows = [
+        [one.name, f"{one.steps:,}", f"{one.lookback} → {one.horizon}"]
+        + [f"**{one.mse['ours']:.4g}**" if one.is_best else f"{one.mse['ours']:.4g}"]
+        + [f"{one.mse[key]:.4g}" for key in simple]
+        + [f"{one.mse['ours_ets']:.4g}, {one.mse['ets']:.4g}", f"{one.mase['ours']:.3f}", f"{one.seconds:.0f}"]
+        for one in found
+    ]
+    heads = ["set", "steps", "lookback → horizon", "ours", *simple.values(), "ours, ETS", "MASE", "CPU s"]
+    yield from bare.table(heads, rows)
     yield f"no worse than any: {sum(one.is_best for one in found)} of {len(found)}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("sets", nargs="*", help="by default all")
+    parser = bare.parser(__doc__)
     parser.add_argument("--inside", action="store_true", help="the last fifth is left out, a fifth of the rest scored")
     parser.add_argument("--no-ets", action="store_true", help="which takes longest")
-    parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
-    parser.add_argument("--report", type=Path)
     given = parser.parse_args()
     found: list[Found] = []
     for name, read in sets(given.data).items():
@@ -356,10 +332,7 @@ def main() -> None:
             data = read().part(1 - _HELD_BACK) if given.inside else read()
             found.append(score(name, data, given.settings, with_ets=not given.no_ets))
             print(list(lines(found))[-2], found[-1].plan, flush=True)
-    text = "\n".join(lines(found))
-    print(text)
-    if given.report:
-        given.report.write_text(text + "\n", encoding="utf-8")
+    bare.finish("\n".join(lines(found)), given.report)
 
 
 if __name__ == "__main__":
