@@ -182,6 +182,7 @@ NB_MODULE(_native, m) {
       "values"_a, "repeats"_a);
   bind_ngrams(m);
   bind_convolutions(m);
+  bind_linear(m);
   bind_stream(m);
   m.def("threads_of", [] { return std::string(ostinato::parallel_kind()); });
   m.def(

@@ -69,4 +69,5 @@ T* entry(const nb::dict& from, const char* name, std::vector<int64_t> shape) {
 
 void bind_ngrams(nb::module_& m);
 void bind_convolutions(nb::module_& m);
+void bind_linear(nb::module_& m);
 void bind_stream(nb::module_& m);

@@ -47,6 +47,11 @@ class Bound {
   Bound(const nb::list& layers, const nb::dict& tokens, int64_t num_rows, const std::string& precision, int num_threads)
       : stream_(make(layers, tokens, num_rows, precision, num_threads)) {}
 
+  void use_rows(int64_t num_rows) {
+    require(num_rows >= 1 && num_rows <= stream_.capacity(), "a stream has rows from 1 to as many as it was made for");
+    stream_.use_rows(num_rows);
+  }
+
   void run(const Numbers& x, const Numbers& output) {
     const int64_t L = steps(x, 3, stream_.inputs());
     require(steps(output, 3, stream_.outputs()) == L && vocabulary_ == 0, "`x` and `output` must be (L, N, features)");
@@ -154,6 +159,7 @@ void bind(nb::module_& m, const char* name) {
   nb::class_<B>(m, name)
       .def(nb::init<const nb::list&, const nb::dict&, int64_t, const std::string&, int>(), "layers"_a, "tokens"_a,
            "num_rows"_a, "precision"_a, "num_threads"_a)
+      .def("use_rows", &B::use_rows, "num_rows"_a)
       .def("run", &B::run, "x"_a, "output"_a)
       .def("run_tokens", &B::run_tokens, "ids"_a, "output"_a.none(), "scores"_a.none())
       .def("draw", &B::draw, "ids"_a, "uniforms"_a, "temperature"_a, "top_k"_a, "top_p"_a, "end"_a, "drawn"_a)

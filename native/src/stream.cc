@@ -97,7 +97,8 @@ template <class T>
 struct Stream<T>::Impl {
   Impl(const std::vector<StreamLayer<T>>& specs, const StreamTokens<T>& tokens, int64_t num_rows, Precision precision,
        int num_threads)
-      : N(num_rows), V(tokens.vocab_size), precision(precision), inputs(specs.front().inputs), batch_size(num_rows),
+      : N(num_rows), capacity(num_rows), V(tokens.vocab_size), precision(precision), inputs(specs.front().inputs), batch_size(num_rows),
+        most_threads(std::max(num_threads, 1)),
         banned(tokens.banned), padded_x(filled(num_rows * padded(inputs), T(0))), chosen(num_rows) {
     for (const StreamLayer<T>& one : specs) layers.emplace_back(core, one, N, precision, weight_bytes);
     const Layer<T>&first = layers.front(), &last = layers.back();
@@ -113,16 +114,21 @@ struct Stream<T>::Impl {
       std::copy_n(tokens.bias, V, head_bias->get());
       scores = std::make_unique<Aligned<T>>(N * size);
     }
-    int64_t work = 0, depth = 0;
+    int64_t depth = 0;
     for (const Layer<T>& l : layers) {
       work_bytes = std::max(work_bytes, general_workspace_bytes(N, l.H, l.P, sizeof(T)));
       depth = std::max({depth, l.inputs, l.P, l.H});
       work += l.G * l.H * (l.P + (l.fed ? l.inputs : 0));
     }
     work_bytes = (std::max(work_bytes, workspace_bytes(N, depth)) + 63) / 64 * 64;
-    threads = static_cast<int>(std::clamp<int64_t>(std::min<int64_t>(N, work * N / 200'000), 1, std::max(num_threads, 1)));
+    share();
     workspace = std::make_unique<Aligned<char>>(threads * work_bytes);
     for (int i = 0; i < threads; ++i) drawings.emplace_back(V);
+  }
+
+  // How many threads share the rows that are in use.
+  void share() {
+    threads = static_cast<int>(std::clamp<int64_t>(std::min<int64_t>(N, work * N / 200'000), 1, most_threads));
   }
 
   // Rows slot, slot + threads, ...
@@ -215,9 +221,10 @@ struct Stream<T>::Impl {
   }
 
   const Target::Kernels<T>& core = kernels<T>();  // of the target that packs: another may be forced later
-  int64_t N, V;
+  int64_t N, capacity, V;
   Precision precision;
   int64_t inputs, batch_size;
+  int64_t most_threads, work = 0;
   std::vector<int64_t> banned;
   int64_t parity = 0, weight_bytes = 0, work_bytes = 0;
   int threads = 1;
@@ -349,6 +356,18 @@ void Stream<T>::write_state(int64_t index, const T* from) {
     std::copy_n(from + row * place.features, place.features, place.data + row * place.stride);
 }
 
+template <class T>
+void Stream<T>::use_rows(int64_t num_rows) {
+  Impl& s = *impl_;
+  if (num_rows < 1 || num_rows > s.capacity) throw std::out_of_range("a stream has no so many rows");
+  s.N = s.batch_size = num_rows;
+  s.share();
+}
+
+template <class T>
+int64_t Stream<T>::capacity() const {
+  return impl_->capacity;
+}
 template <class T>
 int64_t Stream<T>::num_rows() const {
   return impl_->N;

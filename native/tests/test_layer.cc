@@ -8,6 +8,7 @@
 
 #include "ostinato/convolutions.h"
 #include "ostinato/layer.h"
+#include "ostinato/linear.h"
 #include "ostinato/stream.h"
 
 using namespace ostinato;
@@ -284,6 +285,13 @@ void check_stream(Problem<T> p, Precision precision, const std::string& where) {
   force_target("baseline");  // a stream stays with the target that packed its weights
   stream.run(x.data() + p.N * I, steps - 1, found.data() + p.N * p.P);
   force_target(packed_by);
+  // Fewer rows than there is room for give the same bits.
+  std::vector<T> alone(steps * p.P);
+  Stream<T> roomy({layer}, {}, p.N + 3, precision, 2);
+  roomy.use_rows(1);
+  for (int64_t t = 0; t < steps; ++t) roomy.run(x.data() + t * p.N * I, 1, alone.data() + t * p.P);
+  for (int64_t t = 0; t < steps; ++t)
+    for (int64_t k = 0; k < p.P; ++k) expect(alone[t * p.P + k] == found[t * p.N * p.P + k], "stream of one row", where);
   const Result<T> r = run_core(p, 1);
   double worst = 0;
   for (size_t i = 0; i < found.size(); ++i) worst = std::fmax(worst, std::fabs(static_cast<double>(found[i] - r.output[i])));
@@ -318,6 +326,28 @@ void check_text(const std::string& where) {
 }
 
 template <class T>
+void check_linear(const std::string& where) {
+  const int64_t columns = 48, depth = 32, rows = 130;
+  std::vector<T> weight(columns * depth), bias(columns), x(rows * depth), found(rows * columns), alone(columns);
+  std::mt19937 random(3);
+  std::normal_distribution<double> normal(0, 0.5);
+  for (auto* part : {&weight, &bias, &x})
+    for (T& e : *part) e = static_cast<T>(normal(random));
+  const Linear<T> linear(weight.data(), bias.data(), columns, depth);
+  linear.run(x.data(), rows, found.data(), 2);
+  for (int64_t row = 0; row < rows; ++row) {
+    linear.run(x.data() + row * depth, 1, alone.data(), 2);
+    for (int64_t c = 0; c < columns; ++c) {
+      double sum = static_cast<double>(bias[c]);
+      for (int64_t k = 0; k < depth; ++k)
+        sum += static_cast<double>(weight[c * depth + k]) * static_cast<double>(x[row * depth + k]);
+      expect(alone[c] == found[row * columns + c], "linear map of one row", where);
+      expect(std::fabs(sum - static_cast<double>(alone[c])) < (sizeof(T) == 4 ? 1e-5 : 1e-13), "linear map", where);
+    }
+  }
+}
+
+template <class T>
 void check_all(const std::string& name) {
   const std::vector<std::vector<int64_t>> layouts = {{1}, {3, 3, 3, 3}, {13, 12, 12, 7, 7, 6, 1, 1}};
   for (CellKind kind : {CellKind::elman_tanh, CellKind::elman_relu, CellKind::lstm, CellKind::gru})
@@ -341,6 +371,7 @@ void check_all(const std::string& name) {
         if (sizeof(T) == 4) check_stream(dense, Precision::int8, name + " int8 stream H " + std::to_string(H));
       }
   check_text<T>(name);
+  check_linear<T>(name);
 }
 
 // Threads that need the target first, all at once, find the same one: the best that runs here.

@@ -57,6 +57,9 @@ class Stream {
   ~Stream();
   Stream(Stream&&) noexcept;
 
+  // From now on `num_rows` rows, 1 up to as many as it was made for; the first ones keep their states.
+  void use_rows(int64_t num_rows);
+
   // `num_steps` steps: x (L, N, I) -> the last layer's output (L, N, P_real), both dense.
   void run(const T* x, int64_t num_steps, T* output);
   // The same from token ids (L, N); with a head, `scores` (L, N, V) may be given, `output` may be null.
@@ -73,6 +76,7 @@ class Stream {
   void write_state(int64_t index, const T* from);
 
   int64_t num_rows() const;
+  int64_t capacity() const;  // the most rows
   int64_t inputs() const;
   int64_t outputs() const;
   int64_t vocab_size() const;

@@ -93,6 +93,11 @@ class CoreStream:
         """What a step reads of weights."""
         return int(self._core.weight_bytes())
 
+    def use_rows(self, num_rows: int) -> None:
+        """From now on so many rows, 1 to as many as it was made for; the first ones keep their states."""
+        self._core.use_rows(num_rows)
+        self.num_rows = num_rows
+
     def run(self, x: Tensor, output: Tensor) -> None:
         """(L, N, I) -> `output` (L, N, P), in place."""
         self._core.run(x, output)

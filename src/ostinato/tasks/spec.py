@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
+    from ostinato.tasks.streaming import StreamingModel
     from ostinato.tasks.training import TrainingTask
 
 ModelT = TypeVar("ModelT", bound="nn.Module", default=Any)
@@ -301,6 +302,17 @@ class TaskSpec(ABC, Generic[ModelT]):
     def answers_each_step(self, model: ModelT) -> bool:
         """Whether a row has one target for each input step, so that both may be cut to any length."""
         return False
+
+    # ---- streaming --------------------------------------------------------------------------------------------------
+    def streaming(self, model: ModelT, features: Features, recipe: Recipe) -> StreamingModel:
+        """The model read forward in time, for sessions.
+
+        Raises:
+            RunError: if it can't be, with the reason.
+        """
+        from ostinato.tasks.streaming import no_stream
+
+        raise no_stream(f"{with_article(self.noun)} answers whole rows")
 
     # ---- signature --------------------------------------------------------------------------------------------------
     def signature(self, model: ModelT, features: Features, recipe: Recipe) -> Signature:

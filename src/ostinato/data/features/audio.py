@@ -50,6 +50,11 @@ class AudioFeature(ScaledFeature):
     reads_files = True
 
     @property
+    def whole_row_reason(self) -> str | None:
+        """Of the reader."""
+        return "its frames are cut from a whole sound"
+
+    @property
     def step_noun(self) -> str:
         """A frame."""
         return "frame"

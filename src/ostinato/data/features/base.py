@@ -135,6 +135,11 @@ class Feature(ABC):
         """The shape of one value: () for ids, (C,) for vectors, (C, H, W) for pictures."""
         return ()
 
+    @property
+    def whole_row_reason(self) -> str | None:
+        """Why a row can't be encoded piece by piece, as it comes; None: it can."""
+        return None
+
     @abstractmethod
     def draft(self, cells: pl.Series) -> Draft:
         """Cells of new data, encoded for good, and what is wrong with those that can't be."""

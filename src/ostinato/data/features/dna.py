@@ -50,6 +50,13 @@ class DnaFeature(LettersFeature):
     form = "vectors"
     recipe_type = DnaRecipe
 
+    @property
+    def whole_row_reason(self) -> str | None:
+        """Of k-mers and places."""
+        if self.recipe.k == 1 and not self.recipe.positions and not self.recipe.reverse_complement:
+            return None
+        return "k-mers, places and the other strand need a whole row"
+
     @classmethod
     def form_of(cls, recipe: DnaRecipe) -> str:
         """By the encoding."""

@@ -41,6 +41,18 @@ class SeriesFeature(ScaledFeature):
         return self._num_values // int(self.recipe.stack)
 
     @property
+    def whole_row_reason(self) -> str | None:
+        """Of what looks at other steps of a row."""
+        looks = {
+            "normalize: row": self.recipe.normalize == "row",
+            "missing: interpolate": self.recipe.missing == "interpolate",
+            "deltas": self.recipe.deltas,
+            f"stack: {self.recipe.stack}": self.recipe.stack > 1,
+        }
+        found = [name for name, there in looks.items() if there]
+        return f"`features.input.{found[0]}` looks at other steps of a row" if found else None
+
+    @property
     def _num_values(self) -> int:
         """Measured numbers of a frame."""
         return len(self.mean) // 2 if self.recipe.deltas else len(self.mean)

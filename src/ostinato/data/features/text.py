@@ -93,6 +93,13 @@ class TextFeature(Feature):
                 sequences = Sequences.from_lengths(self.vocabulary.encode_codepoints(points), lengths)
         return sequences.truncate(self.recipe.max_length, self.recipe.truncate)
 
+    @property
+    def whole_row_reason(self) -> str | None:
+        """Of what cuts a row."""
+        if self.recipe.max_length is None or self.recipe.truncate == "tail":
+            return None
+        return f"`features.input.truncate: {self.recipe.truncate}` needs to know how long a row is"
+
     def unseen(self, text: str) -> list[str]:
         """The tokens of `text` that the vocabulary does not hold, each once, in order."""
         if self.tokenizer is not None:

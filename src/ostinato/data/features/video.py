@@ -50,6 +50,11 @@ class VideoFeature(FittedFeature):
     usual_suffix = ".gif"
     reads_files = True
 
+    @property
+    def whole_row_reason(self) -> str | None:
+        """Of the reader."""
+        return "its frames are taken from a whole clip"
+
     def __init__(self, recipe: VideoRecipe) -> None:
         self.recipe = recipe
 

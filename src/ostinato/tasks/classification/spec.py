@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ostinato.tasks.findings import Finding, Trained
     from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
+    from ostinato.tasks.streaming import StreamingModel
     from ostinato.tasks.training import TrainingTask
 
 _FIGURES = {"class": ("accuracy", "f1"), "labels": ("accuracy", "f1"), "number": ("mae", "rmse", "r2")}
@@ -191,6 +192,13 @@ class Classification(TaskSpec["Classifier"]):
         from ostinato.tasks.classification.diagnosis import sample
 
         return sample(model, examples, features, num_rows, random)
+
+    # ---- streaming --------------------------------------------------------------------------------------------------
+    def streaming(self, model: Classifier, features: Features, recipe: Recipe) -> StreamingModel:
+        """The running answer."""
+        from ostinato.tasks.classification.streaming import ClassifierStreaming
+
+        return ClassifierStreaming(model, features, recipe)
 
 
 SPEC = Classification()

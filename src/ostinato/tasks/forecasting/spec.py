@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
+    from ostinato.tasks.streaming import StreamingModel
     from ostinato.tasks.training import TrainingTask
 
 _LOSSES = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's loss", "quantiles": "pinball loss"}
@@ -214,6 +215,13 @@ class Forecasting(TaskSpec["Forecaster"]):
         from ostinato.tasks.forecasting.diagnosis import answers
 
         return answers(model, batch)
+
+    # ---- streaming --------------------------------------------------------------------------------------------------
+    def streaming(self, model: Forecaster, features: Features, recipe: Recipe) -> StreamingModel:
+        """Value by value."""
+        from ostinato.tasks.forecasting.streaming import ForecasterStreaming
+
+        return ForecasterStreaming(model, features, recipe)
 
     # ---- signature --------------------------------------------------------------------------------------------------
     def signature(self, model: Forecaster, features: Features, recipe: Recipe) -> Signature:

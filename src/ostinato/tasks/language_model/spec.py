@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
+    from ostinato.tasks.streaming import StreamingModel
     from ostinato.tasks.training import TrainingTask
 
 
@@ -205,6 +206,13 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         from ostinato.tasks.language_model.diagnosis import sample
 
         return sample(examples, features, num_rows, random)
+
+    # ---- streaming --------------------------------------------------------------------------------------------------
+    def streaming(self, model: LanguageModel, features: Features, recipe: Recipe) -> StreamingModel:
+        """Token by token."""
+        from ostinato.tasks.language_model.streaming import LanguageModelStreaming
+
+        return LanguageModelStreaming(model, features, recipe)
 
     # ---- signature --------------------------------------------------------------------------------------------------
     def signature(self, model: LanguageModel, features: Features, recipe: Recipe) -> Signature:

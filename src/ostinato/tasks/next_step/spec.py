@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ostinato.tasks.next_step.model import NextStep
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
+    from ostinato.tasks.streaming import StreamingModel
     from ostinato.tasks.training import TrainingTask
 
 
@@ -151,6 +152,13 @@ class NextStepPrediction(FrameWriting["NextStep"]):
     def answers_each_step(self, model: NextStep) -> bool:
         """A frame is the answer to those before it."""
         return True
+
+    # ---- streaming --------------------------------------------------------------------------------------------------
+    def streaming(self, model: NextStep, features: Features, recipe: Recipe) -> StreamingModel:
+        """Frame by frame."""
+        from ostinato.tasks.next_step.streaming import NextStepStreaming
+
+        return NextStepStreaming(model, features, recipe)
 
     # ---- signature --------------------------------------------------------------------------------------------------
     def signature(self, model: NextStep, features: Features, recipe: Recipe) -> Signature:

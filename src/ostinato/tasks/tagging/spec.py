@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ostinato.recipe import Recipe
     from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
+    from ostinato.tasks.streaming import StreamingModel
     from ostinato.tasks.tagging.model import Tagger
     from ostinato.tasks.training import TrainingTask
 
@@ -130,6 +131,13 @@ class Tagging(TaskSpec["Tagger"]):
         """All but those without alignment."""
 
         return model.recipe.output != "ctc"
+
+    # ---- streaming --------------------------------------------------------------------------------------------------
+    def streaming(self, model: Tagger, features: Features, recipe: Recipe) -> StreamingModel:
+        """Step by step."""
+        from ostinato.tasks.tagging.streaming import TaggerStreaming
+
+        return TaggerStreaming(model, features, recipe)
 
 
 SPEC = Tagging()

@@ -1,0 +1,283 @@
+"""Models read forward in time, for many sessions at once: what a server of recurrent state asks a task for."""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ostinato.arrays import Array
+from ostinato.data.dataset import Features
+from ostinato.data.given import drafted
+from ostinato.errors import RecipeError, RunError
+from ostinato.kernels.native_stream import Tokens
+from ostinato.layers.encoder import RecurrentEncoder
+from ostinato.layers.inputs import Vectors, width_of
+from ostinato.nn import Embedding
+from ostinato.nn.carried import CarriedLayers
+from ostinato.recipe import Recipe
+from ostinato.tasks.signature import TensorSpec, float_name
+from ostinato.types import Ragged
+
+Answer = dict[str, Any]
+"""What a model says at a step, ready for JSON."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Encoded steps of one session: values (L, ...), as the run's feature encodes them."""
+
+    values: Array
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def cut(self, start: int, stop: int) -> Steps:
+        """Some of them."""
+        return Steps(self.values[start:stop])
+
+    def to_bytes(self) -> bytes:
+        """For `from_bytes`."""
+        file = io.BytesIO()
+        np.save(file, self.values, allow_pickle=False)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, saved: bytes) -> Steps:
+        """Raises `ValueError` for what `to_bytes` never wrote."""
+        return cls(np.load(io.BytesIO(saved), allow_pickle=False))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Steps to read from a state (S,); which answers are asked for: of each step, of the last one, or none."""
+
+    steps: Steps
+    state: Array
+    answers: Literal["each", "last", "none"] = "last"
+
+
+@dataclass(frozen=True)
+class Read:
+    """The state (S,) after what was read, and the answers."""
+
+    state: Array
+    answers: list[Answer]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A continuation to draw from a state (S,); `drawn` numbers of the seed's sequence have been used before."""
+
+    state: Array
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    seed: int = 0
+    drawn: int = 0
+
+
+@dataclass(frozen=True)
+class Written:
+    """The state (S,) after what was written, which is read already; the steps; each of them as users know it; numbers
+    of the seed's sequence used; whether it has ended."""
+
+    state: Array
+    steps: Steps
+    pieces: list[Any]
+    drawn: int
+    ended: bool = False
+
+
+class StreamingModel(ABC):
+    """A run's model that goes forward in time, many sessions at once.
+
+    A session is its state: one flat array of `dtype`, whose named parts are `states`. What a session is answered
+    depends on its own inputs alone, to the last bit: not on who is read beside it, nor on how its steps are cut into
+    calls. Not for several threads at once.
+    """
+
+    states: tuple[TensorSpec, ...]
+    dtype: np.dtype[Any]
+
+    @abstractmethod
+    def zero(self) -> Array:
+        """(S,), before the first step."""
+
+    @abstractmethod
+    def encode(self, given: Any) -> Steps:
+        """One or more steps as a user gives them: what a cell of the input column may hold.
+
+        Raises:
+            RowError: for what can't be used.
+        """
+
+    @abstractmethod
+    def read(self, batch: Sequence[Reading]) -> list[Read]:
+        """Read a piece of each of many sessions; the states given stay as they are."""
+
+    @abstractmethod
+    def peek(self, state: Array) -> Answer:
+        """The answer as it stands, without a step."""
+
+    def finish(self, state: Array) -> list[Answer]:
+        """The answers still owed after the last step: none, but of a model that answers later."""
+        return []
+
+    @property
+    def state_size(self) -> int:
+        """S."""
+        return sum(_size(spec) for spec in self.states)
+
+    def named(self, state: Array) -> dict[str, Array]:
+        """The parts of a state by name, without copying."""
+        parts = np.split(state, np.cumsum([_size(spec) for spec in self.states])[:-1])
+        return {spec.name: part for spec, part in zip(self.states, parts, strict=True)}
+
+    def joined(self, parts: Mapping[str, Array]) -> Array:
+        """The inverse of `named`.
+
+        Raises:
+            RunError: for parts of another model.
+        """
+        expected = {spec.name: _size(spec) for spec in self.states}
+        found = {name: part.size for name, part in parts.items()}
+        if found != expected or any(part.dtype != self.dtype for part in parts.values()):
+            raise RunError(f"a state of this model has the parts {expected} of {self.dtype}. Received: {found}.")
+        return np.concatenate([parts[name].reshape(-1) for name in expected])
+
+
+class WritingModel(StreamingModel):
+    """A streaming model that goes on by itself, too."""
+
+    @abstractmethod
+    def write(self, batch: Sequence[Writing]) -> list[Written]:
+        """Draw a continuation of each of many sessions.
+
+        Raises:
+            RecipeError: for options that describe no distribution.
+        """
+
+
+def _size(spec: TensorSpec) -> int:
+    return int(np.prod([axis for axis in spec.shape if not isinstance(axis, str)]))
+
+
+class EncoderStreaming(StreamingModel):
+    """A model whose recurrence is a `RecurrentEncoder` that reads the input column alone.
+
+    The state is that of the layers, and then what the task keeps. A task says what it answers by `answer`.
+
+    Args:
+        model: with the weights it has now.
+        features: of the run.
+        recipe: of the run.
+        encoder: its layers.
+        own: what the task keeps, zeros at the beginning.
+
+    Raises:
+        RunError: if the model can't run forward in time, with the reason.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        features: Features,
+        recipe: Recipe,
+        encoder: RecurrentEncoder,
+        own: Sequence[TensorSpec] = (),
+    ) -> None:
+        refuse_further_columns(features)
+        reason = features.input.whole_row_reason
+        if reason is not None:
+            raise no_stream(reason)
+        self.features, self.column = features, str(recipe.data.input or "input")
+        self._embedding = encoder.embedding
+        layers: list[Any] = list(encoder.layers)
+        try:
+            self._layers = CarriedLayers(layers, self._tokens(encoder))
+        except RecipeError as error:
+            raise no_stream(
+                "a bidirectional layer reads from the end, which has not come yet",
+                "train one that reads forward only: --set model.bidirectional=false",
+            ) from error
+        names = [f"encoder.{layer}.{part}" for layer, part in self._parts(layers)]
+        sizes = [size for layer in self._layers.sizes for size in layer]
+        dtype = float_name(model)
+        self.states = (*(TensorSpec(name, dtype, (size,)) for name, size in zip(names, sizes, strict=True)), *own)
+        self.dtype = np.dtype(dtype)
+
+    @staticmethod
+    def _parts(layers: Sequence[Any]) -> Iterator[tuple[int, str]]:
+        cells = [stack.cell for stack in layers for _ in range(stack.num_layers)]
+        return ((layer, part) for layer, cell in enumerate(cells) for part in cell.state_names)
+
+    def _tokens(self, encoder: RecurrentEncoder) -> Tokens | None:
+        """The input as a table of the core's, where it is ids."""
+        if not isinstance(encoder.embedding, Embedding):
+            return None
+        with torch.no_grad():
+            vectors = encoder.embedding.vectors()
+        nothing = vectors.new_zeros(len(vectors), encoder.output_size)
+        return Tokens(vectors, nothing, nothing[:, 0], ())
+
+    def zero(self) -> Array:
+        return np.zeros(self.state_size, dtype=self.dtype)
+
+    def encode(self, given: Any) -> Steps:
+        return Steps(drafted([given], self.column, self.features.input, [self.column]).encoded.values)
+
+    @torch.inference_mode()
+    def read(self, batch: Sequence[Reading]) -> list[Read]:
+        if not batch:
+            return []
+        states = torch.from_numpy(np.stack([one.state for one in batch]))
+        layers, own = states[:, : self._layers.state_size], states[:, self._layers.state_size :]
+        hidden, after = self._layers.run([self._vectors(one.steps.values) for one in batch], layers)
+        answers, kept = self.answer(batch, hidden, own)
+        joined = torch.cat([after, kept], dim=1).numpy()
+        return [Read(state, said) for state, said in zip(joined, answers, strict=True)]
+
+    @abstractmethod
+    def answer(self, batch: Sequence[Reading], hidden: list[Tensor], own: Tensor) -> tuple[list[list[Answer]], Tensor]:
+        """What is asked for, and what the task keeps (N, size) after it.
+
+        Args:
+            batch: what is read.
+            hidden: (L_i, P) of each, the last layer's output.
+            own: (N, size), what the task kept.
+        """
+
+    def _vectors(self, values: Array) -> Tensor:
+        """What the layers read: (L, I), or ids (L,)."""
+        given = torch.from_numpy(np.ascontiguousarray(values))
+        if isinstance(self._embedding, Embedding):
+            return given.long()
+        if isinstance(self._embedding, Vectors):
+            found: Tensor = self._embedding(given)
+            return found
+        steps = [self._embedding(Ragged.from_rows(given[t : t + 1], [0], [1])).values for t in range(len(given))]
+        return torch.cat(steps) if steps else torch.zeros(0, width_of(self._embedding))
+
+
+def first_answer(one: Reading, num_answers: int) -> int:
+    """The first of so many answers that is asked for."""
+    return {"each": 0, "last": max(num_answers - 1, 0), "none": num_answers}[one.answers]
+
+
+def refuse_further_columns(features: Features) -> None:
+    """Raises `RunError` where a model reads more than its input column."""
+    if features.extra:
+        raise no_stream(f"it reads further columns: {', '.join(features.extra)}")
+
+
+def no_stream(reason: str, hint: str | None = None) -> RunError:
+    """Why a model has no sessions."""
+    return RunError(f"this model can't be read step by step: {reason}.", hint=hint)
