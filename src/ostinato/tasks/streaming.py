@@ -6,6 +6,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ from ostinato.recipe import Recipe
 from ostinato.tasks.signature import TensorSpec, float_name
 from ostinato.types import Ragged
 
+_SHORT, _MOST_REMEMBERED = 16, 4096
 Answer = dict[str, Any]
 """What a model says at a step, ready for JSON."""
 
@@ -213,6 +215,11 @@ class EncoderStreaming(StreamingModel):
         dtype = float_name(model)
         self.states = (*(TensorSpec(name, dtype, (size,)) for name, size in zip(names, sizes, strict=True)), *own)
         self.dtype = np.dtype(dtype)
+        self._remembered = lru_cache(_MOST_REMEMBERED)(self._encode_short)
+
+    def _encode_short(self, key: str | tuple[str, ...]) -> Steps:
+        """Letters and words come again and again; a column for each would cost more than the model."""
+        return self._encoded(key if isinstance(key, str) else list(key))
 
     @staticmethod
     def _parts(layers: Sequence[Any]) -> Iterator[tuple[int, str]]:
@@ -232,7 +239,17 @@ class EncoderStreaming(StreamingModel):
         return np.zeros(self.state_size, dtype=self.dtype)
 
     def encode(self, given: Any) -> Steps:
-        return Steps(drafted([given], self.column, self.features.input, [self.column]).encoded.values)
+        key = tuple(given) if isinstance(given, list) and len(given) <= _SHORT else given
+        short = isinstance(given, str) and len(given) <= _SHORT
+        if short or (isinstance(key, tuple) and all(isinstance(part, str) for part in key)):
+            return self._remembered(key)
+        return self._encoded(given)
+
+    def _encoded(self, given: Any) -> Steps:
+        values = self.features.input.values_of(given)
+        if values is None or not len(values):
+            values = drafted([given], self.column, self.features.input, [self.column]).encoded.values
+        return Steps(values)
 
     @torch.inference_mode()
     def read(self, batch: Sequence[Reading]) -> list[Read]:

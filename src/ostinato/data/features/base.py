@@ -140,6 +140,10 @@ class Feature(ABC):
         """Why a row can't be encoded piece by piece, as it comes; None: it can."""
         return None
 
+    def values_of(self, cell: Any) -> Array | None:
+        """The values of one good cell, as `draft` has them, where that goes without a column; None: it doesn't."""
+        return None
+
     @abstractmethod
     def draft(self, cells: pl.Series) -> Draft:
         """Cells of new data, encoded for good, and what is wrong with those that can't be."""

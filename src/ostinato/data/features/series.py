@@ -73,6 +73,13 @@ class SeriesFeature(ScaledFeature):
         rows = Sequences(self.transform(raw.encoded.values), raw.encoded.offsets)
         return Draft(raw.lengths, rows, raw.problems, raw.notes)
 
+    def values_of(self, cell: Any) -> Array | None:
+        """Of numbers that are as they should be."""
+        row = None if isinstance(cell, str) else _frames(cell)
+        if row is None or isinstance(row, str) or _problem(row, self.num_channels, self.recipe) is not None:
+            return None
+        return self.transform(_prepared(row, self.recipe).astype(np.float32))
+
     def transform(self, values: Array) -> Array:
         """(sum L, D) float32."""
         scaled = super().transform(values)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ostinato.arrays import Array
 from ostinato.data.dataset import Features
-from ostinato.heads.classes import Deciding
+from ostinato.heads.classes import Deciding, Softmax
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.pooling import AttentionPooling
 from ostinato.nn.rowwise import rowwise
@@ -82,10 +82,13 @@ class ClassifierStreaming(EncoderStreaming):
         return self._said(torch.from_numpy(pooled).unsqueeze(0))[0]
 
     def _said(self, pooled: Tensor) -> list[Answer]:
-        """Row by row: what is vectorised rounds by where a value stands."""
+        """Row by row, where what is vectorised rounds by the place of a value."""
         head = self._model.head
-        each = [head.answers(self._read(row.unsqueeze(0)).float()) for row in pooled]
-        answers = torch.cat(each).numpy() if each else np.zeros((0, 1), dtype=np.float32)
+        outputs = self._read(pooled).float()
+        if type(head) is Softmax or not len(outputs):  # along a row
+            answers = head.answers(outputs).numpy()
+        else:
+            answers = torch.cat([head.answers(row.unsqueeze(0)) for row in outputs]).numpy()
         found = [Prediction(**self.features.row_target.said(answer)) for answer in answers]
         if isinstance(head, Deciding) and found:
             found = decided(found, answers, head.decisions, self.features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -70,11 +71,14 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
     def encode(self, given: Any) -> Steps:
         if not isinstance(given, str) or not given:
             raise RowError(f"a step must be a text that is not empty. Received: {given!r:.60}.")
+        return super().encode(given)
+
+    def _encoded(self, given: Any) -> Steps:
         unseen = self.features.text.unseen(given)
         if unseen:
             shown = ", ".join(repr(token) for token in unseen[:10])
             raise RowError(f"the text holds what the model never saw: {shown}.", hint="leave it out")
-        steps = super().encode(given)
+        steps = super()._encoded(given)
         if UNK_ID in steps.values:
             raise RowError(f"the text {given!r:.60} holds tokens that the model never saw.", hint="leave them out")
         return steps
@@ -117,37 +121,51 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
         ids = torch.from_numpy(piece.values[:1].astype(np.int64))
         with torch.inference_mode():
             own = self._own(state)
-            return self._answers(Reading(piece.cut(0, 1), state, "each"), ids, own[:0].view(0, 0), own)
+            nothing = own.new_zeros(1, 0, self._layers.output_size)
+            return self._answers([Reading(piece.cut(0, 1), state, "each")], ids.unsqueeze(1), nothing, own)[0]
 
     def answer(self, batch: Sequence[Reading], hidden: list[Tensor], own: Tensor) -> tuple[list[list[Answer]], Tensor]:
-        kept = own.clone()
-        answers: list[list[Answer]] = []
+        kept, answers = own.clone(), [list[Answer]() for _ in batch]
+        alike: dict[int, list[int]] = {}
         for row, one in enumerate(batch):
-            ids = torch.from_numpy(one.steps.values.astype(np.int64))
-            answers.append(self._answers(one, ids, hidden[row], kept[row]) if len(ids) else [])
-            if len(ids):
-                self._keep(kept[row], ids, hidden[row])
+            alike.setdefault(len(one.steps), []).append(row)
+        for length, rows in alike.items():
+            if not length:
+                continue
+            some = [batch[row] for row in rows]
+            ids = torch.from_numpy(np.stack([one.steps.values for one in some], axis=1).astype(np.int64))  # (L, n)
+            read = torch.stack([hidden[row] for row in rows])  # (n, L, P)
+            for row, said in zip(rows, self._answers(some, ids, read, own[rows]), strict=True):
+                answers[row] = said
+            kept[rows] = self._after(own[rows], ids, read[:, -1])
         return answers, kept
 
-    def _answers(self, one: Reading, ids: Tensor, hidden: Tensor, own: Tensor) -> list[Answer]:
-        """-ln p of each token asked for."""
-        if one.answers == "none":
-            return []
-        before = own[self._places["hidden"]].unsqueeze(0)
-        read = torch.cat([before, hidden[:-1]]) if len(ids) > 1 else before
-        contexts = self._contexts(own, ids)[:-1]
-        first = first_answer(one, len(ids))
-        nll = self._nll(read[first:], contexts[first:], ids[first:])
-        begun = bool(own[self._places["begun"]])
-        tokens = [self._token(token) for token in ids[first:].tolist()]
-        known = [begun or first + place > 0 for place in range(len(tokens))]
-        return [
-            {"token": token, "nll": cost if there else None}
-            for token, cost, there in zip(tokens, nll.tolist(), known, strict=True)
-        ]
+    def _answers(self, some: list[Reading], ids: Tensor, hidden: Tensor, own: Tensor) -> list[list[Answer]]:
+        """-ln p of each token asked for, of rows that read as many.
+
+        Args:
+            some: n of them.
+            ids: (L, n).
+            hidden: (n, L, P), after each; what is after the last is not read.
+            own: (n, size), what was kept.
+        """
+        length = len(ids)
+        first = [first_answer(one, length) for one in some]
+        asked = [(row, step) for row, start in enumerate(first) for step in range(start, length)]
+        if not asked:
+            return [[] for _ in some]
+        rows, steps = (torch.tensor(part) for part in zip(*asked, strict=True))
+        before = own[:, self._places["hidden"]].unsqueeze(1)
+        read = torch.cat([before, hidden[:, : length - 1]], dim=1)[rows, steps]
+        costs = self._nll(read, self._contexts(own, ids)[steps, rows], ids[steps, rows]).tolist()
+        begun, tokens = own[:, self._places["begun"]].flatten().tolist(), ids[steps, rows].tolist()
+        answers: list[list[Answer]] = [[] for _ in some]
+        for (row, step), token, cost in zip(asked, tokens, costs, strict=True):
+            answers[row].append({"token": self._token(token), "nll": cost if begun[row] or step else None})
+        return answers
 
     def _nll(self, read: Tensor, contexts: Tensor, ids: Tensor) -> Tensor:
-        """(L,), some at a time."""
+        """(M,), some at a time."""
         size = max(1, _SCORES_AT_ONCE // self._model.output.out_features)
         parts = [
             -self._scores(read[at : at + size], contexts[at : at + size])
@@ -168,44 +186,43 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
         return torch.cat([self._model.scores(read[row : row + 1], known[row : row + 1]) for row in range(len(read))])
 
     def _contexts(self, own: Tensor, ids: Tensor) -> Tensor:
-        """(L + 1, order): before the first of `ids`, and after each."""
+        """(L + 1, n, order): before the first of `ids` (L, n), and after each."""
         ngrams = self._model.ngrams
         if ngrams is None:
-            return torch.zeros(len(ids) + 1, 0)
-        history = own[self._places["ngrams.tokens"]] if self._order > 1 else own[:0]
-        last, before = history[-1:].long(), torch.cat([history.new_zeros(1), history[:-1]])[: self._order - 1]
-        if self._order == 1:
-            last = ids.new_zeros(1)
-        read = torch.cat([last, ids]).unsqueeze(1)
-        return ngrams.contexts_of(read, before.view(1, 1, -1))[0]
+            return torch.zeros(len(ids) + 1, ids.shape[1], 0)
+        history = own[:, self._places["ngrams.tokens"]] if self._order > 1 else own.new_zeros(len(own), 1)
+        earlier = torch.cat([history.new_zeros(len(own), 1), history[:, :-1]], dim=1)[:, : self._order - 1]
+        read = torch.cat([history[:, -1:].long().t(), ids])
+        return ngrams.contexts_of(read, earlier.unsqueeze(0))[0].view(len(ids) + 1, ids.shape[1], -1)
 
-    def _keep(self, own: Tensor, ids: Tensor, hidden: Tensor) -> None:
-        """What is known after `ids`, in place."""
-        own[self._places["hidden"]] = hidden[-1]
-        own[self._places["begun"]] = 1.0
+    def _after(self, own: Tensor, ids: Tensor, hidden: Tensor) -> Tensor:
+        """What is kept (n, size) after `ids` (L, n), the last layer's output then being (n, P)."""
+        kept = own.clone()
+        kept[:, self._places["hidden"]] = hidden
+        kept[:, self._places["begun"]] = 1.0
         if self._order > 1:
             tokens = self._places["ngrams.tokens"]
-            own[tokens] = torch.cat([own[tokens], ids.to(own)])[1 - self._order :]
+            kept[:, tokens] = torch.cat([own[:, tokens], ids.t().to(own)], dim=1)[:, 1 - self._order :]
         if self._interval:
-            position = self._places["position"]
-            own[position] += len(ids)
+            kept[:, self._places["position"]] += len(ids)
+        return kept
 
     # ---- what comes next --------------------------------------------------------------------------------------------
     @torch.inference_mode()
     def peek(self, state: Array) -> Answer:
         """The likeliest next tokens, with their probabilities."""
-        own = torch.from_numpy(state[-sum(part.stop - part.start for part in self._places.values()) :])
-        if not own[self._places["begun"]]:
+        if not self.named(state)["begun"][0]:
             return {"next": []}
-        shares = self._next(own).softmax(-1)
+        shares = self._next([state])[0].softmax(-1)
         found = shares.topk(min(_LIKELY, len(shares)))
         pairs = zip(found.indices.tolist(), found.values.tolist(), strict=True)
         return {"next": [{"token": self._token(token), "probability": share} for token, share in pairs]}
 
-    def _next(self, own: Tensor) -> Tensor:
-        """(V,)."""
-        ids = torch.zeros(0, dtype=torch.long)
-        return self._scores(own[self._places["hidden"]].unsqueeze(0), self._contexts(own, ids))[0]
+    def _next(self, states: Sequence[Array]) -> Tensor:
+        """(n, V): the scores of the token after each of so many states."""
+        own = torch.cat([self._own(state) for state in states])
+        contexts = self._contexts(own, torch.zeros(0, len(own), dtype=torch.long))[0]
+        return self._scores(own[:, self._places["hidden"]], contexts)
 
     @torch.inference_mode()
     def write(self, batch: Sequence[Writing]) -> list[Written]:
@@ -218,16 +235,16 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
             going = [row for row in going if number < batch[row].max_new_tokens and END_ID not in drawn[row]]
             if not going:
                 break
-            for row in going:
-                scores = self._next(self._own(states[row]))
-                if scores.isnan().any():
-                    raise RunError("the model's scores are not numbers.")
-                scores[list(BANNED)] = -torch.inf
-                token = next_token(scores.unsqueeze(0), uniforms[row][number : number + 1], sampling[row])
+            scores = self._next([states[row] for row in going])
+            if scores.isnan().any():
+                raise RunError("the model's scores are not numbers.")
+            scores[:, list(BANNED)] = -torch.inf
+            for row, one in zip(going, scores, strict=True):
+                token = next_token(one.unsqueeze(0), uniforms[row][number : number + 1], sampling[row])
                 drawn[row].append(int(token))
             pieces = [Reading(_steps(drawn[row][-1:]), states[row], "none") for row in going]
-            for row, one in zip(going, self.read(pieces), strict=True):
-                states[row] = one.state
+            for row, after in zip(going, self.read(pieces), strict=True):
+                states[row] = after.state
         return [
             Written(
                 states[row],
@@ -240,11 +257,13 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
         ]
 
     def _own(self, state: Array) -> Tensor:
-        own = torch.from_numpy(state[self._layers.state_size :])
-        if not own[self._places["begun"]]:
+        """(1, size): what is kept beside the layers' states."""
+        own = torch.from_numpy(state[self._layers.state_size :].copy()).unsqueeze(0)
+        if not own[0, self._places["begun"]]:
             raise RecipeError("there is nothing to go on from: the session has read no token.")
         return own
 
+    @lru_cache(maxsize=4096)  # noqa: B019 a model lives as long as its server
     def _token(self, token: int) -> str:
         return "<end>" if token == END_ID else self.features.text.decode(np.asarray([token], dtype=np.int32))
 
