@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from ostinato.metrics.prediction import Prediction
     from ostinato.recipe import Recipe
     from ostinato.run import Run, load
+    from ostinato.serving.async_client import AsyncClient
+    from ostinato.serving.client import Client
     from ostinato.types import Ragged
 
 _HOMES = {
+    "AsyncClient": "ostinato.serving.async_client",
+    "Client": "ostinato.serving.client",
     "Prediction": "ostinato.metrics.prediction",
     "Ragged": "ostinato.types",
     "Recipe": "ostinato.recipe",
@@ -32,7 +36,7 @@ _HOMES = {
     "train": "ostinato.api",
 }
 
-__all__ = ["Prediction", "Ragged", "Recipe", "Run", "load", "nn", "resume", "train"]
+__all__ = ["AsyncClient", "Client", "Prediction", "Ragged", "Recipe", "Run", "load", "nn", "resume", "train"]
 
 
 def __dir__() -> list[str]:

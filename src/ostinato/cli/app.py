@@ -21,6 +21,7 @@ from ostinato.cli import (
     predict,
     recipe,
     report,
+    serve,
     train,
     verify,
 )
@@ -61,6 +62,7 @@ app.command("generate")(generate.generate)
 app.command("diagnose")(diagnose.diagnose)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
+app.command("serve")(serve.serve)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 app.add_typer(benchmark.app, name="benchmark")

@@ -154,6 +154,12 @@ PROSE = {
         nn/attention.py:__init__ nn/checks.py:check_features nn/checks.py:check_features#2 nn/checks.py:check_flags
         nn/scripting.py:_refused plugins.py:_twice recipe/load.py:described tasks/probing.py:encoder_part
         tasks/tagging/model.py:build_tagger tasks/written.py:written types.py:from_padded types.py:to_packed""",
+    "a request over HTTP is answered, or a server would start (tests/unit/serving, tests/e2e/test_serving.py)": """
+        serving/access.py:owner serving/access.py:count serving/app.py:_add_operations serving/engine.py:hand_over
+        serving/engine.py:hand_over#2 serving/guard.py:_too_large serving/live.py:check_room
+        serving/live.py:check_room#2 serving/names.py:named_runs serving/operations.py:_again
+        serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/served.py:_no_file
+        serving/served.py:find serving/server.py:_listen serving/session.py:back serving/snapshot.py:open""",
     BY_HAND: """cli/data.py:sample#2 data/catalog/__init__.py:download data/catalog/__init__.py:download#2
         data/dataset.py:load data/forecasting/clean.py:make_regular data/forecasting/prepare.py:as_trained
         data/forecasting/prepare.py:held_back_windows data/io/spool.py:_room data/readers/archives.py:_is_header
@@ -167,10 +173,11 @@ PROSE = {
         tasks/language_model/sampling.py:encode_prompt tasks/language_model/stream.py:_not_numbers
         training/checkpoint.py:_parent
         training/checkpoint.py:read_checkpoint training/resume.py:with_features
-        training/run_folder.py:check_run_folder#2""",
+        training/run_folder.py:check_run_folder#2 cli/serve.py:_key serving/access.py:read_tokens""",
     LISTS: """cli/frames.py:prompt_of data/loading.py:reading_as data/reading.py:_blocks data/targets.py:_unseen
         tasks/language_model/spec.py:_no_rows training/resume.py:recipe_changes""",
-    PASSES_ON: """data/forecasting/prepare.py:_is_long data/loading.py:read_examples data/prepare.py:_prepare
+    PASSES_ON: """serving/refused.py:__init__ serving/served.py:running
+        data/forecasting/prepare.py:_is_long data/loading.py:read_examples data/prepare.py:_prepare
         training/loop.py:_go_back""",
     "it installs a library: pip, not ostinato": """heads/distributions.py:scipy_special media/extras.py:library
         report/page.py:page_environment tasks/transcripts.py:_bleu""",

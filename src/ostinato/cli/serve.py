@@ -1,0 +1,92 @@
+"""`ostinato serve`."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostinato.cli.console import note
+from ostinato.cli.train import check_run
+from ostinato.errors import RecipeError
+
+
+def serve(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run directories, each FOLDER or NAME=FOLDER.")],
+    host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0: on all addresses.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Who may use it: a line NAME TOKEN for each. None: anybody.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="32 bytes or more that sign snapshots; servers of one key share sessions.")
+    ] = None,
+    store: Annotated[str, typer.Option(help="Where sessions are kept: memory, or sqlite:FILE.")] = "memory",
+    max_sessions: Annotated[int, typer.Option(min=1, help="Live sessions of a model.")] = 100_000,
+    max_sessions_each: Annotated[int, typer.Option(min=1, help="Of one token.")] = 100_000,
+    max_mb: Annotated[int, typer.Option(min=1, help="Memory of a model's sessions; then the least used end.")] = 2048,
+    idle_s: Annotated[float, typer.Option(min=0.1, help="A session that is not used for so long ends.")] = 3600.0,
+    max_age_s: Annotated[float, typer.Option(min=0.1, help="A session ends so long after it began.")] = 604_800.0,
+    history: Annotated[int, typer.Option(min=0, help="Steps that a session can be rewound.")] = 1024,
+    max_batch: Annotated[int, typer.Option(min=1, help="Operations that are done together.")] = 512,
+    wait_ms: Annotated[float, typer.Option(min=0, help="What the first of them waits for others.")] = 0.0,
+    max_steps: Annotated[int, typer.Option(min=1, help="Steps of one request.")] = 100_000,
+    max_body_mb: Annotated[int, typer.Option(min=1, help="A request's body.")] = 16,
+    requests_per_second: Annotated[float, typer.Option(min=0, help="Of one token; 0: any number.")] = 0.0,
+    tls_certificate: Annotated[Path | None, typer.Option(help="A file of PEM, to serve https.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+) -> None:
+    """Serve runs over HTTP: predictions, text as it is written, and sessions that keep their state."""
+    from ostinato.media.extras import library
+    from ostinato.serving.access import read_tokens
+    from ostinato.serving.names import named_runs
+
+    for name in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
+        library(name, "serving", "serve")
+    if (tls_certificate is None) != (tls_key is None):
+        raise RecipeError("`--tls-certificate` and `--tls-key` only apply together.")
+    folders = named_runs(runs)
+    for folder in folders.values():
+        check_run(folder)
+    tokens = None if token_file is None else read_tokens(token_file)
+    key = _key(key_file)
+    if tokens is None and host not in ("127.0.0.1", "localhost", "::1"):
+        note("no --token-file: anybody who reaches this machine may use these models")
+
+    from ostinato.serving.engine import Pace
+    from ostinato.serving.live import Limits
+    from ostinato.serving.served import Config
+    from ostinato.serving.server import Address
+    from ostinato.serving.server import serve as serve_runs
+    from ostinato.serving.session import Depth
+
+    config = Config(
+        Limits(max_sessions, max_sessions_each, max_mb << 20, idle_s, max_age_s, max_steps),
+        Depth(history),
+        Pace(max_batch, wait_ms),
+        store,
+        key,
+        tokens,
+        requests_per_second,
+        max_body_mb << 20,
+    )
+    serve_runs(folders, config, Address(host, port, tls_certificate, tls_key), note)
+
+
+def _key(file: Path | None) -> bytes:
+    """The key that snapshots are signed with: of a file, or made for as long as the server lives."""
+    if file is None:
+        note("no --key-file: snapshots are signed with a key that ends with this server")
+        return secrets.token_bytes(32)
+    try:
+        key = file.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"`--key-file` must name a file. Received: {file}: {error.strerror}.") from error
+    if len(key) < 32:
+        raise RecipeError(
+            f"`--key-file` must hold 32 bytes or more. Received: {file}, {len(key)} bytes.",
+            hint=f"a good one: head -c 32 /dev/urandom > {file}",
+        )
+    return key

@@ -1,0 +1,140 @@
+"""The application: everything that is reached over HTTP, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from ostinato import __version__
+from ostinato.errors import OstinatoError
+from ostinato.serving.access import Access
+from ostinato.serving.bodies import Problem
+from ostinato.serving.guard import Guard
+from ostinato.serving.metrics import Metrics
+from ostinato.serving.operations import json_bytes
+from ostinato.serving.problems import PROBLEM, problem, problem_bytes
+from ostinato.serving.refused import RefusedError
+from ostinato.serving.routes_models import models_router
+from ostinato.serving.routes_sessions import sessions_router
+from ostinato.serving.routes_stream import Connections, stream_router
+from ostinato.serving.served import Config, House
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"description": text, "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for code, text in (
+        ("4XX", "What was sent can't be used as it is."),
+        ("5XX", "The server can't do it now."),
+    )
+}
+
+
+def make_app(house: House, config: Config, metrics: Metrics, connections: Connections) -> FastAPI:
+    """An application that serves runs; their engines start and stop with it.
+
+    Args:
+        house: what is served.
+        config: how.
+        metrics: what the engines count in.
+        connections: what the engines tell of sessions that end.
+    """
+    app = FastAPI(
+        title="Ostinato",
+        version=__version__,
+        summary="Recurrent models, and sessions that keep their state.",
+        lifespan=_lifespan(house),
+        responses=_PROBLEMS,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.ready = True
+    app.state.access = Access(config.tokens, config.per_second)
+    app.include_router(models_router(house, config.max_body_bytes))
+    app.include_router(sessions_router(house))
+    app.include_router(stream_router(house, connections))
+    _add_operations(app, house, metrics)
+    _add_problems(app)
+    app.add_middleware(Guard, metrics=metrics, max_body_bytes=config.max_body_bytes, body_s=config.body_s)
+    return app
+
+
+def _lifespan(house: House) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engines = [served.engine for served in house.served.values() if served.engine is not None]
+        for engine in engines:
+            engine.start()
+        yield
+        app.state.ready = False
+        for engine in engines:
+            await asyncio.to_thread(engine.stop)
+        workers: set[ThreadPoolExecutor] = {served.worker for served in house.served.values()}
+        for worker in workers:
+            worker.shutdown(cancel_futures=True)
+
+    return lifespan
+
+
+def _add_operations(app: FastAPI, house: House, metrics: Metrics) -> None:
+    @app.get("/health", tags=["operations"])
+    async def health() -> dict[str, str]:
+        """The process lives."""
+        return {"status": "alive"}
+
+    @app.get("/ready", tags=["operations"])
+    async def ready() -> dict[str, str]:
+        """Requests are taken; 503 while the server stops."""
+        if not app.state.ready:
+            raise RefusedError(503, "the server is stopping.", hint="ask another server")
+        return {"status": "ready"}
+
+    @app.get("/metrics", tags=["operations"], response_class=Response)
+    async def measured() -> Response:
+        """Counters for Prometheus."""
+        return Response(metrics.text(house), media_type="text/plain; version=0.0.4")
+
+
+def _add_problems(app: FastAPI) -> None:
+    async def ours(_: Request, error: Exception) -> Response:
+        status, body = problem_bytes(error)
+        headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+        headers |= {"retry-after": "1"} if status in (429, 503) else {}
+        return Response(body, status, headers, PROBLEM)
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+        where = ".".join(str(part) for part in first.get("loc", ())[1:]) or "the body"
+        found = problem(
+            422,
+            f"`{where}`: {first.get('msg', 'a valid request was expected')}.",
+            f"Received: {first.get('input')!r:.80}",
+        )
+        return Response(json_bytes(found), 422, media_type=PROBLEM)
+
+    async def plain(request: Request, error: Exception) -> Response:
+        if isinstance(error.__cause__, OstinatoError):  # raised while a body was read
+            return await ours(request, error.__cause__)
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        said = str(error.detail) if isinstance(error, HTTPException) else "error"
+        headers = dict(getattr(error, "headers", None) or {})
+        found = problem(status, f"{said}.", "The paths and methods that there are: /openapi.json.")
+        return Response(json_bytes(found), status, headers, PROBLEM)
+
+    app.add_exception_handler(OstinatoError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(Exception, ours)
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        found = described()
+        found["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return found
+
+    app.openapi = openapi  # type: ignore[method-assign]

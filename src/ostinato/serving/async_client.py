@@ -1,0 +1,162 @@
+"""`ostinato.AsyncClient`: as `Client`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Literal
+
+from ostinato.media.extras import library
+from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of
+from ostinato.serving.client import PAUSE_S, RETRIES
+
+
+class AsyncClient:
+    """A server.
+
+    Args:
+        url: where it listens.
+        token: one that it knows; None: it asks for none.
+        timeout_s: seconds to wait for an answer.
+
+    Raises:
+        MissingLibraryError: without the extra `serve`.
+
+    Example:
+        >>> client = ostinato.AsyncClient("http://127.0.0.1:8000")  # doctest: +SKIP
+        >>> session = await client.session("island")  # doctest: +SKIP
+        >>> (await session.step("Captain "))["answers"][-1]  # doctest: +SKIP
+        {'token': ' ', 'nll': 0.02}
+    """
+
+    def __init__(self, url: str = "http://127.0.0.1:8000", token: str | None = None, timeout_s: float = 60.0) -> None:
+        self._httpx = library("httpx2", "a client", "serve")
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        self._http = self._httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_s)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._http.aclose()
+
+    async def call(self, call: Call) -> Any:
+        """Send a request, again where no answer came and that does no harm.
+
+        Raises:
+            RefusedError: what the server refused, with its message and hint.
+        """
+        for left in range(RETRIES if call.safe else 0, -1, -1):
+            try:
+                answer = await self._http.request(call.method, call.path, **call.options)
+                break
+            except self._httpx.TransportError:
+                if not left:
+                    raise
+                await asyncio.sleep(PAUSE_S)
+        return answer_of(answer.status_code, answer.content)
+
+    async def events(self, call: Call) -> AsyncIterator[tuple[str, Any]]:
+        """Server-sent events as they come."""
+        async with self._http.stream(call.method, call.path, **call.options) as answer:
+            if answer.status_code >= 400:
+                answer_of(answer.status_code, await answer.aread())
+            events = Events()
+            async for line in answer.aiter_lines():
+                for event in events.take(line):
+                    yield event
+
+    async def models(self) -> list[dict[str, Any]]:
+        """What is served."""
+        found: list[dict[str, Any]] = (await self.call(Call("GET", "/v1/models")))["models"]
+        return found
+
+    async def predict(self, model: str, rows: Any) -> list[dict[str, Any]]:
+        """Predictions of rows, or of a file (`pathlib.Path`), which is sent."""
+        found: list[dict[str, Any]] = (await self.call(ModelCalls(model).predict(rows)))["predictions"]
+        return found
+
+    async def score(self, model: str, inputs: Any) -> list[dict[str, Any]]:
+        """What a model answers at each step of a sequence."""
+        found: list[dict[str, Any]] = (await self.call(ModelCalls(model).score(inputs)))["answers"]
+        return found
+
+    async def generate(self, model: str, prompt: Any = "", **options: Any) -> AsyncIterator[Any]:
+        """What a model writes, piece by piece; options: `max_new_tokens`, `temperature`, `top_k`, `top_p`, `seed`."""
+        async for name, data in self.events(ModelCalls(model).generate(prompt, options)):
+            if name != "end":
+                yield next(iter(data.values()))
+
+    async def session(self, model: str, seed: int = 0) -> AsyncClientSession:
+        """A new session of a model."""
+        return AsyncClientSession(self, model, await self.call(ModelCalls(model).create(seed)))
+
+    async def restore(self, model: str, snapshot: bytes) -> AsyncClientSession:
+        """A session from a snapshot."""
+        return AsyncClientSession(self, model, await self.call(ModelCalls(model).restore(snapshot)))
+
+
+class AsyncClientSession(SessionCalls):
+    """A session of a server; `with` deletes it at the end. What changes it has a number, so that an answer that got
+    lost is asked for again and nothing happens twice."""
+
+    def __init__(self, client: AsyncClient, model: str, facts: dict[str, Any]) -> None:
+        super().__init__(model, facts)
+        self._client = client
+
+    async def __aenter__(self) -> AsyncClientSession:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.delete()
+
+    async def _change(self, what: str, **body: Any) -> dict[str, Any]:
+        found: dict[str, Any] = await self._client.call(self._numbered(what, body))
+        self.sequence = int(found["sequence"])
+        return found
+
+    async def step(self, inputs: Any, answers: Literal["each", "last", "none"] = "each") -> dict[str, Any]:
+        """Read one step or more: `answers`, and how many `steps` it has read."""
+        return await self._change("step", inputs=inputs, answers=answers)
+
+    async def generate(self, max_new_tokens: int = 200, **options: Any) -> list[Any]:
+        """Write, and read what is written; `temperature`, `top_k`, `top_p`, `seed`."""
+        found: list[Any] = (await self._change("generate", max_new_tokens=max_new_tokens, **options))["pieces"]
+        return found
+
+    async def rewind(self, to: int) -> dict[str, Any]:
+        """Back to the moment after step `to`."""
+        return await self._change("rewind", to=to)
+
+    async def peek(self) -> dict[str, Any]:
+        """The answer as it stands."""
+        found: dict[str, Any] = (await self._client.call(self._get("peek")))["answer"]
+        return found
+
+    async def about(self) -> dict[str, Any]:
+        """What the server knows of it."""
+        found: dict[str, Any] = await self._client.call(self._get())
+        return found
+
+    async def fork(self) -> AsyncClientSession:
+        """A new session that goes on from here."""
+        made = await self._client.call(Call("POST", f"{self._path}/fork", safe=False))
+        return AsyncClientSession(self._client, self.model, made)
+
+    async def snapshot(self, lasting_s: float | None = None) -> bytes:
+        """Its state, signed, to be kept by whoever likes."""
+        found: bytes = await self._client.call(self._get("snapshot", lasting_s=lasting_s))
+        return found
+
+    async def delete(self) -> None:
+        """End it."""
+        await self._client.call(Call("DELETE", self._path, safe=False))

@@ -1,0 +1,155 @@
+"""What requests and answers hold, as OpenAPI describes them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sequence = Field(
+    default=None,
+    ge=1,
+    description="The number of this operation on its session, from 1. Sent again with the same number, it is done once "
+    "and answered alike; a number that is not the next one is refused.",
+)
+
+
+class Body(BaseModel):
+    """A request's body: an unknown member is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Create(Body):
+    """A new session."""
+
+    seed: int = Field(0, ge=0, lt=2**63, description="Of the random numbers that it draws with.")
+
+
+class Step(Body):
+    """Steps to read."""
+
+    inputs: Any = Field(
+        description="One step or more, as the run's input column holds them: a text, a list of numbers."
+    )
+    answers: Literal["each", "last", "none"] = Field("each", description="Of which steps an answer is wanted.")
+    sequence: int | None = Sequence
+
+
+class Sampling(Body):
+    """How tokens are drawn."""
+
+    max_new_tokens: int = Field(200, ge=1, description="At most so many.")
+    temperature: float = Field(1.0, ge=0, le=100, description="Below 1 safer, above wilder, 0 always the likeliest.")
+    top_k: int | None = Field(None, ge=1, description="Only from so many of the likeliest.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Only from the likeliest that make up this share.")
+
+
+class Write(Sampling):
+    """Steps that a session writes, and reads."""
+
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Begins new random numbers; else they go on.")
+    sequence: int | None = Sequence
+
+
+class Generate(Sampling):
+    """What is written without a session."""
+
+    prompt: Any = Field("", description="How it begins: a text, or a list of frames.")
+    condition: Any = Field(None, description="What is given to write for: a cell, or an object by column.")
+    num: int | None = Field(None, ge=1, le=100, description="Sequences to draw for a condition.")
+    seed: int = Field(0, ge=0, lt=2**63)
+
+
+class Rewind(Body):
+    """Back to an earlier step."""
+
+    to: int = Field(ge=0, description="The session is as it was after so many steps.")
+    sequence: int | None = Sequence
+
+
+class Rows(Body):
+    """Rows to predict."""
+
+    rows: list[Any] = Field(max_length=10_000, description="Cells of the input column, or objects by column.")
+
+
+class Score(Body):
+    """A sequence to score."""
+
+    inputs: Any = Field(description="The whole sequence, as the run's input column holds it.")
+
+
+class SessionFacts(BaseModel):
+    """What is known of a session."""
+
+    session: str
+    sequence: int
+    steps: int
+    first_step: int = Field(description="The earliest step that it can be rewound to.")
+    ended: bool
+    bytes: int
+    created: float
+
+
+class SessionList(BaseModel):
+    """The sessions of whoever asks."""
+
+    sessions: list[SessionFacts]
+
+
+class Stepped(BaseModel):
+    """What steps came to."""
+
+    session: str
+    sequence: int
+    steps: int = Field(description="That the session has read and written by now.")
+    answers: list[dict[str, Any]]
+
+
+class WrittenSteps(BaseModel):
+    """What was written."""
+
+    session: str
+    sequence: int
+    steps: int
+    pieces: list[Any]
+    ended: bool
+
+
+class Rewound(BaseModel):
+    """Where a session stands."""
+
+    session: str
+    sequence: int
+    steps: int
+
+
+class Peeked(BaseModel):
+    """The answer as it stands."""
+
+    session: str
+    steps: int
+    answer: dict[str, Any]
+
+
+class Scored(BaseModel):
+    """An answer for each step."""
+
+    steps: int
+    answers: list[dict[str, Any]]
+
+
+class Predictions(BaseModel):
+    """A prediction for each row, in their order."""
+
+    predictions: list[dict[str, Any]]
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457), in the three parts that the command line prints."""
+
+    title: str = Field(description="What was expected.")
+    status: int
+    detail: str = Field(description="What was received.")
+    hint: str | None = Field(None, description="What helps.")

@@ -1,0 +1,172 @@
+"""One WebSocket: requests for many sessions come in frames, and each frame is answered by one, in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ostinato.errors import OstinatoError
+from ostinato.serving.access import Access
+from ostinato.serving.asked import operation
+from ostinato.serving.live import Ended
+from ostinato.serving.operations import Operation, json_bytes
+from ostinato.serving.problems import problem_bytes
+from ostinato.serving.refused import RefusedError
+from ostinato.serving.served import House, Served
+
+MOST_WAITING = 256
+"""Frames of a connection that wait for their answers; no further one is read until there are fewer."""
+_DTYPES: Mapping[int, tuple[str, float]] = {1: ("<f4", 1.0), 2: ("<i2", 1 / 32768)}
+"""What the first byte of a binary frame says: numbers, or PCM of 16 bits, which is from -1 to 1."""
+_MOST_CHANNELS, _MOST_HANDLES = 4096, 100_000
+_RECORD = struct.Struct("<II")
+
+_One = tuple[Any, Any]
+
+
+class Connection:
+    """Reads frames and answers them.
+
+    A frame of text is a request or a list of them: `{"op": "step", "model": …, "session": …, "inputs": …, "id": …}`.
+    A binary one begins with a byte that says what numbers it holds (1: float32, 2: PCM of 16 bits) and three zeros;
+    then, for each session, its handle and how many numbers follow (uint32 both, little-endian), and the numbers.
+    A session gets its handle by `{"op": "attach", …}`.
+
+    Args:
+        socket: accepted.
+        house: what is served.
+        access: counts requests.
+        owner: who has connected.
+    """
+
+    def __init__(self, socket: WebSocket, house: House, access: Access, owner: str) -> None:
+        self._socket, self._house, self._access, self._owner = socket, house, access, owner
+        self._waiting: asyncio.Queue[tuple[bool, list[_One]] | None] = asyncio.Queue(MOST_WAITING)
+        self._handles = list[tuple[Served, str, int]]()
+        self._sending = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Until the client goes."""
+        writer = asyncio.create_task(self._write())
+        try:
+            while True:
+                message = await self._socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    break
+                frame = self._begun(message)
+                if self._waiting.full():
+                    await self._send(json_bytes({"event": "busy", "waiting": self._waiting.qsize()}))
+                await self._waiting.put(frame)
+        finally:
+            writer.cancel()
+
+    def tell(self, model: str, ended: Ended) -> None:
+        """A session that this client may use has ended by itself."""
+        if ended.owner == self._owner:
+            said = {"event": "ended", "model": model, "session": ended.session, "reason": ended.reason}
+            self._tasks = asyncio.ensure_future(self._send(json_bytes(said)))
+
+    def _begun(self, message: Mapping[str, Any]) -> tuple[bool, list[_One]]:
+        """What a frame asks for, handed over; whether it was a list."""
+        try:
+            self._access.count(self._owner)
+            if message.get("bytes") is not None:
+                return True, [(None, self._hand_over(*one)) for one in self._numbers(message["bytes"])]
+            asked = json.loads(message["text"])
+        except OstinatoError as error:
+            return False, [(None, error)]
+        except (ValueError, RecursionError) as error:
+            return False, [(None, RefusedError(422, f"a frame of JSON was expected. Received: {error}."))]
+        whole = asked if isinstance(asked, list) else [asked]
+        return isinstance(asked, list), [self._one(each) for each in whole]
+
+    def _one(self, asked: Any) -> _One:
+        if not isinstance(asked, dict):
+            return None, RefusedError(422, f"an object was expected. Received: {asked!r:.80}.")
+        body = dict(asked)
+        id, name, model, session = (body.pop(key, None) for key in ("id", "op", "model", "session"))
+        try:
+            served = self._house.find(str(model))
+            if name == "attach":
+                return id, self._attach(served, str(session), body.get("channels", 1))
+            return id, self._hand_over(served, operation(served.sessions, self._owner, name, str(session), body))
+        except OstinatoError as error:
+            return id, error
+
+    def _attach(self, served: Served, session: str, channels: Any) -> bytes:
+        """A number that stands for a session in binary frames of this connection."""
+        if not isinstance(channels, int) or not 0 < channels <= _MOST_CHANNELS or len(self._handles) >= _MOST_HANDLES:
+            raise RefusedError(
+                422,
+                f"from 1 to {_MOST_CHANNELS:,} `channels`, and {_MOST_HANDLES:,} handles at most, were expected. "
+                f"Received: {channels!r:.20} and {len(self._handles):,} handles.",
+            )
+        self._handles.append((served, session, channels))
+        return json_bytes({"session": session, "handle": len(self._handles) - 1})
+
+    def _numbers(self, data: bytes) -> list[tuple[Served, Operation]]:
+        """The steps of a binary frame."""
+        dtype, scale = _DTYPES.get(data[0] if data else 0, ("", 0.0))
+        if not dtype or data[1:4] != b"\0\0\0":
+            raise RefusedError(422, "a binary frame must begin with the byte 1 or 2 and three zeros.")
+        found, at, size = list[tuple[Served, Operation]](), 4, np.dtype(dtype).itemsize
+        while at < len(data):
+            handle, count = _RECORD.unpack_from(data, at) if at + _RECORD.size <= len(data) else (0, 2**32)
+            at += _RECORD.size
+            if at + count * size > len(data):
+                raise RefusedError(422, f"a record of {count:,} numbers was expected. Received: fewer bytes.")
+            if handle >= len(self._handles):
+                raise RefusedError(422, f"a handle that `attach` has given was expected. Received: {handle}.")
+            served, session, channels = self._handles[handle]
+            values = np.frombuffer(data, dtype, count, at).astype("float32") * np.float32(scale)
+            if count % channels:
+                raise RefusedError(422, f"steps of {channels} numbers were expected. Received: {count}.")
+            given = (values if channels == 1 else values.reshape(-1, channels)).tolist()
+            found.append((served, served.sessions.step(self._owner, session, given)))
+            at += count * size
+        return found
+
+    @staticmethod
+    def _hand_over(served: Served, operation: Operation) -> Any:
+        try:
+            return served.running.hand_over(operation)
+        except OstinatoError as error:
+            return error
+
+    async def _write(self) -> None:
+        """Answer frames in their order."""
+        while (frame := await self._waiting.get()) is not None:
+            is_list, asked = frame
+            said = b",".join([await _said(id, answer) for id, answer in asked])
+            await self._send(b"[" + said + b"]" if is_list else said)
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            async with self._sending:
+                await self._socket.send_text(data.decode())
+        except (WebSocketDisconnect, RuntimeError):  # the client has gone; `run` will hear of it
+            return
+
+
+async def _said(id: Any, answer: Any) -> bytes:
+    """An answer as it stands in a frame."""
+    begin = b"{" if id is None else b'{"id":' + json_bytes(id) + b","
+    try:
+        result = answer if isinstance(answer, bytes) else await _awaited(answer)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is this request's answer)
+        status, problem = problem_bytes(error)
+        return begin + b'"status":' + str(status).encode() + b',"problem":' + problem + b"}"
+    return begin + b'"status":200,"result":' + (result or b"null") + b"}"
+
+
+async def _awaited(answer: Any) -> bytes:
+    if isinstance(answer, Exception):
+        raise answer
+    found: bytes = await answer
+    return found

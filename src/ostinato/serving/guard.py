@@ -1,0 +1,117 @@
+"""What every request passes first: how large and how slow its body may be; and what the server counts of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ostinato.serving.metrics import Metrics
+from ostinato.serving.problems import PROBLEM, problem_bytes
+from ostinato.serving.refused import RefusedError
+
+_LOG = logging.getLogger("ostinato.serving.requests")
+
+
+class Guard:
+    """Middleware.
+
+    Args:
+        app: what answers.
+        metrics: counts requests.
+        max_body_bytes: a longer body is refused; one that is a stream of lines is as long as it likes.
+        body_s: seconds in which the next part of a body has to come.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int, body_s: float) -> None:
+        self._app, self._metrics = app, metrics
+        self._max_body_bytes, self._body_s = max_body_bytes, body_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request pass, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status = time.perf_counter(), 0
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            self._check_length(scope)
+            await self._app(scope, self._guarded(scope, receive), counted)
+        except RefusedError as error:
+            if status:
+                raise
+            await send_problem(counted, error)
+        finally:
+            self._said(scope, status, time.perf_counter() - start)
+
+    def _check_length(self, scope: Scope) -> None:
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not _is_lines(scope) and length.isdigit() and int(length) > self._max_body_bytes:
+            raise self._too_large(f"{int(length):,}")
+
+    def _too_large(self, received: str) -> RefusedError:
+        return RefusedError(
+            413,
+            f"a body of at most {self._max_body_bytes:,} bytes was expected. Received: {received}.",
+            hint="send rows one a line as application/x-ndjson: that may be of any length",
+        )
+
+    def _guarded(self, scope: Scope, receive: Receive) -> Receive:
+        total, whole = 0, False
+
+        async def guarded() -> Message:
+            nonlocal total, whole
+            if whole:  # what comes now is that the client has gone
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), self._body_s)
+            except TimeoutError as error:
+                raise RefusedError(
+                    408, f"the next part of the body was expected within {self._body_s:g} s. Received: nothing."
+                ) from error
+            total += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            if total > self._max_body_bytes and not _is_lines(scope):
+                raise self._too_large("more")
+            return message
+
+        return guarded
+
+    def _said(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        path = getattr(route, "path", "other")
+        self._metrics.requests.labels(scope["method"], path, str(status)).inc()
+        self._metrics.request_seconds.labels(path).observe(seconds)
+        if _LOG.isEnabledFor(logging.INFO):
+            _LOG.info("%s", line(method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 3)))
+
+
+def line(**facts: Any) -> str:
+    """A line of the structured log."""
+    return json.dumps({"time": round(time.time(), 3), **facts}, ensure_ascii=False)
+
+
+async def send_problem(send: Send, error: BaseException) -> None:
+    """Answer with an error."""
+    status, body = problem_bytes(error)
+    headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if status in (429, 503):
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _is_lines(scope: Scope) -> bool:
+    return any(name == b"content-type" and b"ndjson" in value for name, value in scope["headers"])

@@ -1,0 +1,289 @@
+"""Every operation on the sessions of one model, as generators that ask for readings and writings."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import Any, Concatenate, Literal, ParamSpec
+
+import numpy as np
+
+from ostinato.serving.live import LiveSessions
+from ostinato.serving.refused import RefusedError
+from ostinato.serving.session import Depth, Draw, Event, Sampler, Session
+from ostinato.serving.snapshot import Seal
+from ostinato.tasks.streaming import Read, Reading, Steps, StreamingModel, Writing, WritingModel, Written
+
+P = ParamSpec("P")
+Answers = Literal["each", "last", "none"]
+Work = Generator[Reading | Writing, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is to be done, and on which session (None: a new one, or none); work on one session goes in order."""
+
+    session: str | None
+    work: Work
+
+
+def json_bytes(value: Any) -> bytes:
+    """As answers are sent and kept."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _on_none(
+    work: Callable[Concatenate[Operations, P], Work],
+) -> Callable[Concatenate[Operations, P], Operation]:
+    @functools.wraps(work)
+    def made(self: Operations, /, *args: P.args, **kwargs: P.kwargs) -> Operation:
+        return Operation(None, work(self, *args, **kwargs))
+
+    return made
+
+
+def _on_one(
+    work: Callable[Concatenate[Operations, str, str, P], Work],
+) -> Callable[Concatenate[Operations, str, str, P], Operation]:
+    @functools.wraps(work)
+    def made(self: Operations, owner: str, session: str, /, *args: P.args, **kwargs: P.kwargs) -> Operation:
+        return Operation(session, work(self, owner, session, *args, **kwargs))
+
+    return made
+
+
+class Operations:
+    """Operations on live sessions. Each method returns an `Operation`, whose result is JSON or a snapshot, in bytes.
+
+    Args:
+        model: read and written with.
+        seal: makes and opens snapshots.
+        live: the sessions.
+        depth: how far back they go.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, model: StreamingModel, seal: Seal, live: LiveSessions, depth: Depth, clock: Callable[[], float]
+    ) -> None:
+        self.model, self.live = model, live
+        self._seal, self._depth, self._clock = seal, depth, clock
+
+    @_on_none
+    def create(self, owner: str, seed: int = 0) -> Work:
+        """A session before its first step."""
+        yield from ()
+        self.live.check_room(owner)
+        return self._new(Session(_new_id(), owner, self._clock(), self.model.zero(), sampler=Sampler(seed)))
+
+    @_on_one
+    def step(self, owner: str, id: str, given: Any, answers: Answers = "each", sequence: int | None = None) -> Work:
+        """Read one step or more. The same sequence number again gives the same answer again, and reads nothing."""
+        session = self.live.find(owner, id)
+        steps = self._steps(given)
+        values = steps.values
+        asked = _digest(
+            b"step", answers.encode(), values.dtype.str.encode(), repr(values.shape).encode(), values.tobytes()
+        )
+        if _again(session, sequence, asked):
+            return session.answer
+        _check_going(session)
+        said, at = list[dict[str, Any]](), 0
+        while at < len(steps):
+            some = min(session.room(self._depth), len(steps) - at)
+            last = at + some == len(steps)
+            part = steps if some == len(steps) else steps.cut(at, at + some)
+            found: Read = yield Reading(part, session.state, answers if last or answers == "each" else "none")
+            session = session.after(Event(some, part), _own(found.state), session.sampler, self._depth)
+            said += found.answers
+            at += some
+        return self._done(session, asked, answers=said)
+
+    @_on_one
+    def write(
+        self,
+        owner: str,
+        id: str,
+        num_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        sequence: int | None = None,
+    ) -> Work:
+        """Draw steps and read them; `seed` begins new random numbers."""
+        session = self.live.find(owner, id)
+        asked = _digest(b"write", repr((num_tokens, temperature, top_k, top_p, seed)).encode())
+        if _again(session, sequence, asked):
+            return session.answer
+        if not isinstance(self.model, WritingModel):
+            raise RefusedError(409, "a model that writes was expected. Received: one that only reads.")
+        most = self.live.limits.max_steps
+        if not 0 < num_tokens <= most:
+            raise RefusedError(422, f"`max_new_tokens` must be from 1 to {most:,}. Received: {num_tokens}.")
+        _check_going(session)
+        sampler = session.sampler if seed is None else Sampler(seed)
+        session, pieces = yield from self._draw(session, num_tokens, Draw(sampler, temperature, top_k, top_p))
+        return self._done(session, asked, pieces=pieces, ended=session.ended)
+
+    @_on_one
+    def rewind(self, owner: str, id: str, to: int, sequence: int | None = None) -> Work:
+        """Go back to the moment after step `to`: from the last kept state, what was read and written again."""
+        session = self.live.find(owner, id)
+        asked = _digest(b"rewind", str(to).encode())
+        if _again(session, sequence, asked):
+            return session.answer
+        session, events = session.back(to)
+        for event in events:
+            if isinstance(event.did, Draw):
+                session, _ = yield from self._draw(session, event.num_steps, event.did)
+            else:
+                found: Read = yield Reading(event.did, session.state, "none")
+                session = session.after(event, _own(found.state), session.sampler, self._depth)
+        return self._done(session, asked)
+
+    @_on_none
+    def score(self, given: Any) -> Work:
+        """What is answered at each step, from the beginning, without a session."""
+        steps = self._steps(given)
+        found: Read = yield Reading(steps, self.model.zero(), "each")
+        return json_bytes({"steps": len(steps), "answers": found.answers})
+
+    @_on_one
+    def peek(self, owner: str, id: str) -> Work:
+        """The answer as it stands, without a step."""
+        yield from ()
+        session = self.live.find(owner, id)
+        return json_bytes({"session": id, "steps": session.steps, "answer": self.model.peek(session.state)})
+
+    @_on_one
+    def about(self, owner: str, id: str) -> Work:
+        """What is known of a session."""
+        yield from ()
+        return json_bytes(_facts(self.live.find(owner, id)))
+
+    @_on_none
+    def all_of(self, owner: str) -> Work:
+        """What is known of each session of an owner."""
+        yield from ()
+        return json_bytes({"sessions": [_facts(session) for session in self.live.of(owner)]})
+
+    @_on_one
+    def fork(self, owner: str, id: str) -> Work:
+        """A new session that goes on from where this one stands, with its history."""
+        yield from ()
+        session = self.live.find(owner, id)
+        self.live.check_room(owner)
+        return self._new(replace(session, id=_new_id(), created=self._clock(), sequence=0, asked=b"", answer=b""))
+
+    @_on_one
+    def snapshot(self, owner: str, id: str, lasting_s: float | None = None) -> Work:
+        """A session's state as signed bytes, which a server takes for `lasting_s` seconds."""
+        yield from ()
+        session = self.live.find(owner, id)
+        return self._seal.close(session, None if lasting_s is None else self._clock() + lasting_s)
+
+    @_on_none
+    def restore(self, owner: str, data: bytes) -> Work:
+        """A new session from a snapshot; it goes back no further than that."""
+        yield from ()
+        self.live.check_room(owner)
+        now = self._clock()
+        return self._new(self._seal.open(data, Session(_new_id(), owner, now, self.model.zero()), now))
+
+    @_on_one
+    def delete(self, owner: str, id: str) -> Work:
+        """End a session."""
+        yield from ()
+        self.live.drop(self.live.find(owner, id))
+        return b""
+
+    def _steps(self, given: Any) -> Steps:
+        steps, most = self.model.encode(given), self.live.limits.max_steps
+        if not 0 < len(steps) <= most:
+            raise RefusedError(422, f"from 1 to {most:,} steps in a request were expected. Received: {len(steps):,}.")
+        return steps
+
+    def _draw(self, session: Session, num: int, how: Draw) -> Generator[Writing, Written, tuple[Session, list[Any]]]:
+        pieces: list[Any] = []
+        while num and not session.ended:
+            some, at = min(session.room(self._depth), num), how.sampler
+            found = yield Writing(session.state, some, how.temperature, how.top_k, how.top_p, at.seed, at.drawn)
+            after = Sampler(at.seed, found.drawn)
+            if found.steps:
+                session = session.after(Event(len(found.steps), how), _own(found.state), after, self._depth)
+            session, how = replace(session, sampler=after, ended=found.ended), replace(how, sampler=after)
+            pieces += found.pieces
+            num -= some
+        return session, pieces
+
+    def _new(self, session: Session) -> bytes:
+        self.live.put(session)
+        return json_bytes(_facts(session))
+
+    def _done(self, session: Session, asked: bytes, **said: Any) -> bytes:
+        """Keep what an operation has come to, and its answer."""
+        number = session.sequence + 1
+        answer = json_bytes({"session": session.id, "sequence": number, "steps": session.steps, **said})
+        self.live.put(replace(session, sequence=number, asked=asked, answer=answer))
+        return answer
+
+
+def _facts(session: Session) -> dict[str, Any]:
+    return {
+        "session": session.id,
+        "sequence": session.sequence,
+        "steps": session.steps,
+        "first_step": session.first_step,
+        "ended": session.ended,
+        "bytes": session.num_bytes,
+        "created": session.created,
+    }
+
+
+def _new_id() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def _digest(*parts: bytes) -> bytes:
+    return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+
+
+def _again(session: Session, sequence: int | None, asked: bytes) -> bool:
+    """Whether this is the last operation once more.
+
+    Raises:
+        RefusedError: if its number is not the next one.
+    """
+    expected = session.sequence + 1
+    if sequence is None or sequence == expected:
+        return False
+    if sequence == session.sequence and session.asked == asked:
+        return True
+    raise RefusedError(
+        409,
+        f"`sequence` must be {expected}, the next one of this session. Received: {sequence}"
+        + (", which another operation has taken." if sequence == session.sequence else "."),
+        hint="look at the session to see where it stands: somebody else may go on with it, too",
+        expected=expected,
+    )
+
+
+def _check_going(session: Session) -> None:
+    if session.ended:
+        raise RefusedError(
+            409,
+            "a session that goes on was expected. Received: one whose text has ended.",
+            hint="rewind it to an earlier step",
+        )
+
+
+def _own(state: np.ndarray) -> np.ndarray:
+    """The state in memory of its own: a row of a batch would keep the whole batch."""
+    own = state if state.base is None else state.copy()
+    own.setflags(write=False)
+    return own

@@ -1,0 +1,179 @@
+"""What needs no session: which models there are, predictions, scores, and what is written at once."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from ostinato.errors import OstinatoError, RowError
+from ostinato.serving.asking import owner_of
+from ostinato.serving.bodies import Generate, Predictions, Rows, Score, Scored
+from ostinato.serving.operations import json_bytes
+from ostinato.serving.problems import problem_of
+from ostinato.serving.refused import RefusedError
+from ostinato.serving.served import House, Served
+
+_LINES_AT_ONCE = 256
+JSON, LINES, EVENTS = "application/json", "application/x-ndjson", "text/event-stream"
+
+
+def models_router(house: House, max_body_bytes: int) -> APIRouter:
+    """The routes.
+
+    Args:
+        house: what is served.
+        max_body_bytes: of a line of a stream, too.
+    """
+    router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[Depends(owner_of)])
+
+    @router.get("")
+    async def models() -> dict[str, list[dict[str, Any]]]:
+        """The models that are served: task, signature, figures."""
+        return {"models": [served.facts() for served in house.served.values()]}
+
+    @router.get("/{model}")
+    async def model(model: str) -> dict[str, Any]:
+        """One of them."""
+        return house.find(model).facts()
+
+    @router.post("/{model}/predict", response_model=Predictions, openapi_extra=_body(Rows, LINES, "*/*"))
+    async def predict(
+        model: str,
+        request: Request,
+        name: Annotated[str, Query(description="Of a file that is sent; its suffix says its form.")] = "",
+    ) -> Response:
+        """Predict rows: `{"rows": [...]}`; lines of JSON, each answered by a line; or a file: a sound, a picture, a
+        table, whose name the parameter `name` says."""
+        served, kind = house.find(model), request.headers.get("content-type", "").partition(";")[0]
+        if kind == LINES:
+            return _WhileReading(_predicted(served, request, max_body_bytes), media_type=LINES)
+        if kind in ("", JSON):
+            found = await served.work(served.predict, _rows(await request.body()).rows)
+        else:
+            found = await _predict_file(served, await request.body(), name)
+        return Response(json_bytes(_finite({"predictions": found})), media_type=JSON)
+
+    @router.post("/{model}/score", response_model=Scored)
+    async def score(model: str, body: Score) -> Response:
+        """What the model answers at each step of a sequence; a language model says the loss of each token."""
+        engine = house.find(model).running
+        return Response(await engine.do(engine.sessions.score(body.inputs)), media_type=JSON)
+
+    @router.post("/{model}/generate", response_class=StreamingResponse)
+    async def generate(model: str, body: Generate) -> Response:
+        """Write; server-sent events: `piece` as it is written (or one event for each whole sequence), then `end`."""
+        served = house.find(model)
+        options = body.model_dump()
+        made = await served.work(lambda: served.run.generation(options.pop("prompt"), **options))
+        if made.pieces is not None:
+            return StreamingResponse(_pieces(served, iter(made.pieces)), media_type=EVENTS)
+        known = made.feature.known if made.feature is not None else list
+        whole = made.texts if made.texts is not None else [known(one) for one in made.frames or []]
+        return StreamingResponse(_whole(whole), media_type=EVENTS)
+
+    return router
+
+
+class _WhileReading(StreamingResponse):
+    """A stream that is made while the request's body is read: nobody else may wait for what the client sends."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.stream_response(send)
+
+
+def _rows(body: bytes) -> Rows:
+    try:
+        return Rows.model_validate_json(body)
+    except ValueError as error:
+        raise RefusedError(
+            422, f'a body like {{"rows": [...]}} was expected. Received: {body[:60].decode(errors="replace")!r}.'
+        ) from error
+
+
+async def _predict_file(served: Served, body: bytes, name: str) -> list[dict[str, Any]]:
+    suffix = Path(name).suffix
+    if not suffix[1:].isalnum():
+        raise RefusedError(422, f"`name` must be that of a file, such as t.csv. Received: {name[:80]!r}.")
+    with tempfile.TemporaryDirectory(prefix="ostinato-") as folder:
+        path = Path(folder) / f"sent{suffix}"
+        path.write_bytes(body)
+        try:
+            return await served.work(served.predict_file, path)
+        except OstinatoError as error:
+            said = error.message.replace(str(path), name).replace(folder, "")
+            raise RowError(said, hint=None if error.hint is None else error.hint.replace(str(path), name)) from error
+
+
+async def _predicted(served: Served, request: Request, most: int) -> AsyncIterator[bytes]:
+    """A line for each line that is not empty, in their order."""
+    number, rest = 0, b""
+    async for part in _with_end(request.stream()):
+        *whole, rest = (rest + part).split(b"\n")
+        if len(rest) > most:
+            yield json_bytes(problem_of(RefusedError(413, f"a line of at most {most:,} bytes was expected."))) + b"\n"
+            return
+        lines = [(number + n, line) for n, line in enumerate(whole, 1) if line.strip()]
+        number += len(whole)
+        for at in range(0, len(lines), _LINES_AT_ONCE):
+            yield await served.work(_answered, served, lines[at : at + _LINES_AT_ONCE])
+
+
+async def _with_end(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The last line may lack its end."""
+    async for part in parts:
+        yield part
+    yield b"\n"
+
+
+def _answered(served: Served, lines: list[tuple[int, bytes]]) -> bytes:
+    """All lines together; where one can't be used each alone, so that the others are answered."""
+    try:
+        found = served.predict([json.loads(line) for _, line in lines])
+    except (OstinatoError, ValueError, RecursionError) as error:
+        if len(lines) > 1:
+            return b"".join(_answered(served, [one]) for one in lines)
+        problem = error if isinstance(error, OstinatoError) else RowError(f"a line of JSON was expected: {error}.")
+        return json_bytes({**problem_of(problem), "line": lines[0][0]}) + b"\n"
+    return b"".join(json_bytes(_finite(one)) + b"\n" for one in found)
+
+
+async def _pieces(served: Served, pieces: Any) -> AsyncIterator[bytes]:
+    while (piece := await served.work(next, pieces, None)) is not None:
+        yield event("piece", {"text": piece})
+    yield event("end", {})
+
+
+async def _whole(sequences: list[Any]) -> AsyncIterator[bytes]:
+    for sequence in sequences:
+        yield event("sequence", {"text" if isinstance(sequence, str) else "frames": sequence})
+    yield event("end", {})
+
+
+def event(name: str, data: Any) -> bytes:
+    """A server-sent event."""
+    return b"event: " + name.encode() + b"\ndata: " + json_bytes(_finite(data)) + b"\n\n"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN; what is no number is null."""
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _body(model: type[Any], *others: str) -> dict[str, Any]:
+    """A request's body for OpenAPI where the route reads it itself."""
+    content = {JSON: {"schema": model.model_json_schema()}}
+    content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in others}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,145 @@
+"""Sessions over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from ostinato.serving.asked import write
+from ostinato.serving.asking import Owner
+from ostinato.serving.bodies import (
+    Create,
+    Peeked,
+    Rewind,
+    Rewound,
+    SessionFacts,
+    SessionList,
+    Step,
+    Stepped,
+    Write,
+    WrittenSteps,
+)
+from ostinato.serving.engine import Engine
+from ostinato.serving.problems import problem_of
+from ostinato.serving.refused import RefusedError
+from ostinato.serving.routes_models import EVENTS, JSON, event
+from ostinato.serving.served import House
+
+SNAPSHOT = "application/vnd.ostinato.snapshot"
+_PIECES_AT_ONCE = 16
+"""Tokens that are written between two events."""
+
+
+def sessions_router(house: House) -> APIRouter:
+    """The routes of the sessions of what is served."""
+    router = APIRouter(prefix="/v1/models/{model}/sessions", tags=["sessions"])
+
+    @router.post("", status_code=201, response_model=SessionFacts)
+    async def create(model: str, who: Owner, body: Create | None = None) -> Response:
+        """A session before its first step."""
+        engine = house.find(model).running
+        return _json(await engine.do(engine.sessions.create(who, (body or Create()).seed)), 201)
+
+    @router.get("", response_model=SessionList)
+    async def sessions(model: str, who: Owner) -> Response:
+        """All sessions of whoever asks."""
+        engine = house.find(model).running
+        return _json(await engine.do(engine.sessions.all_of(who)))
+
+    @router.post("/restore", status_code=201, response_model=SessionFacts, openapi_extra=_SNAPSHOT_BODY)
+    async def restore(model: str, who: Owner, request: Request) -> Response:
+        """A new session from a snapshot."""
+        engine = house.find(model).running
+        return _json(await engine.do(engine.sessions.restore(who, await request.body())), 201)
+
+    @router.get("/{session}", response_model=SessionFacts)
+    async def about(model: str, session: str, who: Owner) -> Response:
+        """What is known of a session."""
+        engine = house.find(model).running
+        return _json(await engine.do(engine.sessions.about(who, session)))
+
+    @router.delete("/{session}", status_code=204)
+    async def delete(model: str, session: str, who: Owner) -> Response:
+        """End a session."""
+        engine = house.find(model).running
+        await engine.do(engine.sessions.delete(who, session))
+        return Response(status_code=204)
+
+    @router.get("/{session}/peek", response_model=Peeked)
+    async def peek(model: str, session: str, who: Owner) -> Response:
+        """The answer as it stands, without a step."""
+        engine = house.find(model).running
+        return _json(await engine.do(engine.sessions.peek(who, session)))
+
+    @router.post("/{session}/step", response_model=Stepped)
+    async def step(model: str, session: str, body: Step, who: Owner) -> Response:
+        """Read one step or more."""
+        engine = house.find(model).running
+        made = engine.sessions.step(who, session, body.inputs, body.answers, body.sequence)
+        return _json(await engine.do(made))
+
+    @router.post("/{session}/generate", response_model=WrittenSteps)
+    async def generate(model: str, session: str, body: Write, request: Request, who: Owner) -> Response:
+        """Write, and read what is written; with `Accept: text/event-stream` as it is written. Events have no sequence
+        number: who loses the connection looks at the session, and goes on or rewinds."""
+        engine = house.find(model).running
+        if EVENTS not in request.headers.get("accept", ""):
+            return _json(await engine.do(write(engine.sessions, who, session, body)))
+        if body.sequence is not None:
+            raise RefusedError(422, "`sequence` does not apply to events: leave it out.")
+        return StreamingResponse(_pieces(engine, who, session, body), media_type=EVENTS)
+
+    @router.post("/{session}/rewind", response_model=Rewound)
+    async def rewind(model: str, session: str, body: Rewind, who: Owner) -> Response:
+        """Back to an earlier step."""
+        engine = house.find(model).running
+        return _json(await engine.do(engine.sessions.rewind(who, session, body.to, body.sequence)))
+
+    @router.post("/{session}/fork", status_code=201, response_model=SessionFacts)
+    async def fork(model: str, session: str, who: Owner) -> Response:
+        """A new session that goes on from where this one stands."""
+        engine = house.find(model).running
+        return _json(await engine.do(engine.sessions.fork(who, session)), 201)
+
+    @router.get("/{session}/snapshot", response_class=Response, responses={200: {"content": {SNAPSHOT: {}}}})
+    async def snapshot(
+        model: str,
+        session: str,
+        who: Owner,
+        lasting_s: Annotated[float | None, Query(gt=0, description="Seconds until it is refused.")] = None,
+    ) -> Response:
+        """Its state as signed bytes of safetensors."""
+        engine = house.find(model).running
+        return Response(await engine.do(engine.sessions.snapshot(who, session, lasting_s)), media_type=SNAPSHOT)
+
+    return router
+
+
+_SNAPSHOT_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {SNAPSHOT: {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+async def _pieces(engine: Engine, who: str, session: str, body: Write) -> AsyncIterator[bytes]:
+    left, seed, last = body.max_new_tokens, body.seed, {}
+    while left:
+        some = body.model_copy(update={"max_new_tokens": min(left, _PIECES_AT_ONCE), "seed": seed})
+        try:
+            last = json.loads(await engine.do(write(engine.sessions, who, session, some)))
+        except Exception as error:  # noqa: BLE001 (the status is sent already: the error is an event)
+            yield event("problem", problem_of(error))
+            return
+        seed, left = None, left - some.max_new_tokens
+        for piece in last.pop("pieces"):
+            yield event("piece", {"text" if isinstance(piece, str) else "frame": piece})
+        if last["ended"]:
+            break
+    yield event("end", last)
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type=JSON)

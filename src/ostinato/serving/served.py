@@ -1,0 +1,221 @@
+"""A run that is served: its model, its sessions and the thread that computes them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ostinato.errors import RecipeError, RowError, RunError
+from ostinato.run import Run, load
+from ostinato.serving.engine import Done, Engine, Pace
+from ostinato.serving.live import Ended, Limits
+from ostinato.serving.refused import RefusedError
+from ostinato.serving.session import Depth
+from ostinato.serving.sessions import Sessions
+from ostinato.serving.snapshot import Seal
+from ostinato.serving.sqlite_store import SqliteStore
+from ostinato.serving.stores import MemoryStore, Store
+from ostinato.storage.files import read_json
+from ostinato.training.run_folder import EVALUATION_FILE, checksums
+from ostinato.wording import meant
+
+T = TypeVar("T")
+_MOST_AT_WORK = 64
+"""Requests without a session that may wait for their turn."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """How runs are served; see the classes of its parts.
+
+    Args:
+        limits, depth, pace: of each model's sessions.
+        store: where sessions are kept: `memory`, or `sqlite:FILE`.
+        key: signs snapshots.
+        tokens: as `access.read_tokens` gives them; None: anybody may use the server.
+        per_second: requests that a token may make; 0: any number.
+        max_body_bytes: of a request.
+        body_s: seconds in which a request's next part has to come.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    depth: Depth = field(default_factory=Depth)
+    pace: Pace = field(default_factory=Pace)
+    store: str = "memory"
+    key: bytes = b""
+    tokens: Mapping[str, str] | None = None
+    per_second: float = 0.0
+    max_body_bytes: int = 16 << 20
+    body_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Observers:
+    """Who receives what happens in an engine's thread."""
+
+    done: Callable[[str, Done], None]
+    ended: Callable[[str, Ended], None]
+
+
+@dataclass
+class Served:
+    """One run.
+
+    Args:
+        name: in addresses.
+        run: open.
+        weights: checksum of all that its answers come from.
+        engine: None where the model has no sessions.
+        reason: why it has none.
+        worker: the thread of all that needs no session.
+    """
+
+    name: str
+    run: Run
+    weights: str
+    engine: Engine | None
+    reason: RunError | None
+    worker: ThreadPoolExecutor = field(repr=False)
+    at_work: int = 0
+
+    @property
+    def sessions(self) -> Sessions:
+        """Raises `RefusedError` where the model has none, with the reason."""
+        return self.running.sessions
+
+    @property
+    def running(self) -> Engine:
+        """As `sessions`: what computes them."""
+        if self.engine is None:
+            reason = self.reason or RunError("this model can't be read step by step.")
+            raise RefusedError(409, reason.message, hint=reason.hint)
+        return self.engine
+
+    async def work(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function in the thread that computes what needs no session.
+
+        Raises:
+            RefusedError: if too many wait for it.
+        """
+        if self.at_work >= _MOST_AT_WORK:
+            raise RefusedError(503, f"at most {_MOST_AT_WORK} requests may wait.", hint="send it again a little later")
+        self.at_work += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.worker, function, *arguments)
+        finally:
+            self.at_work -= 1
+
+    def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Predictions as JSON has them.
+
+        Raises:
+            RowError: for a row that can't be used, or that names a file of the server.
+        """
+        return [found.to_dict() for found in self.run.predict([self._no_file(row) for row in rows])]
+
+    def predict_file(self, path: Path) -> list[dict[str, Any]]:
+        """Predictions of a file that was sent: a medium that the model reads, or a table of rows."""
+        if self.run.features.input.reads_files:
+            return [found.to_dict() for found in self.run.predict([str(path)])]
+        found = self.run.predict_file(path)
+        return [{"row": number, **one.to_dict()} for number, (_, _, one) in enumerate(found, 1)]
+
+    def _no_file(self, row: Any) -> Any:
+        features = {str(self.run.recipe.data.input): self.run.features.input, **self.run.features.extra}
+        cells = row if isinstance(row, Mapping) else {str(self.run.recipe.data.input): row}
+        for name, feature in features.items():
+            if feature.reads_files and isinstance(cells.get(name), str):
+                raise RowError(
+                    f"`{name}` of a row in JSON must be numbers. Received: the name of a file.",
+                    hint="send the file itself as the body, and its name as the parameter `name`",
+                )
+        return row
+
+    def facts(self) -> dict[str, Any]:
+        """What the world may know of it."""
+        run = self.run
+        found = {
+            "name": self.name,
+            "task": run.recipe.model.task,
+            "noun": run.spec.noun,
+            "cell": run.recipe.model.cell,
+            "weights": self.weights,
+            "reads": run.features.input.kind,
+            "sessions": self.engine is not None,
+            "writes": self.engine is not None and hasattr(self.engine.sessions.model, "write"),
+            "signature": run.spec.signature(run.model, run.features, run.recipe).to_dict(),
+            "validation": run.summary.get("validation"),
+            "test": read_json(run.folder / EVALUATION_FILE, missing_ok=True) or None,
+        }
+        if self.reason is not None:
+            found["no_sessions"] = self.reason.message
+        if self.engine is not None:
+            found["state_bytes"] = self.engine.sessions.model.zero().nbytes
+        return found
+
+
+def serve_run(name: str, folder: Path, config: Config, worker: ThreadPoolExecutor, observers: Observers) -> Served:
+    """Open a run to serve it; its engine has not been started.
+
+    Raises:
+        RunError: for what is no run.
+    """
+    run = load(folder)
+    weights = hashlib.sha256(json.dumps(checksums(folder), sort_keys=True).encode()).hexdigest()
+    try:
+        model = run.spec.streaming(run.model, run.features, run.recipe)
+    except RunError as reason:
+        return Served(name, run, weights, None, reason, worker)
+    sessions = Sessions(
+        model,
+        Seal(model, weights, run.recipe.model.task, config.key),
+        open_store(config.store, name, weights),
+        config.limits,
+        config.depth,
+        on_ended=lambda ended: observers.ended(name, ended),
+    )
+    engine = Engine(sessions, config.pace, lambda done: observers.done(name, done))
+    return Served(name, run, weights, engine, None, worker)
+
+
+def open_store(where: str, model: str, weights: str) -> Store:
+    """The store that an option names, for the sessions of one model.
+
+    Raises:
+        RecipeError: for what names none.
+    """
+    kind, _, path = where.partition(":")
+    if where == "memory":
+        return MemoryStore()
+    if kind == "sqlite" and path:
+        return SqliteStore(Path(path), model, weights)
+    raise RecipeError(f"`--store` must be memory or sqlite:FILE. Received: {where}.")
+
+
+class House:
+    """All that a server serves.
+
+    Args:
+        served: by name.
+    """
+
+    def __init__(self, served: Mapping[str, Served]) -> None:
+        self.served = dict(served)
+
+    def find(self, name: str) -> Served:
+        """Raises `RefusedError` for a name that nothing is served by."""
+        if name not in self.served:
+            near = meant(name, self.served)
+            there = ", ".join(self.served)
+            raise RefusedError(
+                404,
+                f"the name of a model was expected: {there}. Received: {name[:80]!r}.",
+                hint=f"did you mean {near[1]}?" if near else None,
+            )
+        return self.served[name]

@@ -1,0 +1,110 @@
+"""A process that serves: it listens, says so, and stops without losing what it has begun."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from ostinato.errors import RunError
+from ostinato.serving.app import make_app
+from ostinato.serving.live import Ended
+from ostinato.serving.metrics import Metrics
+from ostinato.serving.routes_stream import Connections
+from ostinato.serving.served import Config, House, Observers, serve_run
+
+_DRAIN_S = 20
+"""Seconds that requests have to end in once the server is told to stop."""
+_KEEP_ALIVE_S = 30
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens.
+
+    Args:
+        host: a name or an address of this machine.
+        port: 0: any that is free.
+        certificate, key: files of TLS; none: without.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def url(self, port: int) -> str:
+        """What clients are told."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.certificate else 'http'}://{host}:{port}"
+
+
+def serve(runs: Mapping[str, Path], config: Config, address: Address, say: Callable[[str], None]) -> None:
+    """Serve runs until the process is told to stop (SIGTERM, SIGINT): what has begun is ended first.
+
+    Args:
+        runs: directories by the name they are served by.
+        config: how.
+        address: where.
+        say: receives the address once it is listened at.
+
+    Raises:
+        RunError: for what is no run, or an address that can't be listened at.
+    """
+    listening = _listen(address)
+    metrics, connections = Metrics(), Connections()
+    worker = ThreadPoolExecutor(1, thread_name_prefix="ostinato-worker")
+
+    def ended(name: str, one: Ended) -> None:
+        metrics.ended(name, one)
+        connections.ended(name, one)
+
+    observers = Observers(metrics.done, ended)
+    house = House({name: serve_run(name, folder, config, worker, observers) for name, folder in runs.items()})
+    for served in house.served.values():
+        if served.reason is not None:
+            say(f"{served.name} has no sessions: {served.reason.message}")
+    logging.getLogger("ostinato.serving.requests").addHandler(_to_stderr())
+    settings = uvicorn.Config(
+        make_app(house, config, metrics, connections),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        ws_max_size=config.max_body_bytes,
+        ws_per_message_deflate=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_DRAIN_S,
+        ssl_certfile=None if address.certificate is None else str(address.certificate),
+        ssl_keyfile=None if address.key is None else str(address.key),
+    )
+    say(f"serving {', '.join(house.served)} at {address.url(listening.getsockname()[1])}")
+    uvicorn.Server(settings).run(sockets=[listening])
+
+
+def _listen(address: Address) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((address.host, address.port))
+        listening.listen(2048)
+    except OSError as error:
+        taken = "in use" in str(error.strerror)
+        raise RunError(
+            f"can't listen at {address.host}, port {address.port}: {error.strerror}.",
+            hint="--port 0 takes one that is free" if taken else None,
+        ) from error
+    return listening
+
+
+def _to_stderr() -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler

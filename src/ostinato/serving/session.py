@@ -1,0 +1,199 @@
+"""One session as a value: its state, what it has read, and how it goes back. Nothing here changes in place."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ostinato.serving.refused import RefusedError
+from ostinato.tasks.streaming import Steps
+
+_OVERHEAD_BYTES = 64
+"""Of each object in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """Where a session's random numbers stand: the seed, and how many were drawn from it."""
+
+    seed: int = 0
+    drawn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How steps were written: from the same state, this writes the same again."""
+
+    sampler: Sampler
+    temperature: float
+    top_k: int | None
+    top_p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Steps that a session has read, or how it wrote them."""
+
+    num_steps: int
+    did: Steps | Draw
+
+    def first(self, num_steps: int) -> Event:
+        """The event cut after so many steps."""
+        if num_steps == self.num_steps:
+            return self
+        return Event(num_steps, self.did if isinstance(self.did, Draw) else self.did.cut(0, num_steps))
+
+    @property
+    def num_bytes(self) -> int:
+        """In memory."""
+        return 3 * _OVERHEAD_BYTES + (self.did.values.nbytes if isinstance(self.did, Steps) else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A kept state (a checkpoint), what happened from there on, and the bytes that both take."""
+
+    start: int
+    state: np.ndarray
+    sampler: Sampler
+    events: tuple[Event, ...]
+    num_bytes: int
+
+    @classmethod
+    def of(cls, start: int, state: np.ndarray, sampler: Sampler, events: Iterable[Event] = ()) -> Chunk:
+        """A chunk whose bytes are counted."""
+        events = tuple(events)
+        num_bytes = state.nbytes + _OVERHEAD_BYTES + sum(event.num_bytes for event in events)
+        return cls(start, state, sampler, events, num_bytes)
+
+    def then(self, event: Event) -> Chunk:
+        """With one event more."""
+        return replace(self, events=(*self.events, event), num_bytes=self.num_bytes + event.num_bytes)
+
+    def closed(self) -> Chunk:
+        """The same, with what was read in one go as one event."""
+        return Chunk.of(self.start, self.state, self.sampler, joined(self.events))
+
+    def until(self, step: int) -> tuple[Event, ...]:
+        """The events that lead from its state to `step`."""
+        kept, left = list[Event](), step - self.start
+        for event in self.events:
+            if left:
+                kept.append(event.first(min(left, event.num_steps)))
+                left -= kept[-1].num_steps
+        return tuple(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How far back sessions go.
+
+    Args:
+        steps: a session goes back to any of its last so many steps, >= 0.
+        every: a state is kept every so many steps, >= 1: going back repeats fewer than that.
+    """
+
+    steps: int = 1024
+    every: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as it stands.
+
+    Args:
+        id: unguessable.
+        owner: the name of the token that made it.
+        created: when, in seconds.
+        state: flat; never written to.
+        steps: read and written so far.
+        sequence: the number of the last operation that changed it.
+        sampler: where its random numbers stand.
+        chunks: its history, oldest first; the last one reaches to now.
+        ended: what it writes has come to its end.
+        asked: a digest of the last operation.
+        answer: to the last operation, JSON.
+    """
+
+    id: str
+    owner: str
+    created: float
+    state: np.ndarray
+    steps: int = 0
+    sequence: int = 0
+    sampler: Sampler = Sampler()
+    chunks: tuple[Chunk, ...] = ()
+    ended: bool = False
+    asked: bytes = b""
+    answer: bytes = b""
+
+    @property
+    def first_step(self) -> int:
+        """The earliest step it goes back to."""
+        return self.chunks[0].start if self.chunks else self.steps
+
+    @property
+    def num_bytes(self) -> int:
+        """In memory; what a fork shares counts for both."""
+        kept = sum(chunk.num_bytes for chunk in self.chunks)
+        return self.state.nbytes + len(self.answer) + 8 * _OVERHEAD_BYTES + kept
+
+    def room(self, depth: Depth) -> int:
+        """Steps until the next state has to be kept."""
+        return depth.every - self.steps % depth.every
+
+    def after(self, event: Event, state: np.ndarray, sampler: Sampler, depth: Depth) -> Session:
+        """Having read or written `event`, of no more steps than there is room for."""
+        steps = self.steps + event.num_steps
+        chunks = self.chunks
+        if depth.steps:
+            if not chunks or self.steps % depth.every == 0:
+                chunks = (*chunks, Chunk.of(self.steps, self.state, self.sampler))
+            last = chunks[-1].then(event)
+            chunks = (*chunks[:-1], last if steps % depth.every else last.closed())
+            while len(chunks) > 1 and steps - chunks[1].start >= depth.steps:
+                chunks = chunks[1:]
+        return replace(self, state=state, steps=steps, sampler=sampler, chunks=chunks)
+
+    def back(self, to: int) -> tuple[Session, tuple[Event, ...]]:
+        """The session at the last kept state at or before step `to`, and what leads from there to that step.
+
+        Raises:
+            RefusedError: for a step that is not in its history.
+        """
+        if not self.first_step <= to <= self.steps:
+            raise RefusedError(
+                422,
+                f"`to` must be a step from {self.first_step} to {self.steps}, within what this session keeps. "
+                f"Received: {to}.",
+                hint="a server started with `--history STEPS` keeps more; a snapshot keeps any moment",
+                first_step=self.first_step,
+                steps=self.steps,
+            )
+        if to == self.steps:
+            return self, ()
+        number = max(n for n, chunk in enumerate(self.chunks) if chunk.start <= to)
+        chunk = self.chunks[number]
+        at = replace(
+            self, state=chunk.state, steps=chunk.start, sampler=chunk.sampler, chunks=self.chunks[:number], ended=False
+        )
+        return at, chunk.until(to)
+
+
+def joined(events: Sequence[Event]) -> tuple[Event, ...]:
+    """The same, with what was read in one go as one event."""
+    found = list[Event]()
+    for read, some in itertools.groupby(events, lambda event: isinstance(event.did, Steps)):
+        of_a_kind = list(some)
+        found += [_one(of_a_kind)] if read else of_a_kind
+    return tuple(found)
+
+
+def _one(events: list[Event]) -> Event:
+    if len(events) == 1:
+        return events[0]
+    whole = np.concatenate([event.did.values for event in events if isinstance(event.did, Steps)])
+    return Event(len(whole), Steps(whole))

@@ -1,0 +1,46 @@
+"""An application that serves the small model of numpy, and a real classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from starlette.testclient import TestClient
+from tests.unit.serving.fake import Bench, bench
+
+from ostinato.run import Run, load
+from ostinato.serving.app import make_app
+from ostinato.serving.engine import Engine
+from ostinato.serving.metrics import Metrics
+from ostinato.serving.routes_stream import Connections
+from ostinato.serving.served import Config, House, Served
+
+OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"
+Start = Callable[..., TestClient]
+
+
+@pytest.fixture(scope="session")
+def classifier() -> Run:
+    return load(OLD_RUNS / "classifier_text")
+
+
+@pytest.fixture
+def start(classifier: Run) -> Iterator[Start]:
+    """Start an application: `small` has sessions of the small model, `films` is a classifier without any."""
+    with ExitStack() as stack:
+
+        def started(b: Bench | None = None, **options: Any) -> TestClient:
+            config, metrics, worker, connections = Config(**options), Metrics(), ThreadPoolExecutor(1), Connections()
+            b = b or bench(limits=config.limits, depth=config.depth)
+            b.on_ended = lambda ended: connections.ended("small", ended)
+            engine = Engine(b.sessions, config.pace)
+            small = Served("small", cast("Run", classifier), "w0", engine, None, worker)
+            films = Served("films", classifier, "w1", None, None, worker)
+            app = make_app(House({"small": small, "films": films}), config, metrics, connections)
+            return stack.enter_context(TestClient(app, raise_server_exceptions=False))
+
+        yield started

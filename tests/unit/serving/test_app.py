@@ -1,0 +1,169 @@
+"""The application over HTTP: what it answers, and what it refuses, in three parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from tests.unit.serving.conftest import Start
+
+from ostinato.serving.live import Limits
+
+SESSIONS = "/v1/models/small/sessions"
+
+
+def _session(client: TestClient, **body: Any) -> str:
+    made = client.post(SESSIONS, json=body)
+    assert made.status_code == 201, made.text
+    return f"{SESSIONS}/{made.json()['session']}"
+
+
+def _problem(answer: Any, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found: dict[str, Any] = answer.json()
+    assert found["status"] == status
+    assert found["title"]
+    assert found["detail"]
+    return found
+
+
+def test_a_session_from_its_first_step_to_its_end(start: Start) -> None:
+    client = start()
+    s = _session(client, seed=4)
+    told = client.post(f"{s}/step", json={"inputs": [1, 2, 3], "sequence": 1}).json()
+    assert (told["steps"], told["sequence"], len(told["answers"])) == (3, 1, 3)
+    assert client.post(f"{s}/step", json={"inputs": [1, 2, 3], "sequence": 1}).json() == told
+    assert client.get(f"{s}/peek").json()["answer"] == told["answers"][-1]
+    fork = client.post(f"{s}/fork").json()
+    assert fork["steps"] == 3
+    assert client.post(f"{s}/rewind", json={"to": 1}).json()["steps"] == 1
+    assert client.get(f"{s}/peek").json()["answer"] == told["answers"][0]
+    kept = client.get(f"{SESSIONS}/{fork['session']}/snapshot").content
+    restored = client.post(f"{SESSIONS}/restore", content=kept).json()
+    assert client.get(f"{SESSIONS}/{restored['session']}/peek").json()["answer"] == told["answers"][-1]
+    assert len(client.get(SESSIONS).json()["sessions"]) == 3
+    assert client.delete(s).status_code == 204
+    assert _problem(client.get(s), 410)["reason"] == "deleted"
+
+
+def test_text_comes_piece_by_piece_and_is_the_same_at_once(start: Start) -> None:
+    client = start()
+    one, other = _session(client), _session(client)
+    whole = client.post(f"{one}/generate", json={"max_new_tokens": 40, "seed": 2}).json()
+    said = client.post(
+        f"{other}/generate", json={"max_new_tokens": 40, "seed": 2}, headers={"accept": "text/event-stream"}
+    )
+    assert said.headers["content-type"].startswith("text/event-stream")
+    events = [block.split("\n") for block in said.text.strip().split("\n\n")]
+    pieces = [json.loads(data.removeprefix("data: "))["frame"] for name, data in events if name == "event: piece"]
+    assert pieces == whole["pieces"]
+    assert events[-1][0] == "event: end"
+
+
+def test_errors_have_three_parts(start: Start) -> None:
+    client = start(limits=Limits(max_sessions=2, max_steps=10))
+    s = _session(client)
+    refused = _problem(client.post(f"{s}/step", json={"inputs": 99}), 422)
+    assert refused == {"title": "`inputs` must be tokens below 7.", "status": 422, "detail": "Received: 99."}
+    conflict = _problem(client.post(f"{s}/step", json={"inputs": 1, "sequence": 5}), 409)
+    assert (conflict["expected"], conflict["title"][:20]) == (1, "`sequence` must be 1")
+    assert "did you mean small?" in _problem(client.get("/v1/models/smal"), 404)["hint"]
+    assert _problem(client.post(f"{s}/step", json={"inputs": 1, "anwsers": "each"}), 422)["title"].startswith(
+        "`anwsers`"
+    )
+    _problem(client.post(f"{s}/step", content=b"{", headers={"content-type": "application/json"}), 422)
+    _problem(client.post(f"{s}/step", json={"inputs": [1] * 11}), 422)
+    _problem(client.get("/v1/nothing"), 404)
+    _problem(client.put(s), 405)
+    _problem(client.get(f"{SESSIONS}/unknown"), 404)
+    _problem(client.post(f"{SESSIONS}/restore", content=b"junk"), 422)
+    _session(client)
+    assert _problem(client.post(SESSIONS), 503)["title"] == "there are at most 2 live sessions."
+    assert "read step by step" in _problem(client.post("/v1/models/films/sessions"), 409)["title"]
+
+
+def test_what_fails_inside_is_not_told_to_strangers(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    from tests.unit.serving.fake import Elman, bench
+
+    class Broken(Elman):
+        def read(self, batch: Any) -> Any:
+            raise ZeroDivisionError("a secret")
+
+    client = start(bench(make=Broken))
+    s = _session(client)
+    found = _problem(client.post(f"{s}/step", json={"inputs": 1}), 500)
+    assert "secret" not in json.dumps(found)
+    assert "a secret" in caplog.text
+    assert client.get(s).json()["steps"] == 0
+
+
+def test_tokens_say_who_owns_a_session(start: Start) -> None:
+    names = {hashlib.sha256(token.encode()).hexdigest(): name for name, token in (("ada", "A" * 20), ("bob", "B" * 20))}
+    client = start(tokens=names)
+    ada, bob = ({"authorization": f"Bearer {letter * 20}"} for letter in "AB")
+    assert _problem(client.post(SESSIONS), 401)["detail"] == "Received: none."
+    wrong = client.post(SESSIONS, headers={"authorization": "Bearer C"})
+    assert _problem(wrong, 401)["detail"] == "Received: one that it does not know."
+    assert wrong.headers["www-authenticate"] == "Bearer"
+    session = client.post(SESSIONS, headers=ada).json()["session"]
+    assert client.get(f"{SESSIONS}/{session}", headers=ada).status_code == 200
+    _problem(client.get(f"{SESSIONS}/{session}", headers=bob), 404)
+    assert client.get(SESSIONS, headers=bob).json() == {"sessions": []}
+    assert client.get("/health").json() == {"status": "alive"}
+
+
+def test_too_many_and_too_large(start: Start) -> None:
+    client = start(per_second=0.4, max_body_bytes=300)
+    s = _session(client)
+    assert _problem(client.post(f"{s}/step", json={"inputs": [1] * 300}), 413)["title"].startswith(
+        "a body of at most 300"
+    )
+
+    def parts() -> Any:
+        yield b'{"inputs": [1' + b",1" * 100
+        yield b",1" * 100 + b"]}"
+
+    sent = client.post(f"{s}/step", content=parts(), headers={"content-type": "application/json"})
+    assert _problem(sent, 413)["detail"] == "Received: more."
+    limited = next(answer for answer in (client.get(s) for _ in range(5)) if answer.status_code != 200)
+    assert "retry-after" in limited.headers
+    assert _problem(limited, 429)["retry_after_s"] > 1
+
+
+def test_predictions_of_rows_lines_and_files(start: Start) -> None:
+    client, url = start(), "/v1/models/films/predict"
+    rows = ["a fine film", "a bad one"]
+    found = client.post(url, json={"rows": rows}).json()["predictions"]
+    assert [set(one) >= {"label", "probabilities"} for one in found] == [True, True]
+    lines = "\n".join(['"a fine film"', "{broken", "", '{"txt": 1}', '"a bad one"'])
+    told = client.post(url, content=lines, headers={"content-type": "application/x-ndjson"}).text.strip().split("\n")
+    answers = [json.loads(line) for line in told]
+    assert [answers[0]["label"], answers[3]["label"]] == [one["label"] for one in found]
+    assert [one.get("line") for one in answers] == [None, 2, 4, None]
+    table = client.post(f"{url}?name=t.csv", content="text\n" + "\n".join(rows), headers={"content-type": "text/csv"})
+    assert [one["label"] for one in table.json()["predictions"]] == [one["label"] for one in found]
+    wrong = client.post(f"{url}?name=t.csv", content="txt\nfilm", headers={"content-type": "text/csv"})
+    assert "/tmp" not in _problem(wrong, 422)["title"]
+    for name in ("", "../../etc/passwd", "x.c/v"):
+        _problem(client.post(url, params={"name": name}, content="x", headers={"content-type": "text/csv"}), 422)
+    _problem(client.post(url, json={"row": rows}), 422)
+
+
+def test_models_health_and_metrics(start: Start) -> None:
+    client = start()
+    s = _session(client)
+    client.post(f"{s}/step", json={"inputs": [1, 2]})
+    models = {one["name"]: one for one in client.get("/v1/models").json()["models"]}
+    assert (models["small"]["sessions"], models["films"]["sessions"]) == (True, False)
+    assert models["films"]["signature"]["inputs"]
+    assert client.get("/ready").json() == {"status": "ready"}
+    measured = client.get("/metrics").text
+    assert 'ostinato_sessions{model="small"} 1.0' in measured
+    assert 'path="/v1/models/{model}/sessions/{session}/step",status="200"' in measured
+    described = client.get("/openapi.json").json()
+    assert "Problem" in described["components"]["schemas"]
+    assert "requestBody" in described["paths"]["/v1/models/{model}/predict"]["post"]
