@@ -126,9 +126,14 @@ class Decoder(nn.Module):
         """The decoder inputs and targets of whole sequences."""
         raise NotImplementedError
 
-    def _outputs(self, read: Tensor, last: Tensor, known: Tensor | None) -> Tensor:
-        """What `head` reads, out of r (M, Q'), the step before each, and what n-grams know there, as `known`."""
+    def _outputs(self, read: Tensor, last: Tensor, known: Tensor | None, found: Tensor | None = None) -> Tensor:
+        """What `head` reads, out of r (M, Q'), the step before each, and what n-grams know there, as `known`, and
+        translations, as `translated`."""
         raise NotImplementedError
+
+    def translated(self, weights: Tensor | None, ids: Tensor | None) -> Tensor | None:
+        """What translations know of the step after weights (M, S) over source tokens (M, S); None: there are none."""
+        return None
 
     def known(self, ids: Ragged, left_out: Tensor | None = None) -> Tensor | None:
         """What n-grams know of the step after each of the decoder inputs; None: there are none."""
@@ -149,7 +154,12 @@ class Decoder(nn.Module):
         """What `head` reads of the step after each input, (sum T, ...), and where each step looked, (N, T, S).
         `left_out`, (sum T,): targets that n-grams leave out of their counts."""
         read, weights = self.reads(inputs, states, memory, fed)
-        return read.with_values(self._outputs(read.values, inputs.values, self.known(inputs, left_out))), weights
+        found = None
+        if weights is not None and memory is not None and memory.ids is not None:
+            looked, rows = pack_like(weights, inputs).values, inputs.sorted_indices[inputs.rows_index()]
+            found = self.translated(looked, memory.ids[rows])
+        known = self.known(inputs, left_out)
+        return read.with_values(self._outputs(read.values, inputs.values, known, found)), weights
 
     def step(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
         """From the last step of each sequence, (R, ...), to what `head` reads of the next, and the new state; the first
@@ -261,10 +271,13 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """What `head` reads of single steps, from the last layer's output there, (R, Q), and the step before each;
         `context`, (R, M): what attention made of the memory, where that is known; `known`: as of `known`, there."""
+        found = None
         if self.attention is not None and memory is not None:
-            context = self._attend(hidden, memory)[0] if context is None else context
+            if context is None:
+                context, weights = self._attend(hidden, memory)
+                found = self.translated(weights, memory.ids)
             hidden = torch.cat([hidden, context], dim=1)
-        return self._outputs(self.read(hidden), last, known)
+        return self._outputs(self.read(hidden), last, known, found)
 
     def _attend(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Queries (R, Q), R = N * beams, to context (R, M) and weights (R, S)."""

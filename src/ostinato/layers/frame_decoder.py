@@ -59,7 +59,7 @@ class FrameDecoder(Decoder):
         ends = "the end" if self.length is None else f"{self.length:,} of them"
         self.about = f"frames of {frames.about(recipe)}; {ends}"
 
-    def _outputs(self, read: Tensor, last: Tensor, known: Tensor | None) -> Tensor:
+    def _outputs(self, read: Tensor, last: Tensor, known: Tensor | None, found: Tensor | None = None) -> Tensor:
         """(M, Q' + C): r and the previous frame; of notes r alone."""
         return self.frames.with_previous(self.dropout(read), last)
 

@@ -14,6 +14,7 @@ from ostinato.errors import RecipeError
 from ostinato.heads.classes import Softmax
 from ostinato.layers.decoder import Decoder, Writing, own_sizes
 from ostinato.layers.inputs import embed_ids
+from ostinato.layers.lexicon import Lexicon
 from ostinato.layers.ngrams import OnNgrams
 from ostinato.layers.teacher_forcing import shifted
 from ostinato.nn import Embedding
@@ -34,7 +35,8 @@ class TokenDecoder(OnNgrams, Decoder):
     true tokens; the second reads a mix of them and of what the first would have written there.
 
     With `ngrams` the scores build on n-grams of the training targets (`layers.ngrams.OnNgrams`); the last tokens are a
-    part of `Writing`.
+    part of `Writing`. With `lexicon` they build on translations, l, of the source tokens it looks at
+    (`layers.lexicon.Lexicon`): z + (1 + h) l, of a gate h linear in r_t, in place of its scores z.
 
     Args:
         recipe: the model's part of a recipe; sizes come from `recipe.decoder` where it has its own.
@@ -86,8 +88,16 @@ class TokenDecoder(OnNgrams, Decoder):
         if recipe.tie_embeddings:
             self.output.weight = self.embedding.weight
         self._build_on_ngrams(recipe, self.output, tied=recipe.tie_embeddings)
+        size = getattr(options, "lexicon", 0) if self.attention is not None else 0
+        self.lexicon = Lexicon(vocab_size, size) if size else None
+        self.trust = nn.Linear(self.read_size, 1) if size else None
+        if self.trust is not None:
+            nn.init.zeros_(self.trust.weight)
+            nn.init.zeros_(self.trust.bias)
         self.head = Softmax()
-        self.about = f"{vocab_size:,} tokens" + (f" on n-grams of up to {recipe.ngrams}" if recipe.ngrams else "")
+        built_on = [f"n-grams of up to {recipe.ngrams}"] if recipe.ngrams else []
+        built_on += [f"{size:,} translations of each source token"] if size else []
+        self.about = f"{vocab_size:,} tokens" + (f" on {' and '.join(built_on)}" if built_on else "")
 
     @property
     def embedding(self) -> Embedding:
@@ -106,11 +116,21 @@ class TokenDecoder(OnNgrams, Decoder):
     def step(self, last: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
         """As `Decoder.step`, with what n-grams know."""
         read, writing = self.advance(last, writing)
-        last, known = last.to(read.device), None
+        last, known, found = last.to(read.device), None, None
+        if self.lexicon is not None and writing.memory is not None and writing.memory.ids is not None:
+            ids = writing.memory.ids
+            found = self.translated(writing.weights, ids.repeat_interleave(len(read) // len(ids), 0))
         if self.ngrams is not None and writing.history is not None:
             contexts, history = self.ngrams.contexts_of(last.unsqueeze(0), writing.history)
             known, writing = self.ngrams(contexts), replace(writing, history=history)
-        return self._outputs(read, last, known), writing
+        return self._outputs(read, last, known, found), writing
+
+    def translated(self, weights: Tensor | None, ids: Tensor | None) -> Tensor | None:
+        """ln p of the next token, (M, V)."""
+        if self.lexicon is None or weights is None or ids is None:
+            return None
+        found: Tensor = self.lexicon(weights, ids)
+        return found
 
     def count_ngrams(self, targets: Sequences) -> None:
         """Count the sequences that training has, for n-grams."""
@@ -118,10 +138,18 @@ class TokenDecoder(OnNgrams, Decoder):
             text = np.insert(targets.values, targets.offsets, END_ID)  # <end> before each, and after the last
             self.ngrams.fit(text, targets.offsets[:-1] + np.arange(len(targets)))
 
-    def _outputs(self, read: Tensor, last: Tensor, known: Tensor | None) -> Tensor:
+    def count_translations(self, sources: Sequences, targets: Sequences, num_sources: int) -> None:
+        """Count the pairs that training has, for a lexicon; `num_sources`: how many different source tokens."""
+        if self.lexicon is not None:
+            self.lexicon.fit(sources, targets, num_sources)
+
+    def _outputs(self, read: Tensor, last: Tensor, known: Tensor | None, found: Tensor | None = None) -> Tensor:
         """Logits (M, V)."""
         read = self.dropout(read)
-        return self._combined(read, self.output(read), known)
+        scores = self.output(read)
+        if self.trust is not None and found is not None:
+            scores = scores + (1 + self.trust(read)) * found.to(scores)
+        return self._combined(read, scores, known)
 
     def _own(self, outputs: Tensor) -> Tensor:
         """The likeliest token."""

@@ -14,20 +14,32 @@ from ostinato.types import Ragged
 
 
 @dataclass(frozen=True)
+class Source(Ragged):
+    """What is attended to, (sum S, M), and the tokens that it was made of, for a decoder that knows translations.
+
+    ids: (sum S,), packed as the values.
+    """
+
+    ids: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Memory:
     """What is attended to, as `Attention.remember` lays it out once for all steps of a target.
 
     values: (N, S, M) in the original order of the rows; keys: (N, S, K), what a query is matched with; mask: (N, S),
-    true where a row has a step.
+    true where a row has a step; ids: (N, S), the tokens of a `Source`.
     """
 
     values: Tensor
     keys: Tensor
     mask: Tensor
+    ids: Tensor | None = None
 
     def select(self, rows: Tensor) -> Memory:
         """The memory of some rows, in that order."""
-        return Memory(*(part.index_select(0, rows) for part in (self.values, self.keys, self.mask)))
+        values, keys, mask = (part.index_select(0, rows) for part in (self.values, self.keys, self.mask))
+        return Memory(values, keys, mask, None if self.ids is None else self.ids.index_select(0, rows))
 
 
 class Attention(nn.Module):
@@ -85,7 +97,10 @@ class Attention(nn.Module):
         keys, lengths = memory.with_values(self.key(memory.values)).to_padded()
         steps = torch.arange(keys.shape[1], device=keys.device)
         mask = steps < lengths.to(keys.device).unsqueeze(1)
-        return Memory(memory.to_padded()[0], keys, mask)
+        ids = getattr(memory, "ids", None)
+        return Memory(
+            memory.to_padded()[0], keys, mask, None if ids is None else memory.with_values(ids).to_padded()[0]
+        )
 
     def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Queries (N, T, Q) -> context (N, T, M) and weights (N, T, S). A row without memory has a context of zeros."""

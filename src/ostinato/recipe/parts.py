@@ -66,6 +66,10 @@ class AttentionDecoderRecipe(DecoderRecipe):
             ),
         ),
         "input_feeding": ("`attention: bahdanau` or `luong`", lambda decoder: decoder.attention != "none"),
+        "lexicon": (
+            "attention without `input_feeding`",
+            lambda decoder: decoder.attention != "none" and not decoder.input_feeding,
+        ),
     }
     attention: Literal["none", "bahdanau", "luong"] = Field(
         "luong", description="what it reads of the source at each step; bahdanau: additive"
@@ -74,6 +78,11 @@ class AttentionDecoderRecipe(DecoderRecipe):
     attention_size: Count = Field(0, description="units of an additive score; 0: the decoder's hidden_size")
     input_feeding: bool = Field(
         False, description="each step reads what attention made of the one before; slow: trained step by step"
+    )
+    lexicon: Count = Field(
+        0,
+        description="tokens: so many translations of each source token, counted on the training pairs, that the "
+        "network builds on where it looks; 0: none",
     )
     bridge: Literal["linear", "sum", "copy"] = Field(
         "linear", description="encoder's final states to the first ones; sum, copy (side by side): of both directions"

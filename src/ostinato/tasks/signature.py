@@ -111,6 +111,8 @@ def decoder_specs(decoder: Decoder, memory_size: int = 0) -> Iterator[TensorSpec
     yield from state_specs("decoder", decoder.stack)
     if decoder.attention is not None:
         yield TensorSpec("memory", dtype, (BATCH, TIME, memory_size))
+    if getattr(decoder, "lexicon", None) is not None:
+        yield TensorSpec("memory.ids", "int64", (BATCH, TIME))
     if decoder.fed_size:
         yield TensorSpec("fed", dtype, (BATCH, decoder.fed_size))
     if decoder.feeds_back:

@@ -77,9 +77,11 @@ class SequenceWriting(FrameWriting[WriterT]):
         return self.writer().model(own, input_layer(features.input, own), what, counts, covariates=covariates)
 
     def training(self, model: WriterT, prepared: Prepared, device: torch.device) -> TrainingTask:
-        """Of independent rows; n-grams of the targets are counted first."""
+        """Of independent rows; n-grams of the targets and translations are counted first."""
         if not self.writes_frames(prepared.features):
-            model.tokens.count_ngrams(prepared.train.target_sequences)
+            train, source = prepared.train, prepared.features.input
+            model.tokens.count_ngrams(train.target_sequences)
+            model.tokens.count_translations(train.sequences, train.target_sequences, getattr(source, "vocab_size", 0))
         return super().training(model, prepared, device)
 
     def predict(self, model: WriterT, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:

@@ -81,6 +81,10 @@ def _writes(*frames: str) -> Callable[[Recipe], bool]:
 _writes_numbers = _writes("numbers")
 
 
+def _translates(recipe: Recipe) -> bool:
+    return _writes_tokens(recipe) and (recipe.model.undecided or form_of(recipe.features.input) == "ids")
+
+
 def _counts_ngrams(recipe: Recipe) -> bool:
     if recipe.model.writes == "target":
         return _writes_tokens(recipe)
@@ -136,6 +140,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (Condition("frames to write", _writes("numbers", "notes")), ("model.decoder.length",)),
     (_TO_WRITE, ("model.decoder.beam_size", "model.decoder.length_penalty", "model.decoder.embedding_dim")),
     (_TO_WRITE, ("model.tie_embeddings", "training.label_smoothing")),
+    (Condition("tokens to read and tokens to write", _translates), ("model.decoder.lexicon",)),
     (
         Condition("a column read as words, characters, names or other ids", _embeds),
         tuple(f"model.{key}" for key in EmbeddingRecipe.model_fields if key not in ModelRecipe.model_fields),

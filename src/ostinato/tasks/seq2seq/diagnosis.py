@@ -28,7 +28,8 @@ def _encoder(reading: Reading, count: int, seed: int) -> Subject:
     part = found["encoder"]
 
     def loss(output: Ragged, finals: list[State]) -> Tensor:
-        nll = model.decoder.nll(batch.sequence_targets, model.bridge(finals), output, model.fed(batch.extra))
+        source = model.source(batch.inputs, output)
+        nll = model.decoder.nll(batch.sequence_targets, model.bridge(finals), source, model.fed(batch.extra))
         sums = nll.values.new_zeros(nll.num_rows).index_add(0, nll.sorted_indices[nll.rows_index()], nll.values)
         return sums / nll.lengths.to(sums.device)
 

@@ -15,6 +15,7 @@ from ostinato.layers.frame_decoder import make_decoder
 from ostinato.layers.frames import Frames
 from ostinato.layers.inputs import Vectors
 from ostinato.layers.writer import SequenceWriter
+from ostinato.nn.attention import Source
 from ostinato.recipe.parts import AttentionDecoderRecipe
 from ostinato.tasks.seq2seq.recipe import SequenceToSequenceRecipe
 from ostinato.tasks.sketch import without_numbers
@@ -146,7 +147,14 @@ class Seq2Seq(SequenceWriter):
     def read(self, inputs: Ragged) -> tuple[Ragged, list[State]]:
         """The source: the encoder's outputs (sum S, D*H), and the decoder's first states."""
         memory, states = self.encoder(inputs)
-        return cast("Ragged", memory), self.bridge(states)
+        return self.source(inputs, cast("Ragged", memory)), self.bridge(states)
+
+    def source(self, inputs: Ragged, memory: Ragged) -> Ragged:
+        """What the decoder attends to, with the tokens it was made of where it knows translations."""
+        if getattr(self.decoder, "lexicon", None) is None:
+            return memory
+        layout = (memory.batch_sizes, memory.sorted_indices, memory.unsorted_indices, memory.lengths)
+        return Source(memory.values, *layout, ids=inputs.values)
 
     def fed(self, extra: Extra = NO_EXTRA) -> Tensor | None:
         """What each step of the decoder reads of further columns, (N, F)."""
