@@ -30,6 +30,9 @@ class Place(Protocol):
     def spread(self, num_beams: int) -> Self:
         """Each sequence repeated `num_beams` times."""
 
+    def only(self, rows: Tensor, num_beams: int) -> Self:
+        """What is left where only some rows go on, each with its `num_beams` sequences."""
+
 
 PlaceT = TypeVar("PlaceT", bound=Place)
 
@@ -50,6 +53,11 @@ class Written:
     ids: tuple[int, ...]
     log_probability: float
     score: float
+
+
+def beams_of(rows: Tensor, num_beams: int) -> Tensor:
+    """Where the sequences of some rows stand, (rows * num_beams,)."""
+    return (rows.unsqueeze(1) * num_beams + torch.arange(num_beams, device=rows.device)).flatten()
 
 
 def normalised(log_probability: float, length: int, length_penalty: float) -> float:
@@ -73,8 +81,9 @@ def beam_search(
     """The likeliest sequences of each row, best first; all rows and beams advance together.
 
     At each step, those of a row's `beam_size` best continuations that end are set aside, and the best of the others
-    continue. A row is done when `beam_size` have ended; what is still open at `max_new_tokens` must end there. A
-    `beam_size` of 1 is greedy search. `<pad>` and `<unk>` are never written.
+    continue. A row is done when `beam_size` have ended; what is still open at `max_new_tokens` must end there. Once half
+    the rows are done, the others go on alone. A `beam_size` of 1 is greedy search. `<pad>` and `<unk>` are never
+    written.
 
     Args:
         writer: in evaluation.
@@ -93,6 +102,7 @@ def beam_search(
     num_rows, writing = start.num_rows, start.spread(beam_size)
     ended: list[list[Written]] = [[] for _ in range(num_rows)]
     state: _Beams | None = None
+    numbers = list(range(num_rows))  # of the rows that go on
     last = torch.full((num_rows * beam_size,), END_ID)
     for length in range(max_new_tokens + 1):
         logits, writing = writer.step(last, writing)
@@ -102,12 +112,17 @@ def beam_search(
             scores.fill_(-torch.inf)[:, END_ID] = ends
         state = _advance(scores, beam_size, state)
         for row, path, log_probability in state.ended:
-            if len(ended[row]) < beam_size:
+            if len(ended[numbers[row]]) < beam_size:
                 score = normalised(log_probability, length + 1, length_penalty)
-                ended[row].append(Written(path, log_probability, score))
-        if all(len(found) == beam_size for found in ended):
+                ended[numbers[row]].append(Written(path, log_probability, score))
+        going_on = [row for row, number in enumerate(numbers) if len(ended[number]) < beam_size]
+        if not going_on:
             break
-        last, writing = state.last, writing.select(state.origins)
+        writing = writing.select(state.origins)
+        if 2 * len(going_on) <= len(numbers):
+            rows, numbers = torch.tensor(going_on), [numbers[row] for row in going_on]
+            writing, state = writing.only(rows, beam_size), state.only(rows, beam_size)
+        last = state.last
     return [sorted(found, key=lambda one: -one.score) for found in ended]
 
 
@@ -120,6 +135,14 @@ class _Beams:
     log_probabilities: Tensor
     paths: Tensor
     ended: list[tuple[int, tuple[int, ...], float]]
+
+    def only(self, rows: Tensor, num_beams: int) -> _Beams:
+        """Those of some rows; what each came from is settled."""
+        beams = beams_of(rows, num_beams)
+        scores = self.log_probabilities.index_select(0, rows.to(self.log_probabilities.device))
+        return _Beams(
+            self.last[beams.to(self.last.device)], self.origins, scores, self.paths[beams.to(self.paths.device)], []
+        )
 
 
 def _advance(scores: Tensor, beam_size: int, before: _Beams | None) -> _Beams:

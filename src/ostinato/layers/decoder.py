@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.heads.base import OutputHead
+from ostinato.layers.beam_search import beams_of
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import width_of
 from ostinato.layers.teacher_forcing import mixed
@@ -55,6 +56,12 @@ class Writing:
         """Each sequence as `num_beams` beams, side by side, over the same memory."""
         device = self.layers[0][0].device
         return self.select(torch.arange(self.num_rows, device=device).repeat_interleave(num_beams))
+
+    def only(self, rows: Tensor, num_beams: int) -> Writing:
+        """The sequences of some rows of the memory, each with its `num_beams`, and no other memory."""
+        rows = rows.to(self.layers[0][0].device)
+        memory = None if self.memory is None else self.memory.select(rows)
+        return replace(self.select(beams_of(rows, num_beams)), memory=memory)
 
 
 def own_sizes(recipe: WriterRecipe) -> WriterRecipe:

@@ -35,6 +35,9 @@ class History:
     def spread(self, num_beams: int) -> History:
         return History(self.ids.repeat_interleave(num_beams, 0))
 
+    def only(self, rows: Tensor, num_beams: int) -> History:
+        return History(self.ids.unflatten(0, (-1, num_beams))[rows].flatten(0, 1))
+
 
 class Table:
     """Two tokens and `<end>`, each with a probability that depends on everything before; the rest is impossible."""
@@ -42,9 +45,10 @@ class Table:
     vocab_size = 24
 
     def __init__(self, seed: int) -> None:
-        self.seed = seed
+        self.seed, self.asked = seed, list[int]()
 
     def step(self, ids: Tensor, writing: History) -> tuple[Tensor, History]:
+        self.asked.append(len(ids))
         written = torch.cat([writing.ids, ids.unsqueeze(1)], dim=1)
         logits = torch.full((len(ids), self.vocab_size), -torch.inf, dtype=torch.float64)
         for row, history in enumerate(written.tolist()):
@@ -96,6 +100,16 @@ def test_rows_do_not_meet() -> None:
     together = beam_search(Table(1), START, beam_size=3, max_new_tokens=5)
     alone = [beam_search(Table(1), START.select(torch.tensor([n])), beam_size=3, max_new_tokens=5)[0] for n in range(3)]
     assert together == alone
+
+
+def test_rows_that_are_done_are_left_behind() -> None:
+    table, starts = Table(3), History(torch.arange(40).unsqueeze(1))
+    found = beam_search(table, starts, beam_size=2, max_new_tokens=30)
+    assert table.asked[0] == 80
+    assert table.asked[-1] <= 20
+    assert found == [
+        beam_search(Table(3), History(starts.ids[n : n + 1]), beam_size=2, max_new_tokens=30)[0] for n in range(40)
+    ]
 
 
 def test_length_normalisation() -> None:
