@@ -81,9 +81,9 @@ def beam_search(
     """The likeliest sequences of each row, best first; all rows and beams advance together.
 
     At each step, those of a row's `beam_size` best continuations that end are set aside, and the best of the others
-    continue. A row is done when `beam_size` have ended; what is still open at `max_new_tokens` must end there. Once half
-    the rows are done, the others go on alone. A `beam_size` of 1 is greedy search. `<pad>` and `<unk>` are never
-    written.
+    continue. A row is done when `beam_size` have ended; what is still open at `max_new_tokens` must end there. When
+    half of the rows are done, the others go on alone. A `beam_size` of 1 is greedy search. Never written: `<pad>` and
+    `<unk>`.
 
     Args:
         writer: in evaluation.

@@ -106,3 +106,36 @@ def test_a_forecast_reads_as_far_back_as_tells_something(tmp_path: Path) -> None
     assert planned.model.horizon == 10
     asked: Any = prepare(described(tmp_path / "v.csv", settings={**settings, "model.horizon": 24})).recipe
     assert asked.model.horizon == 24
+
+
+def test_pairs_of_texts_build_on_what_counting_knows(tmp_path: Path) -> None:
+    target = {"features__target__kind": "text", "model__task": "seq2seq"}
+    words: Any = _prepared(tmp_path / "a.csv", SENTENCES * 10, SENTENCES[::-1] * 10, **target).recipe
+    assert words.training.plan == "words: 36 rows of 4 steps"
+    assert (words.training.max_minutes, words.model.bidirectional) == (5, True)
+    assert words.model.decoder.lexicon > 0
+    assert words.features.target.min_frequency == 1  # few rows: no word can be spared
+    spelled: Any = _prepared(tmp_path / "b.csv", _drawn("abcd", 40, 7), _drawn("efgh", 40, 7), **target).recipe
+    assert spelled.training.plan.startswith("characters: 36 rows of 7 steps")
+    assert 1 < words.model.ngrams < spelled.model.ngrams
+    mine: Any = _prepared(
+        tmp_path / "a.csv", SENTENCES * 10, SENTENCES * 10, model__decoder__attention="none", **target
+    ).recipe
+    assert (mine.model.decoder.attention, mine.model.decoder.lexicon) == ("none", 0)  # does not go with it
+    many = Shape(rows=20_000, steps=200_000, typical=10, longest=40, width=0, classes=0, form="ids")
+    options = task_of(words).plan(many, words).options
+    assert (options["features.input.min_frequency"], options["features.target.min_frequency"]) == (2, 2)
+    assert "features.input.min_frequency" not in task_of(spelled).plan(many, spelled).options
+    long = Shape(rows=20_000, steps=9_000_000, typical=450, longest=900, width=0, classes=0, form="ids")
+    assert "model.decoder.lexicon" not in task_of(spelled).plan(long, spelled).options
+
+
+def test_pairs_of_frames_are_planned_without_tokens(tmp_path: Path) -> None:
+    rows = ["[1.0, 2.0, 3.0]", "[2.0, 1.0]"] * 20
+    target = {"features__target__kind": "series", "model__task": "seq2seq"}
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n" + "".join(f'ab,"{row}"\n' for row in rows))
+    wanted = {key.replace("__", "."): value for key, value in target.items()}
+    recipe: Any = prepare(described(path, input="x", target="y", settings=wanted)).recipe
+    assert recipe.training.plan.startswith("frames: 36 rows")
+    assert (recipe.model.ngrams, recipe.model.decoder.lexicon) == (0, 0)

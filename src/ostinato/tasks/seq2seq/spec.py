@@ -10,6 +10,7 @@ from ostinato.tasks.writing import SequenceWriting, Writer
 if TYPE_CHECKING:
     from ostinato.data.inference.sample import DataSample
     from ostinato.recipe import Recipe
+    from ostinato.tasks.plan import Plan, Shape
 
 
 class SequenceToSequence(SequenceWriting):
@@ -27,6 +28,12 @@ class SequenceToSequence(SequenceWriting):
         if data.target is None or feature_type(features.target) is None or is_fixed(features.input):
             return None
         return None if answers_steps(sample, recipe) else f"{data.target} holds a sequence of its own"
+
+    def plan(self, shape: Shape, recipe: Recipe) -> Plan:
+        """By the units of what is read and written."""
+        from ostinato.tasks.seq2seq.plan import plan
+
+        return plan(shape, recipe)
 
     def check(self, recipe: Recipe) -> None:
         """The bridge needs states that fit, too."""
