@@ -137,7 +137,7 @@ class _Beams:
     ended: list[tuple[int, tuple[int, ...], float]]
 
     def only(self, rows: Tensor, num_beams: int) -> _Beams:
-        """Those of some rows; what each came from is settled."""
+        """Those of some rows; what each came from is known."""
         beams = beams_of(rows, num_beams)
         scores = self.log_probabilities.index_select(0, rows.to(self.log_probabilities.device))
         return _Beams(
