@@ -113,7 +113,8 @@ def _genres(folder: Path) -> Data:
     parts = []
     for block in _treebank(folder):
         heads = [dict(line[2:].split(" = ", 1) for line in one.split("\n") if " = " in line[:30]) for one in block]
-        parts.append([(head["text"], head["sent_id"].split("-")[0]) for head in heads])
+        rows = [(head["text"], head["sent_id"].split("-")[0]) for head in heads]
+        parts.append([row for row in rows if "<" not in row[0] and sum(map(str.isalpha, row[0].split())) > 2])
     return Data(_drawn(parts[0], _QUESTIONS), parts[1], _TEXT)
 
 

@@ -15,7 +15,9 @@ _PRIOR = 0.5
 """Deviation of the temperature's logarithm around 0: some ten rows can't move it far."""
 _GOLDEN = (5**0.5 - 1) / 2
 _NARROWINGS = 40
-_SHARES, _SHARE_PRIOR = 21, 0.35
+_SHARE_PRIOR = 0.35
+SHARES = np.linspace(0.0, 1.0, 21)
+"""Of one of two answers: what is tried."""
 
 
 @dataclass(frozen=True)
@@ -84,20 +86,25 @@ def fit_share(first: Floats, second: Floats, truth: Integers, usual: float = 0.5
     """The share s that makes the truth likeliest by logits s · first + (1 - s) · second, at its best temperature: of
     two answers, the one that is surer than it should be counts for less.
 
-    s is normal around `usual` with a deviation of 0.35, which few rows don't outweigh.
-
     Args:
         first: (N, K) logits.
         second: as `first`.
         truth: (N,) classes.
+        usual: as in `likeliest_share`.
+    """
+    costs = [_likeliest(share * first + (1 - share) * second, truth)[1] for share in SHARES]
+    return likeliest_share(np.asarray(costs), usual)
+
+
+def likeliest_share(costs: Floats, usual: float = 0.5) -> float:
+    """The share of `SHARES` that costs least; it is normal around `usual` with a deviation of 0.35, which few rows
+    don't outweigh.
+
+    Args:
+        costs: of each share in nats, of all rows together.
         usual: the share where there is nothing to go by.
     """
-    shares = np.linspace(0.0, 1.0, _SHARES)
-    costs = [
-        _likeliest(share * first + (1 - share) * second, truth)[1] + (share - usual) ** 2 / (2 * _SHARE_PRIOR**2)
-        for share in shares
-    ]
-    return float(shares[int(np.argmin(costs))])
+    return float(SHARES[int(np.argmin(costs + (SHARES - usual) ** 2 / (2 * _SHARE_PRIOR**2)))])
 
 
 def _likeliest(logits: Floats, truth: Integers) -> tuple[float, float]:

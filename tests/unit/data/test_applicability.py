@@ -161,6 +161,7 @@ def test_what_something_reads_is_let_through(kind: str, options: dict[str, Any])
         ({"training.rollback_factor": 0.1}, r"`training\.rollback_factor` only applies with `on_divergence"),
         ({"training.bptt": {"window": 5, "max_bias": 0.2}}, r"`training\.bptt\.max_bias` only applies with"),
         ({"model.ngram_buckets": 99}, r"`model\.ngram_buckets` only applies with `ngrams`"),
+        ({"model.ngram_letters": 3}, r"`model\.ngram_letters` only applies with `ngrams`"),
         ({"model.notes.output_size": 9}, r"`model\.notes\.output_size` only applies with `output: nade"),
         ({"model.segment": 9}, r"`model\.segment` only applies with `strategy: segment`"),
         ({"model.quantiles": [0.5]}, r"`model\.quantiles` only applies with `output`"),

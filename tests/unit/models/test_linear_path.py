@@ -13,8 +13,8 @@ import torch
 import ostinato
 from ostinato.data.forecasting.table import StepLayout
 from ostinato.errors import RecipeError, RunError
+from ostinato.metrics.decisions import likeliest_share
 from ostinato.recipe import build_recipe
-from ostinato.tasks.forecasting.blending import fit_share
 from ostinato.tasks.forecasting.linear import LinearPath
 from ostinato.tasks.forecasting.linear_fit import fit_linear
 from ostinato.tasks.forecasting.linear_maps import simple_maps
@@ -109,10 +109,10 @@ def test_the_share_of_the_difference() -> None:
 
 
 def test_few_forecasts_leave_the_share_near_a_half() -> None:
-    losses = np.linspace(2.0, 1.0, 21)  # the linear path alone is best
-    assert 0.5 < fit_share(losses, 2) < 0.9
-    assert fit_share(losses, 200) == 1.0
-    assert fit_share(losses[::-1], 200) == 0.0
+    costs = np.log(np.linspace(2.0, 1.0, 21)) / 2  # of one forecast; the linear path alone is best
+    assert 0.5 < likeliest_share(2 * costs) < 0.9
+    assert likeliest_share(200 * costs) == 1.0
+    assert likeliest_share(200 * costs[::-1]) == 0.0
 
 
 @pytest.mark.parametrize(

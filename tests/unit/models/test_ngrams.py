@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
 from ostinato.heads.build import row_head
+from ostinato.heads.classes import TwoClasses
 from ostinato.nn import Embedding
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.classification.ngrams import NgramScore
@@ -38,60 +40,105 @@ def _buckets(score: NgramScore, row: list[int]) -> set[int]:
 def _by_hand(score: NgramScore, row: list[int]) -> torch.Tensor:
     held = sorted(_buckets(score, row))
     ratios = score.log_ratio[held]
-    return 20.0 * (ratios * score.weight[held]).sum(0) / ratios.norm(dim=0).clamp(min=1e-6)
+    summed = (ratios * score.weight[held]).sum(0) / ratios.norm(dim=0).clamp(min=1e-6)
+    return 20.0 * (summed + score.weight[0])
+
+
+def _fit(score: NgramScore, rows: list[list[int]], members: list[int], parts: int = 1) -> None:
+    """Of two classes, in so many batches."""
+    cuts = [slice(part, None, parts) for part in range(parts)]
+    batches = [(_rows(*rows[cut]), torch.tensor(members[cut])) for cut in cuts]
+    score.fit(
+        ((ids, targets.unsqueeze(1), targets) for ids, targets in batches),
+        lambda outputs, targets: TwoClasses().loss(outputs, targets, 0.0, "sum"),
+    )
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_the_score_is_the_sum_over_the_rows_own_distinct_ngrams(order: int) -> None:
     torch.manual_seed(0)
-    score = NgramScore(vocab_size=10, num_outputs=2, order=order, num_buckets=50, dropout=0.5).eval()
-    with torch.no_grad():
-        score.weight.normal_()
-        score.log_ratio.normal_()
+    score = NgramScore(vocab_size=10, num_outputs=2, order=order, num_buckets=50)
+    score.weight.normal_()
+    score.log_ratio.normal_()
     rows = [[4, 5], [], [6, 4, 6, 9, 5], [7, 7, 7], [5, 4]]
     expected = torch.stack([_by_hand(score, row) for row in rows])
     torch.testing.assert_close(score(_rows(*rows)), expected)
 
 
-def test_log_ratios_are_those_of_naive_bayes_over_rows() -> None:
-    score = NgramScore(10, 1, order=2, num_buckets=10_000, dropout=0.0)
+def test_ratios_are_those_of_naive_bayes_over_rows_and_grow_with_how_rare_they_are() -> None:
+    score = NgramScore(10, 1, order=2, num_buckets=10_000)
     rows, members = [[4, 5, 4], [4, 6], [6], [4]], [1, 1, 0, 0]
-    halves = [(_rows(*rows[:2]), torch.tensor([[1], [1]])), (_rows(*rows[2:]), torch.tensor([[0], [0]]))]
-    score.fit(halves)
-    inside, outside = torch.ones(len(score.weight)), torch.ones(len(score.weight))
+    _fit(score, rows, members, parts=2)
+    inside, outside = torch.zeros(len(score.weight)), torch.zeros(len(score.weight))
     for row, member in zip(rows, members, strict=True):
         for bucket in _buckets(score, row):
             (inside if member else outside)[bucket] += 1
-    shift = math.log(outside.sum() / inside.sum())
+    seen = inside + outside > 0
+    inside, outside = inside + 1, outside + 1
+    shift = math.log(outside[seen].sum() / inside[seen].sum())
     for token, (p, q) in {4: (3, 2), 5: (2, 1), 6: (2, 2)}.items():
-        assert score.log_ratio[token].item() == pytest.approx(math.log(p / q) + shift, abs=1e-5)
+        rare = 1 + math.log(5 / (p + q - 1))
+        expected = rare * math.sqrt(abs(math.log(p / q) + shift))
+        assert score.log_ratio[token].item() == pytest.approx(expected, abs=1e-5)
     assert score.log_ratio[7].item() == 0.0  # no row holds it
-    assert "log_ratio" in dict(score.named_parameters())
-    assert not score.log_ratio.requires_grad
+    names = dict(score.named_parameters())
+    assert {"log_ratio", "weight"} == set(names)
+    assert not any(one.requires_grad for one in names.values())
 
 
-def test_it_begins_at_zero_and_learns_the_order_of_words() -> None:
-    score = NgramScore(10, 1, order=2, num_buckets=1000, dropout=0.0)
-    batch, targets = _rows([4, 5], [5, 4]), torch.tensor([[1.0], [0.0]])
-    score.fit([(batch, targets)])
+def test_it_is_zero_until_it_is_fitted_and_then_knows_the_order_of_words() -> None:
+    score = NgramScore(10, 1, order=2, num_buckets=1000)
+    batch = _rows([4, 5], [5, 4])
     assert score(batch).tolist() == [[0.0], [0.0]]
-    optimizer = torch.optim.Adam([score.weight], lr=0.02)
-    for _ in range(20):
-        optimizer.zero_grad()
-        F.binary_cross_entropy_with_logits(score(batch), targets).backward()
-        optimizer.step()
-    assert score(batch)[0] > 1 > -1 > score(batch)[1]  # the same words: only the pairs can tell
+    _fit(score, [[4, 5], [5, 4]] * 5, [1, 0] * 5)
+    found = score(batch).squeeze(1).tolist()
+    assert found[0] > 1 > -1 > found[1]  # the same words: only the pairs can tell
 
 
-def test_dropout_leaves_ngrams_out_only_in_training() -> None:
-    score = NgramScore(10, 1, order=2, num_buckets=5000, dropout=0.5)
-    with torch.no_grad():
-        score.weight.fill_(1.0)
-        score.log_ratio.fill_(1.0)
-    batch = _rows(list(range(10)))
-    assert len({score(batch).item() for _ in range(5)}) > 1
-    score.eval()
-    assert score(batch).item() == pytest.approx(20 * math.sqrt(19))
+def test_it_is_the_least_of_loss_and_squares() -> None:
+    random = np.random.default_rng(0)
+    rows = [random.integers(3, 30, 12).tolist() for _ in range(60)]
+    members = [int(sum(row) > 190) for row in rows]
+    score = NgramScore(30, 1, order=2, num_buckets=5000)
+    _fit(score, rows, members, parts=3)
+    from sklearn.linear_model import LogisticRegression
+
+    design = np.zeros((60, len(score.weight)))
+    for number, row in enumerate(rows):
+        held = sorted(_buckets(score, row))
+        ratios = score.log_ratio[held, 0].numpy()
+        design[number, held] = ratios / np.linalg.norm(ratios)
+    expected = LogisticRegression(C=10, tol=1e-8, max_iter=2000).fit(design, members).decision_function(design)
+    np.testing.assert_allclose(score(_rows(*rows)).squeeze(1).numpy(), expected, atol=0.1)
+
+
+def test_spelling_tells_of_words_that_were_not_seen() -> None:
+    words = ["<pad>", "<unk>", "<end>", "walked", "talked", "walking", "talking", "stalked", "baking", "a"]
+    read, plain = (NgramScore(10, 1, 1, 4096, letters, words) for letters in (4, 0))
+    for score in (read, plain):
+        _fit(score, [[3], [4], [5], [6]], [1, 1, 0, 0])
+    unseen = _rows([7], [8], [9], [1])
+    past, present, _, unknown = read(unseen).squeeze(1).tolist()
+    assert past > 0.5 > -0.5 > present
+    assert plain(unseen).tolist() == plain(_rows([], [], [], [])).tolist()
+    assert unknown == pytest.approx(read(_rows([])).item())  # whose spelling nobody knows
+    torch.testing.assert_close(read(_rows([7, 8, 7])), read(_rows([8, 7])))  # each once
+
+
+@pytest.mark.parametrize("target", ["classes", "numbers"])
+def test_whatever_the_head(target: str) -> None:
+    rows, kinds = [[3, 4], [4, 5], [5, 6], [6, 3]] * 4, torch.tensor([0, 1, 2, 1] * 4)
+    head = row_head(
+        ClassTarget("y", classes=("a", "b", "c")) if target == "classes" else NumberTarget("y", mean=1.0, std=1.0)
+    )
+    targets = kinds if target == "classes" else kinds - 1.0
+    score = NgramScore(10, 3 if target == "classes" else 1, 2, 1000)
+    score.fit([(_rows(*rows), head.members(targets), targets)], lambda one, wanted: head.loss(one, wanted, 0.0, "sum"))
+    found = score(_rows(*rows))
+    if target == "classes":
+        assert (found.argmax(1) == kinds).all()
+    else:
+        torch.testing.assert_close(found.squeeze(1), targets, atol=0.2, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def _waves(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_it_tells_waves_apart_that_it_has_not_seen_and_is_not_too_sure() -> None:
     x, kinds = _waves(20, 0)
     score = KernelScore(1, 840, 1)
-    score.fit([(Ragged.from_padded(x.unsqueeze(2)), kinds.unsqueeze(1))])
+    score.fit([(Ragged.from_padded(x.unsqueeze(2)), kinds.unsqueeze(1), kinds)])
     unseen, truth = _waves(40, 1)
     logits = score(Ragged.from_padded(unseen.unsqueeze(2))).squeeze(1)
     assert ((logits > 0).long() == truth).all()

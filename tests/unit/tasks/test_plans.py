@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import ostinato
 from ostinato.data.dataset import Prepared
 from ostinato.recipe import described
+from ostinato.tasks.classification.evaluation import predict_examples
 from ostinato.tasks.plan import Shape
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
@@ -41,7 +43,7 @@ def test_words_have_an_ngram_path_and_letters_a_longer_one(tmp_path: Path) -> No
 
 
 def test_the_share_of_the_linear_score_is_decided_and_kept(tmp_path: Path) -> None:
-    _prepared(tmp_path / "a.csv", SENTENCES * 10, ["p", "q"] * 20)
+    rows = _prepared(tmp_path / "a.csv", SENTENCES * 10, ["p", "q"] * 20).validation
     settings = {"training.steps": 12, "training.baselines_seconds": 0, "training.num_threads": 1}
     run = ostinato.train(
         tmp_path / "a.csv", input="x", target="y", settings=settings, out=tmp_path / "run", observer=Observer()
@@ -49,6 +51,14 @@ def test_the_share_of_the_linear_score_is_decided_and_kept(tmp_path: Path) -> No
     decided = json.loads((tmp_path / "run" / "decisions.json").read_text())["linear_share"]
     assert 0.5 < decided <= 1  # they know the rows after a few steps
     assert run.model.linear_share == decided
+    scored: list[int] = []
+    run.model.linear.register_forward_hook(lambda *_: scored.append(1))
+    found = [predict_examples(run.model, rows, run.device) for _ in range(2)]
+    assert torch.equal(*found)
+    assert len(scored) == 1  # what doesn't change is known
+    run.model.linear.weight.mul_(2)
+    assert not torch.equal(predict_examples(run.model, rows, run.device), found[0])
+    assert len(scored) == 2
 
 
 def test_buckets_grow_with_the_text_and_are_fewer_for_many_classes(tmp_path: Path) -> None:

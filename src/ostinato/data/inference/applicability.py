@@ -92,6 +92,11 @@ def _counts_ngrams(recipe: Recipe) -> bool:
     return feature is not None and feature.ngrams and form_of(recipe.features.input) == "ids"
 
 
+def _unit_of(source: object) -> str:
+    """Of a text what it is cut into; words where that is still open."""
+    return (source.unit or "words") if isinstance(source, TextRecipe) else ""
+
+
 def _target_reads(path: str) -> Callable[[Recipe], bool]:
     return lambda recipe: path not in target_type(recipe.features.target).unread
 
@@ -179,6 +184,10 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
         ("model.bidirectional",),
     ),
     (Condition("a text, or letters as ids, as input, or tokens to write", _counts_ngrams), ("model.ngrams",)),
+    (
+        Condition("a text that is read as words", lambda recipe: _unit_of(recipe.features.input) == "words"),
+        ("model.ngram_letters",),
+    ),
     (
         Condition("an input whose vectors are learnt", lambda recipe: form_of(recipe.features.input) == "ids"),
         ("training.adversarial",),

@@ -44,5 +44,8 @@ def _one_classifier(recipe: ClassificationRecipe, features: Features) -> Classif
     outputs, head = features.row_target.num_outputs, row_head(features.row_target)
     if isinstance(feature, TextFeature):
         counts = torch.from_numpy(feature.counts)
-        return Classifier(recipe, feature.vocab_size, outputs, counts, covariates=covariates, head=head)
+        words = feature.vocabulary.tokens
+        return Classifier(
+            recipe, feature.vocab_size, outputs, counts, covariates=covariates, head=head, vocabulary=words
+        )
     return Classifier(recipe, 0, outputs, inputs=input_layer(feature, recipe), covariates=covariates, head=head)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
+from weakref import ref
 
 import numpy as np
 import torch
@@ -13,26 +16,49 @@ from ostinato.arrays import Floats, Integers
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.heads.classes import Deciding
+from ostinato.layers.covariates import Extra
 from ostinato.metrics.classification import Metrics, classification
 from ostinato.metrics.decisions import Decisions, best_threshold, fit_share, fit_temperature
 from ostinato.metrics.prediction import Prediction
 from ostinato.metrics.resampling import SUMS, row_means
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
+from ostinato.tasks.classification.kernels import KernelScore
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.classification.ngrams import NgramScore
 from ostinato.tasks.classification.recipe import ClassificationRecipe
+from ostinato.types import Ragged
 
 _ROWS = 64
 
 
 def predict_examples(model: Classifier, examples: Examples, device: torch.device) -> Tensor:
     """The model's outputs (N, num_outputs) for all examples, in their order, without gradients."""
+    if isinstance(model, Classifier) and model.linear is not None:
+        return model.mixed(*_paths(model, examples, device))
+    return _each(model, examples, device, model)
+
+
+def _paths(model: Classifier, examples: Examples, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What the recurrent path says of all examples, and the linear score, which is found again only where its weights
+    or the examples are others than before: training moves neither."""
+    linear = cast("KernelScore | NgramScore", model.linear)
+    weights = tuple((one.data_ptr(), one._version) for one in linear.parameters())
+    if model.scored is None or model.scored[0]() is not examples or model.scored[1] != weights:
+        model.scored = (ref(examples), weights, _each(model, examples, device, lambda ids, extra: linear(ids)))
+    return _each(model, examples, device, model.recurrent), model.scored[2]
+
+
+def _each(
+    model: Classifier, examples: Examples, device: torch.device, score: Callable[[Ragged, Extra], Tensor]
+) -> Tensor:
+    """(N, num_outputs) of all examples, in their order."""
     outputs: list[Tensor] = []
     rows: list[NDArray[np.int64]] = []
     with evaluating(model), torch.inference_mode():
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             batch = batch.to(device)
-            outputs.append(model(batch.inputs, batch.extra).float().cpu())
+            outputs.append(score(batch.inputs, batch.extra).float().cpu())
             rows.append(batch.rows)
     return torch.cat(outputs)[torch.from_numpy(np.argsort(np.concatenate(rows)))]
 
@@ -74,26 +100,16 @@ def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, 
     before = _calibration(head.answers(outputs).numpy(), truth)
     shared: Section = {}
     if recipe.calibration == "temperature":
-        if recipe.ngrams or recipe.random_kernels:
-            model.linear_share = shared["linear_share"] = _linear_share(model, examples, truth, device)
-            outputs = predict_examples(model, examples, device)
+        if isinstance(model, Classifier) and model.linear is not None:
+            recurrent, linear = _paths(model, examples, device)
+            model.linear_share = fit_share(_logits(linear), _logits(recurrent), truth, model.linear_share)
+            shared["linear_share"] = model.linear_share
+            outputs = model.mixed(recurrent, linear)
         head.decisions = replace(head.decisions, temperature=fit_temperature(_logits(outputs), truth))
     answers = head.answers(outputs).numpy()
     if recipe.threshold == "f1":
         head.decisions = replace(head.decisions, threshold=best_threshold(answers[:, 1], truth == 1))
     return {**head.decisions.to_dict(), **shared, "before": before, "after": _calibration(answers, truth)}
-
-
-def _linear_share(model: Classifier, examples: Examples, truth: Integers, device: torch.device) -> float:
-    """What makes the validation rows likeliest. A network that has learnt few rows by heart is too sure of itself."""
-
-    usual = model.linear_share
-
-    def alone(share: float) -> Floats:
-        model.linear_share = share
-        return _logits(predict_examples(model, examples, device))
-
-    return fit_share(alone(1.0), alone(0.0), truth, usual)
 
 
 def _logits(outputs: Tensor) -> Floats:

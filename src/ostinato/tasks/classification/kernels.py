@@ -56,14 +56,14 @@ class KernelScore(nn.Module):
         """w, divided by the deviation of each feature, and scaled."""
         self.bias = nn.Parameter(torch.zeros(num_outputs), requires_grad=False)
 
-    def fit(self, batches: Iterable[tuple[Ragged, Tensor]]) -> None:
+    def fit(self, batches: Iterable[tuple[Ragged, Tensor, Tensor]], loss: object = None) -> None:
         """Draw the convolutions and solve for the weights from training rows, each batch with its (N, num_outputs)
-        membership, 0 or 1."""
+        membership, 0 or 1, and its targets, which are not read, as the head's loss is not."""
         found: list[Floats] = []
         wanted: list[Floats] = []
         batches = list(batches)
-        self.convolutions.fit(max((rows for rows, _ in batches), key=lambda rows: rows.max_length))
-        for rows, members in batches:
+        self.convolutions.fit(max((rows for rows, _, _ in batches), key=lambda rows: rows.max_length))
+        for rows, members, _ in batches:
             found.append(self.convolutions(rows).cpu().numpy())
             wanted.append(members.cpu().numpy())
             if sum(map(len, wanted)) >= _MOST_ROWS:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from weakref import ref
+
 import torch
 from torch import Tensor, nn
 
+from ostinato.data.dataset import Examples
 from ostinato.heads.build import RowHead
 from ostinato.heads.classes import Softmax, TwoClasses
 from ostinato.layers.covariates import NO_EXTRA, Extra, RowCovariates
@@ -26,8 +30,9 @@ class Classifier(nn.Module):
     single step, and has a dropout of its own).
 
     With `ngrams` or `random_kernels`, a linear score of a row's n-grams, or of random convolutions over it, is added.
-    Each path is trained by its own loss, so that neither leaves to the other what it could learn itself, and the
-    model's output is a mean of both, `linear_share` of it the linear score's, which validation rows decide.
+    It is solved for before the network is trained, each by its own loss, so that neither leaves to the other what it
+    could learn itself, and the model's output is a mean of both, `linear_share` of it the linear score's, which
+    validation rows decide.
 
     Args:
         recipe: the model's part of a recipe.
@@ -37,6 +42,7 @@ class Classifier(nn.Module):
         inputs: the layer that reads the values, if they are no ids of a vocabulary (`layers.inputs`).
         covariates: what reads further columns, whose vectors are concatenated with the pooled one.
         head: what the outputs mean; none: classes, two of them where there is one output.
+        vocabulary: the words by their integers; needed for `ngram_letters`.
 
     Example:
         >>> model = Classifier(ClassificationRecipe(hidden_size=8), vocab_size=50, num_outputs=1)
@@ -54,6 +60,7 @@ class Classifier(nn.Module):
         inputs: nn.Module | None = None,
         covariates: RowCovariates | None = None,
         head: RowHead | None = None,
+        vocabulary: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.head = head or (TwoClasses() if num_outputs == 1 else Softmax())
@@ -72,7 +79,7 @@ class Classifier(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs)
         self.ngrams = (
-            NgramScore(vocab_size, num_outputs, recipe.ngrams, recipe.ngram_buckets, recipe.ngram_dropout)
+            NgramScore(vocab_size, num_outputs, recipe.ngrams, recipe.ngram_buckets, recipe.ngram_letters, vocabulary)
             if recipe.ngrams
             else None
         )
@@ -82,6 +89,8 @@ class Classifier(nn.Module):
             else None
         )
         self.linear_share: float = self.linear.usual_share if self.linear else 0.0
+        self.scored: tuple[ref[Examples], object, Tensor] | None = None
+        """Examples that were scored last by the linear score, its weights then, and the scores."""
 
     @property
     def linear(self) -> NgramScore | KernelScore | None:
@@ -90,14 +99,18 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """Logits (N, num_outputs), or standardised numbers, in the original order of the rows."""
-        recurrent = self.score(self.encoder.embedding(ids), extra)
-        return self.joined(recurrent, ids)
+        return self.joined(self.recurrent(ids, extra), ids)
+
+    def recurrent(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
+        """All but the linear score."""
+        return self.score(self.encoder.embedding(ids), extra)
 
     def joined(self, recurrent: Tensor, ids: Ragged) -> Tensor:
         """What the recurrent path says of rows, (N, num_outputs), with their linear score, if there is one."""
-        if self.linear is None:
-            return recurrent
-        linear: Tensor = self.linear(ids)
+        return recurrent if self.linear is None else self.mixed(recurrent, self.linear(ids))
+
+    def mixed(self, recurrent: Tensor, linear: Tensor) -> Tensor:
+        """The mean of both, as they are weighted."""
         return (1 - self.linear_share) * recurrent + self.linear_share * linear
 
     def score(self, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ostinato.recipe.base import Component, Count, Needs, PositiveInt, Probability, no_bool
+from ostinato.recipe.base import Component, Count, Needs, PositiveInt, no_bool
 from ostinato.recipe.model import PoolingRecipe
 
 
@@ -35,14 +35,16 @@ class ClassificationRecipe(PoolingRecipe):
 
     weighs_classes: ClassVar[bool] = True
     usual_unit: ClassVar[Literal["words", "characters", "by_cells"]] = "words"
-    needs: ClassVar[Needs] = dict.fromkeys(("ngram_buckets", "ngram_dropout"), ("`ngrams`", lambda model: model.ngrams))
+    needs: ClassVar[Needs] = dict.fromkeys(("ngram_buckets", "ngram_letters"), ("`ngrams`", lambda model: model.ngrams))
     task: Literal["classification"] = "classification"
     head_size: Count = Field(0, description="units of a ReLU layer before the output")
     ngrams: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=4)] = Field(
         0, description="a linear score of n-grams up to this length, added to the recurrent path; 0: none"
     )
     ngram_buckets: PositiveInt = Field(1 << 20, description="weights that hashed n-grams share")
-    ngram_dropout: Probability = Field(0.5, description="share of n-grams left out of the score")
+    ngram_letters: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=6)] = Field(
+        0, description="words: it reads their spelling, too, in pieces of up to so many letters; 0: it does not"
+    )
     random_kernels: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=50_000)] = Field(
         0,
         description="of classes: a linear score of about so many features of random convolutions (MiniRocket), "

@@ -136,6 +136,9 @@ class Classification(TaskSpec["Classifier"]):
             sizes = zip(own.convolution.channels, own.convolution.kernels, strict=True)
             about = ", ".join(f"{channels:,} × {kernel} steps" for channels, kernel in sizes)
             rows.append(("parallel convolutions", about, "convolution"))
+        if own.ngrams:
+            spelled = f", of up to {own.ngram_letters} letters of a word" * (own.ngram_letters > 0)
+            rows.append(("n-grams", f"of up to {own.ngrams} tokens{spelled}, logistic regression", "ngrams"))
         if own.random_kernels:
             rows.append(("random convolutions", f"{own.random_kernels:,} shares of time, ridge regression", "kernels"))
         if features.extra:

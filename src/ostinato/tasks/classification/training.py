@@ -1,7 +1,8 @@
-"""Training of classifiers: whole rows or windows; adversarial steps; n-grams and members each by their own loss."""
+"""Training of classifiers: whole rows or windows; adversarial steps; members each by their own loss."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -25,16 +26,16 @@ _COUNTED_ROWS = 512
 
 
 class ClassifierTraining(RowsTraining):
-    """Many-to-one: cross-entropy (or squared error on standardised numbers), with adversarial steps and n-grams."""
+    """Many-to-one: cross-entropy (or squared error on standardised numbers), with adversarial steps."""
 
     model: Classifier
 
     def __init__(self, spec: TaskSpec, model: Classifier, prepared: Prepared, device: torch.device) -> None:
         super().__init__(spec, model, prepared, device)
-        self._weights = class_weights(prepared, device)
+        self._total = summed_loss(model, prepared, device)
 
     def backward(self, batch: Batch) -> tuple[float, int]:
-        """Gradients of the mean over rows; with `adversarial`, of the mean over moved rows too; of n-grams apart."""
+        """Gradients of the mean over rows; with `adversarial`, of the mean over moved rows too."""
         rows = batch.to(self.device)
         ids, targets, extra = rows.inputs, rows.row_targets, rows.extra
         vectors = self.model.encoder.embedding(ids)
@@ -49,8 +50,6 @@ class ClassifierTraining(RowsTraining):
             vectors = vectors.with_values(vectors.values + moved)
             moved_loss = self._loss(self.model.score(vectors, extra), targets)
             moved_loss.backward()  # type: ignore[no-untyped-call]
-        if self.model.ngrams is not None:  # random kernels are solved for before
-            self._loss(self.model.ngrams(ids), targets).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()), len(ids.values)
 
     def where(self, batch: Batch) -> str:
@@ -62,11 +61,8 @@ class ClassifierTraining(RowsTraining):
         return self._train.examples.named(bad if len(bad) else rows.rows)
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        losses = self.model.head.loss(outputs, targets, self.recipe.label_smoothing, "none")
-        if self._weights is None:
-            return losses.mean()
-        weights = self._weights[targets.long()]
-        return (weights * losses).sum() / weights.sum()
+        total, weight = self._total(outputs, targets)
+        return total / weight
 
 
 class EnsembleTraining(ClassifierTraining):
@@ -87,14 +83,9 @@ class EnsembleTraining(ClassifierTraining):
 
 def streamed(spec: TaskSpec, model: Classifier, prepared: Prepared, device: torch.device) -> TrainingTask:
     """In windows: a loss at each row's end, what was pooled so far carried."""
-    examples, smoothing = prepared.train, prepared.recipe.training.label_smoothing
+    examples = prepared.train
     whole = BucketedBatches(examples, prepared.recipe.training.batch_size)
-
-    weights = class_weights(prepared, device)  # a mean of one over all rows
-
-    def summed(outputs: Tensor, targets: Tensor) -> Tensor:
-        losses = model.head.loss(outputs, targets, smoothing, "none")
-        return losses.sum() if weights is None else (weights[targets.long()] * losses).sum()
+    total = summed_loss(model, prepared, device)
 
     def step(window: Window, states: list[State]) -> tuple[Tensor, list[State]]:
         ids = window.take(examples.sequences.values)
@@ -105,12 +96,7 @@ def streamed(spec: TaskSpec, model: Classifier, prepared: Prepared, device: torc
         ended = np.flatnonzero(window.pieces.ends)
         batch = whole.batch(window.pieces.rows[ended]).to(device)
         outputs = model.read(features[torch.from_numpy(ended).to(device)], batch.extra)
-        targets = batch.row_targets
-        losses = summed(outputs, targets)
-        if model.ngrams is not None and torch.is_grad_enabled():
-            own = summed(model.ngrams(batch.inputs), targets)
-            losses = losses + own - own.detach()  # its gradient, and not its value: each path has a loss of its own
-        return losses, [*after, pooled]
+        return total(outputs, batch.row_targets)[0], [*after, pooled]
 
     def begin(num_rows: int) -> list[State]:
         return [*model.encoder.zero_states(num_rows), model.pooling.zero_state(num_rows)]
@@ -139,11 +125,30 @@ def training_of(spec: TaskSpec, model: Classifier | Ensemble, prepared: Prepared
     if isinstance(model, Ensemble):
         return EnsembleTraining(spec, cast("Classifier", model), prepared, device)
     if model.linear is not None:
-        batches = BucketedBatches(prepared.train, _COUNTED_ROWS).epoch(0)
+        batches = (batch.to(device) for batch in BucketedBatches(prepared.train, _COUNTED_ROWS).epoch(0))
+        total = summed_loss(model, prepared, torch.device("cpu"))
         model.linear.fit(
-            (batch.inputs.to(device), model.head.members(batch.row_targets).to(device)) for batch in batches
+            ((batch.inputs, model.head.members(batch.row_targets), batch.row_targets) for batch in batches),
+            lambda outputs, targets: total(outputs, targets)[0],
         )
     return (streamed if reads_windows(prepared.recipe) else ClassifierTraining)(spec, model, prepared, device)
+
+
+def summed_loss(
+    model: Classifier, prepared: Prepared, device: torch.device
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor | int]]:
+    """The sum of rows' losses as the recipe has it, from outputs and targets, and the sum of what rows count, whose
+    mean is one over all training rows."""
+    weights, smoothing = class_weights(prepared, device), prepared.recipe.training.label_smoothing
+
+    def total(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | int]:
+        losses = model.head.loss(outputs, targets, smoothing, "none")
+        if weights is None:
+            return losses.sum(), len(losses)
+        own = weights[targets.long()]
+        return (own * losses).sum(), own.sum()
+
+    return total
 
 
 def class_weights(prepared: Prepared, device: torch.device) -> Tensor | None:

@@ -11,6 +11,7 @@ import torch
 from ostinato.arrays import Array, Floats
 from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.windows import Windows, as_windows
+from ostinato.metrics.decisions import SHARES, likeliest_share
 from ostinato.nn.modes import evaluating
 from ostinato.storage.files import read_json
 from ostinato.tasks.findings import Finding, Trained
@@ -21,8 +22,6 @@ from ostinato.tasks.forecasting.season import seasons_of
 from ostinato.tasks.spec import Section
 
 _MOST_WINDOWS, _ROWS = 2000, 256
-_SHARES = 21
-_PRIOR = 0.35
 
 
 def fit_path(model: Forecaster, train: Windows) -> None:
@@ -45,34 +44,22 @@ def decide(model: Forecaster, prepared: Prepared, device: torch.device) -> Secti
         return None
     windows = as_windows(prepared.validation)
     losses = _losses(model, windows, device)
-    model.linear_share = fit_share(losses, stretches(windows).count) if model.recipe.blend == "auto" else 0.0
+    costs = stretches(windows).count / 2 * np.log(np.maximum(losses, 1e-12))  # forecasts that don't overlap
+    model.linear_share = likeliest_share(costs) if model.recipe.blend == "auto" else 0.0
     return {"linear_share": model.linear_share, "recurrent_loss": losses[0], "linear_loss": losses[-1]}
-
-
-def fit_share(losses: Floats, count: int) -> float:
-    """The share whose loss is least, of as many evenly spaced ones as there are losses; normal around a half with a
-    deviation of 0.35, which few forecasts don't outweigh.
-
-    Args:
-        losses: the mean loss of each share, from none to all.
-        count: of forecasts that don't overlap.
-    """
-    shares = np.linspace(0.0, 1.0, len(losses))
-    costs = count / 2 * np.log(np.maximum(losses, 1e-12)) + (shares - 0.5) ** 2 / (2 * _PRIOR**2)
-    return float(shares[int(np.argmin(costs))])
 
 
 def _losses(model: Forecaster, windows: Windows, device: torch.device) -> Floats:
     """The mean loss of some windows by each share, from none to all of it linear."""
     rows = np.unique(np.linspace(0, len(windows) - 1, _MOST_WINDOWS).astype(np.int64))
-    total, count = np.zeros(_SHARES), 0.0
+    total, count = np.zeros(len(SHARES)), 0.0
     with evaluating(model), torch.inference_mode():
         for first in range(0, len(rows), _ROWS):
             batch = windows.batch(rows[first : first + _ROWS]).to(device)
             target, mask = model.truth(batch)
             there = torch.ones_like(target) if mask is None else mask
             paths = model.paths(batch)
-            for number, share in enumerate(np.linspace(0.0, 1.0, _SHARES).tolist()):
+            for number, share in enumerate(SHARES.tolist()):
                 total[number] += float(
                     (model.head.nll((1 - share) * paths[0] + share * paths[1], target) * there).sum()
                 )
