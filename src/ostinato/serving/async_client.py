@@ -133,6 +133,14 @@ class AsyncClientSession(SessionCalls):
         found: list[Any] = (await self._change("generate", max_new_tokens=max_new_tokens, **options))["pieces"]
         return found
 
+    async def stream(self, max_new_tokens: int = 200, **options: Any) -> AsyncIterator[Any]:
+        """As `generate`, piece by piece; where it breaks off, `about` says how far it came."""
+        async for name, data in self._client.events(self._streamed({"max_new_tokens": max_new_tokens, **options})):
+            if name == "end":
+                self.sequence = int(data["sequence"])
+            else:
+                yield next(iter(data.values()))
+
     async def rewind(self, to: int) -> dict[str, Any]:
         """Back to the moment after step `to`."""
         return await self._change("rewind", to=to)

@@ -132,6 +132,10 @@ class SessionCalls:
     def _numbered(self, what: str, body: dict[str, Any]) -> Call:
         return Call("POST", f"{self._path}/{what}", {**body, "sequence": self.sequence + 1})
 
+    def _streamed(self, body: dict[str, Any]) -> Call:
+        accept = {"accept": "text/event-stream"}
+        return Call("POST", f"{self._path}/generate", body, headers=accept, safe=False)
+
     def _get(self, what: str = "", **query: Any) -> Call:
         words = "&".join(f"{key}={value}" for key, value in query.items() if value is not None)
         return Call("GET", self._path + (f"/{what}" if what else "") + (f"?{words}" if words else ""))

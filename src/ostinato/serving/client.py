@@ -129,6 +129,14 @@ class ClientSession(SessionCalls):
         found: list[Any] = self._change("generate", max_new_tokens=max_new_tokens, **options)["pieces"]
         return found
 
+    def stream(self, max_new_tokens: int = 200, **options: Any) -> Iterator[Any]:
+        """As `generate`, piece by piece; where it breaks off, `about` says how far it came."""
+        for name, data in self._client.events(self._streamed({"max_new_tokens": max_new_tokens, **options})):
+            if name == "end":
+                self.sequence = int(data["sequence"])
+            else:
+                yield next(iter(data.values()))
+
     def rewind(self, to: int) -> dict[str, Any]:
         """Back to the moment after step `to`."""
         return self._change("rewind", to=to)

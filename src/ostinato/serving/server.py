@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from ostinato.errors import RunError
 from ostinato.serving.app import make_app
@@ -57,7 +62,13 @@ def serve(runs: Mapping[str, Path], config: Config, address: Address, say: Calla
     Raises:
         RunError: for what is no run, or an address that can't be listened at.
     """
-    listening = _listen(address)
+    with _listening(address) as listening:
+        _serve(runs, config, address, listening, say)
+
+
+def _serve(
+    runs: Mapping[str, Path], config: Config, address: Address, listening: socket.socket, say: Callable[[str], None]
+) -> None:
     metrics, connections = Metrics(), Connections()
     worker = ThreadPoolExecutor(1, thread_name_prefix="ostinato-worker")
 
@@ -71,8 +82,9 @@ def serve(runs: Mapping[str, Path], config: Config, address: Address, say: Calla
         if served.reason is not None:
             say(f"{served.name} has no sessions: {served.reason.message}")
     logging.getLogger("ostinato.serving.requests").addHandler(_to_stderr())
+    app = make_app(house, config, metrics, connections)
     settings = uvicorn.Config(
-        make_app(house, config, metrics, connections),
+        app,
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -85,18 +97,45 @@ def serve(runs: Mapping[str, Path], config: Config, address: Address, say: Calla
         ssl_keyfile=None if address.key is None else str(address.key),
     )
     say(f"serving {', '.join(house.served)} at {address.url(listening.getsockname()[1])}")
-    uvicorn.Server(settings).run(sockets=[listening])
+    _Server(settings, app).run(sockets=[listening])
 
 
-def _listen(address: Address) -> socket.socket:
+class _Server(uvicorn.Server):
+    """Ends well when it is told to stop, and says before that it is not ready."""
+
+    def __init__(self, settings: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(settings)
+        self._app = app
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does, which in the end kills its process by the same signal."""
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, or, told again, stop at once."""
+        self._app.state.ready = False
+        super().handle_exit(sig, frame)
+
+
+def _listening(address: Address) -> socket.socket:
     try:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except OSError as error:
+        raise RunError(f"can't listen at {address.host}: {error.strerror}.") from error
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
         listening.bind((address.host, address.port))
         listening.listen(2048)
     except OSError as error:
-        taken = "in use" in str(error.strerror)
+        listening.close()
+        taken = error.errno == errno.EADDRINUSE
         raise RunError(
             f"can't listen at {address.host}, port {address.port}: {error.strerror}.",
             hint="--port 0 takes one that is free" if taken else None,
