@@ -176,7 +176,7 @@ PROSE = {
         training/run_folder.py:check_run_folder#2 cli/serve.py:_key serving/access.py:read_tokens""",
     LISTS: """cli/frames.py:prompt_of data/loading.py:reading_as data/reading.py:_blocks data/targets.py:_unseen
         tasks/language_model/spec.py:_no_rows training/resume.py:recipe_changes""",
-    PASSES_ON: """serving/refused.py:__init__ serving/served.py:running
+    PASSES_ON: """serving/calls.py:problem_error serving/refused.py:__init__ serving/served.py:running
         data/forecasting/prepare.py:_is_long data/loading.py:read_examples data/prepare.py:_prepare
         training/loop.py:_go_back""",
     "it installs a library: pip, not ostinato": """heads/distributions.py:scipy_special media/extras.py:library
