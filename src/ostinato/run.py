@@ -18,6 +18,7 @@ from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import CheckpointError, RunError
+from ostinato.exploration import Exploration, explore_run
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
 from ostinato.metrics.resampling import CONFIDENCE, with_intervals
@@ -225,6 +226,12 @@ class Run:
         """How far back the model remembers, and what to change; arguments as in `diagnostics.of_run.diagnose_run`."""
         say = (observer or Observer()).note
         return diagnose_run(self, data, num_rows=num_rows, num_steps=num_steps, seed=seed, say=say)
+
+    def explore(
+        self, data: str | Path | None = None, *, num_steps: int = 10_000, observer: Observer | None = None
+    ) -> Exploration:
+        """States, gates and surprise at each step; arguments as in `exploration.explore_run`."""
+        return explore_run(self, data, num_steps=num_steps, say=(observer or Observer()).note)
 
     def baselines(self, budget_s: float = 120.0, *, observer: Observer | None = None) -> Baselines:
         """Compare with simple baselines on the run's own data: is recurrence worth it? See

@@ -27,6 +27,7 @@ LAYERS = [
     {"probes"},
     {"tasks"},
     {"training", "diagnostics"},
+    {"exploration"},
     {"run", "longrange"},
     {"comparison", "crossvalidation", "export", "serving"},
     {"api"},

@@ -16,6 +16,7 @@ from ostinato.cli import (
     demo,
     diagnose,
     evaluate,
+    explore,
     generate,
     info,
     predict,
@@ -60,6 +61,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("generate")(generate.generate)
 app.command("diagnose")(diagnose.diagnose)
+app.command("explore")(explore.explore)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)

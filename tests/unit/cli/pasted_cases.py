@@ -153,7 +153,9 @@ PROSE = {
         kernels/native_autograd.py:_no_second_derivative media/audio_out.py:waveform media/video_out.py:write_video
         nn/attention.py:__init__ nn/checks.py:check_features nn/checks.py:check_features#2 nn/checks.py:check_flags
         nn/scripting.py:_refused plugins.py:_twice recipe/load.py:described tasks/probing.py:encoder_part
-        tasks/tagging/model.py:build_tagger tasks/written.py:written types.py:from_padded types.py:to_packed""",
+        tasks/language_model/streaming.py:_encoded tasks/language_model/streaming.py:_encoded#2
+        tasks/streaming.py:no_stream tasks/tagging/model.py:build_tagger tasks/written.py:written
+        types.py:from_padded types.py:to_packed""",
     "a request over HTTP is answered, or a server would start (tests/unit/serving, tests/e2e/test_serving.py)": """
         serving/access.py:owner serving/access.py:count serving/app.py:_add_operations serving/engine.py:hand_over
         serving/engine.py:hand_over#2 serving/guard.py:_too_large serving/live.py:check_room
@@ -175,7 +177,7 @@ PROSE = {
         training/checkpoint.py:read_checkpoint training/resume.py:with_features
         training/run_folder.py:check_run_folder#2 cli/serve.py:_key serving/access.py:read_tokens""",
     LISTS: """cli/frames.py:prompt_of data/loading.py:reading_as data/reading.py:_blocks data/targets.py:_unseen
-        tasks/language_model/spec.py:_no_rows training/resume.py:recipe_changes""",
+        exploration/questions.py:asked tasks/language_model/spec.py:_no_rows training/resume.py:recipe_changes""",
     PASSES_ON: """serving/calls.py:problem_error serving/refused.py:__init__ serving/served.py:running
         data/forecasting/prepare.py:_is_long data/loading.py:read_examples data/prepare.py:_prepare
         training/loop.py:_go_back""",

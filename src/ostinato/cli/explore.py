@@ -1,0 +1,117 @@
+"""`ostinato explore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from ostinato.cli.console import note, print_json, print_text, stdout
+from ostinato.cli.tables import print_table, table
+from ostinato.cli.train import Reading, check_run
+
+if TYPE_CHECKING:
+    from ostinato.exploration import Exploration, Unit
+    from ostinato.exploration.exploration import Answered
+
+_SHOWN_STEPS = 320
+
+
+def explore(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    data: Annotated[
+        str | None, typer.Option("--data", help="A file or catalogue name; default: the run's validation data.")
+    ] = None,
+    question: Annotated[
+        list[str] | None,
+        typer.Option("--question", "-q", help="Which units tell this of each step: inside('\"'), token in 'aeiou', …"),
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", min=40, help="Steps that are read.")] = 10_000,
+    nearest: Annotated[
+        int | None, typer.Option("--nearest", min=0, help="Show moments whose state is like that after this step.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Write all arrays to this NumPy archive.")] = None,
+    settings: Reading = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Look at what the units of a network do, step by step.
+
+    For each question the units whose value tells the answer, scored on steps that did not choose them.
+    """
+    check_run(run, settings)
+    from ostinato.run import load
+    from ostinato.training.progress import ConsoleObserver
+
+    found = load(run, settings or []).explore(data, num_steps=steps, observer=ConsoleObserver())
+    answered = [found.answer(one) for one in question or []]
+    if save is not None:
+        found.save(save)
+        note(f"arrays: {save}")
+    moments = [] if nearest is None else found.nearest(nearest)
+    if json:
+        print_json(
+            {
+                "num_steps": found.num_steps,
+                "series": {name: part.shape[1] for name, part in found.series.items()},
+                "questions": [one.to_dict() for one in answered],
+                "nearest": [one.__dict__ for one in moments],
+            }
+        )
+        return
+    _print_series(found)
+    for one in answered:
+        _print_answer(found, one)
+    for moment in moments:
+        print_text(f"step {moment.step:,}, {moment.distance:.2f} away: {moment.around!r}")
+    if not answered:
+        print_text("ask what units tell: -q \"token in 'aeiou'\", -q \"inside('(', ')')\", -q \"since('\\n')\"")
+
+
+def _print_series(found: Exploration) -> None:
+    note(f"{found.num_steps:,} steps of {len(set(found.rows.tolist())):,} rows")
+    shown = table("", "units", "mean", "standard deviation", "time constant, steps")
+    for name, part in found.series.items():
+        constants = found.time_constants.get(name.rsplit(".", 1)[0]) if found.is_state(name) else None
+        range_of = "" if constants is None else f"{_steps(constants.min())} to {_steps(constants.max())}"
+        shown.add_row(name, f"{part.shape[1]:,}", f"{part.mean():.3f}", f"{part.std():.3f}", range_of)
+    print_table(shown)
+
+
+def _steps(value: float) -> str:
+    return "without end" if value > 1e6 else f"{value:.3g}"
+
+
+def _print_answer(found: Exploration, one: Answered) -> None:
+    stdout.print()
+    stdout.print(one.question, style="bold", markup=False)
+    if not one.units:
+        print_text("has one answer at all steps of a half of the data: no unit could tell it (--steps reads more)")
+        return
+    shown = table("unit", "r")
+    for unit in one.units[:5]:
+        shown.add_row(_name(unit), f"{unit.correlation:+.3f}")
+    print_table(shown)
+    probe = " + ".join(_name(unit) for unit in one.probe) or "none"
+    print_text(f"linear probe: {probe}; R² {one.r_squared:.3f} on steps that did not fit it")
+    if found.columns["token"].dtype.kind == "U":
+        stdout.print(_coloured(found, one.units[0]))
+
+
+def _name(unit: Unit) -> str:
+    return f"{unit.series}[{unit.unit}]"
+
+
+def _coloured(found: Exploration, unit: Unit) -> Text:
+    """The first steps, each on a ground of its unit's value: red high, blue low."""
+    values, tokens = found.series[unit.series][:_SHOWN_STEPS, unit.unit], found.columns["token"][:_SHOWN_STEPS]
+    low, high = float(values.min()), float(values.max())
+    text = Text()
+    for token, value in zip(tokens.tolist(), values.tolist(), strict=True):
+        share = 2 * (value - low) / (high - low) - 1 if high > low else 0.0
+        fade = round(255 * (1 - abs(share)))
+        ground = f"rgb(255,{fade},{fade})" if share > 0 else f"rgb({fade},{fade},255)"
+        shown = token.replace("\n", "⏎\n") + found.separator
+        text.append(shown, style=f"black on {ground}")
+    return text
