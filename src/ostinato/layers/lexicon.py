@@ -49,7 +49,7 @@ class Lexicon(nn.Module):
         tokens = self.tokens[ids.long()].flatten(1).long()
         chances = (weights.unsqueeze(2) * self.chances[ids.long()]).flatten(1)
         found = weights.new_zeros(len(weights), self.vocab_size)
-        return (found.scatter_add(1, tokens, chances.to(found)) + _LEAST).log()
+        return found.scatter_add(1, tokens, chances.to(found)).add_(_LEAST).log()
 
 
 def translations(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from ostinato.data.sequences import Sequences
@@ -148,7 +149,7 @@ class TokenDecoder(OnNgrams, Decoder):
         read = self.dropout(read)
         scores = self.output(read)
         if self.trust is not None and found is not None:
-            scores = scores + (1 + self.trust(read)) * found.to(scores)
+            scores = torch.addcmul(scores, 1 + self.trust(read), found.to(scores))
         return self._combined(read, scores, known)
 
     def _own(self, outputs: Tensor) -> Tensor:

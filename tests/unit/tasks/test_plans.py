@@ -149,3 +149,17 @@ def test_pairs_of_frames_are_planned_without_tokens(tmp_path: Path) -> None:
     recipe: Any = prepare(described(path, input="x", target="y", settings=wanted)).recipe
     assert recipe.training.plan.startswith("frames: 36 rows")
     assert (recipe.model.ngrams, recipe.model.decoder.lexicon) == (0, 0)
+
+
+def test_what_is_written_for_a_value_builds_on_ngrams(tmp_path: Path) -> None:
+    given = {"features__input__kind": "category", "model__task": "conditional"}
+    names = _prepared(
+        tmp_path / "a.csv", ["p", "q"] * 20, _drawn("abcd", 40, 7), features__target__kind="text", **given
+    )
+    recipe: Any = names.recipe
+    assert recipe.training.plan.startswith("characters: 36 rows")
+    assert (recipe.model.ngrams, recipe.model.hidden_size, recipe.training.steps) == (5, 256, 1000)
+    (tmp_path / "b.csv").write_text("x,y\n" + 'p,"[1.0, 2.0, 3.0]"\nq,"[2.0, 1.0]"\n' * 20)
+    wanted = {"features.target.kind": "series", **{key.replace("__", "."): value for key, value in given.items()}}
+    curves: Any = prepare(described(tmp_path / "b.csv", input="x", target="y", settings=wanted)).recipe
+    assert (curves.model.ngrams, curves.training.batch_size) == (0, 16)

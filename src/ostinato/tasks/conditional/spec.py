@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ostinato.metrics.prediction import Prediction
     from ostinato.recipe import Recipe
     from ostinato.tasks.conditional.model import Conditional
+    from ostinato.tasks.plan import Plan, Shape
 
 
 class ConditionalGeneration(SequenceWriting["Conditional"]):
@@ -31,6 +32,12 @@ class ConditionalGeneration(SequenceWriting["Conditional"]):
         if data.target is None or feature_type(features.target) is None or not is_fixed(features.input):
             return None
         return f"{data.input} is one value a row, {data.target} a sequence"
+
+    def plan(self, shape: Shape, recipe: Recipe) -> Plan:
+        """By the unit of what is written."""
+        from ostinato.tasks.conditional.plan import plan
+
+        return plan(shape, recipe)
 
     def writer(self) -> Writer:
         """N-grams, of all and of each value, to compare with."""
