@@ -12,7 +12,8 @@ import numpy as np
 
 Rows = list[tuple[str, str]]
 _SHARE = 0.25
-"""Of each weight in NB-SVM, the rest their mean: Wang & Manning's β."""
+"""Of each weight in NB-SVM of two classes, the rest their mean: Wang & Manning's β. Scores of several against the rest
+could not be compared."""
 _REACH = 7
 """Residues to either side that a window holds."""
 
@@ -71,8 +72,8 @@ def tfidf_of_letters(train: Rows, test: Rows) -> float:
 
 
 def nbsvm(train: Rows, test: Rows) -> float:
-    """A linear SVM on which words and pairs a row holds, scaled by log-count ratios, each class against the rest, its
-    weights drawn towards their mean (Wang & Manning 2012)."""
+    """A linear SVM on which words and pairs a row holds, scaled by log-count ratios, each class against the rest; of
+    two, weights are drawn towards their mean (Wang & Manning 2012)."""
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.svm import LinearSVC
 
@@ -85,7 +86,8 @@ def nbsvm(train: Rows, test: Rows) -> float:
         shares = [np.asarray(held[rows].sum(axis=0)).ravel() + 1.0 for rows in (inside, ~inside)]
         ratios = np.log(shares[0] / shares[0].sum()) - np.log(shares[1] / shares[1].sum())
         model = LinearSVC(C=1.0, random_state=0).fit(held.multiply(ratios).tocsr(), inside)
-        weights = (1 - _SHARE) * np.abs(model.coef_).mean() + _SHARE * model.coef_.ravel()
+        share = _SHARE if len(classes) == 2 else 1.0
+        weights = (1 - share) * np.abs(model.coef_).mean() + share * model.coef_.ravel()
         scores.append(asked.multiply(ratios).tocsr() @ weights + model.intercept_)
     return float(np.mean(classes[np.argmax(scores, axis=0)] == np.asarray([label for _, label in test])))
 

@@ -13,6 +13,7 @@ from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, Targe
 from ostinato.heads.build import row_head
 from ostinato.heads.classes import TwoClasses
 from ostinato.nn import Embedding
+from ostinato.tasks.classification import ngrams
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.classification.ngrams import NgramScore
 from ostinato.tasks.classification.recipe import ClassificationRecipe
@@ -65,7 +66,11 @@ def test_the_score_is_the_sum_over_the_rows_own_distinct_ngrams(order: int) -> N
     torch.testing.assert_close(score(_rows(*rows)), expected)
 
 
-def test_ratios_are_those_of_naive_bayes_over_rows_and_grow_with_how_rare_they_are() -> None:
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_ratios_are_those_of_naive_bayes_over_rows_and_grow_with_how_rare_they_are(
+    power: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ngrams, "_CHOICES", ((power, 1.0),))
     score = NgramScore(10, 1, order=2, num_buckets=10_000)
     rows, members = [[4, 5, 4], [4, 6], [6], [4]], [1, 1, 0, 0]
     _fit(score, rows, members, parts=2)
@@ -78,7 +83,7 @@ def test_ratios_are_those_of_naive_bayes_over_rows_and_grow_with_how_rare_they_a
     shift = math.log(outside[seen].sum() / inside[seen].sum())
     for token, (p, q) in {4: (3, 2), 5: (2, 1), 6: (2, 2)}.items():
         rare = 1 + math.log(5 / (p + q - 1))
-        expected = rare * math.sqrt(abs(math.log(p / q) + shift))
+        expected = rare * abs(math.log(p / q) + shift) ** power
         assert score.log_ratio[token].item() == pytest.approx(expected, abs=1e-5)
     assert score.log_ratio[7].item() == 0.0  # no row holds it
     names = dict(score.named_parameters())
@@ -112,7 +117,8 @@ def test_it_is_the_least_of_loss_and_squares() -> None:
     np.testing.assert_allclose(score(_rows(*rows)).squeeze(1).numpy(), expected, atol=0.1)
 
 
-def test_spelling_tells_of_words_that_were_not_seen() -> None:
+def test_spelling_tells_of_words_that_were_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ngrams, "_CHOICES", ((0.5, 1.0),))
     words = ["<pad>", "<unk>", "<end>", "walked", "talked", "walking", "talking", "stalked", "baking", "a"]
     read, plain = (NgramScore(10, 1, 1, 4096, letters, words) for letters in (4, 0))
     for score in (read, plain):
@@ -123,6 +129,25 @@ def test_spelling_tells_of_words_that_were_not_seen() -> None:
     assert plain(unseen).tolist() == plain(_rows([], [], [], [])).tolist()
     assert unknown == pytest.approx(read(_rows([])).item())  # whose spelling nobody knows
     torch.testing.assert_close(read(_rows([7, 8, 7])), read(_rows([8, 7])))  # each once
+
+
+@pytest.mark.parametrize("choices", [((0.5, 0.0), (0.5, 1.0)), ((0.5, 1.0), (0.5, 0.0))])
+def test_what_ratios_and_pieces_weigh_is_what_scores_rows_best_that_are_held_out(
+    choices: tuple[tuple[float, float], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ngrams, "_CHOICES", choices)
+    random = np.random.default_rng(0)
+    words = ["".join(random.choice(list("abcdefgh"), 6)) for _ in range(4000)]
+    ending = [number for number, word in enumerate(words) if word[-1] in "ab"]
+    rest = [number for number, word in enumerate(words) if word[-1] not in "ab"]
+    members = (np.arange(150) % 2).tolist()
+
+    def score(rows: list[list[int]], spelled: list[str]) -> bool:
+        found = NgramScore(4003, 1, 1, 1 << 12, 3, ["<pad>", "<unk>", "<end>", *spelled])
+        _fit(found, [[3 + word for word in row] for row in rows], members)
+        return bool(found.log_ratio[4003 + (1 << 11) :].any())
+
+    assert score([random.choice(ending if member else rest, 2).tolist() for member in members], words)
 
 
 @pytest.mark.parametrize("target", ["classes", "numbers"])

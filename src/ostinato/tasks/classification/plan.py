@@ -29,6 +29,7 @@ its first fold), in %."""
 
 _WORDS: dict[str, Any] = {
     **_TOKENS,
+    "features.input.punctuation": "keep",
     "model.hidden_size": 64,
     "model.word_dropout": 0.3,
     "model.head_dropout": 0.5,
@@ -70,7 +71,7 @@ def plan(shape: Shape, recipe: Recipe) -> Plan:
     source = recipe.features.input
     if source.kind == "text":
         name, options = ("words", _WORDS) if source.unit == "words" else ("letters", _LETTERS)
-        return Plan(name, {**options, "model.ngram_buckets": _buckets(shape), **last})
+        return Plan(name, {**options, "model.ngram_buckets": _buckets(shape), **last}, reread=source.unit == "words")
     if source.kind == "dna":
         return _dna(shape, last)
     if shape.form == "vectors":
