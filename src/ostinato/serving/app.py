@@ -16,6 +16,7 @@ from ostinato import __version__
 from ostinato.errors import OstinatoError
 from ostinato.serving.access import Access
 from ostinato.serving.bodies import Problem
+from ostinato.serving.direct import DirectSteps
 from ostinato.serving.guard import Guard
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.operations import json_bytes
@@ -60,6 +61,7 @@ def make_app(house: House, config: Config, metrics: Metrics, connections: Connec
     app.include_router(stream_router(house, connections))
     _add_operations(app, house, metrics)
     _add_problems(app)
+    app.add_middleware(DirectSteps, house=house, access=app.state.access)
     app.add_middleware(Guard, metrics=metrics, max_body_bytes=config.max_body_bytes, body_s=config.body_s)
     return app
 

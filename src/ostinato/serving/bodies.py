@@ -55,7 +55,7 @@ class Write(Sampling):
 class Generate(Sampling):
     """What is written without a session."""
 
-    prompt: Any = Field("", description="How it begins: a text, or a list of frames.")
+    prompt: str | list[Any] = Field("", description="How it begins: a text, or a list of frames.")
     condition: Any = Field(None, description="What is given to write for: a cell, or an object by column.")
     num: int | None = Field(None, ge=1, le=100, description="Sequences to draw for a condition.")
     seed: int = Field(0, ge=0, lt=2**63)

@@ -74,7 +74,8 @@ class Guard:
             if whole:  # what comes now is that the client has gone
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), self._body_s)
+                async with asyncio.timeout(self._body_s):
+                    message = await receive()
             except TimeoutError as error:
                 raise RefusedError(
                     408, f"the next part of the body was expected within {self._body_s:g} s. Received: nothing."
@@ -90,8 +91,7 @@ class Guard:
     def _said(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
         path = getattr(route, "path", "other")
-        self._metrics.requests.labels(scope["method"], path, str(status)).inc()
-        self._metrics.request_seconds.labels(path).observe(seconds)
+        self._metrics.request(scope["method"], path, status, seconds)
         if _LOG.isEnabledFor(logging.INFO):
             _LOG.info("%s", line(method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 3)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from ostinato.serving.engine import Done
@@ -18,8 +20,8 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         of = self._registry
-        self.requests = Counter("ostinato_requests", "Requests over HTTP.", ["method", "path", "status"], registry=of)
-        self.request_seconds = Histogram(
+        self._requests = Counter("ostinato_requests", "Requests over HTTP.", ["method", "path", "status"], registry=of)
+        self._request_seconds = Histogram(
             "ostinato_request_seconds",
             "From a request's first byte to its answer's last.",
             ["path"],
@@ -42,6 +44,19 @@ class Metrics:
         self._sessions = Gauge("ostinato_sessions", "Live sessions.", ["model"], registry=of)
         self._bytes = Gauge("ostinato_session_bytes", "Memory of live sessions.", ["model"], registry=of)
         self._waiting = Gauge("ostinato_waiting", "Operations in the queue.", ["model"], registry=of)
+
+        self._of_request = functools.cache(
+            lambda method, path, status: (
+                self._requests.labels(method, path, str(status)),
+                self._request_seconds.labels(path),
+            )
+        )
+
+    def request(self, method: str, path: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        count, took = self._of_request(method, path, status)
+        count.inc()
+        took.observe(seconds)
 
     def done(self, model: str, done: Done) -> None:
         """An engine has done some operations."""

@@ -19,6 +19,7 @@ from ostinato.serving.snapshot import Seal
 from ostinato.tasks.streaming import Read, Reading, Steps, StreamingModel, Writing, WritingModel, Written
 
 P = ParamSpec("P")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 Answers = Literal["each", "last", "none"]
 Work = Generator[Reading | Writing, Any, Any]
 
@@ -33,7 +34,7 @@ class Operation:
 
 def json_bytes(value: Any) -> bytes:
     """As answers are sent and kept."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _on_none(
@@ -65,13 +66,20 @@ class Operations:
         live: the sessions.
         depth: how far back they go.
         clock: seconds.
+        check: raises for inputs that must not reach the model.
     """
 
     def __init__(
-        self, model: StreamingModel, seal: Seal, live: LiveSessions, depth: Depth, clock: Callable[[], float]
+        self,
+        model: StreamingModel,
+        seal: Seal,
+        live: LiveSessions,
+        depth: Depth,
+        clock: Callable[[], float],
+        check: Callable[[Any], object],
     ) -> None:
         self.model, self.live = model, live
-        self._seal, self._depth, self._clock = seal, depth, clock
+        self._seal, self._depth, self._clock, self._check = seal, depth, clock, check
 
     @_on_none
     def create(self, owner: str, seed: int = 0) -> Work:
@@ -203,6 +211,7 @@ class Operations:
         return b""
 
     def _steps(self, given: Any) -> Steps:
+        self._check(given)
         steps, most = self.model.encode(given), self.live.limits.max_steps
         if not 0 < len(steps) <= most:
             raise RefusedError(422, f"from 1 to {most:,} steps in a request were expected. Received: {len(steps):,}.")
@@ -229,7 +238,7 @@ class Operations:
         """Keep what an operation has come to, and its answer."""
         number = session.sequence + 1
         answer = json_bytes({"session": session.id, "sequence": number, "steps": session.steps, **said})
-        self.live.put(replace(session, sequence=number, asked=asked, answer=answer))
+        self.live.put(session.answered(asked, answer))
         return answer
 
 
@@ -284,6 +293,4 @@ def _check_going(session: Session) -> None:
 
 def _own(state: np.ndarray) -> np.ndarray:
     """The state in memory of its own: a row of a batch would keep the whole batch."""
-    own = state if state.base is None else state.copy()
-    own.setflags(write=False)
-    return own
+    return state if state.base is None else state.copy()

@@ -70,8 +70,8 @@ def models_router(house: House, max_body_bytes: int) -> APIRouter:
     async def generate(model: str, body: Generate) -> Response:
         """Write; server-sent events: `piece` as it is written (or one event for each whole sequence), then `end`."""
         served = house.find(model)
-        options = body.model_dump()
-        made = await served.work(lambda: served.run.generation(options.pop("prompt"), **options))
+        options = body.model_dump(exclude={"prompt"})
+        made = await served.work(served.generation, body.prompt, options)
         if made.pieces is not None:
             return StreamingResponse(_pieces(served, iter(made.pieces)), media_type=EVENTS)
         known = made.feature.known if made.feature is not None else list

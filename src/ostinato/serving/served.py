@@ -22,10 +22,13 @@ from ostinato.serving.snapshot import Seal
 from ostinato.serving.sqlite_store import SqliteStore
 from ostinato.serving.stores import MemoryStore, Store
 from ostinato.storage.files import read_json
+from ostinato.tasks.generation import Generation
 from ostinato.training.run_folder import EVALUATION_FILE, checksums
 from ostinato.wording import meant
 
 T = TypeVar("T")
+_OF_TEXT = ("ids", "words")
+"""Forms of features whose cells are texts, and never names of files."""
 _MOST_AT_WORK = 64
 """Requests without a session that may wait for their turn."""
 
@@ -117,7 +120,7 @@ class Served:
         Raises:
             RowError: for a row that can't be used, or that names a file of the server.
         """
-        return [found.to_dict() for found in self.run.predict([self._no_file(row) for row in rows])]
+        return [found.to_dict() for found in self.run.predict([refuse_files(self.run, row) for row in rows])]
 
     def predict_file(self, path: Path) -> list[dict[str, Any]]:
         """Predictions of a file that was sent: a medium that the model reads, or a table of rows."""
@@ -126,16 +129,11 @@ class Served:
         found = self.run.predict_file(path)
         return [{"row": number, **one.to_dict()} for number, (_, _, one) in enumerate(found, 1)]
 
-    def _no_file(self, row: Any) -> Any:
-        features = {str(self.run.recipe.data.input): self.run.features.input, **self.run.features.extra}
-        cells = row if isinstance(row, Mapping) else {str(self.run.recipe.data.input): row}
-        for name, feature in features.items():
-            if feature.reads_files and isinstance(cells.get(name), str):
-                raise RowError(
-                    f"`{name}` of a row in JSON must be numbers. Received: the name of a file.",
-                    hint="send the file itself as the body, and its name as the parameter `name`",
-                )
-        return row
+    def generation(self, prompt: Any, options: dict[str, Any]) -> Generation:
+        """What the run writes, before it is decoded."""
+        refuse_files(self.run, prompt or None)
+        refuse_files(self.run, options.get("condition"))
+        return self.run.generation(prompt, **options)
 
     def facts(self) -> dict[str, Any]:
         """What the world may know of it."""
@@ -179,9 +177,28 @@ def serve_run(name: str, folder: Path, config: Config, worker: ThreadPoolExecuto
         config.limits,
         config.depth,
         on_ended=lambda ended: observers.ended(name, ended),
+        check=lambda given: refuse_files(run, given),
     )
     engine = Engine(sessions, config.pace, lambda done: observers.done(name, done))
     return Served(name, run, weights, engine, None, worker)
+
+
+def refuse_files(run: Run, row: Any) -> Any:
+    """A row, or cell of the input column, as it is.
+
+    Raises:
+        RowError: if it names a file, which would be one of the server's.
+    """
+    features = {str(run.recipe.data.input): run.features.input, **run.features.extra}
+    cells = row if isinstance(row, Mapping) else {str(run.recipe.data.input): row}
+    for name, feature in features.items():
+        is_text = feature.cell_type is str or feature.form in _OF_TEXT
+        if not is_text and isinstance(cells.get(name), str):
+            raise RowError(
+                f"`{name}` in JSON must be numbers. Received: a text, which could name a file.",
+                hint="send the file itself to `predict`, and its name as the parameter `name`",
+            )
+    return row
 
 
 def open_store(where: str, model: str, weights: str) -> Store:

@@ -71,7 +71,7 @@ class Chunk:
 
     def then(self, event: Event) -> Chunk:
         """With one event more."""
-        return replace(self, events=(*self.events, event), num_bytes=self.num_bytes + event.num_bytes)
+        return Chunk(self.start, self.state, self.sampler, (*self.events, event), self.num_bytes + event.num_bytes)
 
     def closed(self) -> Chunk:
         """The same, with what was read in one go as one event."""
@@ -156,7 +156,35 @@ class Session:
             chunks = (*chunks[:-1], last if steps % depth.every else last.closed())
             while len(chunks) > 1 and steps - chunks[1].start >= depth.steps:
                 chunks = chunks[1:]
-        return replace(self, state=state, steps=steps, sampler=sampler, chunks=chunks)
+        return Session(
+            self.id,
+            self.owner,
+            self.created,
+            state,
+            steps,
+            self.sequence,
+            sampler,
+            chunks,
+            self.ended,
+            self.asked,
+            self.answer,
+        )
+
+    def answered(self, asked: bytes, answer: bytes) -> Session:
+        """Having answered its next operation."""
+        return Session(
+            self.id,
+            self.owner,
+            self.created,
+            self.state,
+            self.steps,
+            self.sequence + 1,
+            self.sampler,
+            self.chunks,
+            self.ended,
+            asked,
+            answer,
+        )
 
     def back(self, to: int) -> tuple[Session, tuple[Event, ...]]:
         """The session at the last kept state at or before step `to`, and what leads from there to that step.

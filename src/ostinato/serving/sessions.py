@@ -29,6 +29,7 @@ class Sessions(Operations):
         depth: how far back they go.
         clock: seconds.
         on_ended: called for each session that ended by itself.
+        check: raises for inputs that must not reach the model.
 
     Example:
         >>> sessions = Sessions(model, Seal(model, "9f2c", "language_model", b"key"))  # doctest: +SKIP
@@ -46,9 +47,10 @@ class Sessions(Operations):
         *,
         clock: Callable[[], float] = time.time,
         on_ended: Callable[[Ended], None] = lambda _: None,
+        check: Callable[[Any], object] = lambda _: None,
     ) -> None:
         live = LiveSessions(store or MemoryStore(), limits or Limits(), clock, on_ended)
-        super().__init__(model, seal, live, depth or Depth(), clock)
+        super().__init__(model, seal, live, depth or Depth(), clock, check)
 
     def commit(self) -> None:
         """Have the store keep what was done; see `LiveSessions.commit`."""

@@ -65,7 +65,7 @@ class SqliteStore(Store):
         mine = "SELECT * FROM sessions WHERE model = ? AND weights = ? ORDER BY used"
         for row in self._db.execute(mine, (self._model, self._weights)).fetchall():
             id, _, _, owner, created, _, dtype, state, steps, sequence, seed, drawn, ended, asked, answer = row
-            sampler, kept = Sampler(int(seed), drawn), np.frombuffer(state, dtype)
+            sampler, kept = Sampler(int(seed), drawn), np.frombuffer(state, dtype).copy()
             chunks = tuple(self._chunks(id, dtype))
             yield Session(id, owner, created, kept, steps, sequence, sampler, chunks, bool(ended), asked, answer)
 
@@ -77,7 +77,7 @@ class SqliteStore(Store):
                 "SELECT num_steps, did FROM events WHERE id = ? AND start = ? ORDER BY number", (id, start)
             )
             events = [Event(num_steps, _did(did)) for num_steps, did in found]
-            yield Chunk.of(start, np.frombuffer(state, dtype), Sampler(int(seed), drawn), events)
+            yield Chunk.of(start, np.frombuffer(state, dtype).copy(), Sampler(int(seed), drawn), events)
 
     def commit(self, changed: Sequence[Change], ended: Sequence[str]) -> None:
         """One transaction."""

@@ -160,7 +160,7 @@ PROSE = {
         serving/access.py:owner serving/access.py:count serving/app.py:_add_operations serving/engine.py:hand_over
         serving/engine.py:hand_over#2 serving/guard.py:_too_large serving/live.py:check_room
         serving/live.py:check_room#2 serving/names.py:named_runs serving/operations.py:_again
-        serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/served.py:_no_file
+        serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/served.py:refuse_files
         serving/served.py:find serving/server.py:_listening serving/session.py:back serving/snapshot.py:open""",
     BY_HAND: """cli/data.py:sample#2 data/catalog/__init__.py:download data/catalog/__init__.py:download#2
         data/dataset.py:load data/forecasting/clean.py:make_regular data/forecasting/prepare.py:as_trained

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +17,7 @@ from ostinato.serving.app import make_app
 from ostinato.serving.engine import Engine
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.routes_stream import Connections
-from ostinato.serving.served import Config, House, Served
+from ostinato.serving.served import Config, House, Observers, Served, serve_run
 
 OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"
 Start = Callable[..., TestClient]
@@ -33,14 +33,18 @@ def start(classifier: Run) -> Iterator[Start]:
     """Start an application: `small` has sessions of the small model, `films` is a classifier without any."""
     with ExitStack() as stack:
 
-        def started(b: Bench | None = None, **options: Any) -> TestClient:
+        def started(b: Bench | None = None, more: Mapping[str, Run] | None = None, **options: Any) -> TestClient:
             config, metrics, worker, connections = Config(**options), Metrics(), ThreadPoolExecutor(1), Connections()
             b = b or bench(limits=config.limits, depth=config.depth)
             b.on_ended = lambda ended: connections.ended("small", ended)
             engine = Engine(b.sessions, config.pace)
             small = Served("small", cast("Run", classifier), "w0", engine, None, worker)
             films = Served("films", classifier, "w1", None, None, worker)
-            app = make_app(House({"small": small, "films": films}), config, metrics, connections)
+            served = {"small": small, "films": films}
+            nothing = Observers(lambda _, __: None, lambda _, __: None)
+            for name, run in (more or {}).items():
+                served[name] = serve_run(name, run.folder, config, worker, nothing)
+            app = make_app(House(served), config, metrics, connections)
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield started

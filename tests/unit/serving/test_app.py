@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.unit.serving.conftest import Start
+from tests.unit.serving.conftest import OLD_RUNS, Start
 
+from ostinato.run import load
 from ostinato.serving.live import Limits
 
 SESSIONS = "/v1/models/small/sessions"
@@ -167,3 +169,30 @@ def test_models_health_and_metrics(start: Start) -> None:
     described = client.get("/openapi.json").json()
     assert "Problem" in described["components"]["schemas"]
     assert "requestBody" in described["paths"]["/v1/models/{model}/predict"]["post"]
+
+
+def test_no_request_reads_a_file_of_the_server(start: Start, tmp_path: Path) -> None:
+    """A cell that names a file would be one of the server's: of media, files are sent themselves."""
+    wav = OLD_RUNS / "data/0.wav"
+    sounds, tune = load(OLD_RUNS / "classifier_audio"), load(OLD_RUNS / "next_step_independent")
+    client = start(more={"sounds": sounds, "tune": tune})
+    _problem(client.post("/v1/models/sounds/predict", json={"rows": [str(wav)]}), 422)
+    sent = client.post(
+        "/v1/models/sounds/predict?name=0.wav", content=wav.read_bytes(), headers={"content-type": "audio/wav"}
+    )
+    assert sent.json()["predictions"] == [one.to_dict() for one in sounds.predict([str(wav)])]
+    _problem(client.post("/v1/models/tune/generate", json={"prompt": "/x/a.mid"}), 422)
+    _problem(client.post("/v1/models/tune/score", json={"inputs": "/x/a.mid"}), 422)
+    s = client.post("/v1/models/tune/sessions").json()["session"]
+    _problem(client.post(f"/v1/models/tune/sessions/{s}/step", json={"inputs": "/x/a.mid"}), 422)
+    assert client.post(f"/v1/models/tune/sessions/{s}/step", json={"inputs": [[60, 64]]}).json()["steps"] == 1
+
+
+def test_what_is_no_json_or_too_deep(start: Start) -> None:
+    client = start()
+    s = _session(client)
+    for body in ("[" * 100_000, '{"inputs":' * 10_000, "null", "[]", "\x00", '{"inputs": NaN}'):
+        for path in (f"{s}/step", f"{s}/rewind", "/v1/models/films/predict", "/v1/models/small/score"):
+            answer = client.post(path, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code in (400, 422), (path, body[:20], answer.text)
+            assert answer.headers["content-type"] == "application/problem+json"
