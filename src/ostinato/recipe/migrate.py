@@ -59,12 +59,14 @@ def migrated(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """A saved recipe as today's: that of version 0.1 with its options in their new places, any other as it is.
 
     Options of other tasks, which version 0.1 wrote out, too, are still there: `build_saved` leaves them out. A
-    classifier that was saved before there was `model.calibration` continues without it; `model.ngram_dropout` is gone.
+    classifier that was saved before there was `model.calibration` continues without it; its n-grams, where
+    `model.ngram_dropout` says of when they are, have no ends.
     """
     result = _moved_all(mapping)
     model = result.get("model")
     if isinstance(model, dict):
-        model.pop("ngram_dropout", None)
+        if model.pop("ngram_dropout", None) is not None and model.get("ngrams"):
+            model.setdefault("ngram_edges", False)
         if model.get("task") == "classification":
             model.setdefault("calibration", "none")
     return result

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.data.targets import ClassTarget, LabelsTarget, NumberTarget, TargetFeature
+from ostinato.data.vocabulary import END_ID, PAD_ID
 from ostinato.heads.build import row_head
 from ostinato.heads.classes import TwoClasses
 from ostinato.nn import Embedding
@@ -29,6 +30,8 @@ def _rows(*rows: list[int]) -> Ragged:
 
 def _buckets(score: NgramScore, row: list[int]) -> set[int]:
     found = set(row)
+    if score.edges and row:
+        row = [PAD_ID, *row, END_ID]
     for n in range(2, score.order + 1):
         for end in range(n - 1, len(row)):
             hashed = row[end - n + 1]
@@ -55,10 +58,11 @@ def _fit(score: NgramScore, rows: list[list[int]], members: list[int], parts: in
     )
 
 
+@pytest.mark.parametrize("edges", [True, False])
 @pytest.mark.parametrize("order", [1, 2, 3])
-def test_the_score_is_the_sum_over_the_rows_own_distinct_ngrams(order: int) -> None:
+def test_the_score_is_the_sum_over_the_rows_own_distinct_ngrams(order: int, edges: bool) -> None:
     torch.manual_seed(0)
-    score = NgramScore(vocab_size=10, num_outputs=2, order=order, num_buckets=50)
+    score = NgramScore(vocab_size=10, num_outputs=2, order=order, num_buckets=50, edges=edges)
     score.weight.normal_()
     score.log_ratio.normal_()
     rows = [[4, 5], [], [6, 4, 6, 9, 5], [7, 7, 7], [5, 4]]

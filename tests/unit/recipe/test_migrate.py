@@ -73,3 +73,11 @@ def test_settings_by_old_names_are_taken_and_said(
 def test_a_group_that_is_no_group_is_an_option_like_any_other() -> None:
     """A damaged recipe of before: `tagger:` without anything in it."""
     assert migrated({"model": {"kind": "tagger", "tagger": None}})["model"]["tagger"] is None
+
+
+def test_old_ngrams_have_no_ends() -> None:
+    old = migrated({"model": {"task": "classification", "ngrams": 2, "ngram_dropout": 0.5}})["model"]
+    assert old == {"task": "classification", "ngrams": 2, "ngram_edges": False, "calibration": "none"}
+    assert (
+        "ngram_edges" not in migrated({"model": {"task": "classification", "ngrams": 0, "ngram_dropout": 0.5}})["model"]
+    )

@@ -102,7 +102,7 @@ def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, 
     if recipe.calibration == "temperature":
         if isinstance(model, Classifier) and model.linear is not None:
             recurrent, linear = _paths(model, examples, device)
-            model.linear_share = fit_share(_logits(linear), _logits(recurrent), truth, model.linear_share)
+            model.linear_share = fit_share(_logits(linear), _logits(recurrent), truth, model.linear.usual_share)
             shared["linear_share"] = model.linear_share
             outputs = model.mixed(recurrent, linear)
         head.decisions = replace(head.decisions, temperature=fit_temperature(_logits(outputs), truth))

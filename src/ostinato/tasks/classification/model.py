@@ -79,7 +79,15 @@ class Classifier(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs)
         self.ngrams = (
-            NgramScore(vocab_size, num_outputs, recipe.ngrams, recipe.ngram_buckets, recipe.ngram_letters, vocabulary)
+            NgramScore(
+                vocab_size,
+                num_outputs,
+                recipe.ngrams,
+                recipe.ngram_buckets,
+                recipe.ngram_letters,
+                vocabulary,
+                edges=recipe.ngram_edges,
+            )
             if recipe.ngrams
             else None
         )
@@ -88,7 +96,7 @@ class Classifier(nn.Module):
             if recipe.random_kernels
             else None
         )
-        self.linear_share: float = self.linear.usual_share if self.linear else 0.0
+        self.linear_share: float = self.linear.undecided_share if self.linear else 0.0
         self.scored: tuple[ref[Examples], object, Tensor] | None = None
         """Examples that were scored last by the linear score, its weights then, and the scores."""
 

@@ -35,7 +35,9 @@ class ClassificationRecipe(PoolingRecipe):
 
     weighs_classes: ClassVar[bool] = True
     usual_unit: ClassVar[Literal["words", "characters", "by_cells"]] = "words"
-    needs: ClassVar[Needs] = dict.fromkeys(("ngram_buckets", "ngram_letters"), ("`ngrams`", lambda model: model.ngrams))
+    needs: ClassVar[Needs] = dict.fromkeys(
+        ("ngram_buckets", "ngram_letters", "ngram_edges"), ("`ngrams`", lambda model: model.ngrams)
+    )
     task: Literal["classification"] = "classification"
     head_size: Count = Field(0, description="units of a ReLU layer before the output")
     ngrams: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=4)] = Field(
@@ -45,6 +47,7 @@ class ClassificationRecipe(PoolingRecipe):
     ngram_letters: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=6)] = Field(
         0, description="words: it reads their spelling, too, in pieces of up to so many letters; 0: it does not"
     )
+    ngram_edges: bool = Field(True, description="the ends of a row count as tokens in n-grams of two and more")
     random_kernels: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=50_000)] = Field(
         0,
         description="of classes: a linear score of about so many features of random convolutions (MiniRocket), "
