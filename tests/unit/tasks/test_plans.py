@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 import ostinato
 from ostinato.data.dataset import Prepared
-from ostinato.recipe import described
+from ostinato.recipe import apply_overrides, build_recipe, described
 from ostinato.tasks.classification.evaluation import predict_examples
 from ostinato.tasks.plan import Shape
 from ostinato.tasks.prepare import prepare
@@ -163,3 +164,14 @@ def test_what_is_written_for_a_value_builds_on_ngrams(tmp_path: Path) -> None:
     wanted = {"features.target.kind": "series", **{key.replace("__", "."): value for key, value in given.items()}}
     curves: Any = prepare(described(tmp_path / "b.csv", input="x", target="y", settings=wanted)).recipe
     assert (curves.model.ngrams, curves.training.batch_size) == (0, 16)
+
+
+def test_clips_are_read_small_and_by_what_moves() -> None:
+    recipe = build_recipe({"features": {"input": {"kind": "video"}}, "model": {"task": "classification"}})
+    clips = Shape(rows=90, steps=900, typical=10, longest=12, width=0, classes=2, form="pictures", shortest=2)
+    found = task_of(recipe).plan(clips, recipe)
+    assert (found.name, found.reread, found.options["features.input.motion"]) == ("clips", True, "only")
+    assert found.options["training.keep"] == "last"
+    build_recipe(apply_overrides(recipe.model_dump(), found.options))
+    still = replace(clips, shortest=1)
+    assert "features.input.motion" not in task_of(recipe).plan(still, recipe).options  # a single frame has none

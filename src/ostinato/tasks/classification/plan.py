@@ -52,6 +52,24 @@ _NUCLEOTIDES: dict[str, Any] = {**_SERIES, "model.input_dropout": 0.2, "model.he
 """With k-mers and their places: splice sites (1,804) 95.9, `_SERIES` alone 76.3; promoters (2,304) 92.9, 92.6, TF-IDF
 of letters 90.6."""
 
+_CLIPS: dict[str, Any] = {
+    **ANNEALED,
+    "features.input.size": [16, 16],
+    "model.cell": "gru",
+    "model.hidden_size": 32,
+    "model.bidirectional": True,
+    "model.pooling": ["mean", "max"],
+    "model.frames.channels": [8, 16],
+    "model.frames.output_size": 32,
+    "model.frames.dropout": 0.3,
+    "model.head_dropout": 0.5,
+    "training.batch_size": 16,
+    "training.optimizer": "adamw",
+    "training.weight_decay": 0.05,
+}
+"""Video. With motion alone, 172 clips of fights, on 59 of other scenes: 69.5 %, motion and pixels of 32 × 32 66.1, a
+budget alone (pixels of 64 × 64; two minutes do 62 steps of 500) 59.3; a standard error is 6 points."""
+
 _LEAST_KERNELS, _MOST_SUMS = 840, 20_000_000_000
 _KMER = 3
 _MOST_PLACES = 64
@@ -74,6 +92,9 @@ def plan(shape: Shape, recipe: Recipe) -> Plan:
         return Plan(name, {**options, "model.ngram_buckets": _buckets(shape), **last}, reread=source.unit == "words")
     if source.kind == "dna":
         return _dna(shape, last)
+    if source.kind == "video":
+        motion = {"features.input.motion": "only"} if shape.shortest > 1 else {}
+        return Plan("clips", {**_CLIPS, **motion, **last}, reread=True)
     if shape.form == "vectors":
         kernels = {"model.random_kernels": _kernels(shape)} if shape.classes else {}
         return Plan("series", {**_SERIES, **kernels, **last}, steps=500 + 50 * shape.classes)
