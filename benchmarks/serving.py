@@ -341,6 +341,7 @@ async def load(url: str, pid: int, sessions: int, rate: int, seconds: float, in_
     for _ in tasks:
         await ready.acquire()
     held = memory_mb(pid)
+    worked = cpu_s(pid)
     begun = time.perf_counter() + 0.5
     begin.set()
     await asyncio.gather(*tasks)
@@ -350,6 +351,7 @@ async def load(url: str, pid: int, sessions: int, rate: int, seconds: float, in_
         "in_frame": in_frame,
         "asked_per_s": rate,
         **figures(latencies, took),
+        "cpu_us": round((cpu_s(pid) - worked) / len(latencies) * 1e6),
         "refused": refused,
         "kb_a_session": round((held - before) * 1024 / sessions, 2),
         "mb_after": round(memory_mb(pid)),

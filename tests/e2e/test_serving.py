@@ -48,9 +48,20 @@ def _start(folder: Path) -> Server:
     key, store = folder / "key", folder / "sessions.db"
     key.write_bytes(b"k" * 32)
     words = ["serve", *(f"{name}={RUNS / run}" for name, run in SERVED.items()), f"films={RUNS / 'classifier_text'}"]
-    options = ["--port", "0", "--store", f"sqlite:{store}", "--key-file", str(key), "--history", "64"]
+    options = [
+        "--port",
+        "0",
+        "--store",
+        f"sqlite:{store}",
+        "--key-file",
+        str(key),
+        "--history",
+        "64",
+        "--request-s",
+        "2",
+    ]
     process = subprocess.Popen(
-        [sys.executable, "-m", "ostinato", *words, *options],
+        [sys.executable, "-m", "ostinato", *words, *options, "--request-s", "2"],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"},
@@ -178,6 +189,30 @@ def test_what_can_not_be_served(cli: Cli, tmp_path: Path) -> None:
         found = cli("serve", *words, "--port", 0)
         assert found.code == 1
         assert says in found.err
+
+
+def test_who_is_too_slow_is_closed(server: Server) -> None:
+    """A head that never ends, and a body that never comes, hold nothing."""
+    host, port = server.url.removeprefix("http://").split(":")
+    whole = (
+        b"POST /v1/models/lm/score HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n"
+    )
+    answers = list[bytes]()
+    with (
+        socket.create_connection((host, int(port)), 30) as head,
+        socket.create_connection((host, int(port)), 30) as body,
+    ):
+        head.sendall(whole[:40])
+        body.sendall(whole + b'{"inputs":')
+        for one in (head, body):
+            answers.append(b"")
+            while part := one.recv(4096):
+                answers[-1] += part
+                if b"}" in answers[-1]:
+                    break
+    assert answers[0] == b""
+    assert answers[1].startswith(b"HTTP/1.1 408 ")
+    assert b"within 2 s. Received: nothing." in answers[1].replace(b'","status":408,"detail":"', b" ")
 
 
 def test_killed_and_started_again_it_goes_on_and_stops_when_told(server: Server) -> None:

@@ -34,6 +34,7 @@ def serve(
     wait_ms: Annotated[float, typer.Option(min=0, help="What the first of them waits for others.")] = 0.0,
     max_steps: Annotated[int, typer.Option(min=1, help="Steps of one request.")] = 100_000,
     max_body_mb: Annotated[int, typer.Option(min=1, help="A request's body.")] = 16,
+    request_s: Annotated[float, typer.Option(min=0.1, help="Seconds for each next part of a request.")] = 10.0,
     requests_per_second: Annotated[float, typer.Option(min=0, help="Of one token; 0: any number.")] = 0.0,
     tls_certificate: Annotated[Path | None, typer.Option(help="A file of PEM, to serve https.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
@@ -71,6 +72,7 @@ def serve(
         tokens,
         requests_per_second,
         max_body_mb << 20,
+        request_s,
     )
     serve_runs(folders, config, Address(host, port, tls_certificate, tls_key), note)
 

@@ -62,7 +62,7 @@ def make_app(house: House, config: Config, metrics: Metrics, connections: Connec
     _add_operations(app, house, metrics)
     _add_problems(app)
     app.add_middleware(DirectSteps, house=house, access=app.state.access)
-    app.add_middleware(Guard, metrics=metrics, max_body_bytes=config.max_body_bytes, body_s=config.body_s)
+    app.add_middleware(Guard, metrics=metrics, max_body_bytes=config.max_body_bytes, body_s=config.request_s)
     return app
 
 

@@ -44,7 +44,7 @@ class Config:
         tokens: as `access.read_tokens` gives them; None: anybody may use the server.
         per_second: requests that a token may make; 0: any number.
         max_body_bytes: of a request.
-        body_s: seconds in which a request's next part has to come.
+        request_s: seconds in which the head of a request, and then each next part of its body, has to come.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -55,7 +55,7 @@ class Config:
     tokens: Mapping[str, str] | None = None
     per_second: float = 0.0
     max_body_bytes: int = 16 << 20
-    body_s: float = 10.0
+    request_s: float = 10.0
 
 
 @dataclass(frozen=True)

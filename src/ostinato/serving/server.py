@@ -21,6 +21,7 @@ from ostinato.errors import RunError
 from ostinato.serving.app import make_app
 from ostinato.serving.live import Ended
 from ostinato.serving.metrics import Metrics
+from ostinato.serving.patience import patient
 from ostinato.serving.routes_stream import Connections
 from ostinato.serving.served import Config, House, Observers, serve_run
 
@@ -85,6 +86,7 @@ def _serve(
     app = make_app(house, config, metrics, connections)
     settings = uvicorn.Config(
         app,
+        http=patient(config.request_s),
         log_config=None,
         access_log=False,
         lifespan="on",
