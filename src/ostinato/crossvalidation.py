@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from ostinato.data.dataset import Prepared
 from ostinato.data.readers.open import open_data
 from ostinato.data.rejects import BadRows
 from ostinato.errors import DataError, MissingLibraryError, RecipeError, RunError
+from ostinato.metrics.classification import Metrics
+from ostinato.metrics.prediction import Prediction
+from ostinato.metrics.resampling import SUMS, halves
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, dump_recipe, named_after_data, read_recipe
 from ostinato.report.crossvalidation import Fold, fold_of, summarise, write_page
-from ostinato.run import load
+from ostinato.run import Run, load
 from ostinato.storage.files import unused, write_atomically
 from ostinato.tasks.prepare import inferred, prepare
 from ostinato.training.progress import ConsoleObserver, Observer
@@ -51,8 +56,9 @@ def crossvalidate(
     """Train a run per fold, each scored on its held-out rows, and summarise the scores.
 
     Every row of `data.train` is held out exactly once; `data.validation` and `data.test` are not used. Where
-    `training.keep` is `best`, a fold's epoch is chosen on the rows that score it, which flatters a little: `keep: last`
-    does not. So are its temperature and a threshold `f1`. An interrupted cross-validation is resumed.
+    `training.keep` is `best`, each half of a fold's rows is scored by the epoch, temperature and threshold that the
+    other half chose (cross-fitting); where that can't be (a loss that is no sum over rows), the fold's epoch is chosen
+    on the rows that score it, and the page says so. An interrupted cross-validation is resumed.
 
     Args:
         recipe: a recipe, its file, or the name of a ready one.
@@ -161,8 +167,50 @@ def _fold(
     elif not has_ended(place):
         resume_run(place, None, observer)
     run = load(place)
-    examples = prepare(run.recipe).validation
-    predictions = run.spec.predict(run.model, examples, run.features, run.device)
+    prepared = prepare(run.recipe)
+    examples = prepared.validation
+    crossed = _crossfitted(run, prepared)
+    if crossed is None:
+        predictions = run.spec.predict(run.model, examples, run.features, run.device)
+        validation = run.summary["validation"]
+    else:
+        validation, predictions = crossed
     held_out = {values.get(examples.places.location(int(row)), "") for row in examples.rows} if values else set()
     name = ", ".join(sorted(held_out)) if held_out else str(number)
-    return fold_of(name, run.summary, examples, predictions, run.features, decisions_of(place))
+    summary = {**run.summary, "validation": validation}
+    decided = {} if crossed else decisions_of(place)
+    return fold_of(name, summary, examples, predictions, run.features, decided, crossfitted=crossed is not None)
+
+
+def _crossfitted(run: Run, prepared: Prepared) -> tuple[Metrics, list[Prediction]] | None:
+    """Figures and predictions of the held-out rows, each half of them by the epoch and the decisions that the other
+    half chose; None where that is not known, or other units than rows chose."""
+    examples, models = prepared.validation, run.halves()
+    first = halves(len(examples))
+    if not models or not first.any():
+        return None
+    predictions: list[Prediction | None] = [None] * len(examples)
+    found: list[Metrics] = []
+    for model, chosen_by in zip(models, (first, ~first), strict=True):
+        rows = np.flatnonzero(~chosen_by)
+        some = examples.take(rows)
+        run.spec.decide(model, replace(prepared, validation=examples.take(np.flatnonzero(chosen_by))), run.device)
+        metrics = run.spec.evaluate(model, some, run.features, run.recipe, run.device)
+        if SUMS not in metrics or len(metrics[SUMS].values) != len(rows):
+            return None
+        found.append(metrics)
+        for row, one in zip(rows.tolist(), run.spec.predict(model, some, run.features, run.device), strict=True):
+            predictions[row] = one
+    return _means(found, [int((~first).sum()), int(first.sum())]), [one for one in predictions if one is not None]
+
+
+def _means(found: list[Metrics], counts: list[int]) -> Metrics:
+    """Of each figure that both halves have, the mean over their rows."""
+    shares = [count / sum(counts) for count in counts]
+    names = [name for name, value in found[0].items() if isinstance(value, int | float) and name in found[1]]
+    return {
+        name: sum(one[name] for one in found)
+        if name.startswith("num_")
+        else sum(share * one[name] for share, one in zip(shares, found, strict=True))
+        for name in names
+    }

@@ -250,12 +250,12 @@ class Run:
         say = (observer or Observer()).note
         prepared = prepare(self.recipe)
         found = compare_with_baselines(
-            self.spec, self.model, prepared, self.device, self.summary, budget_s, say, self._halves()
+            self.spec, self.model, prepared, self.device, self.summary, budget_s, say, self.halves()
         )
         found.save(self.folder)
         return found
 
-    def _halves(self) -> list[nn.Module]:
+    def halves(self) -> list[nn.Module]:
         """The model as each half of the validation data would have chosen it; where nothing was chosen but what
         `decisions.json` says, twice as it is; none where that is not known."""
         weights = weights_of_halves(self.folder)

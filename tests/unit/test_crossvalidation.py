@@ -58,7 +58,10 @@ def test_each_row_is_held_out_once_and_scores_are_put_together(tmp_path: Path) -
     assert json.loads((tmp_path / "cv" / "crossvalidation.json").read_text()) == results
     page = (tmp_path / "cv" / "crossvalidation.html").read_text()
     assert "films: cross-validation" in page
-    assert "was fitted to the rows that score it (temperature): its log loss and calibration are slightly" in page
+    assert (
+        "Each run kept the weights of its last epoch. What is chosen on a fold’s rows (temperature, threshold)" in page
+    )
+    assert results["crossfitted"]
 
 
 def test_pooled_answers_are_those_of_the_folds_own_thresholds(tmp_path: Path) -> None:
@@ -77,10 +80,40 @@ def test_pooled_answers_are_those_of_the_folds_own_thresholds(tmp_path: Path) ->
     rows = [json.loads(line) for line in (tmp_path / "f1" / "predictions.jsonl").read_text().splitlines()]
     right = sum(row["true"] == row["label"] for row in rows) / len(rows)
     assert found.results["pooled"]["accuracy"] == pytest.approx(right)
+    assert found.results["crossfitted"]
+    assert found.results["fitted"] == []
+
+
+def test_what_halves_did_not_choose_is_said_to_flatter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ostinato.run.Run.halves", lambda run: [])
+    settings = ["model.threshold=f1"]
+    found = crossvalidate(_write(tmp_path), num_folds=2, settings=settings, out=tmp_path / "cv", observer=Observer())
+    assert not found.results["crossfitted"]
     assert found.results["fitted"] == ["temperature", "threshold"]
-    page = (tmp_path / "f1" / "crossvalidation.html").read_text()
+    page = (tmp_path / "cv" / "crossvalidation.html").read_text()
+    assert "Each fold's epoch was chosen on the rows that score it, which is slightly optimistic" in page
     assert "was fitted to the rows that score it (temperature and threshold)" in page
     assert "nothing was chosen" not in page
+
+
+def test_a_choice_does_not_flatter_what_chance_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(3)
+    words = ["".join(draw.choices("abcdefgh", k=4)) for _ in range(120)]
+    rows = [f"{word},{draw.choice(['yes', 'no'])}" for word in words]
+    (tmp_path / "coins.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    recipe = _recipe(tmp_path / "coins.csv", epochs=8, monitor="accuracy")
+    recipe["features"] = {"input": {"unit": "characters"}}
+    (tmp_path / "coins.yaml").write_text(json.dumps(recipe))
+    fair = crossvalidate(tmp_path / "coins.yaml", num_folds=2, out=tmp_path / "fair", observer=Observer()).results
+    monkeypatch.setattr("ostinato.run.Run.halves", lambda run: [])
+    other = crossvalidate(tmp_path / "coins.yaml", num_folds=2, out=tmp_path / "flattered", observer=Observer()).results
+    assert fair["metrics"]["accuracy"]["mean"] < other["metrics"]["accuracy"]["mean"] - 0.02
+    assert fair["metrics"]["accuracy"]["mean"] < 0.55 < other["metrics"]["accuracy"]["mean"]
+    right = sum(
+        row["true"] == row["label"]
+        for row in map(json.loads, (tmp_path / "fair" / "predictions.jsonl").read_text().splitlines())
+    )
+    assert fair["pooled"]["accuracy"] == pytest.approx(right / 120)
 
 
 def test_one_value_is_left_out_at_a_time(tmp_path: Path) -> None:

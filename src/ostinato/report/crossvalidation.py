@@ -30,7 +30,8 @@ _FIRST = ("accuracy", "f1", "exact", "token_error_rate", "bleu", "r2", "mae", "m
 class Fold:
     """One fold. name: its number, or the value that was left out; summary: of its run; predictions: a row each, as
     JSON; classes: of a classifier; truth: (N,) classes or numbers, where a row has one value; decided: how its
-    probabilities become answers."""
+    probabilities become answers; crossfitted: each half of its rows is scored by what the other half
+    chose."""
 
     name: str
     summary: dict[str, Any]
@@ -38,6 +39,7 @@ class Fold:
     classes: tuple[str, ...] = ()
     truth: tuple[float, ...] = ()
     decided: dict[str, Any] = field(default_factory=dict)
+    crossfitted: bool = False
 
 
 def fold_of(
@@ -47,6 +49,8 @@ def fold_of(
     predictions: Sequence[Prediction],
     features: Features,
     decided: dict[str, Any],
+    *,
+    crossfitted: bool = False,
 ) -> Fold:
     """A fold from its run: prediction and truth of each held-out row."""
     target = features.target
@@ -60,7 +64,7 @@ def fold_of(
     if isinstance(target, ClassTarget):
         classes = target.classes
         truth = [float(value) for value in np.asarray(examples.targets).tolist()]
-    return Fold(name, summary, rows, classes, tuple(truth), decided)
+    return Fold(name, summary, rows, classes, tuple(truth), decided, crossfitted)
 
 
 def _truth(examples: Examples, row: int, target: object) -> dict[str, Any]:
@@ -91,6 +95,7 @@ def summarise(recipe: Recipe, folds: Sequence[Fold], left_out: str | None) -> di
         "left_out": left_out,
         "group": recipe.data.group,
         "keep": recipe.training.keep,
+        "crossfitted": all(fold.crossfitted for fold in folds),
         "fitted": [name for name in _FITTED if len({fold.decided.get(name) for fold in folds}) > 1],
         "seed": recipe.training.seed,
         "split_seed": recipe.data.split_seed,
