@@ -66,7 +66,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     features = {"input": {"kind": "category"}, "target": {"kind": "text", "unit": "characters"}}
     model = {"task": "conditional", "hidden_size": 4, "embedding_dim": 4}
     recipe = {"data": data, "features": features, "model": model, "training": {"num_threads": 1}}
-    return prepare(build_recipe(recipe))
+    return prepare(build_recipe({**recipe, "training": {"epochs": 1}}))
 
 
 def test_the_value_helps_n_grams_that_know_it(prepared: Prepared) -> None:
