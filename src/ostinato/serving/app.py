@@ -22,6 +22,7 @@ from ostinato.serving.metrics import Metrics
 from ostinato.serving.operations import json_bytes
 from ostinato.serving.problems import PROBLEM, problem, problem_bytes
 from ostinato.serving.refused import RefusedError
+from ostinato.serving.reload import Reopen, watch
 from ostinato.serving.routes_models import models_router
 from ostinato.serving.routes_sessions import sessions_router
 from ostinato.serving.routes_stream import Connections, stream_router
@@ -36,7 +37,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(house: House, config: Config, metrics: Metrics, connections: Connections) -> FastAPI:
+def make_app(house: House, config: Config, metrics: Metrics, connections: Connections, reopen: Reopen) -> FastAPI:
     """An application that serves runs; their engines start and stop with it.
 
     Args:
@@ -44,17 +45,18 @@ def make_app(house: House, config: Config, metrics: Metrics, connections: Connec
         config: how.
         metrics: what the engines count in.
         connections: what the engines tell of sessions that end.
+        reopen: opens a run again whose files have changed.
     """
     app = FastAPI(
         title="Ostinato",
         version=__version__,
         summary="Recurrent models, and sessions that keep their state.",
-        lifespan=_lifespan(house),
+        lifespan=_lifespan(house, reopen),
         responses=_PROBLEMS,
         docs_url=None,
         redoc_url=None,
     )
-    app.state.ready = True
+    app.state.ready, app.state.house = True, house
     app.state.access = Access(config.tokens, config.per_second)
     app.include_router(models_router(house, config.max_body_bytes))
     app.include_router(sessions_router(house))
@@ -66,15 +68,16 @@ def make_app(house: House, config: Config, metrics: Metrics, connections: Connec
     return app
 
 
-def _lifespan(house: House) -> Any:
+def _lifespan(house: House, reopen: Reopen) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engines = [served.engine for served in house.served.values() if served.engine is not None]
-        for engine in engines:
+        for engine in house.engines:
             engine.start()
+        watching = asyncio.create_task(watch(house, reopen))
         yield
         app.state.ready = False
-        for engine in engines:
+        watching.cancel()
+        for engine in house.engines:
             await asyncio.to_thread(engine.stop)
         workers: set[ThreadPoolExecutor] = {served.worker for served in house.served.values()}
         for worker in workers:

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ostinato.errors import OstinatoError
 from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
+from ostinato.serving.engine import Engine
 from ostinato.serving.live import Ended
 from ostinato.serving.operations import Operation, json_bytes
 from ostinato.serving.problems import problem_bytes
@@ -95,7 +96,8 @@ class Connection:
             served = self._house.find(str(model))
             if name == "attach":
                 return id, self._attach(served, str(session), body.get("channels", 1))
-            return id, self._hand_over(served, operation(served.sessions, self._owner, name, str(session), body))
+            engine = served.engine_of(str(session))
+            return id, self._hand_over(engine, operation(engine.sessions, self._owner, name, str(session), body))
         except OstinatoError as error:
             return id, error
 
@@ -110,12 +112,12 @@ class Connection:
         self._handles.append((served, session, channels))
         return json_bytes({"session": session, "handle": len(self._handles) - 1})
 
-    def _numbers(self, data: bytes) -> list[tuple[Served, Operation]]:
+    def _numbers(self, data: bytes) -> list[tuple[Engine, Operation]]:
         """The steps of a binary frame."""
         dtype, scale = _DTYPES.get(data[0] if data else 0, ("", 0.0))
         if not dtype or data[1:4] != b"\0\0\0":
             raise RefusedError(422, "a binary frame must begin with the byte 1 or 2 and three zeros.")
-        found, at, size = list[tuple[Served, Operation]](), 4, np.dtype(dtype).itemsize
+        found, at, size = list[tuple[Engine, Operation]](), 4, np.dtype(dtype).itemsize
         while at < len(data):
             handle, count = _RECORD.unpack_from(data, at) if at + _RECORD.size <= len(data) else (0, 2**32)
             at += _RECORD.size
@@ -128,14 +130,15 @@ class Connection:
             if count % channels:
                 raise RefusedError(422, f"steps of {channels} numbers were expected. Received: {count}.")
             given = (values if channels == 1 else values.reshape(-1, channels)).tolist()
-            found.append((served, served.sessions.step(self._owner, session, given)))
+            engine = served.engine_of(session)
+            found.append((engine, engine.sessions.step(self._owner, session, given)))
             at += count * size
         return found
 
     @staticmethod
-    def _hand_over(served: Served, operation: Operation) -> Any:
+    def _hand_over(engine: Engine, operation: Operation) -> Any:
         try:
-            return served.running.hand_over(operation)
+            return engine.hand_over(operation)
         except OstinatoError as error:
             return error
 

@@ -50,7 +50,8 @@ class DirectSteps:
             self._access.count(owner)
             served = self._house.find(parts[3])
             body = _body(await _read(receive))
-            answer = await served.running.do(operation(served.sessions, owner, "step", parts[5], body))
+            engine = served.engine_of(parts[5])
+            answer = await engine.do(operation(engine.sessions, owner, "step", parts[5], body))
         except OstinatoError as error:
             await send_problem(send, error)
             return

@@ -78,6 +78,9 @@ class LiveSessions:
         self._by_age.extend(sorted((session.created, id) for id, session in self._live.items()))
         self._before.clear()
 
+    def __contains__(self, session: str) -> bool:
+        return session in self._live
+
     def __len__(self) -> int:
         return len(self._live)
 

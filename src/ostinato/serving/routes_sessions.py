@@ -59,26 +59,26 @@ def sessions_router(house: House) -> APIRouter:
     @router.get("/{session}", response_model=SessionFacts)
     async def about(model: str, session: str, who: Owner) -> Response:
         """What is known of a session."""
-        engine = house.find(model).running
+        engine = house.find(model).engine_of(session)
         return _json(await engine.do(engine.sessions.about(who, session)))
 
     @router.delete("/{session}", status_code=204)
     async def delete(model: str, session: str, who: Owner) -> Response:
         """End a session."""
-        engine = house.find(model).running
+        engine = house.find(model).engine_of(session)
         await engine.do(engine.sessions.delete(who, session))
         return Response(status_code=204)
 
     @router.get("/{session}/peek", response_model=Peeked)
     async def peek(model: str, session: str, who: Owner) -> Response:
         """The answer as it stands, without a step."""
-        engine = house.find(model).running
+        engine = house.find(model).engine_of(session)
         return _json(await engine.do(engine.sessions.peek(who, session)))
 
     @router.post("/{session}/step", response_model=Stepped)
     async def step(model: str, session: str, body: Step, who: Owner) -> Response:
         """Read one step or more."""
-        engine = house.find(model).running
+        engine = house.find(model).engine_of(session)
         made = engine.sessions.step(who, session, body.inputs, body.answers, body.sequence)
         return _json(await engine.do(made))
 
@@ -86,7 +86,7 @@ def sessions_router(house: House) -> APIRouter:
     async def generate(model: str, session: str, body: Write, request: Request, who: Owner) -> Response:
         """Write, and read what is written; with `Accept: text/event-stream` as it is written. Events have no sequence
         number: who loses the connection looks at the session, and goes on or rewinds."""
-        engine = house.find(model).running
+        engine = house.find(model).engine_of(session)
         if EVENTS not in request.headers.get("accept", ""):
             return _json(await engine.do(write(engine.sessions, who, session, body)))
         if body.sequence is not None:
@@ -96,13 +96,13 @@ def sessions_router(house: House) -> APIRouter:
     @router.post("/{session}/rewind", response_model=Rewound)
     async def rewind(model: str, session: str, body: Rewind, who: Owner) -> Response:
         """Back to an earlier step."""
-        engine = house.find(model).running
+        engine = house.find(model).engine_of(session)
         return _json(await engine.do(engine.sessions.rewind(who, session, body.to, body.sequence)))
 
     @router.post("/{session}/fork", status_code=201, response_model=SessionFacts)
     async def fork(model: str, session: str, who: Owner) -> Response:
         """A new session that goes on from where this one stands."""
-        engine = house.find(model).running
+        engine = house.find(model).engine_of(session)
         return _json(await engine.do(engine.sessions.fork(who, session)), 201)
 
     @router.get("/{session}/snapshot", response_class=Response, responses={200: {"content": {SNAPSHOT: {}}}})
@@ -113,7 +113,7 @@ def sessions_router(house: House) -> APIRouter:
         lasting_s: Annotated[float | None, Query(gt=0, description="Seconds until it is refused.")] = None,
     ) -> Response:
         """Its state as signed bytes of safetensors."""
-        engine = house.find(model).running
+        engine = house.find(model).engine_of(session)
         return Response(await engine.do(engine.sessions.snapshot(who, session, lasting_s)), media_type=SNAPSHOT)
 
     return router

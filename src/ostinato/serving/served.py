@@ -86,6 +86,8 @@ class Served:
     reason: RunError | None
     worker: ThreadPoolExecutor = field(repr=False)
     at_work: int = 0
+    older: list[Engine] = field(default_factory=list)
+    """Of earlier weights, which their sessions go on with."""
 
     @property
     def sessions(self) -> Sessions:
@@ -99,6 +101,10 @@ class Served:
             reason = self.reason or RunError("this model can't be read step by step.")
             raise RefusedError(409, reason.message, hint=reason.hint)
         return self.engine
+
+    def engine_of(self, session: str) -> Engine:
+        """What computes a session; for one that there is none of, what computes new ones."""
+        return next((one for one in self.older if session in one.sessions.live), None) or self.running
 
     async def work(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in the thread that computes what needs no session.
@@ -164,8 +170,7 @@ def serve_run(name: str, folder: Path, config: Config, worker: ThreadPoolExecuto
     Raises:
         RunError: for what is no run.
     """
-    run = load(folder)
-    weights = hashlib.sha256(json.dumps(checksums(folder), sort_keys=True).encode()).hexdigest()
+    weights, run = weights_of(folder), load(folder)
     try:
         model = run.spec.streaming(run.model, run.features, run.recipe)
     except RunError as reason:
@@ -181,6 +186,11 @@ def serve_run(name: str, folder: Path, config: Config, worker: ThreadPoolExecuto
     )
     engine = Engine(sessions, config.pace, lambda done: observers.done(name, done))
     return Served(name, run, weights, engine, None, worker)
+
+
+def weights_of(folder: Path) -> str:
+    """A checksum of all that a run's answers come from."""
+    return hashlib.sha256(json.dumps(checksums(folder), sort_keys=True).encode()).hexdigest()
 
 
 def refuse_files(run: Run, row: Any) -> Any:
@@ -224,6 +234,12 @@ class House:
 
     def __init__(self, served: Mapping[str, Served]) -> None:
         self.served = dict(served)
+
+    @property
+    def engines(self) -> list[Engine]:
+        """All that compute."""
+        newest = [served.engine for served in self.served.values() if served.engine is not None]
+        return [*newest, *(engine for served in self.served.values() for engine in served.older)]
 
     def find(self, name: str) -> Served:
         """Raises `RefusedError` for a name that nothing is served by."""

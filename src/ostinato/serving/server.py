@@ -23,7 +23,7 @@ from ostinato.serving.live import Ended
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.patience import patient
 from ostinato.serving.routes_stream import Connections
-from ostinato.serving.served import Config, House, Observers, serve_run
+from ostinato.serving.served import Config, House, Observers, Served, serve_run
 
 _DRAIN_S = 20
 """Seconds that requests have to end in once the server is told to stop."""
@@ -78,12 +78,16 @@ def _serve(
         connections.ended(name, one)
 
     observers = Observers(metrics.done, ended)
-    house = House({name: serve_run(name, folder, config, worker, observers) for name, folder in runs.items()})
+
+    def reopen(name: str, folder: Path) -> Served:
+        return serve_run(name, folder, config, worker, observers)
+
+    house = House({name: reopen(name, folder) for name, folder in runs.items()})
     for served in house.served.values():
         if served.reason is not None:
             say(f"{served.name} has no sessions: {served.reason.message}")
     logging.getLogger("ostinato.serving.requests").addHandler(_to_stderr())
-    app = make_app(house, config, metrics, connections)
+    app = make_app(house, config, metrics, connections, reopen)
     settings = uvicorn.Config(
         app,
         http=patient(config.request_s),

@@ -47,7 +47,7 @@ class SqliteStore(Store):
 
     def __init__(self, file: Path, model: str, weights: str) -> None:
         self._model, self._weights = model, weights
-        self._lock = _locked(file.with_name(f"{file.name}.{model}.lock"))
+        self._lock = _locked(file.with_name(f"{file.name}.{model}.{weights[:12]}.lock"))
         try:
             self._db = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")

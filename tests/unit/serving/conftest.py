@@ -42,9 +42,13 @@ def start(classifier: Run) -> Iterator[Start]:
             films = Served("films", classifier, "w1", None, None, worker)
             served = {"small": small, "films": films}
             nothing = Observers(lambda _, __: None, lambda _, __: None)
+
+            def reopen(name: str, folder: Path) -> Served:
+                return serve_run(name, folder, config, worker, nothing)
+
             for name, run in (more or {}).items():
-                served[name] = serve_run(name, run.folder, config, worker, nothing)
-            app = make_app(House(served), config, metrics, connections)
+                served[name] = reopen(name, run.folder)
+            app = make_app(House(served), config, metrics, connections, reopen)
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield started
