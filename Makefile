@@ -87,6 +87,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/regularisers.py
 	$(BIN)/python benchmarks/ragged_layers.py
 	$(BIN)/python benchmarks/textbook_epoch.py
+	$(BIN)/python benchmarks/serving.py
 
 # The house in figures; `make house BEFORE=path` puts an older checkout beside.
 house: $(VENV)/.installed-dev

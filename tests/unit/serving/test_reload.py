@@ -7,20 +7,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.unit.serving.conftest import OLD_RUNS, Start
 
 from ostinato.run import load
+from ostinato.serving import reload
 
 
 def _until(done: Callable[[], bool]) -> None:
     for _ in range(300):
         if done():
             return
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError("it has not happened")
 
 
-def test_a_run_with_new_weights(start: Start, tmp_path: Path) -> None:
+def test_a_run_with_new_weights(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload, "_EVERY_S", 0.05)
     folder = tmp_path / "lm"
     shutil.copytree(OLD_RUNS / "language_model_characters", folder)
     client, url = start(more={"lm": load(folder)}), "/v1/models/lm"
@@ -31,7 +34,7 @@ def test_a_run_with_new_weights(start: Start, tmp_path: Path) -> None:
 
     (folder / "features.json").write_text("{")  # one that is being written
     shutil.copyfile(OLD_RUNS / "language_model_letters/model.safetensors", folder / "model.safetensors")
-    time.sleep(1.5)
+    time.sleep(0.5)
     assert client.get(url).json()["weights"] == first
     shutil.copytree(OLD_RUNS / "language_model_letters", folder, dirs_exist_ok=True)
     _until(lambda: client.get(url).json()["weights"] != first)

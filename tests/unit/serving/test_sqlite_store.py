@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -18,34 +16,29 @@ from ostinato.serving.session import Depth
 from ostinato.serving.sqlite_store import SqliteStore
 
 
+def _step_for_ever(file: Path, said: int) -> None:
+    b = bench(SqliteStore(file, "small", "w0"), depth=Depth(9, 4))
+    ids = [json.loads(b.sessions.do(b.sessions.create("ada")))["session"] for _ in range(3)]
+    for n in itertools.count():
+        done = b.sessions.run([b.sessions.step("ada", id, [n % 7, (n + i) % 7]) for i, id in enumerate(ids)])
+        b.sessions.commit()
+        os.write(said, b"".join(one + b"\n" for one in done))
+
+
 def test_acknowledged_steps_survive_a_kill(tmp_path: Path) -> None:
     """A process steps sessions, says each answer, and is killed in the midst of it."""
-    code = """
-        import sys
-        from pathlib import Path
-        from tests.unit.serving.fake import bench
-        from ostinato.serving.session import Depth
-        from ostinato.serving.sqlite_store import SqliteStore
-        import json
-        b = bench(SqliteStore(Path(sys.argv[1]), "small", "w0"), depth=Depth(9, 4))
-        ids = [json.loads(b.sessions.do(b.sessions.create("ada")))["session"] for _ in range(3)]
-        for n in range(10_000):
-            said = b.sessions.run([b.sessions.step("ada", id, [n % 7, (n + i) % 7]) for i, id in enumerate(ids)])
-            b.sessions.commit()
-            print(b"\\n".join(said).decode(), flush=True)
-    """
-    file = tmp_path / "sessions.db"
-    root = Path(__file__).parents[3]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), str(file)], stdout=subprocess.PIPE, text=True, env=environment
-    )
-    assert process.stdout is not None
-    told = [json.loads(process.stdout.readline()) for _ in range(100)]
-    process.send_signal(signal.SIGKILL)
-    told += [json.loads(line) for line in process.stdout.read().splitlines() if line.endswith("}")]
-    process.wait()
-    process.stdout.close()
+    file, (heard, said) = tmp_path / "sessions.db", os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            _step_for_ever(file, said)
+        finally:
+            os._exit(1)
+    os.close(said)
+    with os.fdopen(heard) as answers:
+        told = [json.loads(answers.readline()) for _ in range(60)]
+        os.kill(child, signal.SIGKILL)
+        told += [json.loads(line) for line in answers if line.endswith("}\n")]
+    os.waitpid(child, 0)
     last = {one["session"]: one for one in told}
     b = bench(SqliteStore(file, "small", "w0"), depth=Depth(9, 4))
     assert len(last) == 3
