@@ -36,12 +36,13 @@ def models_router(house: House, max_body_bytes: int) -> APIRouter:
     @router.get("")
     async def models() -> dict[str, list[dict[str, Any]]]:
         """The models that are served: task, signature, figures."""
-        return {"models": [served.facts() for served in house.served.values()]}
+        return {"models": [await served.work(served.facts) for served in list(house.served.values())]}
 
     @router.get("/{model}")
     async def model(model: str) -> dict[str, Any]:
         """One of them."""
-        return house.find(model).facts()
+        served = house.find(model)
+        return await served.work(served.facts)
 
     @router.post("/{model}/predict", response_model=Predictions, openapi_extra=_body(Rows, LINES, "*/*"))
     async def predict(

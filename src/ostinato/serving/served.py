@@ -8,9 +8,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ostinato.diagnostics.equivalence_run import CERTIFICATE_FILE
 from ostinato.errors import RecipeError, RowError, RunError
 from ostinato.run import Run, load
 from ostinato.serving.engine import Done, Engine, Pace
@@ -141,6 +143,11 @@ class Served:
         refuse_files(self.run, options.get("condition"))
         return self.run.generation(prompt, **options)
 
+    @cached_property
+    def signature(self) -> dict[str, Any]:
+        """Of its model, which it takes a run of the model to know."""
+        return self.run.spec.signature(self.run.model, self.run.features, self.run.recipe).to_dict()
+
     def facts(self) -> dict[str, Any]:
         """What the world may know of it."""
         run = self.run
@@ -153,9 +160,10 @@ class Served:
             "reads": run.features.input.kind,
             "sessions": self.engine is not None,
             "writes": self.engine is not None and hasattr(self.engine.sessions.model, "write"),
-            "signature": run.spec.signature(run.model, run.features, run.recipe).to_dict(),
+            "signature": self.signature,
             "validation": run.summary.get("validation"),
             "test": read_json(run.folder / EVALUATION_FILE, missing_ok=True) or None,
+            "certificate": read_json(run.folder / CERTIFICATE_FILE, missing_ok=True) or None,
         }
         if self.reason is not None:
             found["no_sessions"] = self.reason.message

@@ -162,6 +162,7 @@ def test_models_health_and_metrics(start: Start) -> None:
     models = {one["name"]: one for one in client.get("/v1/models").json()["models"]}
     assert (models["small"]["sessions"], models["films"]["sessions"]) == (True, False)
     assert models["films"]["signature"]["inputs"]
+    assert models["films"]["certificate"] is None
     assert client.get("/ready").json() == {"status": "ready"}
     measured = client.get("/metrics").text
     assert 'ostinato_sessions{model="small"} 1.0' in measured
