@@ -24,6 +24,7 @@ from ostinato.cli import (
     report,
     serve,
     train,
+    ui,
     verify,
 )
 
@@ -65,6 +66,7 @@ app.command("explore")(explore.explore)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
+app.command("ui")(ui.ui)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 app.add_typer(benchmark.app, name="benchmark")

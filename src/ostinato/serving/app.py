@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -20,6 +21,7 @@ from ostinato.serving.direct import DirectSteps
 from ostinato.serving.guard import Guard
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.operations import json_bytes
+from ostinato.serving.page.routes import files_router, runs_router
 from ostinato.serving.problems import PROBLEM, problem, problem_bytes
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.reload import Reopen, watch
@@ -37,7 +39,14 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(house: House, config: Config, metrics: Metrics, connections: Connections, reopen: Reopen) -> FastAPI:
+def make_app(
+    house: House,
+    config: Config,
+    metrics: Metrics,
+    connections: Connections,
+    reopen: Reopen,
+    shown: Mapping[str, Path] | None = None,
+) -> FastAPI:
     """An application that serves runs; their engines start and stop with it.
 
     Args:
@@ -46,6 +55,7 @@ def make_app(house: House, config: Config, metrics: Metrics, connections: Connec
         metrics: what the engines count in.
         connections: what the engines tell of sessions that end.
         reopen: opens a run again whose files have changed.
+        shown: the runs that the page lists; default: those that are served.
     """
     app = FastAPI(
         title="Ostinato",
@@ -61,6 +71,9 @@ def make_app(house: House, config: Config, metrics: Metrics, connections: Connec
     app.include_router(models_router(house, config.max_body_bytes))
     app.include_router(sessions_router(house))
     app.include_router(stream_router(house, connections))
+    folders = {name: served.run.folder for name, served in house.served.items()} if shown is None else shown
+    app.include_router(runs_router(house, folders))
+    app.include_router(files_router())
     _add_operations(app, house, metrics)
     _add_problems(app)
     app.add_middleware(DirectSteps, house=house, access=app.state.access)

@@ -17,7 +17,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from ostinato.errors import RunError
+from ostinato.errors import OstinatoError, RunError
 from ostinato.serving.app import make_app
 from ostinato.serving.live import Ended
 from ostinato.serving.metrics import Metrics
@@ -51,7 +51,13 @@ class Address:
         return f"{'https' if self.certificate else 'http'}://{host}:{port}"
 
 
-def serve(runs: Mapping[str, Path], config: Config, address: Address, say: Callable[[str], None]) -> None:
+def serve(
+    runs: Mapping[str, Path],
+    config: Config,
+    address: Address,
+    say: Callable[[str], None],
+    opened: Callable[[str], None] | None = None,
+) -> None:
     """Serve runs until the process is told to stop (SIGTERM, SIGINT): what has begun is ended first.
 
     Args:
@@ -59,16 +65,22 @@ def serve(runs: Mapping[str, Path], config: Config, address: Address, say: Calla
         config: how.
         address: where.
         say: receives the address once it is listened at.
+        opened: receives the address of the page, too. With it, a run that can't be served is shown without its model.
 
     Raises:
         RunError: for what is no run, or an address that can't be listened at.
     """
     with _listening(address) as listening:
-        _serve(runs, config, address, listening, say)
+        _serve(runs, config, address, listening, say, opened)
 
 
 def _serve(
-    runs: Mapping[str, Path], config: Config, address: Address, listening: socket.socket, say: Callable[[str], None]
+    runs: Mapping[str, Path],
+    config: Config,
+    address: Address,
+    listening: socket.socket,
+    say: Callable[[str], None],
+    opened: Callable[[str], None] | None,
 ) -> None:
     metrics, connections = Metrics(), Connections()
     worker = ThreadPoolExecutor(1, thread_name_prefix="ostinato-worker")
@@ -82,12 +94,19 @@ def _serve(
     def reopen(name: str, folder: Path) -> Served:
         return serve_run(name, folder, config, worker, observers)
 
-    house = House({name: reopen(name, folder) for name, folder in runs.items()})
+    house = House({})
+    for name, folder in runs.items():
+        try:
+            house.served[name] = reopen(name, folder)
+        except OstinatoError as error:
+            if opened is None:
+                raise
+            say(f"{name} is shown without its model: {error.message}")
     for served in house.served.values():
         if served.reason is not None:
             say(f"{served.name} has no sessions: {served.reason.message}")
     logging.getLogger("ostinato.serving.requests").addHandler(_to_stderr())
-    app = make_app(house, config, metrics, connections, reopen)
+    app = make_app(house, config, metrics, connections, reopen, runs)
     settings = uvicorn.Config(
         app,
         http=patient(config.request_s),
@@ -102,7 +121,10 @@ def _serve(
         ssl_certfile=None if address.certificate is None else str(address.certificate),
         ssl_keyfile=None if address.key is None else str(address.key),
     )
-    say(f"serving {', '.join(house.served)} at {address.url(listening.getsockname()[1])}")
+    url = address.url(listening.getsockname()[1])
+    say(f"serving {', '.join(house.served)} at {url}")
+    if opened is not None:
+        opened(url)
     _Server(settings, app).run(sockets=[listening])
 
 

@@ -22,6 +22,7 @@ CASES = {
     "cli/predicted.py:check_out#2": "predict run --file t.csv --out no/said.csv",
     "cli/recipe.py:init": f"recipe init t.csv {L} --out r.yaml",
     "cli/train.py:_check_mode": "train",
+    "cli/ui.py:ui": "ui nothing",
     "comparison/comparing.py:_base": "compare --recipe empty.yaml --cells gru,lstm",
     "comparison/comparing.py:_base#2": "compare --recipe r.yaml --cells gru,lstm --match time",
     "comparison/plan.py:plan": "compare --recipe r.yaml",

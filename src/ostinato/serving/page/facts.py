@@ -1,0 +1,110 @@
+"""What the page says of runs, read from their directories alone: a run may still be training, or lack its weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ostinato.baselines.found import BASELINES_FILE
+from ostinato.errors import OstinatoError
+from ostinato.metrics.names import METRIC_NAMES
+from ostinato.recipe import Recipe
+from ostinato.storage.files import read_json
+from ostinato.storage.log import read_log
+from ostinato.training.run_folder import LOG_FILE, read_recipe_of, summary_of
+
+REPORT_FILE = "report.html"
+_MOST_POINTS = 400
+"""Of a curve: what a screen shows."""
+_AT_WORK_S = 60
+"""A log that was written to so lately is one of a run that trains."""
+_MAIN = ("accuracy", "f1", "token_error_rate", "mase", "r2", "bits_per_character", "bits_per_token", "nats_per_frame")
+"""Where a run is chosen by its loss: the figure that says more, the first that there is."""
+
+
+def run_facts(name: str, folder: Path) -> dict[str, Any]:
+    """A line of the table of runs; of one that can't be read, why.
+
+    Args:
+        name: that it is served by.
+        folder: of the run.
+    """
+    try:
+        recipe, summary = read_recipe_of(folder), summary_of(folder)
+        steps, validations = read_log(folder / LOG_FILE)
+    except OstinatoError as error:
+        return {"name": name, "state": "unreadable", "reason": error.message}
+    scored = summary.get("validation") or (validations[-1] if validations else {})
+    return {
+        "name": name,
+        "state": _state(folder, summary),
+        "task": recipe.model.task,
+        "cell": recipe.model.cell,
+        "figure": _figure(recipe, scored),
+        "steps": summary.get("steps", steps[-1]["step"] if steps else 0),
+        "when": summary.get("finished"),
+    }
+
+
+def run_details(name: str, folder: Path) -> dict[str, Any]:
+    """All that the page shows of one run.
+
+    Raises:
+        OstinatoError: for a directory that can't be read.
+    """
+    recipe, summary = read_recipe_of(folder), summary_of(folder)
+    steps, validations = read_log(folder / LOG_FILE)
+    scored = summary.get("validation") or (validations[-1] if validations else {})
+    return {
+        **run_facts(name, folder),
+        "data": recipe.data.train,
+        "facts": [
+            (said, summary[key])
+            for key, said in (("epochs", "epochs"), ("seconds", "seconds"), ("num_parameters", "parameters"))
+            if key in summary
+        ],
+        "ended": summary.get("ended"),
+        "figures": _figures(scored),
+        "findings": _findings(summary),
+        "conclusion": read_json(folder / BASELINES_FILE, missing_ok=True).get("conclusion"),
+        "has_report": (folder / REPORT_FILE).is_file(),
+        "training": _curve(steps),
+        "validation": _curve(validations),
+    }
+
+
+def _state(folder: Path, summary: Mapping[str, Any]) -> str:
+    if "finished" in summary:
+        return "finished"
+    log = folder / LOG_FILE
+    return "training" if log.is_file() and time.time() - log.stat().st_mtime < _AT_WORK_S else "unfinished"
+
+
+def _figure(recipe: Recipe, scored: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The figure that a run is judged by."""
+    chosen: str = recipe.training.monitor
+    if chosen == "loss":
+        chosen = next((key for key in _MAIN if key in scored), chosen)
+    return next((one for one in _figures(scored) if one["key"] == chosen), None)
+
+
+def _figures(scored: Mapping[str, Any]) -> list[dict[str, Any]]:
+    intervals = scored.get("intervals", {})
+    return [
+        {"key": key, "name": METRIC_NAMES.get(key, key), "value": value, "interval": intervals.get(key)}
+        for key, value in scored.items()
+        if isinstance(value, float | int) and not isinstance(value, bool) and key in {"loss", *METRIC_NAMES}
+    ]
+
+
+def _findings(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [one if isinstance(one, dict) else {"title": str(one)} for one in summary.get("findings", [])]
+
+
+def _curve(events: list[dict[str, Any]]) -> list[tuple[int, float]]:
+    """(step, loss), each point the mean of the steps that it stands for."""
+    size = -(-len(events) // _MOST_POINTS) or 1
+    parts = [events[at : at + size] for at in range(0, len(events), size)]
+    return [(part[-1]["step"], sum(one["loss"] for one in part) / len(part)) for part in parts]

@@ -1,0 +1,141 @@
+"""The page over HTTP: its files, and what it asks of runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from ostinato.serving.asking import owner_of
+from ostinato.serving.page.facts import REPORT_FILE, run_details, run_facts
+from ostinato.serving.page.looking import MOST_STEPS, Looks
+from ostinato.serving.refused import RefusedError
+from ostinato.serving.served import House
+
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+_REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "img-src data:; media-src data:; font-src data:"
+)
+"""A report is one file with all in it: it may show itself, and reach nothing."""
+_KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+
+def static_files() -> dict[str, bytes]:
+    """What a browser may read, by its path below `/page/`."""
+    found = dict[str, bytes]()
+    root = resources.files("ostinato.serving.page") / "static"
+    folders = [("", root)]
+    for at, folder in folders:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                folders.append((f"{at}{entry.name}/", entry))
+            elif Path(entry.name).suffix in _KINDS:
+                found[at + entry.name] = entry.read_bytes()
+    return found
+
+
+def files_router() -> APIRouter:
+    """The page itself, which anybody who reaches the server may read: it holds nothing of a run."""
+    router, files = APIRouter(include_in_schema=False), static_files()
+    tags = {name: f'"{hashlib.sha256(content).hexdigest()[:16]}"' for name, content in files.items()}
+
+    def sent(request: Request, name: str) -> Response:
+        if name not in files:
+            raise RefusedError(404, f"a file of the page was expected. Received: {name[:80]!r}.")
+        headers = {
+            "content-security-policy": POLICY,
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "no-referrer",
+            "cache-control": "no-cache",
+            "etag": tags[name],
+        }
+        if request.headers.get("if-none-match") == tags[name]:
+            return Response(status_code=304, headers=headers)
+        return Response(files[name], headers=headers, media_type=_KINDS[Path(name).suffix])
+
+    @router.get("/")
+    async def page(request: Request) -> Response:
+        return sent(request, "index.html")
+
+    @router.get("/page/{name:path}")
+    async def file(name: str, request: Request) -> Response:
+        return sent(request, name)
+
+    return router
+
+
+def runs_router(house: House, folders: Mapping[str, Path]) -> APIRouter:
+    """What the page asks.
+
+    Args:
+        house: the runs whose models are served.
+        folders: of all runs that are shown, by name.
+    """
+    router = APIRouter(prefix="/v1/runs", tags=["page"], dependencies=[Depends(owner_of)])
+    looks = Looks()
+
+    def folder_of(run: str) -> Path:
+        if run not in folders:
+            raise RefusedError(404, f"the name of a run was expected: {', '.join(folders)}. Received: {run[:80]!r}.")
+        return folders[run]
+
+    @router.get("")
+    def runs() -> dict[str, list[dict[str, Any]]]:
+        """All runs: task, main figure, state."""
+        found = [run_facts(name, folder) for name, folder in folders.items()]
+        return {"runs": [{**one, "served": one["name"] in house.served} for one in found]}
+
+    @router.get("/{run}")
+    def run(run: str) -> dict[str, Any]:
+        """One run: figures, findings and curves, and how its model is asked."""
+        found = run_details(run, folder_of(run))
+        served = house.served.get(run)
+        return {**found, "served": served is not None, "asked": None if served is None else _asked(served)}
+
+    @router.get("/{run}/report", response_class=Response)
+    def report(run: str) -> Response:
+        """Its report."""
+        path = folder_of(run) / REPORT_FILE
+        if not path.is_file():
+            raise RefusedError(404, "a run with a report was expected. Received: one without.")
+        headers = {"content-security-policy": _REPORT_POLICY, "x-content-type-options": "nosniff"}
+        return Response(path.read_bytes(), headers=headers, media_type="text/html")
+
+    @router.get("/{run}/explore")
+    async def explore(
+        run: str,
+        question: Annotated[str, Query(max_length=500, description="As of `ostinato explore -q`.")] = "",
+        steps: Annotated[int, Query(ge=40, le=MOST_STEPS, description="Of the validation data.")] = 4_000,
+        series: Annotated[str, Query(max_length=80, description="Whose unit is shown: `layer 1.c`.")] = "",
+        unit: Annotated[int, Query(ge=0)] = 0,
+    ) -> dict[str, Any]:
+        """Which units tell a question, scored on steps that did not choose them."""
+        served = house.find(run)
+        return await served.work(looks.look, served, question, steps, series, unit)
+
+    return router
+
+
+def _asked(served: Any) -> dict[str, Any]:
+    """How a model is asked: its columns, whether it writes, whether it answers step by step."""
+    run, facts = served.run, served.facts()
+    columns = {str(run.recipe.data.input or "input"): run.features.input, **run.features.extra}
+    return {
+        "noun": facts["noun"],
+        "writes": facts["writes"],
+        "sessions": facts["sessions"],
+        "no_sessions": facts.get("no_sessions"),
+        "columns": [
+            {"name": name, "kind": feature.kind, "is_file": feature.reads_files, "is_text": _is_text(feature)}
+            for name, feature in columns.items()
+        ],
+    }
+
+
+def _is_text(feature: Any) -> bool:
+    return feature.form in ("ids", "words")

@@ -1,0 +1,50 @@
+// Requests to the server that this page came from.
+
+import { useEffect, useState } from "./html.js";
+
+export class Refused extends Error {
+  constructor(problem) {
+    super(problem.title);
+    this.detail = problem.detail;
+    this.hint = problem.hint;
+    this.status = problem.status;
+  }
+}
+
+const token = () => sessionStorage.getItem("token");
+
+export function keepToken(given) {
+  sessionStorage.setItem("token", given);
+}
+
+export async function call(path, { body, raw, method, type = "application/json" } = {}) {
+  const headers = {};
+  if (token()) headers.authorization = `Bearer ${token()}`;
+  if (body !== undefined || raw !== undefined) headers["content-type"] = type;
+  let answer;
+  try {
+    const content = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+    answer = await fetch(path, { method: method ?? (content === undefined ? "GET" : "POST"), headers, body: content });
+  } catch {
+    throw new Refused({ title: "The server does not answer.", hint: "start it again, then reload this page" });
+  }
+  if (answer.status === 204) return null;
+  const found = await answer.json();
+  if (!answer.ok) throw new Refused(found);
+  return found;
+}
+
+// What a GET answers, read anew when the path changes.
+export function useAnswer(path) {
+  const [state, setState] = useState({ path: null });
+  useEffect(() => {
+    if (path === null) return undefined;
+    let current = true;
+    call(path).then(
+      (answer) => current && setState({ path, answer }),
+      (error) => current && setState({ path, error }),
+    );
+    return () => { current = false; };
+  }, [path]);
+  return state.path === path ? state : { path, waiting: path !== null };
+}

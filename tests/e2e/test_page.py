@@ -1,0 +1,165 @@
+"""The page in Chromium: from the table of runs to a token that is replaced and a unit that is found."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ostinato
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+CHROMIUM = shutil.which("chromium")
+SHOTS = os.environ.get("OSTINATO_SHOTS")
+"""A folder: then pictures of all views are left there."""
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`ostinato ui` on four old runs, a language model whose data are there, and a run without a recipe that reads."""
+    folder = tmp_path_factory.mktemp("page")
+    text = folder / "story.txt"
+    text.write_text("a seal ran. the owl hears a seal, and the seal hears an owl.\n" * 60)
+    ostinato.train(
+        text,
+        out=folder / "runs/story",
+        settings=["training.epochs=20", "training.learning_rate=0.03", "model.hidden_size=12"],
+    )
+    for name in ("classifier_text", "classifier_wide_table", "tagger_softmax", "forecaster_segment"):
+        shutil.copytree(FIXTURES / "old_runs" / name, folder / "runs" / name)
+    (folder / "runs/broken").mkdir()
+    (folder / "runs/broken/recipe.yaml").write_text("version: [")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ostinato", "ui", str(folder / "runs"), "--no-browser"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"},
+    )
+    assert process.stderr is not None
+    found = next((hit[1] for line in process.stderr if (hit := re.search(r"serving .* at (http://\S+)", line))), None)
+    try:
+        assert found is not None, f"it ended with {process.wait()}"
+        assert found.startswith("http://127.0.0.1:")
+        yield found
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@dataclass
+class Seen:
+    """A tab, what its console said, and whom it asked."""
+
+    page: Any
+    url: str
+    errors: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def go(self, place: str, heading: str) -> None:
+        self.page.goto(f"{self.url}/#/{place}")
+        self.page.get_by_role("heading", name=heading, level=1, exact=True).wait_for()
+
+    def check(self, name: str) -> None:
+        """No violation of what axe-core knows; nothing wider than the window."""
+        self.page.evaluate((FIXTURES / "axe/axe.min.js").read_text(encoding="utf-8"))
+        found = self.page.evaluate("axe.run().then(found => found.violations.map(v => [v.id, v.nodes[0].html]))")
+        assert found == [], f"{name}: {found}"
+        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
+        if SHOTS:
+            self.page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as library:
+        browser = library.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[("light", 1280), ("dark", 400)], ids=["light-1280", "dark-400"])
+def seen(request: pytest.FixtureRequest, chromium: Any, url: str) -> Iterator[Seen]:
+    scheme, width = request.param
+    page = chromium.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+    page.set_default_timeout(10_000)
+    found = Seen(page, url)
+    page.on("console", lambda said: said.type == "error" and found.errors.append(said.text))
+    page.on("pageerror", lambda error: found.errors.append(str(error)))
+    page.on("request", lambda asked: found.hosts.add(asked.url.split("/")[2]))
+    yield found
+    page.close()
+    assert found.errors == []
+    assert found.hosts == {url.removeprefix("http://")}
+
+
+def test_from_the_runs_to_what_units_do(seen: Seen, request: pytest.FixtureRequest) -> None:
+    page, at = seen.page, request.node.callspec.id
+    seen.go("", "Runs")
+    page.get_by_role("link", name="story").wait_for()
+    assert page.get_by_role("row").count() == 7
+    assert page.get_by_text("unreadable").is_visible()
+    seen.check(f"runs-{at}")
+    page.get_by_role("link", name="story").click()
+    page.get_by_role("img", name=re.compile("^Loss")).wait_for()
+    seen.check(f"run-{at}")
+
+    page.get_by_role("link", name="Try it").click()
+    page.get_by_label("How it begins").fill("the ")
+    page.get_by_label("Tokens").fill("8")
+    page.get_by_role("button", name="Write").click()
+    page.get_by_text("8 tokens written").wait_for(state="attached")
+    before = page.locator(".token").all_inner_texts()
+    page.locator(".token").nth(3).click()
+    other = page.get_by_role("button", name=re.compile("^continue with")).nth(2)
+    seen.check(f"write-{at}")
+    other.click()
+    page.locator(".token.instead").wait_for()
+    page.get_by_text("writing", exact=True).wait_for(state="detached")
+    if SHOTS:
+        page.screenshot(path=f"{SHOTS}/instead-{at}.png", full_page=True)
+    page.get_by_text(re.compile("tokens written")).wait_for(state="attached")
+    after = page.locator(".token").all_inner_texts()
+    assert (len(after) > 4, after[:3]) == (True, before[:3])
+    assert after[3] != before[3]
+
+    page.get_by_role("link", name="Look inside").click()
+    page.get_by_label("A question").fill("token == ' '")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.get_by_role("heading", name="Units that tell it").wait_for()
+    assert "question=token" in page.url
+    page.locator("td.bars").nth(2).wait_for()
+    page.locator("th a").nth(2).click()
+    page.wait_for_url(re.compile("unit="))
+    page.locator("th a[aria-current=true]").wait_for()
+    seen.check(f"inside-{at}")
+    shown = page.locator("th a[aria-current=true]").inner_text()
+    page.reload()
+    page.locator("th a[aria-current=true]").wait_for()
+    assert page.locator("th a[aria-current=true]").inner_text() == shown
+
+
+def test_each_task_has_its_answer(seen: Seen, request: pytest.FixtureRequest) -> None:
+    page, at = seen.page, request.node.callspec.id
+    for name, given, answer in (
+        ("classifier_text", "a seal ran", ".label"),
+        ("classifier_wide_table", "1 2 3 4 5 6 7 8", ".label"),
+        ("tagger_softmax", "a b c", ".tag"),
+        ("forecaster_segment", "\n".join(str(step % 7 + 3) for step in range(24)), "path.band"),
+    ):
+        seen.go(f"try/{name}", f"Try {name}")
+        page.locator("textarea").fill(given)
+        page.get_by_role("button", name="Predict").click()
+        page.locator(answer).first.wait_for()
+        seen.check(f"{name}-{at}")

@@ -1,0 +1,103 @@
+"""What the page is made of, and what it asks of runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from tests.conftest import Cli
+from tests.unit.serving.conftest import Start
+
+from ostinato.serving.page.facts import run_details, run_facts
+from ostinato.serving.page.routes import static_files
+
+OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"
+STATIC = Path(__file__).parents[3] / "src/ostinato/serving/page/static"
+
+
+def test_the_libraries_are_as_they_were_published() -> None:
+    lines = (STATIC / "vendor/SHA256SUMS").read_text().splitlines()
+    for line in lines:
+        expected, name = line.split()
+        assert hashlib.sha256((STATIC / "vendor" / name).read_bytes()).hexdigest() == expected
+    assert {line.split()[1] for line in lines} == {path.name for path in (STATIC / "vendor").iterdir()} - {"SHA256SUMS"}
+
+
+def test_all_files_are_served_and_none_names_another_host(start: Start) -> None:
+    client, files = start(), static_files()
+    assert {"index.html", "app.js", "style.css", "views/try.js", "vendor/htm-preact.js"} <= set(files)
+    for name, content in files.items():
+        answer = client.get("/" if name == "index.html" else f"/page/{name}")
+        assert answer.content == content
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'self'")
+        assert "unsafe" not in policy
+        own = content.replace(b"http://www.w3.org/", b"")
+        assert b"http://" not in own, name
+        assert b"https://" not in own, name
+    assert b"<script>" not in files["index.html"]
+    assert b"<style" not in files["index.html"]
+
+
+def test_a_file_is_not_sent_twice_and_no_other_is_sent(start: Start) -> None:
+    client = start()
+    tag = client.get("/page/app.js").headers["etag"]
+    assert client.get("/page/app.js", headers={"if-none-match": tag}).status_code == 304
+    for name in ("vendor/LICENSE-htm", "../routes.py", "%2e%2e/routes.py", "nothing.js"):
+        assert client.get(f"/page/{name}").status_code == 404
+
+
+def test_a_run_says_how_its_model_is_asked(start: Start) -> None:
+    client = start()
+    assert {one["name"]: one["served"] for one in client.get("/v1/runs").json()["runs"]} == {
+        "small": True,
+        "films": True,
+    }
+    found = client.get("/v1/runs/films").json()
+    assert found["asked"]["columns"] == [{"name": "text", "kind": "text", "is_file": False, "is_text": True}]
+    assert (found["asked"]["sessions"], found["has_report"]) == (False, False)
+    assert found["training"][-1][0] == found["steps"] == 16
+    assert "films" in client.get("/v1/runs/fims").json()["title"]
+    assert client.get("/v1/runs/films/report").status_code == 404
+    refused = client.get("/v1/runs/films/explore", params={"steps": 30_000})
+    assert (refused.status_code, refused.json()["title"][:7]) == (422, "`steps`")
+
+
+def test_tokens_are_asked_for_before_a_run_is_shown(start: Start) -> None:
+    client = start(tokens={hashlib.sha256(b"t" * 20).hexdigest(): "ann"})
+    assert client.get("/").status_code == 200
+    assert client.get("/v1/runs").status_code == 401
+    assert client.get("/v1/runs", headers={"authorization": f"Bearer {'t' * 20}"}).status_code == 200
+
+
+def test_facts_are_read_from_what_a_run_wrote(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("recipe.yaml", "features.json", "log.jsonl"):
+        (run / name).write_bytes((OLD_RUNS / "classifier_text" / name).read_bytes())
+    assert run_facts("run", run)["state"] == "training"
+    summary = json.loads((OLD_RUNS / "classifier_text/summary.json").read_text())
+    summary["validation"]["intervals"] = {"accuracy": [0.8, 0.95]}
+    summary["findings"] = [{"title": "few rows"}]
+    (run / "summary.json").write_text(json.dumps(summary))
+    (run / "baselines.json").write_text(json.dumps({"conclusion": "A baseline would do."}))
+    (run / "report.html").write_text("<p>")
+    found = run_details("run", run)
+    assert (found["state"], found["figure"]["interval"], found["has_report"]) == ("finished", [0.8, 0.95], True)
+    assert (found["conclusion"], found["findings"]) == ("A baseline would do.", [{"title": "few rows"}])
+    (run / "log.jsonl").write_text("no json\n")
+    assert run_facts("run", run)["state"] == "unreadable"
+
+
+def test_a_folder_without_runs_is_refused(cli: Cli, tmp_path: Path) -> None:
+    said = cli("ui", str(tmp_path))
+    assert said.code != 0
+    assert "a folder of runs was expected" in said.err
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in STATIC.rglob("*.js")))
+def test_files_are_short(name: str) -> None:
+    path = next(STATIC.rglob(name))
+    assert "vendor" in path.parts or len(path.read_text().splitlines()) < 300
