@@ -27,7 +27,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-ge
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`ostinato ui` on four old runs, a language model whose data are there, and a run without a recipe that reads."""
+    """`ostinato ui` on four old runs, a language model whose data are there, a run without a summary, and one
+    whose recipe is damaged."""
     folder = tmp_path_factory.mktemp("page")
     text = folder / "story.txt"
     text.write_text("a seal ran. the owl hears a seal, and the seal hears an owl.\n" * 60)
@@ -38,6 +39,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     for name in ("classifier_text", "classifier_wide_table", "tagger_softmax", "forecaster_segment"):
         shutil.copytree(FIXTURES / "old_runs" / name, folder / "runs" / name)
+    shutil.copytree(FIXTURES / "old_runs/classifier_text", folder / "runs/going", copy_function=shutil.copyfile)
+    (folder / "runs/going/summary.json").unlink()
     (folder / "runs/broken").mkdir()
     (folder / "runs/broken/recipe.yaml").write_text("version: [")
     process = subprocess.Popen(
@@ -108,7 +111,7 @@ def test_from_the_runs_to_what_units_do(seen: Seen, request: pytest.FixtureReque
     page, at = seen.page, request.node.callspec.id
     seen.go("", "Runs")
     page.get_by_role("link", name="story").wait_for()
-    assert page.get_by_role("row").count() == 7
+    assert page.get_by_role("row").count() == 8
     assert page.get_by_text("unreadable").is_visible()
     seen.check(f"runs-{at}")
     page.get_by_role("link", name="story").click()
@@ -148,6 +151,18 @@ def test_from_the_runs_to_what_units_do(seen: Seen, request: pytest.FixtureReque
     page.reload()
     page.locator("th a[aria-current=true]").wait_for()
     assert page.locator("th a[aria-current=true]").inner_text() == shown
+
+
+def test_a_run_that_trains_is_followed(chromium: Any, url: str) -> None:
+    page = chromium.new_page()
+    page.clock.install()
+    found, states = page.request.get(f"{url}/v1/runs/going").json(), ["training", "finished"]
+    page.route("**/v1/runs/going", lambda route: route.fulfill(json={**found, "state": states.pop(0)}))
+    page.goto(f"{url}/#/run/going")
+    page.locator("dd", has_text=re.compile("^training$")).wait_for()
+    page.clock.fast_forward(6_000)
+    page.locator("dd", has_text=re.compile("^finished$")).wait_for()
+    page.close()
 
 
 def test_each_task_has_its_answer(seen: Seen, request: pytest.FixtureRequest) -> None:

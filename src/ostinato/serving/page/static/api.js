@@ -34,17 +34,20 @@ export async function call(path, { body, raw, method, type = "application/json" 
   return found;
 }
 
-// What a GET answers, read anew when the path changes.
-export function useAnswer(path) {
+// What a GET answers, read anew when the path changes, and every five seconds while `again` says so of the answer.
+export function useAnswer(path, again = () => false) {
   const [state, setState] = useState({ path: null });
   useEffect(() => {
     if (path === null) return undefined;
     let current = true;
-    call(path).then(
-      (answer) => current && setState({ path, answer }),
-      (error) => current && setState({ path, error }),
-    );
-    return () => { current = false; };
+    let timer;
+    const read = () => call(path).then((answer) => {
+      if (!current) return;
+      setState({ path, answer });
+      if (again(answer)) timer = setTimeout(read, 5000);
+    }, (error) => current && setState({ path, error }));
+    read();
+    return () => { current = false; clearTimeout(timer); };
   }, [path]);
   return state.path === path ? state : { path, waiting: path !== null };
 }

@@ -26,7 +26,7 @@ function Answer({ name, query, found }) {
   const shown = unitName(found.shown);
   return html`<section><h2>Units that tell it</h2><table><thead><tr><th scope="col">unit</th><th scope="col" class="right">r</th>
     <th scope="col">strength</th></tr></thead><tbody>${answer.units.map((one) => html`<tr key=${unitName(one)}>
-      <th scope="row"><a href=${link("inside", name, { ...query, series: one.series, unit: one.unit })}
+      <th scope="row" class="nowrap"><a href=${link("inside", name, { ...query, series: one.series, unit: one.unit })}
         aria-current=${shown === unitName(one) ? "true" : null}>${unitName(one)}</a></th>
       <td class="right">${one.correlation.toFixed(3)}</td>
       <td class="bars"><span class="bar" style=${{ width: `${Math.round(100 * Math.abs(one.correlation))}%` }}></span></td></tr>`)}</tbody></table>
@@ -48,7 +48,7 @@ export function Inside({ name, query }) {
     <p class="ideas">${IDEAS.map((one) => html`<button key=${one} type="button" onClick=${() => idea(one)}>${one}</button>`)}</p>
     ${waiting && html`<${Waiting}>Reading the run's validation data…<//>`}
     ${error && html`<${Problem} error=${error} />`}
-    ${found && html`<p class="quiet">${number(found.num_steps)} steps of ${number(found.num_rows)} rows; ${Object.entries(found.series)
+    ${found && html`<p class="quiet">${number(found.num_steps)} steps of ${found.num_rows === 1 ? "one row" : `${number(found.num_rows)} rows`}; ${Object.entries(found.series)
       .map(([part, count]) => `${part} (${count})`).join(", ")}</p>
       ${found.answer && html`<${Answer} name=${name} query=${query} found=${found} />`}
       <section><h2>${unitName(found.shown)}, step by step</h2>

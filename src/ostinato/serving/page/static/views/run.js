@@ -15,7 +15,7 @@ function Facts({ run }) {
 }
 
 export function Run({ name }) {
-  const { answer: run, error } = useAnswer(`/v1/runs/${encodeURIComponent(name)}`);
+  const { answer: run, error } = useAnswer(`/v1/runs/${encodeURIComponent(name)}`, (found) => found.state === "training");
   if (error) return html`<h1>${name}</h1><${Problem} error=${error} />`;
   if (!run) return html`<h1>${name}</h1><${Waiting} />`;
   return html`<h1>${name}</h1><${Tabs} name=${name} view="run" run=${run} />

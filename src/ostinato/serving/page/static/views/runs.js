@@ -5,7 +5,7 @@ import { useAnswer } from "../api.js";
 import { figure, link, number, Problem, Waiting, when } from "../parts.js";
 
 export function Runs() {
-  const { answer, error } = useAnswer("/v1/runs");
+  const { answer, error } = useAnswer("/v1/runs", (found) => found.runs.some((one) => one.state === "training"));
   const [sought, setSought] = useState("");
   if (error) return html`<h1>Runs</h1><${Problem} error=${error} />`;
   if (!answer) return html`<h1>Runs</h1><${Waiting} />`;
