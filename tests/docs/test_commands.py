@@ -30,6 +30,8 @@ SMALLER = {
     "generate": ["--max-new-tokens", "5"],
     "diagnose": ["--rows", "8"],
 }
+LASTING = ("serve", "ui")
+"""They go on until they are told to stop; tests/e2e starts them."""
 ALWAYS_THE_SAME = ("wrote ", "model: ", "time: ", "channels: ")
 
 
@@ -104,7 +106,7 @@ def test_commands_run(page: Path, world: Path, cli: Cli, monkeypatch: pytest.Mon
             assert Path(words[-1]).read_text().splitlines()[: len(command.shown)] == command.shown
         else:
             assert program == "ostinato", f"how is `{program}` to be tested?"
-            if _needs_other_data(words):
+            if words[0] in LASTING or _needs_other_data(words):
                 _parse(words)
             else:
                 _run(Command([program, *words], command.shown), cli)
