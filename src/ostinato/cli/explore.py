@@ -15,8 +15,10 @@ from ostinato.cli.train import Reading, check_run
 if TYPE_CHECKING:
     from ostinato.exploration import Exploration, Unit
     from ostinato.exploration.exploration import Answered
+    from ostinato.run import Run
 
 _SHOWN_STEPS = 320
+_WRITTEN = 300
 
 
 def explore(
@@ -32,6 +34,12 @@ def explore(
     nearest: Annotated[
         int | None, typer.Option("--nearest", min=0, help="Show moments whose state is like that after this step.")
     ] = None,
+    intervene: Annotated[
+        list[str] | None,
+        typer.Option("--intervene", help="Change units after every step, 'layer 1.c[3]=0': what is written then."),
+    ] = None,
+    prompt: Annotated[str, typer.Option("--prompt", help="What is gone on from, with --intervene.")] = "The ",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is written, with --intervene.")] = 0,
     save: Annotated[Path | None, typer.Option("--save", help="Write all arrays to this NumPy archive.")] = None,
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
@@ -44,7 +52,11 @@ def explore(
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 
-    found = load(run, settings or []).explore(data, num_steps=steps, observer=ConsoleObserver())
+    opened = load(run, settings or [])
+    if intervene:
+        _print_written(opened, intervene, prompt, seed, json)
+        return
+    found = opened.explore(data, num_steps=steps, observer=ConsoleObserver())
     answered = [found.answer(one) for one in question or []]
     if save is not None:
         found.save(save)
@@ -67,6 +79,27 @@ def explore(
         print_text(f"step {moment.step:,}, {moment.distance:.2f} away: {moment.around!r}")
     if not answered:
         print_text("ask what units tell: -q \"token in 'aeiou'\", -q \"inside('(', ')')\", -q \"since('\\n')\"")
+
+
+def _print_written(run: Run, interventions: list[str], prompt: str, seed: int, json: bool) -> None:
+    """What a model writes as it is, and with its units changed, from the same prompt and seed."""
+    from ostinato.errors import RunError
+    from ostinato.tasks.streaming import EncoderStreaming, Reading, Writing, WritingModel
+
+    untouched = run.spec.streaming(run.model, run.features, run.recipe)
+    if not isinstance(untouched, WritingModel) or not isinstance(untouched, EncoderStreaming):
+        raise RunError("only a model that writes shows what an intervention does: a language model, say.")
+    written = {}
+    for name, model in (("untouched", untouched), ("changed", untouched.intervened(interventions))):
+        (begun,) = model.read([Reading(model.encode(prompt), model.zero(), "none")])
+        (found,) = model.write([Writing(begun.state, _WRITTEN, temperature=0.7, seed=seed)])
+        written[name] = "".join(map(str, found.pieces))
+    if json:
+        print_json({"prompt": prompt, "seed": seed, "interventions": interventions, **written})
+        return
+    for name, text in written.items():
+        stdout.print(f"{name if name == 'untouched' else ', '.join(interventions)}:", style="bold", markup=False)
+        print_text(prompt + text)
 
 
 def _print_series(found: Exploration) -> None:

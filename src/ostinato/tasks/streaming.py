@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from ostinato.layers.inputs import Vectors, width_of
 from ostinato.nn import Embedding
 from ostinato.nn.carried import CarriedLayers
 from ostinato.recipe import Recipe
+from ostinato.tasks.intervening import Edit, Edits
 from ostinato.tasks.signature import TensorSpec, float_name
 from ostinato.types import Ragged
 
@@ -188,6 +190,8 @@ class EncoderStreaming(StreamingModel):
         RunError: if the model can't run forward in time, with the reason.
     """
 
+    _edits: Edits | None = None
+
     def __init__(
         self,
         model: nn.Module,
@@ -257,10 +261,44 @@ class EncoderStreaming(StreamingModel):
             return []
         states = torch.from_numpy(np.stack([one.state for one in batch]))
         layers, own = states[:, : self._layers.state_size], states[:, self._layers.state_size :]
-        hidden, after = self._layers.run([self._vectors(one.steps.values) for one in batch], layers)
+        hidden, after = self._run([self._vectors(one.steps.values) for one in batch], layers)
         answers, kept = self.answer(batch, hidden, own)
         joined = torch.cat([after, kept], dim=1).numpy()
         return [Read(state, said) for state, said in zip(joined, answers, strict=True)]
+
+    def intervened(self, interventions: Sequence[str]) -> Self:
+        """The same model, parts of whose state are changed after every step: what it answers and writes goes by the
+        changed state, and so does the next step. A layer above reads what was changed from the next step on.
+
+        Args:
+            interventions: `layer 1.c[3] = 0`, `layer 1.h[2, 5:8] *= 0.5`, …; parts as `ostinato explore` names them.
+
+        Raises:
+            RecipeError: for what is none, or names what is not there.
+        """
+        found = copy.copy(self)
+        ends = np.cumsum([size for layer in self._layers.sizes for size in layer]).tolist()
+        starts = [0, *ends[:-1]]
+        names = [_shown(spec.name) for spec in self.states[: len(ends)]]
+        places = dict(zip(names, zip(starts, ends, strict=True), strict=True))
+        found._edits = Edits([Edit.of(one) for one in interventions], places)
+        return found
+
+    def _run(self, pieces: list[Tensor], states: Tensor) -> tuple[list[Tensor], Tensor]:
+        """As the layers do; with interventions step by step, the output then being the changed state's."""
+        if self._edits is None:
+            return self._layers.run(pieces, states)
+        outputs = [list[Tensor]() for _ in pieces]
+        size, first = self._layers.output_size, sum(size for layer in self._layers.sizes[:-1] for size in layer)
+        states = states.clone()
+        for step in range(max((len(piece) for piece in pieces), default=0)):
+            rows = [row for row, piece in enumerate(pieces) if len(piece) > step]
+            _, after = self._layers.run([pieces[row][step : step + 1] for row in rows], states[rows])
+            states[rows] = self._edits.apply(after)
+            for row in rows:
+                outputs[row].append(states[row, first : first + size].clone())
+        empty = states.new_empty(0, size)
+        return [torch.stack(one) if one else empty for one in outputs], states
 
     @abstractmethod
     def answer(self, batch: Sequence[Reading], hidden: list[Tensor], own: Tensor) -> tuple[list[list[Answer]], Tensor]:
@@ -282,6 +320,12 @@ class EncoderStreaming(StreamingModel):
             return found
         steps = [self._embedding(Ragged.from_rows(given[t : t + 1], [0], [1])).values for t in range(len(given))]
         return torch.cat(steps) if steps else torch.zeros(0, width_of(self._embedding))
+
+
+def _shown(name: str) -> str:
+    """`encoder.0.c` as `layer 1.c`."""
+    _, layer, part = name.rsplit(".", 2)
+    return f"layer {int(layer) + 1}.{part}"
 
 
 def first_answer(one: Reading, num_answers: int) -> int:

@@ -232,3 +232,16 @@ def test_the_command(planted: ostinato.Run, cli: Cli, tmp_path: Path) -> None:
     wrong = cli("explore", *options, "-q", "tokens == 'a'")
     assert wrong.code == 1
     assert "`tokens` is not known here; known are token, position" in wrong.err
+
+
+def test_an_intervention_is_shown_beside_what_is_untouched(planted: ostinato.Run, cli: Cli) -> None:
+    options = (planted.folder, "--prompt", "ab", "--seed", 2)
+    shown = cli("explore", *options, "--intervene", "layer 1.h *= 0")
+    assert shown.code == 0
+    assert shown.out.startswith("untouched:")
+    assert "layer 1.h *= 0:" in shown.out
+    found = json.loads(cli("explore", *options, "--intervene", "layer 1.h *= 0", "--json").out)
+    assert found["untouched"] != found["changed"]
+    wrong = cli("explore", *options, "--intervene", "layer 1.z = 0")
+    assert wrong.code == 1
+    assert "the state has the parts layer 1.h, layer 1.c" in wrong.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -292,3 +293,45 @@ def test_a_forecaster_keeps_its_window(tmp_path: Path) -> None:
 def test_a_task_of_whole_rows_has_no_sessions(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="can't be read step by step: a seq2seq answers whole rows"):
         _streaming(ostinato.load(train_one(tmp_path, "seq2seq")))
+
+
+# ---- interventions --------------------------------------------------------------------------------------------------
+def test_units_that_are_changed_change_what_follows(tmp_path: Path) -> None:
+    run = _language_model(tmp_path, ngrams=0, num_layers=2)
+    streaming = cast("Any", _streaming(run))
+    steps = streaming.encode(TEXT)
+    same = streaming.intervened(["layer 1.c *= 1", "layer 2.h[0:3] *= 1"])
+    assert _cold(same, steps).answers == _cold(streaming, steps).answers
+    _check_pieces(same, [steps, steps.cut(3, 9)])
+    clamped = streaming.intervened(["layer 2.c[1, 4] = 0.5", "layer 2.h[0] = -1"])
+    found = _cold(clamped, steps)
+    state = clamped.named(found.state)
+    assert state["encoder.1.c"][[1, 4]].tolist() == [0.5, 0.5]
+    assert state["encoder.1.h"][0] == state["hidden"][0] == -1
+    assert found.answers != _cold(streaming, steps).answers
+    _check_pieces(clamped, [steps, steps.cut(2, 30)])
+    silent = streaming.intervened(["layer 2.h *= 0"])  # the output is its bias alone
+    bias = run.model.output.bias.detach().log_softmax(0)
+    ids = steps.values[1:].astype(np.int64)
+    np.testing.assert_allclose([one["nll"] for one in _cold(silent, steps).answers[1:]], -bias[ids], rtol=1e-5)
+    (written,) = clamped.write([Writing(found.state, 20, seed=1)])
+    assert clamped.named(written.state)["encoder.1.h"][0] == -1
+    assert clamped.peek(found.state) != streaming.peek(_cold(streaming, steps).state)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("layer 1.c[3]", "an intervention is spelled"),
+        ("layer 1.c[] = 1", "an intervention is spelled"),
+        ("layer 1.c[1:2:3] = 1", "an intervention is spelled"),
+        ("layer 1.c[2:2] = 1", "an intervention is spelled"),
+        ("layer 1.c = x", "an intervention is spelled"),
+        ("layer 3.c = 1", "the state has the parts layer 1.h, layer 1.c. Received: 'layer 3.c'"),
+        ("layer 1.c[6] = 1", "`layer 1.c` has 6 units, from 0 on. Received: 6"),
+    ],
+)
+def test_what_is_no_intervention_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    streaming = cast("Any", _streaming(_series_classifier(tmp_path, cell="lstm")))
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        streaming.intervened([text])
