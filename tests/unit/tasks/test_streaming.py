@@ -275,6 +275,12 @@ def test_a_next_step_model_reads_and_writes_frames(tmp_path: Path) -> None:
         streaming.write([Writing(found.state, top_k=3)])
 
 
+def test_a_recurrence_a_note_has_no_sessions(tmp_path: Path) -> None:
+    run = ostinato.load(train_one(tmp_path, "next_step", recurrence="note", notes={}))
+    with pytest.raises(RunError, match="can't be read step by step: each note has a recurrence of its own"):
+        _streaming(run)
+
+
 def test_a_forecaster_keeps_its_window(tmp_path: Path) -> None:
     run = _forecaster(tmp_path)
     streaming = _streaming(run)

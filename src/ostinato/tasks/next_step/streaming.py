@@ -12,7 +12,6 @@ from torch import Tensor
 from ostinato.arrays import Array
 from ostinato.data.dataset import Features
 from ostinato.errors import RecipeError
-from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn.rowwise import rowwise
 from ostinato.recipe import Recipe
 from ostinato.tasks.frames.sampling import as_values
@@ -41,7 +40,7 @@ class NextStepStreaming(EncoderStreaming, WritingModel):
     """
 
     def __init__(self, model: NextStep, features: Features, recipe: Recipe) -> None:
-        if not isinstance(model.encoder, RecurrentEncoder):
+        if model.states_per_row > 1:
             raise no_stream("each note has a recurrence of its own")
         dtype, width = float_name(model), model.frames.values
         own = [TensorSpec("hidden", dtype, (model.encoder.output_size,)), TensorSpec("frame", dtype, (width,))]
