@@ -41,7 +41,7 @@ def serve(
 ) -> None:
     """Serve runs over HTTP: predictions, text as it is written, and sessions that keep their state."""
     from ostinato.media.extras import library
-    from ostinato.serving.access import read_tokens
+    from ostinato.serving.access import LOOPBACK, read_tokens
     from ostinato.serving.names import named_runs
 
     for name in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
@@ -53,7 +53,7 @@ def serve(
         check_run(folder)
     tokens = None if token_file is None else read_tokens(token_file)
     key = _key(key_file)
-    if tokens is None and host not in ("127.0.0.1", "localhost", "::1"):
+    if tokens is None and host not in LOOPBACK:
         note("no --token-file: anybody who reaches this machine may use these models")
 
     from ostinato.serving.engine import Pace

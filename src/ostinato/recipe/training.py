@@ -98,7 +98,7 @@ class TrainingRecipe(Component):
             ("clip_quantile", "clip_history"),
             ("`clip: adaptive`", lambda training: training.clip == "adaptive"),
         ),
-        "clock": ("`max_minutes`", lambda training: training.max_minutes is not None),
+        "clock": ("`max_minutes`", lambda training: training.max_minutes is not None or training.is_open),
         "rollback_factor": ("`on_divergence: rollback`", lambda training: training.on_divergence == "rollback"),
     }
     epochs: PositiveInt | None = Field(

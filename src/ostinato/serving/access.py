@@ -10,6 +10,8 @@ from pathlib import Path
 from ostinato.errors import RecipeError
 from ostinato.serving.refused import RefusedError
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names by which a machine reaches itself."""
 EVERYBODY = "everybody"
 """The owner of sessions where there are no tokens."""
 

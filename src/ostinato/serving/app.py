@@ -46,6 +46,7 @@ def make_app(
     connections: Connections,
     reopen: Reopen,
     shown: Mapping[str, Path] | None = None,
+    hosts: frozenset[str] = frozenset(),
 ) -> FastAPI:
     """An application that serves runs; their engines start and stop with it.
 
@@ -56,6 +57,7 @@ def make_app(
         connections: what the engines tell of sessions that end.
         reopen: opens a run again whose files have changed.
         shown: the runs that the page lists; default: those that are served.
+        hosts: names that requests may be meant for; none: any.
     """
     app = FastAPI(
         title="Ostinato",
@@ -77,7 +79,9 @@ def make_app(
     _add_operations(app, house, metrics)
     _add_problems(app)
     app.add_middleware(DirectSteps, house=house, access=app.state.access)
-    app.add_middleware(Guard, metrics=metrics, max_body_bytes=config.max_body_bytes, body_s=config.request_s)
+    app.add_middleware(
+        Guard, metrics=metrics, max_body_bytes=config.max_body_bytes, body_s=config.request_s, hosts=hosts
+    )
     return app
 
 

@@ -1,4 +1,5 @@
-"""What every request passes first: how large and how slow its body may be; and what the server counts of it."""
+"""What every request passes first: whom it was meant for, how large and how slow its body may be; and what the server
+counts of it."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import json
 import logging
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,14 +27,22 @@ class Guard:
         metrics: counts requests.
         max_body_bytes: a longer body is refused; one that is a stream of lines is as long as it likes.
         body_s: seconds in which the next part of a body has to come.
+        hosts: names that a request may be meant for (`Host`); none: any. A page of another name that leads to this
+            machine (DNS rebinding) would else read what only this machine may.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int, body_s: float) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, max_body_bytes: int, body_s: float, hosts: frozenset[str] = frozenset()
+    ) -> None:
+        self._app, self._metrics, self._hosts = app, metrics, hosts
         self._max_body_bytes, self._body_s = max_body_bytes, body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or refuse it."""
+        if scope["type"] == "websocket" and not self._is_meant(scope):
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -45,6 +55,12 @@ class Guard:
             await send(message)
 
         try:
+            if not self._is_meant(scope):
+                raise RefusedError(
+                    421,
+                    f"a request to {', '.join(sorted(self._hosts))} was expected. Received: one to {_host(scope)!r}.",
+                    hint="without --token-file a server answers this machine alone, by these names",
+                )
             self._check_length(scope)
             await self._app(scope, self._guarded(scope, receive), counted)
         except RefusedError as error:
@@ -53,6 +69,9 @@ class Guard:
             await send_problem(counted, error)
         finally:
             self._said(scope, status, time.perf_counter() - start)
+
+    def _is_meant(self, scope: Scope) -> bool:
+        return not self._hosts or _host(scope) in self._hosts
 
     def _check_length(self, scope: Scope) -> None:
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -94,6 +113,12 @@ class Guard:
         self._metrics.request(scope["method"], path, status, seconds)
         if _LOG.isEnabledFor(logging.INFO):
             _LOG.info("%s", line(method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 3)))
+
+
+def _host(scope: Scope) -> str:
+    """The name that a request is meant for, without its port."""
+    given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    return (urlsplit(f"//{given}").hostname or "") if given else ""
 
 
 def line(**facts: Any) -> str:

@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from ostinato.errors import OstinatoError, RunError
+from ostinato.serving.access import LOOPBACK
 from ostinato.serving.app import make_app
 from ostinato.serving.live import Ended
 from ostinato.serving.metrics import Metrics
@@ -106,7 +107,8 @@ def _serve(
         if served.reason is not None:
             say(f"{served.name} has no sessions: {served.reason.message}")
     logging.getLogger("ostinato.serving.requests").addHandler(_to_stderr())
-    app = make_app(house, config, metrics, connections, reopen, runs)
+    own = LOOPBACK if config.tokens is None and address.host in LOOPBACK else frozenset[str]()
+    app = make_app(house, config, metrics, connections, reopen, runs, own)
     settings = uvicorn.Config(
         app,
         http=patient(config.request_s),
