@@ -195,7 +195,8 @@ def test_who_is_too_slow_is_closed(server: Server) -> None:
     """A head that never ends, and a body that never comes, hold nothing."""
     host, port = server.url.removeprefix("http://").split(":")
     whole = (
-        b"POST /v1/models/lm/score HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n"
+        b"POST /v1/models/lm/score HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+        b"content-type: application/json\r\ncontent-length: 50\r\n\r\n"
     )
     answers = list[bytes]()
     with (

@@ -99,6 +99,8 @@ def test_names_of_runs() -> None:
 
 
 def test_the_package_offers_its_names_without_importing_torch_first() -> None:
-    assert set(ostinato.__all__) == {"Prediction", "Ragged", "Recipe", "Run", "load", "nn", "resume", "train"}
+    assert set(ostinato.__all__) == {
+        *("AsyncClient", "Client", "Prediction", "Ragged", "Recipe", "Run", "load", "nn", "resume", "train")
+    }
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):
         _ = ostinato.trian  # type: ignore[attr-defined]

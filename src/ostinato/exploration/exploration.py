@@ -78,7 +78,7 @@ class Exploration:
     Example:
         >>> found = ostinato.load("runs/island").explore(num_steps=2000)
         >>> found.units("token in 'aeiou'")[0].series
-        'layer 1.h'
+        'layer 1...'
     """
 
     columns: Mapping[str, Column]

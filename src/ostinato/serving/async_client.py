@@ -23,11 +23,11 @@ class AsyncClient:
     Raises:
         MissingLibraryError: without the extra `serve`.
 
-    Example:
-        >>> client = ostinato.AsyncClient("http://127.0.0.1:8000")  # doctest: +SKIP
-        >>> session = await client.session("island")  # doctest: +SKIP
-        >>> (await session.step("Captain "))["answers"][-1]  # doctest: +SKIP
-        {'token': ' ', 'nll': 0.02}
+    With a server of `runs/island` (tests/e2e/test_serving.py)::
+
+        client = ostinato.AsyncClient("http://127.0.0.1:8000")
+        session = await client.session("island")
+        (await session.step("Captain "))["answers"][-1]  # {'token': ' ', 'nll': 0.02}
     """
 
     def __init__(self, url: str = "http://127.0.0.1:8000", token: str | None = None, timeout_s: float = 60.0) -> None:

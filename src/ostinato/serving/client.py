@@ -24,11 +24,11 @@ class Client:
     Raises:
         MissingLibraryError: without the extra `serve`.
 
-    Example:
-        >>> client = ostinato.Client("http://127.0.0.1:8000")  # doctest: +SKIP
-        >>> session = client.session("island")  # doctest: +SKIP
-        >>> session.step("Captain ")["answers"][-1]  # doctest: +SKIP
-        {'token': ' ', 'nll': 0.02}
+    With a server of `runs/island` (tests/e2e/test_serving.py)::
+
+        client = ostinato.Client("http://127.0.0.1:8000")
+        session = client.session("island")
+        session.step("Captain ")["answers"][-1]  # {'token': ' ', 'nll': 0.02}
     """
 
     def __init__(self, url: str = "http://127.0.0.1:8000", token: str | None = None, timeout_s: float = 60.0) -> None:

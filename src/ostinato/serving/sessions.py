@@ -32,9 +32,11 @@ class Sessions(Operations):
         check: raises for inputs that must not reach the model.
 
     Example:
-        >>> sessions = Sessions(model, Seal(model, "9f2c", "language_model", b"key"))  # doctest: +SKIP
-        >>> sessions.do(sessions.create("ada"))  # doctest: +SKIP
-        b'{"session":"dXNlZCBoZXJlIG9ubHk",...}'
+        >>> run = ostinato.load("runs/island")
+        >>> model = run.spec.streaming(run.model, run.features, run.recipe)
+        >>> sessions = Sessions(model, Seal(model, "9f2c", "language_model", b"key"))
+        >>> sessions.do(sessions.create("ada"))
+        b'{"session":"...","sequence":0,"steps":0,...}'
     """
 
     def __init__(

@@ -30,7 +30,7 @@ TABLES = {
 @pytest.mark.parametrize(
     ("table", "settings", "task"),
     [
-        ("classes", ["data.input=text", "data.target=label"], "classification"),
+        ("classes", ["data.input=text", "data.target=label", "training.epochs=1"], "classification"),
         ("texts", ["data.input=text", "data.target=said"], "seq2seq"),
         ("names", ["data.input=kind", "data.target=text"], "conditional"),
         ("series", ["model.horizon=3", "training.epochs=1"], "forecasting"),
@@ -42,7 +42,7 @@ def test_a_file_is_opened_for_its_columns_for_its_head_and_to_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, settings: list[str], task: str
 ) -> None:
     """It was opened 19 times for classes, 17 for texts, 15 for names, 7 for series and 6 for steps. A plan that changes
-    how series are read reads them once more: here there is none."""
+    how rows are read reads them once more: here there is none."""
     path = tmp_path / "t.csv"
     path.write_text(TABLES[table])
     opened: list[Path] = []

@@ -109,7 +109,12 @@ def test_a_table_of_paths_names_the_row_of_a_missing_file(tmp_path: Path) -> Non
         _write(tmp_path / f"{number}.avi", _frames(3, number))
     rows = [f"{number}.avi,{'ab'[number % 2]}" for number in range(4)]
     table = tmp_path / "clips.csv"
-    recipe = build_recipe({"data": {"train": str(table), "target": "label", "input": "path", "validation": 0.5}})
+    recipe = build_recipe(
+        {
+            "data": {"train": str(table), "target": "label", "input": "path", "validation": 0.5},
+            "training": {"epochs": 1},
+        }
+    )
     table.write_text("\n".join(["path,label", *rows, "5.avi,a"]) + "\n")
     with pytest.raises(DataError, match=r"clips\.csv:6: no such file: `5\.avi`"):
         prepare(recipe)
