@@ -108,8 +108,8 @@ async def ask(host: str, port: int, make: Callable[[int], Iterator[bytes]], at_o
 
 def request(path: str, body: str) -> bytes:
     """Of HTTP, as bytes."""
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return (head + body).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n{body}".encode()
 
 
 @contextmanager
