@@ -31,6 +31,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
 }
 _TESTS = ("isalpha", "isdigit", "isspace", "isupper", "islower", "isalnum")
+_LONGEST = 1_000
 HELP = (
     "names: token, position (in its row), row, surprise, label, value; "
     "functions: inside('\"'), inside('(', ')'), depth('(', ')'), since('\\n'), before(n), length(), "
@@ -58,11 +59,14 @@ def asked(question: str, columns: Mapping[str, Column], rows: Column) -> NDArray
         >>> asked("inside('\\"')", {"token": tokens}, np.zeros(7)).tolist()
         [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]
     """
+    if len(question) > _LONGEST:
+        raise RecipeError(f"a question has at most {_LONGEST:,} characters. Received: {len(question):,}.")
     try:
         tree = ast.parse(question.strip(), mode="eval")
-        answer = _Asked(columns, rows).value(tree.body)
+        with np.errstate(all="ignore"):  # what is no number at a step has no answer there
+            answer = _Asked(columns, rows).value(tree.body)
         found = np.broadcast_to(np.asarray(answer, dtype=np.float64), rows.shape)
-    except (SyntaxError, TypeError, ValueError, ZeroDivisionError, RecursionError, MemoryError) as error:
+    except (SyntaxError, TypeError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:
         raise RecipeError(f"the question {question!r:.80} can't be asked: {error}.", hint=HELP) from error
     return np.array(found)
 
@@ -90,12 +94,19 @@ class _Asked:
                 join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
                 return join.reduce(np.broadcast_arrays(*parts))
             case ast.BinOp() if type(node.op) in _ARITHMETIC:
-                return _ARITHMETIC[type(node.op)](self.value(node.left), self.value(node.right))
+                return _ARITHMETIC[type(node.op)](self._number(node.left), self._number(node.right))
             case ast.Compare(ops=[operation], comparators=[right]):
                 return self._compared(operation, self.value(node.left), right)
             case ast.Call(func=ast.Name(id=name), keywords=[]):
                 return self._called(name, [self.value(one) for one in node.args])
         raise ValueError(f"`{ast.unparse(node):.40}` is none of what a question is made of")
+
+    def _number(self, node: ast.expr) -> Any:
+        """What can be calculated with: of texts `'a' * 10_000_000_000` would be one, too."""
+        found = self.value(node)
+        if np.asarray(found).dtype.kind not in "biuf":
+            raise ValueError(f"`{ast.unparse(node):.40}` is no number to calculate with")
+        return found
 
     def _column(self, name: str) -> Column:
         if name not in self.columns:

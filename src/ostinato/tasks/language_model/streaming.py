@@ -56,6 +56,7 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
         )
         self._model = rowwise(model)
         self._places = dict(self._ranges(own))
+        self._token = lru_cache(4096)(self._decoded)  # of this model: one for all would keep every model
 
     @staticmethod
     def _ranges(own: list[tuple[str, int]]) -> list[tuple[str, slice]]:
@@ -263,8 +264,7 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
             raise RecipeError("there is nothing to go on from: the session has read no token.")
         return own
 
-    @lru_cache(maxsize=4096)  # noqa: B019 a model lives as long as its server
-    def _token(self, token: int) -> str:
+    def _decoded(self, token: int) -> str:
         return "<end>" if token == END_ID else self.features.text.decode(np.asarray([token], dtype=np.int32))
 
     def _texts(self, tokens: list[int]) -> list[str]:
