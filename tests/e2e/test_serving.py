@@ -4,79 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.conftest import Cli
+from tests.serving import RUNS, Server, start_server
 from websockets.sync.client import connect
 
 import ostinato
 from ostinato.serving.refused import RefusedError
 
-RUNS = Path(__file__).parents[1] / "fixtures/old_runs"
 SERVED = {"lm": "language_model_characters", "waves": "classifier_long_table", "loads": "forecaster_direct"}
 TEXT = "a seal ran. the owl hears a seal"
-
-
-@dataclass
-class Server:
-    """A process that serves, and where."""
-
-    process: subprocess.Popen[str]
-    url: str
-    folder: Path
-
-
-def _read(stream: IO[str]) -> None:
-    """So that the process never waits for its log to be read."""
-    with stream:
-        stream.read()
 
 
 def _start(folder: Path) -> Server:
     key, store = folder / "key", folder / "sessions.db"
     key.write_bytes(b"k" * 32)
-    words = ["serve", *(f"{name}={RUNS / run}" for name, run in SERVED.items()), f"films={RUNS / 'classifier_text'}"]
-    options = [
-        "--port",
-        "0",
-        "--store",
-        f"sqlite:{store}",
-        "--key-file",
-        str(key),
-        "--history",
-        "64",
-        "--request-s",
-        "2",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ostinato", *words, *options, "--request-s", "2"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"},
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if found := re.search(r"serving .* at (http://\S+)", line):
-            threading.Thread(target=_read, args=(process.stderr,), daemon=True).start()
-            return Server(process, found[1], folder)
-    raise AssertionError(f"the server ended with {process.wait()}")
+    words = [*(f"{name}={RUNS / run}" for name, run in SERVED.items()), f"films={RUNS / 'classifier_text'}"]
+    kept = ["--store", f"sqlite:{store}", "--key-file", str(key), "--history", "64"]
+    return start_server([*words, *kept, "--request-s", "2"])
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = _start(tmp_path_factory.mktemp("server"))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    found = _start(folder)
     yield found
     found.process.kill()
     found.process.wait()
@@ -180,7 +142,8 @@ def test_what_can_not_be_served(cli: Cli, tmp_path: Path) -> None:
     for words, says in (
         ([tmp_path / "none"], "no run directory"),
         ([run, f"lm={run}", f"lm={run}"], "both called lm"),
-        ([run, "--store", "mysql:x"], "must be memory or sqlite:FILE. Received: mysql:x"),
+        ([run, "--store", "mysql:x"], "must be memory, sqlite:FILE or redis://HOST:PORT. Received: mysql:x"),
+        ([run, "--store", "redis://127.0.0.1:1"], "must name a Redis that answers. Received: redis://127.0.0.1:1"),
         ([run, "--token-file", tmp_path / "tokens"], "tokens:1 must be a name and a token of 16 characters"),
         ([run, "--token-file", tmp_path / "no"], "must name a text file"),
         ([run, "--key-file", tmp_path / "tokens"], "must hold 32 bytes or more"),
@@ -216,7 +179,7 @@ def test_who_is_too_slow_is_closed(server: Server) -> None:
     assert b"within 2 s. Received: nothing." in answers[1].replace(b'","status":408,"detail":"', b" ")
 
 
-def test_killed_and_started_again_it_goes_on_and_stops_when_told(server: Server) -> None:
+def test_killed_and_started_again_it_goes_on_and_stops_when_told(server: Server, folder: Path) -> None:
     """The last one: it ends the server of all the others."""
     with ostinato.Client(server.url) as client:
         cold = client.score("lm", TEXT)
@@ -227,7 +190,7 @@ def test_killed_and_started_again_it_goes_on_and_stops_when_told(server: Server)
         said = client.call(sent)
     server.process.kill()
     server.process.wait()
-    again = _start(server.folder)
+    again = _start(folder)
     with ostinato.Client(again.url) as client:
         assert client.call(sent) == said  # as who had no answer before the server died
         session._client, session.sequence = client, said["sequence"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,9 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.serving.fake import TOKENS, Bench, Elman, bench
+from tests.redis_server import RedisServer
+from tests.unit.serving.fake import TOKENS, Bench, Clock, Elman, bench
 
 from ostinato.serving.live import Limits
+from ostinato.serving.redis_store import RedisStore
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.session import Depth, Sampler
 from ostinato.serving.sqlite_store import SqliteStore
@@ -70,6 +74,7 @@ def _rewind(b: Bench, id: str, of: Mirror, data: st.DataObject) -> None:
 
 
 def _check(b: Bench, id: str, of: Mirror) -> None:
+    b.sessions.live.refresh({id})
     session = b.sessions.live.find("ada", id)
     assert session.state.tobytes() == _cold(b.model, of.tokens)[0]
     assert (session.steps, session.ended) == (len(of.tokens), of.ended)
@@ -92,12 +97,28 @@ def test_a_server_that_starts_again_goes_on(data: st.DataObject, depth: Depth, t
     _go(data, lambda: SqliteStore(file, "small", "w0"), depth, "nsssswwrrftpkkk")
 
 
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
+        found = RedisServer(Path(folder))
+        found.start()
+        yield found
+        found.kill()
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data(), depth=DEPTHS)
+def test_servers_that_share_a_redis_go_on(data: st.DataObject, depth: Depth, redis_server: RedisServer) -> None:
+    name = secrets.token_hex(8)
+    _go(data, lambda: RedisStore(redis_server.url, name, "w0", Limits()), depth, "nsssswwrrftkkk")
+
+
 def _go(data: st.DataObject, open_store: Callable[[], Store], depth: Depth, kinds: str) -> None:
-    b = bench(open_store(), Limits(idle_s=IDLE_S), depth)
+    b = bench(open_store(), Limits(idle_s=IDLE_S), depth, clock=Clock(time.time()))
     mirrors: dict[str, Mirror] = {}
     actions = data.draw(st.lists(st.sampled_from(kinds), min_size=5, max_size=25))
     for action in ["n", *actions]:
-        if action == "k":  # as after kill -9: what was committed is all that there is
+        if action == "k":  # as after kill -9, or at another server: what was committed is all that there is
             b.sessions.live.close()
             b = bench(open_store(), Limits(idle_s=IDLE_S), depth, clock=b.clock)
         elif action == "n" or not mirrors:

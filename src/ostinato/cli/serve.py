@@ -23,7 +23,9 @@ def serve(
     key_file: Annotated[
         Path | None, typer.Option(help="32 bytes or more that sign snapshots; servers of one key share sessions.")
     ] = None,
-    store: Annotated[str, typer.Option(help="Where sessions are kept: memory, or sqlite:FILE.")] = "memory",
+    store: Annotated[
+        str, typer.Option(help="Where sessions are kept: memory, sqlite:FILE or redis://HOST:PORT.")
+    ] = "memory",
     max_sessions: Annotated[int, typer.Option(min=1, help="Live sessions of a model.")] = 100_000,
     max_sessions_each: Annotated[int, typer.Option(min=1, help="Of one token.")] = 100_000,
     max_mb: Annotated[int, typer.Option(min=1, help="Memory of a model's sessions; then the least used end.")] = 2048,

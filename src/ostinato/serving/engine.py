@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ostinato.errors import OstinatoError
 from ostinato.serving.operations import Operation
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.sessions import Sessions
@@ -130,14 +131,15 @@ class Engine:
 
     def _outcomes(self, operations: list[Operation]) -> list[Any]:
         try:
-            found = self.sessions.run(operations)
-            self.sessions.live.expire()
-            self.sessions.commit()
+            return self.sessions.settle(operations)
+        except OstinatoError as error:  # the store
+            self.sessions.undo()
+            _LOG.warning("a micro-batch of %d operations was not kept: %s", len(operations), error.message)
+            return [error] * len(operations)
         except Exception as error:  # noqa: BLE001 (whatever it is, who waits is told, and nothing has happened)
             self.sessions.undo()
             _LOG.exception("a micro-batch of %d operations failed", len(operations))
             return [error] * len(operations)
-        return found
 
     def _answer(self, batch: list[_Waiting], outcomes: list[Any]) -> None:
         """Hand outcomes to their event loop, all of them in one call."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 from ostinato.serving.refused import RefusedError, unknown_session
 from ostinato.serving.session import Session
@@ -84,9 +85,17 @@ class LiveSessions:
     def __len__(self) -> int:
         return len(self._live)
 
-    def of(self, owner: str) -> Iterator[Session]:
-        """Those of an owner, the least recently used first."""
-        return (session for session in list(self._live.values()) if session.owner == owner)
+    def facts_of(self, owner: str) -> list[dict[str, Any]]:
+        """Of each session of an owner, the least recently used first."""
+        return [session.facts for session in self._live.values() if session.owner == owner]
+
+    def refresh(self, sessions: Collection[str]) -> None:
+        """Look at what others have made of sessions since the last commit: nobody else has them."""
+
+    @property
+    def in_use(self) -> int:
+        """Sessions that live, here and at other servers of the same store."""
+        return len(self)
 
     def find(self, owner: str, session: str) -> Session:
         """A live session, which is used now.
@@ -113,12 +122,15 @@ class LiveSessions:
     def check_room(self, owner: str) -> None:
         """Raises `RefusedError` if there may be no further session of this owner."""
         self.expire()
+        self._check_room(len(self._live), self._of_owner.get(owner, 0))
+
+    def _check_room(self, live: int, of_owner: int) -> None:
         each, most = self.limits.max_sessions_each, self.limits.max_sessions
-        if self._of_owner.get(owner, 0) >= each:
+        if of_owner >= each:
             raise RefusedError(
                 429, f"a token has at most {each:,} live sessions.", hint="delete sessions that have ended"
             )
-        if len(self._live) >= most:
+        if live >= most:
             raise RefusedError(
                 503, f"there are at most {most:,} live sessions.", hint="try again when others have ended"
             )
@@ -134,7 +146,7 @@ class LiveSessions:
     def drop(self, session: Session) -> None:
         """End a session because its owner wants that."""
         self._set(session.id, None)
-        self._remember(session, "deleted")
+        self._remember(session.id, session.owner, "deleted")
 
     def expire(self) -> None:
         """End what is over, and, where memory is short, what was not used for longest."""
@@ -181,11 +193,11 @@ class LiveSessions:
 
     def _end(self, session: Session, reason: str) -> None:
         self._set(session.id, None)
-        self._remember(session, reason)
+        self._remember(session.id, session.owner, reason)
         self._ended.append(Ended(session.id, session.owner, reason))
 
-    def _remember(self, session: Session, reason: str) -> None:
-        self._gone[session.id] = (session.owner, reason)
+    def _remember(self, id: str, owner: str, reason: str) -> None:
+        self._gone[id] = (owner, reason)
         while len(self._gone) > _MOST_REMEMBERED:
             self._gone.popitem(last=False)
 

@@ -26,10 +26,11 @@ Work = Generator[Reading | Writing, Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is to be done, and on which session (None: a new one, or none); work on one session goes in order."""
+    """What is to be done, and on which session (None: a new one, or none); work on one session goes in order. It is
+    begun again where another server has changed the session meanwhile."""
 
     session: str | None
-    work: Work
+    begin: Callable[[], Work]
 
 
 def json_bytes(value: Any) -> bytes:
@@ -42,7 +43,7 @@ def _on_none(
 ) -> Callable[Concatenate[Operations, P], Operation]:
     @functools.wraps(work)
     def made(self: Operations, /, *args: P.args, **kwargs: P.kwargs) -> Operation:
-        return Operation(None, work(self, *args, **kwargs))
+        return Operation(None, lambda: work(self, *args, **kwargs))
 
     return made
 
@@ -52,7 +53,7 @@ def _on_one(
 ) -> Callable[Concatenate[Operations, str, str, P], Operation]:
     @functools.wraps(work)
     def made(self: Operations, owner: str, session: str, /, *args: P.args, **kwargs: P.kwargs) -> Operation:
-        return Operation(session, work(self, owner, session, *args, **kwargs))
+        return Operation(session, lambda: work(self, owner, session, *args, **kwargs))
 
     return made
 
@@ -80,13 +81,14 @@ class Operations:
     ) -> None:
         self.model, self.live = model, live
         self._seal, self._depth, self._clock, self._check = seal, depth, clock, check
+        self._mark = f".{seal.weights[:8]}"
 
     @_on_none
     def create(self, owner: str, seed: int = 0) -> Work:
         """A session before its first step."""
         yield from ()
         self.live.check_room(owner)
-        return self._new(Session(_new_id(), owner, self._clock(), self.model.zero(), sampler=Sampler(seed)))
+        return self._new(Session(self._new_id(), owner, self._clock(), self.model.zero(), sampler=Sampler(seed)))
 
     @_on_one
     def step(self, owner: str, id: str, given: Any, answers: Answers = "each", sequence: int | None = None) -> Work:
@@ -172,13 +174,13 @@ class Operations:
     def about(self, owner: str, id: str) -> Work:
         """What is known of a session."""
         yield from ()
-        return json_bytes(_facts(self.live.find(owner, id)))
+        return json_bytes(self.live.find(owner, id).facts)
 
     @_on_none
     def all_of(self, owner: str) -> Work:
         """What is known of each session of an owner."""
         yield from ()
-        return json_bytes({"sessions": [_facts(session) for session in self.live.of(owner)]})
+        return json_bytes({"sessions": self.live.facts_of(owner)})
 
     @_on_one
     def fork(self, owner: str, id: str) -> Work:
@@ -186,7 +188,7 @@ class Operations:
         yield from ()
         session = self.live.find(owner, id)
         self.live.check_room(owner)
-        return self._new(replace(session, id=_new_id(), created=self._clock(), sequence=0, asked=b"", answer=b""))
+        return self._new(replace(session, id=self._new_id(), created=self._clock(), sequence=0, asked=b"", answer=b""))
 
     @_on_one
     def snapshot(self, owner: str, id: str, lasting_s: float | None = None) -> Work:
@@ -201,7 +203,7 @@ class Operations:
         yield from ()
         self.live.check_room(owner)
         now = self._clock()
-        return self._new(self._seal.open(data, Session(_new_id(), owner, now, self.model.zero()), now))
+        return self._new(self._seal.open(data, Session(self._new_id(), owner, now, self.model.zero()), now))
 
     @_on_one
     def delete(self, owner: str, id: str) -> Work:
@@ -209,6 +211,13 @@ class Operations:
         yield from ()
         self.live.drop(self.live.find(owner, id))
         return b""
+
+    def has_made(self, session: str) -> bool:
+        """Whether an id is of these weights."""
+        return session.endswith(self._mark)
+
+    def _new_id(self) -> str:
+        return secrets.token_urlsafe(16) + self._mark
 
     def _steps(self, given: Any) -> Steps:
         self._check(given)
@@ -232,7 +241,7 @@ class Operations:
 
     def _new(self, session: Session) -> bytes:
         self.live.put(session)
-        return json_bytes(_facts(session))
+        return json_bytes(session.facts)
 
     def _done(self, session: Session, asked: bytes, **said: Any) -> bytes:
         """Keep what an operation has come to, and its answer."""
@@ -240,22 +249,6 @@ class Operations:
         answer = json_bytes({"session": session.id, "sequence": number, "steps": session.steps, **said})
         self.live.put(session.answered(asked, answer))
         return answer
-
-
-def _facts(session: Session) -> dict[str, Any]:
-    return {
-        "session": session.id,
-        "sequence": session.sequence,
-        "steps": session.steps,
-        "first_step": session.first_step,
-        "ended": session.ended,
-        "bytes": session.num_bytes,
-        "created": session.created,
-    }
-
-
-def _new_id() -> str:
-    return secrets.token_urlsafe(16)
 
 
 def _digest(*parts: bytes) -> bytes:

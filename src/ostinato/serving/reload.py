@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ostinato.errors import OstinatoError
+from ostinato.serving.engine import Engine
 from ostinato.serving.served import House, Served, weights_of
 from ostinato.training.run_folder import DECISIONS_FILE, FEATURES_FILE, MODEL_FILE, SUMMARY_FILE
 
@@ -53,9 +54,17 @@ async def _renew(house: House, served: Served, reopen: Reopen) -> None:
 
 async def _retire(served: Served) -> None:
     """End what computes for nobody any more."""
-    for engine in [one for one in served.older if not len(one.sessions.live) and not one.waiting]:
-        served.older.remove(engine)
-        await asyncio.to_thread(engine.stop)
+    for engine in list(served.older):
+        if not engine.waiting and not await asyncio.to_thread(_is_used, engine):
+            served.older.remove(engine)
+            await asyncio.to_thread(engine.stop)
+
+
+def _is_used(engine: Engine) -> bool:
+    try:
+        return engine.sessions.live.in_use > 0
+    except OstinatoError:  # a store that doesn't answer now
+        return True
 
 
 def _count(served: Served) -> int:

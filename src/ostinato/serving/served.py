@@ -17,6 +17,7 @@ from ostinato.errors import RecipeError, RowError, RunError
 from ostinato.run import Run, load
 from ostinato.serving.engine import Done, Engine, Pace
 from ostinato.serving.live import Ended, Limits
+from ostinato.serving.redis_store import SCHEMES, RedisStore
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.session import Depth
 from ostinato.serving.sessions import Sessions
@@ -41,7 +42,7 @@ class Config:
 
     Args:
         limits, depth, pace: of each model's sessions.
-        store: where sessions are kept: `memory`, or `sqlite:FILE`.
+        store: where sessions are kept: `memory`, `sqlite:FILE` or `redis://HOST:PORT`.
         key: signs snapshots.
         tokens: as `access.read_tokens` gives them; None: anybody may use the server.
         per_second: requests that a token may make; 0: any number.
@@ -106,7 +107,8 @@ class Served:
 
     def engine_of(self, session: str) -> Engine:
         """What computes a session; for one that there is none of, what computes new ones."""
-        return next((one for one in self.older if session in one.sessions.live), None) or self.running
+        older = (one for one in self.older if session in one.sessions.live or one.sessions.has_made(session))
+        return next(older, None) or self.running
 
     async def work(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in the thread that computes what needs no session.
@@ -186,7 +188,7 @@ def serve_run(name: str, folder: Path, config: Config, worker: ThreadPoolExecuto
     sessions = Sessions(
         model,
         Seal(model, weights, run.recipe.model.task, config.key),
-        open_store(config.store, name, weights),
+        open_store(config.store, name, weights, config.limits),
         config.limits,
         config.depth,
         on_ended=lambda ended: observers.ended(name, ended),
@@ -219,7 +221,7 @@ def refuse_files(run: Run, row: Any) -> Any:
     return row
 
 
-def open_store(where: str, model: str, weights: str) -> Store:
+def open_store(where: str, model: str, weights: str, limits: Limits) -> Store:
     """The store that an option names, for the sessions of one model.
 
     Raises:
@@ -230,7 +232,9 @@ def open_store(where: str, model: str, weights: str) -> Store:
         return MemoryStore()
     if kind == "sqlite" and path:
         return SqliteStore(Path(path), model, weights)
-    raise RecipeError(f"`--store` must be memory or sqlite:FILE. Received: {where}.")
+    if kind in SCHEMES and path.startswith("//"):
+        return RedisStore(where, model, weights, limits)
+    raise RecipeError(f"`--store` must be memory, sqlite:FILE or redis://HOST:PORT. Received: {where}.")
 
 
 class House:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -140,6 +141,19 @@ class Session:
         """In memory; what a fork shares counts for both."""
         kept = sum(chunk.num_bytes for chunk in self.chunks)
         return self.state.nbytes + len(self.answer) + 8 * _OVERHEAD_BYTES + kept
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its owner is told of it."""
+        return {
+            "session": self.id,
+            "sequence": self.sequence,
+            "steps": self.steps,
+            "first_step": self.first_step,
+            "ended": self.ended,
+            "bytes": self.num_bytes,
+            "created": self.created,
+        }
 
     def room(self, depth: Depth) -> int:
         """Steps until the next state has to be kept."""

@@ -9,12 +9,15 @@ from typing import Any, cast
 from ostinato.errors import OstinatoError
 from ostinato.serving.live import Ended, Limits, LiveSessions
 from ostinato.serving.operations import Operation, Operations, Work
+from ostinato.serving.refused import RefusedError
 from ostinato.serving.session import Depth
+from ostinato.serving.shared import SharedSessions
 from ostinato.serving.snapshot import Seal
-from ostinato.serving.stores import MemoryStore, Store
+from ostinato.serving.stores import ChangedError, MemoryStore, SharedStore, Store
 from ostinato.tasks.streaming import Read, Reading, StreamingModel, Writing, WritingModel, Written
 
 Answer = Read | Written | OstinatoError
+_TRIES = 5
 
 
 class Sessions(Operations):
@@ -51,7 +54,12 @@ class Sessions(Operations):
         on_ended: Callable[[Ended], None] = lambda _: None,
         check: Callable[[Any], object] = lambda _: None,
     ) -> None:
-        live = LiveSessions(store or MemoryStore(), limits or Limits(), clock, on_ended)
+        store, limits = store or MemoryStore(), limits or Limits()
+        live: LiveSessions
+        if isinstance(store, SharedStore):
+            live = SharedSessions(store, limits, clock, on_ended)
+        else:
+            live = LiveSessions(store, limits, clock, on_ended)
         super().__init__(model, seal, live, depth or Depth(), clock, check)
 
     def commit(self) -> None:
@@ -68,11 +76,38 @@ class Sessions(Operations):
         Raises:
             OstinatoError: what the operation ended with.
         """
-        found = self.run([operation])[0]
-        self.commit()
+        found = self.settle([operation])[0]
         if isinstance(found, Exception):
             raise found
         return found
+
+    def settle(self, operations: Sequence[Operation]) -> list[Any]:
+        """Do operations together, and keep what they did; of each its result, or the `OstinatoError` that it ended
+        with. Where another server has changed one of their sessions meanwhile, they are done again."""
+        for _ in range(_TRIES):
+            self.live.refresh({one.session for one in operations if one.session is not None})
+            outcomes = self.run(operations)
+            self.live.expire()
+            try:
+                self.commit()
+            except ChangedError:
+                continue
+            return outcomes
+        if len(operations) > 1:
+            return [self._alone(one) for one in operations]
+        return [
+            RefusedError(
+                409,
+                f"a session that others leave alone was expected. Received: one that they changed {_TRIES} times.",
+                hint="send it again a little later, with the same sequence number",
+            )
+        ]
+
+    def _alone(self, operation: Operation) -> Any:
+        try:
+            return self.settle([operation])[0]
+        except OstinatoError as error:
+            return error
 
     def run(self, operations: Sequence[Operation]) -> list[Any]:
         """Do operations together, those on one session in order; of each its result, or the `OstinatoError` that it
@@ -85,12 +120,12 @@ class Sessions(Operations):
             later = list[tuple[int, Operation]]()
             for number, operation in left:
                 if operation.session is None:
-                    now.append((number, operation.work))
+                    now.append((number, operation.begin()))
                 elif operation.session in seen:
                     later.append((number, operation))
                 else:
                     seen.add(operation.session)
-                    now.append((number, operation.work))
+                    now.append((number, operation.begin()))
             self._together(now, outcomes)
             left = later
         return outcomes

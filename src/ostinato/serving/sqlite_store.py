@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ostinato.errors import RecipeError
-from ostinato.serving.session import Chunk, Draw, Event, Sampler, Session
+from ostinato.serving.history import changes, did_bytes, did_of
+from ostinato.serving.session import Chunk, Event, Sampler, Session
 from ostinato.serving.stores import Change, Store
-from ostinato.tasks.streaming import Steps
 
 _LOG = logging.getLogger("ostinato.serving")
 _TABLES = """
@@ -76,7 +75,7 @@ class SqliteStore(Store):
             found = self._db.execute(
                 "SELECT num_steps, did FROM events WHERE id = ? AND start = ? ORDER BY number", (id, start)
             )
-            events = [Event(num_steps, _did(did)) for num_steps, did in found]
+            events = [Event(num_steps, did_of(did)) for num_steps, did in found]
             yield Chunk.of(start, np.frombuffer(state, dtype).copy(), Sampler(int(seed), drawn), events)
 
     def commit(self, changed: Sequence[Change], ended: Sequence[str]) -> None:
@@ -101,62 +100,20 @@ class SqliteStore(Store):
         return (*about, *stands, int(one.ended), one.asked, one.answer)
 
     def _write_history(self, session: Session, old: Session | None) -> None:
-        """What of the history is new; chunks that are the same objects are there already."""
-        before = {} if old is None else {chunk.start: chunk for chunk in old.chunks}
-        now = {chunk.start for chunk in session.chunks}
-        gone = [(session.id, start) for start in before if start not in now]
-        for chunk in session.chunks:
-            known = before.get(chunk.start)
-            if known is chunk:
-                continue
-            kept = _common(known, chunk)
-            if known is None or known.state is not chunk.state:
-                sampler = chunk.sampler
-                row = (session.id, chunk.start, chunk.state.tobytes(), str(sampler.seed), sampler.drawn)
-                self._db.execute(_CHUNK, row)
-            if known is not None and kept < len(known.events):
-                self._db.execute(
-                    "DELETE FROM events WHERE id = ? AND start = ? AND number >= ?", (session.id, chunk.start, kept)
-                )
-            self._db.executemany(
-                _EVENT,
-                [
-                    (session.id, chunk.start, number, event.num_steps, _bytes(event.did))
-                    for number, event in enumerate(chunk.events[kept:], kept)
-                ],
-            )
-        for table in ("chunks", "events") if gone else ():
-            self._db.executemany(f"DELETE FROM {table} WHERE id = ? AND start = ?", gone)
+        id, found = session.id, changes(session, old)
+        self._db.executemany("DELETE FROM chunks WHERE id = ? AND start = ?", [(id, n) for n in found.lost_chunks])
+        lost = [(id, start, number) for start, number in found.lost_events]
+        self._db.executemany("DELETE FROM events WHERE id = ? AND start = ? AND number = ?", lost)
+        self._db.executemany(
+            _CHUNK, [(id, c.start, c.state.tobytes(), str(c.sampler.seed), c.sampler.drawn) for c in found.chunks]
+        )
+        new = [(id, start, number, event.num_steps, did_bytes(event.did)) for start, number, event in found.events]
+        self._db.executemany(_EVENT, new)
 
     def close(self) -> None:
         """Let others have the file."""
         self._db.close()
         os.close(self._lock)
-
-
-def _common(one: Chunk | None, other: Chunk) -> int:
-    """How many events both begin with."""
-    pairs: Iterable[tuple[Event, Event]] = () if one is None else zip(one.events, other.events, strict=False)
-    count = 0
-    for old, new in pairs:
-        if old is not new:
-            break
-        count += 1
-    return count
-
-
-def _bytes(did: Steps | Draw) -> bytes:
-    if isinstance(did, Steps):
-        return b"S" + did.to_bytes()
-    how = [str(did.sampler.seed), did.sampler.drawn, did.temperature, did.top_k, did.top_p]
-    return b"D" + json.dumps(how).encode()
-
-
-def _did(saved: bytes) -> Steps | Draw:
-    if saved[:1] == b"S":
-        return Steps.from_bytes(saved[1:])
-    seed, drawn, temperature, top_k, top_p = json.loads(saved[1:])
-    return Draw(Sampler(int(seed), drawn), temperature, top_k, top_p)
 
 
 def _locked(path: Path) -> int:
