@@ -18,7 +18,7 @@ from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import CheckpointError, RunError
-from ostinato.exploration import Exploration, explore_run
+from ostinato.exploration import Exploration, Track, Tracking, explore_run, track_run
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
 from ostinato.metrics.resampling import CONFIDENCE, with_intervals
@@ -232,6 +232,15 @@ class Run:
     ) -> Exploration:
         """States, gates and surprise at each step; arguments as in `exploration.explore_run`."""
         return explore_run(self, data, num_steps=num_steps, say=(observer or Observer()).note)
+
+    def track(self, data: str | Path | None = None, **options: Unpack[Tracking]) -> Track:
+        """As `explore`, of up to millions of steps, in files beside the run; see `exploration.track_run`.
+
+        Args:
+            data: a file or catalogue name, read as the run's own data were; default: its validation data.
+            options: num_steps, gates, dtype, limit_bytes, say, progress, as of `track_run`.
+        """
+        return track_run(self, data, **options)
 
     def baselines(self, budget_s: float = 120.0, *, observer: Observer | None = None) -> Baselines:
         """Compare with simple baselines on the run's own data: is recurrence worth it? See

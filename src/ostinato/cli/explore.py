@@ -41,6 +41,10 @@ def explore(
     prompt: Annotated[str, typer.Option("--prompt", help="What is gone on from, with --intervene.")] = "The ",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is written, with --intervene.")] = 0,
     save: Annotated[Path | None, typer.Option("--save", help="Write all arrays to this NumPy archive.")] = None,
+    track: Annotated[
+        bool, typer.Option("--track", help="Keep all steps in files beside the run, which the page shows at any scale.")
+    ] = False,
+    gates: Annotated[bool, typer.Option("--gates/--no-gates", help="Keep gates, too, with --track.")] = True,
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
@@ -56,7 +60,12 @@ def explore(
     if intervene:
         _print_written(opened, intervene, prompt, seed, json)
         return
-    found = opened.explore(data, num_steps=steps, observer=ConsoleObserver())
+    if track:
+        kept = opened.track(data, num_steps=steps, gates=gates, say=note, progress=ConsoleObserver().rows)
+        found = kept.exploration
+        note(f"{kept.folder}: {kept.facts['bytes'] / 1e6:,.0f} MB; ostinato ui {run} shows it under States")
+    else:
+        found = opened.explore(data, num_steps=steps, observer=ConsoleObserver())
     answered = [found.answer(one) for one in question or []]
     if save is not None:
         found.save(save)

@@ -2,5 +2,7 @@
 
 from ostinato.exploration.exploration import Exploration, Moment, Unit
 from ostinato.exploration.exploring import explore_run
+from ostinato.exploration.track import Track
+from ostinato.exploration.tracks import Tracking, track_run, tracks_of
 
-__all__ = ["Exploration", "Moment", "Unit", "explore_run"]
+__all__ = ["Exploration", "Moment", "Track", "Tracking", "Unit", "explore_run", "track_run", "tracks_of"]

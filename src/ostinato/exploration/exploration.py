@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 
 from ostinato.errors import RecipeError
 from ostinato.exploration.questions import Column, asked
+from ostinato.exploration.sorting import Sorted
+from ostinato.exploration.states import Floats, States, probe
 
-Floats = NDArray[np.float64]
 _BLOCKS = 10
 _LEAST = 40
-_RIDGE = 1e-3
 _MOST_UNITS = 5
 
 
@@ -83,7 +84,7 @@ class Exploration:
 
     columns: Mapping[str, Column]
     rows: Column
-    series: Mapping[str, NDArray[np.float32]]
+    series: Mapping[str, NDArray[Any]]
     time_constants: Mapping[str, Floats] = field(default_factory=dict)
     separator: str = ""
 
@@ -111,13 +112,27 @@ class Exploration:
         fitting, scoring = self._halves(np.isfinite(wanted))
         if min(np.ptp(wanted[fitting]), np.ptp(wanted[scoring])) == 0:
             return Answered(question, (), (), 0.0)
-        names, states = self._states()
-        ranked = np.argsort(-np.abs(_correlations(states[fitting], wanted[fitting])), kind="stable")
-        told = _correlations(states[scoring], wanted[scoring])
+        found = self.states.correlations(wanted, (fitting, scoring))
+        ranked, told = np.argsort(-np.abs(found[0]), kind="stable"), found[1]
+        names = self.states.names
         units = tuple(_unit(names[place], told[place]) for place in ranked[:count].tolist())
-        chosen, r_squared = _probe(states, wanted, fitting, scoring, ranked[: 8 * _MOST_UNITS].tolist())
-        probe = tuple(_unit(names[place], told[place]) for place in chosen)
-        return Answered(question, units, probe, r_squared)
+        candidates = ranked[: 8 * _MOST_UNITS].tolist()
+        chosen, r_squared = probe(self.states.columns(candidates), wanted, fitting, scoring, _MOST_UNITS)
+        places = [candidates[one] for one in chosen]
+        return Answered(question, units, tuple(_unit(names[one], told[one]) for one in places), r_squared)
+
+    def sorted(self, name: str, question: str) -> Sorted:
+        """The units of a series by how closely they go with a question's answer, over all steps that have one.
+
+        Raises:
+            RecipeError: for a series that is not there, or a question that can't be asked.
+        """
+        if name not in self.series:
+            raise RecipeError(f"`series` must be one of {', '.join(self.series)}. Received: {name[:80]!r}.")
+        wanted = self.ask(question)
+        (found,) = States({name: self.series[name]}).correlations(wanted, (np.isfinite(wanted),))
+        order = np.argsort(-np.abs(found), kind="stable")
+        return Sorted(order.tolist(), found[order].tolist())
 
     def _halves(self, there: Column) -> tuple[Column, Column]:
         if there.sum() < _LEAST:
@@ -125,11 +140,10 @@ class Exploration:
         block = np.arange(self.num_steps) * _BLOCKS // self.num_steps
         return there & (block % 2 == 0), there & (block % 2 == 1)
 
-    def _states(self) -> tuple[list[tuple[str, int]], NDArray[np.float32]]:
-        """All tensors of the states side by side, and what each column is."""
-        own = {name: part for name, part in self.series.items() if self.is_state(name)}
-        names = [(name, unit) for name, part in own.items() for unit in range(part.shape[1])]
-        return names, np.concatenate(list(own.values()), axis=1)
+    @cached_property
+    def states(self) -> States:
+        """All tensors of the states side by side."""
+        return States({name: part for name, part in self.series.items() if self.is_state(name)})
 
     def is_state(self, name: str) -> bool:
         """Whether a series is a part of the state: of the others each is a gate."""
@@ -144,10 +158,7 @@ class Exploration:
         """
         if not 0 <= step < self.num_steps:
             raise RecipeError(f"`step` must be from 0 to {self.num_steps - 1}. Received: {step}.")
-        states = self._states()[1]
-        scale = states.std(axis=0)
-        scaled = states / np.where(scale > 0, scale, 1.0)
-        distances = np.sqrt(((scaled - scaled[step]) ** 2).mean(axis=1))
+        distances = self.states.distances(step)
         found, taken = list[Moment](), [step]
         for place in np.argsort(distances, kind="stable").tolist():
             if all(abs(place - other) >= apart for other in taken):
@@ -170,11 +181,7 @@ class Exploration:
 
     def path(self, dimensions: int = 2) -> Floats:
         """(T, dimensions): the states along their directions of largest variance."""
-        states = self._states()[1].astype(np.float64)
-        centred = states - states.mean(axis=0)
-        directions = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :dimensions]
-        found: Floats = centred @ directions
-        return found
+        return self.states.path(dimensions)
 
     def save(self, path: str | Path) -> None:
         """Write a NumPy archive of all arrays, by name."""
@@ -184,36 +191,3 @@ class Exploration:
 
 def _unit(name: tuple[str, int], correlation: float) -> Unit:
     return Unit(name[0], name[1], round(float(correlation), 6))
-
-
-def _correlations(states: NDArray[np.float32], wanted: Floats) -> Floats:
-    """Pearson's r of each column; 0 of one that never changes."""
-    centred, goal = states.astype(np.float64) - states.mean(axis=0, dtype=np.float64), wanted - wanted.mean()
-    scale = np.sqrt((centred**2).sum(axis=0) * (goal**2).sum())
-    return np.asarray(np.where(scale > 1e-12, goal @ centred / np.where(scale > 1e-12, scale, 1.0), 0.0))
-
-
-def _probe(
-    states: NDArray[np.float32], wanted: Floats, fitting: Column, scoring: Column, candidates: list[int]
-) -> tuple[list[int], float]:
-    """Orthogonal matching pursuit among the candidates: units are added while each explains one per cent more of the
-    fitting half; R² on the other."""
-    read, goal = states[fitting].astype(np.float64), wanted[fitting]
-    mean, centre = read.mean(axis=0), goal.mean()
-    chosen, weights, left = list[int](), np.zeros(0), goal - centre
-    for _ in range(_MOST_UNITS):
-        among = [place for place in candidates if place not in chosen]
-        if not among:
-            break
-        best = among[int(np.abs(_correlations(read[:, among].astype(np.float32), left)).argmax())]
-        tried = [*chosen, best]
-        centred = read[:, tried] - mean[tried]
-        penalty = _RIDGE * np.diag((centred**2).sum(axis=0) + 1e-12)
-        found = np.linalg.solve(centred.T @ centred + penalty, centred.T @ (goal - centre))
-        rest = goal - centre - centred @ found
-        if (left**2).sum() - (rest**2).sum() < 0.01 * ((goal - centre) ** 2).sum():
-            break
-        chosen, weights, left = tried, found, rest
-    said = (states[scoring][:, chosen].astype(np.float64) - mean[chosen]) @ weights + centre
-    errors, spread = ((wanted[scoring] - said) ** 2).sum(), ((wanted[scoring] - wanted[scoring].mean()) ** 2).sum()
-    return chosen, float(1 - errors / spread) if spread > 0 else 0.0

@@ -5,37 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ostinato.arrays import Array
-from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples
 from ostinato.data.sequences import Sequences
-from ostinato.diagnostics.probe import LayerTrace, traces
 from ostinato.diagnostics.validation import examples_for
-from ostinato.errors import RecipeError, RunError
+from ostinato.errors import DataError, RecipeError
 from ostinato.exploration.exploration import Exploration
+from ostinato.exploration.following import encoder_of, follow
 from ostinato.exploration.questions import Column
-from ostinato.layers.covariates import StepCovariates
-from ostinato.layers.encoder import RecurrentEncoder
-from ostinato.nn.modes import evaluating
-from ostinato.probes.subject import Subject, stacks_of
 from ostinato.tasks.generation import OpenRun
-from ostinato.tasks.registry import task_of
-from ostinato.tasks.streaming import Reading as StepReading
-from ostinato.tasks.streaming import Steps
-from ostinato.types import Ragged
 
 NUM_STEPS = 10_000
-_UNKNOWN = "unknown"
 
 
-@torch.no_grad()
 def explore_run(
     run: OpenRun,
     data: str | Path | None = None,
@@ -43,7 +30,8 @@ def explore_run(
     num_steps: int = NUM_STEPS,
     say: Callable[[str], None] = lambda _: None,
 ) -> Exploration:
-    """States, gates and surprise at each of the first steps of some data.
+    """States, gates and surprise at each of the first steps of some data, in memory; of a million steps see
+    `tracks.track_run`.
 
     Args:
         run: opened by `ostinato.load`.
@@ -56,29 +44,35 @@ def explore_run(
         RunError: for a model without an encoder that reads its input.
         DataError: for data that can't be used.
     """
+    examples = first_steps(run, data, num_steps, say)
+    pieces = list(follow(run, examples))
+    if not pieces:
+        raise DataError("a row with at least one step was expected. Received: none.")
+    series = {name: np.concatenate([piece.series[name] for piece in pieces]) for name in pieces[0].series}
+    columns, rows = columns_of(run, examples)
+    costs = [piece.surprise for piece in pieces if piece.surprise is not None]
+    if len(costs) == len(pieces):
+        columns["surprise"] = np.concatenate(costs)
+    return Exploration(columns, rows, series, _constants(pieces[0].constants, series), separator_of(run))
+
+
+def first_steps(
+    run: OpenRun, data: str | Path | None, num_steps: int, say: Callable[[str], None] = lambda _: None
+) -> Examples:
+    """The first rows of some data, the last of them cut; arguments and errors as of `explore_run`."""
     if num_steps < 1:
         raise RecipeError(f"`num_steps` must be a positive integer. Received: {num_steps}.")
-    encoder = getattr(run.model, "encoder", None)
-    if not isinstance(encoder, RecurrentEncoder):
-        raise RunError("this model has no single encoder whose states could be followed.")
-    spec = task_of(run.recipe)
-    examples = _first_steps(examples_for(run.folder, run.recipe, run.features, data, say), num_steps)
-    with evaluating(run.model):
-        batch = spec.batch(examples, np.arange(len(examples))).to(encoder.device)
-        subject = Subject(stacks_of(encoder), _vectors(encoder, batch), lambda output: output.values[:0], per_step=True)
-        series, constants = dict[str, NDArray[np.float32]](), dict[str, NDArray[np.float64]]()
-        for trace in (one for layer in traces(subject) for one in layer):
-            series |= dict(_series(trace))
-            constants |= _constants(trace, series)
-    columns, rows = _columns(run, examples)
-    surprise = _surprise(run, examples)
-    if surprise is not None:
-        columns["surprise"] = surprise
+    encoder_of(run)
+    return cut_to(examples_for(run.folder, run.recipe, run.features, data, say), num_steps)
+
+
+def separator_of(run: OpenRun) -> str:
+    """What stands between tokens where they are shown."""
     letters = getattr(run.features.input.recipe, "unit", "words") == "characters" or run.features.input.letters
-    return Exploration(columns, rows, series, constants, "" if letters else " ")
+    return "" if letters else " "
 
 
-def _first_steps(examples: Examples, num_steps: int) -> Examples:
+def cut_to(examples: Examples, num_steps: int) -> Examples:
     """The first rows, the last of them cut; targets are dropped where they would no longer fit."""
     sequences = examples.sequences
     count = int(np.searchsorted(sequences.offsets[1:], num_steps)) + 1
@@ -101,37 +95,17 @@ def _cut(part: Any, num_steps: int) -> Any:
     return {name: _cut(one, num_steps) for name, one in part.items()}
 
 
-def _vectors(encoder: RecurrentEncoder, batch: Batch) -> Ragged:
-    layer = encoder.embedding
-    if isinstance(layer, StepCovariates):
-        return cast("Ragged", layer(batch.inputs, batch.extra))
-    return cast("Ragged", layer(batch.inputs))
+def _constants(gates: dict[str, str], series: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+    """Of each layer, by its name."""
+    found = dict[str, NDArray[np.float64]]()
+    for layer, gate in gates.items():
+        if gate in series:
+            logs: NDArray[np.float64] = np.log(np.maximum(series[gate].astype(np.float64), 1e-30)).mean(axis=0)
+            found[layer] = -1 / np.minimum(logs, -1e-12)
+    return found
 
 
-def _series(trace: LayerTrace) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Each tensor of the state, and each gate, row after row."""
-
-    def laid(values: Tensor) -> NDArray[np.float32]:
-        return trace.states.with_values(trace.to_time(values)).row_major().float().cpu().numpy()
-
-    parts = torch.split(trace.states.values, list(trace.sizes), dim=1)
-    for name, part in zip(trace.cell.state_names, parts, strict=True):
-        yield f"{trace.layer}.{name}", laid(part)
-    before = torch.split(trace.states_before(), list(trace.sizes), dim=1)
-    for name, part in (trace.cell.gate_values(trace.project(trace.inputs.values), before, trace.weights) or {}).items():
-        if name not in trace.cell.state_names:
-            yield f"{trace.layer}.{name}", laid(part)
-
-
-def _constants(trace: LayerTrace, series: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
-    kept = series.get(f"{trace.layer}.{trace.cell.keeping_gate}")
-    if trace.cell.keeping_gate is None or kept is None:
-        return {}
-    logs: NDArray[np.float64] = np.log(np.maximum(kept.astype(np.float64), 1e-30)).mean(axis=0)
-    return {trace.layer: -1 / np.minimum(logs, -1e-12)}
-
-
-def _columns(run: OpenRun, examples: Examples) -> tuple[dict[str, Column], Column]:
+def columns_of(run: OpenRun, examples: Examples) -> tuple[dict[str, Column], Column]:
     """What is known of each step, and the row it belongs to."""
     sequences, feature = examples.sequences, run.features.input
     lengths = sequences.lengths
@@ -147,20 +121,6 @@ def _columns(run: OpenRun, examples: Examples) -> tuple[dict[str, Column], Colum
         truth = [run.features.row_target.truth(one) for one in targets]
         columns["label"] = np.asarray([one.get("true", one.get("value_true")) for one in truth])[rows]
     return columns, rows
-
-
-def _surprise(run: OpenRun, examples: Examples) -> Column | None:
-    """-ln p of each step given those before it, in nats; None: the model says no such thing."""
-    try:
-        streaming = task_of(run.recipe).streaming(run.model, run.features, run.recipe)
-    except RunError:
-        return None
-    rows = [Steps(examples.sequences.row(row)) for row in range(len(examples))]
-    found = streaming.read([StepReading(one, streaming.zero(), "each") for one in rows])
-    costs = [answer.get("nll", _UNKNOWN) for one in found for answer in one.answers]
-    if len(costs) != len(examples.sequences.values) or _UNKNOWN in costs:
-        return None
-    return np.asarray([np.nan if one is None else one for one in costs])
 
 
 def _tokens(feature: Any, values: Array) -> Column:

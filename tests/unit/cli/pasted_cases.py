@@ -179,7 +179,8 @@ PROSE = {
         training/checkpoint.py:read_checkpoint training/resume.py:with_features
         training/run_folder.py:check_run_folder#2 cli/serve.py:_key serving/access.py:read_tokens""",
     LISTS: """cli/frames.py:prompt_of data/loading.py:reading_as data/reading.py:_blocks data/targets.py:_unseen
-        exploration/questions.py:asked tasks/language_model/spec.py:_no_rows training/resume.py:recipe_changes""",
+        exploration/questions.py:asked exploration/tracks.py:make_room
+        tasks/language_model/spec.py:_no_rows training/resume.py:recipe_changes""",
     PASSES_ON: """serving/calls.py:problem_error serving/refused.py:__init__ serving/served.py:running
         data/forecasting/prepare.py:_is_long data/loading.py:read_examples data/prepare.py:_prepare
         training/loop.py:_go_back""",
