@@ -159,9 +159,9 @@ PROSE = {
         types.py:from_padded types.py:to_packed""",
     "a request over HTTP is answered, or a server would start (tests/unit/serving, tests/e2e/test_serving.py)": """
         serving/access.py:owner serving/access.py:count serving/redis_store.py:_answering serving/sessions.py:settle
-        serving/redis_store.py: serving/app.py:_add_operations serving/engine.py:hand_over
-        serving/engine.py:hand_over#2 serving/guard.py:_too_large serving/guard.py: serving/live.py:check_room
-        serving/live.py:check_room#2 serving/names.py:named_runs serving/operations.py:_again
+        serving/redis_store.py:__init__ serving/app.py:_add_operations serving/engine.py:hand_over
+        serving/engine.py:hand_over#2 serving/guard.py:_too_large serving/guard.py: serving/live.py:_check_room
+        serving/live.py:_check_room#2 serving/names.py:named_runs serving/operations.py:_again
         serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/served.py:refuse_files
         serving/served.py:find serving/server.py:_listening serving/session.py:back serving/snapshot.py:open""",
     BY_HAND: """cli/data.py:sample#2 data/catalog/__init__.py:download data/catalog/__init__.py:download#2
