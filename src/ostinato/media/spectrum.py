@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ostinato.arrays import Array
@@ -68,6 +70,30 @@ def cosine_transform(num_cepstra: int, num_mels: int) -> Array:
     return matrix
 
 
+class WeightedSums:
+    """`values @ weights.T`, each sum in one order: a row's does not depend, to the last bit, on the rows beside it, as
+    that of a matrix product may.
+
+    Args:
+        weights: (M, K); what is zero is left out.
+
+    Example:
+        >>> WeightedSums(np.asarray([[1.0, 2.0, 0.0], [0.0, 0.0, 0.0]]))(np.asarray([[3.0, 4.0, 5.0]])).tolist()
+        [[11.0, 0.0]]
+    """
+
+    def __init__(self, weights: Array) -> None:
+        places = [np.flatnonzero(row) if row.any() else np.zeros(1, dtype=np.int64) for row in weights]
+        self._places = np.concatenate(places)
+        self._weights = np.concatenate([row[some] for row, some in zip(weights, places, strict=True)])
+        self._starts = np.cumsum([0, *map(len, places[:-1])])
+
+    def __call__(self, values: Array) -> Array:
+        """(L, K) -> (L, M)."""
+        return np.asarray(np.add.reduceat(values.take(self._places, axis=1) * self._weights, self._starts, axis=1))
+
+
+@lru_cache(maxsize=8)
 def window_of(size: int) -> Array:
     """(size,): the periodic Hann window, 0.5 - 0.5 cos(2 pi i / size)."""
     return np.asarray(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size))

@@ -21,7 +21,7 @@ def write(sessions: Sessions, who: str, session: str, body: Write) -> Operation:
 
 
 _OPERATIONS: dict[str, tuple[type[Body], Callable[[Sessions, str, str, Any], Operation]]] = {
-    "create": (Create, lambda sessions, who, _, body: sessions.create(who, body.seed)),
+    "create": (Create, lambda sessions, who, _, body: sessions.create(who, body.seed, body.sample_rate)),
     "step": (
         Step,
         lambda sessions, who, id, body: sessions.step(who, id, body.inputs, body.answers, body.sequence),
@@ -29,6 +29,7 @@ _OPERATIONS: dict[str, tuple[type[Body], Callable[[Sessions, str, str, Any], Ope
     "generate": (Write, write),
     "rewind": (Rewind, lambda sessions, who, id, body: sessions.rewind(who, id, body.to, body.sequence)),
     "peek": (Body, lambda sessions, who, id, _: sessions.peek(who, id)),
+    "finish": (Body, lambda sessions, who, id, _: sessions.finish(who, id)),
     "about": (Body, lambda sessions, who, id, _: sessions.about(who, id)),
     "fork": (Body, lambda sessions, who, id, _: sessions.fork(who, id)),
     "delete": (Body, lambda sessions, who, id, _: sessions.delete(who, id)),

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from ostinato.media.extras import library
-from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of
+from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, sent
 from ostinato.serving.client import PAUSE_S, RETRIES
 
 
@@ -94,9 +94,9 @@ class AsyncClient:
             if name != "end":
                 yield next(iter(data.values()))
 
-    async def session(self, model: str, seed: int = 0) -> AsyncClientSession:
-        """A new session of a model."""
-        return AsyncClientSession(self, model, await self.call(ModelCalls(model).create(seed)))
+    async def session(self, model: str, seed: int = 0, sample_rate: int | None = None) -> AsyncClientSession:
+        """A new session of a model; `sample_rate`: Hz, of the sound that it will be given."""
+        return AsyncClientSession(self, model, await self.call(ModelCalls(model).create(seed, sample_rate)))
 
     async def restore(self, model: str, snapshot: bytes) -> AsyncClientSession:
         """A session from a snapshot."""
@@ -126,7 +126,7 @@ class AsyncClientSession(SessionCalls):
 
     async def step(self, inputs: Any, answers: Literal["each", "last", "none"] = "each") -> dict[str, Any]:
         """Read one step or more: `answers`, and how many `steps` it has read."""
-        return await self._change("step", inputs=inputs, answers=answers)
+        return await self._change("step", inputs=sent(inputs), answers=answers)
 
     async def generate(self, max_new_tokens: int = 200, **options: Any) -> list[Any]:
         """Write, and read what is written; `temperature`, `top_k`, `top_p`, `seed`."""
@@ -148,6 +148,11 @@ class AsyncClientSession(SessionCalls):
     async def peek(self) -> dict[str, Any]:
         """The answer as it stands."""
         found: dict[str, Any] = (await self._client.call(self._get("peek")))["answer"]
+        return found
+
+    async def finish(self) -> list[dict[str, Any]]:
+        """What would still be answered if nothing more came; the session stays as it is."""
+        found: list[dict[str, Any]] = (await self._client.call(self._get("finish")))["answers"]
         return found
 
     async def about(self) -> dict[str, Any]:

@@ -24,13 +24,18 @@ class Create(Body):
     """A new session."""
 
     seed: int = Field(0, ge=0, lt=2**63, description="Of the random numbers that it draws with.")
+    sample_rate: int | None = Field(
+        None, ge=1, description="Hz, of the sound that it will be given; refused if the model reads another."
+    )
 
 
 class Step(Body):
     """Steps to read."""
 
     inputs: Any = Field(
-        description="One step or more, as the run's input column holds them: a text, a list of numbers."
+        description="One step or more, as the run's input column holds them: a text, a list of numbers. Of models "
+        "that read sound, any number of samples, from -1 to 1: a list of numbers, or their bytes (little-endian) in "
+        'base64, {"int16": "…"} or {"float32": "…"}.'
     )
     answers: Literal["each", "last", "none"] = Field("each", description="Of which steps an answer is wanted.")
     sequence: int | None = Sequence
@@ -131,6 +136,14 @@ class Peeked(BaseModel):
     session: str
     steps: int
     answer: dict[str, Any]
+
+
+class Finished(BaseModel):
+    """What would still be answered if nothing more came."""
+
+    session: str
+    steps: int
+    answers: list[dict[str, Any]]
 
 
 class Scored(BaseModel):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ostinato.serving.refused import RefusedError
 
@@ -89,6 +92,15 @@ class Events:
             yield self._name, json.loads(data)
 
 
+def sent(inputs: Any) -> Any:
+    """Inputs as JSON has them: arrays of 16 bits as PCM, others as lists."""
+    if not isinstance(inputs, np.ndarray):
+        return inputs
+    if inputs.dtype != np.int16:
+        return inputs.tolist()
+    return {"int16": base64.b64encode(inputs.astype("<i2").tobytes()).decode()}
+
+
 class ModelCalls:
     """What is asked of a model."""
 
@@ -104,15 +116,16 @@ class ModelCalls:
 
     def score(self, inputs: Any) -> Call:
         """A whole sequence."""
-        return Call("POST", f"{self._path}/score", {"inputs": inputs})
+        return Call("POST", f"{self._path}/score", {"inputs": sent(inputs)})
 
     def generate(self, prompt: Any, options: dict[str, Any]) -> Call:
         """Text, or frames."""
         return Call("POST", f"{self._path}/generate", {"prompt": prompt, **options}, safe=False)
 
-    def create(self, seed: int) -> Call:
+    def create(self, seed: int, sample_rate: int | None) -> Call:
         """A session."""
-        return Call("POST", f"{self._path}/sessions", {"seed": seed}, safe=False)
+        rate = {} if sample_rate is None else {"sample_rate": sample_rate}
+        return Call("POST", f"{self._path}/sessions", {"seed": seed, **rate}, safe=False)
 
     def restore(self, snapshot: bytes) -> Call:
         """A session from a snapshot."""

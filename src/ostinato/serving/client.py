@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from ostinato.media.extras import library
-from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of
+from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, sent
 
 RETRIES, PAUSE_S = 3, 0.2
 
@@ -92,9 +92,9 @@ class Client:
             if name != "end":
                 yield next(iter(data.values()))
 
-    def session(self, model: str, seed: int = 0) -> ClientSession:
-        """A new session of a model."""
-        return ClientSession(self, model, self.call(ModelCalls(model).create(seed)))
+    def session(self, model: str, seed: int = 0, sample_rate: int | None = None) -> ClientSession:
+        """A new session of a model; `sample_rate`: Hz, of the sound that it will be given."""
+        return ClientSession(self, model, self.call(ModelCalls(model).create(seed, sample_rate)))
 
     def restore(self, model: str, snapshot: bytes) -> ClientSession:
         """A session from a snapshot."""
@@ -122,7 +122,7 @@ class ClientSession(SessionCalls):
 
     def step(self, inputs: Any, answers: Literal["each", "last", "none"] = "each") -> dict[str, Any]:
         """Read one step or more: `answers`, and how many `steps` it has read."""
-        return self._change("step", inputs=inputs, answers=answers)
+        return self._change("step", inputs=sent(inputs), answers=answers)
 
     def generate(self, max_new_tokens: int = 200, **options: Any) -> list[Any]:
         """Write, and read what is written; `temperature`, `top_k`, `top_p`, `seed`."""
@@ -144,6 +144,11 @@ class ClientSession(SessionCalls):
     def peek(self) -> dict[str, Any]:
         """The answer as it stands."""
         found: dict[str, Any] = self._client.call(self._get("peek"))["answer"]
+        return found
+
+    def finish(self) -> list[dict[str, Any]]:
+        """What would still be answered if nothing more came; the session stays as it is."""
+        found: list[dict[str, Any]] = self._client.call(self._get("finish"))["answers"]
         return found
 
     def about(self) -> dict[str, Any]:

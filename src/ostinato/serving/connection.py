@@ -6,7 +6,7 @@ import asyncio
 import json
 import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -16,7 +16,7 @@ from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
 from ostinato.serving.engine import Engine
 from ostinato.serving.live import Ended
-from ostinato.serving.operations import Operation, json_bytes
+from ostinato.serving.operations import Answers, Operation, json_bytes
 from ostinato.serving.problems import problem_bytes
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import House, Served
@@ -37,7 +37,7 @@ class Connection:
     A frame of text is a request or a list of them: `{"op": "step", "model": …, "session": …, "inputs": …, "id": …}`.
     A binary one begins with a byte that says what numbers it holds (1: float32, 2: PCM of 16 bits) and three zeros;
     then, for each session, its handle and how many numbers follow (uint32 both, little-endian), and the numbers.
-    A session gets its handle by `{"op": "attach", …}`.
+    A session gets its handle by `{"op": "attach", …}`, with `channels` (1) and which `answers` are wanted ("each").
 
     Args:
         socket: accepted.
@@ -49,7 +49,7 @@ class Connection:
     def __init__(self, socket: WebSocket, house: House, access: Access, owner: str) -> None:
         self._socket, self._house, self._access, self._owner = socket, house, access, owner
         self._waiting: asyncio.Queue[tuple[bool, list[_One]] | None] = asyncio.Queue(MOST_WAITING)
-        self._handles = list[tuple[Served, str, int]]()
+        self._handles = list[tuple[Served, str, int, Answers]]()
         self._sending = asyncio.Lock()
 
     async def run(self) -> None:
@@ -95,21 +95,25 @@ class Connection:
         try:
             served = self._house.find(str(model))
             if name == "attach":
-                return id, self._attach(served, str(session), body.get("channels", 1))
+                return id, self._attach(served, str(session), body)
             engine = served.engine_of(str(session))
             return id, self._hand_over(engine, operation(engine.sessions, self._owner, name, str(session), body))
         except OstinatoError as error:
             return id, error
 
-    def _attach(self, served: Served, session: str, channels: Any) -> bytes:
+    def _attach(self, served: Served, session: str, body: Mapping[str, Any]) -> bytes:
         """A number that stands for a session in binary frames of this connection."""
+        channels, answers = body.get("channels", 1), body.get("answers", "each")
         if not isinstance(channels, int) or not 0 < channels <= _MOST_CHANNELS or len(self._handles) >= _MOST_HANDLES:
             raise RefusedError(
                 422,
                 f"from 1 to {_MOST_CHANNELS:,} `channels`, and {_MOST_HANDLES:,} handles at most, were expected. "
                 f"Received: {channels!r:.20} and {len(self._handles):,} handles.",
             )
-        self._handles.append((served, session, channels))
+        if answers not in get_args(Answers):
+            expected = ", ".join(get_args(Answers))
+            raise RefusedError(422, f"`answers` must be one of {expected}. Received: {answers!r:.80}.")
+        self._handles.append((served, session, channels, answers))
         return json_bytes({"session": session, "handle": len(self._handles) - 1})
 
     def _numbers(self, data: bytes) -> list[tuple[Engine, Operation]]:
@@ -125,13 +129,13 @@ class Connection:
                 raise RefusedError(422, f"a record of {count:,} numbers was expected. Received: fewer bytes.")
             if handle >= len(self._handles):
                 raise RefusedError(422, f"a handle that `attach` has given was expected. Received: {handle}.")
-            served, session, channels = self._handles[handle]
+            served, session, channels, answers = self._handles[handle]
             values = np.frombuffer(data, dtype, count, at).astype("float32") * np.float32(scale)
             if count % channels:
                 raise RefusedError(422, f"steps of {channels} numbers were expected. Received: {count}.")
-            given = (values if channels == 1 else values.reshape(-1, channels)).tolist()
             engine = served.engine_of(session)
-            found.append((engine, engine.sessions.step(self._owner, session, given)))
+            given = engine.sessions.model.of_numbers(values if channels == 1 else values.reshape(-1, channels))
+            found.append((engine, engine.sessions.step(self._owner, session, given, answers)))
             at += count * size
         return found
 

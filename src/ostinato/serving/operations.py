@@ -84,9 +84,10 @@ class Operations:
         self._mark = f".{seal.weights[:8]}"
 
     @_on_none
-    def create(self, owner: str, seed: int = 0) -> Work:
-        """A session before its first step."""
+    def create(self, owner: str, seed: int = 0, sample_rate: int | None = None) -> Work:
+        """A session before its first step; `sample_rate` says what sound it will be given."""
         yield from ()
+        self._check_rate(sample_rate)
         self.live.check_room(owner)
         return self._new(Session(self._new_id(), owner, self._clock(), self.model.zero(), sampler=Sampler(seed)))
 
@@ -102,7 +103,10 @@ class Operations:
         if _again(session, sequence, asked):
             return session.answer
         _check_going(session)
-        said, at = list[dict[str, Any]](), 0
+        taken = self.model.take(steps, session.state)
+        if taken.state is not session.state:
+            session = replace(session, state=taken.state)
+        steps, said, at = taken.steps, list[dict[str, Any]](), 0
         while at < len(steps):
             some = min(session.room(self._depth), len(steps) - at)
             last = at + some == len(steps)
@@ -111,7 +115,7 @@ class Operations:
             session = session.after(Event(some, part), _own(found.state), session.sampler, self._depth)
             said += found.answers
             at += some
-        return self._done(session, asked, answers=said)
+        return self._done(self._left(session, taken.left), asked, answers=said)
 
     @_on_one
     def write(
@@ -147,7 +151,7 @@ class Operations:
         asked = _digest(b"rewind", str(to).encode())
         if _again(session, sequence, asked):
             return session.answer
-        session, events = session.back(to)
+        session, events = self._left(session, None).back(to)
         for event in events:
             if isinstance(event.did, Draw):
                 session, _ = yield from self._draw(session, event.num_steps, event.did)
@@ -159,9 +163,10 @@ class Operations:
     @_on_none
     def score(self, given: Any) -> Work:
         """What is answered at each step, from the beginning, without a session."""
-        steps = self._steps(given)
-        found: Read = yield Reading(steps, self.model.zero(), "each")
-        return json_bytes({"steps": len(steps), "answers": found.answers})
+        taken = self.model.take(self._steps(given), self.model.zero())
+        found: Read = yield Reading(taken.steps, taken.state, "each")
+        owed = self.model.finish(self.model.leave(found.state, taken.left))
+        return json_bytes({"steps": len(taken.steps), "answers": [*found.answers, *owed]})
 
     @_on_one
     def peek(self, owner: str, id: str) -> Work:
@@ -169,6 +174,14 @@ class Operations:
         yield from ()
         session = self.live.find(owner, id)
         return json_bytes({"session": id, "steps": session.steps, "answer": self.model.peek(session.state)})
+
+    @_on_one
+    def finish(self, owner: str, id: str) -> Work:
+        """What would still be answered if nothing more came; the session stays as it is."""
+        yield from ()
+        session = self.live.find(owner, id)
+        owed = self.model.finish(session.state)
+        return json_bytes({"session": id, "steps": session.steps, "answers": owed})
 
     @_on_one
     def about(self, owner: str, id: str) -> Work:
@@ -222,9 +235,28 @@ class Operations:
     def _steps(self, given: Any) -> Steps:
         self._check(given)
         steps, most = self.model.encode(given), self.live.limits.max_steps
-        if not 0 < len(steps) <= most:
-            raise RefusedError(422, f"from 1 to {most:,} steps in a request were expected. Received: {len(steps):,}.")
+        if not 0 < len(steps) <= most * self.model.given_a_step:
+            received = len(steps) // self.model.given_a_step
+            raise RefusedError(422, f"from 1 to {most:,} steps in a request were expected. Received: {received:,}.")
         return steps
+
+    def _left(self, session: Session, left: np.ndarray | None) -> Session:
+        """With what was given and makes no whole step."""
+        state = self.model.leave(session.state, left)
+        return session if state is session.state else replace(session, state=state)
+
+    def _check_rate(self, received: int | None) -> None:
+        expected = self.model.sample_rate
+        if received is None or received == expected:
+            return
+        if expected is None:
+            raise RefusedError(422, "`sample_rate` does not apply to a model that isn't given sound.")
+        raise RefusedError(
+            422,
+            f"sound of {expected:,} samples a second was expected: resampling looks ahead. Received: {received:,}.",
+            hint=f"ffmpeg -i IN.wav -ac 1 -ar {expected} OUT.wav",
+            expected=expected,
+        )
 
     def _draw(self, session: Session, num: int, how: Draw) -> Generator[Writing, Written, tuple[Session, list[Any]]]:
         pieces: list[Any] = []

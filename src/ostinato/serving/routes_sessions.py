@@ -13,6 +13,7 @@ from ostinato.serving.asked import write
 from ostinato.serving.asking import Owner
 from ostinato.serving.bodies import (
     Create,
+    Finished,
     Peeked,
     Rewind,
     Rewound,
@@ -42,7 +43,8 @@ def sessions_router(house: House) -> APIRouter:
     async def create(model: str, who: Owner, body: Create | None = None) -> Response:
         """A session before its first step."""
         engine = house.find(model).running
-        return _json(await engine.do(engine.sessions.create(who, (body or Create()).seed)), 201)
+        given = body or Create()
+        return _json(await engine.do(engine.sessions.create(who, given.seed, given.sample_rate)), 201)
 
     @router.get("", response_model=SessionList)
     async def sessions(model: str, who: Owner) -> Response:
@@ -74,6 +76,13 @@ def sessions_router(house: House) -> APIRouter:
         """The answer as it stands, without a step."""
         engine = house.find(model).engine_of(session)
         return _json(await engine.do(engine.sessions.peek(who, session)))
+
+    @router.get("/{session}/finish", response_model=Finished)
+    async def finish(model: str, session: str, who: Owner) -> Response:
+        """What would still be answered if nothing more came: of sound that ends within a step, of answers that come
+        later than their step. The session stays as it is."""
+        engine = house.find(model).engine_of(session)
+        return _json(await engine.do(engine.sessions.finish(who, session)))
 
     @router.post("/{session}/step", response_model=Stepped)
     async def step(model: str, session: str, body: Step, who: Owner) -> Response:

@@ -26,6 +26,7 @@ from ostinato.serving.sqlite_store import SqliteStore
 from ostinato.serving.stores import MemoryStore, Store
 from ostinato.storage.files import read_json
 from ostinato.tasks.generation import Generation
+from ostinato.tasks.sound_streaming import as_it_comes
 from ostinato.training.run_folder import EVALUATION_FILE, checksums
 from ostinato.wording import meant
 
@@ -171,6 +172,7 @@ class Served:
             found["no_sessions"] = self.reason.message
         if self.engine is not None:
             found["state_bytes"] = self.engine.sessions.model.zero().nbytes
+            found |= self.engine.sessions.model.facts
         return found
 
 
@@ -182,7 +184,7 @@ def serve_run(name: str, folder: Path, config: Config, worker: ThreadPoolExecuto
     """
     weights, run = weights_of(folder), load(folder)
     try:
-        model = run.spec.streaming(run.model, run.features, run.recipe)
+        model = as_it_comes(run.spec.streaming(run.model, run.features, run.recipe), run.features)
     except RunError as reason:
         return Served(name, run, weights, None, reason, worker)
     sessions = Sessions(

@@ -100,6 +100,15 @@ class Written:
     ended: bool = False
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a model makes of what it is given: `steps` to read from `state` (S,), and what is left over for later."""
+
+    steps: Steps
+    state: Array
+    left: Array | None = None
+
+
 class StreamingModel(ABC):
     """A run's model that goes forward in time, many sessions at once.
 
@@ -110,6 +119,15 @@ class StreamingModel(ABC):
 
     states: tuple[TensorSpec, ...]
     dtype: np.dtype[Any]
+    given_a_step: int = 1
+    """How much of what is given makes a step."""
+    sample_rate: int | None = None
+    """Hz, of a model that is given sound as it comes."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What one has to know to give it something, for JSON."""
+        return {}
 
     @abstractmethod
     def zero(self) -> Array:
@@ -123,6 +141,22 @@ class StreamingModel(ABC):
             RowError: for what can't be used.
         """
 
+    def of_numbers(self, values: Array) -> Any:
+        """Numbers (n,) or (n, C) as `encode` takes them."""
+        return values.tolist()
+
+    def take(self, given: Steps, state: Array) -> Taken:
+        """What is to be read of what was encoded, which may be less than a step of it.
+
+        Raises:
+            RowError: for what there is no room for.
+        """
+        return Taken(given, state)
+
+    def leave(self, state: Array, left: Array | None) -> Array:
+        """A state that keeps what was left over; None: nothing was."""
+        return state
+
     @abstractmethod
     def read(self, batch: Sequence[Reading]) -> list[Read]:
         """Read a piece of each of many sessions; the states given stay as they are."""
@@ -132,7 +166,7 @@ class StreamingModel(ABC):
         """The answer as it stands, without a step."""
 
     def finish(self, state: Array) -> list[Answer]:
-        """The answers still owed after the last step: none, but of a model that answers later."""
+        """The answers still owed if nothing more comes: none, but of a model that answers later."""
         return []
 
     @property

@@ -158,6 +158,7 @@ PROSE = {
         tasks/streaming.py:no_stream tasks/tagging/model.py:build_tagger tasks/written.py:written
         types.py:from_padded types.py:to_packed""",
     "a request over HTTP is answered, or a server would start (tests/unit/serving, tests/e2e/test_serving.py)": """
+        serving/operations.py:_check_rate
         serving/access.py:owner serving/access.py:count serving/redis_store.py:_answering serving/sessions.py:settle
         serving/redis_store.py:__init__ serving/app.py:_add_operations serving/engine.py:hand_over
         serving/engine.py:hand_over#2 serving/guard.py:_too_large serving/guard.py: serving/live.py:_check_room

@@ -16,13 +16,14 @@ import polars as pl
 from ostinato.arrays import Array
 from ostinato.data.features.base import Draft
 from ostinato.data.features.scaled import ScaledFeature
+from ostinato.data.features.sound_front import SoundFront
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError, RunError, ShapeError
 from ostinato.media.audio_out import require_log_mel, waveform, write_sound
 from ostinato.media.files import MEDIA
-from ostinato.media.mel_tables import samples_in, tables
+from ostinato.media.mel_tables import described, samples_in, with_slopes
 from ostinato.media.sound_in import Decode, sound_decoder
-from ostinato.media.spectrum import LOG_FLOOR, frames_of, power_spectrum, slopes
+from ostinato.media.spectrum import frames_of
 from ostinato.recipe.kinds import AudioRecipe
 
 _MOST_THREADS = 8
@@ -51,8 +52,15 @@ class AudioFeature(ScaledFeature):
 
     @property
     def whole_row_reason(self) -> str | None:
-        """Of the reader."""
-        return "its frames are cut from a whole sound"
+        """Of a scale that the end of a sound decides about."""
+        if self.recipe.normalize != "row":
+            return None
+        return "`features.input.normalize: row` takes the mean and deviation of a whole sound (`global`: of training)"
+
+    @property
+    def front(self) -> SoundFront:
+        """Samples to frames."""
+        return SoundFront(self.recipe, self.transform)
 
     @property
     def step_noun(self) -> str:
@@ -155,15 +163,8 @@ def num_values(recipe: AudioRecipe) -> int:
 
 def represent(recipe: AudioRecipe, samples: Array) -> Array:
     """(n,) samples at the recipe's rate as (L, D) float32, before `global` normalisation."""
-    frames = frames_of(samples, samples_in(recipe, recipe.frame_ms), samples_in(recipe, recipe.hop_ms))
-    if recipe.representation != "raw":
-        size, filters, cosines = tables(recipe)
-        frames = np.log(np.maximum(power_spectrum(frames, size) @ filters.T, LOG_FLOOR))
-        frames = frames @ cosines.T if recipe.representation == "mfcc" else frames
-    parts = [frames]
-    for _ in range(recipe.deltas):
-        parts.append(slopes(parts[-1]))
-    frames = np.concatenate(parts, axis=1)
+    windows = frames_of(samples, samples_in(recipe, recipe.frame_ms), samples_in(recipe, recipe.hop_ms))
+    frames = with_slopes(recipe, described(recipe, windows))
     if recipe.normalize == "row":
         std = frames.std(axis=0)
         frames = (frames - frames.mean(axis=0)) / np.where(std > 0, std, np.inf)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,9 @@ from ostinato.data.io.spool import Spool, spooled, stretches
 from ostinato.data.sequences import Sequences
 from ostinato.errors import DataError
 from ostinato.recipe import Component
+
+if TYPE_CHECKING:
+    from ostinato.data.features.sound_front import SoundFront
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,11 @@ class Feature(ABC):
     @property
     def whole_row_reason(self) -> str | None:
         """Why a row can't be encoded piece by piece, as it comes; None: it can."""
+        return None
+
+    @property
+    def front(self) -> SoundFront | None:
+        """What makes its values of samples of sound, as they come; None: it doesn't read sound."""
         return None
 
     def values_of(self, cell: Any) -> Array | None:
