@@ -153,6 +153,40 @@ def test_from_the_runs_to_what_units_do(seen: Seen, request: pytest.FixtureReque
     assert page.locator("th a[aria-current=true]").inner_text() == shown
 
 
+def test_states_over_a_sequence(seen: Seen, request: pytest.FixtureRequest) -> None:
+    page, at = seen.page, request.node.callspec.id
+    seen.go("states/story", "States of story")
+    slider = page.get_by_role("slider", name=re.compile("^Step"))
+    page.get_by_text(re.compile("over (some|other) data")).wait_for()
+    if not slider.count():
+        page.get_by_label(re.compile("At most")).fill("3000")
+        page.get_by_role("button", name="Begin").click()
+    page.wait_for_selector("canvas[data-drawn^='0/']")
+    page.get_by_label("Part").select_option("layer 1.c")
+    page.get_by_label("Units by").select_option("constant")
+    page.get_by_role("button", name="Zoom in").click()
+    slider.focus()
+    for key in ("PageDown", "ArrowRight", "ArrowDown", "+", "End", "Home", "ArrowRight"):
+        slider.press(key)
+    page.get_by_text(re.compile("falls to 1/e")).wait_for()
+    page.get_by_role("button", name="Search all steps").click()
+    page.get_by_role("button", name="Draw the steps shown").click()
+    page.locator("svg.way path").wait_for()
+    page.locator("td.around").nth(2).wait_for()
+    page.locator("path.line0").first.wait_for()
+    seen.check(f"states-{at}")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save PNG").first.click()
+    assert Path(saved.value.path()).read_bytes()[:4] == b"\x89PNG"
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save CSV").first.click()
+    assert Path(saved.value.path()).read_text().startswith("step,least,largest,mean\n")
+    page.wait_for_url(re.compile("by=constant.*at=1&"))
+    page.reload()
+    page.get_by_text(re.compile("falls to 1/e")).wait_for()
+    assert slider.get_attribute("aria-valuenow") == "1"
+
+
 def test_a_run_that_trains_is_followed(chromium: Any, url: str) -> None:
     page = chromium.new_page()
     page.clock.install()

@@ -97,6 +97,11 @@ class Track:
             columns[SURPRISE] = series.pop(SURPRISE)[:, 0].astype(np.float64)
         return Exploration(columns, rows, series, self.time_constants, self.facts["separator"])
 
+    @cached_property
+    def path(self) -> Floats:
+        """(T, 2), as of `Exploration.path`; read once."""
+        return self.exploration.path()
+
     @property
     def time_constants(self) -> dict[str, Floats]:
         """Of each layer, -1 / mean(ln f), as `Exploration` has it."""

@@ -22,6 +22,8 @@ from ostinato.serving.guard import Guard
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.operations import json_bytes
 from ostinato.serving.page.routes import files_router, runs_router
+from ostinato.serving.page.routes_tracks import tracks_router
+from ostinato.serving.page.tracking import Tracking
 from ostinato.serving.problems import PROBLEM, problem, problem_bytes
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.reload import Reopen, watch
@@ -75,6 +77,7 @@ def make_app(
     app.include_router(stream_router(house, connections))
     folders = {name: served.run.folder for name, served in house.served.items()} if shown is None else shown
     app.include_router(runs_router(house, folders))
+    app.include_router(tracks_router(house, folders, Tracking()))
     app.include_router(files_router())
     _add_operations(app, house, metrics)
     _add_problems(app)

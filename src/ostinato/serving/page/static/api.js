@@ -17,7 +17,7 @@ export function keepToken(given) {
   sessionStorage.setItem("token", given);
 }
 
-export async function call(path, { body, raw, method, type = "application/json" } = {}) {
+export async function call(path, { body, raw, method, bytes, type = "application/json" } = {}) {
   const headers = {};
   if (token()) headers.authorization = `Bearer ${token()}`;
   if (body !== undefined || raw !== undefined) headers["content-type"] = type;
@@ -29,6 +29,7 @@ export async function call(path, { body, raw, method, type = "application/json" 
     throw new Refused({ title: "The server does not answer.", hint: "start it again, then reload this page" });
   }
   if (answer.status === 204) return null;
+  if (bytes && answer.ok) return new Uint8Array(await answer.arrayBuffer());
   const found = await answer.json();
   if (!answer.ok) throw new Refused(found);
   return found;

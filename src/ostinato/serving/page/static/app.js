@@ -5,9 +5,10 @@ import { Runs } from "./views/runs.js";
 import { Run } from "./views/run.js";
 import { Try } from "./views/try.js";
 import { Inside } from "./views/inside.js";
+import { States } from "./views/states.js";
 
-const VIEWS = { run: Run, try: Try, inside: Inside };
-const SAID = { run: "", try: "Try ", inside: "Inside " };
+const VIEWS = { run: Run, try: Try, inside: Inside, states: States };
+const SAID = { run: "", try: "Try ", inside: "Inside ", states: "States of " };
 
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
