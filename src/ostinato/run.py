@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
@@ -18,7 +18,15 @@ from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import CheckpointError, RunError
-from ostinato.exploration import Exploration, Track, Tracking, explore_run, track_run
+from ostinato.exploration import (
+    Continuing,
+    Exploration,
+    Track,
+    Tracking,
+    continue_run,
+    explore_run,
+    track_run,
+)
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
 from ostinato.metrics.resampling import CONFIDENCE, with_intervals
@@ -241,6 +249,16 @@ class Run:
             options: num_steps, gates, dtype, limit_bytes, say, progress, as of `track_run`.
         """
         return track_run(self, data, **options)
+
+    def continued(self, prompt: Any, intervene: Sequence[str], **options: Unpack[Continuing]) -> dict[str, Any]:
+        """What it writes with units or gates changed, beside what it writes untouched; see `exploration.continue_run`.
+
+        Args:
+            prompt: a text, or frames.
+            intervene: `layer 1.c[3] = 0`, `layer 1.f = 1`, `layer 2.h *= 0`, …
+            options: begin, max_new_tokens, temperature, seed.
+        """
+        return continue_run(self, intervene, prompt, **options)
 
     def baselines(self, budget_s: float = 120.0, *, observer: Observer | None = None) -> Baselines:
         """Compare with simple baselines on the run's own data: is recurrence worth it? See

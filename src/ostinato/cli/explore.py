@@ -39,6 +39,9 @@ def explore(
         typer.Option("--intervene", help="Change units after every step, 'layer 1.c[3]=0': what is written then."),
     ] = None,
     prompt: Annotated[str, typer.Option("--prompt", help="What is gone on from, with --intervene.")] = "The ",
+    begin: Annotated[
+        int, typer.Option("--from", min=0, help="Steps of the prompt that are read untouched, with --intervene.")
+    ] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is written, with --intervene.")] = 0,
     save: Annotated[Path | None, typer.Option("--save", help="Write all arrays to this NumPy archive.")] = None,
     track: Annotated[
@@ -58,7 +61,7 @@ def explore(
 
     opened = load(run, settings or [])
     if intervene:
-        _print_written(opened, intervene, prompt, seed, json)
+        _print_written(opened, intervene, prompt, begin, seed, json)
         return
     if track:
         kept = opened.track(data, num_steps=steps, gates=gates, say=note, progress=ConsoleObserver().rows)
@@ -90,24 +93,16 @@ def explore(
         print_text("ask what units tell: -q \"token in 'aeiou'\", -q \"inside('(', ')')\", -q \"since('\\n')\"")
 
 
-def _print_written(run: Run, interventions: list[str], prompt: str, seed: int, json: bool) -> None:
+def _print_written(run: Run, interventions: list[str], prompt: str, begin: int, seed: int, json: bool) -> None:
     """What a model writes as it is, and with its units changed, from the same prompt and seed."""
-    from ostinato.errors import RunError
-    from ostinato.tasks.streaming import EncoderStreaming, Reading, Writing, WritingModel
+    from ostinato.exploration.continuing import continue_run
 
-    untouched = run.spec.streaming(run.model, run.features, run.recipe)
-    if not isinstance(untouched, WritingModel) or not isinstance(untouched, EncoderStreaming):
-        raise RunError("only a model that writes shows what an intervention does: a language model, say.")
-    written = {}
-    for name, model in (("untouched", untouched), ("changed", untouched.intervened(interventions))):
-        (begun,) = model.read([Reading(model.encode(prompt), model.zero(), "none")])
-        (found,) = model.write([Writing(begun.state, _WRITTEN, temperature=0.7, seed=seed)])
-        written[name] = "".join(map(str, found.pieces))
+    found = continue_run(run, interventions, prompt, begin=begin, max_new_tokens=_WRITTEN, temperature=0.7, seed=seed)
     if json:
-        print_json({"prompt": prompt, "seed": seed, "interventions": interventions, **written})
+        print_json({"prompt": prompt, "seed": seed, "interventions": interventions, **found})
         return
-    for name, text in written.items():
-        stdout.print(f"{name if name == 'untouched' else ', '.join(interventions)}:", style="bold", markup=False)
+    for name, text in (("untouched", found["untouched"]), (", ".join(interventions), found["changed"])):
+        stdout.print(f"{name}:", style="bold", markup=False)
         print_text(prompt + text)
 
 

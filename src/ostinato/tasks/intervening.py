@@ -1,51 +1,66 @@
-"""Interventions: parts of a state that are set, or scaled, after every step."""
+"""Interventions: parts of a state, or gates, that are set, scaled or copied at every step."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from ostinato.cells import Cell
 from ostinato.errors import RecipeError
+from ostinato.kernels.native_stream import Tokens
+from ostinato.nn.carried import CarriedLayers
+from ostinato.nn.stack import RecurrentStack
 
-_FORM = re.compile(r"(?P<part>[\w. ]+?)\s*(\[(?P<units>[\d\s,:]*)\])?\s*(?P<how>=|\*=)\s*(?P<value>[-+.\deE]+)")
-_EXAMPLE = "layer 1.c[3] = 0, layer 1.h[2, 5:8] *= 0.5, layer 2.h *= 0"
+_FORM = re.compile(
+    r"(?P<part>[\w. ]+?)\s*(\[(?P<units>[\d\s,:]*)\])?\s*(?P<how>=|\*=)\s*"
+    r"((?P<value>[-+.\deE]+)|(?P<source>[\w. ]+?)\s*\[(?P<unit>\d+)\])"
+)
+_EXAMPLE = "layer 1.c[3] = 0, layer 1.h[2, 5:8] *= 0.5, layer 1.c[3] = layer 1.c[5], layer 1.f = 1, layer 2.h *= 0"
+_CLOSED = 1e-12
+_NEAR = 1e-6
+_MOST_PASSES = 60
 
 
 @dataclass(frozen=True)
 class Edit:
-    """What is done to units of a part of the state, `layer 1.c`, after each step.
+    """What is done to units of a part of the state, `layer 1.c`, or of a gate, `layer 1.f`, at each step.
 
-    units: none: all of them; scale, shift: x becomes scale x + shift.
+    units: none: all of them; scale, shift: x becomes scale x + shift; source: x becomes that unit of a part.
     """
 
     part: str
     units: tuple[int, ...] | None
     scale: float
     shift: float
+    source: tuple[str, int] | None = None
 
     @classmethod
     def of(cls, text: str) -> Edit:
-        """From `layer 1.c[3] = 0` or `layer 1.h[2, 5:8] *= 0.5`.
+        """From `layer 1.c[3] = 0`, `layer 1.h[2, 5:8] *= 0.5`, `layer 1.c[3] = layer 1.c[5]` or `layer 1.f = 1`.
 
         Raises:
             RecipeError: for anything else.
 
         Example:
             >>> Edit.of("layer 1.c[3] = 2")
-            Edit(part='layer 1.c', units=(3,), scale=0.0, shift=2.0)
+            Edit(part='layer 1.c', units=(3,), scale=0.0, shift=2.0, source=None)
         """
         found = _FORM.fullmatch(text.strip())
         try:
-            if found is None:
+            if found is None or (found["source"] and found["how"] == "*="):
                 raise ValueError
-            value, units = float(found["value"]), _units(found["units"])
+            units, part = _units(found["units"]), found["part"].strip()
+            if found["source"]:
+                return cls(part, units, 0.0, 0.0, (found["source"].strip(), int(found["unit"])))
+            value = float(found["value"])
         except ValueError as error:
             raise RecipeError(f"an intervention is spelled {_EXAMPLE}. Received: {text!r:.80}.") from error
         scale, shift = (0.0, value) if found["how"] == "=" else (value, 0.0)
-        return cls(found["part"].strip(), units, scale, shift)
+        return cls(part, units, scale, shift)
 
 
 def _units(text: str | None) -> tuple[int, ...] | None:
@@ -59,31 +74,138 @@ def _units(text: str | None) -> tuple[int, ...] | None:
 
 
 class Edits:
-    """Edits of a flat state.
+    """Edits of the states and gates of layers.
 
     Args:
         edits: in the order in which they are made.
-        places: (first, after the last) of each part, by name.
+        layers: the cell of each layer, and the sizes of its state's tensors and of a gate.
 
     Raises:
-        RecipeError: for a part or a unit that is not there.
+        RecipeError: for a part or a unit that is not there, or a gate that is none of numbers between two bounds.
     """
 
-    def __init__(self, edits: Sequence[Edit], places: Mapping[str, tuple[int, int]]) -> None:
-        self._edits: list[tuple[list[int], Edit]] = []
+    def __init__(self, edits: Sequence[Edit], layers: Sequence[tuple[Cell, tuple[int, ...], int]]) -> None:
+        parts, gates = dict[str, tuple[int, int]](), dict[str, int]()
+        for number, (cell, sizes, hidden) in enumerate(layers, 1):
+            ends = torch.tensor(sizes).cumsum(0).tolist()
+            named = zip(cell.state_names, zip([0, *ends[:-1]], ends, strict=True), strict=True)
+            parts |= {f"layer {number}.{name}": place for name, place in named}
+            gates |= {f"layer {number}.{name}": hidden for name in cell.gates if name not in cell.state_names}
+        self._states: list[list[tuple[list[int], Edit, int]]] = [[] for _ in layers]
+        self._gates: list[list[tuple[str, list[int], Edit]]] = [[] for _ in layers]
         for edit in edits:
-            if edit.part not in places:
-                raise RecipeError(f"the state has the parts {', '.join(places)}. Received: {edit.part!r}.")
-            first, last = places[edit.part]
-            units = range(last - first) if edit.units is None else edit.units
-            beyond = [unit for unit in units if unit >= last - first]
-            if beyond:
-                raise RecipeError(f"`{edit.part}` has {last - first} units, from 0 on. Received: {beyond[0]}.")
-            self._edits.append(([first + unit for unit in units], edit))
+            if edit.part not in parts and edit.part not in gates:
+                raise RecipeError(
+                    f"the state has the parts {', '.join(parts)}"
+                    f"{', beside the gates ' if gates else ''}{', '.join(gates)}. Received: {edit.part!r}."
+                )
+            layer = int(edit.part.split(".")[0].split()[1]) - 1
+            first, last = parts.get(edit.part) or (0, gates[edit.part])
+            units = list(range(last - first)) if edit.units is None else list(edit.units)
+            _check_unit(edit.part, max(units), last - first)
+            source = -1
+            if edit.source is not None:
+                name, unit = edit.source
+                if edit.part in gates or name not in parts or name.split(".")[0] != edit.part.split(".")[0]:
+                    raise RecipeError(
+                        f"a unit is copied from a part of the same layer's state. Received: {name!r} to {edit.part!r}."
+                    )
+                _check_unit(name, unit, parts[name][1] - parts[name][0])
+                source = parts[name][0] + unit
+            if edit.part in parts:
+                self._states[layer].append(([first + unit for unit in units], edit, source))
+            else:
+                self._gates[layer].append((edit.part.split(".")[1], units, edit))
 
-    def apply(self, states: Tensor) -> Tensor:
-        """(N, S) to the same, changed."""
+    def apply(self, layer: int, states: Tensor, rows: Sequence[int]) -> Tensor:
+        """The state (n, S) of a layer after a step, of so many rows of those that are read, to the same, changed."""
         found = states.clone()
-        for columns, edit in self._edits:
-            found[:, columns] = edit.scale * found[:, columns] + edit.shift
+        for columns, edit, source in self._states[layer]:
+            if source >= 0:
+                found[:, columns] = found[:, [source]]
+            else:
+                found[:, columns] = edit.scale * found[:, columns] + edit.shift
         return found
+
+    def of_gates(self, layer: int) -> list[tuple[str, list[int], Edit]]:
+        """Gate, units and what becomes of them."""
+        return self._gates[layer]
+
+
+def _check_unit(part: str, unit: int, size: int) -> None:
+    if unit >= size:
+        raise RecipeError(f"`{part}` has {size} units, from 0 on. Received: {unit}.")
+
+
+class EditedLayers:
+    """Layers as `CarriedLayers` runs them, step by step, what each layer leaves being changed before the next reads it.
+
+    Args:
+        stacks: of one layer each, in one direction.
+        tokens: with it the pieces are ids.
+        edits: what is changed.
+    """
+
+    def __init__(self, stacks: Sequence[RecurrentStack], tokens: Tokens | None, edits: Edits) -> None:
+        self._stacks, self._edits = list(stacks), edits
+        self._carried = [CarriedLayers([stack], None if at else tokens) for at, stack in enumerate(stacks)]
+        self._vectors = None if tokens is None else tokens.vectors.detach()
+
+    def run(self, pieces: Sequence[Tensor], states: Tensor) -> tuple[list[Tensor], Tensor]:
+        """As `CarriedLayers.run`."""
+        outputs, states = [list[Tensor]() for _ in pieces], states.clone()
+        for step in range(max((len(piece) for piece in pieces), default=0)):
+            rows = [row for row, piece in enumerate(pieces) if len(piece) > step]
+            left, read, at = list[Tensor](), [pieces[row][step : step + 1] for row in rows], 0
+            for layer, carried in enumerate(self._carried):
+                before = states[rows, at : at + carried.state_size]
+                at += carried.state_size
+                if self._edits.of_gates(layer):
+                    after = self._step(layer, torch.cat(read), before)
+                else:
+                    _, after = carried.run(read, before)
+                left.append(self._edits.apply(layer, after, rows))
+                read = [one[None] for one in left[-1][:, : carried.output_size]]
+            states[rows] = torch.cat(left, dim=1)
+            for row, one in zip(rows, read, strict=True):
+                outputs[row].append(one)
+        empty = states.new_empty(0, self._carried[-1].output_size)
+        return [torch.cat(one) if one else empty for one in outputs], states
+
+    @torch.no_grad()
+    def _step(self, layer: int, read: Tensor, before: Tensor) -> Tensor:
+        """One step of a layer some of whose gates are changed, in float64: the input's part of a gate's sum is moved
+        until the gate is what it is to be."""
+        stack, sizes = self._stacks[layer], list(self._carried[layer].sizes[0])
+        vectors = read if layer or self._vectors is None else self._vectors[read.long()]
+        cell = stack.cell
+        names = cell.parameter_shapes(vectors.shape[1], stack.hidden_size, stack.proj_size, stack.bias)
+        weights = {name: one.detach().double() for name, one in zip(names, stack.all_weights[0], strict=True)}
+        state = tuple(torch.split(before.double(), sizes, dim=1))
+        projected = cell.project(vectors.double(), weights).clone()
+        for name, units, edit in self._edits.of_gates(layer):
+            place = cell.gates.index(name) * stack.hidden_size + torch.tensor(units)
+            bounded = name in cell.sigmoid_gates
+
+            def gate(name: str = name, units: list[int] = units) -> Tensor:
+                return (cell.gate_values(projected, state, weights) or {})[name][:, units]
+
+            wanted = edit.scale * gate() + edit.shift
+            for _ in range(_MOST_PASSES):
+                now = gate()
+                if bool(((now - wanted).abs() <= _NEAR).all()):
+                    break
+                projected[:, place] += _sum_of(wanted, bounded) - _sum_of(now, bounded)
+            else:
+                said = f"the gate `{edit.part}` can be from {0 if bounded else -1} to 1"
+                raise RecipeError(f"{said}. Received: {edit.shift or edit.scale:g}, which leaves that.")
+        after = cell.step(projected, state, weights)
+        kept = zip(stack.zoneout, state, after, strict=True)
+        return torch.cat([share * old + (1 - share) * new for share, old, new in kept], dim=1).to(before)
+
+
+def _sum_of(gate: Tensor, bounded: bool) -> Tensor:
+    """What a sigmoid, or a tanh, gives these values of."""
+    if bounded:
+        return torch.logit(gate, eps=_CLOSED)
+    return torch.atanh(gate.clamp(_CLOSED - 1, 1 - _CLOSED))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.arrays import Array
+from ostinato.cells import Cell
 from ostinato.data.dataset import Features
 from ostinato.data.given import drafted
 from ostinato.errors import RecipeError, RunError
@@ -24,7 +25,7 @@ from ostinato.layers.inputs import Vectors, width_of
 from ostinato.nn import Embedding
 from ostinato.nn.carried import CarriedLayers
 from ostinato.recipe import Recipe
-from ostinato.tasks.intervening import Edit, Edits
+from ostinato.tasks.intervening import Edit, EditedLayers, Edits
 from ostinato.tasks.signature import TensorSpec, float_name
 from ostinato.types import Ragged
 
@@ -224,8 +225,6 @@ class EncoderStreaming(StreamingModel):
         RunError: if the model can't run forward in time, with the reason.
     """
 
-    _edits: Edits | None = None
-
     def __init__(
         self,
         model: nn.Module,
@@ -241,8 +240,9 @@ class EncoderStreaming(StreamingModel):
         self.features, self.column = features, str(recipe.data.input or "input")
         self._embedding = encoder.embedding
         layers: list[Any] = list(encoder.layers)
+        self._stacks, self._table = layers, self._tokens(encoder)
         try:
-            self._layers = CarriedLayers(layers, self._tokens(encoder))
+            self._layers = CarriedLayers(layers, self._table)
         except RecipeError as error:
             raise no_stream(
                 "a bidirectional layer reads from the end, which has not come yet",
@@ -253,6 +253,7 @@ class EncoderStreaming(StreamingModel):
         dtype = float_name(model)
         self.states = (*(TensorSpec(name, dtype, (size,)) for name, size in zip(names, sizes, strict=True)), *own)
         self.dtype = np.dtype(dtype)
+        self._run = self._layers.run
         self._remembered = lru_cache(_MOST_REMEMBERED)(self._encode_short)
 
     def _encode_short(self, key: str | tuple[str, ...]) -> Steps:
@@ -301,38 +302,28 @@ class EncoderStreaming(StreamingModel):
         return [Read(state, said) for state, said in zip(joined, answers, strict=True)]
 
     def intervened(self, interventions: Sequence[str]) -> Self:
-        """The same model, parts of whose state are changed after every step: what it answers and writes goes by the
-        changed state, and so does the next step. A layer above reads what was changed from the next step on.
+        """The same model, parts of whose state are changed after every step, or gates at every step: what it answers
+        and writes goes by what was changed, and so do the layers above and the next step.
 
         Args:
-            interventions: `layer 1.c[3] = 0`, `layer 1.h[2, 5:8] *= 0.5`, …; parts as `ostinato explore` names them.
+            interventions: `layer 1.c[3] = 0`, `layer 1.h[2, 5:8] *= 0.5`, `layer 1.c[3] = layer 1.c[5]`,
+                `layer 1.f = 1`, …; parts and gates as `ostinato explore` names them.
 
         Raises:
             RecipeError: for what is none, or names what is not there.
         """
+        return self.edited(Edits([Edit.of(one) for one in interventions], self.shapes))
+
+    def edited(self, edits: Edits) -> Self:
+        """As `intervened`."""
         found = copy.copy(self)
-        ends = np.cumsum([size for layer in self._layers.sizes for size in layer]).tolist()
-        starts = [0, *ends[:-1]]
-        names = [_shown(spec.name) for spec in self.states[: len(ends)]]
-        places = dict(zip(names, zip(starts, ends, strict=True), strict=True))
-        found._edits = Edits([Edit.of(one) for one in interventions], places)
+        found._run = EditedLayers(self._stacks, self._table, edits).run
         return found
 
-    def _run(self, pieces: list[Tensor], states: Tensor) -> tuple[list[Tensor], Tensor]:
-        """As the layers do; with interventions step by step, the output then being the changed state's."""
-        if self._edits is None:
-            return self._layers.run(pieces, states)
-        outputs = [list[Tensor]() for _ in pieces]
-        size, first = self._layers.output_size, sum(size for layer in self._layers.sizes[:-1] for size in layer)
-        states = states.clone()
-        for step in range(max((len(piece) for piece in pieces), default=0)):
-            rows = [row for row, piece in enumerate(pieces) if len(piece) > step]
-            _, after = self._layers.run([pieces[row][step : step + 1] for row in rows], states[rows])
-            states[rows] = self._edits.apply(after)
-            for row in rows:
-                outputs[row].append(states[row, first : first + size].clone())
-        empty = states.new_empty(0, size)
-        return [torch.stack(one) if one else empty for one in outputs], states
+    @property
+    def shapes(self) -> list[tuple[Cell, tuple[int, ...], int]]:
+        """Of each layer the cell, the sizes of its state's tensors, and that of a gate."""
+        return [(stack.cell, tuple(self._layers.sizes[at]), stack.hidden_size) for at, stack in enumerate(self._stacks)]
 
     @abstractmethod
     def answer(self, batch: Sequence[Reading], hidden: list[Tensor], own: Tensor) -> tuple[list[list[Answer]], Tensor]:
@@ -354,12 +345,6 @@ class EncoderStreaming(StreamingModel):
             return found
         steps = [self._embedding(Ragged.from_rows(given[t : t + 1], [0], [1])).values for t in range(len(given))]
         return torch.cat(steps) if steps else torch.zeros(0, width_of(self._embedding))
-
-
-def _shown(name: str) -> str:
-    """`encoder.0.c` as `layer 1.c`."""
-    _, layer, part = name.rsplit(".", 2)
-    return f"layer {int(layer) + 1}.{part}"
 
 
 def first_answer(one: Reading, num_answers: int) -> int:

@@ -203,6 +203,10 @@ def test_an_intervention_is_shown_beside_what_is_untouched(planted: ostinato.Run
     assert "layer 1.h *= 0:" in shown.out
     found = json.loads(cli("explore", *options, "--intervene", "layer 1.h *= 0", "--json").out)
     assert found["untouched"] != found["changed"]
+    later = cli("explore", planted.folder, "--prompt", "abc(ab", "--from", 3, "--intervene", "layer 1.f = 0", "--json")
+    found = json.loads(later.out)
+    assert (found["prompt"], found["untouched_nll"] != found["changed_nll"]) == ("abc(ab", True)
+    assert "from 0 to the prompt's 2 steps" in cli("explore", *options, "--from", 3, "--intervene", "layer 1.f = 0").err
     wrong = cli("explore", *options, "--intervene", "layer 1.z = 0")
     assert wrong.code == 1
     assert "the state has the parts layer 1.h, layer 1.c" in wrong.err

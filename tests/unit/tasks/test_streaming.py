@@ -325,6 +325,45 @@ def test_units_that_are_changed_change_what_follows(tmp_path: Path) -> None:
     assert clamped.peek(found.state) != streaming.peek(_cold(streaming, steps).state)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "lstm_peephole"])
+def test_gates_that_are_changed_are_what_was_asked_for(tmp_path: Path, cell: str) -> None:
+    run = _language_model(tmp_path, ngrams=0, cell=cell)
+    streaming = cast("Any", _streaming(run))
+    gate, parts = run.model.encoder.layers[0].cell.keeping_gate, streaming.shapes[0][0].state_names
+    steps, kept = streaming.encode(TEXT), f"encoder.0.{parts[-1]}"
+    same = _cold(streaming.intervened([f"layer 1.{gate} *= 1"]), steps)
+    for one, other in zip(same.answers[1:], _cold(streaming, steps).answers[1:], strict=True):
+        assert one["nll"] == pytest.approx(other["nll"], rel=1e-4)
+    begun = _cold(streaming, steps.cut(0, 5)).state
+    writes = [] if cell == "gru" else ["layer 1.i = 0"]
+    (held,) = streaming.intervened([f"layer 1.{gate} = 1", *writes]).read([Reading(steps.cut(5, 30), begun)])
+    np.testing.assert_allclose(streaming.named(held.state)[kept], streaming.named(begun)[kept], atol=1e-5)
+    (let,) = streaming.intervened([f"layer 1.{gate}[2] = 1", *(f"{one[:9]}[2] = 0" for one in writes)]).read(
+        [Reading(steps.cut(5, 30), begun)]
+    )
+    assert (
+        np.isclose(streaming.named(let.state)[kept], streaming.named(begun)[kept], atol=1e-5).tolist().count(True) == 1
+    )
+    with pytest.raises(RecipeError, match=rf"the gate `layer 1\.{gate}` can be from 0 to 1\. Received: 2"):
+        _cold(streaming.intervened([f"layer 1.{gate} = 2"]), steps)
+
+
+def test_what_a_layer_leaves_is_changed_before_the_next_reads_it(tmp_path: Path) -> None:
+    """So a silent first layer is one that read nothing, from the very first step on."""
+    run = _language_model(tmp_path, ngrams=0, num_layers=2)
+    streaming = cast("Any", _streaming(run))
+    steps = streaming.encode(TEXT)
+    found = _cold(streaming.intervened(["layer 1.h *= 0"]), steps)
+    with torch.no_grad():
+        hidden, _ = run.model.encoder.layers[1](torch.zeros(len(steps), 1, run.model.encoder.layers[0].output_size))
+        expected = -run.model.scores(hidden[:-1, 0]).log_softmax(-1)
+    nll = [one["nll"] for one in found.answers[1:]]
+    np.testing.assert_allclose(nll, expected[range(len(nll)), steps.values[1:]], rtol=1e-4)
+    copied = streaming.intervened(["layer 1.c[3] = layer 1.c[5]"])
+    state = copied.named(_cold(copied, steps).state)["encoder.0.c"]
+    assert state[3] == state[5]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -333,7 +372,10 @@ def test_units_that_are_changed_change_what_follows(tmp_path: Path) -> None:
         ("layer 1.c[1:2:3] = 1", "an intervention is spelled"),
         ("layer 1.c[2:2] = 1", "an intervention is spelled"),
         ("layer 1.c = x", "an intervention is spelled"),
-        ("layer 3.c = 1", "the state has the parts layer 1.h, layer 1.c. Received: 'layer 3.c'"),
+        ("layer 3.c = 1", "the state has the parts layer 1.h, layer 1.c, beside the gates layer 1.i, layer 1.f"),
+        ("layer 1.c[1] *= layer 1.c[2]", "an intervention is spelled"),
+        ("layer 1.f[1] = layer 1.c[2]", "a unit is copied from a part of the same layer's state"),
+        ("layer 1.c[1] = layer 1.c[9]", "`layer 1.c` has 6 units, from 0 on. Received: 9"),
         ("layer 1.c[6] = 1", "`layer 1.c` has 6 units, from 0 on. Received: 6"),
     ],
 )
