@@ -19,10 +19,13 @@ from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.errors import CheckpointError, RunError
 from ostinato.exploration import (
+    Ablating,
+    Ablation,
     Continuing,
     Exploration,
     Track,
     Tracking,
+    ablate_run,
     continue_run,
     explore_run,
     track_run,
@@ -259,6 +262,16 @@ class Run:
             options: begin, max_new_tokens, temperature, seed.
         """
         return continue_run(self, intervene, prompt, **options)
+
+    def ablate(self, data: str | Path | None = None, **options: Unpack[Ablating]) -> Ablation:
+        """What each unit is worth: the loss with it held at its mean, less the loss as it is; see
+        `exploration.ablate_run`.
+
+        Args:
+            data: a file or catalogue name; default: the run's validation data.
+            options: num_windows, num_steps, layer, say, progress.
+        """
+        return ablate_run(self, data, **options)
 
     def baselines(self, budget_s: float = 120.0, *, observer: Observer | None = None) -> Baselines:
         """Compare with simple baselines on the run's own data: is recurrence worth it? See

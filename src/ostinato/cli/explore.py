@@ -13,12 +13,13 @@ from ostinato.cli.tables import print_table, table
 from ostinato.cli.train import Reading, check_run
 
 if TYPE_CHECKING:
-    from ostinato.exploration import Exploration, Unit
+    from ostinato.exploration import Ablation, Exploration, Unit
     from ostinato.exploration.exploration import Answered
     from ostinato.run import Run
 
 _SHOWN_STEPS = 320
 _WRITTEN = 300
+_RANKED = 20
 
 
 def explore(
@@ -44,6 +45,9 @@ def explore(
     ] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is written, with --intervene.")] = 0,
     save: Annotated[Path | None, typer.Option("--save", help="Write all arrays to this NumPy archive.")] = None,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Rank units by what holding each at its mean adds to the loss.")
+    ] = False,
     track: Annotated[
         bool, typer.Option("--track", help="Keep all steps in files beside the run, which the page shows at any scale.")
     ] = False,
@@ -62,6 +66,9 @@ def explore(
     opened = load(run, settings or [])
     if intervene:
         _print_written(opened, intervene, prompt, begin, seed, json)
+        return
+    if ablate:
+        _print_ablation(opened.ablate(data, say=note, progress=ConsoleObserver().rows), json)
         return
     if track:
         kept = opened.track(data, num_steps=steps, gates=gates, say=note, progress=ConsoleObserver().rows)
@@ -104,6 +111,17 @@ def _print_written(run: Run, interventions: list[str], prompt: str, begin: int, 
     for name, text in (("untouched", found["untouched"]), (", ".join(interventions), found["changed"])):
         stdout.print(f"{name}:", style="bold", markup=False)
         print_text(prompt + text)
+
+
+def _print_ablation(found: Ablation, json: bool) -> None:
+    if json:
+        print_json(found.to_dict())
+        return
+    note(f"{found.num_windows} windows of {found.num_steps} steps; untouched {found.loss:.4f} nats a step")
+    shown = table("unit held at its mean", "nats a step more", "standard error")
+    for one in found.units[:_RANKED]:
+        shown.add_row(f"{one.part}[{one.unit}]", f"{one.change:+.4f}", f"{one.error:.4f}")
+    print_table(shown)
 
 
 def _print_series(found: Exploration) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ _NEWTON_STEPS = 30
 _RATE = 0.05
 _SAME = 0.02
 """Points nearer to each other than this share of the states' spread are one."""
+_ON_THE_WAY = 10
 
 
 @dataclass(frozen=True)
@@ -226,14 +227,15 @@ def _described(
 
 
 def _joined(points: list[FixedPoint], near: float) -> list[FixedPoint]:
-    """Points that Newton's method led to one place are one; fixed ones first."""
+    """Points that Newton's method led to one place are one, and a slow one near another with less q was on its way
+    there; fixed ones first."""
     kept = list[FixedPoint]()
-    for one in sorted(points, key=lambda point: (not point.is_fixed, -point.share)):
-        at = next((n for n, old in enumerate(kept) if np.linalg.norm(np.subtract(old.state, one.state)) <= near), None)
+    for one in sorted(points, key=lambda point: (not point.is_fixed, point.q)):
+        within = near if one.is_fixed else _ON_THE_WAY * near
+        at = next((n for n, old in enumerate(kept) if math.dist(old.state, one.state) <= within), None)
         if at is None:
             kept.append(one)
         else:
             old = kept[at]
-            both = {"share": old.share + one.share, "begun": [*old.begun, *one.begun]}
-            kept[at] = FixedPoint(**{**old.__dict__, **both})
+            kept[at] = replace(old, share=old.share + one.share, begun=[*old.begun, *one.begun])
     return sorted(kept, key=lambda point: (not point.is_fixed, -point.share))

@@ -14,6 +14,7 @@ from torch import Tensor
 from ostinato.arrays import Array
 from ostinato.data.batching import Batch
 from ostinato.data.dataset import Examples
+from ostinato.data.places import Places
 from ostinato.data.sequences import Sequences, runs_of
 from ostinato.diagnostics.probe import LayerTrace, traces
 from ostinato.errors import RunError
@@ -82,6 +83,25 @@ def follow(run: OpenRun, examples: Examples, piece_steps: int = PIECE_STEPS) -> 
                 if trace.cell.keeping_gate is not None:
                     constants[trace.layer] = f"{trace.layer}.{trace.cell.keeping_gate}"
             yield Piece(series, costs.of(part.sequences, goes_on=start > 0), constants)
+
+
+@torch.no_grad()
+def traced(run: OpenRun, examples: Examples) -> list[LayerTrace]:
+    """Every layer and direction at work on a few rows, the lowest first.
+
+    Raises:
+        RunError: for a model without an encoder that reads its input.
+    """
+    encoder = encoder_of(run)
+    with evaluating(run.model):
+        batch = task_of(run.recipe).batch(examples, np.arange(len(examples))).to(encoder.device)
+        found = traces(Subject(stacks_of(encoder), _vectors(encoder, batch), _no_loss, per_step=True))
+    return [one for layer in found for one in layer]
+
+
+def one_row(values: Array) -> Examples:
+    """Encoded steps as the only row, without a target."""
+    return Examples(Sequences(values, np.asarray([0, len(values)])), None, Places(), np.zeros(1, dtype=np.int64))
 
 
 def part_of_row(row: Examples, start: int, stop: int) -> Examples:

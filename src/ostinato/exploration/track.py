@@ -12,8 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.errors import RecipeError
+from ostinato.data.dataset import Examples
+from ostinato.errors import RecipeError, RunError
 from ostinato.exploration.exploration import Exploration
+from ostinato.exploration.following import one_row
 from ostinato.exploration.pyramid import TILE, Kind, Pyramid
 from ostinato.exploration.questions import Column
 from ostinato.exploration.sorting import Sorted, by_cluster, by_time_constant
@@ -78,6 +80,16 @@ class Track:
         """Of some steps."""
         found: list[str] = self._arrays["token.kinds"][self._arrays["token"][first:last]].tolist()
         return found
+
+    def examples(self, first: int, last: int) -> Examples:
+        """Some steps as the network reads them, as one row without a target.
+
+        Raises:
+            RunError: where further columns are read, which a track doesn't keep.
+        """
+        if "encoded" not in self._arrays:
+            raise RunError("this model reads further columns, or large frames, which a track does not keep.")
+        return one_row(self._arrays["encoded"][first:last])
 
     @cached_property
     def exploration(self) -> Exploration:

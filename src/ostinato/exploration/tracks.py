@@ -29,7 +29,9 @@ from ostinato.training.run_folder import checksums
 TRACKS_FOLDER = "tracks"
 LIMIT_BYTES = 16 << 30
 NUM_STEPS = 1_000_000
-_VERSION = 1
+_VERSION = 2
+_MOST_STEP_BYTES = 64
+"""Of what a step is encoded as: that is kept, for attributions and fixed points."""
 _BEGUN = "."
 _STALE_S = 24 * 3600
 
@@ -264,6 +266,9 @@ class _Writer:
     def _write_columns(self) -> None:
         columns, _ = columns_of(self.run, self.examples)
         arrays: dict[str, NDArray[Any]] = {"lengths": self.examples.sequences.lengths}
+        values = self.examples.sequences.values
+        if not self.examples.extra and values.nbytes <= _MOST_STEP_BYTES * len(values):
+            arrays["encoded"] = np.asarray(values)
         for name in ("token", "label"):
             if name in columns:
                 arrays[f"{name}.kinds"], arrays[name] = np.unique(columns[name].astype(str), return_inverse=True)

@@ -21,7 +21,9 @@ from ostinato.serving.direct import DirectSteps
 from ostinato.serving.guard import Guard
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.operations import json_bytes
+from ostinato.serving.page.jobs import Jobs
 from ostinato.serving.page.routes import files_router, runs_router
+from ostinato.serving.page.routes_inside import inside_router
 from ostinato.serving.page.routes_tracks import tracks_router
 from ostinato.serving.page.tracking import Tracking
 from ostinato.serving.problems import PROBLEM, problem, problem_bytes
@@ -77,7 +79,10 @@ def make_app(
     app.include_router(stream_router(house, connections))
     folders = {name: served.run.folder for name, served in house.served.items()} if shown is None else shown
     app.include_router(runs_router(house, folders))
-    app.include_router(tracks_router(house, folders, Tracking()))
+    jobs = Jobs()
+    tracking = Tracking(jobs)
+    app.include_router(tracks_router(house, folders, tracking))
+    app.include_router(inside_router(house, folders, tracking, jobs))
     app.include_router(files_router())
     _add_operations(app, house, metrics)
     _add_problems(app)

@@ -26,7 +26,7 @@ def tracked(start: Start, tmp_path: Path) -> tuple[TestClient, Path, str]:
     client = start(more={"tiny": run})
     begun = client.post("/v1/runs/tiny/tracks", json={"source": "given", "given": letters * 80, "steps": 600})
     assert begun.status_code == 202
-    return client, folder, _ended(client)["key"]
+    return client, folder, _ended(client)["result"]["key"]
 
 
 def _ended(client: TestClient) -> dict[str, Any]:

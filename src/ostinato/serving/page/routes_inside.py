@@ -1,0 +1,161 @@
+"""Interventions, ablations, diagnosis, fixed points and attributions over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+
+from ostinato.diagnostics.of_run import diagnose_run
+from ostinato.exploration import ablate_run, attribute, continue_run, standing_points
+from ostinato.report.diagnosis import DIAGNOSIS_FILE
+from ostinato.run import load
+from ostinato.serving.asking import owner_of
+from ostinato.serving.bodies import Body
+from ostinato.serving.page.jobs import Jobs, Progress
+from ostinato.serving.page.tracking import Tracking
+from ostinato.serving.refused import RefusedError
+from ostinato.serving.served import House, Served, refuse_files
+from ostinato.storage.files import read_json
+
+Kind = Literal["ablation", "diagnosis", "points"]
+
+
+class Intervene(Body):
+    """Units and gates to change while a text is gone on with."""
+
+    interventions: list[Annotated[str, Field(max_length=500)]] = Field(
+        max_length=50, description="As of `ostinato explore --intervene`."
+    )
+    prompt: str | list[Any] = Field(description="What is gone on from.")
+    begin: int = Field(0, ge=0, description="Steps of it that are read untouched.")
+    max_new_tokens: int = Field(200, ge=1, le=2000, description="That are written.")
+    temperature: float = Field(0.7, ge=0, le=100, description="Of what is drawn.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Of what is drawn.")
+
+
+class Ablate(Body):
+    """Units to hold at their mean, one after the other."""
+
+    windows: int = Field(12, ge=2, le=200, description="Of the validation data.")
+    steps: int = Field(48, ge=1, le=1000, description="Of a window.")
+    layer: int | None = Field(None, ge=1, description="Only of this one.")
+
+
+class Points(Body):
+    """Fixed and slow points to look for."""
+
+    track: str = Field(max_length=80, description="Where states are begun from.")
+    layer: int = Field(1, ge=1, description="From 1 on.")
+    token: str | None = Field(None, max_length=80, description="Read at every step; none: the mean of what is read.")
+    starts: int = Field(48, ge=1, le=500, description="States to begin from.")
+    iterations: int = Field(1000, ge=1, le=20_000, description="Of the minimisation.")
+
+
+def inside_router(house: House, folders: Mapping[str, Path], tracking: Tracking, jobs: Jobs) -> APIRouter:
+    """What the page asks of a network's inside.
+
+    Args:
+        house: the runs whose models are served.
+        folders: of all runs that are shown, by name.
+        tracking: their tracks.
+        jobs: what works in the background.
+    """
+    router = APIRouter(prefix="/v1/runs/{run}", tags=["page"], dependencies=[Depends(owner_of)])
+
+    @router.post("/intervene")
+    async def intervene(run: str, body: Intervene) -> dict[str, Any]:
+        """What is written with units changed, beside what is written untouched."""
+        served = house.find(run)
+        refuse_files(served.run, body.prompt)
+        return await served.work(_continued, served, body)
+
+    @router.get("/tracks/{key}/attribution")
+    async def attribution(
+        run: str,
+        key: str,
+        at: Annotated[int, Query(ge=0, description="The step.")],
+        method: Literal["gradient", "integrated"] = "integrated",
+        steps: Annotated[int, Query(ge=1, le=1000, description="That are looked at.")] = 200,
+    ) -> dict[str, Any]:
+        """Which earlier steps the surprise at a step came from."""
+        served = house.find(run)
+        track = tracking.find(folders[run], key)
+        return (await served.work(attribute, served.run, track, at, method, steps)).to_dict()
+
+    @router.get("/jobs/{kind}")
+    def job(run: str, kind: Kind) -> dict[str, Any]:
+        """How far some work is, or what came of it."""
+        served = house.find(run)
+        found = jobs.last(run, kind)
+        kept = read_json(served.run.folder / DIAGNOSIS_FILE, missing_ok=True) if kind == "diagnosis" else {}
+        return {"job": found, "kept": kept or None}
+
+    @router.delete("/jobs/{kind}", status_code=204)
+    def stop(run: str, kind: Kind) -> None:
+        """End some work."""
+        jobs.stop(run, kind)
+
+    @router.post("/jobs/ablation", status_code=202)
+    def ablation(run: str, body: Ablate) -> dict[str, Any]:
+        """Measure what each unit is worth."""
+        folder = house.find(run).run.folder
+
+        def work(progress: Progress) -> dict[str, Any]:
+            found = ablate_run(
+                load(folder), num_windows=body.windows, num_steps=body.steps, layer=body.layer, progress=progress
+            )
+            return found.to_dict()
+
+        return jobs.start(run, "ablation", body.model_dump(), work)
+
+    @router.post("/jobs/diagnosis", status_code=202)
+    def diagnosis(run: str) -> dict[str, Any]:
+        """Measure gradients by lag, exponents and the memory horizon; kept as `diagnosis.json`."""
+        folder = house.find(run).run.folder
+
+        def work(progress: Progress) -> dict[str, Any]:
+            progress(0, 0)
+            diagnose_run(load(folder))
+            return {}
+
+        return jobs.start(run, "diagnosis", {}, work)
+
+    @router.post("/jobs/points", status_code=202)
+    def points(run: str, body: Points) -> dict[str, Any]:
+        """Look for fixed and slow points of a layer under a constant input."""
+        folder = house.find(run).run.folder
+        track = tracking.find(folder, body.track)
+        if body.token == "":
+            raise RefusedError(422, "`token` must be one step, or none.")
+
+        def work(progress: Progress) -> dict[str, Any]:
+            found = standing_points(
+                load(folder),
+                track,
+                layer=body.layer,
+                token=body.token,
+                num_starts=body.starts,
+                num_steps=body.iterations,
+                progress=progress,
+            )
+            return found.to_dict()
+
+        return jobs.start(run, "points", body.model_dump(), work)
+
+    return router
+
+
+def _continued(served: Served, body: Intervene) -> dict[str, Any]:
+    return continue_run(
+        served.run,
+        body.interventions,
+        body.prompt,
+        begin=body.begin,
+        max_new_tokens=body.max_new_tokens,
+        temperature=body.temperature,
+        seed=body.seed,
+    )

@@ -1,0 +1,130 @@
+"""What units are worth, where a surprise came from, and where a network would stand still."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import Cli
+from tests.unit.exploration.conftest import planted_text
+
+import ostinato
+from ostinato.errors import RecipeError, RunError
+from ostinato.exploration import Track, ablate_run, attribute, standing_points
+from ostinato.tasks.streaming import Reading
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "other.txt"
+    path.write_text(planted_text(2, 1200))
+    return path
+
+
+@pytest.fixture(scope="module")
+def track(planted: ostinato.Run, text: Path) -> Track:
+    return planted.track(text, dtype="float32")
+
+
+def test_a_unit_that_is_read_is_worth_most(planted: ostinato.Run, text: Path) -> None:
+    """The output reads unit 11, and hardly any other."""
+    weight = planted.model.output.weight
+    before = weight.detach().clone()
+    with torch.no_grad():
+        weight.mul_(0.01)
+        weight[:, 11] = before[:, 11] * 20
+    try:
+        found = ablate_run(planted, text, num_windows=6, num_steps=20)
+        again = planted.ablate(text, num_windows=6, num_steps=20, layer=1)
+    finally:
+        with torch.no_grad():
+            weight.copy_(before)
+    assert (found.num_windows, found.num_steps, len(found.units)) == (6, 20, 16)
+    assert found.units == again.units
+    largest = max(found.units, key=lambda one: abs(one.change))
+    assert (largest.part, largest.unit) == ("layer 1.h", 11)
+    assert abs(largest.change) > 5 * max(abs(one.change) for one in found.units if one.unit != 11)
+    assert [one.change for one in found.units] == sorted((one.change for one in found.units), reverse=True)
+
+
+def test_an_ablation_is_that_of_an_intervention(planted: ostinato.Run, text: Path) -> None:
+    found = ablate_run(planted, text, num_windows=2, num_steps=30)
+    explored = planted.explore(text)
+    mean = float(explored.series["layer 1.h"][:, 4].mean(dtype=np.float64))
+    streaming = planted.spec.streaming(planted.model, planted.features, planted.recipe)
+    held = streaming.intervened([f"layer 1.h[4] = {mean!r}"])
+    steps = streaming.encode(text.read_text())
+    changes = []
+    for start in (1, 1 + 30 * ((len(steps) - 1) // 30 - 1)):
+        (begun,) = streaming.read([Reading(steps.cut(0, start), streaming.zero(), "none")])
+        read = [
+            model.read([Reading(steps.cut(start, start + 30), begun.state, "each")])[0] for model in (held, streaming)
+        ]
+        changed, whole = (np.mean([one["nll"] for one in some.answers]) for some in read)
+        changes.append(changed - whole)
+    unit = next(one for one in found.units if one.unit == 4)
+    assert unit.change == pytest.approx(np.mean(changes), rel=1e-3, abs=1e-6)
+    assert unit.error == pytest.approx(np.std(changes, ddof=1) / np.sqrt(2), rel=1e-3, abs=1e-6)
+    with pytest.raises(RecipeError, match=r"`layer` must be from 1 to 1\. Received: 2"):
+        ablate_run(planted, text, layer=2)
+    with pytest.raises(RecipeError, match=r"`num_windows` must be at least 2\. Received: 1"):
+        ablate_run(planted, text, num_windows=1)
+    with pytest.raises(RecipeError, match=r"two windows of 5000 steps were expected\. Received: 0"):
+        ablate_run(planted, text, num_steps=5000)
+
+
+def test_attributions_add_up_to_the_surprise(planted: ostinato.Run, track: Track) -> None:
+    for at in (2, 40, 700):
+        found = attribute(planted, track, at, num_steps=60)
+        assert (found.first, len(found.values)) == (max(at - 60, 0), min(at, 60))
+        assert found.loss == pytest.approx(track.exploration.columns["surprise"][at], rel=1e-4)
+        assert sum(found.values) == pytest.approx(found.loss - found.without, rel=0.02, abs=0.01)
+    gradient = attribute(planted, track, 40, "gradient", num_steps=60)
+    assert (gradient.loss, len(gradient.values)) == (pytest.approx(gradient.loss), 40)
+    with pytest.raises(RecipeError, match="a step with at least 2 before it"):
+        attribute(planted, track, 1)
+
+
+def test_a_network_without_memory_owes_its_surprise_to_the_last_step(planted: ostinato.Run, track: Track) -> None:
+    layer = planted.model.encoder.layers[0]
+    names = dict(layer.named_parameters())
+    before = {name: one.detach().clone() for name, one in names.items()}
+    with torch.no_grad():
+        names["weight_hh_l0"].zero_()
+        names["weight_ih_l0"][16:32].zero_()
+        names["bias_ih_l0"][16:32] = -40.0  # every forget gate shut
+    try:
+        found = attribute(planted, track, 300, num_steps=30).values
+    finally:
+        with torch.no_grad():
+            for name, one in names.items():
+                one.copy_(before[name])
+    assert max(abs(one) for one in found[:-1]) < 1e-6 < abs(found[-1])
+
+
+def test_standing_points_of_a_run_lead_to_moments(planted: ostinato.Run, track: Track) -> None:
+    found = standing_points(planted, track, token="a", num_starts=12, num_steps=150)
+    assert (found.layer, found.reads, found.num_starts) == ("layer 1", "'a'", 12)
+    assert len(found.points) == len(found.moments) == len(found.places)
+    assert all(0 <= step < track.num_steps for steps in found.moments for step in steps)
+    assert "state" not in str(found.to_dict()["points"])
+    with pytest.raises(RecipeError, match=r"`layer` must be from 1 to 1\. Received: 3"):
+        standing_points(planted, track, layer=3)
+
+
+def test_what_a_track_does_not_keep_is_said(track: Track) -> None:
+    bare = Track(track.folder, track.facts)
+    bare.__dict__["_arrays"] = {name: one for name, one in track._arrays.items() if name != "encoded"}
+    with pytest.raises(RunError, match="further columns, or large frames"):
+        bare.examples(0, 9)
+
+
+def test_the_command_ranks_units(planted: ostinato.Run, text: Path, cli: Cli) -> None:
+    shown = cli("explore", planted.folder, "--data", text, "--ablate")
+    assert shown.code == 0
+    assert "nats a step more" in shown.out
+    found = json.loads(cli("explore", planted.folder, "--data", text, "--ablate", "--json").out)
+    assert (found["num_windows"], len(found["units"])) == (16, 16)
