@@ -42,14 +42,20 @@ class UndecidedError(RecipeError):
     """A recipe that leaves open which columns are read and predicted; whoever sees it may choose.
 
     ``columns``: each with some of what it holds; ``likely``: the input and the target that are most likely, the
-    likeliest first.
+    likeliest first; ``choices``: the options of the likeliest commands, as words.
     """
 
     def __init__(
-        self, message: str, *, hint: str, columns: dict[str, str], likely: tuple[list[str], list[str]]
+        self,
+        message: str,
+        *,
+        hint: str,
+        columns: dict[str, str],
+        likely: tuple[list[str], list[str]],
+        choices: list[list[str]],
     ) -> None:
         super().__init__(message, hint=hint)
-        self.columns, self.likely = columns, likely
+        self.columns, self.likely, self.choices = columns, likely, choices
 
 
 class ArgumentError(RecipeError, ValueError):

@@ -83,6 +83,13 @@ class Seen:
         if SHOTS:
             self.page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
+    def check_both(self, name: str) -> None:
+        """As `check`, wide and light, and narrow and dark."""
+        for scheme, width in (("light", 1280), ("dark", 400)):
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.set_viewport_size({"width": width, "height": 800})
+            self.check(f"{name}-{scheme}-{width}")
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
@@ -94,7 +101,16 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(params=[("light", 1280), ("dark", 400)], ids=["light-1280", "dark-400"])
 def seen(request: pytest.FixtureRequest, chromium: Any, url: str) -> Iterator[Seen]:
-    scheme, width = request.param
+    yield from _seen(chromium, url, *request.param)
+
+
+@pytest.fixture
+def once(chromium: Any, url: str) -> Iterator[Seen]:
+    """A tab of which `check_both` looks at both sizes."""
+    yield from _seen(chromium, url, "light", 1280)
+
+
+def _seen(chromium: Any, url: str, scheme: str, width: int) -> Iterator[Seen]:
     page = chromium.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     page.set_default_timeout(10_000)
     found = Seen(page, url)
@@ -212,3 +228,36 @@ def test_each_task_has_its_answer(seen: Seen, request: pytest.FixtureRequest) ->
         page.get_by_role("button", name="Predict").click()
         page.locator(answer).first.wait_for()
         seen.check(f"{name}-{at}")
+
+
+def test_a_file_is_dropped_trained_on_and_tried(once: Seen) -> None:
+    page = once.page
+    once.go("", "Runs")
+    rows = "".join(f"{name} ran,{kind}\n" for name, kind in (("a seal", "sea"), ("an owl", "air")) for _ in range(20))
+    page.locator("input[type=file]").set_input_files(
+        {"name": "../my animals.csv", "mimeType": "text/csv", "buffer": f"text,kind\n{rows}".encode()}
+    )
+    page.get_by_role("heading", name="Train on my_animals.csv").wait_for()
+    page.get_by_text("A classifier that reads text and predicts kind").wait_for()
+    page.get_by_label("Reads").select_option("kind")
+    page.locator(".problem").wait_for()
+    page.get_by_label("Reads").select_option("text")
+    page.get_by_text("A classifier that reads text and predicts kind").wait_for()
+    page.get_by_text("Further settings").click()
+    page.get_by_label("A line each").fill("training.epochs=2\nmodel.hidden_size=8\ntraining.baselines_seconds=0")
+    page.get_by_label("A line each").blur()
+    page.wait_for_url(re.compile("settings=training.epochs"))
+    once.check_both("new")
+    page.reload()
+    assert "hidden_size=8" in page.get_by_label("A line each").input_value()
+    page.get_by_role("button", name="Train").click()
+    page.get_by_role("heading", name="my_animals", exact=True).wait_for()
+    page.get_by_role("button", name="Stop").wait_for()
+    once.check_both("training")
+    page.get_by_role("button", name="Train longer").wait_for(timeout=40_000)
+    page.get_by_role("link", name="Full report").wait_for()
+    once.check_both("trained")
+    page.get_by_role("link", name="Try it").click()
+    page.locator("textarea").fill("an owl ran")
+    page.get_by_role("button", name="Predict").click()
+    page.locator(".label", has_text=re.compile("^(sea|air)$")).wait_for()

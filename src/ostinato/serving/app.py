@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -25,6 +24,7 @@ from ostinato.serving.page.jobs import Jobs
 from ostinato.serving.page.routes import files_router, runs_router
 from ostinato.serving.page.routes_inside import inside_router
 from ostinato.serving.page.routes_tracks import tracks_router
+from ostinato.serving.page.shown import Shown
 from ostinato.serving.page.tracking import Tracking
 from ostinato.serving.problems import PROBLEM, problem, problem_bytes
 from ostinato.serving.refused import RefusedError
@@ -33,6 +33,8 @@ from ostinato.serving.routes_models import models_router
 from ostinato.serving.routes_sessions import sessions_router
 from ostinato.serving.routes_stream import Connections, stream_router
 from ostinato.serving.served import Config, House
+from ostinato.serving.workshop.routes import workshop_router
+from ostinato.serving.workshop.workshop import Workshop
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"description": text, "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
@@ -49,8 +51,8 @@ def make_app(
     metrics: Metrics,
     connections: Connections,
     reopen: Reopen,
-    shown: Mapping[str, Path] | None = None,
     hosts: frozenset[str] = frozenset(),
+    workshop: Workshop | None = None,
 ) -> FastAPI:
     """An application that serves runs; their engines start and stop with it.
 
@@ -60,8 +62,8 @@ def make_app(
         metrics: what the engines count in.
         connections: what the engines tell of sessions that end.
         reopen: opens a run again whose files have changed.
-        shown: the runs that the page lists; default: those that are served.
         hosts: names that requests may be meant for; none: any.
+        workshop: the folder whose runs the page lists, and where it trains; None: it lists those that are served.
     """
     app = FastAPI(
         title="Ostinato",
@@ -77,12 +79,13 @@ def make_app(
     app.include_router(models_router(house, config.max_body_bytes))
     app.include_router(sessions_router(house))
     app.include_router(stream_router(house, connections))
-    folders = {name: served.run.folder for name, served in house.served.items()} if shown is None else shown
-    app.include_router(runs_router(house, folders))
-    jobs = Jobs()
+    shown, jobs = Shown(house, workshop), Jobs()
     tracking = Tracking(jobs)
-    app.include_router(tracks_router(house, folders, tracking))
-    app.include_router(inside_router(house, folders, tracking, jobs))
+    app.include_router(runs_router(house, shown))
+    app.include_router(tracks_router(house, shown.folder_of, tracking))
+    app.include_router(inside_router(house, shown.folder_of, tracking, jobs))
+    if workshop is not None:
+        app.include_router(workshop_router(workshop))
     app.include_router(files_router())
     _add_operations(app, house, metrics)
     _add_problems(app)

@@ -31,7 +31,7 @@ async def watch(house: House, reopen: Reopen) -> None:
         await asyncio.sleep(_EVERY_S)
         for name, served in list(house.served.items()):
             stamps = _stamps(served.run.folder)
-            if stamps != seen[name]:
+            if stamps != seen.setdefault(name, stamps):
                 seen[name] = stamps
                 await _renew(house, served, reopen)
             await _retire(house.served[name])

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from ostinato.diagnostics.equivalence_run import CERTIFICATE_FILE
@@ -244,10 +245,12 @@ class House:
 
     Args:
         served: by name.
+        more: opens a run that is asked for by name for the first time; None: there is none of that name.
     """
 
-    def __init__(self, served: Mapping[str, Served]) -> None:
+    def __init__(self, served: Mapping[str, Served], more: Callable[[str], Served | None] = lambda _: None) -> None:
         self.served = dict(served)
+        self._more, self._lock = more, Lock()
 
     @property
     def engines(self) -> list[Engine]:
@@ -256,10 +259,17 @@ class House:
         return [*newest, *(engine for served in self.served.values() for engine in served.older)]
 
     def find(self, name: str) -> Served:
-        """Raises `RefusedError` for a name that nothing is served by."""
+        """Raises `RefusedError` for a name that nothing is served by, or `RunError` for a run that can't be opened."""
+        if name not in self.served:
+            with self._lock:
+                opened = None if name in self.served else self._more(name)
+                if opened is not None:
+                    if opened.engine is not None:
+                        opened.engine.start()
+                    self.served[name] = opened
         if name not in self.served:
             near = meant(name, self.served)
-            there = ", ".join(self.served)
+            there = ", ".join(self.served) or "there is none"
             raise RefusedError(
                 404,
                 f"the name of a model was expected: {there}. Received: {name[:80]!r}.",

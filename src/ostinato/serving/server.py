@@ -17,7 +17,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from ostinato.errors import OstinatoError, RunError
+from ostinato.errors import RunError
 from ostinato.serving.access import LOOPBACK
 from ostinato.serving.app import make_app
 from ostinato.serving.live import Ended
@@ -25,6 +25,7 @@ from ostinato.serving.metrics import Metrics
 from ostinato.serving.patience import patient
 from ostinato.serving.routes_stream import Connections
 from ostinato.serving.served import Config, House, Observers, Served, serve_run
+from ostinato.serving.workshop.workshop import Workshop
 
 _DRAIN_S = 20
 """Seconds that requests have to end in once the server is told to stop."""
@@ -52,12 +53,25 @@ class Address:
         return f"{'https' if self.certificate else 'http'}://{host}:{port}"
 
 
+@dataclass(frozen=True)
+class Page:
+    """A page that shows a folder of runs to whoever sits at this machine, and trains further ones.
+
+    Args:
+        workshop: the folder.
+        opened: receives the address of the page.
+    """
+
+    workshop: Workshop
+    opened: Callable[[str], None]
+
+
 def serve(
     runs: Mapping[str, Path],
     config: Config,
     address: Address,
     say: Callable[[str], None],
-    opened: Callable[[str], None] | None = None,
+    page: Page | None = None,
 ) -> None:
     """Serve runs until the process is told to stop (SIGTERM, SIGINT): what has begun is ended first.
 
@@ -66,13 +80,13 @@ def serve(
         config: how.
         address: where.
         say: receives the address once it is listened at.
-        opened: receives the address of the page, too. With it, a run that can't be served is shown without its model.
+        page: also shows a folder of runs, each of which is opened when it is first asked for.
 
     Raises:
         RunError: for what is no run, or an address that can't be listened at.
     """
     with _listening(address) as listening:
-        _serve(runs, config, address, listening, say, opened)
+        _serve(runs, config, address, listening, say, page)
 
 
 def _serve(
@@ -81,7 +95,7 @@ def _serve(
     address: Address,
     listening: socket.socket,
     say: Callable[[str], None],
-    opened: Callable[[str], None] | None,
+    page: Page | None,
 ) -> None:
     metrics, connections = Metrics(), Connections()
     worker = ThreadPoolExecutor(1, thread_name_prefix="ostinato-worker")
@@ -95,20 +109,17 @@ def _serve(
     def reopen(name: str, folder: Path) -> Served:
         return serve_run(name, folder, config, worker, observers)
 
-    house = House({})
-    for name, folder in runs.items():
-        try:
-            house.served[name] = reopen(name, folder)
-        except OstinatoError as error:
-            if opened is None:
-                raise
-            say(f"{name} is shown without its model: {error.message}")
+    def more(name: str) -> Served | None:
+        folder = None if page is None else page.workshop.folders().get(name)
+        return None if folder is None else reopen(name, folder)
+
+    house = House({name: reopen(name, folder) for name, folder in runs.items()}, more)
     for served in house.served.values():
         if served.reason is not None:
             say(f"{served.name} has no sessions: {served.reason.message}")
     logging.getLogger("ostinato.serving.requests").addHandler(_to_stderr())
     own = LOOPBACK if config.tokens is None and address.host in LOOPBACK else frozenset[str]()
-    app = make_app(house, config, metrics, connections, reopen, runs, own)
+    app = make_app(house, config, metrics, connections, reopen, own, None if page is None else page.workshop)
     settings = uvicorn.Config(
         app,
         http=patient(config.request_s),
@@ -124,9 +135,9 @@ def _serve(
         ssl_keyfile=None if address.key is None else str(address.key),
     )
     url = address.url(listening.getsockname()[1])
-    say(f"serving {', '.join(house.served)} at {url}")
-    if opened is not None:
-        opened(url)
+    say(f"serving {', '.join(runs) if page is None else f'the runs of {page.workshop.runs}'} at {url}")
+    if page is not None:
+        page.opened(url)
     _Server(settings, app).run(sockets=[listening])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,23 @@ from ostinato.storage.files import unused
 from ostinato.wording import option
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
+_TRIES, _BETWEEN_S = 5, 0.02
+"""Somebody who looks whether a folder is held holds it for a moment."""
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds a folder (`FolderLock`), or has locked a file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _TAKEN
+    finally:
+        os.close(descriptor)
+    return False
 
 
 class FolderLock:
@@ -34,14 +52,19 @@ class FolderLock:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise RunError(f"can't use `{folder}` as a run directory: {error.strerror}.") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in _TAKEN:
-                os.close(descriptor)
-                raise FolderInUseError(
-                    f"`{folder}` is in use: another process trains there.", hint=option("--out", unused(folder))
-                ) from error
+        for left in reversed(range(_TRIES)):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    break
+                if not left:
+                    os.close(descriptor)
+                    raise FolderInUseError(
+                        f"`{folder}` is in use: another process trains there.", hint=option("--out", unused(folder))
+                    ) from error
+            time.sleep(_BETWEEN_S)
         self.folder, self._descriptor = folder, descriptor
 
     def __enter__(self) -> FolderLock:

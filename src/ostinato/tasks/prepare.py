@@ -59,8 +59,12 @@ def _sampled(recipe: Recipe, say: Say = lambda _: None) -> DataSample:
     return DataSample(open_stored(recipe.data.train, recipe, BadRows(recipe.data.on_bad_row), say))
 
 
-def inferred(recipe: Recipe) -> Recipe:
+def inferred(recipe: Recipe, say: Say = lambda _: None) -> Recipe:
     """The resolved recipe, with columns, kinds and task auto-detected from the head of its data; nothing is trained.
+
+    Args:
+        recipe: may leave them open.
+        say: called with what was auto-detected, and why.
 
     Raises:
         RecipeError: for a recipe that contradicts itself or the data.
@@ -69,7 +73,7 @@ def inferred(recipe: Recipe) -> Recipe:
     if recipe.data.train is None:
         return recipe
     sample = DataSample(open_stored(recipe.data.train, recipe, BadRows("skip"), lambda _: None))
-    return _resolved(_taken_over(recipe, sample), sample)
+    return _resolved(_taken_over(recipe, sample, say), sample, say)
 
 
 def _taken_over(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
@@ -81,7 +85,12 @@ def _taken_over(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -
     return with_usual_session(recipe, sample.source, say)
 
 
-def _resolved(recipe: Recipe, sample: DataSample) -> Recipe:
+def _resolved(recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
     """All that the head of the data says."""
     arrange(sample, recipe)
-    return infer_recipe(recipe, sample)[0] if recipe.model.undecided else task_of(recipe).resolve(recipe, sample)
+    if not recipe.model.undecided:
+        return task_of(recipe).resolve(recipe, sample, say)
+    found, notes = infer_recipe(recipe, sample)
+    for note in notes:
+        say(note)
+    return found

@@ -82,11 +82,14 @@ class TaskSpec(ABC, Generic[ModelT]):
         """
         return None
 
-    def resolve(self, recipe: Recipe, sample: DataSample) -> Recipe:
+    def resolve(self, recipe: Recipe, sample: DataSample, say: Say = _silent) -> Recipe:
         """The recipe with all that the head of the data says; the source's columns are arranged."""
         from ostinato.data.inference.resolve import infer_recipe
 
-        return infer_recipe(recipe, sample)[0]
+        found, notes = infer_recipe(recipe, sample)
+        for note in notes:
+            say(note)
+        return found
 
     def check(self, recipe: Recipe) -> None:
         """Raise `RecipeError` for a model that can't be made, whatever the data: before they are read.

@@ -34,7 +34,7 @@ def _plain(text: str) -> str:
 
 def _error() -> UndecidedError:
     likely = (["text", "label", "id"], ["label", "id", "text"])
-    return UndecidedError("open", hint="ostinato train t.csv", columns=COLUMNS, likely=likely)
+    return UndecidedError("open", hint="ostinato train t.csv", columns=COLUMNS, likely=likely, choices=[])
 
 
 def _chosen(*keys: bytes, width: int = 80) -> tuple[guided.Answer | None, str]:

@@ -18,6 +18,7 @@ from ostinato.serving.engine import Engine
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.routes_stream import Connections
 from ostinato.serving.served import Config, House, Observers, Served, serve_run
+from ostinato.serving.workshop.workshop import Workshop
 
 OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"
 Start = Callable[..., TestClient]
@@ -33,7 +34,12 @@ def start(classifier: Run) -> Iterator[Start]:
     """Start an application: `small` has sessions of the small model, `films` is a classifier without any."""
     with ExitStack() as stack:
 
-        def started(b: Bench | None = None, more: Mapping[str, Run] | None = None, **options: Any) -> TestClient:
+        def started(
+            b: Bench | None = None,
+            more: Mapping[str, Run] | None = None,
+            workshop: Workshop | None = None,
+            **options: Any,
+        ) -> TestClient:
             config, metrics, worker, connections = Config(**options), Metrics(), ThreadPoolExecutor(1), Connections()
             b = b or bench(limits=config.limits, depth=config.depth)
             b.on_ended = lambda ended: connections.ended("small", ended)
@@ -48,7 +54,7 @@ def start(classifier: Run) -> Iterator[Start]:
 
             for name, run in (more or {}).items():
                 served[name] = reopen(name, run.folder)
-            app = make_app(House(served), config, metrics, connections, reopen)
+            app = make_app(House(served), config, metrics, connections, reopen, workshop=workshop)
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield started

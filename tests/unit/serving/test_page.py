@@ -12,6 +12,7 @@ from tests.unit.serving.conftest import Start
 
 from ostinato.serving.page.facts import run_details, run_facts
 from ostinato.serving.page.routes import static_files
+from ostinato.storage.locks import FolderLock
 
 OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"
 STATIC = Path(__file__).parents[3] / "src/ostinato/serving/page/static"
@@ -51,13 +52,12 @@ def test_a_file_is_not_sent_twice_and_no_other_is_sent(start: Start) -> None:
 
 def test_a_run_says_how_its_model_is_asked(start: Start) -> None:
     client = start()
-    assert {one["name"]: one["served"] for one in client.get("/v1/runs").json()["runs"]} == {
-        "small": True,
-        "films": True,
-    }
+    said = client.get("/v1/runs").json()
+    assert ([one["name"] for one in said["runs"]], said["trains"]) == (["small", "films"], False)
+    asked = client.get("/v1/runs/films/asked").json()
+    assert asked["columns"] == [{"name": "text", "kind": "text", "is_file": False, "is_text": True}]
     found = client.get("/v1/runs/films").json()
-    assert found["asked"]["columns"] == [{"name": "text", "kind": "text", "is_file": False, "is_text": True}]
-    assert (found["asked"]["sessions"], found["has_report"]) == (False, False)
+    assert (asked["sessions"], found["served"], found["has_report"]) == (False, True, False)
     assert found["training"][-1][0] == found["steps"] == 16
     assert "films" in client.get("/v1/runs/fims").json()["title"]
     assert client.get("/v1/runs/films/report").status_code == 404
@@ -77,7 +77,9 @@ def test_facts_are_read_from_what_a_run_wrote(tmp_path: Path) -> None:
     run.mkdir()
     for name in ("recipe.yaml", "features.json", "log.jsonl"):
         (run / name).write_bytes((OLD_RUNS / "classifier_text" / name).read_bytes())
-    assert run_facts("run", run)["state"] == "training"
+    with FolderLock(run):
+        assert run_facts("run", run)["state"] == "training"
+    assert run_facts("run", run)["state"] == "unfinished"
     summary = json.loads((OLD_RUNS / "classifier_text/summary.json").read_text())
     summary["validation"]["intervals"] = {"accuracy": [0.8, 0.95]}
     summary["findings"] = [{"title": "few rows"}]
@@ -91,10 +93,11 @@ def test_facts_are_read_from_what_a_run_wrote(tmp_path: Path) -> None:
     assert run_facts("run", run)["state"] == "unreadable"
 
 
-def test_a_folder_without_runs_is_refused(cli: Cli, tmp_path: Path) -> None:
-    said = cli("ui", str(tmp_path))
+def test_a_folder_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:
+    said = cli("ui", str(tmp_path / "rnus"))
     assert said.code != 0
     assert "a folder of runs was expected" in said.err
+    assert "which is not there" in said.err
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in STATIC.rglob("*.js")))

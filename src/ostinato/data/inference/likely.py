@@ -34,7 +34,8 @@ def no_input(sample: DataSample, target: str | None) -> UndecidedError:
     columns = sample.columns()
     shown = {name: _shown(sample, name) for name in columns[:_SHOWN_COLUMNS]}
     more = [f"  … and {len(columns) - _SHOWN_COLUMNS:,} more"] if len(columns) > _SHOWN_COLUMNS else []
-    commands = commands_for(sample, target)
+    choices = choices_for(sample, target)
+    commands = [f"ostinato train {shlex.join([str(sample.source.name), *words])}" for words in choices]
     inputs = sorted(shown, key=lambda name: -_as_input(sample, name))
     targets = [target] if target else sorted(shown, key=lambda name: -_as_target(sample, name))
     return UndecidedError(
@@ -43,34 +44,36 @@ def no_input(sample: DataSample, target: str | None) -> UndecidedError:
         hint=" or ".join([*commands, *filter(None, [sample.source.otherwise])]),
         columns=shown,
         likely=(inputs, targets),
+        choices=choices,
     )
 
 
-def commands_for(sample: DataSample, target: str | None) -> list[str]:
-    """The two likeliest commands, whole; `target`: the column to predict, where it is known."""
-    start = f"ostinato train {shlex.quote(str(sample.source.name))}"
+def choices_for(sample: DataSample, target: str | None) -> list[list[str]]:
+    """The options of the two likeliest commands; `target`: the column to predict, where it is known."""
+    start = list[str]()
     for key, value in sample.source.dialect.given().items():
         listed_value = f"[{', '.join(value)}]" if isinstance(value, tuple) else value
-        start += f" --set {shlex.quote(f'data.{key}={listed_value}')}"
+        start += ["--set", f"data.{key}={listed_value}"]
+    forecast = [*start, "--set", "model.task=forecasting"]
     if target is None and dated_names(sample.columns()):
-        return [f"{start} --set model.task=forecasting --set data.layout=rows"]
+        return [[*forecast, "--set", "data.layout=rows"]]
     if (wide := _wide(sample, target)) is not None:
-        return [f"{start} --input {shlex.quote(wide[0])} --target {shlex.quote(wide[1])}"]
+        return [[*start, "--input", wide[0], "--target", wide[1]]]
     columns = [name for name in sample.columns() if name != target][:_SHOWN_COLUMNS]
     read = max(columns, key=lambda name: _as_input(sample, name), default=None)
     others = [target] if target else sorted(columns, key=lambda name: -_as_target(sample, name))
     if read is None:
-        return [f"{start} --input {shlex.quote(str(target))}"]
-    found = [f"{start} --input {shlex.quote(read)} --target {shlex.quote(name)}" for name in others if name != read][:1]
+        return [[*start, "--input", str(target)]]
+    found = [[*start, "--input", read, "--target", name] for name in others if name != read][:1]
     if target is None and _as_input(sample, read) < _PROSE and _is_timed(sample):
-        return [f"{start} --set model.task=forecasting", *found]
+        return [forecast, *found]
     if _is_numeric(sample.cells(read)) and target is None:
-        found.append(f"{start} --set model.task=forecasting")
+        found.append(forecast)
     elif target is None:
-        found.append(f"{start} --input {shlex.quote(read)}")
+        found.append([*start, "--input", read])
     else:
         rest = [name for name in columns if name != read]
-        found += [f"{start} --input {shlex.quote(name)} --target {shlex.quote(target)}" for name in rest[:1]]
+        found += [[*start, "--input", name, "--target", target] for name in rest[:1]]
     return found[:2]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,15 @@ from typing import Any
 from ostinato.baselines.found import BASELINES_FILE
 from ostinato.errors import OstinatoError
 from ostinato.metrics.names import METRIC_NAMES
-from ostinato.recipe import Recipe
+from ostinato.recipe import Recipe, TrainingRecipe
 from ostinato.storage.files import read_json
+from ostinato.storage.locks import is_held
 from ostinato.storage.log import read_log
 from ostinato.training.run_folder import LOG_FILE, read_recipe_of, summary_of
 
 REPORT_FILE = "report.html"
 _MOST_POINTS = 400
 """Of a curve: what a screen shows."""
-_AT_WORK_S = 60
-"""A log that was written to so lately is one of a run that trains."""
 _MAIN = ("accuracy", "f1", "token_error_rate", "mase", "r2", "bits_per_character", "bits_per_token", "nats_per_frame")
 """Where a run is chosen by its loss: the figure that says more, the first that there is."""
 
@@ -59,6 +57,7 @@ def run_details(name: str, folder: Path) -> dict[str, Any]:
     scored = summary.get("validation") or (validations[-1] if validations else {})
     return {
         **run_facts(name, folder),
+        "progress": None if "finished" in summary or not steps else _progress(recipe.training, steps[-1]),
         "data": recipe.data.train,
         "facts": [
             (said, summary[key])
@@ -78,8 +77,15 @@ def run_details(name: str, folder: Path) -> dict[str, Any]:
 def _state(folder: Path, summary: Mapping[str, Any]) -> str:
     if "finished" in summary:
         return "finished"
-    log = folder / LOG_FILE
-    return "training" if log.is_file() and time.time() - log.stat().st_mtime < _AT_WORK_S else "unfinished"
+    return "training" if is_held(folder) else "unfinished"
+
+
+def _progress(training: TrainingRecipe, last: Mapping[str, Any]) -> float:
+    """Share of the budget that is spent: whichever part of it is nearer its end."""
+    of_steps = last["step"] / training.steps if training.steps else 0.0
+    of_epochs = (last["epoch"] - 1) / training.epochs if training.epochs else 0.0
+    of_time = last["elapsed_s"] / (60 * training.max_minutes) if training.max_minutes else 0.0
+    return round(min(1.0, max(of_steps, of_epochs, of_time)), 4)
 
 
 def _figure(recipe: Recipe, scored: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +12,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from ostinato.serving.asking import owner_of
 from ostinato.serving.page.facts import REPORT_FILE, run_details, run_facts
 from ostinato.serving.page.looking import MOST_STEPS, Looks
+from ostinato.serving.page.shown import Shown
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import House
+from ostinato.training.run_folder import MODEL_FILE
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 _REPORT_POLICY = (
@@ -69,38 +70,45 @@ def files_router() -> APIRouter:
     return router
 
 
-def runs_router(house: House, folders: Mapping[str, Path]) -> APIRouter:
+def runs_router(house: House, shown: Shown) -> APIRouter:
     """What the page asks.
 
     Args:
         house: the runs whose models are served.
-        folders: of all runs that are shown, by name.
+        shown: all that the page lists.
     """
     router = APIRouter(prefix="/v1/runs", tags=["page"], dependencies=[Depends(owner_of)])
-    looks = Looks()
-
-    def folder_of(run: str) -> Path:
-        if run not in folders:
-            raise RefusedError(404, f"the name of a run was expected: {', '.join(folders)}. Received: {run[:80]!r}.")
-        return folders[run]
+    looks, workshop = Looks(), shown.workshop
 
     @router.get("")
-    def runs() -> dict[str, list[dict[str, Any]]]:
-        """All runs: task, main figure, state."""
-        found = [run_facts(name, folder) for name, folder in folders.items()]
-        return {"runs": [{**one, "served": one["name"] in house.served} for one in found]}
+    def runs() -> dict[str, Any]:
+        """All runs: task, main figure, state; and whether further ones are trained here."""
+        found = [run_facts(name, folder) for name, folder in shown.folders().items()]
+        if workshop is not None:
+            found += workshop.pending()
+        return {"runs": found, "trains": workshop is not None}
 
     @router.get("/{run}")
     def run(run: str) -> dict[str, Any]:
-        """One run: figures, findings and curves, and how its model is asked."""
-        found = run_details(run, folder_of(run))
-        served = house.served.get(run)
-        return {**found, "served": served is not None, "asked": None if served is None else _asked(served)}
+        """One run: figures, findings and curves; where it trains, what its process says."""
+        if workshop is not None:
+            coming = next((one for one in workshop.pending() if one["name"] == run), None)
+            if coming is not None:
+                return {**coming, "job": workshop.trainings.state(run), "trains": True, "served": False}
+        folder = shown.folder_of(run)
+        job = None if workshop is None else workshop.trainings.state(run)
+        served = run in house.served or (folder / MODEL_FILE).is_file()
+        return {**run_details(run, folder), "served": served, "job": job, "trains": workshop is not None}
+
+    @router.get("/{run}/asked")
+    def asked(run: str) -> dict[str, Any]:
+        """How its model is asked, which is opened for that."""
+        return _asked(house.find(run))
 
     @router.get("/{run}/report", response_class=Response)
     def report(run: str) -> Response:
         """Its report."""
-        path = folder_of(run) / REPORT_FILE
+        path = shown.folder_of(run) / REPORT_FILE
         if not path.is_file():
             raise RefusedError(404, "a run with a report was expected. Received: one without.")
         headers = {"content-security-policy": _REPORT_POLICY, "x-content-type-options": "nosniff"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,12 +55,12 @@ class Points(Body):
     iterations: int = Field(1000, ge=1, le=20_000, description="Of the minimisation.")
 
 
-def inside_router(house: House, folders: Mapping[str, Path], tracking: Tracking, jobs: Jobs) -> APIRouter:
+def inside_router(house: House, folder_of: Callable[[str], Path], tracking: Tracking, jobs: Jobs) -> APIRouter:
     """What the page asks of a network's inside.
 
     Args:
         house: the runs whose models are served.
-        folders: of all runs that are shown, by name.
+        folder_of: of a run that is shown, by name.
         tracking: their tracks.
         jobs: what works in the background.
     """
@@ -83,7 +83,7 @@ def inside_router(house: House, folders: Mapping[str, Path], tracking: Tracking,
     ) -> dict[str, Any]:
         """Which earlier steps the surprise at a step came from."""
         served = house.find(run)
-        track = tracking.find(folders[run], key)
+        track = tracking.find(folder_of(run), key)
         return (await served.work(attribute, served.run, track, at, method, steps)).to_dict()
 
     @router.get("/jobs/{kind}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,20 +35,15 @@ class Begin(Body):
     gates: bool = Field(True, description="Whether gates are kept, too.")
 
 
-def tracks_router(house: House, folders: Mapping[str, Path], tracking: Tracking) -> APIRouter:
+def tracks_router(house: House, folder_of: Callable[[str], Path], tracking: Tracking) -> APIRouter:
     """What the page asks of long sequences.
 
     Args:
         house: the runs whose models are served.
-        folders: of all runs that are shown, by name.
+        folder_of: of a run that is shown, by name.
         tracking: their tracks.
     """
     router = APIRouter(prefix="/v1/runs/{run}/tracks", tags=["page"], dependencies=[Depends(owner_of)])
-
-    def folder_of(run: str) -> Path:
-        if run not in folders:
-            raise RefusedError(404, f"the name of a run was expected: {', '.join(folders)}. Received: {run[:80]!r}.")
-        return folders[run]
 
     def track_of(run: str, key: str) -> Track:
         return tracking.find(folder_of(run), key)

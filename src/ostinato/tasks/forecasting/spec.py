@@ -44,11 +44,15 @@ class Forecasting(TaskSpec["Forecaster"]):
 
         return as_forecaster(recipe, sample, self.name, say)
 
-    def resolve(self, recipe: Recipe, sample: DataSample) -> Recipe:
+    def resolve(self, recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
         """Columns by what they hold."""
         from ostinato.data.forecasting.prepare import resolve_series
 
-        return resolve_series(recipe, sample, [])
+        notes = list[str]()
+        found = resolve_series(recipe, sample, notes)
+        for note in notes:
+            say(note)
+        return found
 
     def shape(self, prepared: Prepared) -> Shape:
         """Of windows, with the season of their series."""

@@ -18,7 +18,7 @@ export function keepToken(given) {
 }
 
 export async function call(path, { body, raw, method, bytes, type = "application/json" } = {}) {
-  const headers = {};
+  const headers = { "x-ostinato": "page" };
   if (token()) headers.authorization = `Bearer ${token()}`;
   if (body !== undefined || raw !== undefined) headers["content-type"] = type;
   let answer;
@@ -35,9 +35,12 @@ export async function call(path, { body, raw, method, bytes, type = "application
   return found;
 }
 
-// What a GET answers, read anew when the path changes, and every five seconds while `again` says so of the answer.
-export function useAnswer(path, again = () => false) {
+// What a GET answers, read anew when the path changes, when `reload` is called, and every few seconds while `again`
+// says so of the answer.
+export function useAnswer(path, again = () => false, every = 5000) {
   const [state, setState] = useState({ path: null });
+  const [asked, setAsked] = useState(0);
+  const reload = () => setAsked((count) => count + 1);
   useEffect(() => {
     if (path === null) return undefined;
     let current = true;
@@ -45,10 +48,10 @@ export function useAnswer(path, again = () => false) {
     const read = () => call(path).then((answer) => {
       if (!current) return;
       setState({ path, answer });
-      if (again(answer)) timer = setTimeout(read, 5000);
+      if (again(answer)) timer = setTimeout(read, every);
     }, (error) => current && setState({ path, error }));
     read();
     return () => { current = false; clearTimeout(timer); };
-  }, [path]);
-  return state.path === path ? state : { path, waiting: path !== null };
+  }, [path, asked]);
+  return state.path === path ? { ...state, reload } : { path, waiting: path !== null, reload };
 }

@@ -1,4 +1,4 @@
-// The frame, and which view an address names: #/, #/run/NAME, #/try/NAME, #/inside/NAME?question=…
+// The frame, and which view an address names: #/, #/run/NAME, #/try/NAME, #/inside/NAME?question=…, #/new/FILE
 
 import { html, render, useEffect, useRef, useState } from "./html.js";
 import { Runs } from "./views/runs.js";
@@ -6,9 +6,10 @@ import { Run } from "./views/run.js";
 import { Try } from "./views/try.js";
 import { Inside } from "./views/inside.js";
 import { States } from "./views/states.js";
+import { New } from "./views/new.js";
 
-const VIEWS = { run: Run, try: Try, inside: Inside, states: States };
-const SAID = { run: "", try: "Try ", inside: "Inside ", states: "States of " };
+const VIEWS = { run: Run, try: Try, inside: Inside, states: States, new: New };
+const SAID = { run: "", try: "Try ", inside: "Inside ", states: "States of ", new: "Train on " };
 
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");

@@ -4,6 +4,7 @@ import { html } from "../html.js";
 import { useAnswer } from "../api.js";
 import { number, Problem, Tabs, Waiting } from "../parts.js";
 import { Plot } from "../plot.js";
+import { Training } from "./training.js";
 
 const seconds = (value) => (value < 120 ? `${number(value)} s` : `${number(value / 60)} min`);
 
@@ -15,20 +16,23 @@ function Facts({ run }) {
 }
 
 export function Run({ name }) {
-  const { answer: run, error } = useAnswer(`/v1/runs/${encodeURIComponent(name)}`, (found) => found.state === "training");
+  const { answer: run, error, reload } = useAnswer(`/v1/runs/${encodeURIComponent(name)}`,
+    (found) => found.state === "training" || found.job?.alive, 1500);
   if (error) return html`<h1>${name}</h1><${Problem} error=${error} />`;
   if (!run) return html`<h1>${name}</h1><${Waiting} />`;
-  return html`<h1>${name}</h1><${Tabs} name=${name} view="run" run=${run} />
+  const training = html`<${Training} run=${run} reload=${reload} />`;
+  if (!run.figures) return html`<h1>${name}</h1>${run.reason && html`<p>${run.reason}</p>`}${training}`;
+  return html`<h1>${name}</h1><${Tabs} name=${name} view="run" run=${run} />${training}
     ${run.conclusion && html`<p class="conclusion">${run.conclusion}</p>`}
-    <div class="columns"><section aria-label="Figures"><h2>Validation</h2><table><thead><tr><th scope="col">figure</th>
+    <div class="columns">${run.figures.length > 0 && html`<section aria-label="Figures"><h2>Validation</h2><table><thead><tr><th scope="col">figure</th>
       <th scope="col" class="right">value</th><th scope="col">95 % interval</th></tr></thead>
       <tbody>${run.figures.map((one) => html`<tr key=${one.key} class=${one.key === run.figure?.key ? "main" : ""}>
         <th scope="row">${one.name}</th><td class="right">${number(one.value)}</td>
-        <td class="quiet">${one.interval ? one.interval.map(number).join(" to ") : "–"}</td></tr>`)}</tbody></table></section>
+        <td class="quiet">${one.interval ? one.interval.map(number).join(" to ") : "–"}</td></tr>`)}</tbody></table></section>`}
     <section><h2>Facts</h2><${Facts} run=${run} />
       ${run.has_report && html`<p><a href=${`/v1/runs/${encodeURIComponent(name)}/report`}>Full report</a></p>`}</section></div>
     <section><h2>Curves</h2><${Plot} title="Loss" lines=${[
       { name: "training", points: run.training }, { name: "validation", points: run.validation }]} /></section>
     ${run.findings.length > 0 && html`<section><h2>Findings</h2><ul>${run.findings.map((one) => html`<li>
-      <strong>${one.title ?? one.message ?? one.text}</strong> ${one.detail ?? ""} ${one.hint && html`<span class="quiet">${one.hint}</span>`}</li>`)}</ul></section>`}`;
+      <strong>${one.says ?? one.title}</strong> ${one.hint && html`<span class="quiet">${one.hint}</span>`}</li>`)}</ul></section>`}`;
 }

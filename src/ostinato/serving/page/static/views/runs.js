@@ -3,16 +3,21 @@
 import { html, useState } from "../html.js";
 import { useAnswer } from "../api.js";
 import { figure, link, number, Problem, Waiting, when } from "../parts.js";
+import { Drop } from "./drop.js";
+
+const AT_WORK = ["training", "preparing"];
 
 export function Runs() {
-  const { answer, error } = useAnswer("/v1/runs", (found) => found.runs.some((one) => one.state === "training"));
+  const { answer, error } = useAnswer("/v1/runs", (found) => found.runs.some((one) => AT_WORK.includes(one.state)));
   const [sought, setSought] = useState("");
   if (error) return html`<h1>Runs</h1><${Problem} error=${error} />`;
   if (!answer) return html`<h1>Runs</h1><${Waiting} />`;
   const words = sought.toLowerCase();
   const shown = answer.runs.filter((one) => `${one.name} ${one.task ?? ""} ${one.cell ?? ""}`.toLowerCase().includes(words))
-    .sort((one, other) => (other.when ?? "").localeCompare(one.when ?? ""));
-  return html`<h1>Runs</h1>
+    .sort((one, other) => AT_WORK.includes(other.state) - AT_WORK.includes(one.state) || (other.when ?? "").localeCompare(one.when ?? ""));
+  const drop = answer.trains && html`<${Drop} first=${!answer.runs.length} />`;
+  if (!answer.runs.length) return html`<h1>Train your first model</h1>${drop}`;
+  return html`<h1>Runs</h1>${drop}
     ${answer.runs.length > 5 && html`<p><label>Find <input type="search" value=${sought} onInput=${(event) => setSought(event.target.value)} /></label></p>`}
     <div class="wide" tabindex="0" role="region" aria-label="Table of runs"><table class="runs">
     <thead><tr><th scope="col">name</th><th scope="col">task</th><th scope="col">validation</th>

@@ -41,6 +41,7 @@ export function States({ name, query }) {
   const run = `/v1/runs/${encodeURIComponent(name)}`, base = `${run}/tracks`;
   const [turn, setTurn] = useState(0);
   const { answer: facts } = useAnswer(run);
+  const { answer: asked } = useAnswer(`${run}/asked`);
   const [state, setState] = useState({});
   useEffect(() => {
     let current = true, timer;
@@ -58,7 +59,7 @@ export function States({ name, query }) {
   if (!found) return html`<h1>States of ${name}</h1><${Waiting} />`;
   const shown = found.tracks.find((one) => one.key === query.track) ?? found.tracks[0];
   const drop = (key) => call(`${base}/${key}`, { method: "DELETE" }).then(() => { location.hash = link("states", name); again(); }, again);
-  const isText = facts?.asked?.columns[0].is_text ?? true, goesOn = ["reading", "following"].includes(found.job?.state);
+  const isText = asked?.columns[0].is_text ?? true, goesOn = ["reading", "following"].includes(found.job?.state);
   return html`<h1>States of ${name}</h1><${Tabs} name=${name} view="states" run=${facts} />
     ${query.track && shown?.key !== query.track && html`<p class="problem" role="alert">The link names a track that is gone: the weights have changed, or its files were removed.</p>`}
     ${found.tracks.length > 1 && html`<p><label>Sequence <select onChange=${(event) => { location.hash = link("states", name, { track: event.target.value }); }}>

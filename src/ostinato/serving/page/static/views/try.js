@@ -99,10 +99,11 @@ function Predict({ name, asked }) {
 
 export function Try({ name, query }) {
   const { answer: run, error } = useAnswer(`/v1/runs/${encodeURIComponent(name)}`);
+  const { answer: asked, error: failed } = useAnswer(`/v1/runs/${encodeURIComponent(name)}/asked`);
   if (error) return html`<h1>Try ${name}</h1><${Problem} error=${error} />`;
   if (!run) return html`<h1>Try ${name}</h1><${Waiting} />`;
-  const body = !run.asked ? html`<p>This run's model could not be opened; the terminal says why.</p>`
-    : run.asked.writes && run.asked.columns[0].is_text ? html`<${Write} name=${name} prompt=${query.prompt ?? ""} />`
-      : html`<${Predict} name=${name} asked=${run.asked} />`;
+  const body = failed ? html`<${Problem} error=${failed} />` : !asked ? html`<${Waiting}>Opening the model…<//>`
+    : asked.writes && asked.columns[0].is_text ? html`<${Write} name=${name} prompt=${query.prompt ?? ""} />`
+      : html`<${Predict} name=${name} asked=${asked} />`;
   return html`<h1>Try ${name}</h1><${Tabs} name=${name} view="try" run=${run} />${body}`;
 }
