@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import threading
 import webbrowser
 from pathlib import Path
@@ -33,7 +34,7 @@ def ui(
         raise RunError(
             f"a folder of runs was expected. Received: `{folder}`, which is "
             + ("a file." if folder.exists() else "not there."),
-            hint="the usual folder, which may be empty: ostinato ui",
+            hint=None if folder.exists() else f"an empty one will do: {shlex.join(['mkdir', str(folder)])}",
         )
 
     from ostinato.serving.served import Config

@@ -22,7 +22,6 @@ CASES = {
     "cli/predicted.py:check_out#2": "predict run --file t.csv --out no/said.csv",
     "cli/recipe.py:init": f"recipe init t.csv {L} --out r.yaml",
     "cli/train.py:_check_mode": "train",
-    "cli/ui.py:ui": "ui nothing",
     "comparison/comparing.py:_base": "compare --recipe empty.yaml --cells gru,lstm",
     "comparison/comparing.py:_base#2": "compare --recipe r.yaml --cells gru,lstm --match time",
     "comparison/plan.py:plan": "compare --recipe r.yaml",
@@ -158,6 +157,9 @@ PROSE = {
         tasks/streaming.py:no_stream tasks/tagging/model.py:build_tagger tasks/written.py:written
         types.py:from_padded types.py:to_packed""",
     "a request over HTTP is answered, or a server would start (tests/unit/serving, tests/e2e/test_serving.py)": """
+        cli/ui.py:ui serving/workshop/files.py:find serving/workshop/files.py:begin serving/workshop/files.py:begin#2
+        serving/workshop/describing.py:words serving/workshop/trainings.py:stop
+        serving/workshop/trainings.py:_check_room serving/workshop/trainings.py:_problem
         serving/operations.py:_check_rate
         serving/access.py:owner serving/access.py:count serving/redis_store.py:_answering serving/sessions.py:settle
         serving/redis_store.py:__init__ serving/app.py:_add_operations serving/engine.py:hand_over
