@@ -230,6 +230,36 @@ def test_each_task_has_its_answer(seen: Seen, request: pytest.FixtureRequest) ->
         seen.check(f"{name}-{at}")
 
 
+def test_runs_are_compared_and_saved(once: Seen) -> None:
+    page = once.page
+    once.go("", "Runs")
+    for name in ("classifier_text", "classifier_wide_table"):
+        page.get_by_role("checkbox", name=f"compare {name}").check()
+    page.get_by_role("button", name="As cards").click()
+    page.locator(".cards").wait_for()
+    once.check_both("cards")
+    with page.expect_download() as kept:
+        page.get_by_role("button", name="Save CSV").click()
+    assert "classifier_text,classification,lstm" in kept.value.path().read_text()
+    page.get_by_role("link", name="Compare 2 runs").click()
+    page.get_by_role("img", name=re.compile("^Loss, validation")).wait_for()
+    page.get_by_role("row", name="model.cell jordan lstm").or_(
+        page.get_by_role("row", name="model.cell lstm jordan")
+    ).wait_for()
+    once.check_both("compare")
+    page.get_by_role("link", name="training", exact=True).click()
+    page.get_by_role("img", name=re.compile("^Loss, training")).wait_for()
+    with page.expect_download() as kept:
+        page.get_by_role("button", name="Save this view as one HTML file").click()
+    whole = kept.value.path().read_text()
+    assert kept.value.suggested_filename == "compare-runs.html"
+    assert "model.cell" in whole
+    assert "--accent" in whole
+    assert not re.search(r"<script|<link|https?://(?!www\.w3\.org)", whole)
+    page.reload()
+    page.get_by_role("img", name=re.compile("^Loss, training")).wait_for()
+
+
 def test_a_file_is_dropped_trained_on_and_tried(once: Seen) -> None:
     page = once.page
     once.go("", "Runs")

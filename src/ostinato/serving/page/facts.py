@@ -18,6 +18,7 @@ from ostinato.training.run_folder import LOG_FILE, read_recipe_of, summary_of
 REPORT_FILE = "report.html"
 _MOST_POINTS = 400
 """Of a curve: what a screen shows."""
+_SPARK_POINTS = 60
 _MAIN = ("accuracy", "f1", "token_error_rate", "mase", "r2", "bits_per_character", "bits_per_token", "nats_per_frame")
 """Where a run is chosen by its loss: the figure that says more, the first that there is."""
 
@@ -43,6 +44,7 @@ def run_facts(name: str, folder: Path) -> dict[str, Any]:
         "figure": _figure(recipe, scored),
         "steps": summary.get("steps", steps[-1]["step"] if steps else 0),
         "when": summary.get("finished"),
+        "curve": _curve(validations, _SPARK_POINTS),
     }
 
 
@@ -59,6 +61,7 @@ def run_details(name: str, folder: Path) -> dict[str, Any]:
         **run_facts(name, folder),
         "progress": None if "finished" in summary or not steps else _progress(recipe.training, steps[-1]),
         "data": recipe.data.train,
+        "settings": _flat(recipe.model_dump(mode="json", exclude={"name"})),
         "facts": [
             (said, summary[key])
             for key, said in (("epochs", "epochs"), ("seconds", "seconds"), ("num_parameters", "parameters"))
@@ -109,8 +112,16 @@ def _findings(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [one if isinstance(one, dict) else {"title": str(one)} for one in summary.get("findings", [])]
 
 
-def _curve(events: list[dict[str, Any]]) -> list[tuple[int, float]]:
+def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Nested settings by their path."""
+    found = dict[str, Any]()
+    for key, value in values.items():
+        found |= _flat(value, f"{path}{key}.") if isinstance(value, dict) and value else {path + key: value}
+    return found
+
+
+def _curve(events: list[dict[str, Any]], most: int = _MOST_POINTS) -> list[tuple[int, float]]:
     """(step, loss), each point the mean of the steps that it stands for."""
-    size = -(-len(events) // _MOST_POINTS) or 1
+    size = -(-len(events) // most) or 1
     parts = [events[at : at + size] for at in range(0, len(events), size)]
     return [(part[-1]["step"], sum(one["loss"] for one in part) / len(part)) for part in parts]

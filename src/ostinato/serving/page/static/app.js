@@ -7,8 +7,10 @@ import { Try } from "./views/try.js";
 import { Inside } from "./views/inside.js";
 import { States } from "./views/states.js";
 import { New } from "./views/new.js";
+import { Compare } from "./views/compare.js";
+import { OneFile } from "./onefile.js";
 
-const VIEWS = { run: Run, try: Try, inside: Inside, states: States, new: New };
+const VIEWS = { run: Run, try: Try, inside: Inside, states: States, new: New, compare: Compare };
 const SAID = { run: "", try: "Try ", inside: "Inside ", states: "States of ", new: "Train on " };
 
 function place() {
@@ -30,14 +32,14 @@ function App() {
     return () => removeEventListener("hashchange", moved);
   }, []);
   const View = VIEWS[at.view] ?? Runs;
-  const title = at.name ? `${SAID[at.view] ?? ""}${at.name}` : "Runs";
+  const title = at.view === "compare" ? "Compare runs" : at.name ? `${SAID[at.view] ?? ""}${at.name}` : "Runs";
   useEffect(() => { document.title = `${title} · Ostinato`; }, [title]);
   const skip = (event) => { event.preventDefault(); main.current.focus(); };
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <header><a class="home" href="#/"><img src="/page/icon.svg" alt="" width="24" height="24" />Ostinato</a>
       ${at.name && html`<span class="quiet">/ ${at.name}</span>`}</header>
     <main id="main" tabindex="-1" ref=${main}><${View} key=${`${at.view}/${at.name}`} name=${at.name} query=${at.query} /></main>
-    <footer class="quiet">Served by this machine; nothing on this page comes from anywhere else. <a href="/openapi.json">API</a></footer>`;
+    <footer class="quiet">Served by this machine; nothing on this page comes from anywhere else. <a href="/openapi.json">API</a> · <${OneFile} /></footer>`;
 }
 
 render(html`<${App} />`, document.body);

@@ -2,7 +2,7 @@
 
 import { html } from "./html.js";
 
-function save(blob, name) {
+export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

@@ -4,6 +4,7 @@ import { html } from "../html.js";
 import { useAnswer } from "../api.js";
 import { number, Problem, Tabs, Waiting } from "../parts.js";
 import { Plot } from "../plot.js";
+import { Save } from "../saving.js";
 import { Training } from "./training.js";
 
 const seconds = (value) => (value < 120 ? `${number(value)} s` : `${number(value / 60)} min`);
@@ -32,7 +33,8 @@ export function Run({ name }) {
     <section><h2>Facts</h2><${Facts} run=${run} />
       ${run.has_report && html`<p><a href=${`/v1/runs/${encodeURIComponent(name)}/report`}>Full report</a></p>`}</section></div>
     <section><h2>Curves</h2><${Plot} title="Loss" lines=${[
-      { name: "training", points: run.training }, { name: "validation", points: run.validation }]} /></section>
+      { name: "training", points: run.training }, { name: "validation", points: run.validation }]} />
+      <${Save} name=${`${name}-loss`} rows=${() => [["part", "step", "loss"], ...["training", "validation"].flatMap((part) => run[part].map((one) => [part, ...one]))]} /></section>
     ${run.findings.length > 0 && html`<section><h2>Findings</h2><ul>${run.findings.map((one) => html`<li>
       <strong>${one.says ?? one.title}</strong> ${one.hint && html`<span class="quiet">${one.hint}</span>`}</li>`)}</ul></section>`}`;
 }
