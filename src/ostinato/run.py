@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ostinato.baselines import Baselines
 from ostinato.data.dataset import Features, in_parts
@@ -49,6 +49,7 @@ from ostinato.training.run_folder import (
     EVALUATION_FILE,
     FEATURES_FILE,
     MODEL_FILE,
+    VALIDATED_FILE,
     check_unchanged,
     decisions_of,
     read_recipe_of,
@@ -126,7 +127,24 @@ class Run:
             MissingLibraryError: without matplotlib and jinja2 (the extra `report`).
             DataError: if the data it was trained on is gone.
         """
-        return write_report(self.folder, self.recipe, self.features, self.model, prepare(self.recipe), self.device)
+        prepared, model = prepare(self.recipe), self.validated()
+        return write_report(self.folder, self.recipe, self.features, model, prepared, self.device)
+
+    def validated(self) -> nn.Module:
+        """The model that the run's own validation rows were scored by, and may be: where `training.refit` made another
+        of all rows for new data, the one before."""
+        path = self.folder / VALIDATED_FILE
+        if not path.is_file():
+            return self.model
+        return self._with({**weights_of(self.model), **load_tensors(path)}, path)
+
+    def _with(self, tensors: Mapping[str, Tensor], source: Path) -> nn.Module:
+        """The model with other weights, deciding as this one."""
+        model = self.spec.build(self.recipe, self.features).to(self.device)
+        load_weights(model, tensors, source)
+        if decisions := decisions_of(self.folder):
+            self.spec.decide_as(model, **decisions)
+        return model.eval()
 
     def decide_as(self, **decisions: Any) -> None:
         """Answer otherwise than training decided: `threshold`, from which probability on the second of two classes is
@@ -290,7 +308,7 @@ class Run:
         say = (observer or Observer()).note
         prepared = prepare(self.recipe)
         found = compare_with_baselines(
-            self.spec, self.model, prepared, self.device, self.summary, budget_s, say, self.halves()
+            self.spec, self.validated(), prepared, self.device, self.summary, budget_s, say, self.halves()
         )
         found.save(self.folder)
         return found
@@ -300,12 +318,8 @@ class Run:
         `decisions.json` says, twice as it is; none where that is not known."""
         weights = weights_of_halves(self.folder)
         if self.recipe.training.keep == "last" and decisions_of(self.folder):
-            weights = [weights_of(self.model)] * 2
-        found = [self.spec.build(self.recipe, self.features).to(self.device) for _ in weights]
-        for model, tensors in zip(found, weights, strict=True):
-            load_weights(model, tensors, self.folder / HALVES_FILE)
-            model.eval()
-        return found
+            weights = [weights_of(self.validated())] * 2
+        return [self._with(tensors, self.folder / HALVES_FILE) for tensors in weights]
 
     def verify(
         self, data: str | Path | None = None, *, num_rows: int = 8, seed: int = 0, observer: Observer | None = None

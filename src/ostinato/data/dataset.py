@@ -133,6 +133,17 @@ class Examples:
         extra = {name: one.take(rows) for name, one in self.extra.items()}
         return Examples(self.sequences.take(rows), targets, self.places, self.rows[rows], extra)
 
+    def joined(self, later: Examples) -> Examples:
+        """Both, of equal places: these, then the others. What stands in `places` is of both."""
+        targets: Array | Sequences | None = None
+        if isinstance(self.targets, Sequences):
+            targets = self.targets.joined(later.target_sequences)
+        elif self.targets is not None and later.targets is not None:
+            targets = np.concatenate([self.targets, np.asarray(later.targets)])
+        extra = {name: one.joined(later.extra[name]) for name, one in self.extra.items()}
+        rows = np.concatenate([self.rows, later.rows])
+        return Examples(self.sequences.joined(later.sequences), targets, self.places, rows, extra)
+
     def given(self, index: int) -> bytes:
         """All that is given of an example, the input and further columns; equal for those that are given the same. Of
         rows of a file it is the text of the file, so that no vocabulary makes two of them one."""
@@ -187,6 +198,11 @@ class Prepared:
             return []
         there, tested = (target.rows_of_each(np.asarray(part.targets)) for part in (self.train, self.validation))
         return [(target.classes[i], int(there[i])) for i in np.flatnonzero((there > 0) & (tested == 0)).tolist()]
+
+    @property
+    def whole(self) -> Examples:
+        """Training and validation rows together."""
+        return self.train.joined(self.validation)
 
     @property
     def num_rejected(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ostinato.arrays import Array, Offsets
-from ostinato.data.io.spool import spooled, steps_of
+from ostinato.data.io.spool import spooled, steps_of, stretches
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Sequences:
             for first, last in runs_of(taken.offsets, steps_of(self.values))
         )
         return Sequences(spooled(parts), taken.offsets)
+
+    def joined(self, later: Sequences) -> Sequences:
+        """These rows, then the others."""
+        parts = (part.values[some] for part in (self, later) for some in stretches(part.values))
+        return Sequences.from_lengths(spooled(parts), np.concatenate([self.lengths, later.lengths]))
 
     def truncate(self, max_length: int | None, cut: str) -> Sequences:
         """Rows of at most `max_length` tokens; `cut` says which part goes: "tail", "head" or "middle"."""

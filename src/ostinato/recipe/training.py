@@ -159,6 +159,11 @@ class TrainingRecipe(Component):
     keep: Literal["best", "last"] = Field(
         "best", description="whose weights the run keeps: of the best epoch by `monitor`, or of the last one"
     )
+    refit: Literal["none", "solved", "all"] = Field(
+        "none",
+        description="for new data, once a share of the rows has validated: what was solved (counts, linear scores) is "
+        "solved again with them, or all is trained again",
+    )
     patience: PositiveInt | None = Field(None, description="epochs without a better `monitor` before stopping")
     seed: Seed = 0
     checkpoint_minutes: Positive = 5.0

@@ -17,8 +17,14 @@ from ostinato.data.features import form_of
 from ostinato.data.rejects import counted
 from ostinato.data.targets import NamesTarget
 
-ANNEALED: Mapping[str, Any] = {"training.schedule": "cosine", "training.learning_rate": 3e-3}
-"""What every plan has: a rate that falls to zero as the budget is spent."""
+ANNEALED: Mapping[str, Any] = {
+    "training.schedule": "cosine",
+    "training.learning_rate": 3e-3,
+    "training.refit": "solved",
+}
+"""What every plan has: a rate that falls to zero as the budget is spent; in the end, counts of all rows."""
+FEW: Mapping[str, Any] = {"training.keep": "last", "training.refit": "all"}
+"""What it has of few rows, of which none can be spared."""
 _FEW_ROWS = 500
 """Training rows below which the validation part is too small to choose an epoch by."""
 

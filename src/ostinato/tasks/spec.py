@@ -188,6 +188,10 @@ class TaskSpec(ABC, Generic[ModelT]):
         from now on. None: nothing is."""
         return None
 
+    def solve(self, model: ModelT, prepared: Prepared, device: torch.device) -> bool:
+        """Find all of a model that is solved for rather than learnt from the training rows; whether there is any."""
+        return False
+
     def decide_as(self, model: ModelT, **decisions: Any) -> None:
         """Have a model decide so: the fields of `metrics.decisions.Decisions`. Raises `RunError` where it decides
         between no classes."""

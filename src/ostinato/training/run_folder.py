@@ -21,7 +21,7 @@ from ostinato.wording import command, meant, option, set_options
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 MODEL_FILE, LOG_FILE, EVALUATION_FILE = "model.safetensors", "log.jsonl", "evaluation.json"
-DECISIONS_FILE = "decisions.json"
+DECISIONS_FILE, VALIDATED_FILE = "decisions.json", "validated.safetensors"
 
 logger = logging.getLogger("ostinato")
 
@@ -63,7 +63,7 @@ def check_run_folder(folder: Path) -> None:
 
 def checksums(folder: Path) -> dict[str, str]:
     """What a summary says of the files that predictions come from."""
-    names = (MODEL_FILE, FEATURES_FILE, DECISIONS_FILE)
+    names = (MODEL_FILE, FEATURES_FILE, DECISIONS_FILE, VALIDATED_FILE)
     return {name: checksum(folder / name) for name in names if (folder / name).is_file()}
 
 

@@ -34,6 +34,7 @@ from ostinato.training.denormals import flushed_denormals
 from ostinato.training.loop import Trainer
 from ostinato.training.places import note_places
 from ostinato.training.progress import Observer
+from ostinato.training.refit import refit
 from ostinato.training.resume import agrees, data_changes, describe_data, recipe_changes, with_features
 from ostinato.training.run_folder import (
     DATA_FILE,
@@ -210,6 +211,11 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         write_atomically(folder / DECISIONS_FILE, json.dumps(decided, indent=1).encode())
     metrics = with_intervals(spec.final_metrics(model, prepared.validation, features, recipe, device))
     trained = Trained(str(folder), prepared, metrics, read_log(folder / LOG_FILE)[1], position.step)
+    findings = [asdict(one) for one in spec.findings(trained)]
+    with flushed_denormals():
+        if refitted := refit(trainer, prepared):
+            trainer.notes.append(f"refit: {refitted}")
+            trainer.observer.note(trainer.notes[-1])
     summary: dict[str, Any] = {
         "ostinato": __version__,
         "torch": torch.__version__,
@@ -224,7 +230,7 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         "num_rejected": prepared.num_rejected,
         "num_rollbacks": position.num_rollbacks,
         "notes": trainer.notes,
-        "findings": [asdict(one) for one in spec.findings(trained)],
+        "findings": findings,
         "validation": metrics,
         "sha256": checksums(folder),
     }

@@ -49,6 +49,17 @@ class Windows(Examples):
         """Some of the windows, in that order."""
         return replace(self, starts=self.starts[rows], origins=self.origins[rows], rows=self.rows[rows])
 
+    def joined(self, later: Examples) -> Windows:
+        """These windows, then those that forecast what follows in the same series."""
+        after = as_windows(later)
+        moved = (after.sequences.offsets[:-1] - self.sequences.offsets[:-1])[self.rows]
+        return replace(
+            after,
+            starts=np.concatenate([self.starts + moved, after.starts]),
+            origins=np.concatenate([self.origins + moved, after.origins]),
+            rows=np.concatenate([self.rows, after.rows]),
+        )
+
     def location(self, index: int) -> str:
         """`file:line` of the first step that is forecast; of the last one before it, where that step is in no file."""
         step = int(self.origins[index])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ostinato.recipe import Recipe
-from ostinato.tasks.plan import ANNEALED, Plan, Shape
+from ostinato.tasks.plan import ANNEALED, FEW, Plan, Shape
 
 _SERIES: dict[str, Any] = {
     **ANNEALED,
@@ -86,7 +87,7 @@ def _buckets(shape: Shape) -> int:
 
 def plan(shape: Shape, recipe: Recipe) -> Plan:
     """By what a step is, and how many rows there are."""
-    last: dict[str, Any] = {"training.keep": "last"} if shape.is_small else {}
+    last = FEW if shape.is_small else {}
     source = recipe.features.input
     if source.kind == "text":
         name, options = ("words", _WORDS) if source.unit == "words" else ("letters", _LETTERS)
@@ -110,7 +111,7 @@ def _kernels(shape: Shape) -> int:
     return max(_LEAST_KERNELS, min(most, _MOST_SUMS // max(shape.steps, 1)))
 
 
-def _dna(shape: Shape, last: dict[str, Any]) -> Plan:
+def _dna(shape: Shape, last: Mapping[str, Any]) -> Plan:
     """K-mers, where every row has one; with their places in windows, which are all as long."""
     kmers: dict[str, Any] = {"features.input.k": _KMER} if shape.shortest >= _KMER else {}
     windows = shape.shortest == shape.longest >= 2 * _KMER

@@ -66,6 +66,12 @@ class Classification(TaskSpec["Classifier"]):
 
         return training_of(self, model, prepared, device)
 
+    def solve(self, model: Classifier, prepared: Prepared, device: torch.device) -> bool:
+        """The linear score."""
+        from ostinato.tasks.classification.training import solve
+
+        return solve(model, prepared, device)
+
     def evaluate(
         self, model: Classifier, examples: Examples, features: Features, recipe: Recipe, device: torch.device
     ) -> Metrics:

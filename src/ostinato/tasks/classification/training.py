@@ -122,16 +122,23 @@ def adversarial_step(vectors: Ragged, epsilon: float) -> Tensor:
 
 def training_of(spec: TaskSpec, model: Classifier | Ensemble, prepared: Prepared, device: torch.device) -> TrainingTask:
     """Whole rows, or windows of them; a linear score sees all training rows first."""
+    solve(model, prepared, device)
     if isinstance(model, Ensemble):
         return EnsembleTraining(spec, cast("Classifier", model), prepared, device)
-    if model.linear is not None:
-        batches = (batch.to(device) for batch in BucketedBatches(prepared.train, _COUNTED_ROWS).epoch(0))
-        total = summed_loss(model, prepared, torch.device("cpu"))
-        model.linear.fit(
-            ((batch.inputs, model.head.members(batch.row_targets), batch.row_targets) for batch in batches),
-            lambda outputs, targets: total(outputs, targets)[0],
-        )
     return (streamed if reads_windows(prepared.recipe) else ClassifierTraining)(spec, model, prepared, device)
+
+
+def solve(model: Classifier | Ensemble, prepared: Prepared, device: torch.device) -> bool:
+    """Solve for the linear score of all training rows; whether there is one."""
+    if isinstance(model, Ensemble) or model.linear is None:
+        return False
+    batches = (batch.to(device) for batch in BucketedBatches(prepared.train, _COUNTED_ROWS).epoch(0))
+    total = summed_loss(model, prepared, torch.device("cpu"))
+    model.linear.fit(
+        ((batch.inputs, model.head.members(batch.row_targets), batch.row_targets) for batch in batches),
+        lambda outputs, targets: total(outputs, targets)[0],
+    )
+    return True
 
 
 def summed_loss(

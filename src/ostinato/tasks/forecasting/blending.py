@@ -24,12 +24,14 @@ from ostinato.tasks.spec import Section
 _MOST_WINDOWS, _ROWS = 2000, 256
 
 
-def fit_path(model: Forecaster, train: Windows) -> None:
-    """Solve for the linear path by training windows."""
-    if model.linear is not None:
-        seasons = seasons_of(train)
-        found = fit_linear(channels_of(train), [model.recipe.lookback], train.horizon, seasons)
-        model.linear.set(found.weight, max(seasons, default=1))
+def fit_path(model: Forecaster, train: Windows) -> bool:
+    """Solve for the linear path by training windows; whether there is one."""
+    if model.linear is None:
+        return False
+    seasons = seasons_of(train)
+    found = fit_linear(channels_of(train), [model.recipe.lookback], train.horizon, seasons)
+    model.linear.set(found.weight, max(seasons, default=1))
+    return True
 
 
 def channels_of(windows: Windows) -> list[Array]:

@@ -72,6 +72,13 @@ class Forecasting(TaskSpec["Forecaster"]):
 
         return build_forecaster(ForecastingRecipe.of(recipe), features)
 
+    def solve(self, model: Forecaster, prepared: Prepared, device: torch.device) -> bool:
+        """The linear path."""
+        from ostinato.data.forecasting.windows import as_windows
+        from ostinato.tasks.forecasting.blending import fit_path
+
+        return fit_path(model, as_windows(prepared.train))
+
     def training(self, model: Forecaster, prepared: Prepared, device: torch.device) -> TrainingTask:
         """Batches of windows, all of them or some redrawn each epoch."""
         from ostinato.data.forecasting.windows import WindowedBatches, as_windows
@@ -79,10 +86,7 @@ class Forecasting(TaskSpec["Forecaster"]):
 
         training, drawn = prepared.recipe.training, ForecastingRecipe.of(prepared.recipe).windows_per_epoch
         windows = as_windows(prepared.train)
-        if model.linear is not None:
-            from ostinato.tasks.forecasting.blending import fit_path
-
-            fit_path(model, windows)
+        self.solve(model, prepared, device)
         batches = WindowedBatches(windows, training.batch_size, True, training.seed, drawn)
         return RowsTraining(self, model, prepared, device, batches)
 

@@ -22,6 +22,7 @@ _TEXT: dict[str, Any] = {
     "training.beta2": 0.99,
     "training.schedule": "cosine",
     "training.warmup_steps": 100,
+    "training.refit": "solved",
 }
 """On the last tenth of the book, 2,000 steps, bits a character: n-grams of 12 1.655, with dropout 0.1 at 3e-3
 1.663; of 8 after 1,000 steps 1.708, of 6 1.764, both mixed in place of added 1.82; n-grams alone 1.787."""

@@ -67,6 +67,13 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
 
         return LanguageModelTraining(self, model, prepared, device)
 
+    def solve(self, model: LanguageModel, prepared: Prepared, device: torch.device) -> bool:
+        """Count the n-grams."""
+        values = prepared.train.sequences.values
+        if model.ngrams is not None:
+            model.ngrams.fit(values, prepared.features.begins(values))
+        return model.ngrams is not None
+
     def prepare(self, recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Prepared:
         """Documents, the last share of which validates."""
         from ostinato.data.prepare import prepare_text

@@ -29,8 +29,7 @@ class LanguageModelTraining(StreamedTraining):
         self.features = prepared.features
         self.values = prepared.train.sequences.values
         self._begins = self.features.begins(self.values)
-        if model.ngrams is not None:
-            model.ngrams.fit(self.values, self._begins)
+        spec.solve(model, prepared, device)
         self.training = TruncatedBPTT(
             self.layout,
             bounded(self.recipe.bptt, self.layout(0)),

@@ -1,0 +1,101 @@
+"""The model for new data, which has learnt from the validation rows, too, once these have said how good it is."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ostinato.data.dataset import Prepared
+from ostinato.data.rejects import counted
+from ostinato.errors import CheckpointError
+from ostinato.recipe import Recipe, apply_overrides, build_recipe
+from ostinato.tasks.registry import task_of
+from ostinato.tasks.training import training_of
+from ostinato.training.checkpoint import read_checkpoint
+from ostinato.training.loop import Trainer
+from ostinato.training.run_folder import MODEL_FILE, VALIDATED_FILE
+from ostinato.training.weights import load_weights, save_tensors, weights_of
+
+_FOLDER = "refit"
+_SPARE = 0.5
+"""Share of a budget of minutes that the first training may have taken, so that a second one fits into it."""
+
+
+def refit(trainer: Trainer, prepared: Prepared) -> str:
+    """Refit a run's model as `training.refit` says, with what was decided about it; how, in words, or nothing.
+
+    `model.safetensors` then is of all rows. What it was before, as far as that differs, is `validated.safetensors`: the
+    run's figures are of that model, and its validation rows are only ever answered by it.
+
+    Args:
+        trainer: that has trained; its model is changed.
+        prepared: the run's data.
+
+    Raises:
+        KeyboardInterrupt: for Ctrl-C; what is trained by then is kept in the run, to be resumed.
+    """
+    recipe, folder = prepared.recipe, trainer.folder
+    (folder / VALIDATED_FILE).unlink(missing_ok=True)
+    how = recipe.training.refit
+    if how == "none" or not holds_share(recipe):
+        return ""
+    before = {name: tensor.cpu().clone() for name, tensor in weights_of(trainer.model).items()}
+    whole = replace(prepared, train=prepared.whole)
+    minutes = recipe.training.max_minutes
+    anew = how == "all" and (minutes is None or trainer.position.elapsed_s <= _SPARE * 60 * minutes)
+    if anew:
+        _train(trainer, whole)
+    elif not task_of(recipe).solve(trainer.model, whole, trainer.device):
+        return ""
+    after = weights_of(trainer.model)
+    save_tensors(folder / VALIDATED_FILE, {name: one for name, one in before.items() if not _equal(one, after[name])})
+    save_tensors(folder / MODEL_FILE, after)
+    shutil.rmtree(folder / _FOLDER, ignore_errors=True)
+    what = "trained again" if anew else "what is solved for was solved again"
+    count = counted(len(prepared.validation), "validation row")
+    return f"for new data, {what} with the {count}, too; all figures of the run are of the model before"
+
+
+def holds_share(recipe: Recipe) -> bool:
+    """Whether a share of the training file validates: rows that nothing else is held back for."""
+    return isinstance(recipe.data.validation, float) and recipe.data.fold is None
+
+
+def _equal(first: Tensor, second: Tensor) -> bool:
+    return torch.equal(first, second.cpu())
+
+
+def _train(trainer: Trainer, whole: Prepared) -> None:
+    """Train the model again from the beginning, for as many steps; resumed where that was interrupted."""
+    steps = {"training.steps": trainer.position.step, "training.epochs": None, "training.max_minutes": None}
+    settings = {**steps, "training.patience": None, "training.keep": "last"}
+    recipe = build_recipe(apply_overrides(whole.recipe.model_dump(), settings))
+    whole, spec, folder = replace(whole, recipe=recipe), task_of(recipe), trainer.folder / _FOLDER
+    torch.manual_seed(recipe.training.seed)
+    model = spec.build(recipe, whole.features).to(trainer.device)
+    task = training_of(spec, model, whole, trainer.device)
+    folder.mkdir(exist_ok=True)
+    again = Trainer(recipe, model, task, folder, trainer.observer, trainer.device)
+    again.origin = {"recipe": recipe.model_dump(mode="json"), "data": trainer.origin["data"]}
+    _go_on(again)
+    trainer.observer.note("refit: all is trained again, with the validation rows, too")
+    again.run()
+    if again.interrupted:
+        raise KeyboardInterrupt(str(trainer.folder))
+    load_weights(trainer.model, weights_of(model), folder / MODEL_FILE)
+
+
+def _go_on(again: Trainer) -> None:
+    """From the newest checkpoint, if it is of this very training."""
+    try:
+        checkpoint = read_checkpoint(again.folder)
+    except CheckpointError:
+        return
+    if all(checkpoint.state[name] == value for name, value in again.origin.items()):
+        again.restore(checkpoint)
+    else:
+        shutil.rmtree(again.folder)
+        again.folder.mkdir()
