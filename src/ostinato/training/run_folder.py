@@ -72,7 +72,7 @@ def decisions_of(folder: Path) -> dict[str, Any]:
     found = read_json(folder / DECISIONS_FILE, missing_ok=True)
     if "ngram_share" in found:  # what version 0.1 calls it
         found["linear_share"] = found["ngram_share"]
-    return {key: found[key] for key in ("temperature", "threshold", "linear_share") if key in found}
+    return {key: found[key] for key in ("temperature", "threshold", "linear_share", "members") if key in found}
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

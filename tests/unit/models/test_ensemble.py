@@ -121,8 +121,41 @@ def test_a_run_is_resumed_exactly_loaded_verified_and_diagnosed(words: dict[str,
     assert "the mean of three networks, each an LSTM" in again.report().read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("setting", [{"model": {"ngrams": 2}}, {"training": {"adversarial": 1.0}}])
+@pytest.mark.parametrize("setting", [{"training": {"vanishing_penalty": 1.0}}, {"training": {"adversarial": 1.0}}])
 def test_what_belongs_to_one_network_is_refused(words: dict[str, Any], setting: dict[str, Any]) -> None:
     mapping = {**words, **{part: {**words[part], **options} for part, options in setting.items()}}
     with pytest.raises(RecipeError, match=r"only applies with a single network \(`model.members: 1`\)"):
         _prepared(mapping)
+
+
+def test_one_linear_score_stands_beside_all_members(words: dict[str, Any], tmp_path: Path) -> None:
+    words["model"] |= {"ngrams": 2, "ngram_buckets": 256}
+    words["training"] |= {"epochs": 1, "keep": "last"}
+    run = train(recipe=build_recipe(words), out=tmp_path / "run", observer=Observer())
+    model = run.model
+    assert isinstance(model, Ensemble)
+    assert all(member.linear is None for member in model.classifiers)
+    assert run.predict(["acbd"])[0].label == "yes"  # which a single letter says
+    rows = prepare(run.recipe).validation
+    ids = Ragged.from_rows(torch.from_numpy(rows.sequences.values), rows.sequences.offsets[:-1], rows.sequences.lengths)
+    with torch.inference_mode():
+        linear, recurrent = model.linear(ids), model.recurrent(ids)  # type: ignore[misc]
+        torch.testing.assert_close(model(ids), (1 - model.linear_share) * recurrent + model.linear_share * linear)
+    again = load(run.folder).model
+    assert (again.linear_share, again.num_answering) == (model.linear_share, model.num_answering)
+
+
+@pytest.mark.parametrize("harm", [False, True])
+def test_networks_are_averaged_unless_validation_rows_speak_against_it(words: dict[str, Any], harm: bool) -> None:
+    prepared, cpu = _prepared(words), torch.device("cpu")
+    spec = task_of(prepared.recipe)
+    model = spec.build(prepared.recipe, prepared.features)
+    if harm:
+        truth = torch.tensor(np.asarray(prepared.validation.targets))
+        with torch.no_grad():
+            for member in model.classifiers[1:]:  # they are sure of one class, and wrong in half of the rows
+                member.output.bias.fill_(20.0)
+        assert 0 < truth.sum() < len(truth)
+    decided = spec.decide(model, prepared, cpu)
+    assert decided is not None
+    assert decided["members"] == model.num_answering == (1 if harm else 3)

@@ -201,7 +201,7 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     ),
     (
         Condition("a single network (`model.members: 1`)", lambda recipe: getattr(recipe.model, "members", 1) == 1),
-        ("model.ngrams", "model.random_kernels", "training.adversarial", "training.vanishing_penalty"),
+        ("training.adversarial", "training.vanishing_penalty"),
     ),
     (
         Condition("classes or labels to predict", _target_reads("training.label_smoothing")),

@@ -34,9 +34,14 @@ def build_classifier(recipe: ClassificationRecipe, features: Features) -> Classi
 
 
 def _classifier(recipe: ClassificationRecipe, features: Features) -> Classifier | Ensemble:
-    if recipe.members > 1:
-        return Ensemble([_one_classifier(recipe, features) for _ in range(recipe.members)])
-    return _one_classifier(recipe, features)
+    if recipe.members == 1:
+        return _one_classifier(recipe, features)
+    alone = recipe.model_copy(update={"ngrams": 0, "random_kernels": 0})
+    members = [_one_classifier(alone, features) for _ in range(recipe.members)]
+    feature = features.input
+    if isinstance(feature, TextFeature):
+        return Ensemble(members, recipe, feature.vocab_size, feature.vocabulary.tokens)
+    return Ensemble(members, recipe)
 
 
 def _one_classifier(recipe: ClassificationRecipe, features: Features) -> Classifier:

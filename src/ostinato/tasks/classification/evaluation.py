@@ -23,8 +23,9 @@ from ostinato.metrics.prediction import Prediction
 from ostinato.metrics.resampling import SUMS, row_means
 from ostinato.nn.modes import evaluating
 from ostinato.report.data import Section
+from ostinato.tasks.classification.blended import Blended
+from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.kernels import KernelScore
-from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.classification.ngrams import NgramScore
 from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.types import Ragged
@@ -32,14 +33,14 @@ from ostinato.types import Ragged
 _ROWS = 64
 
 
-def predict_examples(model: Classifier, examples: Examples, device: torch.device) -> Tensor:
+def predict_examples(model: Blended, examples: Examples, device: torch.device) -> Tensor:
     """The model's outputs (N, num_outputs) for all examples, in their order, without gradients."""
-    if isinstance(model, Classifier) and model.linear is not None:
+    if model.linear is not None:
         return model.mixed(*_paths(model, examples, device))
     return _each(model, examples, device, model)
 
 
-def _paths(model: Classifier, examples: Examples, device: torch.device) -> tuple[Tensor, Tensor]:
+def _paths(model: Blended, examples: Examples, device: torch.device) -> tuple[Tensor, Tensor]:
     """What the recurrent path says of all examples, and the linear score, which is found again only where its weights
     or the examples are others than before: training moves neither."""
     linear = cast("KernelScore | NgramScore", model.linear)
@@ -49,9 +50,7 @@ def _paths(model: Classifier, examples: Examples, device: torch.device) -> tuple
     return _each(model, examples, device, model.recurrent), model.scored[2]
 
 
-def _each(
-    model: Classifier, examples: Examples, device: torch.device, score: Callable[[Ragged, Extra], Tensor]
-) -> Tensor:
+def _each(model: Blended, examples: Examples, device: torch.device, score: Callable[[Ragged, Extra], Tensor]) -> Tensor:
     """(N, num_outputs) of all examples, in their order."""
     outputs: list[Tensor] = []
     rows: list[NDArray[np.int64]] = []
@@ -63,7 +62,7 @@ def _each(
     return torch.cat(outputs)[torch.from_numpy(np.argsort(np.concatenate(rows)))]
 
 
-def evaluate(model: Classifier, examples: Examples, device: torch.device) -> Metrics:
+def evaluate(model: Blended, examples: Examples, device: torch.device) -> Metrics:
     """Loss and metrics on examples with targets."""
     outputs, head = predict_examples(model, examples, device), model.head
     truth = np.asarray(examples.targets)
@@ -72,7 +71,7 @@ def evaluate(model: Classifier, examples: Examples, device: torch.device) -> Met
     return {"loss": float(losses.mean()), **found, SUMS: found[SUMS].beside(row_means(loss=losses.numpy()))}
 
 
-def predict(model: Classifier, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
+def predict(model: Blended, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:
     """A class, labels or a number for each row."""
     answers, head = model.head.answers(predict_examples(model, examples, device)).numpy(), model.head
     found = [Prediction(**features.row_target.said(answer)) for answer in answers]
@@ -89,18 +88,20 @@ def decided(found: list[Prediction], answers: Floats, decisions: Decisions, feat
     ]
 
 
-def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, device: torch.device) -> Section | None:
+def decide(model: Blended, examples: Examples, recipe: ClassificationRecipe, device: torch.device) -> Section | None:
     """What is decided on validation rows: the linear score's share, temperature and threshold, as `recipe` says, and
     the calibration error (ECE) and log loss before and after; None for a model of no classes. The model decides so from
     now on."""
     head = model.head
     if not isinstance(head, Deciding):
         return None
+    shared: Section = {}
+    if isinstance(model, Ensemble):
+        shared["members"] = _fit_members(model, examples, device)
     outputs, truth = predict_examples(model, examples, device), np.asarray(examples.targets).astype(np.int64)
     before = _calibration(head.answers(outputs).numpy(), truth)
-    shared: Section = {}
     if recipe.calibration == "temperature":
-        if isinstance(model, Classifier) and model.linear is not None:
+        if model.linear is not None:
             recurrent, linear = _paths(model, examples, device)
             model.linear_share = fit_share(_logits(linear), _logits(recurrent), truth, model.linear.usual_share)
             shared["linear_share"] = model.linear_share
@@ -110,6 +111,19 @@ def decide(model: Classifier, examples: Examples, recipe: ClassificationRecipe, 
     if recipe.threshold == "f1":
         head.decisions = replace(head.decisions, threshold=best_threshold(answers[:, 1], truth == 1))
     return {**head.decisions.to_dict(), **shared, "before": before, "after": _calibration(answers, truth)}
+
+
+def _fit_members(model: Ensemble, examples: Examples, device: torch.device) -> int:
+    """How many networks answer: all, but one where that is better by more than a standard error. The model answers so
+    from now on."""
+    truth, losses = torch.tensor(np.asarray(examples.targets)), dict[int, Floats]()
+    for count in (1, len(model.members)):
+        model.num_answering = count
+        losses[count] = model.head.nll(_each(model, examples, device, model.recurrent), truth).double().numpy()
+    gap = losses[len(model.members)] - losses[1]
+    if len(gap) > 1 and gap.mean() > gap.std(ddof=1) / len(gap) ** 0.5:
+        model.num_answering = 1
+    return model.num_answering
 
 
 def _logits(outputs: Tensor) -> Floats:

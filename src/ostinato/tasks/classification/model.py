@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from weakref import ref
 
 import torch
 from torch import Tensor, nn
 
-from ostinato.data.dataset import Examples
 from ostinato.heads.build import RowHead
 from ostinato.heads.classes import Softmax, TwoClasses
 from ostinato.layers.covariates import NO_EXTRA, Extra, RowCovariates
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import embed_ids, width_of
 from ostinato.nn import Convolutions, Pooling, pool_mean
-from ostinato.tasks.classification.kernels import KernelScore
-from ostinato.tasks.classification.ngrams import NgramScore
+from ostinato.tasks.classification.blended import Blended
 from ostinato.tasks.classification.recipe import ClassificationRecipe
 from ostinato.types import Ragged
 
 
-class Classifier(nn.Module):
+class Classifier(Blended):
     """embedding → recurrent stack → pooling over time → (ReLU layer) → output.
 
     With `convolution`, convolutions over time read the embedded input in parallel to the recurrent stack, and the mean
@@ -29,10 +26,8 @@ class Classifier(nn.Module):
     convolutional networks for time series classification", arXiv:1709.05206 (there the LSTM reads a whole series as a
     single step, and has a dropout of its own).
 
-    With `ngrams` or `random_kernels`, a linear score of a row's n-grams, or of random convolutions over it, is added.
-    It is solved for before the network is trained, each by its own loss, so that neither leaves to the other what it
-    could learn itself, and the model's output is a mean of both, `linear_share` of it the linear score's, which
-    validation rows decide.
+    With `ngrams` or `random_kernels`, a linear score of a row's n-grams, or of random convolutions over it, is blended
+    in (`Blended`).
 
     Args:
         recipe: the model's part of a recipe.
@@ -78,48 +73,11 @@ class Classifier(nn.Module):
         size += self.convolution.output_size if self.convolution else 0
         self.hidden = nn.Sequential(nn.Linear(size, recipe.head_size), nn.ReLU()) if recipe.head_size else nn.Identity()
         self.output = nn.Linear(recipe.head_size or size, num_outputs)
-        self.ngrams = (
-            NgramScore(
-                vocab_size,
-                num_outputs,
-                recipe.ngrams,
-                recipe.ngram_buckets,
-                recipe.ngram_letters,
-                vocabulary,
-                edges=recipe.ngram_edges,
-            )
-            if recipe.ngrams
-            else None
-        )
-        self.kernels = (
-            KernelScore(width_of(self.encoder.embedding), recipe.random_kernels, num_outputs)
-            if recipe.random_kernels
-            else None
-        )
-        self.linear_share: float = self.linear.undecided_share if self.linear else 0.0
-        self.scored: tuple[ref[Examples], object, Tensor] | None = None
-        """Examples that were scored last by the linear score, its weights then, and the scores."""
-
-    @property
-    def linear(self) -> NgramScore | KernelScore | None:
-        """What scores rows in parallel to the recurrent path."""
-        return self.ngrams or self.kernels
-
-    def forward(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
-        """Logits (N, num_outputs), or standardised numbers, in the original order of the rows."""
-        return self.joined(self.recurrent(ids, extra), ids)
+        self._build_linear(recipe, vocab_size, width_of(self.encoder.embedding), num_outputs, vocabulary)
 
     def recurrent(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """All but the linear score."""
         return self.score(self.encoder.embedding(ids), extra)
-
-    def joined(self, recurrent: Tensor, ids: Ragged) -> Tensor:
-        """What the recurrent path says of rows, (N, num_outputs), with their linear score, if there is one."""
-        return recurrent if self.linear is None else self.mixed(recurrent, self.linear(ids))
-
-    def mixed(self, recurrent: Tensor, linear: Tensor) -> Tensor:
-        """The mean of both, as they are weighted."""
-        return (1 - self.linear_share) * recurrent + self.linear_share * linear
 
     def score(self, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """All but the linear score, from embedded tokens: those of a text, or others near them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ostinato.recipe import TargetRecipe
 from ostinato.tasks.classification.recipe import ClassificationRecipe
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ostinato.probes.part import Part
     from ostinato.probes.sample import Sample
     from ostinato.recipe import Recipe
+    from ostinato.tasks.classification.ensemble import Ensemble
     from ostinato.tasks.classification.model import Classifier
     from ostinato.tasks.findings import Finding, Trained
     from ostinato.tasks.plan import Plan, Shape
@@ -98,6 +99,8 @@ class Classification(TaskSpec["Classifier"]):
             return
         if decisions.get("threshold") is not None and not isinstance(model.head, TwoClasses):
             raise RecipeError(f"`threshold` only applies with two classes. Received: {decisions['threshold']:g}.")
+        if "members" in decisions:
+            cast("Ensemble", model).num_answering = decisions.pop("members")
         if "linear_share" in decisions:
             model.linear_share = decisions.pop("linear_share")
         model.head.decisions = replace(model.head.decisions, **decisions)

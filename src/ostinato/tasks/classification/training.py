@@ -12,6 +12,7 @@ from torch import Tensor
 from ostinato.data.batching import Batch, BucketedBatches
 from ostinato.data.dataset import Prepared
 from ostinato.data.streams import Window
+from ostinato.tasks.classification.blended import Blended
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.model import Classifier
 from ostinato.tasks.training import RowsTraining, balanced
@@ -75,7 +76,7 @@ class EnsembleTraining(ClassifierTraining):
         rows = batch.to(self.device)
         total = 0.0
         for member in self.model.classifiers:
-            loss = self._loss(member(rows.inputs, rows.extra), rows.row_targets)
+            loss = self._loss(member.recurrent(rows.inputs, rows.extra), rows.row_targets)
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return total / len(self.model.members), len(rows.inputs.values)
@@ -128,9 +129,9 @@ def training_of(spec: TaskSpec, model: Classifier | Ensemble, prepared: Prepared
     return (streamed if reads_windows(prepared.recipe) else ClassifierTraining)(spec, model, prepared, device)
 
 
-def solve(model: Classifier | Ensemble, prepared: Prepared, device: torch.device) -> bool:
+def solve(model: Blended, prepared: Prepared, device: torch.device) -> bool:
     """Solve for the linear score of all training rows; whether there is one."""
-    if isinstance(model, Ensemble) or model.linear is None:
+    if model.linear is None:
         return False
     batches = (batch.to(device) for batch in BucketedBatches(prepared.train, _COUNTED_ROWS).epoch(0))
     total = summed_loss(model, prepared, torch.device("cpu"))
@@ -142,7 +143,7 @@ def solve(model: Classifier | Ensemble, prepared: Prepared, device: torch.device
 
 
 def summed_loss(
-    model: Classifier, prepared: Prepared, device: torch.device
+    model: Blended, prepared: Prepared, device: torch.device
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor | int]]:
     """The sum of rows' losses as the recipe has it, from outputs and targets, and the sum of what rows count, whose
     mean is one over all training rows."""
