@@ -49,8 +49,9 @@ def compare(
 ) -> Comparison:
     """Train each variant with each seed in a process of its own, and compare quality, time, memory and FLOPs.
 
-    Every run is chosen and compared on the validation data by `training.monitor`; `data.test` is not used. The split of
-    the data is the same for all seeds. Simple baselines are left to `ostinato baselines RUN`. An interrupted comparison
+    Every run is chosen and compared on the validation data by `training.monitor`, cross-fitted (`training.halves`), so
+    that the choice of an epoch flatters none; `data.test` is not used. The split of the data is the same for all seeds.
+    Simple baselines are left to `ostinato baselines RUN`. An interrupted comparison
     is resumed.
 
     Args:
@@ -158,7 +159,7 @@ def _contender(variant: Variant, folder: Path, num_seeds: int, observer: Observe
             raise RecipeError(f"`training.monitor`: the runs have no {metric}.")
         one = Scored(
             seed=seed,
-            quality=float(summary["validation"][metric]),
+            quality=float(summary.get("crossfitted", summary["validation"]).get(metric, summary["validation"][metric])),
             epochs=float(summary["epochs"]),
             best_epoch=int(summary["best_epoch"]),
             seconds=float(summary["seconds"]),

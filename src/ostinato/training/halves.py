@@ -37,6 +37,11 @@ class Halves:
         self._kept = training.keep == "best" and size <= _MOST_WEIGHTS
         self._chosen: list[dict[str, Tensor]] = [{}, {}]
         self._best = [math.inf, math.inf]
+        self._sums: list[Tensor | None] = [None, None]
+        """What the watched figure is made of on the other half, by the weights that each half has chosen."""
+        self.crossfitted: float | None = None
+        """The watched figure of all units, each scored by what the other half has chosen; none while that is not
+        known."""
 
     def see(self, metrics: Mapping[str, Any], model: nn.Module) -> None:
         """Keep the weights if they are the best so far on a half; metrics: of all validation data."""
@@ -49,12 +54,20 @@ class Halves:
             if cost < self._best[place]:
                 self._best[place] = cost
                 self._chosen[place] = {name: one.cpu().clone() for name, one in weights_of(model).items()}
+                self._sums[place] = torch.from_numpy(sums.values[~among].sum(axis=0))
+        figure = sums.figures.get(self._monitor)
+        if figure is not None and self._sums[0] is not None and self._sums[1] is not None:
+            self.crossfitted = float(figure((self._sums[0] + self._sums[1]).numpy()))
 
     def tensors(self) -> dict[str, Tensor]:
         """All that is known, for a checkpoint."""
         if not any(self._chosen):
             return {}
-        return {"best": torch.tensor(self._best, dtype=torch.float64), **self._weights()}
+        found = {"best": torch.tensor(self._best, dtype=torch.float64), **self._weights()}
+        found |= {f"sums{place}": one for place, one in enumerate(self._sums) if one is not None}
+        if self.crossfitted is not None:
+            found["crossfitted"] = torch.tensor(self.crossfitted, dtype=torch.float64)
+        return found
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `tensors`."""
@@ -62,10 +75,13 @@ class Halves:
         if "best" in tensors:
             self._best = tensors["best"].tolist()
             self._chosen = [_half(tensors, place) for place in range(2)]
+            self._sums = [tensors.get(f"sums{place}") for place in range(2)]
+            self.crossfitted = float(tensors["crossfitted"]) if "crossfitted" in tensors else None
 
     def forget(self) -> None:
         """The next validation is the best so far."""
         self._best, self._chosen = [math.inf, math.inf], [{}, {}]
+        self._sums, self.crossfitted = [None, None], None
 
     def save(self, folder: Path) -> None:
         """Write `halves.safetensors` into a run directory, where both halves have chosen."""

@@ -232,10 +232,20 @@ def _run(trainer: Trainer, prepared: Prepared) -> Path:
         "notes": trainer.notes,
         "findings": findings,
         "validation": metrics,
+        **_crossfitted(trainer, metrics),
         "sha256": checksums(folder),
     }
     write_atomically(folder / SUMMARY_FILE, json.dumps(summary, indent=1, ensure_ascii=False).encode())
     return folder
+
+
+def _crossfitted(trainer: Trainer, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The watched figure without what the choice of an epoch by it gained, by its name; nothing where none was chosen,
+    or that is not known."""
+    name, found, best = trainer.training.monitor, trainer.halves.crossfitted, trainer.position.best
+    if found is None or best is None or name not in metrics:
+        return {}
+    return {"crossfitted": {name: float(metrics[name]) + found - best}}
 
 
 def set_up(recipe: Recipe) -> torch.device:

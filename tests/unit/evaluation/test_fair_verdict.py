@@ -67,7 +67,7 @@ def test_coin_flips_show_no_advantage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "replace", lambda one, **_: one)
     training = _training()
     spec = cast("Any", SimpleNamespace(decide=lambda *_: None))
-    flattered, fair = [], []
+    flattered, fair, summed = [], [], []
     for seed in range(80):
         truth, model, prepared = _flips(seed)
         kept = Halves(training, model)
@@ -81,6 +81,11 @@ def test_coin_flips_show_no_advantage(monkeypatch: pytest.MonkeyPatch) -> None:
         comparison = _Comparison(model, prepared, torch.device("cpu"))
         found = registry._crossed(spec, comparison, chosen)
         fair.append(comparison.scores(found)["accuracy"])
+        again = Halves(training, model)
+        again.restore(kept.tensors())
+        assert again.crossfitted == kept.crossfitted
+        summed.append(kept.crossfitted)
+    np.testing.assert_allclose(summed, fair)  # what training notes is what the models say
     assert np.mean(flattered) > 0.6
     assert abs(np.mean(fair) - 0.5) < 3 * 0.5 / np.sqrt(80 * ROWS)
 
@@ -129,6 +134,11 @@ def test_where_the_last_epoch_is_kept_nothing_is_to_be_crossed(tmp_path: Path) -
     run = _train(tmp_path, 40, 0.5, keep="last", epochs=1)
     assert not (run.folder / HALVES_FILE).is_file()
     assert run.baselines(0.0).own.metrics["accuracy"] == pytest.approx(run.summary["validation"]["accuracy"])
+
+
+def test_a_summary_says_what_the_choice_of_an_epoch_gained(tmp_path: Path) -> None:
+    summary = _train(tmp_path, 80, 0.5).summary
+    assert summary["crossfitted"]["accuracy"] < summary["validation"]["accuracy"]
 
 
 def test_of_three_validation_rows_baselines_are_cross_validated(tmp_path: Path) -> None:
