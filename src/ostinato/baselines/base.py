@@ -165,10 +165,13 @@ class BaselineComparison(ABC):
     def first_half(self) -> Mask | None:
         """Which answers are of the first half of the validation units, by which an epoch may have been chosen
         (`metrics.resampling.halves`); None: answers are of other units."""
-        if not self.by_row:
-            return None
-        units = Units.rows(len(self.validation))
-        return halves(units.count)[units.of]
+        units = self.units
+        return None if units is None else halves(units.count)[units.of]
+
+    @property
+    def units(self) -> Units | None:
+        """The units of the answers, one for each of the run's validation rows; None: answers are of something else."""
+        return Units.rows(len(self.validation)) if self.by_row else None
 
 
 def taken(answers: Any, rows: Offsets) -> Any:

@@ -53,6 +53,12 @@ class OutputHead(ABC):
             raise ShapeError("a tagger's targets must be as long as its inputs.")
         return self.loss(outputs.values, targets.values, smoothing, "sum"), self.count(targets.values)
 
+    def row_losses(self, outputs: Ragged, targets: Ragged) -> list[tuple[float, int]]:
+        """Of sequences, row by row: what `total` gives, without smoothing."""
+        losses = self.loss(outputs.values, targets.values, 0.0, "none")
+        rows = zip(outputs.with_values(losses).split_rows(), targets.split_rows(), strict=True)
+        return [(float(one.sum()), self.count(truth)) for one, truth in rows]
+
     @torch.no_grad()
     def decode(self, outputs: Ragged) -> Ragged:
         """For sequences: the decoded answers."""

@@ -81,6 +81,10 @@ class Chain(Softmax):
         """Nothing is smoothed."""
         return self.crf(outputs, targets).sum(), self.count(targets.values)
 
+    def row_losses(self, outputs: Ragged, targets: Ragged) -> list[tuple[float, int]]:
+        counts = [self.count(truth) for truth in targets.split_rows()]
+        return list(zip(self.crf(outputs, targets).tolist(), counts, strict=True))
+
     def decode(self, outputs: Ragged) -> Ragged:
         return self.crf.decode(outputs)
 
@@ -103,6 +107,9 @@ class Ctc(Softmax):
     def total(self, outputs: Ragged, targets: Ragged, smoothing: float = 0.0) -> tuple[Tensor, int]:
         """-ln p of whole rows, and how many labels; nothing is smoothed."""
         return self.row_nll(outputs, targets).sum(), len(targets.values)
+
+    def row_losses(self, outputs: Ragged, targets: Ragged) -> list[tuple[float, int]]:
+        return list(zip(self.row_nll(outputs, targets).tolist(), targets.lengths.tolist(), strict=True))
 
     def decode(self, outputs: Ragged) -> Ragged:
         """The labels of each row, as many as there are."""

@@ -71,7 +71,7 @@ def _equal(first: Tensor, second: Tensor) -> bool:
 def _train(trainer: Trainer, whole: Prepared) -> None:
     """Train the model again from the beginning, for as many steps; resumed where that was interrupted."""
     steps = {"training.steps": trainer.position.step, "training.epochs": None, "training.max_minutes": None}
-    settings = {**steps, "training.patience": None, "training.keep": "last"}
+    settings = {**steps, "training.clock": "wall", "training.patience": None, "training.keep": "last"}
     recipe = build_recipe(apply_overrides(whole.recipe.model_dump(), settings))
     whole, spec, folder = replace(whole, recipe=recipe), task_of(recipe), trainer.folder / _FOLDER
     torch.manual_seed(recipe.training.seed)

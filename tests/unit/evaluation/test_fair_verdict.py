@@ -141,6 +141,32 @@ def test_a_summary_says_what_the_choice_of_an_epoch_gained(tmp_path: Path) -> No
     assert summary["crossfitted"]["accuracy"] < summary["validation"]["accuracy"]
 
 
+def test_taggers_and_forecasters_are_crossed_too(tmp_path: Path) -> None:
+    draw = np.random.default_rng(4)
+    rows = [draw.integers(0, 9, 6) for _ in range(60)]
+    lines = [f"{' '.join(map(str, row))}\t{' '.join(draw.choice(['A', 'B'], 6))}" for row in rows]
+    (tmp_path / "tags.tsv").write_text("\n".join(["words\ttags", *lines]))
+    training = {"epochs": 12, "num_threads": 1, "learning_rate": 0.05}
+    tags = {
+        "data": {"train": str(tmp_path / "tags.tsv"), "input": "words", "target": "tags", "validation": 0.5},
+        "features": {"target": {"kind": "tags"}},
+        "model": {"task": "tagging", "hidden_size": 8},
+        "training": training,
+    }
+    pl.DataFrame({"time": range(200), "y": draw.normal(size=200)}).write_csv(tmp_path / "noise.csv")
+    noise = {
+        "data": {"train": str(tmp_path / "noise.csv"), "validation": 0.4},
+        "model": {"task": "forecasting", "hidden_size": 8, "lookback": 8, "horizon": 2},
+        "training": training,
+    }
+    for recipe in (tags, noise):
+        run = load(train_recipe(build_recipe(recipe), tmp_path / f"run-{recipe['model']['task']}", Observer()))
+        assert run.summary["crossfitted"]["loss"] > run.summary["validation"]["loss"]  # there is nothing to learn
+        found = run.baselines(0.0)
+        assert "cross-fitted" in found.scored
+        assert found.own.metrics[found.figure] != run.summary["validation"][found.figure]
+
+
 def test_of_three_validation_rows_baselines_are_cross_validated(tmp_path: Path) -> None:
     run = _train(tmp_path, 40, 0.075, epochs=1)
     found = run.baselines(30.0)

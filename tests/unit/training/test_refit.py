@@ -89,7 +89,7 @@ class _Dies(Observer):
 
 
 def test_a_refit_that_was_interrupted_ends_in_the_same_weights(tmp_path: Path) -> None:
-    recipe = _flips(tmp_path, checkpoint_steps=15)
+    recipe = _flips(tmp_path, checkpoint_steps=15, max_minutes=5, clock="processor", patience=100)
     whole = _trained(tmp_path / "whole", recipe)
     with pytest.raises(RuntimeError, match="the power fails"):
         _trained(tmp_path / "cut", recipe, _Dies(27 + 20))

@@ -13,6 +13,7 @@ from ostinato.baselines.base import Baseline, BaselineComparison
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.data.forecasting.windows import Windows, as_windows
 from ostinato.metrics.classification import Metrics
+from ostinato.metrics.resampling import Units
 from ostinato.tasks.forecasting.baseline_rows import naive_forecast, score_rows
 from ostinato.tasks.forecasting.evaluation import forecast_rows, levels_of, stretches
 from ostinato.tasks.forecasting.model import Forecaster
@@ -49,6 +50,11 @@ class ForecastComparison(BaselineComparison):
             rows = np.arange(len(windows)) if len(windows) <= most else np.linspace(0, len(windows) - 1, most)
             self._kept = windows.take(rows.astype(np.int64))
         return self._kept
+
+    @property
+    def units(self) -> Units | None:
+        """Stretches of the series; None where not all windows are kept."""
+        return stretches(self.validation) if len(self.validation) == len(self.prepared.validation) else None
 
     def answers(self, examples: Examples) -> Floats:
         """Of the recurrent model; of a distribution the point its own evaluation scores."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ostinato.data.dataset import Examples, Features
 from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
-from ostinato.metrics.resampling import Units
+from ostinato.metrics.resampling import SUMS, Units
 from ostinato.nn.modes import evaluating
 from ostinato.recipe import TrainingRecipe
 from ostinato.recipe.forecast import POINT_OUTPUTS, WindowsRecipe
@@ -50,8 +51,11 @@ def backtest(model: Forecaster, windows: Windows, device: torch.device) -> tuple
             if not is_a_figure:
                 losses += float(model.loss(batch, TrainingRecipe())) * len(rows)
     figures = scores.metrics(stretches(windows))
-    loss = figures[model.recipe.output] if is_a_figure else losses / len(windows)
-    return {"loss": loss, **figures}, scores
+    if not is_a_figure:
+        return {"loss": losses / len(windows), **figures}, scores
+    sums = figures[SUMS]
+    watched = replace(sums, figures={**sums.figures, "loss": sums.figures[model.recipe.output]})
+    return {"loss": figures[model.recipe.output], **figures, SUMS: watched}, scores
 
 
 def stretches(windows: Windows) -> Units:

@@ -37,13 +37,25 @@ class Tagged:
 
     answers: list[NDArray[Any]]
     sureness: list[NDArray[np.float32]] | None
-    loss: float | None
+    losses: NDArray[np.float64] | None
+    """(N, 2): the loss of each row, and its steps."""
+
+    @property
+    def loss(self) -> float | None:
+        """The mean over steps."""
+        if self.losses is None:
+            return None
+        total, steps = self.losses.sum(axis=0)
+        return float(total / max(steps, 1))
 
 
 def evaluate(model: Tagger, examples: Examples, features: Features, device: torch.device) -> Metrics:
     """Loss and metrics on examples: see `tag_metrics` and `metrics.steps`."""
     found = run(model, examples, device)
-    return {"loss": cast("float", found.loss), **metrics_of(model, found, examples, features)}
+    losses = cast("NDArray[np.float64]", found.losses)
+    metrics = metrics_of(model, found, examples, features)
+    of_rows = Sums(Units.rows(len(losses)).sums(losses), {"loss": ratio(0, 1)})
+    return {"loss": cast("float", found.loss), **metrics, SUMS: metrics[SUMS].beside(of_rows)}
 
 
 def metrics_of(model: Tagger, found: Tagged, examples: Examples, features: Features) -> Metrics:
@@ -79,22 +91,21 @@ def run(model: Tagger, examples: Examples, device: torch.device) -> Tagged:
     """The model's answers and its loss on all examples."""
     answers: list[NDArray[Any]] = [np.empty(0)] * len(examples)
     sureness: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(examples)
-    nll, count = 0.0, 0
+    losses = np.zeros((len(examples), 2))
     with evaluating(model), torch.inference_mode():
         for batch in BucketedBatches(examples, _ROWS).epoch(0):
             batch = batch.to(device)
             outputs = model(batch.inputs, batch.extra)
             if examples.targets is not None:
-                total, steps = model.head.total(outputs, batch.sequence_targets)
-                nll, count = nll + float(total), count + steps
+                losses[batch.rows] = model.head.row_losses(outputs, batch.sequence_targets)
             for row, answer in zip(batch.rows.tolist(), model.head.decode(outputs).split_rows(), strict=True):
                 answers[row] = answer.cpu().numpy()
             if type(model.head) is Softmax:
                 sure = outputs.with_values(outputs.values.softmax(1).amax(1))
                 for row, one in zip(batch.rows.tolist(), sure.split_rows(), strict=True):
                     sureness[row] = one.float().cpu().numpy()
-    loss = None if examples.targets is None else nll / max(count, 1)
-    return Tagged(answers, sureness if type(model.head) is Softmax else None, loss)
+    sure_of = sureness if type(model.head) is Softmax else None
+    return Tagged(answers, sure_of, None if examples.targets is None else losses)
 
 
 def tag_metrics(
