@@ -99,6 +99,7 @@ class TrainingRecipe(Component):
             ("`clip: adaptive`", lambda training: training.clip == "adaptive"),
         ),
         "clock": ("`max_minutes`", lambda training: training.max_minutes is not None or training.is_open),
+        "search": ("a plan", lambda training: training.plan is not None or training.is_open),
         "rollback_factor": ("`on_divergence: rollback`", lambda training: training.on_divergence == "rollback"),
     }
     epochs: PositiveInt | None = Field(
@@ -110,6 +111,10 @@ class TrainingRecipe(Component):
     )
     plan: str | None = Field(
         None, description="the plan that filled in what a recipe without epochs left open, and its reason: by `train`"
+    )
+    search: Literal["none", "portfolio"] = Field(
+        "none",
+        description="of a plan; portfolio: its alternatives are tried on held-out training rows before it is trained",
     )
     clock: Literal["wall", "processor"] = Field(
         "wall",

@@ -16,6 +16,7 @@ from ostinato.data.dataset import Prepared
 from ostinato.data.features import form_of
 from ostinato.data.rejects import counted
 from ostinato.data.targets import NamesTarget
+from ostinato.recipe import Recipe
 
 ANNEALED: Mapping[str, Any] = {
     "training.schedule": "cosine",
@@ -93,3 +94,14 @@ class Plan:
     epochs: float = 10
     minutes: float = 2
     reread: bool = False
+
+
+def alternatives(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """To a recipe of recurrent layers: another cell, twice the units, a third of the learning rate."""
+    model, rate = recipe.model, recipe.training.learning_rate
+    cell = "lstm" if model.cell == "gru" else "gru"
+    return {
+        cell.upper(): {"model.cell": cell},
+        f"{2 * model.hidden_size} units": {"model.hidden_size": 2 * model.hidden_size},
+        "a lower learning rate": {"training.learning_rate": rate / 3},
+    }

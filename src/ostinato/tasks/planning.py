@@ -35,9 +35,9 @@ def planned(prepared: Prepared, asked: Recipe, read: Callable[[Recipe], Prepared
     task = task_of(recipe)
     shape = task.shape(prepared)
     plan = task.plan(shape, recipe)
-    said = set(_paths(asked.said))
+    said = set(paths_of(asked.said))
     options = {key: value for key, value in plan.options.items() if key not in said}
-    recipe = _with_all(recipe, options)
+    recipe = with_all(recipe, options)
     reason = f"{plan.name}: {shape}"
     budget = {"training.plan": reason, **_budget(plan, shape, recipe)}
     recipe = build_recipe(apply_overrides(recipe.model_dump(), budget))
@@ -64,7 +64,7 @@ def _within_memory(prepared: Prepared, said: Set[str]) -> Prepared:
     return replace(prepared, recipe=recipe, notes=[*prepared.notes, note])
 
 
-def _with_all(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+def with_all(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
     """The recipe with all options; or with those that go with what a user set, where all of them don't."""
     try:
         return _changed(recipe, options)
@@ -103,9 +103,9 @@ def _told(recipe: Recipe) -> str:
     )
 
 
-def _paths(mapping: Mapping[str, Any], above: str = "") -> Iterator[str]:
+def paths_of(mapping: Mapping[str, Any], above: str = "") -> Iterator[str]:
     """Every option that a mapping sets, by its path, and the groups it stands in."""
     for key, value in mapping.items():
         yield f"{above}{key}"
         if isinstance(value, Mapping):
-            yield from _paths(value, f"{above}{key}.")
+            yield from paths_of(value, f"{above}{key}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from typing_extensions import TypeVar
@@ -64,6 +64,8 @@ class TaskSpec(ABC, Generic[ModelT]):
     """What its examples are, in the plural."""
     needs_targets: ClassVar[bool] = True
     """Whether rows without a target have no loss."""
+    without_solved: ClassVar[Mapping[str, Any]] = {}
+    """Options of a model without what is solved for."""
     precedence: ClassVar[int] = 0
     """Of several tasks that data are for (`infers`), the one with the highest is taken; ours have 0."""
 
@@ -119,6 +121,13 @@ class TaskSpec(ABC, Generic[ModelT]):
         return Plan(self.name.replace("_", " "), {})
 
     # ---- model and training -----------------------------------------------------------------------------------------
+    def portfolio(self, recipe: Recipe) -> Mapping[str, Mapping[str, Any]]:
+        """Alternatives to what a plan chose, by name: the options in which they differ. By default, of independent
+        rows, another cell, twice the units, and a third of the learning rate."""
+        from ostinato.tasks.plan import alternatives
+
+        return alternatives(recipe) if self.recipe.rows == "independent" else {}
+
     @abstractmethod
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """The model of a resolved recipe, with fresh weights from torch's random generator."""

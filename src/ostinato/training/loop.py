@@ -34,7 +34,7 @@ from ostinato.training.schedule import learning_rate
 from ostinato.training.weights import save_tensors, weights_of
 
 _MOST_ROLLBACKS = 5
-_CLOCKS = {"wall": time.monotonic, "processor": time.process_time}
+CLOCKS = {"wall": time.monotonic, "processor": time.process_time}
 """Seconds, by `training.clock`."""
 
 
@@ -72,7 +72,7 @@ class Trainer:
         """The recipe and a description of the data; saved with every checkpoint."""
         self.log = RunLog(folder / LOG_FILE)
         self._interrupted = False
-        self._clock = _CLOCKS[self.training.clock]
+        self._clock = CLOCKS[self.training.clock]
         self._started, self._elapsed_before = self._clock(), 0.0
         self._last_checkpoint = time.monotonic()
 

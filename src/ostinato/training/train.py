@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ostinato import __version__
 from ostinato.data.dataset import Features, Prepared
@@ -25,10 +26,11 @@ from ostinato.storage.log import read_log
 from ostinato.tasks.findings import Trained
 from ostinato.tasks.memory import check_memory
 from ostinato.tasks.monitors import check_monitor
+from ostinato.tasks.planning import paths_of
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.report_page import REPORT_FILE
-from ostinato.tasks.training import training_of
+from ostinato.tasks.training import TrainingTask, training_of
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.denormals import flushed_denormals
 from ostinato.training.loop import Trainer
@@ -50,6 +52,7 @@ from ostinato.training.run_folder import (
     summary_of,
     taken,
 )
+from ostinato.training.search import search
 from ostinato.training.weights import load_tensors, load_weights
 from ostinato.wording import set_options
 
@@ -76,16 +79,34 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
             f"training.batch_size: {size:,} is more than there is to train on, {count:,}: each step reads all"
         )
     check_monitor(prepared.recipe.training.monitor, ("loss", *spec.figures(prepared.recipe, prepared.validation)))
-    check_memory(spec, prepared.recipe, prepared.features)
-    torch.manual_seed(recipe.training.seed)
-    model = spec.build(prepared.recipe, prepared.features).to(device)
-    task = training_of(spec, model, prepared, device)
+    ready = _ready(prepared, device)  # what can't be used is told before anything is written
     with new_run_folder(out, recipe.name) as lock:
-        _write_head(lock.folder, prepared)
         observer.note(f"run: {lock.folder}")
-        trainer = Trainer(prepared.recipe, model, task, lock.folder, observer, device)
+        interrupted = False
+        if prepared.recipe.training.search != "none":
+            with flushed_denormals():
+                found = search(prepared, set(paths_of(recipe.said)), lock.folder, observer, device)
+            prepared, interrupted = (
+                replace(prepared, recipe=found.recipe, notes=[*prepared.notes, found.note]),
+                found.interrupted,
+            )
+            ready = _ready(prepared, device)
+        _write_head(lock.folder, prepared)
+        trainer = Trainer(prepared.recipe, *ready, lock.folder, observer, device)
         trainer.notes, trainer.origin = prepared.notes, _origin(prepared)
+        if interrupted:
+            trainer.checkpoint()  # to be resumed
+            raise KeyboardInterrupt(str(lock.folder))
         return _run(trainer, prepared)
+
+
+def _ready(prepared: Prepared, device: torch.device) -> tuple[nn.Module, TrainingTask]:
+    """The model with its first weights, and how it is trained."""
+    spec = task_of(prepared.recipe)
+    check_memory(spec, prepared.recipe, prepared.features)
+    torch.manual_seed(prepared.recipe.training.seed)
+    model = spec.build(prepared.recipe, prepared.features).to(device)
+    return model, training_of(spec, model, prepared, device)
 
 
 def resume_run(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ostinato.recipe import TargetRecipe
 from ostinato.tasks.classification.recipe import ClassificationRecipe
@@ -42,6 +43,7 @@ class Classification(TaskSpec["Classifier"]):
 
     name, noun = "classification", "classifier"
     recipe = ClassificationRecipe
+    without_solved: ClassVar[Mapping[str, Any]] = {"model.ngrams": 0, "model.random_kernels": 0}
 
     def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
         """One value a row is predicted."""
