@@ -106,9 +106,10 @@ def test_of_an_interrupted_search_the_best_so_far_is_kept(recipe: dict[str, Any]
 
 def test_a_search_needs_a_plan(recipe: dict[str, Any]) -> None:
     recipe["training"] |= {"epochs": 2}
-    with pytest.raises(RecipeError, match="`training.search` only applies with a plan"):
+    with pytest.raises(RecipeError, match=r"`training.search` only applies with a plan"):
         build_recipe(recipe)
 
 
 def test_a_text_has_no_portfolio() -> None:
-    assert not task_of("language_model").portfolio(build_recipe({"model": {"task": "language_model"}}))
+    text = build_recipe({"model": {"task": "language_model"}})
+    assert not task_of(text).portfolio(text)
