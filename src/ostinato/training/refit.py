@@ -45,8 +45,8 @@ def refit(trainer: Trainer, prepared: Prepared) -> str:
     before = {name: tensor.cpu().clone() for name, tensor in weights_of(trainer.model).items()}
     whole = replace(prepared, train=prepared.whole)
     minutes = recipe.training.max_minutes
-    anew = how == "all" and (minutes is None or trainer.position.elapsed_s <= _SPARE * 60 * minutes)
-    if anew:
+    again = how == "all" and (minutes is None or trainer.position.elapsed_s <= _SPARE * 60 * minutes)
+    if again:
         _train(trainer, whole)
     elif not task_of(recipe).solve(trainer.model, whole, trainer.device):
         return ""
@@ -54,7 +54,7 @@ def refit(trainer: Trainer, prepared: Prepared) -> str:
     save_tensors(folder / VALIDATED_FILE, {name: one for name, one in before.items() if not _equal(one, after[name])})
     save_tensors(folder / MODEL_FILE, after)
     shutil.rmtree(folder / _FOLDER, ignore_errors=True)
-    what = "trained again" if anew else "what is solved for was solved again"
+    what = "trained again" if again else "what is solved for was solved again"
     count = counted(len(prepared.validation), "validation row")
     return f"for new data, {what} with the {count}, too; all figures of the run are of the model before"
 

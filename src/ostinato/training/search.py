@@ -53,13 +53,13 @@ def search(prepared: Prepared, said: Set[str], folder: Path, observer: Observer,
     begins.
 
     Source: Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter optimization",
-    arXiv:1502.07943. Deviation: a candidate is trained anew in each round, since its learning rate falls to zero.
+    arXiv:1502.07943. Deviation: a candidate begins again in each round, since its learning rate falls to zero.
 
     Args:
         prepared: of a recipe with a budget of steps.
         said: the options that a user has set, which stand.
         folder: the run directory; trials stand in its folder `search` while they are trained.
-        observer: is told the figure of each.
+        observer: receives the figure of each.
         device: where to train.
     """
     recipe, task = prepared.recipe, task_of(prepared.recipe)
