@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +17,37 @@ from ostinato.tasks.registry import task_of
 from ostinato.tasks.training import training_of
 from ostinato.training.checkpoint import read_checkpoint
 from ostinato.training.loop import Trainer
+from ostinato.training.position import Position
+from ostinato.training.progress import Observer
 from ostinato.training.run_folder import MODEL_FILE, VALIDATED_FILE
 from ostinato.training.weights import load_weights, save_tensors, weights_of
 
 _FOLDER = "refit"
 _SPARE = 0.5
 """Share of a budget of minutes that the first training may have taken, so that a second one fits into it."""
+
+
+class _Seen(Observer):
+    """Hands on how far a second training is, but no figures of validation rows: it learns from them.
+
+    Args:
+        observer: of the run.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def start(self, step: int, total_steps: float, recipe: Recipe) -> None:
+        """As the run's."""
+        self._observer.start(step, total_steps, recipe)
+
+    def step(self, event: dict[str, Any], progress: float) -> None:
+        """As the run's."""
+        self._observer.step(event, progress)
+
+    def stop(self, position: Position) -> None:
+        """As the run's."""
+        self._observer.stop(position)
 
 
 def refit(trainer: Trainer, prepared: Prepared) -> str:
@@ -78,7 +104,7 @@ def _train(trainer: Trainer, whole: Prepared) -> None:
     model = spec.build(recipe, whole.features).to(trainer.device)
     task = training_of(spec, model, whole, trainer.device)
     folder.mkdir(exist_ok=True)
-    again = Trainer(recipe, model, task, folder, trainer.observer, trainer.device)
+    again = Trainer(recipe, model, task, folder, _Seen(trainer.observer), trainer.device)
     again.origin = {"recipe": recipe.model_dump(mode="json"), "data": trainer.origin["data"]}
     _go_on(again)
     trainer.observer.note("refit: all is trained again, with the validation rows, too")

@@ -66,7 +66,9 @@ def test_counts_of_a_text_are_of_all_of_it(tmp_path: Path) -> None:
 
 
 def test_of_few_rows_all_is_trained_again(tmp_path: Path) -> None:
-    run = _trained(tmp_path / "run", _flips(tmp_path))
+    shown = _Shown()
+    run = _trained(tmp_path / "run", _flips(tmp_path), shown)
+    assert (shown.steps, shown.figures) == (54, 27)  # of rows that it learns from, none is shown
     held_out = prepare(run.recipe).validation
     figure = run.summary["validation"]
     assert _loss(run, run.validated()) == pytest.approx(figure["loss"])
@@ -74,6 +76,19 @@ def test_of_few_rows_all_is_trained_again(tmp_path: Path) -> None:
     known = run.spec.evaluate(run.model, held_out, run.features, run.recipe, run.device)
     assert known["accuracy"] > figure["accuracy"]  # by heart
     assert not (run.folder / "refit").exists()
+
+
+class _Shown(Observer):
+    """How often validation rows were said to be scored."""
+
+    def __init__(self) -> None:
+        self.steps, self.figures = 0, 0
+
+    def step(self, event: dict[str, Any], progress: float) -> None:
+        self.steps += 1
+
+    def validation(self, event: dict[str, Any]) -> None:
+        self.figures += 1
 
 
 class _Dies(Observer):
