@@ -117,7 +117,7 @@ def _add_drawn(router: APIRouter, track_of: Callable[[str, str], Track]) -> None
             raise RefusedError(422, f"`unit` must be below {pyramid.values.shape[1]}. Received: {unit}.")
         first, last = _span(found, first, last)
         step, values = pyramid.span(first, last, columns)
-        kept = {kind: rounded(values[at, :, unit]) for at, kind in enumerate(KINDS)}
+        kept: dict[str, Any] = {kind: rounded(values[at, :, unit]) for at, kind in enumerate(KINDS)}
         return {"first": first // step * step, "step": step, **kept}
 
     @router.get("/{key}/tokens")
