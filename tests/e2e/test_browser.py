@@ -36,7 +36,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         text,
         out=folder / "runs/story",
         settings=["training.epochs=20", "training.learning_rate=0.03", "model.hidden_size=12"],
-    )
+    ).diagnose(num_rows=8, num_steps=40)
     for name in ("classifier_text", "classifier_wide_table", "tagger_softmax", "forecaster_segment"):
         shutil.copytree(FIXTURES / "old_runs" / name, folder / "runs" / name)
     shutil.copytree(FIXTURES / "old_runs/classifier_text", folder / "runs/going", copy_function=shutil.copyfile)
@@ -201,6 +201,39 @@ def test_states_over_a_sequence(seen: Seen, request: pytest.FixtureRequest) -> N
     page.reload()
     page.get_by_text(re.compile("falls to 1/e")).wait_for()
     assert slider.get_attribute("aria-valuenow") == "1"
+
+
+def test_interventions_and_memory(seen: Seen, request: pytest.FixtureRequest) -> None:
+    page, at = seen.page, request.node.callspec.id
+    seen.go("intervene/story", "Intervene in story")
+    page.get_by_label("What is gone on from").fill("the seal ")
+    page.get_by_role("button", name="forget all in layer 1").click()
+    page.get_by_label("from step").fill("4")
+    page.get_by_role("button", name="Write both").click()
+    page.get_by_role("heading", name=re.compile("^Changed")).wait_for()
+    texts = page.locator("p.written").all_inner_texts()
+    assert (len(texts), texts[0] == texts[1]) == (2, False)
+    page.get_by_role("button", name="Measure").click()
+    page.get_by_role("button", name=re.compile(r"^Silence layer 1\.h")).nth(11).wait_for()
+    seen.check(f"intervene-{at}")
+    page.reload()
+    page.get_by_role("heading", name=re.compile("^Changed")).wait_for()
+    assert page.locator("p.written").all_inner_texts() == texts
+
+    seen.go("memory/story", "Memory of story")
+    page.get_by_role("button", name="Measure again").wait_for()
+    page.get_by_role("heading", name="Lyapunov exponents").wait_for()
+    if not page.get_by_role("button", name="Search").count():
+        page.request.post(f"{seen.url}/v1/runs/story/tracks", data={"steps": 300})
+        page.get_by_text("Follow the network").wait_for()
+    page.wait_for_timeout(200)
+    page.reload()
+    page.get_by_label("reads").fill(" ")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("heading", name="Eigenvalues of point 1").wait_for(timeout=30_000)
+    seen.check(f"memory-{at}")
+    page.locator("td a").first.click()
+    page.get_by_role("heading", name="States of story", level=1).wait_for()
 
 
 def test_a_run_that_trains_is_followed(chromium: Any, url: str) -> None:

@@ -70,16 +70,17 @@ class Pyramid:
         """T."""
         return len(self.values)
 
-    def stretches(self, zoom: int, first: int, count: int) -> NDArray[np.float32]:
-        """(3, n, units): least, largest and mean of each of up to `count` stretches of 2^zoom steps, from number
+    def stretches(self, zoom: int, first: int, count: int, kinds: tuple[Kind, ...] = KINDS) -> NDArray[np.float32]:
+        """(kinds, n, units): least, largest and mean of each of up to `count` stretches of 2^zoom steps, from number
         `first` on; fewer where the values end."""
         level = min(zoom // 3, len(self.levels))
         inside = 1 << (zoom - 3 * level)
         source = self.values[None] if level == 0 else self.levels[level - 1]
         part = source[:, first * inside : (first + count) * inside]
         if inside == 1 and level == 0:
-            return np.repeat(part.astype(np.float32), 3, axis=0)
-        return _grouped(part, inside, _counts(self.num_steps, FACTOR**level, first * inside, part.shape[1]))
+            return np.repeat(part.astype(np.float32), len(kinds), axis=0)
+        counts = _counts(self.num_steps, FACTOR**level, first * inside, part.shape[1])
+        return _grouped(part, inside, counts, kinds)
 
     def span(self, first: int, last: int, columns: int) -> tuple[int, NDArray[np.float32]]:
         """Steps a stretch, and the stretches from the one that holds step `first` to that of `last`, `columns` at most
@@ -109,18 +110,29 @@ def _counts(num_steps: int, covered: int, first: int, count: int) -> NDArray[np.
     return np.minimum(num_steps - begins, covered).astype(np.float64)
 
 
-def _grouped(part: NDArray[Any], size: int, counts: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(1 or 3, n, units) to (3, n / size, units): least, largest, and mean weighted by the counts (n,)."""
-    read = part.astype(np.float32)
-    if not read.shape[1]:
-        return np.zeros((3, 0, read.shape[2]), dtype=np.float32)
-    starts = np.arange(0, read.shape[1], size)
-    low = np.fmin.reduceat(read[0], starts, axis=0)
-    high = np.fmax.reduceat(read[len(read) // 2], starts, axis=0)
-    there, weights = np.isfinite(read[-1]), counts[:, None].astype(np.float32)
+def _grouped(
+    part: NDArray[Any], size: int, counts: NDArray[np.float64], kinds: tuple[Kind, ...] = KINDS
+) -> NDArray[np.float32]:
+    """(1 or 3, n, units) to (kinds, n / size, units): least, largest, and mean weighted by the counts (n,)."""
+    sources = [part[0 if len(part) == 1 else KINDS.index(kind)] for kind in kinds]
+    if size == 1 or not part.shape[1]:
+        return np.stack(sources).astype(np.float32)
+    starts = np.arange(0, part.shape[1], size)
+    return np.stack(
+        [_one(kind, source.astype(np.float32), starts, counts) for kind, source in zip(kinds, sources, strict=True)]
+    )
+
+
+def _one(
+    kind: Kind, read: NDArray[np.float32], starts: NDArray[Any], counts: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """(n, units) to (stretches, units)."""
+    if kind != "mean":
+        return (np.fmin if kind == "low" else np.fmax).reduceat(read, starts, axis=0)
+    there, weights = np.isfinite(read), counts[:, None].astype(np.float32)
     if there.all():
-        total = np.add.reduceat(counts, starts)[:, None]
-        return np.stack([low, high, np.add.reduceat(read[-1] * weights, starts, axis=0) / total]).astype(np.float32)
+        total = np.add.reduceat(counts, starts)[:, None].astype(np.float32)
+        return np.asarray(np.add.reduceat(read * weights, starts, axis=0) / total)
     told = np.add.reduceat(there * weights, starts, axis=0)
-    summed = np.add.reduceat(np.where(there, read[-1], 0.0) * weights, starts, axis=0)
-    return np.stack([low, high, np.where(told > 0, summed / np.where(told > 0, told, 1.0), np.nan)]).astype(np.float32)
+    summed = np.add.reduceat(np.where(there, read, 0.0).astype(np.float32) * weights, starts, axis=0)
+    return np.where(told > 0, summed / np.where(told > 0, told, 1.0), np.nan).astype(np.float32)

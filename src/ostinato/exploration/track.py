@@ -142,7 +142,7 @@ class Track:
         Raises:
             RecipeError: for a series that there is none of.
         """
-        found = self.series(name).stretches(zoom, number * TILE, TILE)[("low", "high", "mean").index(kind)]
+        (found,) = self.series(name).stretches(zoom, number * TILE, TILE, (kind,))
         own = self.facts["series"][name]
         if scale == "own":
             middle, reach = np.asarray(own["mean"]), _DEVIATIONS * np.asarray(own["deviation"])
@@ -150,9 +150,9 @@ class Track:
             low, high = min(own["low"]), max(own["high"])
             middle = np.asarray(0.0 if low < 0 < high else (low + high) / 2)
             reach = np.asarray(max(abs(low - middle), abs(high - middle)))
-        share = (found - middle) / np.where(reach > 0, reach, 1.0)
-        shades = np.clip(np.rint(127 + 127 * share), 0, 254)
-        return np.where(np.isfinite(shades), shades, _NO_VALUE).astype(np.uint8)
+        slope = (127 / np.where(reach > 0, reach, 1.0)).astype(np.float32)
+        shades = np.rint(np.clip((found - middle.astype(np.float32)) * slope + 127, 0, 254))
+        return np.where(np.isnan(shades), _NO_VALUE, shades).astype(np.uint8)
 
     def sorted(self, name: str, by: str) -> Sorted:
         """The units of a series in an order: `unit`, `constant`, `cluster`, or by their correlation with a question.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tests.unit.serving.conftest import OLD_RUNS, Start
 
 from ostinato.exploration import tracks_of
 from ostinato.run import load
+from ostinato.serving.page.jobs import Jobs, Progress
+from ostinato.serving.refused import RefusedError
 
 
 @pytest.fixture
@@ -29,9 +32,9 @@ def tracked(start: Start, tmp_path: Path) -> tuple[TestClient, Path, str]:
     return client, folder, _ended(client)["result"]["key"]
 
 
-def _ended(client: TestClient) -> dict[str, Any]:
-    for _ in range(400):
-        job: dict[str, Any] = client.get("/v1/runs/tiny/tracks").json()["job"]
+def _ended(client: TestClient, what: str = "tracks") -> dict[str, Any]:
+    for _ in range(1000):
+        job: dict[str, Any] = client.get(f"/v1/runs/tiny/{what}").json()["job"]
         if job["state"] not in ("reading", "following"):
             return job
         time.sleep(0.02)
@@ -96,3 +99,51 @@ def test_what_is_no_track_is_refused(tracked: tuple[TestClient, Path, str]) -> N
     assert client.post("/v1/runs/tiny/tracks", json={"source": "given", "given": "\u2603"}).status_code == 202
     job = _ended(client)
     assert (job["state"], "never saw" in job["problem"]) == ("failed", True)
+
+
+def test_what_is_inside_is_asked_over_http(tracked: tuple[TestClient, Path, str]) -> None:
+    client, _, key = tracked
+    base = "/v1/runs/tiny"
+    parts = client.get(f"{base}/parts").json()
+    assert parts["writes"]
+    assert {"layer 1.h", "layer 2.c"} <= set(parts["parts"])
+    assert "layer 1.f" in parts["gates"]
+    prompt = "".join(client.get(f"{base}/tracks/{key}/tokens", params={"first": 0, "last": 12}).json()["tokens"])
+    body = {"interventions": [parts["ideas"]["silence layer 2"]], "prompt": prompt, "begin": 3, "max_new_tokens": 20}
+    found = client.post(f"{base}/intervene", json=body).json()
+    assert found["untouched_nll"] != found["changed_nll"]
+    refused = client.post(f"{base}/intervene", json={**body, "interventions": ["layer 9.h = 0"]})
+    assert refused.json()["title"].startswith("the state has the parts layer 1.h")
+    found = client.get(f"{base}/tracks/{key}/attribution", params={"at": 40, "steps": 20}).json()
+    assert (found["first"], len(found["values"])) == (20, 20)
+    assert client.post(f"{base}/jobs/points", json={"track": key, "token": ""}).status_code == 422
+    begun = client.post(f"{base}/jobs/points", json={"track": key, "layer": 2, "iterations": 20, "starts": 4})
+    assert begun.status_code == 202
+    assert _ended(client, "jobs/points")["result"]["num_starts"] == 4
+    assert client.post(f"{base}/jobs/ablation", json={}).status_code == 202
+    assert _ended(client, "jobs/ablation")["state"] == "failed"  # its data are gone
+    assert client.get(f"{base}/jobs/diagnosis").json() == {"job": None, "kept": None}
+    assert client.get(f"{base}/jobs/anything").status_code == 422
+
+
+def test_one_thing_is_at_work_and_can_be_stopped() -> None:
+    jobs, going = Jobs(), threading.Event()
+
+    def work(progress: Progress) -> dict[str, Any]:
+        for number in range(10_000):
+            progress(number, 10_000)
+            going.set()
+            time.sleep(0.001)
+        return {}
+
+    jobs.start("a", "track", {}, work)
+    assert going.wait(10)
+    with pytest.raises(RefusedError, match=r"nothing else may be at work\. Received: track of a"):
+        jobs.start("b", "track", {}, work)
+    jobs.stop("b", "track")
+    jobs.stop("a", "track")
+    for _ in range(400):
+        if (jobs.last("a", "track") or {})["state"] == "stopped":
+            break
+        time.sleep(0.01)
+    assert (jobs.last("a", "track") or {})["state"] == "stopped"

@@ -20,6 +20,7 @@ from ostinato.serving.page.tracking import Tracking
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import House, Served, refuse_files
 from ostinato.storage.files import read_json
+from ostinato.tasks.streaming import EncoderStreaming, WritingModel
 
 Kind = Literal["ablation", "diagnosis", "points"]
 
@@ -72,6 +73,11 @@ def inside_router(house: House, folder_of: Callable[[str], Path], tracking: Trac
         served = house.find(run)
         refuse_files(served.run, body.prompt)
         return await served.work(_continued, served, body)
+
+    @router.get("/parts")
+    async def parts(run: str) -> dict[str, Any]:
+        """What can be changed: parts of the state and gates, with their units."""
+        return await (served := house.find(run)).work(_parts, served)
 
     @router.get("/tracks/{key}/attribution")
     async def attribution(
@@ -147,6 +153,22 @@ def inside_router(house: House, folder_of: Callable[[str], Path], tracking: Trac
         return jobs.start(run, "points", body.model_dump(), work)
 
     return router
+
+
+def _parts(served: Served) -> dict[str, Any]:
+    run = served.run
+    model = run.spec.streaming(run.model, run.features, run.recipe)
+    shapes = model.shapes if isinstance(model, EncoderStreaming) else []
+    parts, gates, ideas = dict[str, int](), dict[str, int](), dict[str, str]()
+    for number, (cell, sizes, hidden) in enumerate(shapes, 1):
+        layer = f"layer {number}"
+        parts |= {f"{layer}.{name}": size for name, size in zip(cell.state_names, sizes, strict=True)}
+        gates |= {f"{layer}.{name}": hidden for name in cell.gates if name not in cell.state_names}
+        ideas[f"silence {layer}"] = f"{layer}.{cell.state_names[0]} *= 0"
+        if cell.keeping_gate is not None:
+            ideas[f"keep all in {layer}"] = f"{layer}.{cell.keeping_gate} = 1"
+            ideas[f"forget all in {layer}"] = f"{layer}.{cell.keeping_gate} = 0"
+    return {"parts": parts, "gates": gates, "ideas": ideas, "writes": bool(shapes) and isinstance(model, WritingModel)}
 
 
 def _continued(served: Served, body: Intervene) -> dict[str, Any]:

@@ -6,12 +6,14 @@ import { Run } from "./views/run.js";
 import { Try } from "./views/try.js";
 import { Inside } from "./views/inside.js";
 import { States } from "./views/states.js";
+import { Intervene } from "./views/intervene.js";
+import { Memory } from "./views/memory.js";
 import { New } from "./views/new.js";
 import { Compare } from "./views/compare.js";
 import { OneFile } from "./onefile.js";
 
-const VIEWS = { run: Run, try: Try, inside: Inside, states: States, new: New, compare: Compare };
-const SAID = { run: "", try: "Try ", inside: "Inside ", states: "States of ", new: "Train on " };
+const VIEWS = { run: Run, try: Try, inside: Inside, states: States, intervene: Intervene, memory: Memory, new: New, compare: Compare };
+const SAID = { run: "", try: "Try ", inside: "Inside ", states: "States of ", intervene: "Intervene in ", memory: "Memory of ", new: "Train on " };
 
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");

@@ -44,5 +44,5 @@ export function Tabs({ name, view, run }) {
   const item = (target, text) => html`<a href=${link(target, name)} aria-current=${view === target ? "page" : null}>
     ${text}</a>`;
   return html`<nav class="tabs" aria-label=${`Views of ${name}`}>${item("run", "Run")}
-    ${(run?.served ?? true) && [item("try", "Try it"), item("inside", "Look inside"), item("states", "States")]}</nav>`;
+    ${(run?.served ?? true) && [item("try", "Try it"), item("inside", "Look inside"), item("states", "States"), item("intervene", "Intervene"), item("memory", "Memory")]}</nav>`;
 }

@@ -3,7 +3,7 @@
 import { html } from "./html.js";
 import { number } from "./parts.js";
 
-const WIDTH = 640, HEIGHT = 260, LEFT = 52, RIGHT = 12, TOP = 10, BOTTOM = 48;
+const WIDTH = 640, HEIGHT = 260, LEFT = 64, RIGHT = 12, TOP = 10, BOTTOM = 48;
 
 export function ticks(low, high, count, least = 0) {
   const rough = (high - low) / count || 1;

@@ -75,11 +75,12 @@ export class Tiles {
       }
     }
     context.restore();
-    if (whole) {  // what is likely to be wanted next
+    clearTimeout(this.soon);
+    if (whole) this.soon = setTimeout(() => {  // what is likely to be wanted next, once it rests
       const numbers = [Math.floor(last / size) + 1, Math.floor(first / size) - 1];
       for (const number of numbers) if (number >= 0 && number * size < this.numSteps) this.get(zoom, number);
       this.get(zoom + 1, Math.floor(first / size / 2));
-    }
+    }, 250);
     return whole;
   }
 

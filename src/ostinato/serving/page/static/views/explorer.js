@@ -9,12 +9,12 @@ import { Tiles } from "../tiles.js";
 import { Moment } from "./moment.js";
 import { Order } from "./order.js";
 
-const ABOVE = 50, BELOW = 40, LEAST = 24;
+const ABOVE = 62, BELOW = 40, LEAST = 24;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 
 function surpriseLine(context, line, first, span, width) {
   const top = Math.max(...line.high.filter((one) => one !== null), 0.1);
-  const x = (at) => ((line.first + (at + 0.5) * line.step - first) / span) * width, y = (value) => ABOVE - 6 - (value / top) * (ABOVE - 10);
+  const x = (at) => ((line.first + (at + 0.5) * line.step - first) / span) * width, y = (value) => ABOVE - 6 - (value / top) * (ABOVE - 24);
   const path = (values) => {
     context.beginPath();
     let pen = false;

@@ -20,6 +20,22 @@ function Nearest({ base, name, at, go, address }) {
       <td class="right">${one.distance.toFixed(3)}</td><td class="around">${visible(one.around)}</td></tr>`)}</tbody></table></div><${Save} name=${`${name} like ${answer.at}`} canvas=${null} rows=${csv} />`}</section>`;
 }
 
+// The steps before it, on a ground of what reading each did to the surprise at it.
+function Attributed({ base, name, at }) {
+  const [asked, setAsked] = useState(null);
+  const [method, setMethod] = useState("integrated");
+  const { answer, error, waiting } = useAnswer(asked && `${base}/attribution?${new URLSearchParams(asked)}`);
+  const { answer: told } = useAnswer(answer ? `${base}/tokens?first=${answer.first}&last=${answer.at + 1}` : null);
+  const top = answer ? Math.max(...answer.values.map(Math.abs), 1e-12) : 1;
+  const csv = () => [["step", "token", "nats"], ...answer.values.map((value, n) => [answer.first + n, told?.tokens[n], value])];
+  return html`<section><h2>What its surprise came from</h2><div class="row"><label>By <select onChange=${(event) => setMethod(event.target.value)}><option value="integrated">integrated gradients</option><option value="gradient">gradient × input</option></select></label>
+      <button type="button" onClick=${() => setAsked({ at, method })}>Find out</button></div>
+    ${waiting && html`<${Waiting}>Going back in time…<//>`}${error && html`<${Problem} error=${error} />`}
+    ${answer && told && html`<p class="quiet">Of step ${number(answer.at)}, ${number(answer.loss)} nats; reading <span class="up" style=${{ "--share": 1 }}>these</span> made it larger, <span class="down" style=${{ "--share": 1 }}>these</span> smaller${asked.method === "integrated" ? `; with nothing read, ${number(answer.without)} nats` : ""}.</p>
+      <p class="coloured" tabindex="0" role="region" aria-label="The steps before it, coloured by what they did">${answer.values.map((value, n) => html`<span class=${value > 0 ? "up" : "down"} style=${{ "--share": (Math.abs(value) / top).toFixed(2) }} title=${`step ${answer.first + n}: ${value.toFixed(4)} nats`}>${visible(told.tokens[n])}</span>`)}<strong>${visible(told.tokens.at(-1) ?? "")}</strong></p>
+      <${Save} name=${`${name} attribution of ${answer.at}`} canvas=${null} rows=${csv} />`}</section>`;
+}
+
 const SIZE = 420, EDGE = 16;
 
 function Path({ base, name, address, go }) {
@@ -55,5 +71,6 @@ export function Moment({ base, name, at, go, address }) {
   return html`<section><h2>Step ${number(at)}</h2>${error && html`<${Problem} error=${error} />`}
     ${found && html`<p class="around">${visible(found.around)}</p><p>${found.surprise !== null && `Surprise ${number(found.surprise)} nats; `}row ${number(found.row)};
       ${part && ` ${address.series}[${address.unit}] = ${number(part[address.unit])}`}</p>`}</section>
+    ${found && found.surprise !== null && html`<${Attributed} ...${{ base, name, at }} />`}
     <div class="columns"><${Nearest} ...${{ base, name, at, go, address }} /><${Path} ...${{ base, name, address, go }} /></div>`;
 }

@@ -1,28 +1,21 @@
 // Long sequences: the tracks of a run, one that is made, and the explorer of one.
 
-import { html, useEffect, useState } from "../html.js";
+import { html, useState } from "../html.js";
 import { call, useAnswer } from "../api.js";
 import { link, number, Problem, Tabs, Waiting } from "../parts.js";
+import { goesOn, Progress, useJob } from "../jobs.js";
 import { Explorer } from "./explorer.js";
 
 const megabytes = (bytes) => `${number(Math.max(1, Math.round(bytes / 1e6)))} MB`;
 
-function Job({ job, base, again }) {
-  const share = job.total ? job.done / job.total : 0;
-  return html`<p><label>${job.state === "reading" ? "Reading the data" : `Following the network: ${number(job.done)} of ${number(job.total)} steps`}
-    <progress max="1" value=${job.total ? share : null}></progress></label>
-    <button type="button" onClick=${() => call(base, { method: "DELETE" }).then(again, again)}>Stop</button></p>`;
-}
-
-function Make({ base, isText, again, first }) {
+function Make({ work, isText, first }) {
   const [asked, setAsked] = useState({ source: "validation", given: "", steps: 1000000, gates: true });
-  const [error, setError] = useState(null);
   const set = (key, value) => setAsked({ ...asked, [key]: value });
-  const begin = async (event) => {
+  const begin = (event) => {
     event.preventDefault();
     const numbers = () => asked.given.trim().split(/[\s,;]+/).map(Number);
     const body = { ...asked, given: asked.source === "given" ? (isText ? asked.given : numbers()) : null };
-    try { await call(base, { body }); setError(null); again(); } catch (found) { setError(found); }
+    work.start(body);
   };
   const source = (key, text) => html`<label><input type="radio" name="source" checked=${asked.source === key} onChange=${() => set("source", key)} /> ${text}</label>`;
   return html`<details open=${first}><summary>Follow the network over ${first ? "some data" : "other data"}</summary><form onSubmit=${begin}>
@@ -33,33 +26,18 @@ function Make({ base, isText, again, first }) {
     <div class="row"><label>At most <input type="number" min="40" max="5000000" value=${asked.steps} onInput=${(event) => set("steps", Number(event.target.value))} /> steps</label>
       <label><input type="checkbox" checked=${asked.gates} onChange=${(event) => set("gates", event.target.checked)} /> gates, too</label>
       <button class="primary">Begin</button></div>
-    <p class="quiet">States are written to files beside the run, once; a million steps of 256 units take about 730 MB for each part of the state and each gate.</p>
-    ${error && html`<${Problem} error=${error} />`}</form></details>`;
+    <p class="quiet">States are written to files beside the run, once; a million steps of 256 units take about 730 MB for each part of the state and each gate.</p></form></details>`;
 }
 
 export function States({ name, query }) {
   const run = `/v1/runs/${encodeURIComponent(name)}`, base = `${run}/tracks`;
-  const [turn, setTurn] = useState(0);
-  const { answer: facts } = useAnswer(run);
-  const { answer: asked } = useAnswer(`${run}/asked`);
-  const [state, setState] = useState({});
-  useEffect(() => {
-    let current = true, timer;
-    const read = () => call(base).then((found) => {
-      if (!current) return;
-      setState({ found });
-      if (["reading", "following"].includes(found.job?.state)) timer = setTimeout(read, 400);
-    }, (error) => current && setState({ error }));
-    read();
-    return () => { current = false; clearTimeout(timer); };
-  }, [base, turn]);
-  const again = () => setTurn((now) => now + 1);
-  const { found, error } = state;
+  const { answer: facts } = useAnswer(run), { answer: asked } = useAnswer(`${run}/asked`), work = useJob(base), { again } = work;
+  const found = work.tracks && work, error = found ? null : work.error;
   if (error) return html`<h1>States of ${name}</h1><${Problem} error=${error} />`;
   if (!found) return html`<h1>States of ${name}</h1><${Waiting} />`;
   const shown = found.tracks.find((one) => one.key === query.track) ?? found.tracks[0];
   const drop = (key) => call(`${base}/${key}`, { method: "DELETE" }).then(() => { location.hash = link("states", name); again(); }, again);
-  const isText = asked?.columns[0].is_text ?? true, goesOn = ["reading", "following"].includes(found.job?.state);
+  const isText = asked?.columns[0].is_text ?? true, busy = goesOn(found.job);
   return html`<h1>States of ${name}</h1><${Tabs} name=${name} view="states" run=${facts} />
     ${query.track && shown?.key !== query.track && html`<p class="problem" role="alert">The link names a track that is gone: the weights have changed, or its files were removed.</p>`}
     ${found.tracks.length > 1 && html`<p><label>Sequence <select onChange=${(event) => { location.hash = link("states", name, { track: event.target.value }); }}>
@@ -67,7 +45,6 @@ export function States({ name, query }) {
     ${shown && html`<${Explorer} key=${shown.key} name=${name} track=${shown} query=${query} isText=${isText} />
       <p class="quiet">${number(shown.num_steps)} steps of ${shown.num_rows === 1 ? "one row" : `${number(shown.num_rows)} rows`} (${shown.data}), ${megabytes(shown.bytes)}.
         <button type="button" onClick=${() => drop(shown.key)}>Remove its files</button></p>`}
-    ${goesOn && html`<${Job} job=${found.job} base=${base} again=${again} />`}
-    ${found.job?.problem && html`<p class="problem" role="alert">${found.job.problem}</p>`}
-    ${!goesOn && facts?.served !== false && html`<${Make} base=${base} isText=${isText} again=${again} first=${!shown} />`}`;
+    <${Progress} work=${work} following="Steps of the network" />
+    ${!busy && facts?.served !== false && html`<${Make} work=${work} isText=${isText} first=${!shown} />`}`;
 }
