@@ -1,13 +1,14 @@
-"""Sessions: exactness by random operations, load through WebSockets, and single steps over HTTP beside plain handlers.
+"""Sessions: exactness by random operations, streams of sound, load through WebSockets, single steps over HTTP.
 
     python benchmarks/serving.py [--operations 1000000] [--sessions 10000] [--rate 10000] [--out FILE.json]
 
-Four runs with 128 units are trained for a moment on made-up data. `exactness` does random operations on their sessions,
-in a store of SQLite that is closed and opened again on the way, and compares every answer with a cold run of the same
-history, byte for byte. `load` sends steps at a fixed rate, whether or not answers have come, through WebSockets to a
-server process; a latency is from the moment a frame should have been sent to its answer. `http` asks for single steps,
-one in a request, of our server and of plain FastAPI handlers (torch; ONNX Runtime) in turn. Server and generator share
-the machine. Needs onnx and onnxruntime for the last.
+Runs with 128 units are trained for a moment on made-up data. `exactness` does random operations on sessions of five of
+them, in a server process with a store of SQLite that is killed on the way, and compares every answer with a cold run of
+the same history, byte for byte. `streams` sends sound at 16 kHz in pieces of 100 ms, each stream through a WebSocket of
+its own, to a server process that has one core. `load` sends steps at a fixed rate, whether or not answers have come,
+through WebSockets to a server process; a latency is from the moment a frame should have been sent to its answer. `http`
+asks for single steps, one in a request, of our server and of plain FastAPI handlers (torch; ONNX Runtime) in turn.
+Server and generator share the machine. Needs onnx and onnxruntime for the last.
 """
 
 from __future__ import annotations
@@ -17,72 +18,18 @@ import asyncio
 import json
 import os
 import platform
-import random
 import string
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from serving_exactness import exactness
-from serving_http import UNITS, http
+from serving_http import http
 from serving_process import cpu_s, figures, memory_mb, serving
+from serving_runs import make_runs
+from serving_streams import streams
 from websockets.asyncio.client import connect
-
-import ostinato
-from ostinato.training.progress import Observer
-
-TRAINING = {"training.epochs": 1, "training.num_threads": 1, "training.baselines_seconds": 0}
-
-
-def make_runs(folder: Path) -> dict[str, tuple[ostinato.Run, Callable[[random.Random], Any]]]:
-    """Four runs, and what draws an input of one step for each."""
-    rng = random.Random(0)
-    letters = string.ascii_lowercase + " "
-    (folder / "text.txt").write_text("".join(rng.choice(letters) for _ in range(20_000)))
-    numbers = np.random.default_rng(0).normal(size=(400, 20, 2)).round(2)
-    rows = [{"x": one.tolist(), "y": "up" if one.mean() > 0 else "down"} for one in numbers]
-    (folder / "waves.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    words = [[rng.choice("abcdef") for _ in range(12)] for _ in range(300)]
-    tags = [{"x": row, "y": [word.upper() for word in row]} for row in words]
-    (folder / "tags.jsonl").write_text("\n".join(map(json.dumps, tags)))
-    values = np.sin(np.arange(600) / 7).round(4)
-    (folder / "load.csv").write_text("y\n" + "\n".join(map(str, values)))
-    common = {**TRAINING, "model.hidden_size": UNITS, "training.batch_size": 16}
-    plans: dict[str, tuple[dict[str, Any], Callable[[random.Random], Any]]] = {
-        "text": ({"data": "text.txt", "settings": {"model.cell": "lstm"}}, lambda r: r.choice(letters)),
-        "waves": (
-            {
-                "data": "waves.jsonl",
-                "input": "x",
-                "target": "y",
-                "settings": {"model.task": "classification", "model.cell": "gru", "model.bidirectional": False},
-            },
-            lambda r: [round(r.gauss(0, 1), 2), round(r.gauss(0, 1), 2)],
-        ),
-        "tags": (
-            {
-                "data": "tags.jsonl",
-                "input": "x",
-                "target": "y",
-                "settings": {"model.task": "tagging", "model.bidirectional": False},
-            },
-            lambda r: r.choice("abcdef"),
-        ),
-        "load": (
-            {"data": "load.csv", "settings": {"model.task": "forecasting", "model.horizon": 3, "model.lookback": 24}},
-            lambda r: [round(r.gauss(0, 1), 3)],
-        ),
-    }
-    found = {}
-    for name, (plan, draw) in plans.items():
-        settings = {**common, **plan.pop("settings")}
-        data = folder / plan.pop("data")
-        out = folder / name
-        found[name] = (ostinato.train(data, settings=settings, out=out, observer=Observer(), **plan), draw)
-    return found
 
 
 async def load(url: str, pid: int, sessions: int, rate: int, seconds: float, in_frame: int) -> dict[str, Any]:
@@ -154,7 +101,8 @@ def main() -> None:
     options.add_argument("--rate", type=int, default=10_000)
     options.add_argument("--seconds", type=float, default=20.0)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--only", default="exactness,load,http")
+    options.add_argument("--minutes", type=float, default=240.0, help="of the exactness run, at most")
+    options.add_argument("--only", default="exactness,streams,load,http")
     options.add_argument("--out", type=Path)
     given = options.parse_args()
     found: dict[str, Any] = {"machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}
@@ -162,7 +110,10 @@ def main() -> None:
         folder = Path(name)
         runs = make_runs(folder)
         if "exactness" in given.only:
-            found["exactness"] = exactness(runs, given.operations, folder)
+            found["exactness"] = exactness(list(runs.values()), given.operations, folder, given.minutes * 60)
+        if "streams" in given.only:
+            for count in (100, 200):
+                found[f"streams_{count}"] = streams(folder / "spoken", count, given.seconds)
         if "load" in given.only:
             for in_frame in (1, 5, 20):
                 with serving(f"text={folder / 'text'}") as (url, pid):

@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from serving_process import ENVIRONMENT, cpu_s, figures, serving
+from serving_runs import UNITS
 
 import ostinato
-
-UNITS = 128
-
 
 PLAIN = """
 import sys, numpy as np, torch, uvicorn

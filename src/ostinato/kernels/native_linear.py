@@ -24,7 +24,8 @@ class CoreLinear:
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         native.target()
         self.num_outputs, self.num_inputs = weight.shape
-        missing = padded(self.num_outputs) - self.num_outputs
+        self._padded = padded(self.num_outputs)
+        missing = self._padded - self.num_outputs
         self._missing = padded(self.num_inputs) - self.num_inputs
         made = {torch.float32: core.Linear32, torch.float64: core.Linear64}[weight.dtype]
         full = None if bias is None else F.pad(bias.detach(), (0, missing)).contiguous()
@@ -33,6 +34,6 @@ class CoreLinear:
     def __call__(self, x: Tensor) -> Tensor:
         """(M, I) -> (M, O)."""
         read = F.pad(x.detach(), (0, self._missing)) if self._missing else x.detach()
-        output = x.new_empty(len(x), padded(self.num_outputs))
-        self._core.run(read.contiguous(), output, num_threads())
+        output = read.new_empty(read.shape[0], self._padded)
+        self._core.run(read.contiguous().numpy(), output.numpy(), num_threads())
         return output[:, : self.num_outputs]

@@ -100,11 +100,11 @@ class CoreStream:
 
     def run(self, x: Tensor, output: Tensor) -> None:
         """(L, N, I) -> `output` (L, N, P), in place."""
-        self._core.run(x, output)
+        self._core.run(_array(x), _array(output))
 
     def run_tokens(self, ids: Tensor, output: Tensor | None = None, scores: Tensor | None = None) -> None:
         """Tokens (L, N) -> `output` (L, N, P) and `scores` (L, N, V), in place, where given."""
-        self._core.run_tokens(ids, output, scores)
+        self._core.run_tokens(_array(ids), *(None if one is None else _array(one) for one in (output, scores)))
 
     def draw(
         self, ids: Tensor, uniforms: Tensor, *, temperature: float, top_k: int | None, top_p: float, end: int | None
@@ -133,13 +133,18 @@ class CoreStream:
         """A copy of the state of each layer, (N, features) each."""
         parts = [torch.empty(self.num_rows, size, dtype=self.dtype) for size in self.features]
         for index, part in enumerate(parts):
-            self._core.read_state(index, part)
+            self._core.read_state(index, _array(part))
         return [tuple(parts.pop(0) for _ in range(count)) for count in self._tensors]
 
     def set_states(self, states: Sequence[State]) -> None:
         """The inverse of `states`."""
         for index, part in enumerate(part for state in states for part in state):
-            self._core.write_state(index, part.detach().to(self.dtype).contiguous())
+            self._core.write_state(index, _array(part.to(self.dtype).contiguous()))
+
+
+def _array(tensor: Tensor) -> Any:
+    """The same memory: the core takes a tensor as well, but asks it ten times as long for where it is."""
+    return tensor.detach().numpy()
 
 
 def _entry(layer: StreamedLayer, fed: bool) -> dict[str, Any]:

@@ -62,20 +62,37 @@ class CarriedLayers:
         Returns:
             outputs (L_i, P) of each sequence, and states (N, state_size).
         """
-        outputs = [self._like.new_empty(len(piece), self.output_size) for piece in pieces]
-        after = states.clone()
-        order = sorted((row for row in range(len(pieces)) if len(pieces[row])), key=lambda row: -len(pieces[row]))
+        lengths = [piece.shape[0] for piece in pieces]
+        if len(set(lengths)) == 1 and lengths[0] and len(pieces) <= self._reader.num_rows:
+            return self._side_by_side(list(pieces), states)
+        outputs, after = [self._like.new_empty(0, self.output_size)] * len(pieces), states.clone()
+        order = sorted((row for row, length in enumerate(lengths) if length), key=lambda row: -lengths[row])
         for first in range(0, len(order), self._reader.num_rows):
-            rows, done = order[first : first + self._reader.num_rows], 0
-            while rows:  # where the shortest piece ends, the others go on
-                until = len(pieces[rows[-1]])
-                read = torch.stack([pieces[row][done:until] for row in rows], dim=1)  # (L, n, ...)
-                found, left = self._reader.run(read, self._split(after[rows]))
-                after[rows] = torch.cat([part for state in left for part in state], dim=1)
-                for place, row in enumerate(rows):
-                    outputs[row][done:until] = found[:, place]
-                done, rows = until, [row for row in rows if len(pieces[row]) > until]
+            rows = order[first : first + self._reader.num_rows]
+            if lengths[rows[0]] == lengths[rows[-1]]:
+                read, after[rows] = self._side_by_side([pieces[row] for row in rows], states[rows])
+            else:
+                read, after[rows] = self._staircase([pieces[row] for row in rows], states[rows])
+            for row, found in zip(rows, read, strict=True):
+                outputs[row] = found
         return outputs, after
+
+    def _staircase(self, pieces: list[Tensor], states: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Of pieces that get shorter: where the shortest ends, the others go on."""
+        after, done, parts = states.clone(), 0, [list[Tensor]() for _ in pieces]
+        while pieces:
+            until, count = pieces[-1].shape[0], len(pieces)
+            read, after[:count] = self._side_by_side([piece[done:until] for piece in pieces], after[:count])
+            for part, found in zip(parts, read, strict=False):
+                part.append(found)
+            done, pieces = until, [piece for piece in pieces if piece.shape[0] > until]
+        return [torch.cat(part) for part in parts], after
+
+    def _side_by_side(self, pieces: list[Tensor], states: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Of pieces of one length."""
+        read = pieces[0].unsqueeze(1) if len(pieces) == 1 else torch.stack(pieces, dim=1)  # (L, n, ...)
+        found, left = self._reader.run(read, self._split(states))
+        return list(found.unbind(1)), torch.cat([part for state in left for part in state], dim=1)
 
     def _split(self, states: Tensor) -> list[State]:
         """(n, state_size) into the tensors of each layer."""

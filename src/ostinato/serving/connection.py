@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ostinato.errors import OstinatoError
 from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
-from ostinato.serving.engine import Engine
+from ostinato.serving.engine import Engine, Reply
 from ostinato.serving.live import Ended
 from ostinato.serving.operations import Answers, Operation, json_bytes
 from ostinato.serving.problems import problem_bytes
@@ -48,7 +48,7 @@ class Connection:
 
     def __init__(self, socket: WebSocket, house: House, access: Access, owner: str) -> None:
         self._socket, self._house, self._access, self._owner = socket, house, access, owner
-        self._waiting: asyncio.Queue[tuple[bool, list[_One]] | None] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[bool, list[Any], Reply]] = asyncio.Queue(MOST_WAITING)
         self._handles = list[tuple[Served, str, int, Answers]]()
         self._sending = asyncio.Lock()
 
@@ -73,21 +73,36 @@ class Connection:
             said = {"event": "ended", "model": model, "session": ended.session, "reason": ended.reason}
             self._tasks = asyncio.ensure_future(self._send(json_bytes(said)))
 
-    def _begun(self, message: Mapping[str, Any]) -> tuple[bool, list[_One]]:
-        """What a frame asks for, handed over; whether it was a list."""
+    def _begun(self, message: Mapping[str, Any]) -> tuple[bool, list[Any], Reply]:
+        """What a frame asks for, handed over: whether it was a list, what its requests are called, and their reply."""
         try:
             self._access.count(self._owner)
             if message.get("bytes") is not None:
-                return True, [(None, self._hand_over(*one)) for one in self._numbers(message["bytes"])]
+                return self._handed_over(True, [(None, one) for one in self._numbers(message["bytes"])])
             asked = json.loads(message["text"])
         except OstinatoError as error:
-            return False, [(None, error)]
+            return self._handed_over(False, [(None, error)])
         except (ValueError, RecursionError) as error:
-            return False, [(None, RefusedError(422, f"a frame of JSON was expected. Received: {error}."))]
+            refused = RefusedError(422, f"a frame of JSON was expected. Received: {error}.")
+            return self._handed_over(False, [(None, refused)])
         whole = asked if isinstance(asked, list) else [asked]
-        return isinstance(asked, list), [self._one(each) for each in whole]
+        return self._handed_over(isinstance(asked, list), [self._one(each) for each in whole])
+
+    @staticmethod
+    def _handed_over(is_list: bool, asked: list[_One]) -> tuple[bool, list[Any], Reply]:
+        reply = Reply(len(asked))
+        for place, (_, one) in enumerate(asked):
+            try:
+                if isinstance(one, tuple):
+                    one[0].hand_over(one[1], reply, place)
+                else:
+                    reply.put(place, one)
+            except OstinatoError as error:
+                reply.put(place, error)
+        return is_list, [id for id, _ in asked], reply
 
     def _one(self, asked: Any) -> _One:
+        """What a request is called, and its engine and operation, or what it is answered at once."""
         if not isinstance(asked, dict):
             return None, RefusedError(422, f"an object was expected. Received: {asked!r:.80}.")
         body = dict(asked)
@@ -97,7 +112,7 @@ class Connection:
             if name == "attach":
                 return id, self._attach(served, str(session), body)
             engine = served.engine_of(str(session))
-            return id, self._hand_over(engine, operation(engine.sessions, self._owner, name, str(session), body))
+            return id, (engine, operation(engine.sessions, self._owner, name, str(session), body))
         except OstinatoError as error:
             return id, error
 
@@ -139,18 +154,11 @@ class Connection:
             at += count * size
         return found
 
-    @staticmethod
-    def _hand_over(engine: Engine, operation: Operation) -> Any:
-        try:
-            return engine.hand_over(operation)
-        except OstinatoError as error:
-            return error
-
     async def _write(self) -> None:
         """Answer frames in their order."""
-        while (frame := await self._waiting.get()) is not None:
-            is_list, asked = frame
-            said = b",".join([await _said(id, answer) for id, answer in asked])
+        while True:
+            is_list, ids, reply = await self._waiting.get()
+            said = b",".join(map(_said, ids, await reply.future))
             await self._send(b"[" + said + b"]" if is_list else said)
 
     async def _send(self, data: bytes) -> None:
@@ -161,19 +169,10 @@ class Connection:
             return
 
 
-async def _said(id: Any, answer: Any) -> bytes:
+def _said(id: Any, answer: Any) -> bytes:
     """An answer as it stands in a frame."""
     begin = b"{" if id is None else b'{"id":' + json_bytes(id) + b","
-    try:
-        result = answer if isinstance(answer, bytes) else await _awaited(answer)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is this request's answer)
-        status, problem = problem_bytes(error)
-        return begin + b'"status":' + str(status).encode() + b',"problem":' + problem + b"}"
-    return begin + b'"status":200,"result":' + (result or b"null") + b"}"
-
-
-async def _awaited(answer: Any) -> bytes:
     if isinstance(answer, Exception):
-        raise answer
-    found: bytes = await answer
-    return found
+        status, problem = problem_bytes(answer)
+        return begin + b'"status":' + str(status).encode() + b',"problem":' + problem + b"}"
+    return begin + b'"status":200,"result":' + (answer or b"null") + b"}"

@@ -1,8 +1,9 @@
-"""One thread that computes for all sessions of a model: what waits is done and kept together, then answered."""
+"""What computes for all sessions of a model: what waits is done and kept together, then answered."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
@@ -19,6 +20,8 @@ from ostinato.serving.sessions import Sessions
 _LOG = logging.getLogger("ostinato.serving")
 _SWEEP_S = 1.0
 """How often sessions that are over are looked for."""
+_HERE_S, _MOST_HERE = 0.004, 64
+"""What an event loop does itself, at once: so much, and so many operations; more is left to the thread."""
 
 
 @dataclass(frozen=True)
@@ -45,26 +48,54 @@ class Done:
     seconds: float
 
 
-_Waiting = tuple[Operation, "asyncio.Future[Any]"]
+class Reply:
+    """The results of operations that are answered together, in an event loop.
+
+    Args:
+        count: how many.
+    """
+
+    __slots__ = ("_left", "_outcomes", "future", "loop")
+
+    def __init__(self, count: int = 1) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[list[Any]] = self.loop.create_future()
+        self._outcomes: list[Any] = [None] * count
+        self._left = count
+        if not count:
+            self.future.set_result([])
+
+    def put(self, place: int, outcome: Any) -> None:
+        """The result of one of them, or the error that it ended with; called in the loop."""
+        self._outcomes[place] = outcome
+        self._left -= 1
+        if not self._left and not self.future.done():  # else who asked has gone
+            self.future.set_result(self._outcomes)
+
+
+_Waiting = tuple[Operation, Reply, int]
 
 
 class Engine:
-    """Computes in a thread of its own; is asked in an event loop.
+    """Computes in a thread of its own, and small things in the event loop that asks: where nothing waits and nothing
+    has to be written to a disk, two threads would only wait for each other.
 
     Order is kept: what comes first is done first, or together with what comes later.
 
     Args:
-        sessions: touched by this thread alone.
+        sessions: touched by whoever has the turn.
         pace: how it takes what waits.
-        on_done: called in the thread after each micro-batch.
+        on_done: called after each micro-batch.
     """
 
     def __init__(self, sessions: Sessions, pace: Pace | None = None, on_done: Callable[[Done], None] | None = None):
         self.sessions, self.pace = sessions, pace or Pace()
         self._on_done = on_done or (lambda _: None)
         self._queue = deque[_Waiting]()
-        self._news = threading.Condition()
+        self._news, self._turn = threading.Condition(), threading.Lock()
         self._stopping = False
+        self._called: asyncio.AbstractEventLoop | None = None
+        self._each_s = _HERE_S / _MOST_HERE
         self._thread = threading.Thread(target=self._run, name="ostinato-engine", daemon=True)
 
     @property
@@ -90,11 +121,19 @@ class Engine:
             RefusedError: if too many wait, or the engine has stopped.
             OstinatoError: what the operation ended with.
         """
-        return await self.hand_over(operation)
+        reply = Reply()
+        self.hand_over(operation, reply)
+        (outcome,) = await reply.future
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    def hand_over(self, operation: Operation) -> asyncio.Future[Any]:
-        """As `do`; what is handed over first is done first."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    def hand_over(self, operation: Operation, reply: Reply, place: int = 0) -> None:
+        """Have an operation done, and its result put in its place; what is handed over first is done first.
+
+        Raises:
+            RefusedError: as `do`.
+        """
         with self._news:
             if self._stopping:
                 raise RefusedError(503, "the server is stopping; it takes no further steps.", hint="ask another server")
@@ -104,30 +143,67 @@ class Engine:
                     f"at most {self.pace.most_waiting:,} operations may wait. Received: one more.",
                     hint="send it again a little later, with the same sequence number",
                 )
-            self._queue.append((operation, future))
-            if len(self._queue) == 1:
+            self._queue.append((operation, reply, place))
+            if not self._is_for_here(operation):
                 self._news.notify()
-        return future
+            elif self._called is not reply.loop:
+                self._called = reply.loop
+                reply.loop.call_soon(self._here)
+
+    def _is_for_here(self, operation: Operation) -> bool:
+        quick = operation.small and self._each_s < _HERE_S and not self.pace.wait_ms
+        return quick and not self.sessions.live.waits and self._thread.is_alive()
+
+    def _here(self) -> None:
+        """Do what waits in the event loop, if that takes no longer than a moment; the thread does the rest."""
+        self._called = None
+        if not self._turn.acquire(blocking=False):
+            return  # the thread computes, and goes on with what waits
+        try:
+            most = max(1, min(_MOST_HERE, int(_HERE_S / self._each_s)))
+            with self._news:
+                small = list(itertools.takewhile(lambda one: one[0].small, itertools.islice(self._queue, most)))
+                for _ in small:
+                    self._queue.popleft()
+            if small:
+                self._do(small)
+        finally:
+            self._turn.release()
+        with self._news:
+            if self._queue and self._is_for_here(self._queue[0][0]) and self._called is None:
+                self._called = asyncio.get_running_loop()
+                self._called.call_soon(self._here)
+            elif self._queue:
+                self._news.notify()
 
     def _run(self) -> None:
-        while (batch := self._next()) is not None:
-            start = time.perf_counter()
-            outcomes = self._outcomes([operation for operation, _ in batch])
-            self._answer(batch, outcomes)
-            if batch:
-                self._on_done(Done(len(batch), time.perf_counter() - start))
+        while self._await_news():
+            with self._turn:  # from taking to doing: nobody overtakes
+                with self._news:
+                    batch = [self._queue.popleft() for _ in range(min(len(self._queue), self.pace.max_batch))]
+                self._do(batch)
         self.sessions.live.close()
 
-    def _next(self) -> list[_Waiting] | None:
-        """What waits, after a while also nothing; None: it is time to end."""
+    def _await_news(self) -> bool:
+        """Wait for something to do, or for a while; False: it is time to end."""
         with self._news:
             if not self._queue and not self._stopping:
                 self._news.wait(_SWEEP_S)
             if self._stopping and not self._queue:
-                return None
+                return False
             if self._queue and self.pace.wait_ms and len(self._queue) < self.pace.max_batch:
                 self._news.wait(self.pace.wait_ms / 1000)
-            return [self._queue.popleft() for _ in range(min(len(self._queue), self.pace.max_batch))]
+        return True
+
+    def _do(self, batch: list[_Waiting]) -> None:
+        """By whoever has the turn."""
+        start = time.perf_counter()
+        outcomes = self._outcomes([operation for operation, _, _ in batch])
+        self._answer(batch, outcomes)
+        if batch:
+            seconds = time.perf_counter() - start
+            self._each_s = 0.9 * self._each_s + 0.1 * seconds / len(batch)
+            self._on_done(Done(len(batch), seconds))
 
     def _outcomes(self, operations: list[Operation]) -> list[Any]:
         try:
@@ -141,21 +217,29 @@ class Engine:
             _LOG.exception("a micro-batch of %d operations failed", len(operations))
             return [error] * len(operations)
 
-    def _answer(self, batch: list[_Waiting], outcomes: list[Any]) -> None:
-        """Hand outcomes to their event loop, all of them in one call."""
-        by_loop = dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]]()
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            by_loop.setdefault(future.get_loop(), []).append((future, outcome))
+    @staticmethod
+    def _answer(batch: list[_Waiting], outcomes: list[Any]) -> None:
+        """Put outcomes where they belong, all of an event loop in one call."""
+        here = _running()
+        by_loop = dict[asyncio.AbstractEventLoop, list[tuple[Reply, int, Any]]]()
+        for (_, reply, place), outcome in zip(batch, outcomes, strict=True):
+            if reply.loop is here:
+                reply.put(place, outcome)
+            else:
+                by_loop.setdefault(reply.loop, []).append((reply, place, outcome))
         for loop, answered in by_loop.items():
             if not loop.is_closed():
-                loop.call_soon_threadsafe(_settle, answered)
+                loop.call_soon_threadsafe(_put, answered)
 
 
-def _settle(answered: list[tuple[asyncio.Future[Any], Any]]) -> None:
-    for future, outcome in answered:
-        if future.done():  # who asked has gone
-            continue
-        if isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
+def _put(answered: list[tuple[Reply, int, Any]]) -> None:
+    for reply, place, outcome in answered:
+        reply.put(place, outcome)
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    """The event loop of this thread."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -93,6 +93,11 @@ class LiveSessions:
         """Look at what others have made of sessions since the last commit: nobody else has them."""
 
     @property
+    def waits(self) -> bool:
+        """Whether `commit` waits for a disk or another machine."""
+        return self._store.waits
+
+    @property
     def in_use(self) -> int:
         """Sessions that live, here and at other servers of the same store."""
         return len(self)

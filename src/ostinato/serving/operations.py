@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sized
 from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Literal, ParamSpec
 
@@ -20,6 +20,8 @@ from ostinato.tasks.streaming import Read, Reading, Steps, StreamingModel, Writi
 
 P = ParamSpec("P")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_SMALL = 64
+"""Steps of an operation that takes a moment."""
 Answers = Literal["each", "last", "none"]
 Work = Generator[Reading | Writing, Any, Any]
 
@@ -27,10 +29,11 @@ Work = Generator[Reading | Writing, Any, Any]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What is to be done, and on which session (None: a new one, or none); work on one session goes in order. It is
-    begun again where another server has changed the session meanwhile."""
+    begun again where another server has changed the session meanwhile. `small`: it takes a moment."""
 
     session: str | None
     begin: Callable[[], Work]
+    small: bool = False
 
 
 def json_bytes(value: Any) -> bytes:
@@ -91,9 +94,16 @@ class Operations:
         self.live.check_room(owner)
         return self._new(Session(self._new_id(), owner, self._clock(), self.model.zero(), sampler=Sampler(seed)))
 
-    @_on_one
-    def step(self, owner: str, id: str, given: Any, answers: Answers = "each", sequence: int | None = None) -> Work:
+    def step(
+        self, owner: str, id: str, given: Any, answers: Answers = "each", sequence: int | None = None
+    ) -> Operation:
         """Read one step or more. The same sequence number again gives the same answer again, and reads nothing."""
+        parts = given.values() if isinstance(given, Mapping) else (given,)
+        size = sum(len(part) if isinstance(part, Sized) else 1 for part in parts)
+        begin = functools.partial(self._step, owner, id, given, answers, sequence)
+        return Operation(id, begin, size <= _SMALL * self.model.given_a_step)
+
+    def _step(self, owner: str, id: str, given: Any, answers: Answers, sequence: int | None) -> Work:
         session = self.live.find(owner, id)
         steps = self._steps(given)
         values = steps.values
@@ -105,7 +115,7 @@ class Operations:
         _check_going(session)
         taken = self.model.take(steps, session.state)
         if taken.state is not session.state:
-            session = replace(session, state=taken.state)
+            session = session.stands(taken.state)
         steps, said, at = taken.steps, list[dict[str, Any]](), 0
         while at < len(steps):
             some = min(session.room(self._depth), len(steps) - at)
@@ -243,7 +253,7 @@ class Operations:
     def _left(self, session: Session, left: np.ndarray | None) -> Session:
         """With what was given and makes no whole step."""
         state = self.model.leave(session.state, left)
-        return session if state is session.state else replace(session, state=state)
+        return session if state is session.state else session.stands(state)
 
     def _check_rate(self, received: int | None) -> None:
         expected = self.model.sample_rate

@@ -184,6 +184,22 @@ class Session:
             self.answer,
         )
 
+    def stands(self, state: np.ndarray) -> Session:
+        """In another state, of which it need not go back to this one."""
+        return Session(
+            self.id,
+            self.owner,
+            self.created,
+            state,
+            self.steps,
+            self.sequence,
+            self.sampler,
+            self.chunks,
+            self.ended,
+            self.asked,
+            self.answer,
+        )
+
     def answered(self, asked: bytes, answer: bytes) -> Session:
         """Having answered its next operation."""
         return Session(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ostinato.serving.session import Session
 
@@ -15,6 +15,9 @@ Change = tuple[Session, Session | None, float]
 
 class Store(ABC):
     """Keeps the sessions of one model beyond the process."""
+
+    waits: ClassVar[bool] = True
+    """Whether `commit` waits for a disk or another machine."""
 
     @abstractmethod
     def load(self) -> Iterable[Session]:
@@ -67,6 +70,8 @@ class SharedStore(Store):
 
 class MemoryStore(Store):
     """Keeps nothing beyond the process: sessions live as long as the server does."""
+
+    waits = False
 
     def load(self) -> Iterable[Session]:
         """None."""

@@ -294,9 +294,10 @@ class EncoderStreaming(StreamingModel):
     def read(self, batch: Sequence[Reading]) -> list[Read]:
         if not batch:
             return []
-        states = torch.from_numpy(np.stack([one.state for one in batch]))
+        states = torch.from_numpy(np.array([one.state for one in batch]))
         layers, own = states[:, : self._layers.state_size], states[:, self._layers.state_size :]
-        hidden, after = self._run([self._vectors(one.steps.values) for one in batch], layers)
+        vectors = self._vectors(np.concatenate([one.steps.values for one in batch]))
+        hidden, after = self._run(list(torch.split(vectors, [len(one.steps) for one in batch])), layers)
         answers, kept = self.answer(batch, hidden, own)
         joined = torch.cat([after, kept], dim=1).numpy()
         return [Read(state, said) for state, said in zip(joined, answers, strict=True)]

@@ -126,6 +126,9 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
             return self._answers([Reading(piece.cut(0, 1), state, "each")], ids.unsqueeze(1), nothing, own)[0]
 
     def answer(self, batch: Sequence[Reading], hidden: list[Tensor], own: Tensor) -> tuple[list[list[Answer]], Tensor]:
+        if all(len(one.steps) == 1 for one in batch):  # as most sessions read
+            ids = torch.from_numpy(np.array([one.steps.values for one in batch], dtype=np.int64)).t()
+            return self._answers_to_one(batch, ids, own), self._after(own, ids, torch.cat(hidden))
         kept, answers = own.clone(), [list[Answer]() for _ in batch]
         alike: dict[int, list[int]] = {}
         for row, one in enumerate(batch):
@@ -165,16 +168,22 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
             answers[row].append({"token": self._token(token), "nll": cost if begun[row] or step else None})
         return answers
 
+    def _answers_to_one(self, some: Sequence[Reading], ids: Tensor, own: Tensor) -> list[list[Answer]]:
+        """As `_answers` of one step each, ids (1, n)."""
+        if all(one.answers == "none" for one in some):
+            return [[] for _ in some]
+        costs = self._nll(own[:, self._places["hidden"]], self._contexts(own, ids)[0], ids[0]).tolist()
+        told = zip(ids[0].tolist(), own[:, self._places["begun"]].flatten().tolist(), costs, strict=True)
+        each = [[{"token": self._token(token), "nll": cost if begun else None}] for token, begun, cost in told]
+        return [said if one.answers != "none" else [] for said, one in zip(each, some, strict=True)]
+
     def _nll(self, read: Tensor, contexts: Tensor, ids: Tensor) -> Tensor:
         """(M,), some at a time."""
         size = max(1, _SCORES_AT_ONCE // self._model.output.out_features)
-        parts = [
-            -self._scores(read[at : at + size], contexts[at : at + size])
-            .log_softmax(-1)
-            .gather(1, ids[at : at + size].unsqueeze(1))[:, 0]
-            for at in range(0, len(ids), size)
-        ]
-        return torch.cat(parts)
+        if ids.shape[0] > size:
+            halves = [torch.split(part, size) for part in (read, contexts, ids)]
+            return torch.cat([self._nll(*part) for part in zip(*halves, strict=True)])
+        return -self._scores(read, contexts).log_softmax(-1).gather(1, ids.unsqueeze(1))[:, 0]
 
     def _scores(self, read: Tensor, contexts: Tensor) -> Tensor:
         """(M, V) from the last layer's output, and the contexts that end there."""
