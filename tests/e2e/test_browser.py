@@ -127,7 +127,7 @@ def test_from_the_runs_to_what_units_do(seen: Seen, request: pytest.FixtureReque
     page, at = seen.page, request.node.callspec.id
     seen.go("", "Runs")
     page.get_by_role("link", name="story").wait_for()
-    assert page.get_by_role("row").count() == 8
+    page.get_by_text("7 of 7 runs").wait_for()
     assert page.get_by_text("unreadable").is_visible()
     seen.check(f"runs-{at}")
     page.get_by_role("link", name="story").click()
@@ -254,13 +254,39 @@ def test_each_task_has_its_answer(seen: Seen, request: pytest.FixtureRequest) ->
         ("classifier_text", "a seal ran", ".label"),
         ("classifier_wide_table", "1 2 3 4 5 6 7 8", ".label"),
         ("tagger_softmax", "a b c", ".tag"),
-        ("forecaster_segment", "\n".join(str(step % 7 + 3) for step in range(24)), "path.band"),
+        ("forecaster_segment", "\n".join(str(step % 7 + 3) for step in range(40)), "path.band"),
     ):
         seen.go(f"try/{name}", f"Try {name}")
         page.locator("textarea").fill(given)
         page.get_by_role("button", name="Predict").click()
         page.locator(answer).first.wait_for()
+        if name == "classifier_text":
+            page.get_by_role("heading", name="What it came from").wait_for()
+            assert page.locator(".coloured span").all_inner_texts() == ["a", "seal", "ran"]
         seen.check(f"{name}-{at}")
+    origin, lines = page.get_by_label("Forecast from step"), page.locator("path.line1")
+    before = lines.get_attribute("d")
+    origin.focus()
+    for _ in range(12):
+        origin.press("ArrowLeft")
+    page.wait_for_function("d => document.querySelector('path.line1').getAttribute('d') !== d", arg=before)
+    page.get_by_text(re.compile("28 of 40")).wait_for()
+    seen.check(f"origin-{at}")
+    page.reload()  # the address has it all
+    page.get_by_text(re.compile("28 of 40")).wait_for()
+    page.locator("path.band").first.wait_for()
+    plot = page.locator(".dragged svg").bounding_box()
+    page.mouse.move(plot["x"] + 0.5 * plot["width"], plot["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(plot["x"] + 0.8 * plot["width"], plot["y"] + 40, steps=3)
+    page.mouse.up()
+    assert "28 of 40" not in page.locator("output").inner_text()
+    pad = page.locator(".pad").bounding_box()
+    page.mouse.move(pad["x"] + 5, pad["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(pad["x"] + 100, pad["y"] + 140, steps=4)
+    page.mouse.up()
+    assert not page.locator("textarea").input_value().startswith("3, 4, 5")
 
 
 def test_runs_are_compared_and_saved(once: Seen) -> None:

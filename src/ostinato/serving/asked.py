@@ -16,7 +16,15 @@ from ostinato.serving.sessions import Sessions
 def write(sessions: Sessions, who: str, session: str, body: Write) -> Operation:
     """Write steps as a body says."""
     return sessions.write(
-        who, session, body.max_new_tokens, body.temperature, body.top_k, body.top_p, body.seed, body.sequence
+        who,
+        session,
+        body.max_new_tokens,
+        body.temperature,
+        body.top_k,
+        body.top_p,
+        body.seed,
+        body.sequence,
+        body.alternatives,
     )
 
 

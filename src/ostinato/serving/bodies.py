@@ -54,6 +54,7 @@ class Write(Sampling):
     """Steps that a session writes, and reads."""
 
     seed: int | None = Field(None, ge=0, lt=2**63, description="Begins new random numbers; else they go on.")
+    alternatives: int = Field(0, ge=0, le=100, description="So many of what was likely are answered for each step.")
     sequence: int | None = Sequence
 
 
@@ -120,6 +121,7 @@ class WrittenSteps(BaseModel):
     steps: int
     pieces: list[Any]
     ended: bool
+    likely: list[list[dict[str, Any]]] = Field(default=[], description="For each piece, what was likely there.")
 
 
 class Rewound(BaseModel):

@@ -138,10 +138,12 @@ class Operations:
         top_p: float = 1.0,
         seed: int | None = None,
         sequence: int | None = None,
+        alternatives: int = 0,
     ) -> Work:
-        """Draw steps and read them; `seed` begins new random numbers."""
+        """Draw steps and read them; `seed` begins new random numbers; with `alternatives`, so many of what was likely
+        are answered for each."""
         session = self.live.find(owner, id)
-        asked = _digest(b"write", repr((num_tokens, temperature, top_k, top_p, seed)).encode())
+        asked = _digest(b"write", repr((num_tokens, temperature, top_k, top_p, seed, alternatives)).encode())
         if _again(session, sequence, asked):
             return session.answer
         if not isinstance(self.model, WritingModel):
@@ -151,8 +153,18 @@ class Operations:
             raise RefusedError(422, f"`max_new_tokens` must be from 1 to {most:,}. Received: {num_tokens}.")
         _check_going(session)
         sampler = session.sampler if seed is None else Sampler(seed)
-        session, pieces = yield from self._draw(session, num_tokens, Draw(sampler, temperature, top_k, top_p))
-        return self._done(session, asked, pieces=pieces, ended=session.ended)
+        how = Draw(sampler, temperature, top_k, top_p)
+        if not alternatives:
+            session, pieces = yield from self._draw(session, num_tokens, how)
+            return self._done(session, asked, pieces=pieces, ended=session.ended)
+        written, likely = list[Any](), list[Any]()
+        while len(written) < num_tokens and not session.ended:
+            before = self.model.peek(session.state).get("next", [])[:alternatives]
+            session, pieces = yield from self._draw(session, 1, how)
+            how = replace(how, sampler=session.sampler)
+            written += pieces
+            likely += [before] * len(pieces)
+        return self._done(session, asked, pieces=written, ended=session.ended, likely=likely)
 
     @_on_one
     def rewind(self, owner: str, id: str, to: int, sequence: int | None = None) -> Work:

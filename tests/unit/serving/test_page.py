@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import Cli
 from tests.unit.serving.conftest import Start
 
+from ostinato.run import load
+from ostinato.serving.page.examples import examples
 from ostinato.serving.page.facts import run_details, run_facts
 from ostinato.serving.page.routes import static_files
 from ostinato.storage.locks import FolderLock
@@ -63,6 +65,22 @@ def test_a_run_says_how_its_model_is_asked(start: Start) -> None:
     assert client.get("/v1/runs/films/report").status_code == 404
     refused = client.get("/v1/runs/films/explore", params={"steps": 30_000})
     assert (refused.status_code, refused.json()["title"][:7]) == (422, "`steps`")
+
+
+@pytest.mark.parametrize(
+    ("run", "column", "begins"),
+    [
+        ("classifier_text", "text", "story story funny plot"),
+        ("classifier_wide_table", "t1:t8", [0.321, -1.244]),
+        ("forecaster_direct", "input", [[-1.018, 4.795], [-1.174, 5.244]]),
+    ],
+)
+def test_examples_are_of_the_data(run: str, column: str, begins: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(OLD_RUNS)
+    found = examples(load(OLD_RUNS / run))[0][column]
+    assert (found if isinstance(found, str) else found[:2]) == begins
+    monkeypatch.chdir("/")
+    assert examples(load(OLD_RUNS / "classifier_audio")) == []
 
 
 def test_tokens_are_asked_for_before_a_run_is_shown(start: Start) -> None:

@@ -117,6 +117,9 @@ def test_writing_goes_on_where_its_random_numbers_stand() -> None:
     for num in (1, 4, 2):
         pieces += _do(b, b.sessions.write("ada", parts, num))["pieces"]
     assert pieces == said["pieces"]
+    with_likely = _do(b, b.sessions.write("ada", _new(b), 9, seed=seed, alternatives=2))
+    assert (with_likely["pieces"], with_likely["steps"]) == (pieces, said["steps"])
+    assert with_likely["likely"] == [[]] * 9  # the small model tells none
     back = _do(b, b.sessions.rewind("ada", whole, 3))
     assert back["steps"] == 3
     assert _do(b, b.sessions.write("ada", whole, 6))["pieces"] == pieces[3:]

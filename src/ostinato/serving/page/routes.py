@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ostinato.serving.asking import owner_of
+from ostinato.serving.page.examples import examples
 from ostinato.serving.page.facts import REPORT_FILE, run_details, run_facts
 from ostinato.serving.page.looking import MOST_STEPS, Looks
 from ostinato.serving.page.shown import Shown
@@ -138,6 +139,7 @@ def _asked(served: Any) -> dict[str, Any]:
         "writes": facts["writes"],
         "sessions": facts["sessions"],
         "no_sessions": facts.get("no_sessions"),
+        "examples": examples(run),
         "columns": [
             {"name": name, "kind": feature.kind, "is_file": feature.reads_files, "is_text": _is_text(feature)}
             for name, feature in columns.items()

@@ -19,6 +19,9 @@ export const link = (view, name, query) => {
   return `#/${view}/${encodeURIComponent(name)}${words ? `?${words}` : ""}`;
 };
 
+// A row as `predict` takes it: where there is one column, its cell.
+export const bare = (row) => (Object.keys(row).length === 1 ? Object.values(row)[0] : row);
+
 export function Problem({ error }) {
   const [given, setGiven] = useState("");
   const enter = (event) => { event.preventDefault(); keepToken(given); location.reload(); };

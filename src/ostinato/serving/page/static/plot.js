@@ -20,7 +20,8 @@ const range = (values) => {
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
 };
 
-export function Plot({ title, lines = [], bands = [], x = "step" }) {
+// `mark`: an upright line at so many steps, which a pointer drags: `onMark` is told where to.
+export function Plot({ title, lines = [], bands = [], x = "step", mark, onMark }) {
   const there = lines.map((one) => ({ ...one, points: one.points.filter(([, y]) => y !== null && Number.isFinite(y)) }))
     .filter((one) => one.points.length);
   if (!there.length) return html`<p class="quiet">Nothing to draw yet.</p>`;
@@ -33,9 +34,17 @@ export function Plot({ title, lines = [], bands = [], x = "step" }) {
   const area = (points) => `${path(points.map(([a, low]) => [a, low]))}L${
     [...points].reverse().map(([a, , high]) => `${px(a)} ${py(high)}`).join("L")}Z`;
   const said = there.map((one) => `${one.name}: ${number(one.points[0][1])} to ${number(one.points.at(-1)[1])}`).join("; ");
-  return html`<figure class="plot"><figcaption>${title}<span class="legend">${[...bands, ...there].map((one, at) =>
+  const told = (event) => {
+    if (event.type === "pointerdown") event.currentTarget.setPointerCapture(event.pointerId);
+    if (!event.buttons) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    const at = ((event.clientX - box.left) / box.width * WIDTH - LEFT) / (WIDTH - LEFT - RIGHT);
+    onMark(Math.round(x0 + Math.min(1, Math.max(0, at)) * (x1 - x0)));
+  };
+  return html`<figure class=${onMark ? "plot dragged" : "plot"}><figcaption>${title}<span class="legend">${[...bands, ...there].map((one, at) =>
     html`<span key=${one.name}><span class=${`swatch ${one.points[0].length > 2 ? "band" : `line${at - bands.length}`}`}></span>${one.name}</span>`)}</span></figcaption>
-  <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label=${`${title}. ${said}`}>
+  <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label=${`${title}. ${said}`} onPointerDown=${onMark && told} onPointerMove=${onMark && told}>
+    ${mark !== undefined && html`<line class="mark" x1=${px(mark)} x2=${px(mark)} y1=${TOP} y2=${HEIGHT - BOTTOM} />`}
     ${ticks(y0, y1, 4).map((at) => html`<g><line class="grid" x1=${LEFT} x2=${WIDTH - RIGHT} y1=${py(at)} y2=${py(at)} />
       <text x=${LEFT - 8} y=${py(at)} dy="0.32em" text-anchor="end">${number(at)}</text></g>`)}
     ${ticks(x0, x1, 6, 1).map((at) => html`<text x=${px(at)} y=${HEIGHT - 28} text-anchor="middle">${number(at)}</text>`)}

@@ -8,10 +8,13 @@ const shown = (token) => (token.trim() ? token : token.replace(/ /g, "␣").repl
 
 const MARKS = ["<end>", "<unk>"];  // what stands for no text can't be read as one
 
-export function Write({ name, prompt: first }) {
+const AT_ONCE = 8;  // tokens of a request: few enough to see them come
+
+export function Write({ name, query, go }) {
   const base = `/v1/models/${encodeURIComponent(name)}/sessions`;
-  const [prompt, setPrompt] = useState(first);
-  const [settings, setSettings] = useState({ count: 120, temperature: 0.8, seed: 0 });
+  const [prompt, setPrompt] = useState(query.prompt ?? "");
+  const known = (key, usual) => (query[key] === undefined ? usual : Number(query[key]));
+  const [settings, setSettings] = useState({ count: known("count", 120), temperature: known("temperature", 0.8), seed: known("seed", 0) });
   const [text, setText] = useState({ prompt: "", tokens: [] });
   const [chosen, setChosen] = useState(null);
   const [error, setError] = useState(null);
@@ -28,17 +31,18 @@ export function Write({ name, prompt: first }) {
   };
 
   // Goes on until there are enough tokens, the text ends, or something else begins.
-  async function goOn(mine, tokens, seed) {
+  async function goOn(mine, tokens, seed, steps) {
     const first = tokens.length;
     while (tokens.length < settings.count && going.current === mine) {
-      const peeked = await on("peek");
-      const body = { max_new_tokens: 1, temperature: settings.temperature, ...(tokens.length === first ? { seed } : {}) };
+      const count = Math.min(AT_ONCE, settings.count - tokens.length);
+      const body = { max_new_tokens: count, temperature: settings.temperature, alternatives: 10, ...(tokens.length === first ? { seed } : {}) };
       const made = await on("generate", { body });
       if (going.current !== mine) return;
-      const pieces = made.pieces.length ? made.pieces : [];
-      tokens = [...tokens, ...pieces.map((piece) => ({ text: piece, next: peeked.answer.next ?? [], before: peeked.steps }))];
+      const begun = steps;
+      steps = made.steps;
+      tokens = [...tokens, ...made.pieces.map((piece, at) => ({ text: piece, next: made.likely[at], before: begun + at }))];
       setText((now) => ({ ...now, tokens }));
-      if (made.ended || !pieces.length) return;
+      if (made.ended || !made.pieces.length) return;
     }
   }
 
@@ -51,11 +55,12 @@ export function Write({ name, prompt: first }) {
 
   const begin = (event) => {
     event.preventDefault();
+    go({ prompt, ...settings });
     run(async (mine) => {
       await takeUp((await call(base, { body: { seed: settings.seed } })).session);
       setText({ prompt, tokens: [] });
-      if (prompt) await on("step", { body: { inputs: prompt, answers: "none" } });
-      await goOn(mine, [], settings.seed);
+      const { steps } = prompt ? await on("step", { body: { inputs: prompt, answers: "none" } }) : { steps: 0 };
+      await goOn(mine, [], settings.seed, steps);
     });
   };
 
@@ -63,10 +68,10 @@ export function Write({ name, prompt: first }) {
     const { before } = text.tokens[at];
     await takeUp((await on("fork", { method: "POST" })).session);
     await on("rewind", { body: { to: before } });
-    await on("step", { body: { inputs: token, answers: "none" } });
+    const { steps } = await on("step", { body: { inputs: token, answers: "none" } });
     const kept = [...text.tokens.slice(0, at), { ...text.tokens[at], text: token, instead: true }];
     setText({ ...text, tokens: kept });
-    await goOn(mine, kept, settings.seed + at + 1);
+    await goOn(mine, kept, settings.seed + at + 1, steps);
   });
 
   const set = (key) => (event) => setSettings({ ...settings, [key]: Number(event.target.value) });
