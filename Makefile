@@ -88,6 +88,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/ragged_layers.py
 	$(BIN)/python benchmarks/textbook_epoch.py
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/exploring.py
 
 # The house in figures; `make house BEFORE=path` puts an older checkout beside.
 house: $(VENV)/.installed-dev

@@ -104,7 +104,7 @@ def ablate_run(
     if layer is not None and not 1 <= layer <= len(streaming.shapes):
         raise RecipeError(f"`layer` must be from 1 to {len(streaming.shapes)}. Received: {layer}.")
     examples = first_steps(run, data, _READ, say)
-    means = _means(run, examples.sequences, [piece.series for piece in follow(run, examples)])
+    means = _means(run, examples.sequences, [piece.series for piece in follow(run, examples, gates=False)])
     windows = _windows(examples.sequences, num_windows, num_steps)
     if len(windows) < 2:
         raise RecipeError(f"two windows of {num_steps} steps were expected. Received: {len(windows)} in these rows.")

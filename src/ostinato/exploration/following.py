@@ -50,13 +50,14 @@ def encoder_of(run: OpenRun) -> RecurrentEncoder:
 
 
 @torch.no_grad()
-def follow(run: OpenRun, examples: Examples, piece_steps: int = PIECE_STEPS) -> Iterator[Piece]:
+def follow(run: OpenRun, examples: Examples, piece_steps: int = PIECE_STEPS, *, gates: bool = True) -> Iterator[Piece]:
     """All steps of the rows in their order.
 
     Args:
         run: opened by `ostinato.load`.
         examples: its rows.
         piece_steps: of short rows together, or of a part of a long one, >= 1.
+        gates: whether these are wanted, too.
 
     Raises:
         RunError: for a model without an encoder that reads its input.
@@ -79,7 +80,7 @@ def follow(run: OpenRun, examples: Examples, piece_steps: int = PIECE_STEPS) -> 
                 initial = _left(stacks, layers)
             series, constants = dict[str, NDArray[np.float32]](), dict[str, str]()
             for trace in (one for layer in layers for one in layer):
-                series |= dict(_series(trace))
+                series |= dict(_series(trace, gates))
                 if trace.cell.keeping_gate is not None:
                     constants[trace.layer] = f"{trace.layer}.{trace.cell.keeping_gate}"
             yield Piece(series, costs.of(part.sequences, goes_on=start > 0), constants)
@@ -163,7 +164,7 @@ def _vectors(encoder: RecurrentEncoder, batch: Batch) -> Ragged:
     return cast("Ragged", layer(batch.inputs))
 
 
-def _series(trace: LayerTrace) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def _series(trace: LayerTrace, gates: bool) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Each tensor of the state, and each gate, row after row."""
 
     def laid(values: Tensor) -> NDArray[np.float32]:
@@ -172,6 +173,8 @@ def _series(trace: LayerTrace) -> Iterator[tuple[str, NDArray[np.float32]]]:
     parts = torch.split(trace.states.values, list(trace.sizes), dim=1)
     for name, part in zip(trace.cell.state_names, parts, strict=True):
         yield f"{trace.layer}.{name}", laid(part)
+    if not gates:
+        return
     before = torch.split(trace.states_before(), list(trace.sizes), dim=1)
     for name, part in (trace.cell.gate_values(trace.project(trace.inputs.values), before, trace.weights) or {}).items():
         if name not in trace.cell.state_names:

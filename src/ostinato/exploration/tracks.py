@@ -211,10 +211,10 @@ class _Writer:
         total, done, constants, known = len(self.examples.sequences.values), 0, dict[str, str](), True
         self.progress(0, total)
         try:
-            for piece in follow(self.run, self.examples):
+            for piece in follow(self.run, self.examples, gates=self.gates):
                 constants = piece.constants
                 known = known and piece.surprise is not None
-                series = {name: part for name, part in piece.series.items() if self.gates or _is_state(name)}
+                series = dict(piece.series)
                 if piece.surprise is not None:
                     series[SURPRISE] = piece.surprise.astype(np.float32)[:, None]
                 if not self.files:
@@ -276,10 +276,6 @@ class _Writer:
         if "value" in columns:
             arrays["value"] = columns["value"]
         np.savez(self.folder / COLUMNS_FILE, allow_pickle=False, **arrays)
-
-
-def _is_state(name: str) -> bool:
-    return name.split(".")[-1] in ("h", "c")
 
 
 class _Sums:
