@@ -185,6 +185,11 @@ def test_states_over_a_sequence(seen: Seen, request: pytest.FixtureRequest) -> N
     for key in ("PageDown", "ArrowRight", "ArrowDown", "+", "End", "Home", "ArrowRight"):
         slider.press(key)
     page.get_by_text(re.compile("falls to 1/e")).wait_for()
+    page.get_by_label("Units by").select_option("question")
+    page.get_by_role("textbox", name="Question").fill("token == 'a'")
+    page.get_by_role("button", name="Sort").click()
+    page.get_by_text("Scored on the half").wait_for()
+    page.get_by_label("Units by").select_option("constant")
     page.get_by_role("button", name="Search all steps").click()
     page.get_by_role("button", name="Draw the steps shown").click()
     page.locator("svg.way path").wait_for()
@@ -203,8 +208,9 @@ def test_states_over_a_sequence(seen: Seen, request: pytest.FixtureRequest) -> N
     assert slider.get_attribute("aria-valuenow") == "1"
 
 
-def test_interventions_and_memory(seen: Seen, request: pytest.FixtureRequest) -> None:
-    page, at = seen.page, request.node.callspec.id
+@pytest.mark.parametrize("seen", [("light", 1280)], ids=["both"], indirect=True)
+def test_interventions_and_memory(seen: Seen) -> None:
+    page = seen.page
     seen.go("intervene/story", "Intervene in story")
     page.get_by_label("What is gone on from").fill("the seal ")
     page.get_by_role("button", name="forget all in layer 1").click()
@@ -215,7 +221,7 @@ def test_interventions_and_memory(seen: Seen, request: pytest.FixtureRequest) ->
     assert (len(texts), texts[0] == texts[1]) == (2, False)
     page.get_by_role("button", name="Measure").click()
     page.get_by_role("button", name=re.compile(r"^Silence layer 1\.h")).nth(11).wait_for()
-    seen.check(f"intervene-{at}")
+    seen.check_both("intervene")
     page.reload()
     page.get_by_role("heading", name=re.compile("^Changed")).wait_for()
     assert page.locator("p.written").all_inner_texts() == texts
@@ -231,7 +237,7 @@ def test_interventions_and_memory(seen: Seen, request: pytest.FixtureRequest) ->
     page.get_by_label("reads").fill(" ")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("heading", name="Eigenvalues of point 1").wait_for(timeout=30_000)
-    seen.check(f"memory-{at}")
+    seen.check_both("memory")
     page.locator("td a").first.click()
     page.get_by_role("heading", name="States of story", level=1).wait_for()
 

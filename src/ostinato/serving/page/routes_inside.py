@@ -53,7 +53,7 @@ class Points(Body):
     layer: int = Field(1, ge=1, description="From 1 on.")
     token: str | None = Field(None, max_length=80, description="Read at every step; none: the mean of what is read.")
     starts: int = Field(48, ge=1, le=500, description="States to begin from.")
-    iterations: int = Field(1000, ge=1, le=20_000, description="Of the minimisation.")
+    iterations: int = Field(600, ge=1, le=20_000, description="Of the minimisation.")
 
 
 def inside_router(house: House, folder_of: Callable[[str], Path], tracking: Tracking, jobs: Jobs) -> APIRouter:

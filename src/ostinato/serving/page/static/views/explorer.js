@@ -8,6 +8,7 @@ import { Save } from "../saving.js";
 import { Tiles } from "../tiles.js";
 import { Moment } from "./moment.js";
 import { Order } from "./order.js";
+import { Told } from "./told.js";
 
 const ABOVE = 62, BELOW = 40, LEAST = 24;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
@@ -61,8 +62,10 @@ export function Explorer({ name, track, query, isText }) {
   const [cost, setCost] = useState(null);
   const [tokens, setTokens] = useState(null);
   const canvas = useRef(null), box = useRef(null), now = useRef(null), pointers = useRef(new Map());
+  const sought = useRef(false);
   const { answer: order, error: wrong } = useAnswer(shown.by === "unit" ? null : `${base}/order?${new URLSearchParams({ series: shown.series, by: shown.by })}`);
   const rows = order?.units ?? null;
+  useEffect(() => { if (rows && sought.current) setUnit(rows[0]); sought.current = false; }, [rows]);
   const tiles = useMemo(() => new Tiles(base, total, () => requestAnimationFrame(draw), setError), [base]);
   tiles.look(shown.series, units, shown.kind, shown.scale, rows);
   const height = ABOVE + Math.min(Math.max(units * 2, 160), 420) + BELOW;
@@ -110,7 +113,7 @@ export function Explorer({ name, track, query, isText }) {
       const span = { first: Math.max(0, Math.floor(view.first)), last: Math.min(total, Math.ceil(view.first + view.span)) };
       const ask = (what, more) => call(`${base}/${what}?${new URLSearchParams({ ...span, ...more })}`);
       if (track.series.surprise) ask("line", { series: "surprise", columns: 1000 }).then(setCost, setError);
-      ask("line", { series: shown.series, unit, columns: 300 }).then((found) => setLine({ ...found, series: shown.series, unit }), setError);
+      ask("line", { series: shown.series, unit, columns: 600 }).then((found) => setLine({ ...found, series: shown.series, unit }), setError);
       if (box.current && box.current.clientWidth / view.span >= 7) ask("tokens", {}).then(setTokens, setError);
     }, 120);
     return () => clearTimeout(rest);
@@ -176,6 +179,7 @@ export function Explorer({ name, track, query, isText }) {
   }, []);
 
   const set = (key) => (event) => setShown({ ...shown, [key]: event.target.value });
+  const asks = !["unit", "constant", "cluster"].includes(shown.by);
   const said = `${shown.series}[${unit}]`, value = line && line.series === shown.series && line.unit === unit ? line : null;
   const csv = () => [["step", "least", "largest", "mean"], ...(value?.mean ?? []).map((one, n) => [value.first + n * value.step, value.low[n], value.high[n], one])];
   return html`<section class="explorer" aria-label="States over time"><div class="row">
@@ -183,7 +187,7 @@ export function Explorer({ name, track, query, isText }) {
         ${names.map((one) => html`<option key=${one} value=${one} selected=${one === shown.series}>${one}</option>`)}</select></label>
       <label>Of many steps <select onChange=${set("kind")}>${[["mean", "the mean"], ["low", "the least"], ["high", "the largest"]].map(([key, text]) => html`<option value=${key} selected=${key === shown.kind}>${text}</option>`)}</select></label>
       <label>Colours <select onChange=${set("scale")}><option value="own" selected=${shown.scale === "own"}>each unit's own</option><option value="shared" selected=${shown.scale === "shared"}>one for all</option></select></label>
-      <${Order} by=${shown.by} waiting=${shown.by !== "unit" && !order && !wrong} change=${(by) => setShown({ ...shown, by })} /></div>
+      <${Order} by=${shown.by} waiting=${shown.by !== "unit" && !order && !wrong} change=${(by) => { sought.current = by !== "unit"; setShown({ ...shown, by }); }} /></div>
     ${(error ?? wrong) && html`<${Problem} error=${error ?? wrong} />`}
     <div ref=${box} class="states"><canvas ref=${canvas} tabindex="0" role="slider" aria-label="Step, over the states of the network" aria-valuemin="0" aria-valuemax=${total - 1} aria-valuenow=${at}
       aria-valuetext=${`step ${number(at)}, unit ${unit}; ${number(Math.round(view.span))} steps shown from ${number(Math.round(view.first))} on`} aria-describedby="keys"
@@ -191,11 +195,12 @@ export function Explorer({ name, track, query, isText }) {
     <div class="row"><label class="scrub">Position <input type="range" min="0" max=${Math.max(total - Math.round(view.span), 1)} value=${Math.round(view.first)} onInput=${(event) => setView(clamp(Number(event.target.value), view.span))} /></label>
       <button type="button" onClick=${() => zoom(0.5)} aria-label="Zoom in">+</button><button type="button" onClick=${() => zoom(2)} aria-label="Zoom out">−</button>
       <button type="button" onClick=${() => setView({ first: 0, span: total })}>All</button>
-      <label>Step <input type="number" min="0" max=${total - 1} value=${at} onChange=${(event) => go(Number(event.target.value))} /></label>
+      <label>Step <input class="wider" type="number" min="0" max=${total - 1} value=${at} onChange=${(event) => go(Number(event.target.value))} /></label>
       <label>Unit <input type="number" min="0" max=${units - 1} value=${unit} onChange=${(event) => setUnit(Math.min(Math.max(Number(event.target.value), 0), units - 1))} /></label></div>
-    <p class="quiet" id="keys">Drag or pinch; arrows choose a step and a unit, + and − zoom, Page Up and Down move on. ${order && shown.by !== "unit" && shown.by !== "cluster" && order.values.length > 0 && `${said}: ${shown.by === "constant" ? `${number(order.values[rows.indexOf(unit)])} steps until its autocorrelation falls to 1/e` : `r = ${number(order.values[rows.indexOf(unit)])}`}.`}
+    <p class="quiet" id="keys">Drag or pinch; arrows choose a step and a unit, + and − zoom, Page Up and Down move on. ${order && shown.by !== "unit" && shown.by !== "cluster" && order.values.length > 0 && rows.includes(unit) && `${said}: ${shown.by === "constant" ? `${number(order.values[rows.indexOf(unit)])} steps until its autocorrelation falls to 1/e` : `r = ${number(order.values[rows.indexOf(unit)])}`}.`}
       ${order && shown.by === "cluster" && `${said}: cluster ${order.values[rows.indexOf(unit)]} of ${Math.max(...order.values)}.`}</p>
-    <${Save} name=${`${name} ${shown.series}`} canvas=${true} /></section>
+    <${Save} name=${`${name} ${shown.series}`} canvas=${true} /><p><a href=${link("intervene", name, { edits: `${said} = 0` })}>Change ${said}</a> <span class="quiet">and read what is written then</span></p></section>
+    ${asks && html`<${Told} base=${base} name=${name} question=${shown.by} choose=${(one) => { setShown({ ...shown, series: one.series }); setUnit(one.unit); }} />`}
     ${value && html`<section><${Plot} title=${said} bands=${value.step > 1 ? [{ name: "least to largest", points: value.mean.map((_, n) => [value.first + n * value.step, value.low[n], value.high[n]]) }] : []}
       lines=${[{ name: value.step > 1 ? `mean of ${number(value.step)} steps` : said, points: value.mean.map((one, n) => [value.first + n * value.step, one]) }]} />
       <${Save} name=${`${name} ${said}`} rows=${csv} /></section>`}
