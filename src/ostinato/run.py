@@ -200,7 +200,12 @@ class Run:
         return [(examples.location(row), examples.preview(row), one) for row, one in enumerate(found)]
 
     def evaluate(
-        self, data: str | Path | None = None, observer: Observer | None = None, **options: Unpack[Adapting]
+        self,
+        data: str | Path | None = None,
+        observer: Observer | None = None,
+        *,
+        save: bool = True,
+        **options: Unpack[Adapting],
     ) -> Metrics:
         """Metrics on a file (by default the recipe's `data.test`, or a forecaster's third part of its training file),
         scored as validation was, with `intervals` of 95 % (docs/guides/evaluation.md). Writes `evaluation.json`, which
@@ -209,6 +214,7 @@ class Run:
         Args:
             data: a path or a name of the catalogue.
             observer: receives messages.
+            save: write `evaluation.json`.
             options: of a language model that goes on learning from the text it reads (docs/guides/evaluation.md):
                 dynamic, dynamic_decay, cache, cache_theta, cache_lambda. The run stays as it is.
 
@@ -235,6 +241,8 @@ class Run:
                 f"{command('evaluate', self.folder, str(self.recipe.data.train))}",
             )
         found = with_intervals(spec.evaluate(model, examples, self.features, self.recipe, self.device))
+        if not save:
+            return found
         named = reference or f"the part held back of {self.recipe.data.train}"
         saved = json_ready({"data": named, **how.adaptations, "confidence": CONFIDENCE, **found})
         try:

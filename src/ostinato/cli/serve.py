@@ -29,6 +29,9 @@ def serve(
     max_sessions: Annotated[int, typer.Option(min=1, help="Live sessions of a model.")] = 100_000,
     max_sessions_each: Annotated[int, typer.Option(min=1, help="Of one token.")] = 100_000,
     max_mb: Annotated[int, typer.Option(min=1, help="Memory of a model's sessions; then the least used end.")] = 2048,
+    share_mb: Annotated[
+        int, typer.Option(min=0, help="Memory of a model for what several sessions begin with; 0: none.")
+    ] = 64,
     idle_s: Annotated[float, typer.Option(min=0.1, help="A session that is not used for so long ends.")] = 3600.0,
     max_age_s: Annotated[float, typer.Option(min=0.1, help="A session ends so long after it began.")] = 604_800.0,
     history: Annotated[int, typer.Option(min=0, help="Steps that a session can be rewound.")] = 1024,
@@ -37,19 +40,26 @@ def serve(
     max_steps: Annotated[int, typer.Option(min=1, help="Steps of one request.")] = 100_000,
     max_body_mb: Annotated[int, typer.Option(min=1, help="A request's body.")] = 16,
     request_s: Annotated[float, typer.Option(min=0.1, help="Seconds for each next part of a request.")] = 10.0,
-    requests_per_second: Annotated[float, typer.Option(min=0, help="Of one token; 0: any number.")] = 0.0,
+    requests_per_second: Annotated[
+        float, typer.Option(min=0, help="Of one token, or, without tokens, of one address; 0: any number.")
+    ] = 0.0,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="An address or network whose X-Forwarded-For says where requests come from; repeatable."),
+    ] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="A file of PEM, to serve https.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
 ) -> None:
     """Serve runs over HTTP: predictions, text as it is written, and sessions that keep their state."""
     from ostinato.media.extras import library
     from ostinato.serving.access import LOOPBACK, read_tokens
+    from ostinato.serving.edge import check_tls, proxies_of
     from ostinato.serving.names import named_runs
 
     for name in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
         library(name, "serving", "serve")
-    if (tls_certificate is None) != (tls_key is None):
-        raise RecipeError("`--tls-certificate` and `--tls-key` only apply together.")
+    check_tls(tls_certificate, tls_key)
+    proxies = proxies_of(trusted_proxy or [])
     folders = named_runs(runs)
     for folder in folders.values():
         check_run(folder)
@@ -75,6 +85,8 @@ def serve(
         requests_per_second,
         max_body_mb << 20,
         request_s,
+        share_mb << 20,
+        proxies,
     )
     serve_runs(folders, config, Address(host, port, tls_certificate, tls_key), note)
 

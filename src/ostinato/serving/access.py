@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ostinato.errors import RecipeError
 from ostinato.serving.refused import RefusedError
@@ -14,6 +15,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names by which a machine reaches itself."""
 EVERYBODY = "everybody"
 """The owner of sessions where there are no tokens."""
+_MOST_COUNTED = 10_000
 
 
 def read_tokens(path: Path) -> dict[str, str]:
@@ -48,7 +50,7 @@ class Access:
 
     Args:
         tokens: as `read_tokens` gives them; None: anybody may use the server.
-        per_second: requests that a token may make, over ten seconds; 0: any number.
+        per_second: requests that a token may make, over ten seconds, or, without tokens, an address; 0: any number.
         clock: seconds.
     """
 
@@ -82,17 +84,23 @@ class Access:
             )
         return owner
 
-    def count(self, owner: str) -> None:
+    def count(self, owner: str, scope: Mapping[str, Any]) -> None:
         """One request more.
+
+        Args:
+            owner: of it.
+            scope: of ASGI: `client` is where it comes from, behind a proxy that is trusted what the proxy says.
 
         Raises:
             RefusedError: 429 for too many.
         """
-        rate = self._per_second
+        rate, who = self._per_second, owner if self.has_tokens else str((scope.get("client") or ("",))[0])
         if not rate:
             return
         now = self._clock()
-        left, at = self._left.get(owner, (10 * rate, now))
+        if len(self._left) >= _MOST_COUNTED:  # who has not asked for ten seconds has all of them again
+            self._left = {name: one for name, one in self._left.items() if now - one[1] < 10}
+        left, at = self._left.get(who, (10 * rate, now))
         left = min(10 * rate, left + (now - at) * rate)
         if left < 1:
             raise RefusedError(
@@ -101,7 +109,7 @@ class Access:
                 hint="send them later, or several steps in a request",
                 retry_after_s=round((1 - left) / rate, 3),
             )
-        self._left[owner] = (left - 1, now)
+        self._left[who] = (left - 1, now)
 
 
 def _digest(token: str) -> str:

@@ -115,21 +115,27 @@ def _lifespan(house: House, reopen: Reopen) -> Any:
 
 
 def _add_operations(app: FastAPI, house: House, metrics: Metrics) -> None:
-    @app.get("/health", tags=["operations"])
+    @app.get("/health", tags=["operations"], summary="Whether it lives")
     async def health() -> dict[str, str]:
         """The process lives."""
         return {"status": "alive"}
 
-    @app.get("/ready", tags=["operations"])
+    @app.get("/ready", tags=["operations"], summary="Whether it takes requests")
     async def ready() -> dict[str, str]:
         """Requests are taken; 503 while the server stops."""
         if not app.state.ready:
             raise RefusedError(503, "the server is stopping.", hint="ask another server")
         return {"status": "ready"}
 
-    @app.get("/metrics", tags=["operations"], response_class=Response)
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        summary="Counters for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
     async def measured() -> Response:
-        """Counters for Prometheus."""
+        """Requests, micro-batches, sessions and their memory, as its text format has them."""
         return Response(metrics.text(house), media_type="text/plain; version=0.0.4")
 
 

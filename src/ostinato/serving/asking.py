@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ostinato.serving.access import Access
@@ -20,8 +20,11 @@ async def owner_of(
     """
     access: Access = request.app.state.access
     owner = access.owner(request.headers.get("authorization"))
-    access.count(owner)
+    access.count(owner, request.scope)
     return owner
 
 
 Owner = Annotated[str, Depends(owner_of)]
+Model = Annotated[str, Path(description="The name that a run is served by.")]
+SessionId = Annotated[str, Path(description="As the session's creation has answered it.")]
+FileName = Annotated[str, Query(description="Of a file that is sent; its suffix says its form.")]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from ostinato.media.extras import library
 from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, sent
 from ostinato.serving.client import PAUSE_S, RETRIES
+from ostinato.serving.edge import trusting
 
 
 class AsyncClient:
@@ -19,6 +21,7 @@ class AsyncClient:
         url: where it listens.
         token: one that it knows; None: it asks for none.
         timeout_s: seconds to wait for an answer.
+        certificate: a file of PEM that is trusted, of a server with https that no known authority vouches for.
 
     Raises:
         MissingLibraryError: without the extra `serve`.
@@ -30,10 +33,18 @@ class AsyncClient:
         (await session.step("Captain "))["answers"][-1]  # {'token': ' ', 'nll': 0.02}
     """
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", token: str | None = None, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        token: str | None = None,
+        timeout_s: float = 60.0,
+        certificate: str | Path | None = None,
+    ) -> None:
         self._httpx = library("httpx2", "a client", "serve")
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        self._http = self._httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_s)
+        self._http = self._httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=timeout_s, verify=trusting(certificate)
+        )
 
     async def __aenter__(self) -> AsyncClient:
         return self

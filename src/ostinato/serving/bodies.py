@@ -161,6 +161,37 @@ class Predictions(BaseModel):
     predictions: list[dict[str, Any]]
 
 
+class Evaluated(BaseModel):
+    """Figures on labelled rows."""
+
+    metrics: dict[str, Any] = Field(description="With `intervals` of 95 %.")
+    notes: list[str] = Field(description="What is to be said of them, or of the file.")
+
+
+class ModelFacts(BaseModel):
+    """What the world may know of a model."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+    task: str
+    noun: str = Field(description="What its task makes, in a word.")
+    cell: str
+    weights: str = Field(description="A checksum of all that its answers come from.")
+    reads: str = Field(description="The kind of its input column.")
+    sessions: bool = Field(description="Whether it has sessions; `no_sessions` says why not.")
+    writes: bool = Field(description="Whether its sessions write.")
+    signature: dict[str, Any] = Field(description="Inputs, outputs and states, with their axes.")
+    validation: dict[str, Any] | None = Field(description="Figures at the end of training.")
+    test: dict[str, Any] | None = Field(description="What `ostinato evaluate` found last.")
+    certificate: dict[str, Any] | None = Field(description="What `ostinato verify` found.")
+
+
+class ModelList(BaseModel):
+    """The models that are served."""
+
+    models: list[ModelFacts]
+
+
 class Problem(BaseModel):
     """An error (RFC 9457), in the three parts that the command line prints."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from ostinato.media.extras import library
 from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, sent
+from ostinato.serving.edge import trusting
 
 RETRIES, PAUSE_S = 3, 0.2
 
@@ -20,6 +22,7 @@ class Client:
         url: where it listens.
         token: one that it knows; None: it asks for none.
         timeout_s: seconds to wait for an answer.
+        certificate: a file of PEM that is trusted, of a server with https that no known authority vouches for.
 
     Raises:
         MissingLibraryError: without the extra `serve`.
@@ -31,10 +34,16 @@ class Client:
         session.step("Captain ")["answers"][-1]  # {'token': ' ', 'nll': 0.02}
     """
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", token: str | None = None, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        token: str | None = None,
+        timeout_s: float = 60.0,
+        certificate: str | Path | None = None,
+    ) -> None:
         self._httpx = library("httpx2", "a client", "serve")
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        self._http = self._httpx.Client(base_url=url, headers=headers, timeout=timeout_s)
+        self._http = self._httpx.Client(base_url=url, headers=headers, timeout=timeout_s, verify=trusting(certificate))
 
     def __enter__(self) -> Client:
         return self

@@ -16,8 +16,9 @@ from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
 from ostinato.serving.engine import Engine, Reply
 from ostinato.serving.live import Ended
-from ostinato.serving.operations import Answers, Operation, json_bytes
+from ostinato.serving.operations import Operation, json_bytes
 from ostinato.serving.problems import problem_bytes
+from ostinato.serving.reading import Answers
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import House, Served
 
@@ -76,7 +77,7 @@ class Connection:
     def _begun(self, message: Mapping[str, Any]) -> tuple[bool, list[Any], Reply]:
         """What a frame asks for, handed over: whether it was a list, what its requests are called, and their reply."""
         try:
-            self._access.count(self._owner)
+            self._access.count(self._owner, self._socket.scope)
             if message.get("bytes") is not None:
                 return self._handed_over(True, [(None, one) for one in self._numbers(message["bytes"])])
             asked = json.loads(message["text"])

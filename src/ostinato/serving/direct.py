@@ -47,7 +47,7 @@ class DirectSteps:
         scope["route"] = _ROUTE
         try:
             owner = self._access.owner(_header(scope, b"authorization"))
-            self._access.count(owner)
+            self._access.count(owner, scope)
             served = self._house.find(parts[3])
             body = _body(await _read(receive))
             engine = served.engine_of(parts[5])

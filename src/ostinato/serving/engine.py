@@ -42,10 +42,12 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What an engine did at once: how many operations, in how many seconds."""
+    """What an engine did at once: how many operations, in how many seconds; and steps that were not read, since their
+    state was known."""
 
     operations: int
     seconds: float
+    shared_steps: int = 0
 
 
 class Reply:
@@ -197,17 +199,17 @@ class Engine:
 
     def _do(self, batch: list[_Waiting]) -> None:
         """By whoever has the turn."""
-        start = time.perf_counter()
+        start, shared = time.perf_counter(), self.sessions.prefixes.steps
         outcomes = self._outcomes([operation for operation, _, _ in batch])
         self._answer(batch, outcomes)
         if batch:
             seconds = time.perf_counter() - start
             self._each_s = 0.9 * self._each_s + 0.1 * seconds / len(batch)
-            self._on_done(Done(len(batch), seconds))
+            self._on_done(Done(len(batch), seconds, self.sessions.prefixes.steps - shared))
 
     def _outcomes(self, operations: list[Operation]) -> list[Any]:
         try:
-            return self.sessions.settle(operations)
+            return self.sessions.do_all(operations)
         except OstinatoError as error:  # the store
             self.sessions.undo()
             _LOG.warning("a micro-batch of %d operations was not kept: %s", len(operations), error.message)

@@ -43,6 +43,11 @@ class Metrics:
         )
         self._sessions = Gauge("ostinato_sessions", "Live sessions.", ["model"], registry=of)
         self._bytes = Gauge("ostinato_session_bytes", "Memory of live sessions.", ["model"], registry=of)
+        self._shared = Counter(
+            "ostinato_shared_steps", "Steps not read: another session had begun alike.", ["model"], registry=of
+        )
+        self._prefixes = Gauge("ostinato_prefixes", "States that sessions may begin with.", ["model"], registry=of)
+        self._prefix_bytes = Gauge("ostinato_prefix_bytes", "Memory of these.", ["model"], registry=of)
         self._waiting = Gauge("ostinato_waiting", "Operations in the queue.", ["model"], registry=of)
 
         self._of_request = functools.cache(
@@ -62,6 +67,7 @@ class Metrics:
         """An engine has done some operations."""
         self._batch.labels(model).observe(done.operations)
         self._batch_seconds.labels(model).observe(done.seconds)
+        self._shared.labels(model).inc(done.shared_steps)
 
     def ended(self, model: str, ended: Ended) -> None:
         """A session has ended by itself."""
@@ -71,7 +77,9 @@ class Metrics:
         """As Prometheus reads it."""
         for name, served in house.served.items():
             if served.engine is not None:
-                live = served.engine.sessions.live
+                live, prefixes = served.engine.sessions.live, served.engine.sessions.prefixes
+                self._prefixes.labels(name).set(len(prefixes))
+                self._prefix_bytes.labels(name).set(prefixes.num_bytes)
                 self._sessions.labels(name).set(len(live))
                 self._bytes.labels(name).set(live.num_bytes)
                 self._waiting.labels(name).set(served.engine.waiting)

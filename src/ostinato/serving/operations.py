@@ -8,11 +8,13 @@ import json
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sized
 from dataclasses import dataclass, replace
-from typing import Any, Concatenate, Literal, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
 from ostinato.serving.live import LiveSessions
+from ostinato.serving.prefixes import Prefixes
+from ostinato.serving.reading import Answers, own, read_steps
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.session import Depth, Draw, Event, Sampler, Session
 from ostinato.serving.snapshot import Seal
@@ -22,8 +24,7 @@ P = ParamSpec("P")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SMALL = 64
 """Steps of an operation that takes a moment."""
-Answers = Literal["each", "last", "none"]
-Work = Generator[Reading | Writing, Any, Any]
+Work = Generator[Reading | Writing | None, Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Operations:
         depth: how far back they go.
         clock: seconds.
         check: raises for inputs that must not reach the model.
+        prefixes: how sessions have begun.
     """
 
     def __init__(
@@ -81,8 +83,9 @@ class Operations:
         depth: Depth,
         clock: Callable[[], float],
         check: Callable[[Any], object],
+        prefixes: Prefixes,
     ) -> None:
-        self.model, self.live = model, live
+        self.model, self.live, self.prefixes = model, live, prefixes
         self._seal, self._depth, self._clock, self._check = seal, depth, clock, check
         self._mark = f".{seal.weights[:8]}"
 
@@ -116,15 +119,7 @@ class Operations:
         taken = self.model.take(steps, session.state)
         if taken.state is not session.state:
             session = session.stands(taken.state)
-        steps, said, at = taken.steps, list[dict[str, Any]](), 0
-        while at < len(steps):
-            some = min(session.room(self._depth), len(steps) - at)
-            last = at + some == len(steps)
-            part = steps if some == len(steps) else steps.cut(at, at + some)
-            found: Read = yield Reading(part, session.state, answers if last or answers == "each" else "none")
-            session = session.after(Event(some, part), _own(found.state), session.sampler, self._depth)
-            said += found.answers
-            at += some
+        session, said = yield from read_steps(session, taken.steps, answers, self._depth, self.prefixes)
         return self._done(self._left(session, taken.left), asked, answers=said)
 
     @_on_one
@@ -179,7 +174,7 @@ class Operations:
                 session, _ = yield from self._draw(session, event.num_steps, event.did)
             else:
                 found: Read = yield Reading(event.did, session.state, "none")
-                session = session.after(event, _own(found.state), session.sampler, self._depth)
+                session = session.after(event, own(found.state), session.sampler, self._depth)
         return self._done(session, asked)
 
     @_on_none
@@ -287,7 +282,7 @@ class Operations:
             found = yield Writing(session.state, some, how.temperature, how.top_k, how.top_p, at.seed, at.drawn)
             after = Sampler(at.seed, found.drawn)
             if found.steps:
-                session = session.after(Event(len(found.steps), how), _own(found.state), after, self._depth)
+                session = session.after(Event(len(found.steps), how), own(found.state), after, self._depth)
             session, how = replace(session, sampler=after, ended=found.ended), replace(how, sampler=after)
             pieces += found.pieces
             num -= some
@@ -336,8 +331,3 @@ def _check_going(session: Session) -> None:
             "a session that goes on was expected. Received: one whose text has ended.",
             hint="rewind it to an earlier step",
         )
-
-
-def _own(state: np.ndarray) -> np.ndarray:
-    """The state in memory of its own: a row of a batch would keep the whole batch."""
-    return state if state.base is None else state.copy()

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ostinato.errors import OstinatoError, RowError
-from ostinato.serving.asking import owner_of
-from ostinato.serving.bodies import Generate, Predictions, Rows, Score, Scored
+from ostinato.serving.asking import FileName, Model, owner_of
+from ostinato.serving.bodies import Evaluated, Generate, ModelFacts, ModelList, Predictions, Rows, Score, Scored
 from ostinato.serving.operations import json_bytes
 from ostinato.serving.problems import problem_of
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import House, Served
 
-_LINES_AT_ONCE = 256
+T = TypeVar("T")
+_LINES_AT_ONCE, _LONGEST_SUFFIX = 256, 16
 JSON, LINES, EVENTS = "application/json", "application/x-ndjson", "text/event-stream"
+AS_IT_COMES = {"cache-control": "no-store", "x-accel-buffering": "no"}
+"""For proxies: a stream is passed on at once."""
+STREAM: dict[str, Any] = {
+    "description": "Server-sent events.",
+    "content": {EVENTS: {"schema": {"type": "string", "description": "`event: piece`, …, `event: end`."}}},
+}
 
 
 def models_router(house: House, max_body_bytes: int) -> APIRouter:
@@ -33,51 +40,72 @@ def models_router(house: House, max_body_bytes: int) -> APIRouter:
     """
     router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[Depends(owner_of)])
 
-    @router.get("")
+    @router.get("", summary="All models", response_model=ModelList)
     async def models() -> dict[str, list[dict[str, Any]]]:
         """The models that are served: task, signature, figures."""
         return {"models": [await served.work(served.facts) for served in list(house.served.values())]}
 
-    @router.get("/{model}")
-    async def model(model: str) -> dict[str, Any]:
-        """One of them."""
+    @router.get("/{model}", summary="One model", response_model=ModelFacts)
+    async def model(model: Model) -> dict[str, Any]:
+        """Its task, signature and figures; whether it has sessions, and why not."""
         served = house.find(model)
         return await served.work(served.facts)
 
-    @router.post("/{model}/predict", response_model=Predictions, openapi_extra=_body(Rows, LINES, "*/*"))
+    @router.post(
+        "/{model}/predict", summary="Predict rows", response_model=Predictions, openapi_extra=_body(Rows, LINES, "*/*")
+    )
     async def predict(
-        model: str,
+        model: Model,
         request: Request,
-        name: Annotated[str, Query(description="Of a file that is sent; its suffix says its form.")] = "",
+        name: FileName = "",
     ) -> Response:
         """Predict rows: `{"rows": [...]}`; lines of JSON, each answered by a line; or a file: a sound, a picture, a
         table, whose name the parameter `name` says."""
         served, kind = house.find(model), request.headers.get("content-type", "").partition(";")[0]
         if kind == LINES:
-            return _WhileReading(_predicted(served, request, max_body_bytes), media_type=LINES)
+            lines = _predicted(served, request, max_body_bytes)
+            return _WhileReading(lines, headers=AS_IT_COMES, media_type=LINES)
         if kind in ("", JSON):
             found = await served.work(served.predict, _rows(await request.body()).rows)
         else:
-            found = await _predict_file(served, await request.body(), name)
+            found = await _with_file(served, served.predict_file, await request.body(), name)
         return Response(json_bytes(_finite({"predictions": found})), media_type=JSON)
 
-    @router.post("/{model}/score", response_model=Scored)
-    async def score(model: str, body: Score) -> Response:
+    @router.post(
+        "/{model}/evaluate",
+        response_model=Evaluated,
+        summary="Figures on labelled rows",
+        openapi_extra=_body(Rows, "*/*"),
+    )
+    async def evaluate(model: Model, request: Request, name: FileName = "") -> Response:
+        """How well the model does on labelled rows, with intervals of 95 %, as `ostinato evaluate` has it:
+        `{"rows": [...]}`, objects by column with the target among them, or a file, whose name the parameter `name`
+        says. Nothing of it is kept."""
+        served, kind = house.find(model), request.headers.get("content-type", "").partition(";")[0]
+        body = await request.body()
+        if kind in ("", JSON):
+            rows = _objects(_rows(body))
+            body, name = b"\n".join(json_bytes(row) for row in rows), "rows.jsonl"
+        found = await _with_file(served, served.evaluate, body, name)
+        return Response(json_bytes(found), media_type=JSON)
+
+    @router.post("/{model}/score", summary="Answer each step of a sequence", response_model=Scored)
+    async def score(model: Model, body: Score) -> Response:
         """What the model answers at each step of a sequence; a language model says the loss of each token."""
         engine = house.find(model).running
         return Response(await engine.do(engine.sessions.score(body.inputs)), media_type=JSON)
 
-    @router.post("/{model}/generate", response_class=StreamingResponse)
-    async def generate(model: str, body: Generate) -> Response:
+    @router.post("/{model}/generate", summary="Write", response_class=StreamingResponse, responses={200: STREAM})
+    async def generate(model: Model, body: Generate) -> Response:
         """Write; server-sent events: `piece` as it is written (or one event for each whole sequence), then `end`."""
         served = house.find(model)
         options = body.model_dump(exclude={"prompt"})
         made = await served.work(served.generation, body.prompt, options)
         if made.pieces is not None:
-            return StreamingResponse(_pieces(served, iter(made.pieces)), media_type=EVENTS)
+            return StreamingResponse(_pieces(served, iter(made.pieces)), headers=AS_IT_COMES, media_type=EVENTS)
         known = made.feature.known if made.feature is not None else list
         whole = made.texts if made.texts is not None else [known(one) for one in made.frames or []]
-        return StreamingResponse(_whole(whole), media_type=EVENTS)
+        return StreamingResponse(_whole(whole), headers=AS_IT_COMES, media_type=EVENTS)
 
     return router
 
@@ -98,15 +126,26 @@ def _rows(body: bytes) -> Rows:
         ) from error
 
 
-async def _predict_file(served: Served, body: bytes, name: str) -> list[dict[str, Any]]:
+def _objects(rows: Rows) -> list[Any]:
+    if not rows.rows or not all(isinstance(row, dict) for row in rows.rows):
+        raise RefusedError(
+            422, "`rows` must be objects by column, the target among them. Received: none, or something else."
+        )
+    return rows.rows
+
+
+async def _with_file(served: Served, work: Callable[[Path], T], body: bytes, name: str) -> T:
+    """What comes of a file that was sent, which is kept as long as it is worked on."""
     suffix = Path(name).suffix
-    if not suffix[1:].isalnum():
+    if not suffix[1:].isalnum() or not suffix.isascii() or len(suffix) > _LONGEST_SUFFIX:
         raise RefusedError(422, f"`name` must be that of a file, such as t.csv. Received: {name[:80]!r}.")
     with tempfile.TemporaryDirectory(prefix="ostinato-") as folder:
         path = Path(folder) / f"sent{suffix}"
         path.write_bytes(body)
         try:
-            return await served.work(served.predict_file, path)
+            return await served.work(work, path)
+        except RefusedError:
+            raise
         except OstinatoError as error:
             said = error.message.replace(str(path), name).replace(folder, "")
             raise RowError(said, hint=None if error.hint is None else error.hint.replace(str(path), name)) from error

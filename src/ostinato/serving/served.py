@@ -25,9 +25,10 @@ from ostinato.serving.sessions import Sessions
 from ostinato.serving.snapshot import Seal
 from ostinato.serving.sqlite_store import SqliteStore
 from ostinato.serving.stores import MemoryStore, Store
-from ostinato.storage.files import read_json
+from ostinato.storage.files import json_ready, read_json
 from ostinato.tasks.generation import Generation
 from ostinato.tasks.sound_streaming import as_it_comes
+from ostinato.training.progress import Observer
 from ostinato.training.run_folder import EVALUATION_FILE, checksums
 from ostinato.wording import meant
 
@@ -47,9 +48,11 @@ class Config:
         store: where sessions are kept: `memory`, `sqlite:FILE` or `redis://HOST:PORT`.
         key: signs snapshots.
         tokens: as `access.read_tokens` gives them; None: anybody may use the server.
-        per_second: requests that a token may make; 0: any number.
+        per_second: requests that a token may make, or, without tokens, an address; 0: any number.
         max_body_bytes: of a request.
         request_s: seconds in which the head of a request, and then each next part of its body, has to come.
+        shared_bytes: of memory of each model, for what several of its sessions begin with; 0: nothing is shared.
+        proxies: addresses, or networks, whose word is taken for where a request comes from.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -61,6 +64,8 @@ class Config:
     per_second: float = 0.0
     max_body_bytes: int = 16 << 20
     request_s: float = 10.0
+    shared_bytes: int = 64 << 20
+    proxies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,17 @@ class Observers:
 
     done: Callable[[str, Done], None]
     ended: Callable[[str, Ended], None]
+
+
+class Heard(Observer):
+    """Keeps what is said while a file is read."""
+
+    def __init__(self) -> None:
+        self.notes = list[str]()
+
+    def note(self, text: str) -> None:
+        """One thing that a user should know."""
+        self.notes.append(text)
 
 
 @dataclass
@@ -141,6 +157,22 @@ class Served:
         found = self.run.predict_file(path)
         return [{"row": number, **one.to_dict()} for number, (_, _, one) in enumerate(found, 1)]
 
+    def evaluate(self, path: Path) -> dict[str, Any]:
+        """Figures of the model on a labelled file that was sent, with intervals, and what is to be said of them.
+
+        Raises:
+            RefusedError: for a model that reads media: a table of them would name files of the server.
+        """
+        readers = {"input": self.run.features.input, **self.run.features.extra}
+        if any(feature.reads_files for feature in readers.values()):
+            raise RefusedError(
+                409,
+                "a model of rows that need no further file was expected. Received: one of media.",
+                hint=f"where the files are: ostinato evaluate {self.run.folder.name} FILE",
+            )
+        said = Heard()
+        return {"metrics": json_ready(self.run.evaluate(path, said, save=False)), "notes": said.notes}
+
     def generation(self, prompt: Any, options: dict[str, Any]) -> Generation:
         """What the run writes, before it is decoded."""
         refuse_files(self.run, prompt or None)
@@ -196,6 +228,7 @@ def serve_run(name: str, folder: Path, config: Config, worker: ThreadPoolExecuto
         config.depth,
         on_ended=lambda ended: observers.ended(name, ended),
         check=lambda given: refuse_files(run, given),
+        shared_bytes=config.shared_bytes,
     )
     engine = Engine(sessions, config.pace, lambda done: observers.done(name, done))
     return Served(name, run, weights, engine, None, worker)

@@ -131,6 +131,8 @@ def _serve(
         ws_per_message_deflate=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
+        proxy_headers=bool(config.proxies),
+        forwarded_allow_ips=list(config.proxies),
         ssl_certfile=None if address.certificate is None else str(address.certificate),
         ssl_keyfile=None if address.key is None else str(address.key),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.serving.prefixes import UNKNOWN, Prefix
 from ostinato.serving.refused import RefusedError
 from ostinato.tasks.streaming import Steps
 
@@ -117,6 +118,7 @@ class Session:
         ended: what it writes has come to its end.
         asked: a digest of the last operation.
         answer: to the last operation, JSON.
+        prefix: by which others know that they have read the same.
     """
 
     id: str
@@ -130,6 +132,7 @@ class Session:
     ended: bool = False
     asked: bytes = b""
     answer: bytes = b""
+    prefix: Prefix = UNKNOWN
 
     @property
     def first_step(self) -> int:
@@ -159,8 +162,10 @@ class Session:
         """Steps until the next state has to be kept."""
         return depth.every - self.steps % depth.every
 
-    def after(self, event: Event, state: np.ndarray, sampler: Sampler, depth: Depth) -> Session:
-        """Having read or written `event`, of no more steps than there is room for."""
+    def after(
+        self, event: Event, state: np.ndarray, sampler: Sampler, depth: Depth, prefix: Prefix | None = None
+    ) -> Session:
+        """Having read or written `event`, of no more steps than there is room for; `prefix`: where it is known."""
         steps = self.steps + event.num_steps
         chunks = self.chunks
         if depth.steps:
@@ -182,6 +187,7 @@ class Session:
             self.ended,
             self.asked,
             self.answer,
+            prefix or self.prefix,
         )
 
     def stands(self, state: np.ndarray) -> Session:
@@ -214,7 +220,12 @@ class Session:
             self.ended,
             asked,
             answer,
+            self.prefix,
         )
+
+    def known_by(self, prefix: Prefix) -> Session:
+        """The same, having read what a prefix says."""
+        return self if prefix is self.prefix else replace(self, prefix=prefix)
 
     def back(self, to: int) -> tuple[Session, tuple[Event, ...]]:
         """The session at the last kept state at or before step `to`, and what leads from there to that step.
@@ -236,7 +247,13 @@ class Session:
         number = max(n for n, chunk in enumerate(self.chunks) if chunk.start <= to)
         chunk = self.chunks[number]
         at = replace(
-            self, state=chunk.state, steps=chunk.start, sampler=chunk.sampler, chunks=self.chunks[:number], ended=False
+            self,
+            state=chunk.state,
+            steps=chunk.start,
+            sampler=chunk.sampler,
+            chunks=self.chunks[:number],
+            ended=False,
+            prefix=UNKNOWN,
         )
         return at, chunk.until(to)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from ostinato.errors import OstinatoError
 from ostinato.serving.live import Ended, Limits, LiveSessions
 from ostinato.serving.operations import Operation, Operations, Work
+from ostinato.serving.prefixes import Prefixes
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.session import Depth
 from ostinato.serving.shared import SharedSessions
@@ -33,6 +35,7 @@ class Sessions(Operations):
         clock: seconds.
         on_ended: called for each session that ended by itself.
         check: raises for inputs that must not reach the model.
+        shared_bytes: of memory, for what several sessions begin with; 0: each reads it by itself.
 
     Example:
         >>> run = ostinato.load("runs/island")
@@ -53,6 +56,7 @@ class Sessions(Operations):
         clock: Callable[[], float] = time.time,
         on_ended: Callable[[Ended], None] = lambda _: None,
         check: Callable[[Any], object] = lambda _: None,
+        shared_bytes: int = 0,
     ) -> None:
         store, limits = store or MemoryStore(), limits or Limits()
         live: LiveSessions
@@ -60,7 +64,9 @@ class Sessions(Operations):
             live = SharedSessions(store, limits, clock, on_ended)
         else:
             live = LiveSessions(store, limits, clock, on_ended)
-        super().__init__(model, seal, live, depth or Depth(), clock, check)
+        # Of sound the state holds more than what was read: what makes no whole step yet.
+        prefixes = Prefixes(0 if model.sample_rate else shared_bytes)
+        super().__init__(model, seal, live, depth or Depth(), clock, check, prefixes)
 
     def commit(self) -> None:
         """Have the store keep what was done; see `LiveSessions.commit`."""
@@ -76,12 +82,12 @@ class Sessions(Operations):
         Raises:
             OstinatoError: what the operation ended with.
         """
-        found = self.settle([operation])[0]
+        found = self.do_all([operation])[0]
         if isinstance(found, Exception):
             raise found
         return found
 
-    def settle(self, operations: Sequence[Operation]) -> list[Any]:
+    def do_all(self, operations: Sequence[Operation]) -> list[Any]:
         """Do operations together, and keep what they did; of each its result, or the `OstinatoError` that it ended
         with. Where another server has changed one of their sessions meanwhile, they are done again."""
         for _ in range(_TRIES):
@@ -105,13 +111,14 @@ class Sessions(Operations):
 
     def _alone(self, operation: Operation) -> Any:
         try:
-            return self.settle([operation])[0]
+            return self.do_all([operation])[0]
         except OstinatoError as error:
             return error
 
     def run(self, operations: Sequence[Operation]) -> list[Any]:
         """Do operations together, those on one session in order; of each its result, or the `OstinatoError` that it
         ended with."""
+        self.prefixes.begin()
         outcomes: list[Any] = [None] * len(operations)
         left = list(enumerate(operations))
         while left:
@@ -135,7 +142,7 @@ class Sessions(Operations):
         answers: Sequence[Answer | None] = [None] * len(works)
         while works:
             going = list[tuple[int, Work]]()
-            asked = list[Reading | Writing]()
+            asked = list[Reading | Writing | None]()
             for (number, work), answer in zip(works, answers, strict=True):
                 try:
                     asked.append(work.throw(answer) if isinstance(answer, OstinatoError) else work.send(answer))
@@ -146,7 +153,7 @@ class Sessions(Operations):
                     outcomes[number] = error
             works, answers = going, self._compute(asked)
 
-    def _compute(self, requests: list[Reading | Writing]) -> list[Answer]:
+    def _compute(self, requests: list[Reading | Writing | None]) -> list[Answer | None]:
         try:
             return self._computed(requests)
         except OstinatoError as error:
@@ -154,9 +161,14 @@ class Sessions(Operations):
                 return [error]
         return [self._compute([request])[0] for request in requests]
 
-    def _computed(self, requests: list[Reading | Writing]) -> list[Answer]:
+    def _computed(self, requests: list[Reading | Writing | None]) -> list[Answer | None]:
         readings = [one for one in requests if isinstance(one, Reading)]
         writings = [one for one in requests if isinstance(one, Writing)]
         read = iter(self.model.read(readings) if readings else ())
         written = iter(cast("WritingModel", self.model).write(writings) if writings else ())
-        return [next(read) if isinstance(one, Reading) else next(written) for one in requests]
+        answers: dict[type, Iterator[Answer | None]] = {
+            Reading: read,
+            Writing: written,
+            type(None): itertools.repeat(None),
+        }
+        return [next(answers[type(one)]) for one in requests]

@@ -160,13 +160,16 @@ PROSE = {
         cli/ui.py:ui serving/workshop/files.py:find serving/workshop/files.py:begin serving/workshop/files.py:begin#2
         serving/workshop/describing.py:words serving/workshop/trainings.py:stop
         serving/workshop/trainings.py:_check_room serving/workshop/trainings.py:_problem
-        serving/operations.py:_check_rate
-        serving/access.py:owner serving/access.py:count serving/redis_store.py:_answering serving/sessions.py:settle
-        serving/redis_store.py:__init__ serving/app.py:_add_operations serving/engine.py:hand_over
+        serving/operations.py:_check_rate serving/page/jobs.py:start
+        serving/access.py:owner serving/access.py:count serving/redis_store.py:_answering serving/sessions.py:do_all
+        serving/redis_store.py:__init__ serving/served.py:evaluate serving/edge.py:check_tls serving/edge.py:proxies_of
+        serving/app.py:_add_operations serving/engine.py:hand_over
         serving/engine.py:hand_over#2 serving/guard.py:_too_large serving/guard.py: serving/live.py:_check_room
         serving/live.py:_check_room#2 serving/names.py:named_runs serving/operations.py:_again
         serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/served.py:refuse_files
         serving/served.py:find serving/server.py:_listening serving/session.py:back serving/snapshot.py:open""",
+    "an assistant asks (tests/e2e/test_assistant.py)": """serving/assistant/folders.py:find
+        serving/assistant/folders.py:find#2 serving/assistant/tools.py:train serving/assistant/tools.py:train#2""",
     BY_HAND: """cli/data.py:sample#2 data/catalog/__init__.py:download data/catalog/__init__.py:download#2
         data/dataset.py:load data/forecasting/clean.py:make_regular data/forecasting/prepare.py:as_trained
         data/forecasting/prepare.py:held_back_windows data/io/spool.py:_room data/readers/archives.py:_is_header

@@ -114,11 +114,21 @@ def bench(
     key: bytes = b"key",
     make: Callable[[], Elman] = Elman,
     clock: Clock | None = None,
+    shared_bytes: int = 1 << 20,
 ) -> Bench:
     """Sessions to try."""
     model, clock = make(), clock or Clock()
     seal = Seal(model, weights, "language_model", key)
     made = list[Bench]()
-    sessions = Sessions(model, seal, store, limits, depth, clock=clock, on_ended=lambda ended: made[0].end(ended))
+    sessions = Sessions(
+        model,
+        seal,
+        store,
+        limits,
+        depth,
+        clock=clock,
+        on_ended=lambda ended: made[0].end(ended),
+        shared_bytes=shared_bytes,
+    )
     made.append(Bench(sessions, model, clock))
     return made[0]

@@ -130,7 +130,7 @@ def test_who_is_always_too_late_is_told_and_the_others_are_not_held_up(worker: C
         a.model.meanwhile = always
 
     a.model.meanwhile = always
-    found = a.sessions.settle([a.sessions.step("ada", id, 5), a.sessions.peek("ada", other)])
+    found = a.sessions.do_all([a.sessions.step("ada", id, 5), a.sessions.peek("ada", other)])
     assert isinstance(found[0], RefusedError)
     assert "that they changed 5 times" in found[0].message
     assert json.loads(found[1])["steps"] == 0
@@ -169,7 +169,7 @@ def test_redis_ends_sessions_by_their_time(worker: Callable[..., Bench], server:
         b.sessions.do(b.sessions.peek("ada", used))
         time.sleep(0.1)
     a.clock.now = time.time()
-    a.sessions.settle([])  # as the engine does again and again: what is over is told, what others use is not over
+    a.sessions.do_all([])  # as the engine does again and again: what is over is told, what others use is not over
     assert [(one.session, one.reason) for one in a.ended] == [(idle, "idle")]
     assert _do(a, a.sessions.peek("ada", used))["steps"] == 0
     with pytest.raises(RefusedError, match="nobody used it"):
@@ -194,7 +194,7 @@ def test_limits_hold_for_all_workers_together(worker: Callable[..., Bench]) -> N
     _new(b, "bob")
     with pytest.raises(RefusedError, match="at most 4 live sessions"):
         _new(a, "cleo")
-    made = a.sessions.settle([a.sessions.create("dora") for _ in range(9)])
+    made = a.sessions.do_all([a.sessions.create("dora") for _ in range(9)])
     assert all(isinstance(one, RefusedError) for one in made)
 
 
