@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-ge
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`ostinato ui` on four old runs, a language model whose data are there, a run without a summary, and one
+    """`ostinato ui` on six old runs, a language model whose data are there, a run without a summary, and one
     whose recipe is damaged."""
     folder = tmp_path_factory.mktemp("page")
     text = folder / "story.txt"
@@ -37,7 +37,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         out=folder / "runs/story",
         settings=["training.epochs=20", "training.learning_rate=0.03", "model.hidden_size=12"],
     ).diagnose(num_rows=8, num_steps=40)
-    for name in ("classifier_text", "classifier_wide_table", "tagger_softmax", "forecaster_segment"):
+    for name in (
+        "classifier_text",
+        "classifier_wide_table",
+        "tagger_softmax",
+        "forecaster_segment",
+        "classifier_audio",
+        "next_step_independent",
+    ):
         shutil.copytree(FIXTURES / "old_runs" / name, folder / "runs" / name)
     shutil.copytree(FIXTURES / "old_runs/classifier_text", folder / "runs/going", copy_function=shutil.copyfile)
     (folder / "runs/going/summary.json").unlink()
@@ -127,7 +134,7 @@ def test_from_the_runs_to_what_units_do(seen: Seen, request: pytest.FixtureReque
     page, at = seen.page, request.node.callspec.id
     seen.go("", "Runs")
     page.get_by_role("link", name="story").wait_for()
-    page.get_by_text("7 of 7 runs").wait_for()
+    page.get_by_text("9 of 9 runs").wait_for()
     assert page.get_by_text("unreadable").is_visible()
     seen.check(f"runs-{at}")
     page.get_by_role("link", name="story").click()
@@ -281,18 +288,35 @@ def test_each_task_has_its_answer(seen: Seen, request: pytest.FixtureRequest) ->
     page.reload()  # the address has it all
     page.get_by_text(re.compile("28 of 40")).wait_for()
     page.locator("path.band").first.wait_for()
-    plot = page.locator(".dragged svg").bounding_box()
-    page.mouse.move(plot["x"] + 0.5 * plot["width"], plot["y"] + 40)
-    page.mouse.down()
-    page.mouse.move(plot["x"] + 0.8 * plot["width"], plot["y"] + 40, steps=3)
-    page.mouse.up()
-    assert "28 of 40" not in page.locator("output").inner_text()
-    pad = page.locator(".pad").bounding_box()
-    page.mouse.move(pad["x"] + 5, pad["y"] + 20)
-    page.mouse.down()
-    page.mouse.move(pad["x"] + 100, pad["y"] + 140, steps=4)
-    page.mouse.up()
-    assert not page.locator("textarea").input_value().startswith("3, 4, 5")
+    for part, begin, end in ((".dragged svg", 0.5, 0.3), (".pad", 0.02, 0.2)):
+        ground = page.locator(part)
+        width = ground.bounding_box()["width"]
+        ground.hover(position={"x": begin * width, "y": 30})
+        page.mouse.down()
+        ground.hover(position={"x": end * width, "y": 60})
+        page.mouse.up()
+    page.locator("output", has_text=re.compile("^(?!28)")).wait_for()
+    assert "3, 4, 5" not in page.locator("textarea").input_value()[:9]
+
+
+def test_a_sound_is_heard_and_notes_are_written(once: Seen) -> None:
+    page = once.page
+    once.go("try/classifier_audio", "Try classifier_audio")
+    page.locator("input[type=file]").set_input_files(FIXTURES / "old_runs/data/0.wav")
+    page.locator("canvas.spectrogram").wait_for()
+    page.locator("section .label").wait_for()
+    page.get_by_role("img", name=re.compile("^The answer as it is heard")).wait_for()
+    once.check_both("sound")
+    once.go("try/next_step_independent", "Try next_step_independent")
+    page.get_by_label("How it begins").fill("[[60, 64, 67], [60, 64], [62]]")
+    page.get_by_label("Frames", exact=True).fill("20")
+    page.get_by_role("button", name="Write").click()
+    page.get_by_text("20 frames written").wait_for()
+    once.check_both("notes")
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Stop playing").click()
+    page.get_by_role("button", name="Play").wait_for()
+    assert "count=20" in page.url
 
 
 def test_runs_are_compared_and_saved(once: Seen) -> None:

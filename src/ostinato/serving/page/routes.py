@@ -17,6 +17,7 @@ from ostinato.serving.page.shown import Shown
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import House
 from ostinato.training.run_folder import MODEL_FILE
+from ostinato.wording import command
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 _REPORT_POLICY = (
@@ -98,8 +99,9 @@ def runs_router(house: House, shown: Shown) -> APIRouter:
                 return {**coming, "job": workshop.trainings.state(run), "trains": True, "served": False}
         folder = shown.folder_of(run)
         job = None if workshop is None else workshop.trainings.state(run)
+        own = {} if workshop is None else {"use": command("serve", folder)}
         served = run in house.served or (folder / MODEL_FILE).is_file()
-        return {**run_details(run, folder), "served": served, "job": job, "trains": workshop is not None}
+        return {**run_details(run, folder), "served": served, "job": job, "trains": workshop is not None, **own}
 
     @router.get("/{run}/asked")
     def asked(run: str) -> dict[str, Any]:
@@ -140,6 +142,7 @@ def _asked(served: Any) -> dict[str, Any]:
         "sessions": facts["sessions"],
         "no_sessions": facts.get("no_sessions"),
         "examples": examples(run),
+        "sample_rate": facts.get("sample_rate"),
         "columns": [
             {"name": name, "kind": feature.kind, "is_file": feature.reads_files, "is_text": _is_text(feature)}
             for name, feature in columns.items()

@@ -47,7 +47,7 @@ export function Plot({ title, lines = [], bands = [], x = "step", mark, onMark }
     ${mark !== undefined && html`<line class="mark" x1=${px(mark)} x2=${px(mark)} y1=${TOP} y2=${HEIGHT - BOTTOM} />`}
     ${ticks(y0, y1, 4).map((at) => html`<g><line class="grid" x1=${LEFT} x2=${WIDTH - RIGHT} y1=${py(at)} y2=${py(at)} />
       <text x=${LEFT - 8} y=${py(at)} dy="0.32em" text-anchor="end">${number(at)}</text></g>`)}
-    ${ticks(x0, x1, 6, 1).map((at) => html`<text x=${px(at)} y=${HEIGHT - 28} text-anchor="middle">${number(at)}</text>`)}
+    ${ticks(x0, x1, 6, x === "step" ? 1 : 0).map((at) => html`<text x=${px(at)} y=${HEIGHT - 28} text-anchor=${px(at) > WIDTH - 40 ? "end" : "middle"}>${number(at)}</text>`)}
     <text class="axis" x=${WIDTH - RIGHT} y=${HEIGHT - 6} text-anchor="end">${x}</text>
     ${bands.map((one) => html`<path class="band" d=${area(one.points)} />`)}
     ${there.map((one, at) => html`<path class=${`line line${at}`} d=${path(one.points)} />

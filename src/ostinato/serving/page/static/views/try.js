@@ -5,6 +5,8 @@ import { call, useAnswer } from "../api.js";
 import { bare, Problem, Tabs, Waiting } from "../parts.js";
 import { Answer, Running } from "./answers.js";
 import { Draw } from "./draw.js";
+import { Frames } from "./frames.js";
+import { Sound } from "./sound.js";
 import { Write } from "./write.js";
 
 const LONGEST_LINK = 6000;
@@ -84,6 +86,8 @@ export function Try({ name, query }) {
   };
   const body = failed ? html`<${Problem} error=${failed} />` : !asked ? html`<${Waiting}>Opening the model…<//>`
     : asked.writes && asked.columns[0].is_text ? html`<${Write} name=${name} query=${query} go=${go} />`
+      : asked.writes ? html`<${Frames} name=${name} asked=${asked} query=${query} go=${go} />`
+      : asked.columns.length === 1 && asked.columns[0].kind === "audio" ? html`<${Sound} name=${name} asked=${asked} />`
       : html`<${Predict} name=${name} asked=${asked} query=${query} go=${go} />`;
   return html`<h1>Try ${name}</h1><${Tabs} name=${name} view="try" run=${run} />${body}`;
 }
