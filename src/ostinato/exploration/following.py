@@ -46,6 +46,8 @@ def encoder_of(run: OpenRun) -> RecurrentEncoder:
     encoder = getattr(run.model, "encoder", None)
     if not isinstance(encoder, RecurrentEncoder):
         raise RunError("this model has no single encoder whose states could be followed.")
+    if not getattr(encoder.embedding, "reads_steps", True):
+        raise RunError("this model has a state for each segment of steps: there is none at each step to follow.")
     return encoder
 
 
@@ -74,7 +76,7 @@ def follow(run: OpenRun, examples: Examples, piece_steps: int = PIECE_STEPS, *, 
             part = part_of_row(some, start, start + cut) if cut < length else some
             with evaluating(run.model):
                 batch = task_of(run.recipe).batch(part, np.arange(len(part))).to(encoder.device)
-                subject = Subject(stacks, _vectors(encoder, batch), _no_loss, per_step=True, initial=initial)
+                subject = Subject(stacks, vectors_of(encoder, batch), _no_loss, per_step=True, initial=initial)
                 layers = traces(subject)
             if cut < length:
                 initial = _left(stacks, layers)
@@ -96,7 +98,7 @@ def traced(run: OpenRun, examples: Examples) -> list[LayerTrace]:
     encoder = encoder_of(run)
     with evaluating(run.model):
         batch = task_of(run.recipe).batch(examples, np.arange(len(examples))).to(encoder.device)
-        found = traces(Subject(stacks_of(encoder), _vectors(encoder, batch), _no_loss, per_step=True))
+        found = traces(Subject(stacks_of(encoder), vectors_of(encoder, batch), _no_loss, per_step=True))
     return [one for layer in found for one in layer]
 
 
@@ -157,11 +159,24 @@ class _Costs:
         return np.asarray([np.nan if answer["nll"] is None else answer["nll"] for answer in said], dtype=np.float64)
 
 
-def _vectors(encoder: RecurrentEncoder, batch: Batch) -> Ragged:
+def vectors_of(encoder: RecurrentEncoder, batch: Batch) -> Ragged:
+    """What the layers read at each step.
+
+    Raises:
+        RunError: where that is more than the input column and covariates.
+    """
     layer = encoder.embedding
     if isinstance(layer, StepCovariates):
-        return cast("Ragged", layer(batch.inputs, batch.extra))
-    return cast("Ragged", layer(batch.inputs))
+        found = cast("Ragged", layer(batch.inputs, batch.extra))
+    else:
+        found = cast("Ragged", layer(batch.inputs))
+    expected = stacks_of(encoder)[0].input_size
+    if found.values.shape[1:] != (expected,):
+        raise RunError(
+            f"only layers that read the input column step by step can be followed. Received: {found.values.shape[1]} "
+            f"values a step for layers that read {expected}."
+        )
+    return found
 
 
 def _series(trace: LayerTrace, gates: bool) -> Iterator[tuple[str, NDArray[np.float32]]]:

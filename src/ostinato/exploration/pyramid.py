@@ -7,6 +7,7 @@ above these in none where all eight have none.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,7 +52,7 @@ class Pyramid:
         if not num_steps:
             return
         with path.open("r+b") as file:
-            file.truncate((num_steps + 3 * sum(sizes)) * units * kind.itemsize)
+            os.posix_fallocate(file.fileno(), 0, file_bytes(num_steps, units, dtype))  # a full disk is told here
         mapped = np.memmap(path, dtype=kind, mode="r+")
         at, below = num_steps * units, mapped[: num_steps * units].reshape(1, num_steps, units)
         covered = 1

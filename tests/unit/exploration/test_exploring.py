@@ -15,11 +15,13 @@ from tests.unit.exploration.conftest import planted_text
 import ostinato
 from ostinato.errors import RecipeError, RunError
 from ostinato.exploration import Exploration
+from ostinato.exploration.following import follow
 from ostinato.exploration.questions import asked
 from ostinato.recipe import build_recipe
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
 
+OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"
 TOKENS = np.asarray(list('ab (c(d)) "x" \n5'))
 ROWS = np.zeros(len(TOKENS), np.int64)
 
@@ -176,6 +178,16 @@ def test_other_models_are_explored_too(tmp_path: Path) -> None:
     run.model.encoder = None
     with pytest.raises(RunError, match="no single encoder"):
         run.explore()
+
+
+def test_a_model_that_reads_otherwise_says_so() -> None:
+    run = ostinato.load(OLD_RUNS / "next_step_note")
+    steps = run.spec.load(str(OLD_RUNS / "data/steps.jsonl"), run.features, run.recipe, print)
+    with pytest.raises(RunError, match="only layers that read the input column step by step can be followed"):
+        next(follow(run, steps))
+    segments = ostinato.load(OLD_RUNS / "forecaster_segment")
+    with pytest.raises(RunError, match="a state for each segment of steps"):
+        next(follow(segments, steps))
 
 
 def test_the_command(planted: ostinato.Run, cli: Cli, tmp_path: Path) -> None:

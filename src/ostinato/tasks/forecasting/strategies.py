@@ -174,6 +174,9 @@ class SegmentEmbedding(nn.Module):
         embedding_dim: of the vector.
     """
 
+    reads_steps = False
+    """A state stands for a segment, not for a step."""
+
     def __init__(self, size: int, embedding_dim: int) -> None:
         super().__init__()
         self.embedding_dim = embedding_dim
