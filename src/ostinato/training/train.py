@@ -46,6 +46,7 @@ from ostinato.training.run_folder import (
     MODEL_FILE,
     RECIPE_FILE,
     SUMMARY_FILE,
+    VALIDATED_FILE,
     checksums,
     new_run_folder,
     read_recipe_of,
@@ -169,7 +170,7 @@ def _resume(
             "of the weights may differ from those of an uninterrupted run"
         )
     if not ended:  # what an earlier end left is out of date
-        for name in (SUMMARY_FILE, REPORT_FILE):
+        for name in (SUMMARY_FILE, REPORT_FILE, VALIDATED_FILE):
             (folder / name).unlink(missing_ok=True)
     if recipe != saved:
         write_atomically(folder / RECIPE_FILE, dump_recipe(prepared.recipe).encode())

@@ -118,6 +118,7 @@ def test_a_run_is_resumed_exactly_loaded_verified_and_diagnosed(words: dict[str,
     assert [one.label for one in again.predict(["acbd", "acd"])] == ["yes", "no"]
     assert again.verify().passed
     assert "the first was examined" in again.diagnose().remarks[0]
+    assert again.explore().units("position")  # of the first
     assert "the mean of three networks, each an LSTM" in again.report().read_text(encoding="utf-8")
 
 

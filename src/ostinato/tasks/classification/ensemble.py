@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.layers.covariates import NO_EXTRA, Extra
+from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import width_of
 from ostinato.tasks.classification.blended import Blended
 from ostinato.tasks.classification.model import Classifier
@@ -61,6 +62,11 @@ class Ensemble(Blended):
     def classifiers(self) -> list[Classifier]:
         """The members."""
         return cast("list[Classifier]", list(self.members))
+
+    @property
+    def encoder(self) -> RecurrentEncoder:
+        """The first member's, of which states are shown."""
+        return self.classifiers[0].encoder
 
     def recurrent(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """(N, num_outputs): logits whose probabilities are the mean of the members', or standardised numbers."""
