@@ -74,7 +74,10 @@ def refit(trainer: Trainer, prepared: Prepared) -> str:
     again = how == "all" and (minutes is None or trainer.position.elapsed_s <= _SPARE * 60 * minutes)
     if again:
         _train(trainer, whole)
-    elif not task_of(recipe).solve(trainer.model, whole, trainer.device):
+    solved = task_of(recipe).solve(
+        trainer.model, whole, trainer.device
+    )  # as it was solved before: decisions go by that
+    if not (again or solved):
         return ""
     after = weights_of(trainer.model)
     save_tensors(folder / VALIDATED_FILE, {name: one for name, one in before.items() if not _equal(one, after[name])})

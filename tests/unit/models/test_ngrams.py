@@ -154,6 +154,20 @@ def test_what_ratios_and_pieces_weigh_is_what_scores_rows_best_that_are_held_out
     assert score([random.choice(ending if member else rest, 2).tolist() for member in members], words)
 
 
+def test_fitted_again_it_keeps_what_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ngrams, "_CHOICES", ((0.0, 0.0),))
+    score = NgramScore(10, 1, order=1, num_buckets=100)
+    rows, members = [[4, 5], [4], [5], [6], [4, 6], [5, 6]], [1, 1, 0, 0, 1, 0]
+    _fit(score, rows, members)
+    monkeypatch.setattr(ngrams, "_CHOICES", ((1.0, 1.0),))
+    _fit(score, rows[1:], members[1:])
+    ratios = score.log_ratio[:10][score.log_ratio[:10] > 0]
+    assert len(ratios.unique()) == 2  # by how rare they are alone: 4 and 5 are in two of five rows, 6 in three
+    other = NgramScore(10, 1, order=1, num_buckets=100)
+    _fit(other, rows[1:], members[1:])
+    assert not torch.equal(score.log_ratio, other.log_ratio)
+
+
 @pytest.mark.parametrize("target", ["classes", "numbers"])
 def test_whatever_the_head(target: str) -> None:
     rows, kinds = [[3, 4], [4, 5], [5, 6], [6, 3]] * 4, torch.tensor([0, 1, 2, 1] * 4)

@@ -351,7 +351,7 @@ def test_minutes_are_counted_by_the_clock_that_the_recipe_names(
 ) -> None:
     ticks = iter(range(0, 1_000_000, 20))
     other = "wall" if clock == "processor" else "processor"
-    monkeypatch.setattr("ostinato.training.loop._CLOCKS", {clock: lambda: float(next(ticks)), other: lambda: 0.0})
+    monkeypatch.setattr("ostinato.training.loop.CLOCKS", {clock: lambda: float(next(ticks)), other: lambda: 0.0})
     settings = {"training.max_minutes": 5, "training.clock": clock, "training.epochs": 1000, "model.hidden_size": 4}
     run = ostinato.train(
         data, input="text", target="label", settings=settings, out=tmp_path / "run", observer=Observer()

@@ -79,6 +79,7 @@ class NgramScore(nn.Module):
         edges: bool = True,
     ) -> None:
         super().__init__()
+        self._choice: tuple[float, float] | None = None
         self.vocab_size, self.order, self.num_buckets, self.edges = vocab_size, order, num_buckets, edges
         self._size = vocab_size + num_buckets * (order > 1 or letters > 0)
         self._num_sets = 1 + (letters > 0)
@@ -94,7 +95,7 @@ class NgramScore(nn.Module):
 
     def fit(self, batches: Iterable[tuple[Ragged, Tensor, Tensor]], loss: Loss) -> None:
         """Solve for the weights from all training rows: each batch with its (N, num_outputs) membership, 0 or 1, and
-        its targets."""
+        its targets. Fitted again, it keeps a and whether pieces count: what is decided about it stays as good."""
         from scipy.sparse import csr_array
 
         found, members, targets, num_rows, held = [], [], [], 0, 0
@@ -113,7 +114,8 @@ class NgramScore(nn.Module):
         matrices = csr_array((ones, (places, columns)), shape=shape)
         truth = torch.cat(members).numpy()
         data = _Rows(matrices, truth, torch.cat(targets), self._num_sets, used >= self._first_piece, loss)
-        ratio = data.ratios(*data.chosen())
+        self._choice = self._choice or data.chosen()
+        ratio = data.ratios(*self._choice)
         weight, bias = data.solved(ratio)
         with torch.no_grad():
             self.log_ratio.zero_()[used] = torch.from_numpy(ratio).to(self.log_ratio)
