@@ -64,8 +64,8 @@ class TaskSpec(ABC, Generic[ModelT]):
     """What its examples are, in the plural."""
     needs_targets: ClassVar[bool] = True
     """Whether rows without a target have no loss."""
-    without_solved: ClassVar[Mapping[str, Any]] = {}
-    """Options of a model without what is solved for."""
+    trial: ClassVar[Mapping[str, Any]] = {}
+    """Options of a model that is tried: without what is the same for all, or takes long."""
     precedence: ClassVar[int] = 0
     """Of several tasks that data are for (`infers`), the one with the highest is taken; ours have 0."""
 

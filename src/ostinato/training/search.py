@@ -96,7 +96,7 @@ def _trial(recipe: Recipe, steps: int) -> Recipe:
     """A candidate's short training."""
     budget = {"training.steps": steps, "training.epochs": None, "training.max_minutes": None, "training.clock": "wall"}
     always = {"training.keep": "last", "training.refit": "none", "training.patience": None, "training.search": "none"}
-    return with_all(build_recipe(apply_overrides(recipe.model_dump(), budget | always)), task_of(recipe).without_solved)
+    return with_all(build_recipe(apply_overrides(recipe.model_dump(), budget | always)), task_of(recipe).trial)
 
 
 def _score(prepared: Prepared, folder: Path, device: torch.device) -> float:

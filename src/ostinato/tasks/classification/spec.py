@@ -43,7 +43,7 @@ class Classification(TaskSpec["Classifier"]):
 
     name, noun = "classification", "classifier"
     recipe = ClassificationRecipe
-    without_solved: ClassVar[Mapping[str, Any]] = {"model.ngrams": 0, "model.random_kernels": 0}
+    trial: ClassVar[Mapping[str, Any]] = {"model.ngrams": 0, "model.random_kernels": 0, "model.members": 1}
 
     def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
         """One value a row is predicted."""
