@@ -28,13 +28,16 @@ from ostinato.errors import RecipeError
 FIXED = 1e-16
 """A point is fixed where q is below this share of its scale: of the mean square of the states that were begun from."""
 SLOW_SHARE = 0.01
-"""A point is slow where q is below this share of the median q of the states that were begun from."""
+"""A point is slow where q is below this share of the median q of the states that were begun from, and least: a slope
+that leads to none nearby says that the search has not ended there."""
 
 _NEWTON_STEPS = 30
 _RATE = 0.05
 _SAME = 0.02
 """Points nearer to each other than this share of the states' spread are one."""
 _ON_THE_WAY = 10
+_AROUND = 0.2
+"""What is near a point, as a share of the states' spread."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +131,9 @@ def find_fixed_points(
     points = list[FixedPoint]()
     for group in _groups(ended.double().numpy(), reached.numpy(), _SAME * spread):
         near = ended[group[0]].double()
-        state, is_fixed = _newton(step, near, FIXED * max(spread, 1e-6) ** 2, 0.2 * spread)
+        state, is_fixed = _newton(step, near, FIXED * max(spread, 1e-6) ** 2, _AROUND * spread)
         q = float(_q(step(state.unsqueeze(0)), state.unsqueeze(0)))
-        if is_fixed or q <= max(slow, FIXED * spread**2):
+        if is_fixed or (q <= slow and _rests(step, state, q, _AROUND * spread)):
             points.append(_described(step, state, is_fixed, q, spread, group, len(starts)))
     return _joined(points, _SAME * spread)
 
@@ -192,6 +195,13 @@ def _newton(step: Callable[[Tensor], Tensor], begin: Tensor, enough: float, furt
             return begin, False
         state = moved
     return begin, False
+
+
+def _rests(step: Callable[[Tensor], Tensor], state: Tensor, q: float, around: float) -> bool:
+    """Whether q is at its least there, as far as its slope can tell: else the search has not ended."""
+    at = state.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(_q(step(at.unsqueeze(0)), at.unsqueeze(0)).sum(), at)
+    return float(slope.norm()) * around <= q
 
 
 def _jacobian(step: Callable[[Tensor], Tensor], state: Tensor) -> Tensor:
