@@ -26,7 +26,7 @@ from ostinato.serving.calls import Call
 from ostinato.serving.operations import json_bytes
 from ostinato.tasks.streaming import Answer, Reading, StreamingModel
 
-IDLE_S, HISTORY = 45.0, 96
+IDLE_S, HISTORY = 180.0, 96
 MOST_LIVE, AT_ONCE = 1000, 250
 KINDS = ["step"] * 83 + ["rewind"] * 6 + ["fork"] * 3 + ["snapshot"] * 2 + ["create"] * 3 + ["peek"] * 2 + ["leave"]
 PIECES = [1] * 8 + [2] * 4 + [3, 5, 9, 30]

@@ -41,6 +41,14 @@ class Step(Body):
     sequence: int | None = Sequence
 
 
+class Carry(Body):
+    """Steps to read in a session whose state is kept by whoever asks."""
+
+    inputs: Any = Field(description="As of a step.")
+    answers: Literal["each", "last", "none"] = Field("each", description="Of which steps an answer is wanted.")
+    state: bytes = Field(b"", description="What was answered last, or a snapshot in base64; none: it begins.")
+
+
 class Sampling(Body):
     """How tokens are drawn."""
 
@@ -111,6 +119,14 @@ class Stepped(BaseModel):
     sequence: int
     steps: int = Field(description="That the session has read and written by now.")
     answers: list[dict[str, Any]]
+
+
+class Carried(BaseModel):
+    """What steps came to, and the state to send with the next ones."""
+
+    steps: int
+    answers: list[dict[str, Any]]
+    state: str = Field(description="Signed, in base64: any server of this run and key goes on from it.")
 
 
 class WrittenSteps(BaseModel):

@@ -118,6 +118,10 @@ class ModelCalls:
         """A whole sequence."""
         return Call("POST", f"{self._path}/score", {"inputs": sent(inputs)})
 
+    def step(self, inputs: Any, state: str, answers: str) -> Call:
+        """Steps of a session that the client keeps."""
+        return Call("POST", f"{self._path}/step", {"inputs": sent(inputs), "state": state, "answers": answers})
+
     def generate(self, prompt: Any, options: dict[str, Any]) -> Call:
         """Text, or frames."""
         return Call("POST", f"{self._path}/generate", {"prompt": prompt, **options}, safe=False)

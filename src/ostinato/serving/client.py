@@ -101,6 +101,13 @@ class Client:
             if name != "end":
                 yield next(iter(data.values()))
 
+    def step(
+        self, model: str, inputs: Any, state: str = "", answers: Literal["each", "last", "none"] = "each"
+    ) -> dict[str, Any]:
+        """Read steps in a session that no server keeps: `answers`, and the `state` to give with the next ones."""
+        found: dict[str, Any] = self.call(ModelCalls(model).step(inputs, state, answers))
+        return found
+
     def session(self, model: str, seed: int = 0, sample_rate: int | None = None) -> ClientSession:
         """A new session of a model; `sample_rate`: Hz, of the sound that it will be given."""
         return ClientSession(self, model, self.call(ModelCalls(model).create(seed, sample_rate)))

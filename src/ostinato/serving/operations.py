@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import json
@@ -14,7 +15,7 @@ import numpy as np
 
 from ostinato.serving.live import LiveSessions
 from ostinato.serving.prefixes import Prefixes
-from ostinato.serving.reading import Answers, own, read_steps
+from ostinato.serving.reading import Answers, Asking, own, read_steps
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.session import Depth, Draw, Event, Sampler, Session
 from ostinato.serving.snapshot import Seal
@@ -116,11 +117,8 @@ class Operations:
         if _again(session, sequence, asked):
             return session.answer
         _check_going(session)
-        taken = self.model.take(steps, session.state)
-        if taken.state is not session.state:
-            session = session.stands(taken.state)
-        session, said = yield from read_steps(session, taken.steps, answers, self._depth, self.prefixes)
-        return self._done(self._left(session, taken.left), asked, answers=said)
+        session, said = yield from self._read(session, steps, answers, self._depth)
+        return self._done(session, asked, answers=said)
 
     @_on_one
     def write(
@@ -184,6 +182,17 @@ class Operations:
         found: Read = yield Reading(taken.steps, taken.state, "each")
         owed = self.model.finish(self.model.leave(found.state, taken.left))
         return json_bytes({"steps": len(taken.steps), "answers": [*found.answers, *owed]})
+
+    @_on_none
+    def carry(self, owner: str, state: bytes, given: Any, answers: Answers) -> Work:
+        """Read steps in a session that whoever asks keeps as a snapshot (none: one that begins)."""
+        steps, now = self._steps(given), self._clock()
+        session = Session("", owner, now, self.model.zero())
+        session = self._seal.open(state, session, now) if state else session
+        _check_going(session)
+        session, said = yield from self._read(session, steps, answers, Depth(0, len(steps) + session.steps + 1))
+        kept = base64.b64encode(self._seal.close(session)).decode()
+        return json_bytes({"steps": session.steps, "answers": said, "state": kept})
 
     @_on_one
     def peek(self, owner: str, id: str) -> Work:
@@ -274,6 +283,14 @@ class Operations:
             hint=f"ffmpeg -i IN.wav -ac 1 -ar {expected} OUT.wav",
             expected=expected,
         )
+
+    def _read(self, session: Session, given: Steps, answers: Answers, depth: Depth) -> Asking:
+        """What is given, and the session that keeps what makes no whole step."""
+        taken = self.model.take(given, session.state)
+        if taken.state is not session.state:
+            session = session.stands(taken.state)
+        session, said = yield from read_steps(session, taken.steps, answers, depth, self.prefixes)
+        return self._left(session, taken.left), said
 
     def _draw(self, session: Session, num: int, how: Draw) -> Generator[Writing, Written, tuple[Session, list[Any]]]:
         pieces: list[Any] = []

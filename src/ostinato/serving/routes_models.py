@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -13,8 +15,19 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ostinato.errors import OstinatoError, RowError
-from ostinato.serving.asking import FileName, Model, owner_of
-from ostinato.serving.bodies import Evaluated, Generate, ModelFacts, ModelList, Predictions, Rows, Score, Scored
+from ostinato.serving.asking import FileName, Model, Owner, owner_of
+from ostinato.serving.bodies import (
+    Carried,
+    Carry,
+    Evaluated,
+    Generate,
+    ModelFacts,
+    ModelList,
+    Predictions,
+    Rows,
+    Score,
+    Scored,
+)
 from ostinato.serving.operations import json_bytes
 from ostinato.serving.problems import problem_of
 from ostinato.serving.refused import RefusedError
@@ -95,6 +108,13 @@ def models_router(house: House, max_body_bytes: int) -> APIRouter:
         engine = house.find(model).running
         return Response(await engine.do(engine.sessions.score(body.inputs)), media_type=JSON)
 
+    @router.post("/{model}/step", summary="Step with a state of one's own", response_model=Carried)
+    async def step(model: Model, body: Carry, who: Owner) -> Response:
+        """Read steps in a session whose state travels with the client: no server keeps it, and any goes on with it."""
+        engine = house.find(model).running
+        made = engine.sessions.carry(who, decoded(body.state), body.inputs, body.answers)
+        return Response(await engine.do(made), media_type=JSON)
+
     @router.post("/{model}/generate", summary="Write", response_class=StreamingResponse, responses={200: STREAM})
     async def generate(model: Model, body: Generate) -> Response:
         """Write; server-sent events: `piece` as it is written (or one event for each whole sequence), then `end`."""
@@ -108,6 +128,14 @@ def models_router(house: House, max_body_bytes: int) -> APIRouter:
         return StreamingResponse(_whole(whole), headers=AS_IT_COMES, media_type=EVENTS)
 
     return router
+
+
+def decoded(state: bytes) -> bytes:
+    """Raises `RefusedError` for what is no base64."""
+    try:
+        return base64.b64decode(state, validate=True)
+    except binascii.Error as error:
+        raise RefusedError(422, f"`state` must be base64. Received: {state[:40]!r}.") from error
 
 
 class _WhileReading(StreamingResponse):

@@ -23,6 +23,7 @@ from ostinato.serving.app import make_app
 from ostinato.serving.live import Ended
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.patience import patient
+from ostinato.serving.reload import Reopen
 from ostinato.serving.routes_stream import Connections
 from ostinato.serving.served import Config, House, Observers, Served, serve_run
 from ostinato.serving.workshop.workshop import Workshop
@@ -89,14 +90,19 @@ def serve(
         _serve(runs, config, address, listening, say, page)
 
 
-def _serve(
-    runs: Mapping[str, Path],
-    config: Config,
-    address: Address,
-    listening: socket.socket,
-    say: Callable[[str], None],
-    page: Page | None,
-) -> None:
+def open_house(
+    runs: Mapping[str, Path], config: Config, folders: Callable[[], Mapping[str, Path]] | None = None
+) -> tuple[House, Metrics, Connections, Reopen]:
+    """What an application is made of: open runs, what counts, who is told, and what opens a run again.
+
+    Args:
+        runs: directories by name.
+        config: how they are served.
+        folders: of further runs, opened when they are asked for.
+
+    Raises:
+        RunError: for what is no run.
+    """
     metrics, connections = Metrics(), Connections()
     worker = ThreadPoolExecutor(1, thread_name_prefix="ostinato-worker")
 
@@ -110,10 +116,23 @@ def _serve(
         return serve_run(name, folder, config, worker, observers)
 
     def more(name: str) -> Served | None:
-        folder = None if page is None else page.workshop.folders().get(name)
+        folder = None if folders is None else folders().get(name)
         return None if folder is None else reopen(name, folder)
 
     house = House({name: reopen(name, folder) for name, folder in runs.items()}, more)
+    return house, metrics, connections, reopen
+
+
+def _serve(
+    runs: Mapping[str, Path],
+    config: Config,
+    address: Address,
+    listening: socket.socket,
+    say: Callable[[str], None],
+    page: Page | None,
+) -> None:
+    folders = None if page is None else page.workshop.folders
+    house, metrics, connections, reopen = open_house(runs, config, folders)
     for served in house.served.values():
         if served.reason is not None:
             say(f"{served.name} has no sessions: {served.reason.message}")

@@ -157,6 +157,7 @@ PROSE = {
         tasks/streaming.py:no_stream tasks/tagging/model.py:build_tagger tasks/written.py:written
         types.py:from_padded types.py:to_packed""",
     "a request over HTTP is answered, or a server would start (tests/unit/serving, tests/e2e/test_serving.py)": """
+        serving/ray_app.py:application
         cli/ui.py:ui serving/workshop/files.py:find serving/workshop/files.py:begin serving/workshop/files.py:begin#2
         serving/workshop/describing.py:words serving/workshop/trainings.py:stop
         serving/workshop/trainings.py:_check_room serving/workshop/trainings.py:_problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from pathlib import Path
@@ -197,3 +198,18 @@ def test_what_is_no_json_or_too_deep(start: Start) -> None:
             answer = client.post(path, content=body, headers={"content-type": "application/json"})
             assert answer.status_code in (400, 422), (path, body[:20], answer.text)
             assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_session_that_the_client_keeps(start: Start) -> None:
+    client = start()
+    first = client.post("/v1/models/small/step", json={"inputs": [1, 2]}).json()
+    then = client.post("/v1/models/small/step", json={"inputs": [3, 4], "state": first["state"], "answers": "last"})
+    cold = client.post("/v1/models/small/score", json={"inputs": [1, 2, 3, 4]}).json()["answers"]
+    assert first["answers"] == cold[:2]
+    assert (then.json()["steps"], then.json()["answers"]) == (4, cold[3:])
+    restored = client.post("/v1/models/small/sessions/restore", content=base64.b64decode(first["state"])).json()
+    assert restored["steps"] == 2
+    assert client.get("/v1/models/small/sessions").json()["sessions"] == [restored]  # a step keeps none
+    forged = base64.b64encode(base64.b64decode(first["state"])[:-1] + b"\1").decode()
+    for state, status in (("no base64!", 422), ("AAAA", 422), (forged, 403)):
+        _problem(client.post("/v1/models/small/step", json={"inputs": [1], "state": state}), status)
