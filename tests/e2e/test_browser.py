@@ -354,7 +354,7 @@ def test_a_file_is_dropped_trained_on_and_tried(once: Seen) -> None:
     once.go("", "Runs")
     rows = "".join(f"{name} ran,{kind}\n" for name, kind in (("a seal", "sea"), ("an owl", "air")) for _ in range(20))
     page.locator("input[type=file]").set_input_files(
-        {"name": "../my animals.csv", "mimeType": "text/csv", "buffer": f"text,kind\n{rows}".encode()}
+        {"name": "../my animals.csv", "mimeType": "text/csv", "buffer": f"text,kind\n{rows}a,b,c\n".encode()}
     )
     page.get_by_role("heading", name="Train on my_animals.csv").wait_for()
     page.get_by_text("A classifier that reads text and predicts kind").wait_for()
@@ -362,10 +362,12 @@ def test_a_file_is_dropped_trained_on_and_tried(once: Seen) -> None:
     page.locator(".problem").wait_for()
     page.get_by_label("Reads").select_option("text")
     page.get_by_text("A classifier that reads text and predicts kind").wait_for()
-    page.get_by_text("Further settings").click()
-    page.get_by_label("A line each").fill("training.epochs=2\nmodel.hidden_size=8\ntraining.baselines_seconds=0")
+    page.get_by_text("A row can't be used, and training would stop there.").wait_for()
+    page.get_by_role("button", name="Leave it out").click()
+    more = "training.epochs=2\nmodel.hidden_size=8\ntraining.baselines_seconds=0"
+    page.get_by_label("A line each").fill(f"{page.get_by_label('A line each').input_value()}\n{more}")
     page.get_by_label("A line each").blur()
-    page.wait_for_url(re.compile("settings=training.epochs"))
+    page.wait_for_url(re.compile("settings=data.on_bad_row%3Dskip%0Atraining.epochs"))
     once.check_both("new")
     page.reload()
     assert "hidden_size=8" in page.get_by_label("A line each").input_value()

@@ -133,4 +133,6 @@ def _described(path: str, _: int, settings: tuple[str, ...]) -> dict[str, Any]:
     notes = list[str]()
     found = describe(path, notes.append, settings)
     num_columns = len(found["columns"])
-    return {**found, "columns": found["columns"][:_MOST_COLUMNS], "num_columns": num_columns, "notes": notes}
+    bad = [_short(row, Path(path)) for row in found["bad_rows"]]
+    columns = found["columns"][:_MOST_COLUMNS]
+    return {**found, "columns": columns, "num_columns": num_columns, "notes": notes, "bad_rows": bad}

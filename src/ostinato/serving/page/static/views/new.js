@@ -6,6 +6,8 @@ import { link, number, Problem, Waiting } from "../parts.js";
 
 const lines = (text) => (text ?? "").split("\n").map((one) => one.trim()).filter(Boolean);
 
+const bad = (found) => (found.num_bad_rows === 1 ? "A row" : `${number(found.num_bad_rows)} rows`);
+
 function Pick({ name, label, value, columns, none, onPick }) {
   const there = value && !columns.includes(value) ? [value, ...columns] : columns;
   return html`<div><label for=${name}>${label}</label><select id=${name} value=${value ?? ""} onChange=${(event) => onPick(event.target.value)}>
@@ -20,8 +22,7 @@ function Columns({ found }) {
       <td class="right nowrap">${one.distinct}</td><td class="right nowrap">${number(one.longest)} <span class="quiet">${one.of}</span></td>
       <td class="example">${one.example}</td></tr>`)}</tbody></table></div>
     ${found.num_columns > found.columns.length && html`<p class="quiet">and ${number(found.num_columns - found.columns.length)} more columns</p>`}
-    ${found.num_bad_rows > 0 && html`<h3>${number(found.num_bad_rows)} rows can't be used</h3><ul>${found.bad_rows.map((one) => html`<li key=${one}>${one}</li>`)}</ul>
-      <p class="quiet">Leave them out with the setting data.on_bad_row=skip.</p>`}</section>`;
+    ${found.num_bad_rows > 0 && html`<h3>${bad(found)} can't be used</h3><ul>${found.bad_rows.map((one) => html`<li key=${one}>${one}</li>`)}</ul>`}</section>`;
 }
 
 export function New({ name, query }) {
@@ -43,6 +44,7 @@ export function New({ name, query }) {
     const now = { ...found?.choice, settings: said, minutes, ...more };
     location.hash = link("new", name, Object.fromEntries(Object.entries(now).filter(([, value]) => value && value.length)));
   };
+  const leaveOut = () => { const more = [said, "data.on_bad_row=skip"].filter(Boolean).join("\n"); setSettings(more); change({ settings: more }); };
   const train = async (event) => {
     event.preventDefault();
     setState({ ...state, training: true });
@@ -58,6 +60,8 @@ export function New({ name, query }) {
     ${found.noun && html`<p class="label" aria-live="polite">${found.noun[0].toUpperCase() + found.noun.slice(1)}${found.input && html` that reads <strong>${found.input}</strong>`}${
       found.target && html` and predicts <strong>${found.target}</strong>`}</p>`}
     ${found.notes.length > 0 && html`<details open><summary>Why</summary><ul class="why">${found.notes.map((one) => html`<li key=${one}>${one}</li>`)}</ul></details>`}
+    ${found.num_bad_rows > 0 && !said.includes("data.on_bad_row") && html`<p class="conclusion" role="status">${bad(found)} can't be used, and training would stop there.
+      <button type="button" onClick=${leaveOut}>Leave ${found.num_bad_rows === 1 ? "it" : "them"} out</button></p>`}
     <form onSubmit=${train} aria-busy=${Boolean(state.waiting)}><div class="fields">
       <${Pick} name="input" label="Reads" value=${found.input} columns=${columns} none="(as inferred)" onPick=${(input) => change({ input })} />
       <${Pick} name="target" label="Predicts" value=${found.target} columns=${columns} none="(no column)" onPick=${(target) => change({ target })} />
