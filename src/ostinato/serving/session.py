@@ -147,7 +147,7 @@ class Session:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What its owner is told of it."""
+        """What its owner learns of it."""
         return {
             "session": self.id,
             "sequence": self.sequence,

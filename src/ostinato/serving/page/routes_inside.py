@@ -26,7 +26,7 @@ Kind = Literal["ablation", "diagnosis", "points"]
 
 
 class Intervene(Body):
-    """Units and gates to change while a text is gone on with."""
+    """Units and gates to change while a text is continued."""
 
     interventions: list[Annotated[str, Field(max_length=500)]] = Field(
         max_length=50, description="As of `ostinato explore --intervene`."
