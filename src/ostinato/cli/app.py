@@ -19,6 +19,7 @@ from ostinato.cli import (
     explore,
     generate,
     info,
+    mcp,
     predict,
     recipe,
     report,
@@ -65,6 +66,7 @@ app.command("diagnose")(diagnose.diagnose)
 app.command("explore")(explore.explore)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
+app.command("mcp")(mcp.mcp)
 app.command("serve")(serve.serve)
 app.command("ui")(ui.ui)
 app.command("info")(info.info)

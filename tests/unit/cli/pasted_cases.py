@@ -169,6 +169,8 @@ PROSE = {
         serving/live.py:_check_room#2 serving/names.py:named_runs serving/operations.py:_again
         serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/served.py:refuse_files
         serving/served.py:find serving/server.py:_listening serving/session.py:back serving/snapshot.py:open""",
+    "an assistant asks (tests/e2e/test_assistant.py)": """serving/assistant/folders.py:find
+        serving/assistant/folders.py:find#2 serving/assistant/tools.py:train serving/assistant/tools.py:train#2""",
     BY_HAND: """cli/data.py:sample#2 data/catalog/__init__.py:download data/catalog/__init__.py:download#2
         data/dataset.py:load data/forecasting/clean.py:make_regular data/forecasting/prepare.py:as_trained
         data/forecasting/prepare.py:held_back_windows data/io/spool.py:_room data/readers/archives.py:_is_header
