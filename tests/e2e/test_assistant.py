@@ -119,7 +119,6 @@ def test_what_is_refused_and_how_it_is_said(folder: Path) -> None:
         failed = await ask("train", data="films.csv", minutes=0.2, input="nothing", target="label", wait_s=60)
         assert failed["state"] == "failed"
         assert "nothing" in failed["job"]["problem"]["title"] + failed["job"]["problem"]["detail"]
-        assert failed["job"]["problem"]["hint"]
 
     _session(folder, talk)
 
