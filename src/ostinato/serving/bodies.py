@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_COLDEST = 0.001
 
 Sequence = Field(
     default=None,
@@ -49,12 +51,20 @@ class Carry(Body):
     state: bytes = Field(b"", description="What was answered last, or a snapshot in base64; none: it begins.")
 
 
+def _temperature(value: float) -> float:
+    if 0 < value < _COLDEST:  # what is divided by it would be no number
+        raise ValueError(f"must be 0, or {_COLDEST} or more")
+    return value
+
+
 class Sampling(Body):
     """How tokens are drawn."""
 
-    max_new_tokens: int = Field(200, ge=1, description="At most so many.")
-    temperature: float = Field(1.0, ge=0, le=100, description="Below 1 safer, above wilder, 0 always the likeliest.")
-    top_k: int | None = Field(None, ge=1, description="Only from so many of the likeliest.")
+    max_new_tokens: int = Field(200, ge=1, le=100_000, description="At most so many.")
+    temperature: Annotated[float, AfterValidator(_temperature)] = Field(
+        1.0, ge=0, le=100, description="Below 1 safer, above wilder, 0 always the likeliest; else from 0.001 on."
+    )
+    top_k: int | None = Field(None, ge=1, lt=2**31, description="Only from so many of the likeliest.")
     top_p: float = Field(1.0, gt=0, le=1, description="Only from the likeliest that make up this share.")
 
 

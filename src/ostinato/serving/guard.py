@@ -17,6 +17,8 @@ from ostinato.serving.problems import PROBLEM, problem_bytes
 from ostinato.serving.refused import RefusedError
 
 _LOG = logging.getLogger("ostinato.serving.requests")
+_SLOWEST = 16_384
+"""Bytes a second that a body has to come at, after the seconds that its next part may take."""
 
 
 class Guard:
@@ -86,22 +88,27 @@ class Guard:
         )
 
     def _guarded(self, scope: Scope, receive: Receive) -> Receive:
-        total, whole = 0, False
+        total, whole, begin, is_lines = 0, False, time.monotonic(), _is_lines(scope)
 
         async def guarded() -> Message:
             nonlocal total, whole
             if whole:  # what comes now is that the client has gone
                 return await receive()
+            # A byte a second would else hold a connection for as long as it likes; lines are answered as they come.
+            late = begin + self._body_s + total / _SLOWEST - time.monotonic()
             try:
-                async with asyncio.timeout(self._body_s):
+                async with asyncio.timeout(self._body_s if is_lines else max(0.0, min(late, self._body_s))):
                     message = await receive()
             except TimeoutError as error:
                 raise RefusedError(
-                    408, f"the next part of the body was expected within {self._body_s:g} s. Received: nothing."
+                    408,
+                    f"the next part of the body was expected within {self._body_s:g} s. Received: nothing."
+                    if is_lines or late >= self._body_s or not total
+                    else f"a body of {_SLOWEST:,} bytes a second or more was expected. Received: a slower one.",
                 ) from error
             total += len(message.get("body", b""))
             whole = not message.get("more_body", False)
-            if total > self._max_body_bytes and not _is_lines(scope):
+            if total > self._max_body_bytes and not is_lines:
                 raise self._too_large("more")
             return message
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -34,14 +35,20 @@ from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import House, Served
 
 T = TypeVar("T")
+_LOG = logging.getLogger("ostinato.serving")
 _LINES_AT_ONCE, _LONGEST_SUFFIX = 256, 16
 JSON, LINES, EVENTS = "application/json", "application/x-ndjson", "text/event-stream"
 AS_IT_COMES = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """For proxies: a stream is passed on at once."""
-STREAM: dict[str, Any] = {
-    "description": "Server-sent events.",
-    "content": {EVENTS: {"schema": {"type": "string", "description": "`event: piece`, …, `event: end`."}}},
+_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["piece", "sequence", "end", "problem"]},
+        "data": {"type": "string", "contentMediaType": JSON, "description": "What was written, in JSON."},
+    },
 }
+STREAM: dict[str, Any] = {"description": "Server-sent events.", "content": {EVENTS: {"schema": _EVENT}}}
 
 
 def models_router(house: House, max_body_bytes: int) -> APIRouter:
@@ -213,8 +220,13 @@ def _answered(served: Served, lines: list[tuple[int, bytes]]) -> bytes:
 
 
 async def _pieces(served: Served, pieces: Any) -> AsyncIterator[bytes]:
-    while (piece := await served.work(next, pieces, None)) is not None:
-        yield event("piece", {"text": piece})
+    try:
+        while (piece := await served.work(next, pieces, None)) is not None:
+            yield event("piece", {"text": piece})
+    except Exception as error:  # noqa: BLE001 (the status is sent already: the error is an event)
+        _LOG.exception("%s stopped to write", served.name)
+        yield event("problem", problem_of(error))
+        return
     yield event("end", {})
 
 

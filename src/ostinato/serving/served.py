@@ -175,6 +175,8 @@ class Served:
 
     def generation(self, prompt: Any, options: dict[str, Any]) -> Generation:
         """What the run writes, before it is decoded."""
+        if isinstance(prompt, list) and self.run.features.input.form in _OF_TEXT:
+            raise RowError("`prompt` must be a text. Received: a list.", hint='{"prompt": "Captain "}')
         refuse_files(self.run, prompt or None)
         refuse_files(self.run, options.get("condition"))
         return self.run.generation(prompt, **options)
@@ -248,6 +250,7 @@ def refuse_files(run: Run, row: Any) -> Any:
     features = {str(run.recipe.data.input): run.features.input, **run.features.extra}
     cells = row if isinstance(row, Mapping) else {str(run.recipe.data.input): row}
     for name, feature in features.items():
+        _check_text(name, cells.get(name))
         is_text = feature.cell_type is str or feature.form in _OF_TEXT
         if not is_text and isinstance(cells.get(name), str):
             raise RowError(
@@ -255,6 +258,19 @@ def refuse_files(run: Run, row: Any) -> Any:
                 hint="send the file itself to `predict`, and its name as the parameter `name`",
             )
     return row
+
+
+def _check_text(name: str, cell: Any) -> None:
+    """JSON may hold halves of characters, which no text does."""
+    for text in [cell] if isinstance(cell, str) else cell if isinstance(cell, list) and cell else ():
+        if not isinstance(text, str):
+            return
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise RowError(
+                f"`{name}` must be a text of whole characters. Received: half of one, {text[:40]!a}."
+            ) from error
 
 
 def open_store(where: str, model: str, weights: str, limits: Limits) -> Store:
