@@ -7,11 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mcp.server import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
-
 from ostinato import __version__
 from ostinato.errors import OstinatoError
+from ostinato.media.extras import library
 from ostinato.serving.assistant.tools import Bounds, Tools
 
 _SAYS = (
@@ -29,7 +27,8 @@ def serve(data: list[Path], runs: Path, bounds: Bounds) -> None:
         runs: the folder of runs that it may ask, and make.
         bounds: what it may use.
     """
-    server = MCPServer("ostinato", instructions=_SAYS, version=__version__, log_level="WARNING")
+    sdk = library("mcp.server", "an assistant's tools", "mcp")
+    server = sdk.MCPServer("ostinato", instructions=_SAYS, version=__version__, log_level="WARNING")
     for tool in Tools(data, runs, bounds).all:
         server.add_tool(_told(tool), name=tool.__name__, description=" ".join((tool.__doc__ or "").split()))
     server.run("stdio")
@@ -38,11 +37,13 @@ def serve(data: list[Path], runs: Path, bounds: Bounds) -> None:
 def _told(tool: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     """The tool with our errors told, in their three parts; of others strangers hear nothing."""
 
+    sdk = library("mcp.server.mcpserver.exceptions", "an assistant's tools", "mcp")
+
     @functools.wraps(tool)
     def told(*args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
             return tool(*args, **kwargs)
         except OstinatoError as error:
-            raise ToolError(str(error)) from error
+            raise sdk.ToolError(str(error)) from error
 
     return told
