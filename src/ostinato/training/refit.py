@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ostinato.data.dataset import Prepared
-from ostinato.data.rejects import counted
 from ostinato.errors import CheckpointError
 from ostinato.recipe import Recipe, apply_overrides, build_recipe
 from ostinato.tasks.registry import task_of
@@ -83,9 +82,8 @@ def refit(trainer: Trainer, prepared: Prepared) -> str:
     save_tensors(folder / VALIDATED_FILE, {name: one for name, one in before.items() if not _equal(one, after[name])})
     save_tensors(folder / MODEL_FILE, after)
     shutil.rmtree(folder / _FOLDER, ignore_errors=True)
-    what = "trained again" if again else "what is solved for was solved again"
-    count = counted(len(prepared.validation), "validation row")
-    return f"for new data, {what} with the {count}, too; all figures of the run are of the model before"
+    what = "it is trained again" if again else "what is solved for is solved again"
+    return f"for new data {what} with what validated it, too; all figures of the run are of the model before"
 
 
 def holds_share(recipe: Recipe) -> bool:
