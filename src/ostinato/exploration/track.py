@@ -39,9 +39,9 @@ class Track:
         facts: `track.json`.
 
     Example:
-        >>> track = track_run(ostinato.load("runs/island"), num_steps=1_000_000)  # doctest: +SKIP
-        >>> track.exploration.answer("since('\\n')").units[0]  # doctest: +SKIP
-        Unit(series='layer 1.c', unit=238, correlation=-0.92)
+        >>> track = ostinato.load("runs/island").track(num_steps=40)
+        >>> track.num_steps, len(track.exploration.units("position", 3))
+        (40, 3)
     """
 
     folder: Path

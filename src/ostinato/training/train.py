@@ -82,17 +82,16 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     check_monitor(prepared.recipe.training.monitor, ("loss", *spec.figures(prepared.recipe, prepared.validation)))
     ready = _ready(prepared, device)  # what can't be used is told before anything is written
     with new_run_folder(out, recipe.name) as lock:
+        _write_head(lock.folder, prepared)
         observer.note(f"run: {lock.folder}")
         interrupted = False
         if prepared.recipe.training.search != "none":
             with flushed_denormals():
                 found = search(prepared, set(paths_of(recipe.said)), lock.folder, observer, device)
-            prepared, interrupted = (
-                replace(prepared, recipe=found.recipe, notes=[*prepared.notes, found.note]),
-                found.interrupted,
-            )
+            prepared = replace(prepared, recipe=found.recipe, notes=[*prepared.notes, found.note])
+            interrupted = found.interrupted
             ready = _ready(prepared, device)
-        _write_head(lock.folder, prepared)
+            _write_head(lock.folder, prepared)
         trainer = Trainer(prepared.recipe, *ready, lock.folder, observer, device)
         trainer.notes, trainer.origin = prepared.notes, _origin(prepared)
         if interrupted:
