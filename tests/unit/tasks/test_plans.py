@@ -109,6 +109,7 @@ def test_a_forecast_reads_as_far_back_as_tells_something(tmp_path: Path) -> None
     recipe: Any = prepare(described(seasons, settings=settings)).recipe
     assert "a season of 12 steps" in recipe.training.plan
     assert (recipe.model.blend, recipe.model.horizon) == ("auto", 24)
+    assert recipe.training.refit == "none"  # the network has learnt the difference from one map, and from no other
     assert 13 <= recipe.model.lookback <= 200
     walk: Any = prepare(described(_series(tmp_path / "u.csv", drawn.cumsum()), settings=settings)).recipe
     assert walk.model.lookback < 13

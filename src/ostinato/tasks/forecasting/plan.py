@@ -44,7 +44,8 @@ def plan(shape: Shape, recipe: Recipe) -> Plan:
     horizon, season, lookback = ForecastingRecipe.of(recipe).horizon, shape.season, shape.lookback
     lookback = max(lookback, season)
     segments = lookback >= _LEAST_READ and season > 1 and horizon % _SEGMENT == 0
-    options: dict[str, Any] = {**ANNEALED, "model.cell": "gru", "model.blend": "auto"}
+    # The network has learnt the difference from this very map: solved again under it, airline passengers 0.047 → 0.110
+    options: dict[str, Any] = {**ANNEALED, "training.refit": "none", "model.cell": "gru", "model.blend": "auto"}
     options["model.lookback"] = lookback + -lookback % _SEGMENT if segments else max(lookback, 1)
     if segments:
         options |= {"model.strategy": "segment", "model.segment": _SEGMENT, "model.hidden_size": 64}
