@@ -64,7 +64,8 @@ class Elman(WritingModel):
     def _write(self, one: Writing) -> Written:
         state, pieces, drawn = one.state, list[int](), one.drawn
         for _ in range(one.max_new_tokens):
-            shares = np.exp(self.V @ state / one.temperature)
+            scores = self.V @ state / one.temperature
+            shares = np.exp(scores - scores.max())
             token = int(np.searchsorted(np.cumsum(shares / shares.sum()), _uniform(one.seed, drawn)))
             drawn += 1
             if token == END:
