@@ -65,7 +65,7 @@ def refit(trainer: Trainer, prepared: Prepared) -> str:
     recipe, folder = prepared.recipe, trainer.folder
     (folder / VALIDATED_FILE).unlink(missing_ok=True)
     how = recipe.training.refit
-    if how == "none" or not holds_share(recipe):
+    if how == "none" or recipe.data.fold is not None:  # a fold is scored by what has never seen it
         return ""
     before = {name: tensor.cpu().clone() for name, tensor in weights_of(trainer.model).items()}
     whole = replace(prepared, train=prepared.whole)
@@ -84,11 +84,6 @@ def refit(trainer: Trainer, prepared: Prepared) -> str:
     shutil.rmtree(folder / _FOLDER, ignore_errors=True)
     what = "it is trained again" if again else "what is solved for is solved again"
     return f"for new data {what} with what validated it, too; all figures of the run are of the model before"
-
-
-def holds_share(recipe: Recipe) -> bool:
-    """Whether a share of the training file validates: rows that nothing else is held back for."""
-    return isinstance(recipe.data.validation, float) and recipe.data.fold is None
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:

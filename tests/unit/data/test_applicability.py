@@ -56,6 +56,11 @@ def test_a_recipe_in_which_nothing_was_changed_is_fine(kind: str) -> None:
         ("forecasting", {"data.sort": True}, r"`data\.sort` only applies with a column of ti"),
         ("forecasting", {"data.test_continues": True}, "only applies with `data.test`"),
         (
+            "classification",
+            {"data.validation": "v.csv", "training.refit": "all"},
+            r"`training\.refit` only applies with a `data\.validation` that is a share",
+        ),
+        (
             "forecasting",
             {"data.validation": 0.2, "data.split": "last"},
             r"`data\.validation` only applies with `data\.split: null`",
@@ -146,6 +151,7 @@ def test_what_nothing_would_read_is_refused(kind: str, options: dict[str, Any], 
         ("conditional", {"model.decoder.condition": "state", "model.embedding_dim": 3}),
         ("seq2seq", {"features.input.kind": "series", "model.embedding_dim": 3}),
         ("forecasting", {"data.time": "t", "data.sort": True, "data.validation": 0.2}),
+        ("classification", {"data.validation": "v.csv", "data.fold": [1, 3], "training.refit": "all"}),
         ("classification", {"features.target.kind": "auto", "features.target.separator": ";"}),
     ],
 )

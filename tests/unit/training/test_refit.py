@@ -132,12 +132,15 @@ def test_a_linear_map_is_solved_with_the_last_steps_too(tmp_path: Path) -> None:
     assert np.array_equal(before.linear.weight.numpy(force=True), run.model.linear.weight.numpy(force=True))
 
 
-@pytest.mark.parametrize("how", ["file", "fold"])
-def test_what_is_held_out_otherwise_stays_so(tmp_path: Path, how: str) -> None:
+def test_a_fold_stays_held_out(tmp_path: Path) -> None:
     recipe = _flips(tmp_path, epochs=1)
-    if how == "fold":
-        folds = crossvalidate(build_recipe(recipe), num_folds=2, out=tmp_path / "run", observer=Observer()).folder
-        assert not list(folds.rglob(VALIDATED_FILE))
-    else:
-        recipe["data"]["validation"] = recipe["data"]["train"]
-        assert not (_trained(tmp_path / "run", recipe).folder / VALIDATED_FILE).exists()
+    folds = crossvalidate(build_recipe(recipe), num_folds=2, out=tmp_path / "run", observer=Observer()).folder
+    assert not list(folds.rglob(VALIDATED_FILE))
+
+
+def test_a_plan_for_data_with_a_validation_file_refits_nothing(tmp_path: Path) -> None:
+    recipe = _flips(tmp_path)
+    recipe["data"]["validation"] = recipe["data"]["train"]
+    recipe["training"] = {"steps": 2}
+    planned = prepare(build_recipe(recipe)).recipe.training
+    assert (planned.refit, planned.keep) == ("none", "last")

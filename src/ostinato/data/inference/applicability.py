@@ -230,6 +230,13 @@ _RULES: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     ),
     (
         Condition(
+            "a `data.validation` that is a share of the rows (a file of its own is never learnt from)",
+            lambda recipe: recipe.data.fold is not None or isinstance(recipe.data.validation, float),
+        ),
+        ("training.refit",),
+    ),
+    (
+        Condition(
             "`data.split: null` (of a forecaster), which leaves the validation part to it",
             lambda recipe: recipe.data.split is None or isinstance(recipe.data.validation, str),
         ),
