@@ -145,22 +145,25 @@ class Engine:
                     f"at most {self.pace.most_waiting:,} operations may wait. Received: one more.",
                     hint="send it again a little later, with the same sequence number",
                 )
-            self._queue.append((operation, reply, place))
-            if not self._is_for_here(operation):
+            waiting = operation, reply, place
+            self._queue.append(waiting)
+            if not self._is_for_loop(waiting):
                 self._news.notify()
             elif self._called is not reply.loop:
                 self._called = reply.loop
                 reply.loop.call_soon(self._here)
 
-    def _is_for_here(self, operation: Operation) -> bool:
+    def _is_for_loop(self, waiting: _Waiting) -> bool:
+        """Whether the event loop that asked does it: something small, while nothing has to be waited for."""
+        operation, reply, _ = waiting
         quick = operation.small and self._each_s < _HERE_S and not self.pace.wait_ms
-        return quick and not self.sessions.live.waits and self._thread.is_alive()
+        return quick and not self.sessions.live.waits and self._thread.is_alive() and not reply.loop.is_closed()
 
     def _here(self) -> None:
         """Do what waits in the event loop, if that takes no longer than a moment; the thread does the rest."""
         self._called = None
         if not self._turn.acquire(blocking=False):
-            return  # the thread computes, and goes on with what waits
+            return  # the thread computes, and calls again
         try:
             most = max(1, min(_MOST_HERE, int(_HERE_S / self._each_s)))
             with self._news:
@@ -172,30 +175,43 @@ class Engine:
         finally:
             self._turn.release()
         with self._news:
-            if self._queue and self._is_for_here(self._queue[0][0]) and self._called is None:
-                self._called = asyncio.get_running_loop()
-                self._called.call_soon(self._here)
-            elif self._queue:
+            if self._queue and not self._is_for_loop(self._queue[0]):
                 self._news.notify()
+            else:
+                self._call_loop()
+
+    def _call_loop(self) -> None:
+        """Have the event loop go on with what waits, unless it will anyway; `_news` is held."""
+        if self._queue and self._called is None:
+            self._called = self._queue[0][1].loop
+            self._called.call_soon_threadsafe(self._here)
 
     def _run(self) -> None:
-        while self._await_news():
+        while (most := self._await_news()) is not None:
             with self._turn:  # from taking to doing: nobody overtakes
                 with self._news:
-                    batch = [self._queue.popleft() for _ in range(min(len(self._queue), self.pace.max_batch))]
+                    batch = [self._queue.popleft() for _ in range(min(len(self._queue), most))]
                 self._do(batch)
         self.sessions.live.close()
 
-    def _await_news(self) -> bool:
-        """Wait for something to do, or for a while; False: it is time to end."""
+    def _await_news(self) -> int | None:
+        """Wait for something to do, or for a while; how many operations to do then, None: it is time to end.
+
+        What is for an event loop is left to it, unless it does nothing for that while: two threads that both compute
+        in Python wait for each other's turn, and steps for both."""
         with self._news:
-            if not self._queue and not self._stopping:
+            first = self._queue[0] if self._queue else None
+            if not self._stopping and (first is None or self._is_for_loop(first)):
+                self._call_loop()
                 self._news.wait(_SWEEP_S)
-            if self._stopping and not self._queue:
-                return False
-            if self._queue and self.pace.wait_ms and len(self._queue) < self.pace.max_batch:
+            if not self._queue:
+                return None if self._stopping else 0
+            if not self._stopping and self._queue[0] is not first and self._is_for_loop(self._queue[0]):
+                self._call_loop()
+                return 0
+            if self.pace.wait_ms and len(self._queue) < self.pace.max_batch:
                 self._news.wait(self.pace.wait_ms / 1000)
-        return True
+        return self.pace.max_batch
 
     def _do(self, batch: list[_Waiting]) -> None:
         """By whoever has the turn."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -31,6 +32,8 @@ from ostinato.serving.workshop.workshop import Workshop
 _DRAIN_S = 20
 """Seconds that requests have to end in once the server is told to stop."""
 _KEEP_ALIVE_S = 30
+_GARBAGE = (5_000, 10, 200)
+"""When cycles are looked for: among the youngest objects, the young and all of them (`gc.set_threshold`)."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,8 @@ def _serve(
     say(f"serving {', '.join(runs) if page is None else f'the runs of {page.workshop.runs}'} at {url}")
     if page is not None:
         page.opened(url)
-    _Server(settings, app).run(sockets=[listening])
+    with _rarely_collecting():
+        _Server(settings, app).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
@@ -183,6 +187,21 @@ class _Server(uvicorn.Server):
         """Stop, or, told again, stop at once."""
         self._app.state.ready = False
         super().handle_exit(sig, frame)
+
+
+@contextmanager
+def _rarely_collecting() -> Iterator[None]:
+    """Python looks through all objects whenever they have grown by a quarter: with thousands of sessions for a third of
+    a second, several times in ten. Sessions are no cycles, and go without that."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _listening(address: Address) -> socket.socket:
