@@ -14,23 +14,23 @@ from starlette.exceptions import HTTPException
 
 from ostinato import __version__
 from ostinato.errors import OstinatoError
+from ostinato.serving import routes_models, routes_sessions
 from ostinato.serving.access import Access
 from ostinato.serving.bodies import Problem
 from ostinato.serving.direct import DirectSteps
 from ostinato.serving.guard import Guard
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.operations import json_bytes
+from ostinato.serving.page import routes_inside
+from ostinato.serving.page.asking import Page
 from ostinato.serving.page.jobs import Jobs
 from ostinato.serving.page.routes import files_router, runs_router
-from ostinato.serving.page.routes_inside import inside_router
 from ostinato.serving.page.routes_tracks import tracks_router
 from ostinato.serving.page.shown import Shown
 from ostinato.serving.page.tracking import Tracking
 from ostinato.serving.problems import PROBLEM, problem, problem_bytes
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.reload import Reopen, watch
-from ostinato.serving.routes_models import models_router
-from ostinato.serving.routes_sessions import sessions_router
 from ostinato.serving.routes_stream import Connections, stream_router
 from ostinato.serving.served import Config, House
 from ostinato.serving.workshop.routes import workshop_router
@@ -74,16 +74,17 @@ def make_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.ready, app.state.house = True, house
+    app.state.ready, app.state.house, app.state.config = True, house, config
     app.state.access = Access(config.tokens, config.per_second)
-    app.include_router(models_router(house, config.max_body_bytes))
-    app.include_router(sessions_router(house))
+    app.include_router(routes_models.router)
+    app.include_router(routes_sessions.router)
     app.include_router(stream_router(house, connections))
     shown, jobs = Shown(house, workshop), Jobs()
     tracking = Tracking(jobs)
+    app.state.page = Page(shown, tracking, jobs)
     app.include_router(runs_router(house, shown))
     app.include_router(tracks_router(house, shown.folder_of, tracking))
-    app.include_router(inside_router(house, shown.folder_of, tracking, jobs))
+    app.include_router(routes_inside.router)
     if workshop is not None:
         app.include_router(workshop_router(workshop))
     app.include_router(files_router())

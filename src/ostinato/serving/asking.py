@@ -1,4 +1,4 @@
-"""Who asks: what routes depend on."""
+"""Who asks, and whom: what routes depend on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ostinato.serving.access import Access
+from ostinato.serving.served import House
 
 
 async def owner_of(
@@ -24,6 +25,13 @@ async def owner_of(
     return owner
 
 
+async def house_of(request: Request) -> House:
+    """What is served."""
+    house: House = request.app.state.house
+    return house
+
+
+TheHouse = Annotated[House, Depends(house_of)]
 Owner = Annotated[str, Depends(owner_of)]
 Model = Annotated[str, Path(description="The name that a run is served by.")]
 SessionId = Annotated[str, Path(description="As the session's creation has answered it.")]

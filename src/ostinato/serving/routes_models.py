@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ostinato.errors import OstinatoError, RowError
-from ostinato.serving.asking import FileName, Model, Owner, owner_of
+from ostinato.serving.asking import FileName, Model, Owner, TheHouse, owner_of
 from ostinato.serving.bodies import (
     Carried,
     Carry,
@@ -32,7 +32,7 @@ from ostinato.serving.bodies import (
 from ostinato.serving.operations import json_bytes
 from ostinato.serving.problems import problem_of
 from ostinato.serving.refused import RefusedError
-from ostinato.serving.served import House, Served
+from ostinato.serving.served import Served
 
 T = TypeVar("T")
 _LOG = logging.getLogger("ostinato.serving")
@@ -50,91 +50,96 @@ _EVENT = {
 }
 STREAM: dict[str, Any] = {"description": "Server-sent events.", "content": {EVENTS: {"schema": _EVENT}}}
 
+router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[Depends(owner_of)])
 
-def models_router(house: House, max_body_bytes: int) -> APIRouter:
-    """The routes.
 
-    Args:
-        house: what is served.
-        max_body_bytes: of a line of a stream, too.
-    """
-    router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[Depends(owner_of)])
+def _body(model: type[Any], *others: str) -> dict[str, Any]:
+    """A request's body for OpenAPI where the route reads it itself."""
+    content = {JSON: {"schema": model.model_json_schema()}}
+    content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in others}
+    return {"requestBody": {"required": True, "content": content}}
 
-    @router.get("", summary="All models", response_model=ModelList)
-    async def models() -> dict[str, list[dict[str, Any]]]:
-        """The models that are served: task, signature, figures."""
-        return {"models": [await served.work(served.facts) for served in list(house.served.values())]}
 
-    @router.get("/{model}", summary="One model", response_model=ModelFacts)
-    async def model(model: Model) -> dict[str, Any]:
-        """Its task, signature and figures; whether it has sessions, and why not."""
-        served = house.find(model)
-        return await served.work(served.facts)
+@router.get("", summary="All models", response_model=ModelList)
+async def models(house: TheHouse) -> dict[str, list[dict[str, Any]]]:
+    """The models that are served: task, signature, figures."""
+    return {"models": [await served.work(served.facts) for served in list(house.served.values())]}
 
-    @router.post(
-        "/{model}/predict", summary="Predict rows", response_model=Predictions, openapi_extra=_body(Rows, LINES, "*/*")
-    )
-    async def predict(
-        model: Model,
-        request: Request,
-        name: FileName = "",
-    ) -> Response:
-        """Predict rows: `{"rows": [...]}`; lines of JSON, each answered by a line; or a file: a sound, a picture, a
-        table, whose name the parameter `name` says."""
-        served, kind = house.find(model), request.headers.get("content-type", "").partition(";")[0]
-        if kind == LINES:
-            lines = _predicted(served, request, max_body_bytes)
-            return _WhileReading(lines, headers=AS_IT_COMES, media_type=LINES)
-        if kind in ("", JSON):
-            found = await served.work(served.predict, _rows(await request.body()).rows)
-        else:
-            found = await _with_file(served, served.predict_file, await request.body(), name)
-        return Response(json_bytes(_finite({"predictions": found})), media_type=JSON)
 
-    @router.post(
-        "/{model}/evaluate",
-        response_model=Evaluated,
-        summary="Figures on labelled rows",
-        openapi_extra=_body(Rows, "*/*"),
-    )
-    async def evaluate(model: Model, request: Request, name: FileName = "") -> Response:
-        """How well the model does on labelled rows, with intervals of 95 %, as `ostinato evaluate` has it:
-        `{"rows": [...]}`, objects by column with the target among them, or a file, whose name the parameter `name`
-        says. Nothing of it is kept."""
-        served, kind = house.find(model), request.headers.get("content-type", "").partition(";")[0]
-        body = await request.body()
-        if kind in ("", JSON):
-            rows = _objects(_rows(body))
-            body, name = b"\n".join(json_bytes(row) for row in rows), "rows.jsonl"
-        found = await _with_file(served, served.evaluate, body, name)
-        return Response(json_bytes(found), media_type=JSON)
+@router.get("/{model}", summary="One model", response_model=ModelFacts)
+async def model(house: TheHouse, model: Model) -> dict[str, Any]:
+    """Its task, signature and figures; whether it has sessions, and why not."""
+    served = house.find(model)
+    return await served.work(served.facts)
 
-    @router.post("/{model}/score", summary="Answer each step of a sequence", response_model=Scored)
-    async def score(model: Model, body: Score) -> Response:
-        """What the model answers at each step of a sequence; a language model says the loss of each token."""
-        engine = house.find(model).running
-        return Response(await engine.do(engine.sessions.score(body.inputs)), media_type=JSON)
 
-    @router.post("/{model}/step", summary="Step with a state of one's own", response_model=Carried)
-    async def step(model: Model, body: Carry, who: Owner) -> Response:
-        """Read steps in a session whose state travels with the client: no server keeps it, and any goes on with it."""
-        engine = house.find(model).running
-        made = engine.sessions.carry(who, decoded(body.state), body.inputs, body.answers)
-        return Response(await engine.do(made), media_type=JSON)
+@router.post(
+    "/{model}/predict", summary="Predict rows", response_model=Predictions, openapi_extra=_body(Rows, LINES, "*/*")
+)
+async def predict(
+    house: TheHouse,
+    model: Model,
+    request: Request,
+    name: FileName = "",
+) -> Response:
+    """Predict rows: `{"rows": [...]}`; lines of JSON, each answered by a line; or a file: a sound, a picture, a
+    table, whose name the parameter `name` says."""
+    served, kind = house.find(model), request.headers.get("content-type", "").partition(";")[0]
+    if kind == LINES:
+        lines = _predicted(served, request, request.app.state.config.max_body_bytes)
+        return _WhileReading(lines, headers=AS_IT_COMES, media_type=LINES)
+    if kind in ("", JSON):
+        found = await served.work(served.predict, _rows(await request.body()).rows)
+    else:
+        found = await _with_file(served, served.predict_file, await request.body(), name)
+    return Response(json_bytes(_finite({"predictions": found})), media_type=JSON)
 
-    @router.post("/{model}/generate", summary="Write", response_class=StreamingResponse, responses={200: STREAM})
-    async def generate(model: Model, body: Generate) -> Response:
-        """Write; server-sent events: `piece` as it is written (or one event for each whole sequence), then `end`."""
-        served = house.find(model)
-        options = body.model_dump(exclude={"prompt"})
-        made = await served.work(served.generation, body.prompt, options)
-        if made.pieces is not None:
-            return StreamingResponse(_pieces(served, iter(made.pieces)), headers=AS_IT_COMES, media_type=EVENTS)
-        known = made.feature.known if made.feature is not None else list
-        whole = made.texts if made.texts is not None else [known(one) for one in made.frames or []]
-        return StreamingResponse(_whole(whole), headers=AS_IT_COMES, media_type=EVENTS)
 
-    return router
+@router.post(
+    "/{model}/evaluate",
+    response_model=Evaluated,
+    summary="Figures on labelled rows",
+    openapi_extra=_body(Rows, "*/*"),
+)
+async def evaluate(house: TheHouse, model: Model, request: Request, name: FileName = "") -> Response:
+    """How well the model does on labelled rows, with intervals of 95 %, as `ostinato evaluate` has it:
+    `{"rows": [...]}`, objects by column with the target among them, or a file, whose name the parameter `name`
+    says. Nothing of it is kept."""
+    served, kind = house.find(model), request.headers.get("content-type", "").partition(";")[0]
+    body = await request.body()
+    if kind in ("", JSON):
+        rows = _objects(_rows(body))
+        body, name = b"\n".join(json_bytes(row) for row in rows), "rows.jsonl"
+    found = await _with_file(served, served.evaluate, body, name)
+    return Response(json_bytes(found), media_type=JSON)
+
+
+@router.post("/{model}/score", summary="Answer each step of a sequence", response_model=Scored)
+async def score(house: TheHouse, model: Model, body: Score) -> Response:
+    """What the model answers at each step of a sequence; a language model says the loss of each token."""
+    engine = house.find(model).running
+    return Response(await engine.do(engine.sessions.score(body.inputs)), media_type=JSON)
+
+
+@router.post("/{model}/step", summary="Step with a state of one's own", response_model=Carried)
+async def step(house: TheHouse, model: Model, body: Carry, who: Owner) -> Response:
+    """Read steps in a session whose state travels with the client: no server keeps it, and any goes on with it."""
+    engine = house.find(model).running
+    made = engine.sessions.carry(who, decoded(body.state), body.inputs, body.answers)
+    return Response(await engine.do(made), media_type=JSON)
+
+
+@router.post("/{model}/generate", summary="Write", response_class=StreamingResponse, responses={200: STREAM})
+async def generate(house: TheHouse, model: Model, body: Generate) -> Response:
+    """Write; server-sent events: `piece` as it is written (or one event for each whole sequence), then `end`."""
+    served = house.find(model)
+    options = body.model_dump(exclude={"prompt"})
+    made = await served.work(served.generation, body.prompt, options)
+    if made.pieces is not None:
+        return StreamingResponse(_pieces(served, iter(made.pieces)), headers=AS_IT_COMES, media_type=EVENTS)
+    known = made.feature.known if made.feature is not None else list
+    whole = made.texts if made.texts is not None else [known(one) for one in made.frames or []]
+    return StreamingResponse(_whole(whole), headers=AS_IT_COMES, media_type=EVENTS)
 
 
 def decoded(state: bytes) -> bytes:
@@ -250,10 +255,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if value - value == 0 else None
     return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _body(model: type[Any], *others: str) -> dict[str, Any]:
-    """A request's body for OpenAPI where the route reads it itself."""
-    content = {JSON: {"schema": model.model_json_schema()}}
-    content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in others}
-    return {"requestBody": {"required": True, "content": content}}

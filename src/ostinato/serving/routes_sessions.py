@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from ostinato.serving.asked import write
-from ostinato.serving.asking import Model, Owner, SessionId
+from ostinato.serving.asking import Model, Owner, SessionId, TheHouse
 from ostinato.serving.bodies import (
     Create,
     Finished,
@@ -28,124 +28,131 @@ from ostinato.serving.engine import Engine
 from ostinato.serving.problems import problem_of
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.routes_models import AS_IT_COMES, EVENTS, JSON, STREAM, event
-from ostinato.serving.served import House
 
 SNAPSHOT = "application/vnd.ostinato.snapshot"
 _PIECES_AT_ONCE = 16
 """Tokens that are written between two events."""
-
-
-def sessions_router(house: House) -> APIRouter:
-    """The routes of the sessions of what is served."""
-    router = APIRouter(prefix="/v1/models/{model}/sessions", tags=["sessions"])
-
-    @router.post("", summary="Begin a session", status_code=201, response_model=SessionFacts)
-    async def create(model: Model, who: Owner, body: Create | None = None) -> Response:
-        """A session before its first step."""
-        engine = house.find(model).running
-        given = body or Create()
-        return _json(await engine.do(engine.sessions.create(who, given.seed, given.sample_rate)), 201)
-
-    @router.get("", summary="All sessions", response_model=SessionList)
-    async def sessions(model: Model, who: Owner) -> Response:
-        """All sessions of whoever asks."""
-        engine = house.find(model).running
-        return _json(await engine.do(engine.sessions.all_of(who)))
-
-    @router.post(
-        "/restore",
-        summary="Go on from a snapshot",
-        status_code=201,
-        response_model=SessionFacts,
-        openapi_extra=_SNAPSHOT_BODY,
-    )
-    async def restore(model: Model, who: Owner, request: Request) -> Response:
-        """A new session from a snapshot."""
-        engine = house.find(model).running
-        return _json(await engine.do(engine.sessions.restore(who, await request.body())), 201)
-
-    @router.get("/{session}", summary="One session", response_model=SessionFacts)
-    async def about(model: Model, session: SessionId, who: Owner) -> Response:
-        """What is known of a session."""
-        engine = house.find(model).engine_of(session)
-        return _json(await engine.do(engine.sessions.about(who, session)))
-
-    @router.delete("/{session}", summary="End a session", status_code=204)
-    async def delete(model: Model, session: SessionId, who: Owner) -> Response:
-        """End a session."""
-        engine = house.find(model).engine_of(session)
-        await engine.do(engine.sessions.delete(who, session))
-        return Response(status_code=204)
-
-    @router.get("/{session}/peek", summary="The answer as it stands", response_model=Peeked)
-    async def peek(model: Model, session: SessionId, who: Owner) -> Response:
-        """The answer as it stands, without a step."""
-        engine = house.find(model).engine_of(session)
-        return _json(await engine.do(engine.sessions.peek(who, session)))
-
-    @router.get("/{session}/finish", summary="What is still owed", response_model=Finished)
-    async def finish(model: Model, session: SessionId, who: Owner) -> Response:
-        """What would still be answered if nothing more came: of sound that ends within a step, of answers that come
-        later than their step. The session stays as it is."""
-        engine = house.find(model).engine_of(session)
-        return _json(await engine.do(engine.sessions.finish(who, session)))
-
-    @router.post("/{session}/step", summary="Read steps", response_model=Stepped)
-    async def step(model: Model, session: SessionId, body: Step, who: Owner) -> Response:
-        """Read one step or more."""
-        engine = house.find(model).engine_of(session)
-        made = engine.sessions.step(who, session, body.inputs, body.answers, body.sequence)
-        return _json(await engine.do(made))
-
-    @router.post(
-        "/{session}/generate",
-        summary="Write steps",
-        response_model=WrittenSteps,
-        responses={200: {**STREAM, "description": "What was written, or events."}},
-    )
-    async def generate(model: Model, session: SessionId, body: Write, request: Request, who: Owner) -> Response:
-        """Write, and read what is written; with `Accept: text/event-stream` as it is written. Events have no sequence
-        number: who loses the connection looks at the session, and goes on or rewinds."""
-        engine = house.find(model).engine_of(session)
-        if EVENTS not in request.headers.get("accept", ""):
-            return _json(await engine.do(write(engine.sessions, who, session, body)))
-        if body.sequence is not None:
-            raise RefusedError(422, "`sequence` does not apply to events: leave it out.")
-        return StreamingResponse(_pieces(engine, who, session, body), headers=AS_IT_COMES, media_type=EVENTS)
-
-    @router.post("/{session}/rewind", summary="Go back", response_model=Rewound)
-    async def rewind(model: Model, session: SessionId, body: Rewind, who: Owner) -> Response:
-        """Back to an earlier step."""
-        engine = house.find(model).engine_of(session)
-        return _json(await engine.do(engine.sessions.rewind(who, session, body.to, body.sequence)))
-
-    @router.post("/{session}/fork", summary="Copy a session", status_code=201, response_model=SessionFacts)
-    async def fork(model: Model, session: SessionId, who: Owner) -> Response:
-        """A new session that goes on from where this one stands."""
-        engine = house.find(model).engine_of(session)
-        return _json(await engine.do(engine.sessions.fork(who, session)), 201)
-
-    @router.get(
-        "/{session}/snapshot",
-        summary="Take a session away",
-        response_class=Response,
-        responses={200: {"content": {SNAPSHOT: {"schema": _BYTES}}}},
-    )
-    async def snapshot(
-        model: Model,
-        session: SessionId,
-        who: Owner,
-        lasting_s: Annotated[float | None, Query(gt=0, description="Seconds until it is refused.")] = None,
-    ) -> Response:
-        """Its state as signed bytes of safetensors."""
-        engine = house.find(model).engine_of(session)
-        return Response(await engine.do(engine.sessions.snapshot(who, session, lasting_s)), media_type=SNAPSHOT)
-
-    return router
-
-
 _BYTES = {"type": "string", "format": "binary"}
 _SNAPSHOT_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {SNAPSHOT: {"schema": _BYTES}}}}
+
+router = APIRouter(prefix="/v1/models/{model}/sessions", tags=["sessions"])
+
+
+@router.post("", summary="Begin a session", status_code=201, response_model=SessionFacts)
+async def create(house: TheHouse, model: Model, who: Owner, body: Create | None = None) -> Response:
+    """A session before its first step."""
+    engine = house.find(model).running
+    given = body or Create()
+    return _json(await engine.do(engine.sessions.create(who, given.seed, given.sample_rate)), 201)
+
+
+@router.get("", summary="All sessions", response_model=SessionList)
+async def sessions(house: TheHouse, model: Model, who: Owner) -> Response:
+    """All sessions of whoever asks."""
+    engine = house.find(model).running
+    return _json(await engine.do(engine.sessions.all_of(who)))
+
+
+@router.post(
+    "/restore",
+    summary="Go on from a snapshot",
+    status_code=201,
+    response_model=SessionFacts,
+    openapi_extra=_SNAPSHOT_BODY,
+)
+async def restore(house: TheHouse, model: Model, who: Owner, request: Request) -> Response:
+    """A new session from a snapshot."""
+    engine = house.find(model).running
+    return _json(await engine.do(engine.sessions.restore(who, await request.body())), 201)
+
+
+@router.get("/{session}", summary="One session", response_model=SessionFacts)
+async def about(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
+    """What is known of a session."""
+    engine = house.find(model).engine_of(session)
+    return _json(await engine.do(engine.sessions.about(who, session)))
+
+
+@router.delete("/{session}", summary="End a session", status_code=204)
+async def delete(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
+    """End a session."""
+    engine = house.find(model).engine_of(session)
+    await engine.do(engine.sessions.delete(who, session))
+    return Response(status_code=204)
+
+
+@router.get("/{session}/peek", summary="The answer as it stands", response_model=Peeked)
+async def peek(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
+    """The answer as it stands, without a step."""
+    engine = house.find(model).engine_of(session)
+    return _json(await engine.do(engine.sessions.peek(who, session)))
+
+
+@router.get("/{session}/finish", summary="What is still owed", response_model=Finished)
+async def finish(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
+    """What would still be answered if nothing more came: of sound that ends within a step, of answers that come
+    later than their step. The session stays as it is."""
+    engine = house.find(model).engine_of(session)
+    return _json(await engine.do(engine.sessions.finish(who, session)))
+
+
+@router.post("/{session}/step", summary="Read steps", response_model=Stepped)
+async def step(house: TheHouse, model: Model, session: SessionId, body: Step, who: Owner) -> Response:
+    """Read one step or more."""
+    engine = house.find(model).engine_of(session)
+    made = engine.sessions.step(who, session, body.inputs, body.answers, body.sequence)
+    return _json(await engine.do(made))
+
+
+@router.post(
+    "/{session}/generate",
+    summary="Write steps",
+    response_model=WrittenSteps,
+    responses={200: {**STREAM, "description": "What was written, or events."}},
+)
+async def generate(
+    house: TheHouse, model: Model, session: SessionId, body: Write, request: Request, who: Owner
+) -> Response:
+    """Write, and read what is written; with `Accept: text/event-stream` as it is written. Events have no sequence
+    number: who loses the connection looks at the session, and goes on or rewinds."""
+    engine = house.find(model).engine_of(session)
+    if EVENTS not in request.headers.get("accept", ""):
+        return _json(await engine.do(write(engine.sessions, who, session, body)))
+    if body.sequence is not None:
+        raise RefusedError(422, "`sequence` does not apply to events: leave it out.")
+    return StreamingResponse(_pieces(engine, who, session, body), headers=AS_IT_COMES, media_type=EVENTS)
+
+
+@router.post("/{session}/rewind", summary="Go back", response_model=Rewound)
+async def rewind(house: TheHouse, model: Model, session: SessionId, body: Rewind, who: Owner) -> Response:
+    """Back to an earlier step."""
+    engine = house.find(model).engine_of(session)
+    return _json(await engine.do(engine.sessions.rewind(who, session, body.to, body.sequence)))
+
+
+@router.post("/{session}/fork", summary="Copy a session", status_code=201, response_model=SessionFacts)
+async def fork(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
+    """A new session that goes on from where this one stands."""
+    engine = house.find(model).engine_of(session)
+    return _json(await engine.do(engine.sessions.fork(who, session)), 201)
+
+
+@router.get(
+    "/{session}/snapshot",
+    summary="Take a session away",
+    response_class=Response,
+    responses={200: {"content": {SNAPSHOT: {"schema": _BYTES}}}},
+)
+async def snapshot(
+    house: TheHouse,
+    model: Model,
+    session: SessionId,
+    who: Owner,
+    lasting_s: Annotated[float | None, Query(gt=0, description="Seconds until it is refused.")] = None,
+) -> Response:
+    """Its state as signed bytes of safetensors."""
+    engine = house.find(model).engine_of(session)
+    return Response(await engine.do(engine.sessions.snapshot(who, session, lasting_s)), media_type=SNAPSHOT)
 
 
 async def _pieces(engine: Engine, who: str, session: SessionId, body: Write) -> AsyncIterator[bytes]:

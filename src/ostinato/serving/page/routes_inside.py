@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -13,12 +11,12 @@ from ostinato.diagnostics.of_run import diagnose_run
 from ostinato.exploration import ablate_run, attribute, continue_run, standing_points
 from ostinato.report.diagnosis import DIAGNOSIS_FILE
 from ostinato.run import load
-from ostinato.serving.asking import owner_of
+from ostinato.serving.asking import TheHouse, owner_of
 from ostinato.serving.bodies import Body
-from ostinato.serving.page.jobs import Jobs, Progress
-from ostinato.serving.page.tracking import Tracking
+from ostinato.serving.page.asking import ThePage
+from ostinato.serving.page.jobs import Progress
 from ostinato.serving.refused import RefusedError
-from ostinato.serving.served import House, Served, refuse_files
+from ostinato.serving.served import Served, refuse_files
 from ostinato.storage.files import read_json
 from ostinato.tasks.streaming import EncoderStreaming, WritingModel
 
@@ -56,103 +54,102 @@ class Points(Body):
     iterations: int = Field(600, ge=1, le=20_000, description="Of the minimisation.")
 
 
-def inside_router(house: House, folder_of: Callable[[str], Path], tracking: Tracking, jobs: Jobs) -> APIRouter:
-    """What the page asks of a network's inside.
+router = APIRouter(prefix="/v1/runs/{run}", tags=["page"], dependencies=[Depends(owner_of)])
 
-    Args:
-        house: the runs whose models are served.
-        folder_of: of a run that is shown, by name.
-        tracking: their tracks.
-        jobs: what works in the background.
-    """
-    router = APIRouter(prefix="/v1/runs/{run}", tags=["page"], dependencies=[Depends(owner_of)])
 
-    @router.post("/intervene")
-    async def intervene(run: str, body: Intervene) -> dict[str, Any]:
-        """What is written with units changed, beside what is written untouched."""
-        served = house.find(run)
-        refuse_files(served.run, body.prompt)
-        return await served.work(_continued, served, body)
+@router.post("/intervene")
+async def intervene(house: TheHouse, run: str, body: Intervene) -> dict[str, Any]:
+    """What is written with units changed, beside what is written untouched."""
+    served = house.find(run)
+    refuse_files(served.run, body.prompt)
+    return await served.work(_continued, served, body)
 
-    @router.get("/parts")
-    async def parts(run: str) -> dict[str, Any]:
-        """What can be changed: parts of the state and gates, with their units."""
-        return await (served := house.find(run)).work(_parts, served)
 
-    @router.get("/tracks/{key}/attribution")
-    async def attribution(
-        run: str,
-        key: str,
-        at: Annotated[int, Query(ge=0, description="The step.")],
-        method: Literal["gradient", "integrated"] = "integrated",
-        steps: Annotated[int, Query(ge=1, le=1000, description="That are looked at.")] = 200,
-    ) -> dict[str, Any]:
-        """Which earlier steps the surprise at a step came from."""
-        served = house.find(run)
-        track = tracking.find(folder_of(run), key)
-        return (await served.work(attribute, served.run, track, at, method, steps)).to_dict()
+@router.get("/parts")
+async def parts(house: TheHouse, run: str) -> dict[str, Any]:
+    """What can be changed: parts of the state and gates, with their units."""
+    return await (served := house.find(run)).work(_parts, served)
 
-    @router.get("/jobs/{kind}")
-    def job(run: str, kind: Kind) -> dict[str, Any]:
-        """How far some work is, or what came of it."""
-        served = house.find(run)
-        found = jobs.last(run, kind)
-        kept = read_json(served.run.folder / DIAGNOSIS_FILE, missing_ok=True) if kind == "diagnosis" else {}
-        return {"job": found, "kept": kept or None}
 
-    @router.delete("/jobs/{kind}", status_code=204)
-    def stop(run: str, kind: Kind) -> None:
-        """End some work."""
-        jobs.stop(run, kind)
+@router.get("/tracks/{key}/attribution")
+async def attribution(
+    house: TheHouse,
+    page: ThePage,
+    run: str,
+    key: str,
+    at: Annotated[int, Query(ge=0, description="The step.")],
+    method: Literal["gradient", "integrated"] = "integrated",
+    steps: Annotated[int, Query(ge=1, le=1000, description="That are looked at.")] = 200,
+) -> dict[str, Any]:
+    """Which earlier steps the surprise at a step came from."""
+    served = house.find(run)
+    track = page.tracking.find(page.shown.folder_of(run), key)
+    return (await served.work(attribute, served.run, track, at, method, steps)).to_dict()
 
-    @router.post("/jobs/ablation", status_code=202)
-    def ablation(run: str, body: Ablate) -> dict[str, Any]:
-        """Measure what each unit is worth."""
-        folder = house.find(run).run.folder
 
-        def work(progress: Progress) -> dict[str, Any]:
-            found = ablate_run(
-                load(folder), num_windows=body.windows, num_steps=body.steps, layer=body.layer, progress=progress
-            )
-            return found.to_dict()
+@router.get("/jobs/{kind}")
+def job(house: TheHouse, page: ThePage, run: str, kind: Kind) -> dict[str, Any]:
+    """How far some work is, or what came of it."""
+    served = house.find(run)
+    found = page.jobs.last(run, kind)
+    kept = read_json(served.run.folder / DIAGNOSIS_FILE, missing_ok=True) if kind == "diagnosis" else {}
+    return {"job": found, "kept": kept or None}
 
-        return jobs.start(run, "ablation", body.model_dump(), work)
 
-    @router.post("/jobs/diagnosis", status_code=202)
-    def diagnosis(run: str) -> dict[str, Any]:
-        """Measure gradients by lag, exponents and the memory horizon; kept as `diagnosis.json`."""
-        folder = house.find(run).run.folder
+@router.delete("/jobs/{kind}", status_code=204)
+def stop(page: ThePage, run: str, kind: Kind) -> None:
+    """End some work."""
+    page.jobs.stop(run, kind)
 
-        def work(progress: Progress) -> dict[str, Any]:
-            progress(0, 0)
-            diagnose_run(load(folder))
-            return {}
 
-        return jobs.start(run, "diagnosis", {}, work)
+@router.post("/jobs/ablation", status_code=202)
+def ablation(house: TheHouse, page: ThePage, run: str, body: Ablate) -> dict[str, Any]:
+    """Measure what each unit is worth."""
+    folder = house.find(run).run.folder
 
-    @router.post("/jobs/points", status_code=202)
-    def points(run: str, body: Points) -> dict[str, Any]:
-        """Look for fixed and slow points of a layer under a constant input."""
-        folder = house.find(run).run.folder
-        track = tracking.find(folder, body.track)
-        if body.token == "":
-            raise RefusedError(422, "`token` must be one step, or none.")
+    def work(progress: Progress) -> dict[str, Any]:
+        found = ablate_run(
+            load(folder), num_windows=body.windows, num_steps=body.steps, layer=body.layer, progress=progress
+        )
+        return found.to_dict()
 
-        def work(progress: Progress) -> dict[str, Any]:
-            found = standing_points(
-                load(folder),
-                track,
-                layer=body.layer,
-                token=body.token,
-                num_starts=body.starts,
-                num_steps=body.iterations,
-                progress=progress,
-            )
-            return found.to_dict()
+    return page.jobs.start(run, "ablation", body.model_dump(), work)
 
-        return jobs.start(run, "points", body.model_dump(), work)
 
-    return router
+@router.post("/jobs/diagnosis", status_code=202)
+def diagnosis(house: TheHouse, page: ThePage, run: str) -> dict[str, Any]:
+    """Measure gradients by lag, exponents and the memory horizon; kept as `diagnosis.json`."""
+    folder = house.find(run).run.folder
+
+    def work(progress: Progress) -> dict[str, Any]:
+        progress(0, 0)
+        diagnose_run(load(folder))
+        return {}
+
+    return page.jobs.start(run, "diagnosis", {}, work)
+
+
+@router.post("/jobs/points", status_code=202)
+def points(house: TheHouse, page: ThePage, run: str, body: Points) -> dict[str, Any]:
+    """Look for fixed and slow points of a layer under a constant input."""
+    folder = house.find(run).run.folder
+    track = page.tracking.find(folder, body.track)
+    if body.token == "":
+        raise RefusedError(422, "`token` must be one step, or none.")
+
+    def work(progress: Progress) -> dict[str, Any]:
+        found = standing_points(
+            load(folder),
+            track,
+            layer=body.layer,
+            token=body.token,
+            num_starts=body.starts,
+            num_steps=body.iterations,
+            progress=progress,
+        )
+        return found.to_dict()
+
+    return page.jobs.start(run, "points", body.model_dump(), work)
 
 
 def _parts(served: Served) -> dict[str, Any]:
