@@ -1,11 +1,16 @@
-"""Train a run from a file, a recipe or both, or resume one; then baselines and report."""
+"""Train a run from data, a recipe or both, or resume one; then baselines and report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import polars as pl
 
 from ostinato.baselines import BASELINES_FILE
+from ostinato.data.in_memory import as_table, is_in_memory, written
 from ostinato.errors import MissingLibraryError
 from ostinato.recipe import Recipe, Settings, apply_overrides, build_recipe, described
 from ostinato.run import Run, load
@@ -17,7 +22,7 @@ from ostinato.training.train import has_ended, resume_run, train_recipe
 
 
 def train(
-    data: str | Path | None = None,
+    data: Any = None,
     *,
     input: str | None = None,
     target: str | None = None,
@@ -26,26 +31,51 @@ def train(
     settings: Settings = (),
     out: str | Path | None = None,
     observer: Observer | None = None,
+    report: bool = True,
 ) -> Run:
-    """Train a model: on a file, by a recipe, or both; and write its report.
+    """Train a model: on data, by a recipe, or both; and write its report.
 
     Args:
-        data: a file, folder or catalogue name; sets `data.train`.
+        data: a file, folder or catalogue name; or the data themselves (`data.in_memory.as_table`): a table of pandas,
+            polars, Arrow or Hugging Face `datasets`, a mapping of columns, a list of rows, an array (N, L, C). The run
+            keeps a copy, and trains on it as on a file.
         input: the column that holds the sequence.
         target: the column to predict; none: a language model, or what the format's usual target is.
         extra: covariates: further columns to read with the input.
         recipe: a recipe, its file, or the name of a ready one.
-        settings: recipe keys to set, `{"model.hidden_size": 64}` or `["model.hidden_size=64"]`.
+        settings: recipe keys to set, `{"model.hidden_size": 64}` or `["model.hidden_size=64"]`; `data.validation` and
+            `data.test` may be tables, too.
         out: the run directory; by default `runs/NAME`.
         observer: receives progress; by default a display on stderr.
+        report: compare with simple baselines, and write `report.html`.
 
     Raises:
         OstinatoError: for anything that can't be used, before anything is written.
         KeyboardInterrupt: after Ctrl-C, with the run directory, once a checkpoint is written.
     """
-    wanted = described(data, input=input, target=target, extra=extra, recipe=recipe, settings=settings)
     observer = observer or ConsoleObserver()
-    return _finish(train_recipe(wanted, Path(out) if out is not None else None, observer), observer)
+    with tempfile.TemporaryDirectory(prefix="ostinato-") as given:
+        data, input, settings = _in_files(data, input, settings, Path(given))
+        wanted = described(data, input=input, target=target, extra=extra, recipe=recipe, settings=settings)
+        folder = train_recipe(wanted, Path(out) if out is not None else None, observer, Path(given))
+    return _finish(folder, observer) if report else load(folder)
+
+
+def _in_files(
+    data: Any, input: str | None, settings: Settings, folder: Path
+) -> tuple[str | Path | None, str | None, Settings]:
+    """What is given in memory as files of a folder, each named after its part; a column without a name is the input."""
+    if is_in_memory(data):
+        table = as_table(data, input)
+        if input is None and table.width == 1 and (table.dtypes[0] == pl.String or table.dtypes[0].is_nested()):
+            input = table.columns[0]
+        data = written(table, folder, "table")
+    if isinstance(settings, Mapping):
+        for part in ("validation", "test"):
+            found = settings.get(f"data.{part}")
+            if is_in_memory(found):
+                settings = {**settings, f"data.{part}": str(written(as_table(found, input), folder, part))}
+    return data, input, settings
 
 
 def resume(

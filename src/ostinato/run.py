@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ostinato.baselines import Baselines
 from ostinato.data.dataset import Features, in_parts
 from ostinato.data.given import rows_given
+from ostinato.data.in_memory import as_file, is_in_memory, is_table, shown
 from ostinato.data.loading import reading_as
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
@@ -157,12 +158,12 @@ class Run:
         self.spec.decide_as(self.model, **decisions)
 
     def predict(self, rows: Any) -> list[Prediction]:
-        """A prediction for each row, in their order.
+        """A prediction for each row, in their order; of a forecaster for each series of a table.
 
         Args:
             rows: cells of the input column as its reader gives them (texts, lists of numbers or words, paths of media
-                files), or mappings from column to cell where the model reads several columns; or a table of pandas or
-                polars, of which the columns that the model reads are taken.
+                files), or mappings from column to cell where the model reads several columns; or a table of pandas,
+                polars, Arrow or Hugging Face `datasets`, of which the columns that the model reads are taken.
 
         Raises:
             RunError: for a language model.
@@ -172,6 +173,8 @@ class Run:
             >>> load("runs/reviews").predict(["great film :)"])[0].label in ("negative", "positive")
             True
         """
+        if self.recipe.model.rows == "series" and is_table(rows):
+            return [one for _, _, one in self.predict_file(rows)]
         columns = [self.recipe.data.input, *self.features.extra] if self.recipe.data.input else []
         given = rows_given(rows, [str(column) for column in columns])
         if not given:
@@ -179,12 +182,13 @@ class Run:
         examples = self.spec.encode(given, self.features, self.recipe)
         return self.spec.predict(self.model, examples, self.features, self.device)
 
-    def predict_file(self, data: str | Path, observer: Observer | None = None) -> list[tuple[str, str, Prediction]]:
+    def predict_file(self, data: Any, observer: Observer | None = None) -> list[tuple[str, str, Prediction]]:
         """A prediction for each row of a file or folder: (file and line, how the row begins, prediction). A forecaster
         forecasts what comes after the end of each series of the file.
 
         Args:
-            data: a path or a name of the catalogue, with the columns the model reads; a target column is not needed.
+            data: a path or a name of the catalogue, or data in memory, with the columns the model reads; a target
+                column is not needed.
             observer: receives progress.
 
         Raises:
@@ -192,7 +196,8 @@ class Run:
             DataError: for a file that can't be used.
         """
         observer = observer or Observer()
-        examples = self.spec.load_inputs(str(data), self.features, self.recipe, observer.note)
+        with as_file(data, self.recipe.data.input) as path:
+            examples = self.spec.load_inputs(path, self.features, self.recipe, observer.note)
         found = list[Prediction]()
         for some in in_parts(examples, _ROWS_AT_ONCE):
             found += self.spec.predict(self.model, some, self.features, self.device)
@@ -201,7 +206,7 @@ class Run:
 
     def evaluate(
         self,
-        data: str | Path | None = None,
+        data: Any = None,
         observer: Observer | None = None,
         *,
         save: bool = True,
@@ -212,7 +217,7 @@ class Run:
         holds the last evaluation.
 
         Args:
-            data: a path or a name of the catalogue.
+            data: a path or a name of the catalogue, or a table in memory.
             observer: receives messages.
             save: write `evaluation.json`.
             options: of a language model that goes on learning from the text it reads (docs/guides/evaluation.md):
@@ -223,12 +228,15 @@ class Run:
             DataError: for a file that can't be used.
             RecipeError: for options out of range, or that don't apply.
         """
+        if is_in_memory(data):
+            with as_file(data, self.recipe.data.input) as path:
+                return self.evaluate(path, observer, save=save, **options)
         say, spec = (observer or Observer()).note, self.spec
         how = Adaptation(**options)
         model = spec.adapting(self.model, how) if how.adapts else self.model
         reference = str(data) if data is not None else self.recipe.data.test
         if reference is not None and (part := part_of_training(self.folder, reference)) is not None:
-            say(f"`{reference}` is the file of data.{part}: these figures do not say how it does on new rows")
+            say(f"`{shown(reference)}` is the file of data.{part}: these figures do not say how it does on new rows")
         examples = (
             spec.held_back(self.features, self.recipe, say)
             if reference is None
@@ -243,7 +251,7 @@ class Run:
         found = with_intervals(spec.evaluate(model, examples, self.features, self.recipe, self.device))
         if not save:
             return found
-        named = reference or f"the part held back of {self.recipe.data.train}"
+        named = shown(reference) if reference else f"the part held back of {self.recipe.data.train}"
         saved = json_ready({"data": named, **how.adaptations, "confidence": CONFIDENCE, **found})
         try:
             write_atomically(self.folder / EVALUATION_FILE, json.dumps(saved, indent=1, ensure_ascii=False).encode())

@@ -9,13 +9,16 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.features import Draft, Feature
+from ostinato.data.in_memory import as_table, is_table
+from ostinato.data.readers.parquet import plain_texts
 from ostinato.errors import RowError
 
 _SHOWN = 60
 
 
 def rows_given(rows: Any, columns: Sequence[str]) -> list[Any]:
-    """Rows as a list: of a table (of pandas, polars) those of the columns that are read; one alone is a list of one.
+    """Rows as a list: of a table (of pandas, polars, Arrow, Hugging Face) the columns that are read; one alone is a
+    list of one.
 
     Args:
         rows: a text, a mapping by column, any number of either, or a table.
@@ -30,16 +33,16 @@ def rows_given(rows: Any, columns: Sequence[str]) -> list[Any]:
     """
     if isinstance(rows, str | bytes | Mapping):
         return [rows]
-    if hasattr(rows, "columns"):
-        return _of_table(rows, columns)
+    if is_table(rows):
+        return _of_table(as_table(rows), columns)
     try:
         return list(rows)
     except TypeError as error:
         raise RowError(f"rows must be a list of cells. Received: {rows!r:.{_SHOWN}}.") from error
 
 
-def _of_table(table: Any, columns: Sequence[str]) -> list[Any]:
-    names = [str(name) for name in table.columns]
+def _of_table(table: pl.DataFrame, columns: Sequence[str]) -> list[Any]:
+    names = table.columns
     if not columns:
         raise RowError(
             "this model reads series, not rows of a table. Received: a table.",
@@ -52,7 +55,7 @@ def _of_table(table: Any, columns: Sequence[str]) -> list[Any]:
             f"the table has no column `{missing[0]}`, which this model reads. Its columns: {', '.join(names)}.",
             hint=f"rename one of them, or give its cells alone: run.predict(table[{names[0]!r}])" if names else None,
         )
-    cells = [list(table[name]) for name in columns]
+    cells = [(table[name] if table[name].dtype.is_nested() else plain_texts(table[name])).to_list() for name in columns]
     if len(columns) == 1:
         return cells[0]
     return [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]

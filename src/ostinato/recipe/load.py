@@ -170,8 +170,7 @@ def described(
     if not isinstance(data, str | Path | None):
         raise DataError(
             f"`data` must be a file, a folder or a name of the catalogue. Received: {type(data).__name__}.",
-            hint="save the table first: table.to_csv('rows.csv', index=False) with pandas, table.write_csv('rows.csv') "
-            "with polars; then ostinato.train('rows.csv')",
+            hint="ostinato.train(table) trains on a table in memory",
         )
     mapping = recipe.said if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe else {}
     given = {

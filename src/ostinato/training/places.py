@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,17 @@ def note_places(folder: Path, recipe: Recipe) -> None:
                 "sha256": checksum(path) if path.is_file() and path.stat().st_size <= _MOST_BYTES else None,
             }
     write_atomically(folder / PLACES_FILE, json.dumps(found, indent=1, ensure_ascii=False).encode())
+
+
+def moved_in(recipe: Recipe, given: Path, folder: Path) -> Recipe:
+    """The recipe with its data that lie in the folder `given`, tables that were given in memory, moved into a run."""
+    moved = dict[str, str]()
+    for part in _PARTS:
+        path = _path(getattr(recipe.data, part))
+        if path is not None and path.parent == given:
+            moved[part] = str(folder / path.name)
+            shutil.move(path, folder / path.name)
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=moved)}) if moved else recipe
 
 
 def found_again(folder: Path, recipe: Recipe) -> Recipe:

@@ -34,7 +34,7 @@ from ostinato.tasks.training import TrainingTask, training_of
 from ostinato.training.checkpoint import Checkpoint, read_checkpoint
 from ostinato.training.denormals import flushed_denormals
 from ostinato.training.loop import Trainer
-from ostinato.training.places import note_places
+from ostinato.training.places import moved_in, note_places
 from ostinato.training.progress import Observer
 from ostinato.training.refit import refit
 from ostinato.training.resume import agrees, data_changes, describe_data, recipe_changes, with_features
@@ -58,13 +58,14 @@ from ostinato.training.weights import load_tensors, load_weights
 from ostinato.wording import set_options
 
 
-def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
+def train_recipe(recipe: Recipe, out: Path | None, observer: Observer, given: Path | None = None) -> Path:
     """Train what a recipe describes; returns the run directory.
 
     Args:
         recipe: may leave open what the data says.
         out: the run directory, new or empty; none: `runs/NAME`, or `runs/NAME-2`, … if that is taken.
         observer: receives progress.
+        given: a folder with tables that were given in memory, which move into the run.
 
     Raises:
         OstinatoError: for a recipe, data or a directory that can't be used, before anything is written.
@@ -82,6 +83,8 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer) -> Path:
     check_monitor(prepared.recipe.training.monitor, ("loss", *spec.figures(prepared.recipe, prepared.validation)))
     ready = _ready(prepared, device)  # what can't be used is told before anything is written
     with new_run_folder(out, recipe.name) as lock:
+        if given is not None:
+            prepared = replace(prepared, recipe=moved_in(prepared.recipe, given, lock.folder))
         _write_head(lock.folder, prepared)
         observer.note(f"run: {lock.folder}")
         interrupted = False

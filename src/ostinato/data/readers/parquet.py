@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,6 +16,20 @@ from ostinato.errors import DataError
 from ostinato.storage import decompress
 
 _MOST_ROWS = 50_000
+IN_MEMORY = ".in-memory.parquet"
+"""How the name of a file ends that holds a table which was given in memory; messages don't name the file."""
+UNNAMED = "table in memory"
+
+
+@dataclass(frozen=True)
+class _Unnamed:
+    """How messages name the file of a table that was given in memory."""
+
+    path: Path
+
+    def __call__(self, text: str) -> str:
+        """The text without the name of the file."""
+        return text.replace(str(self.path), UNNAMED)
 
 
 class ParquetSource(Source):
@@ -26,6 +42,8 @@ class ParquetSource(Source):
 
     def __post_init__(self) -> None:
         """Raise `DataError` for a compressed file, too."""
+        if self.path.name.endswith(IN_MEMORY):
+            self.alias = _Unnamed(self.path)
         super().__post_init__()
         if self.path.suffix.lower() in decompress.COMPRESSED:
             raise DataError(
@@ -72,11 +90,16 @@ class ParquetSource(Source):
             return pl.Series(column.name, texts, dtype=pl.String)
         if column.dtype == pl.Binary:
             raise DataError(
-                f"column `{column.name}` of `{self.path}` holds bytes, not text.", hint="write it as a text column"
+                f"column `{column.name}` of `{self.path}` holds bytes, not text.", hint="make it a column of texts"
             )
-        if column.dtype == pl.Duration:
-            column = column.dt.total_microseconds() / 1e6
-        return column.cast(pl.String)
+        return plain_texts(column)
 
     def _unreadable(self, error: Exception) -> DataError:
         return DataError(f"`{self.path}` is not a readable Parquet file: {str(error).splitlines()[0]}")
+
+
+def plain_texts(column: pl.Series) -> pl.Series:
+    """Plain values as their text."""
+    if column.dtype == pl.Duration:
+        column = column.dt.total_microseconds() / 1e6
+    return column.cast(pl.String)

@@ -1,0 +1,232 @@
+"""Data in memory (tables of pandas, polars, Arrow or Hugging Face, arrays, lists) as a table, and as a file of it.
+
+A table in memory is written as Parquet and read like any file: one path, one result. What is written is a function of
+the table alone, so that a checksum says whether two are equal.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ostinato.data.readers.parquet import IN_MEMORY, UNNAMED
+from ostinato.errors import DataError
+
+_MOST_DIMENSIONS = 3
+_SHOWN = 60
+_USUAL = "sequence"
+_USUAL_OF_TEXTS = "text"
+
+
+def is_table(data: Any) -> bool:
+    """Whether something is a table of another library: of pandas, polars, Arrow or Hugging Face `datasets`."""
+    return not isinstance(data, type) and (
+        isinstance(data, pl.DataFrame | pl.LazyFrame)
+        or _is_pandas(data, "DataFrame")
+        or hasattr(data, "to_polars")
+        or (hasattr(data, "__arrow_c_stream__") and hasattr(data, "column_names"))
+    )
+
+
+def as_table(data: Any, column: str | None = None) -> pl.DataFrame:
+    """Data in memory as a table, which is what its rows look like in a file.
+
+    Args:
+        data: a table of pandas, polars, Arrow or Hugging Face `datasets`; a mapping of columns; a list of mappings, of
+            texts, of arrays (L,) or (L, C), or of tables of numbers (a row a step); an array (N, L) or (N, L, C); a
+            panel of sktime or aeon (`nested_univ`, `pd-multiindex`, `df-list`).
+        column: what the column is called where the data have no names; by default `text` of texts, else `sequence`.
+
+    Raises:
+        DataError: for what is no such thing, or holds values of several kinds in a column.
+
+    Example:
+        >>> as_table({"text": ["a", "b"], "label": [0, 1]}).columns
+        ['text', 'label']
+        >>> as_table(np.zeros((2, 5, 3))).schema
+        Schema({'sequence': List(List(Float64))})
+    """
+    if isinstance(data, pl.LazyFrame):
+        data = data.collect()
+    if isinstance(data, pl.DataFrame):
+        return _of_columns({name: data[name] for name in data.columns})
+    if isinstance(data, pl.Series) or _is_pandas(data, "Series"):
+        return _of_columns({str(data.name or column or _usual(data)): data})
+    if _is_pandas(data, "DataFrame"):
+        return _of_pandas(data, column)
+    if isinstance(data, Mapping):
+        return _of_mapping(data)
+    if hasattr(data, "to_polars"):
+        return _of_dataset(data)
+    if hasattr(data, "__arrow_c_stream__"):
+        return pl.DataFrame(data)
+    if isinstance(data, str | bytes) or not hasattr(data, "__len__"):
+        raise DataError(f"a table, an array or a list of rows was expected. Received: {_kind(data)}.")
+    if not isinstance(data, Sequence) and hasattr(data, "__array__"):
+        found = _array(data)
+        return _of_columns({column or _usual(found): found})
+    rows = list(data)
+    if rows and all(isinstance(row, Mapping) for row in rows):
+        names = dict.fromkeys(str(name) for row in rows for name in row)
+        return _of_columns({name: [row.get(name) for row in rows] for name in names})
+    return _of_columns({column or _usual(rows): rows})
+
+
+def _of_mapping(data: Mapping[Any, Any]) -> pl.DataFrame:
+    whole = next((str(name) for name, one in data.items() if is_table(one)), None)
+    if whole is not None:
+        raise DataError(
+            f"one table was expected. Received: several, {', '.join(map(str, data))}.",
+            hint=f"ostinato.train(data[{whole!r}], settings={{'data.validation': data['validation']}})",
+        )
+    scalar = next((name for name, one in data.items() if isinstance(one, str) or not hasattr(one, "__len__")), None)
+    if scalar is not None:
+        raise DataError(f"column {scalar!r} must be a list or an array. Received: {_kind(data[scalar])}.")
+    return _of_columns({str(name): _array(one) if hasattr(one, "__array__") else one for name, one in data.items()})
+
+
+def _of_dataset(data: Any) -> pl.DataFrame:
+    """A data set of Hugging Face; classes by their names."""
+    table: pl.DataFrame = data.to_polars()
+    features = getattr(data, "features", None) or {}
+    names = {name: one.names for name, one in features.items() if getattr(one, "names", None)}
+    return table.with_columns(
+        pl.col(name).replace_strict(dict(enumerate(one)), default=None, return_dtype=pl.String)
+        for name, one in names.items()
+    )
+
+
+def _of_pandas(data: Any, column: str | None) -> pl.DataFrame:
+    """A table; a panel, of rows (instance, step), has a sequence a row."""
+    if data.index.nlevels > 1:
+        if data.index.nlevels != 2:
+            raise DataError(f"an index of (instance, step) was expected. Received: {data.index.nlevels} levels.")
+        return _of_columns({column or _USUAL: [part for _, part in data.groupby(level=0, sort=False)]})
+    names = [str(name) for name in data.columns]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"columns must have names of their own. Received: several columns {twice!r}.")
+    return _of_columns({name: data.iloc[:, place] for place, name in enumerate(names)})
+
+
+def _array(data: Any) -> Any:
+    """An array of one value a row, or of sequences (N, L) or (N, L, C)."""
+    found = np.asarray(data)
+    if not 1 <= found.ndim <= _MOST_DIMENSIONS:
+        raise DataError(
+            f"an array (N,), (N, L) or (N, L, C) was expected: rows, steps, channels. Received: {found.shape}."
+        )
+    return found
+
+
+def _of_columns(columns: Mapping[str, Any]) -> pl.DataFrame:
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len({*lengths.values()}) > 1:
+        said = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise DataError(f"columns of one length were expected. Received: {said}.")
+    return pl.DataFrame([_column(name, values) for name, values in columns.items()])
+
+
+def _column(name: str, values: Any) -> pl.Series:
+    """A column; nothing where there is no value."""
+    if _is_pandas(values, "Series") and values.dtype.kind in "iufbM":
+        values = values.to_numpy()
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iufbM" and values.ndim == 1:
+        values = pl.Series(name, values)
+    if isinstance(values, pl.Series):
+        return (values.fill_nan(None) if values.dtype.is_float() else values).alias(name)
+    cells = [_plain(cell) for cell in values]
+    _check_kinds(name, cells)
+    try:
+        found = pl.Series(name, cells)
+        if found.dtype != pl.Object:
+            return found
+        raise TypeError(f"{_kind(cells[0])} is no value of a table")
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        said = str(error).splitlines()[0][:200]
+        raise DataError(f"column {name!r} can't be read as values of one kind: {said}.") from error
+
+
+def _check_kinds(name: str, cells: Sequence[Any]) -> None:
+    """Raise `DataError` for a column of several kinds of values; whole numbers and others are one."""
+    first = dict[str, int]()
+    for row, cell in enumerate(cells):
+        if cell is not None:
+            kind = "float" if isinstance(cell, int) and not isinstance(cell, bool) else type(cell).__name__
+            first.setdefault(kind, row)
+    if len(first) > 1:
+        said = ", ".join(f"row {row + 1} {cells[row]!r:.{_SHOWN}}" for row in first.values())
+        raise DataError(f"column {name!r} must hold values of one kind. Received: {said}.")
+
+
+def _plain(cell: Any) -> Any:
+    """A cell of numpy, torch, pandas or polars as Python's own; None for what stands where there is nothing."""
+    if isinstance(cell, pl.Series):
+        return cell.to_list()
+    if _is_pandas(cell, "DataFrame"):
+        cell = cell.to_numpy()
+    if hasattr(cell, "tolist"):
+        cell = cell.tolist()
+    if isinstance(cell, list | tuple):
+        return [_plain(one) if hasattr(one, "tolist") or isinstance(one, tuple) else one for one in cell]
+    missing = isinstance(cell, float) and cell != cell
+    return None if missing or type(cell).__name__ in ("NAType", "NaTType") else cell
+
+
+def _usual(rows: Any) -> str:
+    return _USUAL_OF_TEXTS if len(rows) and isinstance(next(iter(rows)), str) else _USUAL
+
+
+def _is_pandas(data: Any, name: str) -> bool:
+    """Without importing pandas."""
+    return any(base.__name__ == name and base.__module__.split(".")[0] == "pandas" for base in type(data).__mro__)
+
+
+def _kind(data: Any) -> str:
+    return f"{type(data).__name__} {data!r:.{_SHOWN}}"
+
+
+def is_in_memory(data: Any) -> bool:
+    """Whether data are no reference (a path, a name, a share of the rows, nothing), but the data themselves."""
+    return data is not None and not isinstance(data, str | os.PathLike | int | float)
+
+
+def written(table: pl.DataFrame, folder: Path, name: str) -> Path:
+    """A table in memory as a file that readers know as one. Raises `DataError` for one without a row."""
+    if not len(table):
+        raise DataError("a table with at least one row was expected. Received: none.")
+    path = folder / f"{name}{IN_MEMORY}"
+    table.write_parquet(path)
+    return path
+
+
+def shown(reference: str) -> str:
+    """A reference as messages say it."""
+    return UNNAMED if reference.endswith(IN_MEMORY) else reference
+
+
+@contextmanager
+def as_file(data: Any, column: str | None = None) -> Iterator[str]:
+    """Data in memory as the path of a file, which is there until the end; a path or a name as it is.
+
+    Args:
+        data: see `as_table`; or a path, or a name of the catalogue.
+        column: the name of the input, for data without names.
+
+    Raises:
+        DataError: for what is neither.
+    """
+    if not is_in_memory(data):
+        if not isinstance(data, str | os.PathLike):
+            raise DataError(f"a file, a table or a name of the catalogue was expected. Received: {_kind(data)}.")
+        yield str(data)
+        return
+    with tempfile.TemporaryDirectory(prefix="ostinato-") as folder:
+        yield str(written(as_table(data, column), Path(folder), "table"))
