@@ -20,10 +20,12 @@ def parse_yaml(text: str) -> Any:
             (`*name`) counted as what they expand to; for more than 50 levels, or an alias within itself.
     """
     try:
-        node = yaml.compose(text, _Loader)
-        if node is not None:
-            _count(node, {}, 0)
-        return yaml.load(text, _Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _count(node, {}, 0)
+        return loader.construct_document(node)
     except (ValueError, OverflowError) as error:  # a number of 5,000 digits, a date of the year 99999
         raise yaml.YAMLError(str(error)) from error
     except RecursionError as error:

@@ -146,7 +146,7 @@ def _stop_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     from ostinato.tasks.registry import task_of
     from ostinato.training.train import device_of
 
-    def reached(recipe: ostinato.Recipe, out: Path | None = None, observer: Observer | None = None) -> None:
+    def reached(recipe: ostinato.Recipe, out: Path | None, observer: Observer, given: Path) -> None:
         if out is not None and out.exists():
             from ostinato.training.run_folder import taken
 
