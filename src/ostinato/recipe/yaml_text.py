@@ -25,7 +25,7 @@ def parse_yaml(text: str) -> Any:
         if node is None:
             return None
         _count(node, {}, 0)
-        return loader.construct_document(node)
+        return loader.construct_document(node)  # type: ignore[no-untyped-call]
     except (ValueError, OverflowError) as error:  # a number of 5,000 digits, a date of the year 99999
         raise yaml.YAMLError(str(error)) from error
     except RecursionError as error:
