@@ -50,8 +50,8 @@ def as_table(data: Any, column: str | None = None) -> pl.DataFrame:
     Example:
         >>> as_table({"text": ["a", "b"], "label": [0, 1]}).columns
         ['text', 'label']
-        >>> as_table(np.zeros((2, 5, 3))).schema
-        Schema({'sequence': List(List(Float64))})
+        >>> as_table(np.zeros((2, 5, 3))).dtypes
+        [List(List(Float64))]
     """
     if isinstance(data, pl.LazyFrame):
         data = data.collect()
