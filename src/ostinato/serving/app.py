@@ -19,6 +19,7 @@ from ostinato.serving.access import Access
 from ostinato.serving.bodies import Problem
 from ostinato.serving.direct import DirectSteps
 from ostinato.serving.guard import Guard
+from ostinato.serving.house import House
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.operations import json_bytes
 from ostinato.serving.page import routes_inside
@@ -32,7 +33,7 @@ from ostinato.serving.problems import PROBLEM, problem, problem_bytes
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.reload import Reopen, watch
 from ostinato.serving.routes_stream import Connections, stream_router
-from ostinato.serving.served import Config, House
+from ostinato.serving.served import Config
 from ostinato.serving.workshop.routes import workshop_router
 from ostinato.serving.workshop.workshop import Workshop
 

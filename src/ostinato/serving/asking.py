@@ -8,7 +8,7 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ostinato.serving.access import Access
-from ostinato.serving.served import House
+from ostinato.serving.house import House
 
 
 async def owner_of(

@@ -15,21 +15,27 @@ from ostinato.errors import OstinatoError
 from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
 from ostinato.serving.engine import Engine, Reply
+from ostinato.serving.house import House
 from ostinato.serving.live import Ended
 from ostinato.serving.operations import Operation, json_bytes
 from ostinato.serving.problems import problem_bytes
 from ostinato.serving.reading import Answers
 from ostinato.serving.refused import RefusedError
-from ostinato.serving.served import House, Served
+from ostinato.serving.served import Served
 
 MOST_WAITING = 256
 """Frames of a connection that wait for their answers; no further one is read until there are fewer."""
 _DTYPES: Mapping[int, tuple[str, float]] = {1: ("<f4", 1.0), 2: ("<i2", 1 / 32768)}
 """What the first byte of a binary frame says: numbers, or PCM of 16 bits, which is from -1 to 1."""
 _MOST_CHANNELS, _MOST_HANDLES = 4096, 100_000
+MOST_IN_FRAME = 10_000
+"""Requests of a frame: nobody else is answered while it is taken apart."""
+_UNNAMED = b"{"
 _RECORD = struct.Struct("<II")
 
-_One = tuple[Any, Any]
+_One = tuple[bytes, Any]
+"""How the answer to a request begins, which says what the client calls it; and its engine and operation, or what it is
+answered at once."""
 
 
 class Connection:
@@ -49,7 +55,7 @@ class Connection:
 
     def __init__(self, socket: WebSocket, house: House, access: Access, owner: str) -> None:
         self._socket, self._house, self._access, self._owner = socket, house, access, owner
-        self._waiting: asyncio.Queue[tuple[bool, list[Any], Reply]] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[bool, list[bytes], Reply]] = asyncio.Queue(MOST_WAITING)
         self._handles = list[tuple[Served, str, int, Answers]]()
         self._sending = asyncio.Lock()
 
@@ -74,23 +80,25 @@ class Connection:
             said = {"event": "ended", "model": model, "session": ended.session, "reason": ended.reason}
             self._tasks = asyncio.ensure_future(self._send(json_bytes(said)))
 
-    def _begun(self, message: Mapping[str, Any]) -> tuple[bool, list[Any], Reply]:
-        """What a frame asks for, handed over: whether it was a list, what its requests are called, and their reply."""
+    def _begun(self, message: Mapping[str, Any]) -> tuple[bool, list[bytes], Reply]:
+        """What a frame asks for, handed over: whether it was a list, how its answers begin, and their reply."""
         try:
             self._access.count(self._owner, self._socket.scope)
             if message.get("bytes") is not None:
-                return self._handed_over(True, [(None, one) for one in self._numbers(message["bytes"])])
+                return self._handed_over(True, [(_UNNAMED, one) for one in self._numbers(message["bytes"])])
             asked = json.loads(message["text"])
+            whole = asked if isinstance(asked, list) else [asked]
+            if len(whole) > MOST_IN_FRAME:
+                raise _too_many(len(whole))
         except OstinatoError as error:
-            return self._handed_over(False, [(None, error)])
+            return self._handed_over(False, [(_UNNAMED, error)])
         except (ValueError, RecursionError) as error:
             refused = RefusedError(422, f"a frame of JSON was expected. Received: {error}.")
-            return self._handed_over(False, [(None, refused)])
-        whole = asked if isinstance(asked, list) else [asked]
+            return self._handed_over(False, [(_UNNAMED, refused)])
         return self._handed_over(isinstance(asked, list), [self._one(each) for each in whole])
 
     @staticmethod
-    def _handed_over(is_list: bool, asked: list[_One]) -> tuple[bool, list[Any], Reply]:
+    def _handed_over(is_list: bool, asked: list[_One]) -> tuple[bool, list[bytes], Reply]:
         reply = Reply(len(asked))
         for place, (_, one) in enumerate(asked):
             try:
@@ -100,22 +108,22 @@ class Connection:
                     reply.put(place, one)
             except OstinatoError as error:
                 reply.put(place, error)
-        return is_list, [id for id, _ in asked], reply
+        return is_list, [begin for begin, _ in asked], reply
 
     def _one(self, asked: Any) -> _One:
-        """What a request is called, and its engine and operation, or what it is answered at once."""
         if not isinstance(asked, dict):
-            return None, RefusedError(422, f"an object was expected. Received: {asked!r:.80}.")
-        body = dict(asked)
-        id, name, model, session = (body.pop(key, None) for key in ("id", "op", "model", "session"))
+            return _UNNAMED, RefusedError(422, f"an object was expected. Received: {asked!r:.80}.")
+        take, begin = asked.pop, _UNNAMED
+        id, name, model, session = take("id", None), take("op", None), str(take("model", None)), take("session", None)
         try:
-            served = self._house.find(str(model))
+            begin = _UNNAMED if id is None else _named(id)
+            served, session = self._house.find(model), str(session)
             if name == "attach":
-                return id, self._attach(served, str(session), body)
-            engine = served.engine_of(str(session))
-            return id, (engine, operation(engine.sessions, self._owner, name, str(session), body))
+                return begin, self._attach(served, session, asked)
+            engine = served.engine_of(session)
+            return begin, (engine, operation(engine.sessions, self._owner, name, session, asked))
         except OstinatoError as error:
-            return id, error
+            return begin, error
 
     def _attach(self, served: Served, session: str, body: Mapping[str, Any]) -> bytes:
         """A number that stands for a session in binary frames of this connection."""
@@ -139,6 +147,8 @@ class Connection:
             raise RefusedError(422, "a binary frame must begin with the byte 1 or 2 and three zeros.")
         found, at, size = list[tuple[Engine, Operation]](), 4, np.dtype(dtype).itemsize
         while at < len(data):
+            if len(found) == MOST_IN_FRAME:
+                raise _too_many(len(found) + 1)
             handle, count = _RECORD.unpack_from(data, at) if at + _RECORD.size <= len(data) else (0, 2**32)
             at += _RECORD.size
             if at + count * size > len(data):
@@ -158,8 +168,8 @@ class Connection:
     async def _write(self) -> None:
         """Answer frames in their order."""
         while True:
-            is_list, ids, reply = await self._waiting.get()
-            said = b",".join(map(_said, ids, await reply.future))
+            is_list, begun, reply = await self._waiting.get()
+            said = b",".join(map(_said, begun, await reply.future))
             await self._send(b"[" + said + b"]" if is_list else said)
 
     async def _send(self, data: bytes) -> None:
@@ -170,9 +180,26 @@ class Connection:
             return
 
 
-def _said(id: Any, answer: Any) -> bytes:
+def _named(id: Any) -> bytes:
+    """How an answer begins that is called so.
+
+    Raises:
+        RefusedError: for what can be received as JSON and not be sent: half a character, no number.
+    """
+    try:
+        return b'{"id":' + json_bytes(id) + b","
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(422, f"`id` must be a text or a number. Received: {id!a:.80}.") from error
+
+
+def _too_many(received: int) -> RefusedError:
+    return RefusedError(
+        413, f"at most {MOST_IN_FRAME:,} requests in a frame were expected. Received: {received:,} or more."
+    )
+
+
+def _said(begin: bytes, answer: Any) -> bytes:
     """An answer as it stands in a frame."""
-    begin = b"{" if id is None else b'{"id":' + json_bytes(id) + b","
     if isinstance(answer, Exception):
         status, problem = problem_bytes(answer)
         return begin + b'"status":' + str(status).encode() + b',"problem":' + problem + b"}"

@@ -11,8 +11,8 @@ from ostinato.errors import OstinatoError
 from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
 from ostinato.serving.guard import send_problem
+from ostinato.serving.house import House
 from ostinato.serving.refused import RefusedError
-from ostinato.serving.served import House
 
 
 @dataclass(frozen=True)

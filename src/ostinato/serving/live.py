@@ -210,6 +210,10 @@ class LiveSessions:
         """Replace, add or remove a session, noting what was there at the last commit."""
         old = self._live.pop(id, None) if session is None else self._live.get(id)
         self._before.setdefault(id, old)
+        if old is not None and session is not None and old.owner == session.owner:
+            self.num_bytes += session.num_bytes - old.num_bytes
+            self._live[id] = session
+            return
         if old is not None:
             self.num_bytes -= old.num_bytes
             self._of_owner[old.owner] -= 1

@@ -7,8 +7,8 @@ import functools
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from ostinato.serving.engine import Done
+from ostinato.serving.house import House
 from ostinato.serving.live import Ended
-from ostinato.serving.served import House
 
 _FAST = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ostinato.errors import OstinatoError
 from ostinato.serving.engine import Engine
-from ostinato.serving.served import House, Served, weights_of
+from ostinato.serving.house import House
+from ostinato.serving.served import Served, weights_of
 from ostinato.training.run_folder import DECISIONS_FILE, FEATURES_FILE, MODEL_FILE, SUMMARY_FILE
 
 _LOG = logging.getLogger("ostinato.serving")

@@ -10,8 +10,8 @@ from fastapi import APIRouter, WebSocket
 from ostinato.errors import OstinatoError
 from ostinato.serving.access import Access
 from ostinato.serving.connection import Connection
+from ostinato.serving.house import House
 from ostinato.serving.live import Ended
-from ostinato.serving.served import House
 
 _REFUSED = 1008
 """WebSocket: against the server's policy."""

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 from ostinato.diagnostics.equivalence_run import CERTIFICATE_FILE
 from ostinato.errors import RecipeError, RowError, RunError
 from ostinato.run import Run, load
+from ostinato.serving.cells import Cells, reads_text, refuse_files
 from ostinato.serving.engine import Done, Engine, Pace
 from ostinato.serving.live import Ended, Limits
 from ostinato.serving.redis_store import SCHEMES, RedisStore
@@ -30,11 +30,8 @@ from ostinato.tasks.generation import Generation
 from ostinato.tasks.sound_streaming import as_it_comes
 from ostinato.training.progress import Observer
 from ostinato.training.run_folder import EVALUATION_FILE, checksums
-from ostinato.wording import meant
 
 T = TypeVar("T")
-_OF_TEXT = ("ids", "words")
-"""Forms of features whose cells are texts, and never names of files."""
 _MOST_AT_WORK = 64
 """Requests without a session that may wait for their turn."""
 
@@ -125,8 +122,10 @@ class Served:
 
     def engine_of(self, session: str) -> Engine:
         """What computes a session; for one that there is none of, what computes new ones."""
-        older = (one for one in self.older if session in one.sessions.live or one.sessions.has_made(session))
-        return next(older, None) or self.running
+        for one in self.older:
+            if session in one.sessions.live or one.sessions.has_made(session):
+                return one
+        return self.running
 
     async def work(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in the thread that computes what needs no session.
@@ -175,7 +174,7 @@ class Served:
 
     def generation(self, prompt: Any, options: dict[str, Any]) -> Generation:
         """What the run writes, before it is decoded."""
-        if isinstance(prompt, list) and self.run.features.input.form in _OF_TEXT:
+        if isinstance(prompt, list) and reads_text(self.run):
             raise RowError("`prompt` must be a text. Received: a list.", hint='{"prompt": "Captain "}')
         refuse_files(self.run, prompt or None)
         refuse_files(self.run, options.get("condition"))
@@ -229,7 +228,7 @@ def serve_run(name: str, folder: Path, config: Config, worker: ThreadPoolExecuto
         config.limits,
         config.depth,
         on_ended=lambda ended: observers.ended(name, ended),
-        check=lambda given: refuse_files(run, given),
+        check=Cells.of(run).check,
         shared_bytes=config.shared_bytes,
     )
     engine = Engine(sessions, config.pace, lambda done: observers.done(name, done))
@@ -239,38 +238,6 @@ def serve_run(name: str, folder: Path, config: Config, worker: ThreadPoolExecuto
 def weights_of(folder: Path) -> str:
     """A checksum of all that a run's answers come from."""
     return hashlib.sha256(json.dumps(checksums(folder), sort_keys=True).encode()).hexdigest()
-
-
-def refuse_files(run: Run, row: Any) -> Any:
-    """A row, or cell of the input column, as it is.
-
-    Raises:
-        RowError: if it names a file, which would be one of the server's.
-    """
-    features = {str(run.recipe.data.input): run.features.input, **run.features.extra}
-    cells = row if isinstance(row, Mapping) else {str(run.recipe.data.input): row}
-    for name, feature in features.items():
-        _check_text(name, cells.get(name))
-        is_text = feature.cell_type is str or feature.form in _OF_TEXT
-        if not is_text and isinstance(cells.get(name), str):
-            raise RowError(
-                f"`{name}` in JSON must be numbers. Received: a text, which could name a file.",
-                hint="send the file itself to `predict`, and its name as the parameter `name`",
-            )
-    return row
-
-
-def _check_text(name: str, cell: Any) -> None:
-    """JSON may hold halves of characters, which no text does."""
-    for text in [cell] if isinstance(cell, str) else cell if isinstance(cell, list) and cell else ():
-        if not isinstance(text, str):
-            return
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise RowError(
-                f"`{name}` must be a text of whole characters. Received: half of one, {text[:40]!a}."
-            ) from error
 
 
 def open_store(where: str, model: str, weights: str, limits: Limits) -> Store:
@@ -287,41 +254,3 @@ def open_store(where: str, model: str, weights: str, limits: Limits) -> Store:
     if kind in SCHEMES and path.startswith("//"):
         return RedisStore(where, model, weights, limits)
     raise RecipeError(f"`--store` must be memory, sqlite:FILE or redis://HOST:PORT. Received: {where}.")
-
-
-class House:
-    """All that a server serves.
-
-    Args:
-        served: by name.
-        more: opens a run that is asked for by name for the first time; None: there is none of that name.
-    """
-
-    def __init__(self, served: Mapping[str, Served], more: Callable[[str], Served | None] = lambda _: None) -> None:
-        self.served = dict(served)
-        self._more, self._lock = more, Lock()
-
-    @property
-    def engines(self) -> list[Engine]:
-        """All that compute."""
-        newest = [served.engine for served in self.served.values() if served.engine is not None]
-        return [*newest, *(engine for served in self.served.values() for engine in served.older)]
-
-    def find(self, name: str) -> Served:
-        """Raises `RefusedError` for a name that nothing is served by, or `RunError` for a run that can't be opened."""
-        if name not in self.served:
-            with self._lock:
-                opened = None if name in self.served else self._more(name)
-                if opened is not None:
-                    if opened.engine is not None:
-                        opened.engine.start()
-                    self.served[name] = opened
-        if name not in self.served:
-            near = meant(name, self.served)
-            there = ", ".join(self.served) or "there is none"
-            raise RefusedError(
-                404,
-                f"the name of a model was expected: {there}. Received: {name[:80]!r}.",
-                hint=f"did you mean {near[1]}?" if near else None,
-            )
-        return self.served[name]

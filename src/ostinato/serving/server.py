@@ -21,12 +21,13 @@ from fastapi import FastAPI
 from ostinato.errors import RunError
 from ostinato.serving.access import LOOPBACK
 from ostinato.serving.app import make_app
+from ostinato.serving.house import House
 from ostinato.serving.live import Ended
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.patience import patient
 from ostinato.serving.reload import Reopen
 from ostinato.serving.routes_stream import Connections
-from ostinato.serving.served import Config, House, Observers, Served, serve_run
+from ostinato.serving.served import Config, Observers, Served, serve_run
 from ostinato.serving.workshop.workshop import Workshop
 
 _DRAIN_S = 20

@@ -15,9 +15,10 @@ from tests.unit.serving.fake import Bench, bench
 from ostinato.run import Run, load
 from ostinato.serving.app import make_app
 from ostinato.serving.engine import Engine
+from ostinato.serving.house import House
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.routes_stream import Connections
-from ostinato.serving.served import Config, House, Observers, Served, serve_run
+from ostinato.serving.served import Config, Observers, Served, serve_run
 from ostinato.serving.workshop.workshop import Workshop
 
 OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 from tests.unit.serving.conftest import Start
 from tests.unit.serving.fake import Elman, bench
 
+from ostinato.serving.connection import MOST_IN_FRAME
 from ostinato.serving.live import Limits
 from ostinato.tasks.streaming import Steps
 
@@ -74,6 +75,29 @@ class Numbers(Elman):
 
     def encode(self, given: Any) -> Steps:
         return super().encode([round(one) for one in given] if isinstance(given, list) else given)
+
+
+def test_names_that_can_not_be_sent_back(start: Start) -> None:
+    """What can be read as JSON and not be written: its connection still answers."""
+    with start().websocket_connect("/v1/stream") as socket:
+        for id in ('"\\ud800"', "NaN"):
+            socket.send_text(f'{{"op":"peek","model":"small","session":"?","id":{id}}}')
+            told = json.loads(socket.receive_text())
+            assert told["status"] == 422, told
+            assert told["problem"]["title"] == "`id` must be a text or a number."
+        socket.send_text('{"op":"peek","model":"small","session":"?","id":[1]}')
+        assert json.loads(socket.receive_text())["id"] == [1]
+
+
+def test_a_frame_of_too_many_requests(start: Start) -> None:
+    with start().websocket_connect("/v1/stream") as socket:
+        socket.send_text("[" + ",".join(["0"] * (MOST_IN_FRAME + 1)) + "]")
+        assert json.loads(socket.receive_text())["status"] == 413
+        socket.send_bytes(b"\1\0\0\0" + (b"\0" * 8) * (MOST_IN_FRAME + 1))
+        assert json.loads(socket.receive_text())["status"] in (413, 422)  # there is no handle 0 yet
+        _ask(socket, {"op": "attach", "session": _ask(socket, {"op": "create"})["result"]["session"]})
+        socket.send_bytes(b"\1\0\0\0" + (b"\0" * 8) * (MOST_IN_FRAME + 1))
+        assert json.loads(socket.receive_text())["status"] == 413
 
 
 def test_numbers_in_binary_frames(start: Start) -> None:

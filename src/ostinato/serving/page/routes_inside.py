@@ -13,10 +13,11 @@ from ostinato.report.diagnosis import DIAGNOSIS_FILE
 from ostinato.run import load
 from ostinato.serving.asking import TheHouse, owner_of
 from ostinato.serving.bodies import Body
+from ostinato.serving.cells import refuse_files
 from ostinato.serving.page.asking import ThePage
 from ostinato.serving.page.jobs import Progress
 from ostinato.serving.refused import RefusedError
-from ostinato.serving.served import Served, refuse_files
+from ostinato.serving.served import Served
 from ostinato.storage.files import read_json
 from ostinato.tasks.streaming import EncoderStreaming, WritingModel
 

@@ -15,9 +15,10 @@ from ostinato.exploration.pyramid import KINDS, Kind
 from ostinato.exploration.track import SURPRISE, Scale, Track
 from ostinato.serving.asking import owner_of
 from ostinato.serving.bodies import Body
+from ostinato.serving.cells import refuse_files
+from ostinato.serving.house import House
 from ostinato.serving.page.tracking import Source, Tracking
 from ostinato.serving.refused import RefusedError
-from ostinato.serving.served import House, refuse_files
 
 MOST_STEPS = 5_000_000
 _MOST_TOKENS = 2_000

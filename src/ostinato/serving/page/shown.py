@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ostinato.serving.house import House
 from ostinato.serving.refused import RefusedError
-from ostinato.serving.served import House
 from ostinato.serving.workshop.workshop import Workshop
 
 
