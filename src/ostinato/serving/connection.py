@@ -28,7 +28,7 @@ MOST_WAITING = 256
 _DTYPES: Mapping[int, tuple[str, float]] = {1: ("<f4", 1.0), 2: ("<i2", 1 / 32768)}
 """What the first byte of a binary frame says: numbers, or PCM of 16 bits, which is from -1 to 1."""
 _MOST_CHANNELS, _MOST_HANDLES = 4096, 100_000
-MOST_IN_FRAME = 10_000
+MOST_IN_FRAME = 20_000
 """Requests of a frame: nobody else is answered while it is taken apart."""
 _UNNAMED = b"{"
 _RECORD = struct.Struct("<II")

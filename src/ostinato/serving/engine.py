@@ -200,13 +200,14 @@ class Engine:
         What is for an event loop is left to it, unless it does nothing for that while: two threads that both compute
         in Python wait for each other's turn, and steps for both."""
         with self._news:
-            first = self._queue[0] if self._queue else None
+            first, told = self._queue[0] if self._queue else None, True
             if not self._stopping and (first is None or self._is_for_loop(first)):
                 self._call_loop()
-                self._news.wait(_SWEEP_S)
+                told = self._news.wait(_SWEEP_S)
             if not self._queue:
                 return None if self._stopping else 0
-            if not self._stopping and self._queue[0] is not first and self._is_for_loop(self._queue[0]):
+            is_left = not told and self._queue[0] is first
+            if not self._stopping and not is_left and self._is_for_loop(self._queue[0]):
                 self._call_loop()
                 return 0
             if self.pace.wait_ms and len(self._queue) < self.pace.max_batch:

@@ -8,8 +8,8 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sized
-from dataclasses import dataclass, replace
-from typing import Any, Concatenate, ParamSpec
+from dataclasses import replace
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 import numpy as np
 
@@ -28,8 +28,7 @@ _SMALL = 64
 Work = Generator[Reading | Writing | None, Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """What is to be done, and on which session (None: a new one, or none); work on one session goes in order. It is
     begun again where another server has changed the session meanwhile. `small`: it takes a moment."""
 
@@ -225,7 +224,8 @@ class Operations:
         yield from ()
         session = self.live.find(owner, id)
         self.live.check_room(owner)
-        return self._new(replace(session, id=self._new_id(), created=self._clock(), sequence=0, asked=b"", answer=b""))
+        made = self._new_id()
+        return self._new(session._replace(id=made, created=self._clock(), sequence=0, asked=b"", answer=b""))
 
     @_on_one
     def snapshot(self, owner: str, id: str, lasting_s: float | None = None) -> Work:
@@ -298,7 +298,7 @@ class Operations:
             after = Sampler(at.seed, found.drawn)
             if found.steps:
                 session = session.after(Event(len(found.steps), how), own(found.state), after, self._depth)
-            session, how = replace(session, sampler=after, ended=found.ended), replace(how, sampler=after)
+            session, how = session._replace(sampler=after, ended=found.ended), replace(how, sampler=after)
             pieces += found.pieces
             num -= some
         return session, pieces

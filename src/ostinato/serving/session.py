@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,7 @@ class Draw:
     top_p: float
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Steps that a session has read, or how it wrote them."""
 
     num_steps: int
@@ -54,8 +53,7 @@ class Event:
         return 3 * _OVERHEAD_BYTES + (self.did.values.nbytes if isinstance(self.did, Steps) else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A kept state (a checkpoint), what happened from there on, and the bytes that both take."""
 
     start: int
@@ -102,8 +100,7 @@ class Depth:
     every: int = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """A session as it stands.
 
     Args:
@@ -194,19 +191,7 @@ class Session:
 
     def stands(self, state: np.ndarray) -> Session:
         """In another state, of which it need not go back to this one."""
-        return Session(
-            self.id,
-            self.owner,
-            self.created,
-            state,
-            self.steps,
-            self.sequence,
-            self.sampler,
-            self.chunks,
-            self.ended,
-            self.asked,
-            self.answer,
-        )
+        return self._replace(state=state, prefix=UNKNOWN)
 
     def answered(self, asked: bytes, answer: bytes) -> Session:
         """Having answered its next operation."""
@@ -227,7 +212,7 @@ class Session:
 
     def known_by(self, prefix: Prefix) -> Session:
         """The same, having read what a prefix says."""
-        return self if prefix is self.prefix else replace(self, prefix=prefix)
+        return self if prefix is self.prefix else self._replace(prefix=prefix)
 
     def back(self, to: int) -> tuple[Session, tuple[Event, ...]]:
         """The session at the last kept state at or before step `to`, and what leads from there to that step.
@@ -248,8 +233,7 @@ class Session:
             return self, ()
         number = max(n for n, chunk in enumerate(self.chunks) if chunk.start <= to)
         chunk = self.chunks[number]
-        at = replace(
-            self,
+        at = self._replace(
             state=chunk.state,
             steps=chunk.start,
             sampler=chunk.sampler,

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -81,8 +81,7 @@ class Seal:
             raise RefusedError(
                 410, f"a snapshot that has not expired was expected. Received: one until {about['expires']}."
             )
-        return replace(
-            session,
+        return session._replace(
             state=self.model.joined(parts),
             steps=int(about["steps"]),
             sampler=Sampler(int(about["seed"]), int(about["drawn"])),

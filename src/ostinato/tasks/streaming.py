@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -59,8 +59,7 @@ class Steps:
         return cls(np.load(io.BytesIO(saved), allow_pickle=False))
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """Steps to read from a state (S,); which answers are asked for: of each step, of the last one, or none."""
 
     steps: Steps
@@ -68,8 +67,7 @@ class Reading:
     answers: Literal["each", "last", "none"] = "last"
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """The state (S,) after what was read, and the answers."""
 
     state: Array
