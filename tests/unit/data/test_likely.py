@@ -76,6 +76,21 @@ def test_the_only_other_column_is_the_input(tmp_path: Path, target: str, found: 
     assert f"input: {found} (the only other column)" in said
 
 
+@pytest.mark.parametrize(
+    ("cells", "task", "said"),
+    [
+        (TEXTS, "language_model", "input: x (the only column)"),
+        (['"[0.5, 1.5, 2]"', '"[1, 2, 3, 4.5]"'] * 12, "next_step", "input: x (the only column)"),
+        ([f"{row % 5}.5" for row in range(60)], "forecasting", "model: forecaster (x, the only column, holds numbers)"),
+    ],
+)
+def test_the_only_column_is_what_there_is_to_learn(tmp_path: Path, cells: list[str], task: str, said: str) -> None:
+    told: list[str] = []
+    recipe = build_recipe({"data": {"train": str(_table(tmp_path / "t.csv", "x", cells))}})
+    assert prepare(recipe, told.append).recipe.model.task == task
+    assert said in told
+
+
 @pytest.mark.parametrize("missing", ["NaN", "nan", "NA", "null", "?"])
 def test_labels_that_are_none_are_named_and_set_aside_by_the_hint(tmp_path: Path, missing: str) -> None:
     labels = [missing if row % 10 == 0 else str(row % 2) for row in range(24)]

@@ -82,12 +82,15 @@ def _resolve_rows(forecast: ForecastRecipe, sample: DataSample, notes: list[str]
 
 
 def what_is_forecast(sample: DataSample, input: str | None, target: str | None) -> tuple[str, tuple[str, ...]] | None:
-    """The time columns in words and the channels of a table of numbers in time; None where it is no such table.
+    """Why it is one, in words, and the channels of a table of numbers in time; None where it is no such table.
 
     `input` is forecast if it holds numbers. Else `target` is, or all but the time and the names of series, where all of
-    these hold numbers. Where both are named, `input` must be the time, and `target` is forecast.
+    these hold numbers. Where both are named, `input` must be the time, and `target` is forecast. Numbers that are all
+    that a table holds are in order, too.
     """
     columns, named = sample.columns(), target if input and target else input or target
+    if len(columns) == 1 and not named and is_numeric(sample.rows(*columns)[columns[0]]):
+        return f"{columns[0]}, the only column, holds numbers", (columns[0],)
     if not {input, target} <= {None, *columns}:
         return None
     head = sample.rows(*([input, target] if input and target and input != target else columns))
@@ -99,7 +102,9 @@ def what_is_forecast(sample: DataSample, input: str | None, target: str | None) 
     looked_at = (named,) if input and named else (*free, *([named] if named else []))
     if not looked_at or not all(is_numeric(head[name]) for name in looked_at):
         return None
-    return ", ".join(roles.time), (named,) if named else free
+    channels, verb = (named,) if named else free, "holds" if len(roles.time) == 1 else "hold"
+    listed = ", ".join(channels[:8]) + ", …" * (len(channels) > 8)
+    return f"{', '.join(roles.time)} {verb} time stamps, {listed} numbers", channels
 
 
 def _roles(sample: DataSample, free: Sequence[str], forecast: ForecastRecipe) -> Roles:

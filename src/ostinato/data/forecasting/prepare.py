@@ -106,9 +106,8 @@ def as_forecaster(recipe: Recipe, sample: DataSample, task: str, say: Say = lamb
     found = what_is_forecast(sample, data.input, data.target)
     if found is None:
         return recipe
-    time, channels = found
-    verb, listed = "hold" if ", " in time else "holds", ", ".join(channels[:8]) + ", …" * (len(channels) > 8)
-    say(f"model: forecaster ({time} {verb} time stamps, {listed} numbers)")
+    reason, channels = found
+    say(f"model: forecaster ({reason})")
     say("not a time series? --input COLUMN --target COLUMN reads its rows one by one")
     mapping = recipe.said
     mapping["data"] |= {"input": None, "target": None}

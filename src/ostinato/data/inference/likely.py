@@ -24,9 +24,9 @@ _PREDICTED = ("label", "class", "target", "category", "sentiment", "intent", "ra
 
 
 def only_other(columns: list[str], used: list[str]) -> str | None:
-    """The column that is left where all others are used."""
+    """The column that is left where all others are used, or the only one there is."""
     rest = [name for name in columns if name not in used]
-    return rest[0] if len(rest) == 1 and used else None
+    return rest[0] if len(rest) == 1 else None
 
 
 def no_input(sample: DataSample, target: str | None) -> UndecidedError:

@@ -70,7 +70,7 @@ def _columns(recipe: Recipe, sample: DataSample, notes: list[str]) -> Recipe:
         used = only_other(columns, named)
         if used is None:
             raise no_input(sample, target)
-        notes.append(f"input: {used} (the only other column)")
+        notes.append(f"input: {used} (the only {'other ' if named else ''}column)")
     if used == target and recipe.model.undecided:
         raise _same_column(used, columns)
     source.require(*(name for name in (used, target, data.group, *data.extra, *recipe.features.extra) if name))
