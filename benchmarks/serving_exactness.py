@@ -117,7 +117,9 @@ class Server:
         url = next(found[1] for line in log if (found := re.search(r" at (http://\S+)", line)))
         threading.Thread(target=log.read, daemon=True).start()
         self.client = ostinato.Client(url)
-        self._socket = connect(f"{url.replace('http', 'ws')}/v1/stream", max_size=None, compression=None)
+        self._socket = connect(
+            f"{url.replace('http', 'ws')}/v1/stream", max_size=None, compression=None, ping_interval=None
+        )
 
     def kill(self) -> None:
         """-9."""
@@ -205,6 +207,7 @@ class Trial:
         try:
             told = self._server.ask([request for _, request in asked], kill_after)
         except ConnectionClosed:
+            self._server.kill()
             self._server.start()
             self.done["kill -9"] += 1
             for mirror in [*self._live.values(), *self._left.values()]:

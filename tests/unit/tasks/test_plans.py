@@ -176,3 +176,23 @@ def test_clips_are_read_small_and_by_what_moves() -> None:
     build_recipe(apply_overrides(recipe.model_dump(), found.options))
     still = replace(clips, shortest=1)
     assert "features.input.motion" not in task_of(recipe).plan(still, recipe).options  # a single frame has none
+
+
+def test_next_steps_are_planned_by_what_frames_hold(tmp_path: Path) -> None:
+    from ostinato.tasks.next_step.plan import plan
+
+    recipe = build_recipe({"features": {"input": {"kind": "series"}}, "model": {"task": "next_step"}})
+    shape = Shape(rows=40, steps=800, typical=20, longest=20, width=1, classes=0, form="vectors")
+    numbers = plan(shape, recipe)
+    assert (numbers.name, numbers.options["model.numbers.components"]) == ("frames of numbers", 5)
+    recipe = build_recipe({"features": {"input": {"kind": "notes"}}, "model": {"task": "next_step"}})
+    few, many = plan(shape, recipe), plan(replace(shape, steps=90_000), recipe)
+    assert "model.recurrence" not in few.options
+    assert (many.options["model.recurrence"], many.steps) == ("note", 1500)
+
+
+def test_a_table_of_series_alone_is_planned(tmp_path: Path) -> None:
+    rows = [f'"[{", ".join(str(round((row * at) % 7 / 3, 2)) for at in range(1, 9))}]"' for row in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["x", *rows]), encoding="utf-8")
+    recipe = prepare(build_recipe({"data": {"train": str(tmp_path / "t.csv")}})).recipe
+    assert (recipe.model.task, recipe.model.cell, recipe.training.steps) == ("next_step", "gru", 500)

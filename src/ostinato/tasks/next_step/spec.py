@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ostinato.recipe import Recipe
     from ostinato.tasks.generation import GenerateOptions, Generation, OpenRun
     from ostinato.tasks.next_step.model import NextStep
+    from ostinato.tasks.plan import Plan, Shape
     from ostinato.tasks.probing import Reading
     from ostinato.tasks.signature import Signature
     from ostinato.tasks.streaming import StreamingModel
@@ -44,6 +45,12 @@ class NextStepPrediction(FrameWriting["NextStep"]):
     def writes_frames(self, features: Features) -> bool:
         """All frames but notes, which have figures of their own."""
         return features.input.kind != "notes"
+
+    def plan(self, shape: Shape, recipe: Recipe) -> Plan:
+        """By what frames hold."""
+        from ostinato.tasks.next_step.plan import plan
+
+        return plan(shape, recipe)
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A model of the next frame."""
