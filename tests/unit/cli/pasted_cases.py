@@ -169,8 +169,8 @@ PROSE = {
         serving/app.py:_add_operations serving/engine.py:hand_over
         serving/engine.py:hand_over#2 serving/guard.py:_too_large serving/guard.py: serving/live.py:_check_room
         serving/live.py:_check_room#2 serving/names.py:named_runs serving/operations.py:_again
-        serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/served.py:refuse_files
-        serving/served.py:find serving/server.py:_listening serving/session.py:back serving/snapshot.py:open""",
+        serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/cells.py:check
+        serving/house.py:find serving/server.py:_listening serving/session.py:back serving/snapshot.py:open""",
     "an assistant asks (tests/e2e/test_assistant.py)": """serving/assistant/folders.py:find
         serving/assistant/folders.py:find#2 serving/assistant/tools.py:train serving/assistant/tools.py:train#2""",
     BY_HAND: """cli/data.py:sample#2 data/catalog/__init__.py:download data/catalog/__init__.py:download#2
