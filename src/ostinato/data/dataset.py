@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from ostinato.arrays import Array, Ids, Offsets
 from ostinato.data.features import Feature, TextFeature, load_feature
@@ -180,7 +181,7 @@ def in_parts(examples: Examples, size: int) -> Iterator[Examples]:
 @dataclass(frozen=True)
 class Prepared:
     """Everything the model and the loop need: the resolved recipe, the fitted features, and encoded data. Of running
-    text a row is a document."""
+    text a row is a document. groups: of each training row the value of `data.group`."""
 
     recipe: Recipe
     features: Features
@@ -189,6 +190,7 @@ class Prepared:
     notes: list[str]
     bad_rows: BadRows
     num_characters: int
+    groups: pl.Series | None = None
 
     @property
     def missing_classes(self) -> list[tuple[str, int]]:

@@ -93,10 +93,9 @@ def _builders(recipe: Recipe) -> dict[str, FeatureBuilder]:
     return {name: make_builder(component) for name, component in wanted}
 
 
-def _split(recipe: Recipe, reading: Reading) -> tuple[Offsets, Offsets | None]:
+def _split(recipe: Recipe, reading: Reading, groups: pl.Series | None) -> tuple[Offsets, Offsets | None]:
     """The rows for training and those held out; none held out where validation is a file of its own."""
     data, count = recipe.data, len(reading.places)
-    groups = pl.concat(reading.groups) if reading.groups else None
     strata = strata_of(reading.all_cells()) if data.stratify else None
     if data.fold is not None:
         return split_fold(count, *data.fold, data.split_seed, groups, strata)
@@ -119,7 +118,8 @@ def _rows(
     recipe: Recipe, reading: Reading, builders: Mapping[str, FeatureBuilder], notes: list[str], say: Say
 ) -> Prepared:
     recipe = _with_stratify(_with_target_kind(recipe, reading, notes, say))
-    training, held_out = _split(recipe, reading)
+    groups = pl.concat(reading.groups) if reading.groups else None
+    training, held_out = _split(recipe, reading, groups)
     target_recipe, name = recipe.features.target, recipe.data.target
     part = TrainingPart(rows=training if held_out is not None else None)
     plain: TargetFeature | None = None
@@ -147,19 +147,14 @@ def _rows(
         if found is not None:
             notes.append(found)
             say(found)
+    bad_rows, asked = reading.source.bad_rows, recipe.data.validation_where
     if held_out is not None:
         validation = take(held_out, "validation part (a random share of the rows; too few rows of that class?)")
     else:
-        validation = read_examples(
-            str(recipe.data.validation),
-            features,
-            recipe,
-            reading.source.bad_rows,
-            say,
-            "validation data",
-            recipe.data.validation_where,
-        )
-    ready = Prepared(recipe, features, train, validation, notes, reading.source.bad_rows, reading.num_characters)
+        path = str(recipe.data.validation)
+        validation = read_examples(path, features, recipe, bad_rows, say, "validation data", asked)
+    learnt_from = None if groups is None else groups.gather(pl.Series(training))
+    ready = Prepared(recipe, features, train, validation, notes, bad_rows, reading.num_characters, learnt_from)
     for missing, times in ready.missing_classes[:_NAMED]:
         notes.append(missing_in_words(missing, times))
         say(notes[-1])

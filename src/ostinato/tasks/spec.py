@@ -65,7 +65,7 @@ class TaskSpec(ABC, Generic[ModelT]):
     needs_targets: ClassVar[bool] = True
     """Whether rows without a target have no loss."""
     trial: ClassVar[Mapping[str, Any]] = {}
-    """Options of a model that is tried: without what is the same for all, or takes long."""
+    """Fields of `model` in a model that is tried: without what is the same for all, or takes long."""
     precedence: ClassVar[int] = 0
     """Of several tasks that data are for (`infers`), the one with the highest is taken; ours have 0."""
 
@@ -122,11 +122,18 @@ class TaskSpec(ABC, Generic[ModelT]):
 
     # ---- model and training -----------------------------------------------------------------------------------------
     def portfolio(self, recipe: Recipe) -> Mapping[str, Mapping[str, Any]]:
-        """Alternatives to what a plan chose, by name: the options in which they differ. By default, of independent
-        rows, another cell, twice the units, and a third of the learning rate."""
+        """Alternatives to what a plan chose, by name: the options in which they differ. By default another cell, twice
+        the units, and a third of the learning rate."""
         from ostinato.tasks.plan import alternatives
 
-        return alternatives(recipe) if self.recipe.rows == "independent" else {}
+        return alternatives(recipe)
+
+    def folds(self, prepared: Prepared) -> Iterator[tuple[Examples, Examples]]:
+        """Training rows to learn from, each time with others by which configurations are compared. Raises `DataError`
+        for too few."""
+        from ostinato.tasks.folds import folds_of_rows
+
+        return folds_of_rows(prepared)
 
     @abstractmethod
     def build(self, recipe: Recipe, features: Features) -> nn.Module:

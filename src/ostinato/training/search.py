@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 
 from ostinato.data.dataset import Examples, Prepared
 from ostinato.data.rejects import counted
-from ostinato.data.split import split_fold
-from ostinato.data.targets import NamesTarget
-from ostinato.errors import RunError
+from ostinato.errors import RecipeError, RunError
 from ostinato.recipe import LOWER_IS_BETTER, Recipe, apply_overrides, build_recipe
-from ostinato.tasks.planning import with_all
+from ostinato.tasks.memory import check_memory
+from ostinato.tasks.planning import paths_of, with_all
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.training import training_of
-from ostinato.training.loop import CLOCKS, Trainer
+from ostinato.training.loop import Trainer
 from ostinato.training.progress import Observer
 
 _FOLDER = "search"
-_FOLDS, _FEW_FOLDS, _FEW = 5, 3, 500
-"""Parts of the training rows, of which the first is held out; of fewer than so many rows each in turn."""
-_SHARE = 1 / 3
-"""Of a budget of minutes, after which no further round begins."""
 _AS_PLANNED = "as planned"
 
 
@@ -43,92 +36,129 @@ class Found:
     interrupted: bool
 
 
-def search(prepared: Prepared, said: Set[str], folder: Path, observer: Observer, device: torch.device) -> Found:
+@dataclass(frozen=True)
+class Search:
     r"""Train the plan and its alternatives for a short time each, the better half for twice as long, and so on.
 
     Of n candidates each has :math:`2^{-\lceil \log_2 n \rceil}` of the budget of steps in the first round, with a
-    schedule of its own. They are scored by `training.monitor` on training rows that are held out: a fifth or, of fewer
-    than 500 rows, each third in turn. The run's validation rows have no part in it. A linear score beside the recurrent
-    layers is left out, as it would be the same for all. After a third of `training.max_minutes` no further round
-    begins.
+    schedule of its own; its folds share as large a part of `training.max_minutes`. They are scored by
+    `training.monitor` on training rows that are held out (`TaskSpec.folds`). The run's validation rows have no part in
+    it. A linear score beside the recurrent layers is left out, as it would be the same for all.
 
     Source: Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter optimization",
     arXiv:1502.07943. Deviation: a candidate begins again in each round, since its learning rate falls to zero.
 
     Args:
-        prepared: of a recipe with a budget of steps.
-        said: the options that a user has set, which stand.
-        folder: the run directory; trials stand in its folder `search` while they are trained.
-        observer: receives the figure of each.
-        device: where to train.
+        prepared: of a planned recipe.
+        candidates: what is tried, by name, the plan first.
+        folds: training rows to learn from, and others to be scored.
     """
-    recipe, task = prepared.recipe, task_of(prepared.recipe)
-    others = task.portfolio(recipe).items()
-    options = {_AS_PLANNED: dict[str, Any]()} | {name: dict(one) for name, one in others if said.isdisjoint(one)}
-    left = {name: with_all(recipe, changed) for name, changed in options.items()}
-    rounds, best, interrupted = math.ceil(math.log2(len(left))), _AS_PLANNED, False
-    clock, sign = CLOCKS[recipe.training.clock], 1.0 if recipe.training.monitor in LOWER_IS_BETTER else -1.0
-    began, most = clock(), _SHARE * 60 * (recipe.training.max_minutes or math.inf)
-    for number in range(rounds):
-        steps, scored = max(1, (recipe.training.steps or 1) >> (rounds - number)), dict[str, float]()
-        if interrupted or clock() - began > most:
-            break
+
+    prepared: Prepared
+    candidates: Mapping[str, Recipe]
+    folds: Sequence[tuple[Examples, Examples]]
+
+    @classmethod
+    def of(cls, prepared: Prepared, asked: Recipe) -> Search | None:
+        """Of what a user left open; None where the recipe asks for none.
+
+        Args:
+            prepared: of a planned recipe.
+            asked: the recipe as it was given, which says what a user set: that stands.
+
+        Raises:
+            RecipeError: where nothing is left to try.
+            DataError: where there are too few rows to hold some out.
+        """
+        recipe, task, said = prepared.recipe, task_of(prepared.recipe), set(paths_of(asked.said))
+        if recipe.training.search == "none":
+            return None
+        portfolio = task.portfolio(recipe)
+        left = {name: with_all(recipe, options) for name, options in portfolio.items() if said.isdisjoint(options)}
+        if not left:
+            keys = ", ".join(key for options in portfolio.values() for key in options) or "no alternative is known"
+            raise RecipeError(
+                f"`training.search` has nothing to try: all that it would change is set ({keys}).",
+                hint="without: --set training.search=none",
+            )
+        return cls(prepared, {_AS_PLANNED: recipe, **left}, list(task.folds(prepared)))
+
+    def run(self, folder: Path, observer: Observer, device: torch.device) -> Found:
+        """Find the best.
+
+        Args:
+            folder: the run directory; trials stand in its folder `search` while they are trained.
+            observer: receives the figure of each.
+            device: where to train.
+        """
+        left, best, count, interrupted = list(self.candidates), _AS_PLANNED, len(self.candidates), False
+        for halvings in range(math.ceil(math.log2(count)), 0, -1):
+            is_first = len(left) == len(self.candidates)
+            costs, interrupted = self._round(left, halvings, folder / _FOLDER, observer, device)
+            order = sorted(costs, key=costs.__getitem__)
+            if order and (is_first or not interrupted):
+                best = order[0]
+            if interrupted:
+                break
+            count = len(order) if is_first else count
+            left = order[: (len(order) + 1) // 2]
+            if len(left) < 2:
+                break
+        shutil.rmtree(folder / _FOLDER, ignore_errors=True)
+        note = f"search: {best}, of {counted(count, 'configuration')}" + ", so far: interrupted" * interrupted
+        observer.note(note)
+        chosen = self.candidates[best]
+        said_of = {"training.plan": f"{chosen.training.plan}; {note}", "training.search": "none"}
+        return Found(build_recipe(apply_overrides(chosen.model_dump(), said_of)), note, interrupted)
+
+    def _round(
+        self, names: Sequence[str], halvings: int, folder: Path, observer: Observer, device: torch.device
+    ) -> tuple[dict[str, float], bool]:
+        """What candidates cost, by name, without those that memory does not allow; and whether Ctrl-C ended it."""
+        costs, task, monitor = dict[str, float](), task_of(self.prepared.recipe), self.prepared.recipe.training.monitor
+        sign = 1.0 if monitor in LOWER_IS_BETTER else -1.0
         try:
-            for name, candidate in left.items():
-                scored[name] = _score(replace(prepared, recipe=_trial(candidate, steps)), folder / _FOLDER, device)
-                after = f"after {counted(steps, 'step')}"
-                observer.note(f"search: {name}, {recipe.training.monitor} {scored[name]:.4g} {after}")
+            for name in names:
+                trial = self._trial(self.candidates[name], halvings)
+                try:
+                    check_memory(task, self.candidates[name], self.prepared.features)
+                    figure = self._score(trial, folder, device)
+                except RecipeError as error:
+                    observer.note(f"search: {name} is left out: {error.message}")
+                    continue
+                costs[name] = sign * figure if math.isfinite(figure) else math.inf
+                after = f"after {counted(trial.training.steps or 0, 'step')}"
+                observer.note(f"search: {name}, {monitor} {figure:.4g} {after}")
         except KeyboardInterrupt:
-            interrupted = True
-        order = sorted(scored, key=lambda name: sign * scored[name] if math.isfinite(scored[name]) else math.inf)
-        if order and (number == 0 or not interrupted):
-            best = order[0]
-        left = {name: left[name] for name in order[: len(left) // 2]}
-    shutil.rmtree(folder / _FOLDER, ignore_errors=True)
-    note = f"search: {best}, of {len(options)} configurations" + ", so far: interrupted" * interrupted
-    observer.note(note)
-    said_of = {"training.plan": f"{recipe.training.plan}; {note}", "training.search": "none"}
-    chosen = with_all(recipe, options[best])
-    return Found(build_recipe(apply_overrides(chosen.model_dump(), said_of)), note, interrupted)
+            return costs, True
+        return costs, False
 
+    def _trial(self, recipe: Recipe, halvings: int) -> Recipe:
+        """A candidate's short training."""
+        training = recipe.training
+        minutes = None if training.max_minutes is None else training.max_minutes / len(self.folds) / 2**halvings
+        budget = {"training.steps": max(1, (training.steps or 1) >> halvings), "training.max_minutes": minutes}
+        always = {"training.keep": "last", "training.refit": "none", "training.patience": None}
+        short = build_recipe(apply_overrides(recipe.model_dump(), budget | always | {"training.search": "none"}))
+        return short.model_copy(update={"model": short.model.model_copy(update=dict(task_of(short).trial))})
 
-def _trial(recipe: Recipe, steps: int) -> Recipe:
-    """A candidate's short training."""
-    budget = {"training.steps": steps, "training.epochs": None, "training.max_minutes": None, "training.clock": "wall"}
-    always = {"training.keep": "last", "training.refit": "none", "training.patience": None, "training.search": "none"}
-    return with_all(build_recipe(apply_overrides(recipe.model_dump(), budget | always)), task_of(recipe).trial)
-
-
-def _score(prepared: Prepared, folder: Path, device: torch.device) -> float:
-    """The watched figure of a candidate on held-out training rows, the mean of the folds. Raises `KeyboardInterrupt`
-    after Ctrl-C."""
-    figures, recipe = list[float](), prepared.recipe
-    task = task_of(recipe)
-    for train, held_out in _folds(prepared):
-        inner = replace(prepared, train=train, validation=held_out)
-        torch.manual_seed(recipe.training.seed)
-        model = task.build(recipe, prepared.features).to(device)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        trainer = Trainer(recipe, model, training_of(task, model, inner, device), folder, Observer(), device)
-        try:
-            trainer.run()
-        except RunError:  # it diverged
-            return math.inf
-        if trainer.interrupted:
-            raise KeyboardInterrupt
-        metrics = task.monitor(model, held_out, prepared.features, recipe, device)
-        figures.append(float(metrics[recipe.training.monitor]))
-    return float(np.mean(figures))
-
-
-def _folds(prepared: Prepared) -> Iterator[tuple[Examples, Examples]]:
-    """Training rows to learn from, and others to be scored."""
-    rows, target = prepared.train, prepared.features.target
-    few = len(rows) < _FEW
-    count = _FEW_FOLDS if few else _FOLDS
-    classes = isinstance(target, NamesTarget) and np.asarray(rows.targets).ndim == 1
-    strata = pl.Series(np.asarray(rows.targets)) if classes else None
-    for number in range(1, count + 1 if few else 2):
-        learnt, held_out = split_fold(len(rows), number, count, prepared.recipe.data.split_seed, None, strata)
-        yield rows.take(learnt), rows.take(held_out)
+    def _score(self, recipe: Recipe, folder: Path, device: torch.device) -> float:
+        """The watched figure of a candidate on held-out training rows, the mean of the folds. Raises
+        `KeyboardInterrupt` after Ctrl-C."""
+        figures, task, features = list[float](), task_of(recipe), self.prepared.features
+        for train, held_out in self.folds:
+            inner = replace(self.prepared, recipe=recipe, train=train, validation=held_out)
+            torch.manual_seed(recipe.training.seed)
+            model = task.build(recipe, features).to(device)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            trainer = Trainer(recipe, model, training_of(task, model, inner, device), folder, Observer(), device)
+            try:
+                trainer.run()
+            except RunError:  # it diverged
+                return math.nan
+            if trainer.interrupted:
+                raise KeyboardInterrupt
+            metrics = task.monitor(model, held_out, features, recipe, device)
+            figures.append(float(metrics[recipe.training.monitor]))
+        return float(np.mean(figures))

@@ -26,7 +26,6 @@ from ostinato.storage.log import read_log
 from ostinato.tasks.findings import Trained
 from ostinato.tasks.memory import check_memory
 from ostinato.tasks.monitors import check_monitor
-from ostinato.tasks.planning import paths_of
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.report_page import REPORT_FILE
@@ -53,7 +52,7 @@ from ostinato.training.run_folder import (
     summary_of,
     taken,
 )
-from ostinato.training.search import search
+from ostinato.training.search import Search
 from ostinato.training.weights import load_tensors, load_weights
 from ostinato.wording import set_options
 
@@ -82,15 +81,16 @@ def train_recipe(recipe: Recipe, out: Path | None, observer: Observer, given: Pa
         )
     check_monitor(prepared.recipe.training.monitor, ("loss", *spec.figures(prepared.recipe, prepared.validation)))
     ready = _ready(prepared, device)  # what can't be used is told before anything is written
+    search = Search.of(prepared, recipe)
     with new_run_folder(out, recipe.name) as lock:
         if given is not None:
             prepared = replace(prepared, recipe=moved_in(prepared.recipe, given, lock.folder))
         _write_head(lock.folder, prepared)
         observer.note(f"run: {lock.folder}")
         interrupted = False
-        if prepared.recipe.training.search != "none":
+        if search is not None:
             with flushed_denormals():
-                found = search(prepared, set(paths_of(recipe.said)), lock.folder, observer, device)
+                found = search.run(lock.folder, observer, device)
             prepared = replace(prepared, recipe=found.recipe, notes=[*prepared.notes, found.note])
             interrupted = found.interrupted
             ready = _ready(prepared, device)

@@ -93,6 +93,7 @@ CASES = {
     "storage/encodings.py:_other": f"train cyrillic.csv {L}",
     "storage/encodings.py:_decoded": f"train cyrillic.csv {L} +data.encoding=utf-32",
     "tasks/conditional/recipe.py:check_resolved": f"train pairs.csv {P} +{K}=conditional",
+    "tasks/folds.py:too_little": "train five.txt +data.validation=0.4 +training.search=portfolio",
     "tasks/language_model/adaptive.py:update": f"generate lm --prompt {'KLVW' * 9} --max-new-tokens 5 --dynamic 1e19",
     "tasks/prepare.py:_sampled": "train --recipe empty.yaml",
     "tasks/seq2seq/model.py:_check": f"train pairs.csv {P}"
@@ -109,6 +110,7 @@ CASES = {
     "training/run_folder.py:check_run_folder": "evaluate rum t.csv",
     "training/run_folder.py:check_unchanged": "predict run fine",
     "training/run_folder.py:taken": f"{T} --out full",
+    "training/search.py:of": f"train t.csv {L} --hidden-size 4 --lr 0.01 +model.cell=gru +training.search=portfolio",
     "training/train.py:_resume": "train --resume run",
     "training/train.py:device_of": f"{T} +training.device=cuda",
 }

@@ -70,6 +70,7 @@ def make_tables() -> None:
         "big.csv", "text,label", *(f"{' '.join(f'w{i}x{j}' for j in range(120))},{'ab'[i % 2]}" for i in range(40))
     )
     text_file("book.txt", *(f"{text} of {i}." for i, (text, _) in enumerate(rows * 5)))
+    text_file("five.txt", "abcd")
     text_file("notes.xyz", "just a few words")
     text_file("binary.txt", "a\x01\x02\x03\x04\x05\x06\x07" * 20)
     text_file("classes.csv", "class,y", *(f"{'ab'[i % 2]},{i % 4}" for i in range(40)))

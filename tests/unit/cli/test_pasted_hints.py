@@ -144,6 +144,7 @@ def _stop_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     from ostinato.longrange import benchmark
     from ostinato.tasks.prepare import prepare
     from ostinato.tasks.registry import task_of
+    from ostinato.training.search import Search
     from ostinato.training.train import device_of
 
     def reached(recipe: ostinato.Recipe, out: Path | None, observer: Observer, given: Path) -> None:
@@ -156,6 +157,7 @@ def _stop_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
         task_of(prepared.recipe).training(
             task_of(prepared.recipe).build(prepared.recipe, prepared.features), prepared, device
         )
+        Search.of(prepared, recipe)
         raise ReachedError
 
     def trained(*_: object, **__: object) -> None:

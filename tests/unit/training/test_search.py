@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from ostinato.api import resume
-from ostinato.errors import RecipeError
-from ostinato.recipe import build_recipe
+from ostinato.errors import DataError, RecipeError
+from ostinato.recipe import Recipe, build_recipe
 from ostinato.run import load
+from ostinato.tasks import folds as folding
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.training import search as searching
@@ -78,16 +79,55 @@ def test_what_a_user_has_set_stands(recipe: dict[str, Any], tmp_path: Path) -> N
     assert named == {"as planned", "a lower learning rate"}
 
 
-def test_validation_rows_have_no_part_in_it(recipe: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def _folds(recipe: dict[str, Any]) -> list[tuple[Any, Any]]:
     prepared = prepare(build_recipe(recipe))
-    folds = list(searching._folds(prepared))
-    assert len(folds) == 3
-    assert np.array_equal(np.sort(np.concatenate([held.rows for _, held in folds])), np.sort(prepared.train.rows))
-    for learnt, held in folds:
+    return list(task_of(prepared.recipe).folds(prepared))
+
+
+def test_validation_rows_have_no_part_in_it(recipe: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    train, parts = prepare(build_recipe(recipe)).train, _folds(recipe)
+    assert len(parts) == 3
+    assert np.array_equal(np.sort(np.concatenate([held.rows for _, held in parts])), np.sort(train.rows))
+    for learnt, held in parts:
         assert not set(learnt.rows) & set(held.rows)
         assert abs(float(np.mean(held.targets)) - 0.5) < 0.1  # stratified
-    monkeypatch.setattr(searching, "_FEW", 10)
-    assert [len(held) for _, held in searching._folds(prepared)] == [len(prepared.train) // 5 + 1]
+    monkeypatch.setattr(folding, "_FEW", 10)
+    assert [len(held) for _, held in _folds(recipe)] == [len(train) // 5 + 1]
+
+
+def test_rows_of_a_group_stay_together(recipe: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "waves.parquet"
+    who = [f"p{n % 5}" for n in range(40)]
+    pl.read_parquet(path).with_columns(who=pl.Series(who)).write_parquet(path)
+    recipe["data"] |= {"group": "who"}
+    for learnt, held in _folds(recipe):
+        sides = [{who[row] for row in part.rows.tolist()} for part in (learnt, held)]
+        assert not sides[0] & sides[1]
+        assert all(sides)
+    pl.read_parquet(path).with_columns(who=pl.Series(["p"] * 36 + ["q"] * 4)).write_parquet(path)
+    with pytest.raises(DataError, match="there is one training group"):
+        _folds(recipe)
+
+
+def test_of_a_text_and_of_series_the_end_is_held_out(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("the cat sat on the mat " * 60)
+    text: dict[str, Any] = {"data": {"train": str(tmp_path / "a.txt")}, "training": {"steps": 1}}
+    ((learnt, held),) = _folds(text)
+    values = prepare(build_recipe(text)).train.sequences.values
+    assert np.array_equal(np.concatenate([learnt.sequences.values, held.sequences.values]), values)
+    assert len(learnt.sequences.values) == int(0.8 * len(values))
+    rows = "".join(f"{name},{step},{step + 1000 * (name == 'b')}\n" for name in "ab" for step in range(100))
+    (tmp_path / "t.csv").write_text("name,time,value\n" + rows)
+    series = {"train": str(tmp_path / "t.csv"), "series": "name", "time": "time", "channels": ["value"]}
+    model = {"task": "forecasting", "horizon": 4, "lookback": 6, "scaling": "none"}
+    ((early, late),) = _folds({"data": series, "model": model, "training": {"steps": 1}})
+    assert early.sequences.lengths.tolist() == [72, 72]  # of 90: what is solved for sees no more
+    for part, first, last in ((early, 6, 72), (late, 72, 90)):
+        batch = part.batch(np.arange(len(part)))
+        targets = batch.targets.values[:, 0]
+        assert (targets[targets < 1000].min(), targets[targets < 1000].max() + 1) == (first, last)
+        assert (targets[targets >= 1000].min() - 1000, targets[targets >= 1000].max() - 999) == (first, last)
+        assert part.location(len(part) - 1).endswith(f":{100 + 2 + last - 4}")
 
 
 def test_of_an_interrupted_search_the_best_so_far_is_kept(recipe: dict[str, Any], tmp_path: Path) -> None:
@@ -110,6 +150,41 @@ def test_a_search_needs_a_plan(recipe: dict[str, Any]) -> None:
         build_recipe(recipe)
 
 
-def test_a_text_has_no_portfolio() -> None:
-    text = build_recipe({"model": {"task": "language_model"}})
-    assert not task_of(text).portfolio(text)
+def test_a_search_needs_something_to_try(recipe: dict[str, Any], tmp_path: Path) -> None:
+    recipe["model"] |= {"cell": "gru", "hidden_size": 5}
+    recipe["training"] |= {"learning_rate": 0.01}
+    with pytest.raises(RecipeError, match=r"`training.search` has nothing to try.*model.cell, model.hidden_size"):
+        train_recipe(build_recipe(recipe), tmp_path / "run", Observer())
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_memory_does_not_allow_is_left_out(
+    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(spec: object, recipe: Recipe, features: object) -> None:
+        if recipe.model.hidden_size > 16:
+            raise RecipeError("the model has many parameters")
+
+    monkeypatch.setattr(searching, "check_memory", check)
+    told = _Told()
+    train_recipe(build_recipe(recipe), tmp_path / "run", told)
+    assert "search: 32 units is left out: the model has many parameters" in told.said
+    assert any(text.endswith("of 3 configurations") for text in told.said)
+    tried = [text for text in told.said if "after" in text]
+    assert len(tried) == 3 + 2
+    assert not any("32 units" in text for text in tried)
+
+
+def test_trials_share_the_minutes_and_leave_the_linear_score_out(tmp_path: Path) -> None:
+    rows = "".join(f"{text},{label}\n" for text, label in [("good day", "p"), ("bad night", "q")] * 20)
+    (tmp_path / "a.csv").write_text("x,y\n" + rows)
+    recipe = {"data": {"train": str(tmp_path / "a.csv"), "input": "x", "target": "y"}}
+    asked = build_recipe({**recipe, "training": {"search": "portfolio"}})
+    prepared = prepare(asked)
+    assert prepared.recipe.model_dump()["model"]["ngrams"] == 2
+    search = searching.Search.of(prepared, asked)
+    assert search is not None
+    trial = search._trial(prepared.recipe, 2)
+    assert trial.training.max_minutes == pytest.approx(2 / 4 / 3)  # a quarter, for all three folds
+    assert trial.training.steps == (prepared.recipe.training.steps or 0) // 4
+    assert trial.model_dump()["model"]["ngrams"] == 0

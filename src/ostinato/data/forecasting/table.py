@@ -192,6 +192,11 @@ class SeriesFacts:
     log: bool = False
     zone: Offsets | None = None
 
+    def take(self, steps: Offsets) -> SeriesFacts:
+        """Of some of the steps."""
+        stamps, zone = (None if of is None else of[steps] for of in (self.stamps, self.zone))
+        return replace(self, stamps=stamps, lines=self.lines[steps], zone=zone)
+
     def times(self, first: int, end: int) -> Array | None:
         """When steps are: moments by the clock that is written (`datetime64`), or plain numbers; None where no date is
         known."""

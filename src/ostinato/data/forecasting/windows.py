@@ -15,7 +15,7 @@ from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.table import SeriesFacts, StepLayout
 from ostinato.data.io.spool import Spool
 from ostinato.data.places import Places
-from ostinato.data.sequences import Sequences
+from ostinato.data.sequences import Sequences, within
 from ostinato.errors import RunError
 from ostinato.recipe.forecast import ForecastRecipe
 from ostinato.types import Ragged
@@ -59,6 +59,20 @@ class Windows(Examples):
             origins=np.concatenate([self.origins + moved, after.origins]),
             rows=np.concatenate([self.rows, after.rows]),
         )
+
+    def cut(self, share: float) -> tuple[Windows, Windows]:
+        """Those that forecast the first share of each series, which then hold nothing else, and those that forecast
+        what follows."""
+        whole = self.sequences
+        lengths = (whole.lengths * share).astype(np.int64)
+        ends = (whole.offsets[:-1] + lengths)[self.rows]
+        steps = np.repeat(whole.offsets[:-1], lengths) + within(lengths)
+        early = self.take(np.flatnonzero(self.origins + self.horizon <= ends))
+        sequences = Sequences.from_lengths(whole.values[steps], lengths)
+        moved = (sequences.offsets - whole.offsets)[early.rows]
+        starts, origins = early.starts + moved, early.origins + moved
+        early = replace(early, sequences=sequences, starts=starts, origins=origins, facts=self.facts.take(steps))
+        return early, self.take(np.flatnonzero(self.origins >= ends))
 
     def location(self, index: int) -> str:
         """`file:line` of the first step that is forecast; of the last one before it, where that step is in no file."""

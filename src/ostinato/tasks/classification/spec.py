@@ -43,7 +43,7 @@ class Classification(TaskSpec["Classifier"]):
 
     name, noun = "classification", "classifier"
     recipe = ClassificationRecipe
-    trial: ClassVar[Mapping[str, Any]] = {"model.ngrams": 0, "model.random_kernels": 0, "model.members": 1}
+    trial: ClassVar[Mapping[str, Any]] = {"ngrams": 0, "random_kernels": 0, "members": 1}
 
     def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
         """One value a row is predicted."""

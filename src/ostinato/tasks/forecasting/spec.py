@@ -66,6 +66,16 @@ class Forecasting(TaskSpec["Forecaster"]):
 
         return plan(shape, recipe)
 
+    def folds(self, prepared: Prepared) -> Iterator[tuple[Examples, Examples]]:
+        """The end of each series held out."""
+        from ostinato.data.forecasting.windows import as_windows
+        from ostinato.tasks.folds import SHARE, too_little
+
+        parts = as_windows(prepared.train).cut(SHARE)
+        if not all(map(len, parts)):
+            raise too_little("the training part of the series is too short for two")
+        yield parts
+
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A forecaster of the series' channels."""
         from ostinato.tasks.forecasting.model import build_forecaster

@@ -11,6 +11,8 @@ from ostinato.tasks.language_model.recipe import LanguageModelRecipe
 from ostinato.tasks.spec import Say, Section, TaskSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import torch
     from torch import nn
@@ -50,6 +52,12 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
         from ostinato.tasks.language_model.plan import plan
 
         return plan(shape, recipe)
+
+    def folds(self, prepared: Prepared) -> Iterator[tuple[Examples, Examples]]:
+        """The end of the text held out."""
+        from ostinato.tasks.folds import fold_of_text
+
+        return fold_of_text(prepared)
 
     def build(self, recipe: Recipe, features: Features) -> nn.Module:
         """A language model of the vocabulary."""
