@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
@@ -39,6 +40,8 @@ from ostinato.storage.files import json_ready, write_atomically
 from ostinato.tasks.adaptation import Adaptation
 from ostinato.tasks.baselines import compare_with_baselines
 from ostinato.tasks.generation import GenerateOptions, Generation
+from ostinato.tasks.intervened import encoder_of, intervening
+from ostinato.tasks.intervening import Intervene, edits_of
 from ostinato.tasks.prepare import prepare
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.report_page import write_report
@@ -90,6 +93,7 @@ class Options(Adapting, total=False):
     top_p: float
     seed: int
     precision: str
+    intervene: Intervene | None
 
 
 class Run:
@@ -157,16 +161,19 @@ class Run:
         """
         self.spec.decide_as(self.model, **decisions)
 
-    def predict(self, rows: Any) -> list[Prediction]:
+    def predict(self, rows: Any, *, intervene: Intervene | None = None) -> list[Prediction]:
         """A prediction for each row, in their order; of a forecaster for each series of a table.
 
         Args:
             rows: cells of the input column as its reader gives them (texts, lists of numbers or words, paths of media
                 files), or mappings from column to cell where the model reads several columns; or a table of pandas,
                 polars, Arrow or Hugging Face `datasets`, of which the columns that the model reads are taken.
+            intervene: units or gates that are changed while a row is read: `"layer 1.c[3] = 0"`, several of these, or
+                `{"layer 1.c[3]": 0, "layer 2.h": "*= 0.5 from 12"}` (docs/guides/exploring.md).
 
         Raises:
-            RunError: for a language model.
+            RunError: for a language model; with `intervene` for a model without one encoder.
+            RecipeError: for what is no intervention, or names what is not there.
             RowError: for a row that can't be used, which is a ValueError, too.
 
         Example:
@@ -174,15 +181,24 @@ class Run:
             True
         """
         if self.recipe.model.rows == "series" and is_table(rows):
-            return [one for _, _, one in self.predict_file(rows)]
+            return [one for _, _, one in self.predict_file(rows, intervene=intervene)]
         columns = [self.recipe.data.input, *self.features.extra] if self.recipe.data.input else []
         given = rows_given(rows, [str(column) for column in columns])
         if not given:
             return []
         examples = self.spec.encode(given, self.features, self.recipe)
-        return self.spec.predict(self.model, examples, self.features, self.device)
+        with self._changed(intervene):
+            return self.spec.predict(self.model, examples, self.features, self.device)
 
-    def predict_file(self, data: Any, observer: Observer | None = None) -> list[tuple[str, str, Prediction]]:
+    def _changed(self, intervene: Intervene | None) -> AbstractContextManager[None]:
+        edits = edits_of(intervene)
+        if not edits:
+            return nullcontext()
+        return intervening(encoder_of(self.model), edits, -self.spec.steps_before)
+
+    def predict_file(
+        self, data: Any, observer: Observer | None = None, *, intervene: Intervene | None = None
+    ) -> list[tuple[str, str, Prediction]]:
         """A prediction for each row of a file or folder: (file and line, how the row begins, prediction). A forecaster
         forecasts what comes after the end of each series of the file.
 
@@ -190,6 +206,7 @@ class Run:
             data: a path or a name of the catalogue, or data in memory, with the columns the model reads; a target
                 column is not needed.
             observer: receives progress.
+            intervene: as of `predict`.
 
         Raises:
             RunError: for a language model.
@@ -200,7 +217,8 @@ class Run:
             examples = self.spec.load_inputs(path, self.features, self.recipe, observer.note)
         found = list[Prediction]()
         for some in in_parts(examples, _ROWS_AT_ONCE):
-            found += self.spec.predict(self.model, some, self.features, self.device)
+            with self._changed(intervene):
+                found += self.spec.predict(self.model, some, self.features, self.device)
             observer.rows(len(found), len(examples))
         return [(examples.location(row), examples.preview(row), one) for row, one in enumerate(found)]
 
@@ -287,12 +305,12 @@ class Run:
         """
         return track_run(self, data, **options)
 
-    def continued(self, prompt: Any, intervene: Sequence[str], **options: Unpack[Continuing]) -> dict[str, Any]:
+    def continued(self, prompt: Any, intervene: Intervene, **options: Unpack[Continuing]) -> dict[str, Any]:
         """What it writes with units or gates changed, beside what it writes untouched; see `exploration.continue_run`.
 
         Args:
             prompt: a text, or frames.
-            intervene: `layer 1.c[3] = 0`, `layer 1.f = 1`, `layer 2.h *= 0`, …
+            intervene: as of `predict`.
             options: begin, max_new_tokens, temperature, seed.
         """
         return continue_run(self, intervene, prompt, **options)
@@ -358,8 +376,9 @@ class Run:
         Args:
             prompt: how it begins: of a language model a text; of a next-step model a list of frames or a media file.
             options: see `tasks.generation.GenerateOptions`: condition (what is given to write for: a cell, or a mapping
-                by column), num (sequences), max_new_tokens (or frames), temperature, top_k, top_p, seed, precision, and
-                of a language model those of `evaluate`: dynamic learns from the prompt.
+                by column), num (sequences), max_new_tokens (or frames), temperature, top_k, top_p, seed, precision,
+                intervene (as of `predict`; steps are those of the prompt and what is written), and of a language model
+                those of `evaluate`: dynamic learns from the prompt.
 
         Returns:
             A language model: the prompt and what follows, a text. Models that write texts for what is given: a list of
@@ -389,7 +408,9 @@ class Run:
         """The output of `generate`, before it is decoded."""
         how = GenerateOptions(prompt=prompt, **options)
         model = self.spec.adapting(self.model, how) if how.adapts else self.model
-        return self.spec.generate(Run(self.folder, self.recipe, self.features, model, self.device), how)
+        run = Run(self.folder, self.recipe, self.features, model, self.device)
+        with self._changed(how.intervene):
+            return self.spec.generate(run, how)
 
 
 def load(folder: str | Path, settings: Settings = ()) -> Run:

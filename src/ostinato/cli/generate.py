@@ -10,6 +10,7 @@ import typer
 
 from ostinato.cli.adapting import USUAL, Cache, CacheLambda, CacheTheta, Dynamic, DynamicDecay
 from ostinato.cli.console import print_json, print_text
+from ostinato.cli.intervening import Intervened
 from ostinato.errors import RecipeError
 
 RunFolder = Annotated[
@@ -60,6 +61,7 @@ def generate(
     out: Out = None,
     condition: Given = None,
     num: Count = None,
+    intervene: Intervened = None,
     dynamic: Dynamic = USUAL.dynamic,
     dynamic_decay: DynamicDecay = USUAL.dynamic_decay,
     cache: Cache = USUAL.cache,
@@ -82,6 +84,7 @@ def generate(
         top_p=top_p,
         seed=seed,
         precision=precision,
+        intervene=intervene or None,
         dynamic=dynamic,
         dynamic_decay=dynamic_decay,
         cache=cache,

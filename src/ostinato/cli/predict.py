@@ -12,6 +12,7 @@ import typer
 
 from ostinato.cli.console import format_figure, note, print_json, print_text, stderr
 from ostinato.cli.deciding import Abstain, decide
+from ostinato.cli.intervening import Intervened
 from ostinato.cli.train import Reading, check_run
 from ostinato.errors import DataError, RecipeError
 from ostinato.wording import command
@@ -42,6 +43,7 @@ def predict(
         bool, typer.Option("--escape-formulas", help="In CSV, put an apostrophe before what a spreadsheet would run.")
     ] = False,
     abstain: Abstain = None,
+    intervene: Intervened = None,
     settings: Reading = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row.")] = False,
 ) -> None:
@@ -52,18 +54,20 @@ def predict(
     _check(rows, file, out, escape_formulas, settings)
     check_run(run, settings)
     if file is not None:
-        _predict_file(run, file, _Output(out, escape_formulas, json), abstain, settings or [])
+        _predict_file(run, file, _Output(out, escape_formulas, json, intervene), abstain, settings or [])
     else:
-        _predict_rows(run, rows, _Output(out, escape_formulas, json), abstain)
+        _predict_rows(run, rows, _Output(out, escape_formulas, json, intervene), abstain)
 
 
 @dataclass(frozen=True)
 class _Output:
-    """Where predictions go: a table at `path`, or else lines on stdout; formulas: escape them in CSV."""
+    """Where predictions go: a table at `path`, or else lines on stdout; formulas: escape them in CSV; intervene: what
+    is changed for them."""
 
     path: Path | None
     formulas: bool
     json: bool
+    intervene: list[str] | None
 
 
 def _check(
@@ -94,9 +98,10 @@ def _predict_file(run: Path, file: str, output: _Output, abstain: float | None, 
     decide(opened, abstain=abstain)
     observer = ConsoleObserver(stderr)
     if output.path is not None:
-        _say_written(output.path, write_file(opened, file, output.path, observer, output.formulas), output.json)
+        count = write_file(opened, file, output.path, observer, output.formulas, output.intervene)
+        _say_written(output.path, count, output.json)
         return
-    found = opened.predict_file(file, observer)
+    found = opened.predict_file(file, observer, intervene=output.intervene)
     lines = None if output.json else opened.spec.csv_lines([prediction for _, _, prediction in found])
     if lines is not None:
         for line in lines:
@@ -121,9 +126,10 @@ def _predict_rows(run: Path, rows: list[str] | None, output: _Output, abstain: f
     decide(opened, abstain=abstain)
     cells = [_parsed(row) for row in given] if opened.spec.reads_json(opened.features) else given
     if output.path is not None:
-        _say_written(output.path, write_rows(opened, given, cells, output.path, output.formulas), output.json)
+        count = write_rows(opened, given, cells, output.path, output.formulas, output.intervene)
+        _say_written(output.path, count, output.json)
         return
-    for text, prediction in zip(given, opened.predict(cells), strict=True):
+    for text, prediction in zip(given, opened.predict(cells, intervene=output.intervene), strict=True):
         _show({"text": text}, None, prediction, output.json)
 
 

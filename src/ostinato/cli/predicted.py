@@ -57,12 +57,14 @@ def write_table(path: Path, rows: Sequence[Row], predictions: Sequence[Row], *, 
     write_atomically(path, _WRITERS[path.suffix.lower()](joined, escape_formulas))
 
 
-def write_file(run: Run, data: str, out: Path, observer: Observer, escape_formulas: bool) -> int:
+def write_file(
+    run: Run, data: str, out: Path, observer: Observer, escape_formulas: bool, intervene: list[str] | None
+) -> int:
     """Predict every row of a file, and write it with its columns; returns how many rows were written."""
     from ostinato.data.readers.open import open_data
     from ostinato.data.rejects import BadRows
 
-    found = run.predict_file(data, observer)
+    found = run.predict_file(data, observer, intervene=intervene)
     predictions = [prediction for _, _, prediction in found]
     if (lines := run.spec.csv_lines(predictions)) is not None:
         table = [{name: _number(value, name) for name, value in row.items()} for row in csv.DictReader(lines)]
@@ -73,9 +75,17 @@ def write_file(run: Run, data: str, out: Path, observer: Observer, escape_formul
     return _write(out, rows, [preview for _, preview, _ in found], predictions, escape_formulas)
 
 
-def write_rows(run: Run, given: Sequence[str], cells: list[Any], out: Path, escape_formulas: bool) -> int:
+def write_rows(
+    run: Run,
+    given: Sequence[str],
+    cells: list[Any],
+    out: Path,
+    escape_formulas: bool,
+    intervene: list[str] | None,
+) -> int:
     """Predict rows given by hand, and write them; returns how many rows were written."""
-    return _write(out, [{"input": text} for text in given], given, run.predict(cells), escape_formulas)
+    predictions = run.predict(cells, intervene=intervene)
+    return _write(out, [{"input": text} for text in given], given, predictions, escape_formulas)
 
 
 def _write(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from ostinato.errors import RecipeError, RunError
 from ostinato.tasks.generation import OpenRun
+from ostinato.tasks.intervened import read_changed, write_changed
+from ostinato.tasks.intervening import Edit, Intervene, edits_of, later
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.streaming import EncoderStreaming, Reading, Writing, WritingModel
 
@@ -22,7 +23,7 @@ class Continuing(TypedDict, total=False):
 
 def continue_run(
     run: OpenRun,
-    interventions: Sequence[str],
+    interventions: Intervene,
     prompt: Any,
     *,
     begin: int = 0,
@@ -35,7 +36,7 @@ def continue_run(
 
     Args:
         run: opened by `ostinato.load`.
-        interventions: as of `EncoderStreaming.intervened`.
+        interventions: as `intervene` of `Run.predict`; their steps are counted from `begin` on.
         prompt: a text, or frames: what a session's step takes.
         begin: steps of the prompt that both read untouched, >= 0.
         max_new_tokens: that are written.
@@ -49,15 +50,19 @@ def continue_run(
     untouched = task_of(run.recipe).streaming(run.model, run.features, run.recipe)
     if not isinstance(untouched, WritingModel) or not isinstance(untouched, EncoderStreaming):
         raise RunError("only a model that writes shows what an intervention does: a language model, say.")
-    changed, steps = untouched.intervened(interventions), untouched.encode(prompt)
+    edits, steps = edits_of(interventions), untouched.encode(prompt)
+    untouched.changed(later(edits, max((edit.begin for edit in edits), default=0)))  # whether all of them can be made
     if not 0 <= begin <= len(steps):
         raise RecipeError(f"`begin` must be from 0 to the prompt's {len(steps)} steps. Received: {begin}.")
     (same,) = untouched.read([Reading(steps.cut(0, begin), untouched.zero(), "none")])
-    found = dict[str, Any]()
-    for name, model in (("untouched", untouched), ("changed", changed)):
-        (begun,) = model.read([Reading(steps.cut(begin, len(steps)), same.state, "each")])
-        (written,) = model.write([Writing(begun.state, max_new_tokens, temperature=temperature, seed=seed)])
+    read, found = steps.cut(begin, len(steps)), dict[str, Any]()
+    nothing: tuple[Edit, ...] = ()
+    for name, some in (("untouched", nothing), ("changed", edits)):
+        begun = read_changed(untouched, Reading(read, same.state, "each"), some)
+        how = Writing(begun.state, max_new_tokens, temperature=temperature, seed=seed)
+        written = write_changed(untouched, how, later(some, len(read)), max_new_tokens)
+        pieces = [piece for one in written for piece in one.pieces]
         costs = [one["nll"] for one in begun.answers if one.get("nll") is not None]
-        found[name] = "".join(map(str, written.pieces))
+        found[name] = "".join(map(str, pieces))
         found[f"{name}_nll"] = sum(costs) / len(costs) if costs else None
     return found

@@ -16,9 +16,10 @@ from ostinato.data.sequences import Sequences
 from ostinato.diagnostics.validation import examples_for
 from ostinato.errors import DataError, RecipeError
 from ostinato.exploration.exploration import Exploration
-from ostinato.exploration.following import encoder_of, follow
+from ostinato.exploration.following import follow
 from ostinato.exploration.questions import Column
 from ostinato.tasks.generation import OpenRun
+from ostinato.tasks.intervened import encoder_of
 
 NUM_STEPS = 10_000
 
@@ -62,7 +63,7 @@ def first_steps(
     """The first rows of some data, the last of them cut; arguments and errors as of `explore_run`."""
     if num_steps < 1:
         raise RecipeError(f"`num_steps` must be a positive integer. Received: {num_steps}.")
-    encoder_of(run)
+    encoder_of(run.model)
     return cut_to(examples_for(run.folder, run.recipe, run.features, data, say), num_steps)
 
 

@@ -23,6 +23,7 @@ from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn.modes import evaluating
 from ostinato.probes.subject import Subject, by_stack, stacks_of
 from ostinato.tasks.generation import OpenRun
+from ostinato.tasks.intervened import encoder_of
 from ostinato.tasks.registry import task_of
 from ostinato.tasks.streaming import Reading, Steps, StreamingModel
 from ostinato.types import Ragged, State
@@ -41,16 +42,6 @@ class Piece:
     """The gate that keeps a layer's state, by the layer's name."""
 
 
-def encoder_of(run: OpenRun) -> RecurrentEncoder:
-    """Raises `RunError` for a model without an encoder that reads its input."""
-    encoder = getattr(run.model, "encoder", None)
-    if not isinstance(encoder, RecurrentEncoder):
-        raise RunError("this model has no single encoder whose states could be followed.")
-    if not getattr(encoder.embedding, "reads_steps", True):
-        raise RunError("this model has a state for each segment of steps: there is none at each step to follow.")
-    return encoder
-
-
 @torch.no_grad()
 def follow(run: OpenRun, examples: Examples, piece_steps: int = PIECE_STEPS, *, gates: bool = True) -> Iterator[Piece]:
     """All steps of the rows in their order.
@@ -64,7 +55,7 @@ def follow(run: OpenRun, examples: Examples, piece_steps: int = PIECE_STEPS, *, 
     Raises:
         RunError: for a model without an encoder that reads its input.
     """
-    encoder = encoder_of(run)
+    encoder = encoder_of(run.model)
     stacks = stacks_of(encoder)
     forward = not any(stack.bidirectional for stack in stacks)
     costs = _Costs(run)
@@ -95,7 +86,7 @@ def traced(run: OpenRun, examples: Examples) -> list[LayerTrace]:
     Raises:
         RunError: for a model without an encoder that reads its input.
     """
-    encoder = encoder_of(run)
+    encoder = encoder_of(run.model)
     with evaluating(run.model):
         batch = task_of(run.recipe).batch(examples, np.arange(len(examples))).to(encoder.device)
         found = traces(Subject(stacks_of(encoder), vectors_of(encoder, batch), _no_loss, per_step=True))

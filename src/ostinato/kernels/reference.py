@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, overload
 
 import torch
@@ -79,8 +79,10 @@ def scan_sums(
     weights: Weights,
     noise: Noise | None = None,
     all_states: bool = False,
+    make: Callable[[int, Tensor, State], State] | None = None,
 ) -> Scanned:
-    """As ``scan``, from the input's sums, ``cell.project(values, weights)``."""
+    """As ``scan``, from the input's sums, ``cell.project(values, weights)``; ``make`` makes a step, given its number,
+    in place of the cell and the noise."""
     noise = noise or Noise()
     if noise.hidden_mask is not None:
         check_takes(cell, "recurrent_dropout", "a mask")
@@ -89,13 +91,16 @@ def scan_sums(
     every: list[State] = []
     finished: list[State] = []
     initial = state
-    for x, shares in zip(torch.split(sums, counts), kept, strict=True):
+    for number, (x, shares) in enumerate(zip(torch.split(sums, counts), kept, strict=True)):
         alive = x.shape[0]
         if alive < state[0].shape[0]:
             finished.append(tuple(part[alive:] for part in state))
             state = tuple(part[:alive] for part in state)
-        proposed = _step(cell, x, state, weights, noise.hidden_mask)
-        state = tuple(_keep(*parts) for parts in zip(shares, state, proposed, strict=True))
+        if make is None:
+            proposed = _step(cell, x, state, weights, noise.hidden_mask)
+            state = tuple(_keep(*parts) for parts in zip(shares, state, proposed, strict=True))
+        else:
+            state = make(number, x, state)
         every.append(state)
     if every:
         outputs, final = torch.cat([cell.output(each) for each in every]), join_finished([*finished, state])

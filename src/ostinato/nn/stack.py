@@ -14,6 +14,7 @@ from ostinato import cells
 from ostinato.cells import Cell
 from ostinato.kernels import dispatch
 from ostinato.nn import checks
+from ostinato.nn.layer_runs import LAYER_RUNS, LayerRun
 from ostinato.nn.noise import draw_noise, drop_weights
 from ostinato.nn.opening import SequencesT, TokensT, hx_of, open_input, open_padded, values_of
 from ostinato.nn.recompute import run_layer
@@ -229,12 +230,15 @@ class RecurrentStack(RecurrentWeights):
         self, ragged: Ragged, hx: Tensor | State | None, all_states: bool, table: Tensor | None = None
     ) -> tuple[Ragged, State, list[tuple[Ragged, ...]]]:
         """The output, the final states (D*num_layers, N, H), and on request the states of each layer at all steps."""
+        changed = None if torch.compiler.is_compiling() else LAYER_RUNS.get().get(self)
+        if changed is not None and hx is None:
+            changed.begin()
         initial = self._initial_state(ragged, hx, ragged.values if table is None else table)
         finals: list[State] = []
         every: list[tuple[Ragged, ...]] = []
         for layer in range(self.num_layers):
             read = table if layer == 0 else None
-            output, ends, steps = self._run_layer(layer, ragged, initial, all_states, read)
+            output, ends, steps = self._run_layer(layer, ragged, initial, all_states, read, changed)
             if self.call_hook is not None:
                 begins = tuple(part.chunk(self.num_layers)[layer] for part in initial)
                 self.call_hook(LayerCall(self, layer, ragged, read, begins, output))
@@ -248,18 +252,18 @@ class RecurrentStack(RecurrentWeights):
         return ragged, tuple(part.index_select(1, ragged.unsorted_indices) for part in stacked), every
 
     def _run_layer(
-        self, layer: int, ragged: Ragged, initial: State, all_states: bool, table: Tensor | None
+        self, layer: int, ragged: Ragged, initial: State, all_states: bool, table: Tensor | None, of: LayerRun | None
     ) -> tuple[Tensor, list[State], list[State]]:
         """One layer, with its draws; returns as ``dispatch.layer``."""
         directions = range(self.num_directions)
         states = [tuple(part[layer * self.num_directions + direction] for part in initial) for direction in directions]
-        weights = [drop_weights(self.weights_of(layer, of), self.weight_dropout, self.training) for of in directions]
+        weights = [drop_weights(self.weights_of(layer, way), self.weight_dropout, self.training) for way in directions]
         noise = [
             draw_noise(ragged, self._state_sizes, self.recurrent_dropout, self.zoneout, self.training, states[0][0])
             for _ in directions
         ]
         again = self.recompute and torch.is_grad_enabled() and not torch.compiler.is_exporting()
-        run = run_layer if again else dispatch.layer
+        run = of or (run_layer if again else dispatch.layer)
         return run(self.backend, self.cell, ragged, states, weights, noise, all_states, self.precision, table)
 
     def _initial_state(self, ragged: Ragged, hx: Tensor | State | None, like: Tensor) -> State:

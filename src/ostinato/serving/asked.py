@@ -25,6 +25,7 @@ def write(sessions: Sessions, who: str, session: str, body: Write) -> Operation:
         body.seed,
         body.sequence,
         body.alternatives,
+        body.intervene,
     )
 
 
@@ -32,7 +33,9 @@ _OPERATIONS: dict[str, tuple[type[Body], Callable[[Sessions, str, str, Any], Ope
     "create": (Create, lambda sessions, who, _, body: sessions.create(who, body.seed, body.sample_rate)),
     "step": (
         Step,
-        lambda sessions, who, id, body: sessions.step(who, id, body.inputs, body.answers, body.sequence),
+        lambda sessions, who, id, body: sessions.step(
+            who, id, body.inputs, body.answers, body.sequence, body.intervene
+        ),
     ),
     "generate": (Write, write),
     "rewind": (Rewind, lambda sessions, who, id, body: sessions.rewind(who, id, body.to, body.sequence)),

@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Any, Literal
 
 from ostinato.media.extras import library
-from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, sent
+from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, changed, sent
 from ostinato.serving.client import PAUSE_S, RETRIES
 from ostinato.serving.edge import trusting
+from ostinato.tasks.intervening import Intervene
 
 
 class AsyncClient:
@@ -89,9 +90,9 @@ class AsyncClient:
         found: list[dict[str, Any]] = (await self.call(Call("GET", "/v1/models")))["models"]
         return found
 
-    async def predict(self, model: str, rows: Any) -> list[dict[str, Any]]:
-        """Predictions of rows, or of a file (`pathlib.Path`), which is sent."""
-        found: list[dict[str, Any]] = (await self.call(ModelCalls(model).predict(rows)))["predictions"]
+    async def predict(self, model: str, rows: Any, intervene: Intervene | None = None) -> list[dict[str, Any]]:
+        """Predictions of rows, or of a file (`pathlib.Path`), which is sent; `intervene` as of `Run.predict`."""
+        found: list[dict[str, Any]] = (await self.call(ModelCalls(model).predict(rows, intervene)))["predictions"]
         return found
 
     async def score(self, model: str, inputs: Any) -> list[dict[str, Any]]:
@@ -100,16 +101,22 @@ class AsyncClient:
         return found
 
     async def generate(self, model: str, prompt: Any = "", **options: Any) -> AsyncIterator[Any]:
-        """What a model writes, piece by piece; options: `max_new_tokens`, `temperature`, `top_k`, `top_p`, `seed`."""
+        """What a model writes, piece by piece; options: `max_new_tokens`, `temperature`, `top_k`, `top_p`, `seed`,
+        `intervene`."""
         async for name, data in self.events(ModelCalls(model).generate(prompt, options)):
             if name != "end":
                 yield next(iter(data.values()))
 
     async def step(
-        self, model: str, inputs: Any, state: str = "", answers: Literal["each", "last", "none"] = "each"
+        self,
+        model: str,
+        inputs: Any,
+        state: str = "",
+        answers: Literal["each", "last", "none"] = "each",
+        intervene: Intervene | None = None,
     ) -> dict[str, Any]:
         """Read steps in a session that no server keeps: `answers`, and the `state` to give with the next ones."""
-        found: dict[str, Any] = await self.call(ModelCalls(model).step(inputs, state, answers))
+        found: dict[str, Any] = await self.call(ModelCalls(model).step(inputs, state, answers, intervene))
         return found
 
     async def session(self, model: str, seed: int = 0, sample_rate: int | None = None) -> AsyncClientSession:
@@ -142,12 +149,15 @@ class AsyncClientSession(SessionCalls):
         self.sequence = int(found["sequence"])
         return found
 
-    async def step(self, inputs: Any, answers: Literal["each", "last", "none"] = "each") -> dict[str, Any]:
-        """Read one step or more: `answers`, and how many `steps` it has read."""
-        return await self._change("step", inputs=sent(inputs), answers=answers)
+    async def step(
+        self, inputs: Any, answers: Literal["each", "last", "none"] = "each", intervene: Intervene | None = None
+    ) -> dict[str, Any]:
+        """Read one step or more: `answers`, and how many `steps` it has read; `intervene` as of `Run.predict`, for
+        these steps."""
+        return await self._change("step", inputs=sent(inputs), answers=answers, **changed(intervene))
 
     async def generate(self, max_new_tokens: int = 200, **options: Any) -> list[Any]:
-        """Write, and read what is written; `temperature`, `top_k`, `top_p`, `seed`."""
+        """Write, and read what is written; `temperature`, `top_k`, `top_p`, `seed`, `intervene`."""
         found: list[Any] = (await self._change("generate", max_new_tokens=max_new_tokens, **options))["pieces"]
         return found
 

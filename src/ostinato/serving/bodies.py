@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _COLDEST = 0.001
+Intervened: TypeAlias = str | list[str] | dict[str, float | str] | None
 
 Sequence = Field(
     default=None,
     ge=1,
     description="The number of this operation on its session, from 1. Sent again with the same number, it is done once "
     "and answered alike; a number that is not the next one is refused.",
+)
+
+
+Intervening = Field(
+    default=None,
+    description="Units or gates that are changed: `layer 1.c[3] = 0`, a list of these, or an object by part, "
+    '{"layer 1.c[3]": 0, "layer 2.h": "*= 0.5 from 12"}; steps are counted from the first one of this request.',
 )
 
 
@@ -40,6 +48,7 @@ class Step(Body):
         'base64, {"int16": "…"} or {"float32": "…"}.'
     )
     answers: Literal["each", "last", "none"] = Field("each", description="Of which steps an answer is wanted.")
+    intervene: Intervened = Intervening
     sequence: int | None = Sequence
 
 
@@ -48,6 +57,7 @@ class Carry(Body):
 
     inputs: Any = Field(description="As of a step.")
     answers: Literal["each", "last", "none"] = Field("each", description="Of which steps an answer is wanted.")
+    intervene: Intervened = Intervening
     state: bytes = Field(b"", description="What was answered last, or a snapshot in base64; none: it begins.")
 
 
@@ -66,6 +76,7 @@ class Sampling(Body):
     )
     top_k: int | None = Field(None, ge=1, lt=2**31, description="Only from so many of the likeliest.")
     top_p: float = Field(1.0, gt=0, le=1, description="Only from the likeliest that make up this share.")
+    intervene: Intervened = Intervening
 
 
 class Write(Sampling):
@@ -96,6 +107,7 @@ class Rows(Body):
     """Rows to predict."""
 
     rows: list[Any] = Field(max_length=10_000, description="Cells of the input column, or objects by column.")
+    intervene: Intervened = Intervening
 
 
 class Score(Body):

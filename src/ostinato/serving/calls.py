@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.errors import RecipeError
 from ostinato.serving.refused import RefusedError
+from ostinato.tasks.intervening import Intervene
 
 
 @dataclass(frozen=True)
@@ -101,26 +103,34 @@ def sent(inputs: Any) -> Any:
     return {"int16": base64.b64encode(inputs.astype("<i2").tobytes()).decode()}
 
 
+def changed(intervene: Intervene | None) -> dict[str, Any]:
+    """`intervene` as a member of a body, where there is any."""
+    return {} if intervene is None else {"intervene": intervene}
+
+
 class ModelCalls:
     """What is asked of a model."""
 
     def __init__(self, model: str) -> None:
         self._path = f"/v1/models/{model}"
 
-    def predict(self, rows: Any) -> Call:
+    def predict(self, rows: Any, intervene: Intervene | None) -> Call:
         """Rows, or the path of a file."""
+        if isinstance(rows, Path) and intervene is not None:
+            raise RecipeError("`intervene` does not apply to a file that is sent: give its rows.")
         if isinstance(rows, Path):
             kind = {"content-type": "application/octet-stream"}
             return Call("POST", f"{self._path}/predict?name={rows.name}", content=rows.read_bytes(), headers=kind)
-        return Call("POST", f"{self._path}/predict", {"rows": list(rows)})
+        return Call("POST", f"{self._path}/predict", {"rows": list(rows), **changed(intervene)})
 
     def score(self, inputs: Any) -> Call:
         """A whole sequence."""
         return Call("POST", f"{self._path}/score", {"inputs": sent(inputs)})
 
-    def step(self, inputs: Any, state: str, answers: str) -> Call:
+    def step(self, inputs: Any, state: str, answers: str, intervene: Intervene | None) -> Call:
         """Steps of a session that the client keeps."""
-        return Call("POST", f"{self._path}/step", {"inputs": sent(inputs), "state": state, "answers": answers})
+        body = {"inputs": sent(inputs), "state": state, "answers": answers, **changed(intervene)}
+        return Call("POST", f"{self._path}/step", body)
 
     def generate(self, prompt: Any, options: dict[str, Any]) -> Call:
         """Text, or frames."""

@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Any, Literal
 
 from ostinato.media.extras import library
-from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, sent
+from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, changed, sent
 from ostinato.serving.edge import trusting
+from ostinato.tasks.intervening import Intervene
 
 RETRIES, PAUSE_S = 3, 0.2
 
@@ -85,9 +86,9 @@ class Client:
         found: list[dict[str, Any]] = self.call(Call("GET", "/v1/models"))["models"]
         return found
 
-    def predict(self, model: str, rows: Any) -> list[dict[str, Any]]:
-        """Predictions of rows, or of a file (`pathlib.Path`), which is sent."""
-        found: list[dict[str, Any]] = self.call(ModelCalls(model).predict(rows))["predictions"]
+    def predict(self, model: str, rows: Any, intervene: Intervene | None = None) -> list[dict[str, Any]]:
+        """Predictions of rows, or of a file (`pathlib.Path`), which is sent; `intervene` as of `Run.predict`."""
+        found: list[dict[str, Any]] = self.call(ModelCalls(model).predict(rows, intervene))["predictions"]
         return found
 
     def score(self, model: str, inputs: Any) -> list[dict[str, Any]]:
@@ -96,16 +97,22 @@ class Client:
         return found
 
     def generate(self, model: str, prompt: Any = "", **options: Any) -> Iterator[Any]:
-        """What a model writes, piece by piece; options: `max_new_tokens`, `temperature`, `top_k`, `top_p`, `seed`."""
+        """What a model writes, piece by piece; options: `max_new_tokens`, `temperature`, `top_k`, `top_p`, `seed`,
+        `intervene`."""
         for name, data in self.events(ModelCalls(model).generate(prompt, options)):
             if name != "end":
                 yield next(iter(data.values()))
 
     def step(
-        self, model: str, inputs: Any, state: str = "", answers: Literal["each", "last", "none"] = "each"
+        self,
+        model: str,
+        inputs: Any,
+        state: str = "",
+        answers: Literal["each", "last", "none"] = "each",
+        intervene: Intervene | None = None,
     ) -> dict[str, Any]:
         """Read steps in a session that no server keeps: `answers`, and the `state` to give with the next ones."""
-        found: dict[str, Any] = self.call(ModelCalls(model).step(inputs, state, answers))
+        found: dict[str, Any] = self.call(ModelCalls(model).step(inputs, state, answers, intervene))
         return found
 
     def session(self, model: str, seed: int = 0, sample_rate: int | None = None) -> ClientSession:
@@ -136,12 +143,15 @@ class ClientSession(SessionCalls):
         self.sequence = int(found["sequence"])
         return found
 
-    def step(self, inputs: Any, answers: Literal["each", "last", "none"] = "each") -> dict[str, Any]:
-        """Read one step or more: `answers`, and how many `steps` it has read."""
-        return self._change("step", inputs=sent(inputs), answers=answers)
+    def step(
+        self, inputs: Any, answers: Literal["each", "last", "none"] = "each", intervene: Intervene | None = None
+    ) -> dict[str, Any]:
+        """Read one step or more: `answers`, and how many `steps` it has read; `intervene` as of `Run.predict`, for
+        these steps."""
+        return self._change("step", inputs=sent(inputs), answers=answers, **changed(intervene))
 
     def generate(self, max_new_tokens: int = 200, **options: Any) -> list[Any]:
-        """Write, and read what is written; `temperature`, `top_k`, `top_p`, `seed`."""
+        """Write, and read what is written; `temperature`, `top_k`, `top_p`, `seed`, `intervene`."""
         found: list[Any] = self._change("generate", max_new_tokens=max_new_tokens, **options)["pieces"]
         return found
 

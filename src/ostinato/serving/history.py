@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any
 
 from ostinato.serving.session import Chunk, Draw, Event, Sampler, Session
+from ostinato.tasks.intervening import Edit
 from ostinato.tasks.streaming import Steps
 
 
@@ -62,15 +64,26 @@ def _common(one: Chunk | None, other: Chunk) -> int:
 
 def did_bytes(did: Steps | Draw) -> bytes:
     """For `did_of`."""
+    edits = json.dumps([astuple(edit) for edit in did.edits]).encode() + b"\n" if did.edits else b""
     if isinstance(did, Steps):
-        return b"S" + did.to_bytes()
+        return (b"C" if edits else b"S") + edits + did.to_bytes()
     how = [str(did.sampler.seed), did.sampler.drawn, did.temperature, did.top_k, did.top_p]
-    return b"D" + json.dumps(how).encode()
+    return (b"W" if edits else b"D") + edits + json.dumps(how).encode()
 
 
 def did_of(saved: bytes) -> Steps | Draw:
     """What an event was."""
-    if saved[:1] == b"S":
-        return Steps.from_bytes(saved[1:])
-    seed, drawn, temperature, top_k, top_p = json.loads(saved[1:])
-    return Draw(Sampler(int(seed), drawn), temperature, top_k, top_p)
+    kind, rest, edits = saved[:1], saved[1:], tuple[Edit, ...]()
+    if kind in (b"C", b"W"):
+        line, _, rest = rest.partition(b"\n")
+        edits = tuple(_edit(*one) for one in json.loads(line))
+    if kind in (b"S", b"C"):
+        return replace(Steps.from_bytes(rest), edits=edits)
+    seed, drawn, temperature, top_k, top_p = json.loads(rest)
+    return Draw(Sampler(int(seed), drawn), temperature, top_k, top_p, edits)
+
+
+def _edit(part: str, units: list[int] | None, scale: float, shift: float, source: Any, begin: int) -> Edit:
+    """As JSON has one."""
+    whose = None if units is None else tuple(units)
+    return Edit(part, whose, scale, shift, None if source is None else tuple(source), begin)

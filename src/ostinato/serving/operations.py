@@ -19,10 +19,13 @@ from ostinato.serving.reading import Answers, Asking, own, read_steps
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.session import Depth, Draw, Event, Sampler, Session
 from ostinato.serving.snapshot import Seal
+from ostinato.tasks.intervening import Edit, Intervene, active, edits_of, later, steps_alike
 from ostinato.tasks.streaming import Read, Reading, Steps, StreamingModel, Writing, WritingModel, Written
 
 P = ParamSpec("P")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_MOST_CHANGED = 64
+"""Models with units or gates changed that are kept."""
 _SMALL = 64
 """Steps of an operation that takes a moment."""
 Work = Generator[Reading | Writing | None, Any, Any]
@@ -88,6 +91,7 @@ class Operations:
         self.model, self.live, self.prefixes = model, live, prefixes
         self._seal, self._depth, self._clock, self._check = seal, depth, clock, check
         self._mark = f".{seal.weights[:8]}"
+        self.changed = functools.lru_cache(_MOST_CHANGED)(model.changed)
 
     @_on_none
     def create(self, owner: str, seed: int = 0, sample_rate: int | None = None) -> Work:
@@ -98,19 +102,28 @@ class Operations:
         return self._new(Session(self._new_id(), owner, self._clock(), self.model.zero(), sampler=Sampler(seed)))
 
     def step(
-        self, owner: str, id: str, given: Any, answers: Answers = "each", sequence: int | None = None
+        self,
+        owner: str,
+        id: str,
+        given: Any,
+        answers: Answers = "each",
+        sequence: int | None = None,
+        intervene: Intervene | None = None,
     ) -> Operation:
         """Read one step or more. The same sequence number again gives the same answer again, and reads nothing."""
         parts = given.values() if isinstance(given, Mapping) else (given,)
         size = sum(len(part) if isinstance(part, Sized) else 1 for part in parts)
-        begin = functools.partial(self._step, owner, id, given, answers, sequence)
+        begin = functools.partial(self._step, owner, id, given, answers, sequence, intervene)
         return Operation(id, begin, size <= _SMALL * self.model.given_a_step)
 
-    def _step(self, owner: str, id: str, given: Any, answers: Answers, sequence: int | None) -> Work:
+    def _step(
+        self, owner: str, id: str, given: Any, answers: Answers, sequence: int | None, intervene: Intervene | None
+    ) -> Work:
         session = self.live.find(owner, id)
-        steps = self._steps(given)
+        steps = self._steps(given, intervene)
         values = steps.values
-        asked = _digest(_named(answers, values.dtype.str, values.shape), values.tobytes())
+        changed = (repr(steps.edits).encode(),) if steps.edits else ()
+        asked = _digest(_named(answers, values.dtype.str, values.shape), values.tobytes(), *changed)
         if _again(session, sequence, asked):
             return session.answer
         _check_going(session)
@@ -129,11 +142,13 @@ class Operations:
         seed: int | None = None,
         sequence: int | None = None,
         alternatives: int = 0,
+        intervene: Intervene | None = None,
     ) -> Work:
         """Draw steps and read them; `seed` begins new random numbers; with `alternatives`, so many of what was likely
         are answered for each."""
         session = self.live.find(owner, id)
-        asked = _digest(b"write", repr((num_tokens, temperature, top_k, top_p, seed, alternatives)).encode())
+        edits = self._edits(intervene)
+        asked = _digest(b"write", repr((num_tokens, temperature, top_k, top_p, seed, alternatives, edits)).encode())
         if _again(session, sequence, asked):
             return session.answer
         if not isinstance(self.model, WritingModel):
@@ -143,7 +158,7 @@ class Operations:
             raise RefusedError(422, f"`max_new_tokens` must be from 1 to {most:,}. Received: {num_tokens}.")
         _check_going(session)
         sampler = session.sampler if seed is None else Sampler(seed)
-        how = Draw(sampler, temperature, top_k, top_p)
+        how = Draw(sampler, temperature, top_k, top_p, edits)
         if not alternatives:
             session, pieces = yield from self._draw(session, num_tokens, how)
             return self._done(session, asked, pieces=pieces, ended=session.ended)
@@ -151,7 +166,7 @@ class Operations:
         while len(written) < num_tokens and not session.ended:
             before = self.model.peek(session.state).get("next", [])[:alternatives]
             session, pieces = yield from self._draw(session, 1, how)
-            how = replace(how, sampler=session.sampler)
+            how = how.after(1, session.sampler)
             written += pieces
             likely += [before] * len(pieces)
         return self._done(session, asked, pieces=written, ended=session.ended, likely=likely)
@@ -181,9 +196,9 @@ class Operations:
         return json_bytes({"steps": len(taken.steps), "answers": [*found.answers, *owed]})
 
     @_on_none
-    def carry(self, owner: str, state: bytes, given: Any, answers: Answers) -> Work:
+    def carry(self, owner: str, state: bytes, given: Any, answers: Answers, intervene: Intervene | None = None) -> Work:
         """Read steps in a session that whoever asks keeps as a snapshot (none: one that begins)."""
-        steps, now = self._steps(given), self._clock()
+        steps, now = self._steps(given, intervene), self._clock()
         session = Session("", owner, now, self.model.zero())
         session = self._seal.open(state, session, now) if state else session
         _check_going(session)
@@ -256,13 +271,20 @@ class Operations:
     def _new_id(self) -> str:
         return secrets.token_urlsafe(16) + self._mark
 
-    def _steps(self, given: Any) -> Steps:
+    def _edits(self, intervene: Intervene | None) -> tuple[Edit, ...]:
+        """Raises `OstinatoError` for what can't be changed."""
+        edits = edits_of(intervene)
+        if edits:
+            self.changed(later(edits, max(edit.begin for edit in edits)))
+        return tuple(edit for edit in edits if edit.changes)
+
+    def _steps(self, given: Any, intervene: Intervene | None = None) -> Steps:
         self._check(given)
         steps, most = self.model.encode(given), self.live.limits.max_steps
         if not 0 < len(steps) <= most * self.model.given_a_step:
             received = len(steps) // self.model.given_a_step
             raise RefusedError(422, f"from 1 to {most:,} steps in a request were expected. Received: {received:,}.")
-        return steps
+        return steps if intervene is None else replace(steps, edits=self._edits(intervene))
 
     def _left(self, session: Session, left: np.ndarray | None) -> Session:
         """With what was given and makes no whole step."""
@@ -287,18 +309,21 @@ class Operations:
         taken = self.model.take(given, session.state)
         if taken.state is not session.state:
             session = session.stands(taken.state)
-        session, said = yield from read_steps(session, taken.steps, answers, depth, self.prefixes)
+        steps = replace(taken.steps, edits=given.edits) if given.edits else taken.steps
+        session, said = yield from read_steps(session, steps, answers, depth, self.prefixes)
         return self._left(session, taken.left), said
 
     def _draw(self, session: Session, num: int, how: Draw) -> Generator[Writing, Written, tuple[Session, list[Any]]]:
         pieces: list[Any] = []
         while num and not session.ended:
-            some, at = min(session.room(self._depth), num), how.sampler
-            found = yield Writing(session.state, some, how.temperature, how.top_k, how.top_p, at.seed, at.drawn)
+            some, at = steps_alike(how.edits, min(session.room(self._depth), num)), how.sampler
+            found = yield Writing(
+                session.state, some, how.temperature, how.top_k, how.top_p, at.seed, at.drawn, active(how.edits)
+            )
             after = Sampler(at.seed, found.drawn)
             if found.steps:
                 session = session.after(Event(len(found.steps), how), own(found.state), after, self._depth)
-            session, how = session._replace(sampler=after, ended=found.ended), replace(how, sampler=after)
+            session, how = session._replace(sampler=after, ended=found.ended), how.after(some, after)
             pieces += found.pieces
             num -= some
         return session, pieces

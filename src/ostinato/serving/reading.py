@@ -9,6 +9,7 @@ import numpy as np
 
 from ostinato.serving.prefixes import UNKNOWN, Prefix, Prefixes
 from ostinato.serving.session import Depth, Event, Session
+from ostinato.tasks.intervening import active, later, steps_alike
 from ostinato.tasks.streaming import Read, Reading, Steps
 
 Answers = Literal["each", "last", "none"]
@@ -21,10 +22,16 @@ def read_steps(session: Session, steps: Steps, answers: Answers, depth: Depth, p
     said, at = list[dict[str, Any]](), 0
     while at < len(steps):
         some = min(session.room(depth), len(steps) - at)
-        part = steps if some == len(steps) else steps.cut(at, at + some)
+        if steps.edits:
+            edits = later(steps.edits, at)
+            some = steps_alike(edits, some)
+            part = Steps(steps.values[at : at + some], active(edits))
+        else:
+            part = steps if some == len(steps) else steps.cut(at, at + some)
         at += some
         asked: Answers = answers if at == len(steps) or answers == "each" else "none"
-        prefix = _begin(session, session.steps).then(part) if some == depth.every and prefixes.max_bytes else UNKNOWN
+        shared = some == depth.every and prefixes.max_bytes and not part.edits
+        prefix = _begin(session, session.steps).then(part) if shared else UNKNOWN
         state, told = yield from _read(Reading(part, session.state, asked), prefix, prefixes)
         known = prefix if prefix.steps > 0 else None
         session = session.after(Event(some, part), state, session.sampler, depth, known)
@@ -65,7 +72,7 @@ def _begin(session: Session, step: int) -> Prefix:
 def _of_chunk(session: Session) -> Prefix:
     """After a chunk that was read in several pieces."""
     chunk = session.chunks[-1] if session.chunks else None
-    if chunk is None or len(chunk.events) != 1 or not isinstance(did := chunk.events[0].did, Steps):
+    if chunk is None or len(chunk.events) != 1 or not isinstance(did := chunk.events[0].did, Steps) or did.edits:
         return UNKNOWN
     return _begin(session, chunk.start).then(did)
 

@@ -89,7 +89,8 @@ async def predict(
         lines = _predicted(served, request, request.app.state.config.max_body_bytes)
         return _WhileReading(lines, headers=AS_IT_COMES, media_type=LINES)
     if kind in ("", JSON):
-        found = await served.work(served.predict, _rows(await request.body()).rows)
+        given = _rows(await request.body())
+        found = await served.work(served.predict, given.rows, given.intervene)
     else:
         found = await _with_file(served, served.predict_file, await request.body(), name)
     return Response(json_bytes(_finite({"predictions": found})), media_type=JSON)
@@ -125,7 +126,7 @@ async def score(house: TheHouse, model: Model, body: Score) -> Response:
 async def step(house: TheHouse, model: Model, body: Carry, who: Owner) -> Response:
     """Read steps in a session whose state travels with the client: no server keeps it, and any goes on with it."""
     engine = house.find(model).running
-    made = engine.sessions.carry(who, decoded(body.state), body.inputs, body.answers)
+    made = engine.sessions.carry(who, decoded(body.state), body.inputs, body.answers, body.intervene)
     return Response(await engine.do(made), media_type=JSON)
 
 

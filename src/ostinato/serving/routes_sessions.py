@@ -28,6 +28,7 @@ from ostinato.serving.engine import Engine
 from ostinato.serving.problems import problem_of
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.routes_models import AS_IT_COMES, EVENTS, JSON, STREAM, event
+from ostinato.tasks.intervening import edits_of, later
 
 SNAPSHOT = "application/vnd.ostinato.snapshot"
 _PIECES_AT_ONCE = 16
@@ -100,7 +101,7 @@ async def finish(house: TheHouse, model: Model, session: SessionId, who: Owner) 
 async def step(house: TheHouse, model: Model, session: SessionId, body: Step, who: Owner) -> Response:
     """Read one step or more."""
     engine = house.find(model).engine_of(session)
-    made = engine.sessions.step(who, session, body.inputs, body.answers, body.sequence)
+    made = engine.sessions.step(who, session, body.inputs, body.answers, body.sequence, body.intervene)
     return _json(await engine.do(made))
 
 
@@ -158,7 +159,10 @@ async def snapshot(
 async def _pieces(engine: Engine, who: str, session: SessionId, body: Write) -> AsyncIterator[bytes]:
     left, seed, last = body.max_new_tokens, body.seed, {}
     while left:
-        some = body.model_copy(update={"max_new_tokens": min(left, _PIECES_AT_ONCE), "seed": seed})
+        edits = later(edits_of(body.intervene), body.max_new_tokens - left)
+        some = body.model_copy(
+            update={"max_new_tokens": min(left, _PIECES_AT_ONCE), "seed": seed, "intervene": edits or None}
+        )
         try:
             last = json.loads(await engine.do(write(engine.sessions, who, session, some)))
         except Exception as error:  # noqa: BLE001 (the status is sent already: the error is an event)

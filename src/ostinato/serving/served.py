@@ -27,6 +27,7 @@ from ostinato.serving.sqlite_store import SqliteStore
 from ostinato.serving.stores import MemoryStore, Store
 from ostinato.storage.files import json_ready, read_json
 from ostinato.tasks.generation import Generation
+from ostinato.tasks.intervening import Intervene
 from ostinato.tasks.sound_streaming import as_it_comes
 from ostinato.training.progress import Observer
 from ostinato.training.run_folder import EVALUATION_FILE, checksums
@@ -141,13 +142,14 @@ class Served:
         finally:
             self.at_work -= 1
 
-    def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """Predictions as JSON has them.
+    def predict(self, rows: Sequence[Any], intervene: Intervene | None = None) -> list[dict[str, Any]]:
+        """Predictions as JSON has them; arguments as of `Run.predict`.
 
         Raises:
             RowError: for a row that can't be used, or that names a file of the server.
         """
-        return [found.to_dict() for found in self.run.predict([refuse_files(self.run, row) for row in rows])]
+        given = [refuse_files(self.run, row) for row in rows]
+        return [found.to_dict() for found in self.run.predict(given, intervene=intervene)]
 
     def predict_file(self, path: Path) -> list[dict[str, Any]]:
         """Predictions of a file that was sent: a medium that the model reads, or a table of rows."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ostinato.serving.prefixes import UNKNOWN, Prefix
 from ostinato.serving.refused import RefusedError
+from ostinato.tasks.intervening import Edit, later
 from ostinato.tasks.streaming import Steps
 
 _OVERHEAD_BYTES = 64
@@ -27,12 +28,17 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """How steps were written: from the same state, this writes the same again."""
+    """How steps were written: from the same state, this writes the same again; `edits` are those of these steps."""
 
     sampler: Sampler
     temperature: float
     top_k: int | None
     top_p: float
+    edits: tuple[Edit, ...] = ()
+
+    def after(self, num_steps: int, sampler: Sampler) -> Draw:
+        """So many steps later."""
+        return Draw(sampler, self.temperature, self.top_k, self.top_p, later(self.edits, num_steps))
 
 
 class Event(NamedTuple):
@@ -247,7 +253,7 @@ class Session(NamedTuple):
 def joined(events: Sequence[Event]) -> tuple[Event, ...]:
     """The same, with what was read in one go as one event."""
     found = list[Event]()
-    for read, some in itertools.groupby(events, lambda event: isinstance(event.did, Steps)):
+    for read, some in itertools.groupby(events, lambda event: isinstance(event.did, Steps) and not event.did.edits):
         of_a_kind = list(some)
         found += [_one(of_a_kind)] if read else of_a_kind
     return tuple(found)

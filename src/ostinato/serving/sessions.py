@@ -16,6 +16,7 @@ from ostinato.serving.session import Depth
 from ostinato.serving.shared import SharedSessions
 from ostinato.serving.snapshot import Seal
 from ostinato.serving.stores import ChangedError, MemoryStore, SharedStore, Store
+from ostinato.tasks.intervening import Edit
 from ostinato.tasks.streaming import Read, Reading, StreamingModel, Writing, WritingModel, Written
 
 Answer = Read | Written | OstinatoError
@@ -162,10 +163,31 @@ class Sessions(Operations):
         return [self._compute([request])[0] for request in requests]
 
     def _computed(self, requests: list[Reading | Writing | None]) -> list[Answer | None]:
+        changed = {one.edits for one in requests if one is not None and one.edits}
+        if changed:
+            return self._computed_changed(requests, changed)
+        return self._computed_by(self.model, requests)
+
+    def _computed_changed(
+        self, requests: list[Reading | Writing | None], changed: set[tuple[Edit, ...]]
+    ) -> list[Answer | None]:
+        """Where units or gates are changed, all that are changed alike together."""
+        answers: list[Answer | None] = [None] * len(requests)
+        for edits in ((), *changed):
+            model = self.changed(edits) if edits else self.model
+            places = [place for place, one in enumerate(requests) if one is not None and one.edits == edits]
+            for place, answer in zip(
+                places, self._computed_by(model, [requests[place] for place in places]), strict=True
+            ):
+                answers[place] = answer
+        return answers
+
+    @staticmethod
+    def _computed_by(model: StreamingModel, requests: list[Reading | Writing | None]) -> list[Answer | None]:
         readings = [one for one in requests if isinstance(one, Reading)]
         writings = [one for one in requests if isinstance(one, Writing)]
-        read = iter(self.model.read(readings) if readings else ())
-        written = iter(cast("WritingModel", self.model).write(writings) if writings else ())
+        read = iter(model.read(readings) if readings else ())
+        written = iter(cast("WritingModel", model).write(writings) if writings else ())
         answers: dict[type, Iterator[Answer | None]] = {
             Reading: read,
             Writing: written,

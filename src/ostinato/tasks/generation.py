@@ -15,6 +15,7 @@ from ostinato.data.features import Feature
 from ostinato.errors import RecipeError, RunError
 from ostinato.recipe import Recipe
 from ostinato.tasks.adaptation import Adaptation
+from ostinato.tasks.intervening import Intervene
 
 USUAL_LENGTH = 500
 """Default number of tokens, or frames, where there is no end."""
@@ -39,7 +40,8 @@ class GenerateOptions(Adaptation):
     prompt: how it begins: text, a media file, or a list of frames; condition: what is given to write for: a cell, or a
     mapping from column to cell; num: sequences to draw; max_new_tokens: tokens, or frames, at most; temperature: below
     1 safer, above wilder, 0 always the likeliest; top_k, top_p: only from the likeliest tokens; seed: the same one
-    writes the same; precision: full, or int8.
+    writes the same; precision: full, or int8; intervene: units or gates of the encoder that are changed, at steps of
+    the prompt and of what is written.
     """
 
     prompt: Any = ""
@@ -51,6 +53,7 @@ class GenerateOptions(Adaptation):
     top_p: float = 1.0
     seed: int = 0
     precision: str = "full"
+    intervene: Intervene | None = None
 
     def count(self, usual: int) -> int:
         """Sequences to draw: `usual` where nobody says how many. Raises `RecipeError` for fewer than one."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ostinato.arrays import Array
 from ostinato.data.dataset import Features
 from ostinato.data.features.sound_front import Heard, SoundFront
 from ostinato.errors import RowError
+from ostinato.tasks.intervening import Edit
 from ostinato.tasks.signature import TensorSpec
 from ostinato.tasks.streaming import Answer, Read, Reading, Steps, StreamingModel, Taken
 
@@ -113,6 +115,12 @@ class SoundStreaming(StreamingModel):
             count = np.asarray([after.num_blocks], self.dtype)
             state = np.concatenate([inner.state, after.kept, count, one.state[self._left.start :]])
             found.append(Read(state, inner.answers))
+        return found
+
+    def changed(self, edits: Sequence[Edit]) -> Self:
+        """Steps are frames of which each completes one of the sound."""
+        found = copy.copy(self)
+        found._model = self._model.changed(edits)
         return found
 
     def peek(self, state: Array) -> Answer:

@@ -66,6 +66,8 @@ class TaskSpec(ABC, Generic[ModelT]):
     """Whether rows without a target have no loss."""
     trial: ClassVar[Mapping[str, Any]] = {}
     """Fields of `model` in a model that is tried: without what is the same for all, or takes long."""
+    steps_before: ClassVar[int] = 0
+    """Steps that the layers read before a row's first."""
     precedence: ClassVar[int] = 0
     """Of several tasks that data are for (`infers`), the one with the highest is taken; ours have 0."""
 

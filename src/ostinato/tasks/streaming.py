@@ -25,7 +25,7 @@ from ostinato.layers.inputs import Vectors, width_of
 from ostinato.nn import Embedding
 from ostinato.nn.carried import CarriedLayers
 from ostinato.recipe import Recipe
-from ostinato.tasks.intervening import Edit, EditedLayers, Edits
+from ostinato.tasks.intervening import Edit, EditedLayers, Edits, edits_of, later
 from ostinato.tasks.signature import TensorSpec, float_name
 from ostinato.types import Ragged
 
@@ -36,19 +36,21 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Steps:
-    """Encoded steps of one session: values (L, ...), as the run's feature encodes them."""
+    """Encoded steps of one session: values (L, ...), as the run's feature encodes them; what is changed while they are
+    read."""
 
     values: Array
+    edits: tuple[Edit, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
 
     def cut(self, start: int, stop: int) -> Steps:
         """Some of them."""
-        return Steps(self.values[start:stop])
+        return Steps(self.values[start:stop], later(self.edits, start) if self.edits else ())
 
     def to_bytes(self) -> bytes:
-        """For `from_bytes`."""
+        """The values, for `from_bytes`."""
         file = io.BytesIO()
         np.save(file, self.values, allow_pickle=False)
         return file.getvalue()
@@ -66,6 +68,11 @@ class Reading(NamedTuple):
     state: Array
     answers: Literal["each", "last", "none"] = "last"
 
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What is changed meanwhile."""
+        return self.steps.edits
+
 
 class Read(NamedTuple):
     """The state (S,) after what was read, and the answers."""
@@ -76,7 +83,8 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True)
 class Writing:
-    """A continuation to draw from a state (S,); `drawn` numbers of the seed's sequence have been used before."""
+    """A continuation to draw from a state (S,); `drawn` numbers of the seed's sequence have been used before; `edits`
+    change what reads the steps."""
 
     state: Array
     max_new_tokens: int = 64
@@ -85,6 +93,7 @@ class Writing:
     top_p: float = 1.0
     seed: int = 0
     drawn: int = 0
+    edits: tuple[Edit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +176,15 @@ class StreamingModel(ABC):
     def finish(self, state: Array) -> list[Answer]:
         """The answers still owed if nothing more comes: none, but of a model that answers later."""
         return []
+
+    def changed(self, edits: Sequence[Edit]) -> Self:
+        """The same model, parts of whose state are changed after every step, or gates at every step.
+
+        Raises:
+            RecipeError: for what names what is not there.
+            RunError: for a model without layers of its own that go on from step to step.
+        """
+        raise RunError("this model's sessions keep no state of layers that could be changed.")
 
     @property
     def state_size(self) -> int:
@@ -311,7 +329,13 @@ class EncoderStreaming(StreamingModel):
         Raises:
             RecipeError: for what is none, or names what is not there.
         """
-        return self.edited(Edits([Edit.of(one) for one in interventions], self.shapes))
+        return self.changed(edits_of(interventions))
+
+    def changed(self, edits: Sequence[Edit]) -> Self:
+        """As `intervened`."""
+        if any(edit.begin for edit in edits):
+            raise RecipeError("`from` only applies where steps are counted: to rows, prompts and steps of a session.")
+        return self.edited(Edits(edits, self.shapes))
 
     def edited(self, edits: Edits) -> Self:
         """As `intervened`."""

@@ -213,3 +213,24 @@ def test_a_session_that_the_client_keeps(start: Start) -> None:
     forged = base64.b64encode(base64.b64decode(first["state"])[:-1] + b"\1").decode()
     for state, status in (("no base64!", 422), ("AAAA", 422), (forged, 403)):
         _problem(client.post("/v1/models/small/step", json={"inputs": [1], "state": state}), status)
+
+
+def test_units_are_changed_over_http_and_in_a_connection(start: Start) -> None:
+    run = load(OLD_RUNS / "classifier_long_table")
+    client, row = start(more={"table": run}), [[0.1, 0.2], [0.5, -0.4], [1.5, 0.3]]
+    change = {"layer 1.h[0:2]": "= 0.9 from 1"}
+    plain = client.post("/v1/models/table/predict", json={"rows": [row]}).json()["predictions"]
+    changed = client.post("/v1/models/table/predict", json={"rows": [row], "intervene": change}).json()["predictions"]
+    assert changed == [one.to_dict() for one in run.predict([row], intervene=change)] != plain
+    sessions = "/v1/models/table/sessions"
+    made = [client.post(sessions, json={}).json()["session"] for _ in range(2)]
+    body = {"inputs": row, "answers": "last", "intervene": change}
+    said = client.post(f"{sessions}/{made[0]}/step", json=body).json()["answers"]
+    assert said[0]["probabilities"] == pytest.approx(changed[0]["probabilities"], rel=1e-5)
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_json({"op": "step", "model": "table", "session": made[1], **body})
+        assert socket.receive_json()["result"]["answers"] == said
+    refused = _problem(client.post(f"{sessions}/{made[0]}/step", json={**body, "intervene": "layer 7.h = 0"}), 422)
+    assert refused["title"].startswith("the state has the parts layer 1.h")
+    assert "layer 7.h" in refused["detail"]
+    _problem(client.post("/v1/models/table/predict", json={"rows": [row], "intervene": ["layer 1.h"]}), 422)

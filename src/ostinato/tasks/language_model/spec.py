@@ -167,24 +167,29 @@ class LanguageModelling(TaskSpec["LanguageModel"]):
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:
         """Text after a prompt, piece by piece; mistakes are raised at once."""
         from ostinato.tasks.generation import USUAL_LENGTH, Generation
+        from ostinato.tasks.intervening import changing
         from ostinato.tasks.language_model.adaptive import learn_from
         from ostinato.tasks.language_model.sampling import decode_chunks, encode_prompt, generate_chunks
+        from ostinato.tasks.language_model.streaming import changed_chunks
 
         options.refuse(self.noun, "condition", "num")
         bptt, prompt = run.recipe.training.bptt, encode_prompt(run.features, options.prompt)
         if options.dynamic:
             learn_from(run, prompt)
-        tokens = generate_chunks(
-            run.model,
-            prompt,
-            max_new_tokens=USUAL_LENGTH if options.max_new_tokens is None else options.max_new_tokens,
-            temperature=options.temperature,
-            top_k=options.top_k,
-            top_p=options.top_p,
-            seed=options.seed,
-            precision=options.precision,
-            state_reset_interval=bptt.state_reset_interval if bptt else None,
-        )
+        if changing(options.intervene):
+            tokens = changed_chunks(run, prompt, options)
+        else:
+            tokens = generate_chunks(
+                run.model,
+                prompt,
+                max_new_tokens=USUAL_LENGTH if options.max_new_tokens is None else options.max_new_tokens,
+                temperature=options.temperature,
+                top_k=options.top_k,
+                top_p=options.top_p,
+                seed=options.seed,
+                precision=options.precision,
+                state_reset_interval=bptt.state_reset_interval if bptt else None,
+            )
         pieces = decode_chunks(run.features, tokens, begun=bool(options.prompt))
         return Generation(pieces=pieces, prompt=options.prompt)
 

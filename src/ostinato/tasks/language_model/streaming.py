@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.arrays import Array
+from ostinato.arrays import Array, Ids
 from ostinato.data.dataset import Features
 from ostinato.data.vocabulary import END_ID, UNK_ID
 from ostinato.errors import RecipeError, RowError, RunError
 from ostinato.heads.sampling import Sampling, next_token
 from ostinato.nn.rowwise import rowwise
 from ostinato.recipe import Recipe
+from ostinato.tasks.generation import USUAL_LENGTH, GenerateOptions, OpenRun
+from ostinato.tasks.intervened import read_changed, write_changed
+from ostinato.tasks.intervening import edits_of, later
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.stream import BANNED
 from ostinato.tasks.signature import TensorSpec, float_name
@@ -33,6 +36,7 @@ from ostinato.tasks.streaming import (
 )
 
 _LIKELY = 10
+_WRITTEN_AT_ONCE = 64
 _SCORES_AT_ONCE = 1 << 24
 
 
@@ -287,6 +291,38 @@ class LanguageModelStreaming(EncoderStreaming, WritingModel):
             pieces.append(between + text if whole and text else "")
             held = [] if whole else held
         return pieces
+
+
+def changed_chunks(run: OpenRun, prompt: Ids, options: GenerateOptions) -> Iterator[Ids]:
+    """What is written after a prompt with units or gates changed, by the random numbers of what is written untouched;
+    mistakes are raised at once.
+
+    Args:
+        run: of a language model.
+        prompt: encoded, as `encode_prompt` does.
+        options: with `intervene`.
+
+    Raises:
+        RecipeError: for options out of range, or that don't apply.
+    """
+    for name in ("cache", "dynamic", "precision"):
+        if options.given(name):
+            raise RecipeError(
+                f"`{options.shown(name)}` does not apply with `{options.shown('intervene')}`: leave it out."
+            )
+    count = USUAL_LENGTH if options.max_new_tokens is None else options.max_new_tokens
+    sampling = Sampling(options.temperature, options.top_k, options.top_p)
+    model, edits = LanguageModelStreaming(run.model, run.features, run.recipe), edits_of(options.intervene)
+    begun = Steps(prompt[1:] if run.features.documents else prompt)
+    _uniforms(Writing(np.zeros(0), count))
+
+    def chunks() -> Iterator[Ids]:
+        read = read_changed(model, Reading(begun, model.zero(), "none"), edits)
+        how = Writing(read.state, count, sampling.temperature, sampling.top_k, sampling.top_p, options.seed)
+        for written in write_changed(model, how, later(edits, len(begun)), _WRITTEN_AT_ONCE):
+            yield cast("Ids", written.steps.values)
+
+    return chunks()
 
 
 def _steps(tokens: list[int]) -> Steps:

@@ -33,7 +33,7 @@ class NextStepPrediction(FrameWriting["NextStep"]):
     """The next frame of music, series, sound or video."""
 
     name, noun, needs_targets = "next_step", "next step model", False
-    recipe = NextStepRecipe
+    recipe, steps_before = NextStepRecipe, 1
 
     def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
         """Frames, and nothing else to predict."""
