@@ -15,7 +15,7 @@ from ostinato.types import Ragged, State
 
 
 class LayerRun(Protocol):
-    """Called as ``dispatch.layer``, after ``begin`` where rows begin anew."""
+    """Called as ``dispatch.layer``, after ``begin`` where rows start over."""
 
     def begin(self) -> None: ...
     def __call__(

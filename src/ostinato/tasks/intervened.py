@@ -114,7 +114,7 @@ class _ChangedRun:
         self._start = self._at = start
 
     def begin(self) -> None:
-        """Rows begin anew."""
+        """Rows start over."""
         self._at = self._start
 
     def __call__(
