@@ -85,10 +85,12 @@ def resume(
     *,
     force_recipe: bool = False,
     force_data: bool = False,
+    report: bool = True,
 ) -> Run:
     """Resume an interrupted run; `settings` may raise its budget (`{"training.epochs": 20}`).
 
     `force_recipe` lets them change more, `force_data` lets the data have changed; see `training.train.resume_run`.
+    `report`: as of `train`.
     """
     saved = read_recipe_of(Path(folder))
     wanted = build_recipe(apply_overrides(saved.model_dump(mode="json"), settings)) if settings else None
@@ -96,7 +98,7 @@ def resume(
     if wanted is None and not (Path(folder) / REPORT_FILE).is_file() and has_ended(Path(folder)):
         return _finish(Path(folder), observer)
     path = resume_run(Path(folder), wanted, observer, force_recipe=force_recipe, force_data=force_data)
-    return _finish(path, observer)
+    return _finish(path, observer) if report else load(path)
 
 
 def _finish(folder: Path, observer: Observer) -> Run:

@@ -31,6 +31,7 @@ LAYERS = [
     {"run", "longrange"},
     {"comparison", "crossvalidation", "export", "serving"},
     {"api"},
+    {"sklearn"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,195 @@
+"""A class or a number for each sequence."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, column_or_1d
+
+from ostinato.data.inference.target import alike
+from ostinato.errors import DataError
+from ostinato.sklearn.base import SequenceEstimator
+
+_TARGET = "target"
+
+
+class _RowsToOne(SequenceEstimator):
+    """A value a row: fitted at once, or an epoch of some rows at a time."""
+
+    task = "classification"
+    kind = ""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on rows and their targets.
+
+        Args:
+            X: sequences, see `ostinato.data.in_memory.as_table`; or an array or a table of numbers, (N, L).
+            y: (N,), a class or a number each.
+            sample_weight: (N,): how often a row counts.
+
+        Raises:
+            ValueError: for data that can't be used.
+            RecipeError: for parameters that describe no possible training.
+        """
+        table, target = self._with_target(X, y, sample_weight, reset=True)
+        return self._train(table, {"features.target.kind": self.kind}, **self._named(target))
+
+    def _fit_some(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """One epoch of some rows, with the vocabulary and the scales of the first; after `fit` it begins anew."""
+        first = not self._goes_on
+        table, target = self._with_target(X, y, sample_weight, reset=first)
+        if not first:
+            return self._train_on(table)
+        settings = {
+            "features.target.kind": self.kind,
+            "data.validation": table,
+            "training.epochs": 1,
+            "training.keep": "last",
+        }
+        return self._train(table, settings, **self._named(target))
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether there was a `partial_fit` before."""
+        return self.__sklearn_is_fitted__() and isinstance(self.run_.recipe.data.validation, str)
+
+    def _named(self, target: str) -> dict[str, Any]:
+        input, extra = self._columns
+        return {"input": input, "target": target, "extra": extra}
+
+    def _with_target(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[pl.DataFrame, str]:
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        table = self._read(X, reset=reset, fewest=2 if reset else 1)
+        name = _TARGET
+        while name in table.columns:
+            name += "_"
+        values = self._encoded(y, reset=reset)
+        if len(values) != len(table):
+            raise ValueError(f"X and y must have as many rows. Received: {len(table)} and {len(values)}.")
+        return self._weighted(table.with_columns(pl.Series(name, values)), sample_weight), name
+
+    def _encoded(self, y: Any, *, reset: bool) -> Any:
+        raise NotImplementedError
+
+
+class SequenceClassifier(ClassifierMixin, _RowsToOne):  # type: ignore[misc]
+    """A class for each sequence. Parameters: see `SequenceEstimator`.
+
+    Attributes:
+        classes_: the classes, sorted.
+        run_: the `Run`.
+
+    Example:
+        >>> model = SequenceClassifier(hidden_size=8, epochs=1).fit([[0.0, 1.0], [1.0, 0.0, 2.0]] * 20, [0, 1] * 20)
+        >>> model.predict([[0.0, 1.0, 1.0]]).shape
+        (1,)
+    """
+
+    kind = "class"
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """One epoch of some rows; vocabulary and classes are those of the first ones.
+
+        Args:
+            X: as of `fit`.
+            y: (N,), a class each; the first ones hold all that there are.
+            classes: all classes.
+            sample_weight: (N,): how often a row counts.
+
+        Raises:
+            ValueError: for data that can't be used, or a class that the first rows did not have.
+        """
+        self._all_classes(y, classes)
+        return self._fit_some(X, y, sample_weight)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(N,): the class of each row, as the run decides (`threshold`).
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        found = self._predictions(X)
+        places = {name: place for place, name in enumerate(self._names)}
+        most = [max(one.probabilities or {}, key=dict(one.probabilities or {}).__getitem__) for one in found]
+        answers = [one.label if one.label is not None else likely for one, likely in zip(found, most, strict=True)]
+        return np.asarray(self.classes_[[places[answer] for answer in answers]])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(N, K): the probability of each class of `classes_`.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        found = self._predictions(X)
+        rows = [[(one.probabilities or {}).get(name, 0.0) for name in self._names] for one in found]
+        probabilities = np.asarray(rows, dtype=np.float64).reshape(len(rows), len(self._names))
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+    def _all_classes(self, y: Any, classes: Any) -> None:
+        if not self._goes_on and classes is not None:
+            missing = np.setdiff1d(np.asarray(classes), np.asarray(y)).tolist()
+            if missing:
+                raise DataError(f"the first rows must hold each class. Received: none of {missing[0]!r}.")
+
+    def _encoded(self, y: Any, *, reset: bool) -> list[str]:
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        found = np.unique(y)
+        if reset:
+            if len(found) < 2:
+                raise DataError(f"at least two classes were expected. Received: one class, {found.tolist()[0]!r}.")
+            self.classes_, self._names = found, names_of(found)
+        unknown = np.setdiff1d(found, self.classes_).tolist()
+        if unknown:
+            raise DataError(f"classes of the first rows were expected. Received: {unknown[0]!r}.")
+        return [self._names[place] for place in np.searchsorted(self.classes_, y).tolist()]
+
+
+class SequenceRegressor(RegressorMixin, _RowsToOne):  # type: ignore[misc]
+    """A number for each sequence. Parameters: see `SequenceEstimator`.
+
+    Attributes:
+        run_: the `Run`.
+    """
+
+    kind = "number"
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """One epoch of some rows; the vocabulary and the scale of the numbers are those of the first ones.
+
+        Args:
+            X: as of `fit`.
+            y: (N,), a number each.
+            sample_weight: (N,): how often a row counts.
+
+        Raises:
+            ValueError: for data that can't be used.
+        """
+        return self._fit_some(X, y, sample_weight)
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """(N,): the number of each row.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        return np.asarray([one.value for one in self._predictions(X)], dtype=np.float64)
+
+    def _encoded(self, y: Any, *, reset: bool) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = check_array(
+            column_or_1d(y, warn=True), ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0
+        )
+        return found
+
+
+def names_of(classes: NDArray[Any]) -> list[str]:
+    """What a run calls classes: as they are, or by their numbers where several would be called alike."""
+    names = [str(one).strip() for one in classes.tolist()]
+    apart = len({alike(name) for name in names}) == len(names) and all(names) and classes.dtype.kind != "f"
+    return names if apart else [str(place) for place in range(len(names))]
