@@ -125,8 +125,8 @@ class SequenceForecaster(SequenceEstimator):
         others than those of training, by whose scales they are not scaled."""
         if self._in_rows:
             table = as_table(X)
-            lengths = table.group_by(self.series).len()["len"] if self.series else pl.Series([len(table)])
-            return table, int(lengths.to_numpy().min(initial=len(table)))
+            of_each = table.group_by(self.series).len()["len"].to_list() if self.series else [len(table)]
+            return table, min(of_each, default=0)
         rows = self._read(X, reset=reset)[self._columns[0]].to_list()
         arrays = [np.asarray(row, dtype=np.float64).reshape(len(row), -1) for row in rows]
         widths = {array.shape[1] for array in arrays if len(array)}

@@ -129,7 +129,8 @@ class SequenceClassifier(ClassifierMixin, _RowsToOne):  # type: ignore[misc]
         found = self._predictions(X)
         rows = [[(one.probabilities or {}).get(name, 0.0) for name in self._names] for one in found]
         probabilities = np.asarray(rows, dtype=np.float64).reshape(len(rows), len(self._names))
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+        scaled: NDArray[np.float64] = probabilities / probabilities.sum(axis=1, keepdims=True)
+        return scaled
 
     def _all_classes(self, y: Any, classes: Any) -> None:
         if not self._goes_on and classes is not None:
