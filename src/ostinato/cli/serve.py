@@ -56,7 +56,7 @@ def serve(
     from ostinato.serving.edge import check_tls, proxies_of
     from ostinato.serving.names import named_runs
 
-    for name in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
+    for name in ("fastapi", "uvicorn", "websockets", "prometheus_client", "orjson"):
         library(name, "serving", "serve")
     check_tls(tls_certificate, tls_key)
     proxies = proxies_of(trusted_proxy or [])

@@ -28,7 +28,7 @@ def ui(
     """
     from ostinato.media.extras import library
 
-    for name in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
+    for name in ("fastapi", "uvicorn", "websockets", "prometheus_client", "orjson"):
         library(name, "the page", "serve")
     if not folder.is_dir() and (folder != _USUAL or folder.exists()):
         raise RunError(

@@ -20,8 +20,8 @@ from ostinato.serving.bodies import Problem
 from ostinato.serving.direct import DirectSteps
 from ostinato.serving.guard import Guard
 from ostinato.serving.house import House
+from ostinato.serving.json_text import json_bytes
 from ostinato.serving.metrics import Metrics
-from ostinato.serving.operations import json_bytes
 from ostinato.serving.page import routes_inside
 from ostinato.serving.page.asking import Page
 from ostinato.serving.page.jobs import Jobs

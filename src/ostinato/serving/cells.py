@@ -38,7 +38,7 @@ class Cells:
         Raises:
             RowError: if it names a file, which would be one of the server's.
         """
-        cells = row if isinstance(row, Mapping) else {self.input: row}
+        cells = {self.input: row} if isinstance(row, str) or not isinstance(row, Mapping) else row
         for name, is_text in self.texts.items():
             cell = cells.get(name)
             _check_text(name, cell)

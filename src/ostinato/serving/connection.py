@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import struct
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -16,8 +15,9 @@ from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
 from ostinato.serving.engine import Engine, Reply
 from ostinato.serving.house import House
+from ostinato.serving.json_text import json_bytes, json_of
 from ostinato.serving.live import Ended
-from ostinato.serving.operations import Operation, json_bytes
+from ostinato.serving.operations import Operation
 from ostinato.serving.problems import problem_bytes
 from ostinato.serving.reading import Answers
 from ostinato.serving.refused import RefusedError
@@ -86,7 +86,7 @@ class Connection:
             self._access.count(self._owner, self._socket.scope)
             if message.get("bytes") is not None:
                 return self._handed_over(True, [(_UNNAMED, one) for one in self._numbers(message["bytes"])])
-            asked = json.loads(message["text"])
+            asked = json_of(message["text"])
             whole = asked if isinstance(asked, list) else [asked]
             if len(whole) > MOST_IN_FRAME:
                 raise _too_many(len(whole))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,6 +11,7 @@ from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
 from ostinato.serving.guard import send_problem
 from ostinato.serving.house import House
+from ostinato.serving.json_text import json_of
 from ostinato.serving.refused import RefusedError
 
 
@@ -75,7 +75,7 @@ async def _read(receive: Receive) -> bytes:
 
 def _body(text: bytes) -> dict[str, object]:
     try:
-        found = json.loads(text)
+        found = json_of(text)
     except (ValueError, RecursionError) as error:
         raise RefusedError(422, f"a body of JSON was expected. Received: {text[:60]!r}: {error}.") from error
     if not isinstance(found, dict):

@@ -17,6 +17,7 @@ from ostinato.serving.problems import PROBLEM, problem_bytes
 from ostinato.serving.refused import RefusedError
 
 _LOG = logging.getLogger("ostinato.serving.requests")
+_READING = ("GET", "HEAD", "OPTIONS")
 _SLOWEST = 16_384
 """Bytes a second that a body has to come at, after the seconds that its next part may take."""
 
@@ -63,6 +64,8 @@ class Guard:
                     f"a request to {', '.join(sorted(self._hosts))} was expected. Received: one to {_host(scope)!r}.",
                     hint="without --token-file a server answers this machine alone, by these names",
                 )
+            if self._hosts:
+                _check_origin(scope)
             self._check_length(scope)
             await self._app(scope, self._guarded(scope, receive), counted)
         except RefusedError as error:
@@ -120,6 +123,20 @@ class Guard:
         self._metrics.request(scope["method"], path, status, seconds)
         if _LOG.isEnabledFor(logging.INFO):
             _LOG.info("%s", line(method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 3)))
+
+
+def _check_origin(scope: Scope) -> None:
+    """Raises `RefusedError` for a request that changes something and comes from a page of another site: it could not
+    read the answer, but would start work, or end it."""
+    headers = dict(scope["headers"])
+    origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", b"none")
+    foreign = origin is not None and urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") != headers.get(b"host")
+    if scope["method"] not in _READING and (foreign or site not in (b"same-origin", b"none")):
+        raise RefusedError(
+            403,
+            "a request of this server's own page, or of a program, was expected. Received: one of another site's page.",
+            hint="a server with --token-file answers whoever has a token",
+        )
 
 
 def _host(scope: Scope) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import json
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sized
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 import numpy as np
 
+from ostinato.serving.json_text import json_bytes
 from ostinato.serving.live import LiveSessions
 from ostinato.serving.prefixes import Prefixes
 from ostinato.serving.reading import Answers, Asking, own, read_steps
@@ -23,11 +23,11 @@ from ostinato.tasks.intervening import Edit, Intervene, active, edits_of, later,
 from ostinato.tasks.streaming import Read, Reading, Steps, StreamingModel, Writing, WritingModel, Written
 
 P = ParamSpec("P")
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _MOST_CHANGED = 64
 """Models with units or gates changed that are kept."""
 _SMALL = 64
 """Steps of an operation that takes a moment."""
+_LONGEST_ID = 100
 Work = Generator[Reading | Writing | None, Any, Any]
 
 
@@ -38,11 +38,6 @@ class Operation(NamedTuple):
     session: str | None
     begin: Callable[[], Work]
     small: bool = False
-
-
-def json_bytes(value: Any) -> bytes:
-    """As answers are sent and kept."""
-    return _ENCODER.encode(value).encode()
 
 
 def _on_none(
@@ -111,10 +106,8 @@ class Operations:
         intervene: Intervene | None = None,
     ) -> Operation:
         """Read one step or more. The same sequence number again gives the same answer again, and reads nothing."""
-        parts = given.values() if isinstance(given, Mapping) else (given,)
-        size = sum(len(part) if isinstance(part, Sized) else 1 for part in parts)
         begin = functools.partial(self._step, owner, id, given, answers, sequence, intervene)
-        return Operation(id, begin, size <= _SMALL * self.model.given_a_step)
+        return Operation(id, begin, _size(given) <= _SMALL * self.model.given_a_step)
 
     def _step(
         self, owner: str, id: str, given: Any, answers: Answers, sequence: int | None, intervene: Intervene | None
@@ -268,6 +261,10 @@ class Operations:
         """Whether an id is of these weights."""
         return session.endswith(self._mark)
 
+    def may_be(self, session: str) -> bool:
+        """Whether an id may be one of ours: no store is asked for others."""
+        return len(session) <= _LONGEST_ID and session.isascii()
+
     def _new_id(self) -> str:
         return secrets.token_urlsafe(16) + self._mark
 
@@ -329,8 +326,9 @@ class Operations:
         return session, pieces
 
     def _new(self, session: Session) -> bytes:
+        facts = json_bytes(session.facts)
         self.live.put(session)
-        return json_bytes(session.facts)
+        return facts
 
     def _done(self, session: Session, asked: bytes, **said: Any) -> bytes:
         """Keep what an operation has come to, and its answer."""
@@ -338,6 +336,14 @@ class Operations:
         answer = json_bytes({"session": session.id, "sequence": number, "steps": session.steps, **said})
         self.live.put(session.answered(asked, answer))
         return answer
+
+
+def _size(given: Any) -> int:
+    """About how many steps are given, or parts of one."""
+    if isinstance(given, str | list):
+        return len(given)
+    parts = given.values() if isinstance(given, Mapping) else (given,)
+    return sum(len(part) if isinstance(part, Sized) else 1 for part in parts)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ostinato.errors import DataError, MissingLibraryError, OstinatoError, RecipeError, RowError
-from ostinato.serving.operations import json_bytes
+from ostinato.serving.json_text import json_bytes
 from ostinato.serving.refused import RefusedError
 
 PROBLEM = "application/problem+json"

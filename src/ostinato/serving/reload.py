@@ -43,8 +43,8 @@ async def _renew(house: House, served: Served, reopen: Reopen) -> None:
         if await asyncio.to_thread(weights_of, served.run.folder) == served.weights:
             return
         new = await served.work(reopen, served.name, served.run.folder)
-    except (OstinatoError, OSError) as error:  # a run that is being written: it is looked at again when it changes
-        _LOG.warning("%s has changed and can't be opened: %s", served.name, error)
+    except Exception as error:  # noqa: BLE001 (a run that is being written: it is looked at again when it changes)
+        _LOG.warning("%s has changed and can't be opened: %s: %s", served.name, type(error).__name__, error)
         return
     new.older = [*([served.engine] if served.engine is not None else []), *served.older]
     if new.engine is not None:

@@ -29,7 +29,7 @@ from ostinato.serving.bodies import (
     Score,
     Scored,
 )
-from ostinato.serving.operations import json_bytes
+from ostinato.serving.json_text import json_bytes
 from ostinato.serving.problems import problem_of
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import Served

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
@@ -19,7 +20,8 @@ from ostinato.serving.stores import ChangedError, MemoryStore, SharedStore, Stor
 from ostinato.tasks.intervening import Edit
 from ostinato.tasks.streaming import Read, Reading, StreamingModel, Writing, WritingModel, Written
 
-Answer = Read | Written | OstinatoError
+_LOG = logging.getLogger("ostinato.serving")
+Answer = Read | Written | Exception
 _TRIES = 5
 
 
@@ -89,10 +91,10 @@ class Sessions(Operations):
         return found
 
     def do_all(self, operations: Sequence[Operation]) -> list[Any]:
-        """Do operations together, and keep what they did; of each its result, or the `OstinatoError` that it ended
-        with. Where another server has changed one of their sessions meanwhile, they are done again."""
+        """Do operations together, and keep what they did; of each its result, or the error that it ended with. Where
+        another server has changed one of their sessions meanwhile, they are done again."""
         for _ in range(_TRIES):
-            self.live.refresh({one.session for one in operations if one.session is not None})
+            self.live.refresh({one.session for one in operations if one.session and self.may_be(one.session)})
             outcomes = self.run(operations)
             self.live.expire()
             try:
@@ -117,8 +119,8 @@ class Sessions(Operations):
             return error
 
     def run(self, operations: Sequence[Operation]) -> list[Any]:
-        """Do operations together, those on one session in order; of each its result, or the `OstinatoError` that it
-        ended with."""
+        """Do operations together, those on one session in order; of each its result, or the error that it ended
+        with."""
         self.prefixes.begin()
         outcomes: list[Any] = [None] * len(operations)
         left = list(enumerate(operations))
@@ -146,18 +148,21 @@ class Sessions(Operations):
             asked = list[Reading | Writing | None]()
             for (number, work), answer in zip(works, answers, strict=True):
                 try:
-                    asked.append(work.throw(answer) if isinstance(answer, OstinatoError) else work.send(answer))
+                    asked.append(work.throw(answer) if isinstance(answer, Exception) else work.send(answer))
                     going.append((number, work))
                 except StopIteration as ended:
                     outcomes[number] = ended.value
                 except OstinatoError as error:
+                    outcomes[number] = error
+                except Exception as error:  # noqa: BLE001 (an error of the server: who asked is told, and nobody else)
+                    _LOG.exception("an operation failed")
                     outcomes[number] = error
             works, answers = going, self._compute(asked)
 
     def _compute(self, requests: list[Reading | Writing | None]) -> list[Answer | None]:
         try:
             return self._computed(requests)
-        except OstinatoError as error:
+        except Exception as error:  # noqa: BLE001 (thrown into the work that asked, and into no other)
             if len(requests) == 1:
                 return [error]
         return [self._compute([request])[0] for request in requests]

@@ -26,7 +26,7 @@ async def _socket(socket: WebSocket) -> None:
 
 
 def _client(hosts: frozenset[str]) -> TestClient:
-    app = Starlette(routes=[Route("/", _secret), WebSocketRoute("/stream", _socket)])
+    app = Starlette(routes=[Route("/", _secret, methods=["GET", "POST"]), WebSocketRoute("/stream", _socket)])
     return TestClient(Guard(app, Metrics(), 1000, 5.0, hosts), base_url="http://127.0.0.1:8000")
 
 
@@ -50,3 +50,13 @@ def test_other_names_are_not(host: str) -> None:
 
 def test_where_tokens_guard_a_server_any_name_will_do() -> None:
     assert _client(frozenset()).get("/", headers={"host": "models.example"}).text == "secret"
+
+
+def test_a_page_of_another_site_changes_nothing() -> None:
+    client = _client(LOOPBACK)
+    for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
+        assert client.post("/", headers=headers).status_code == 403, headers
+        assert client.get("/", headers=headers).status_code == 200  # which such a page can't read
+    own = {"origin": "http://127.0.0.1:8000", "sec-fetch-site": "same-origin"}
+    assert client.post("/", headers=own).text == client.post("/").text == "secret"
+    assert _client(frozenset()).post("/", headers={"origin": "https://evil.example"}).text == "secret"

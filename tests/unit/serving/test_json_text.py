@@ -1,0 +1,73 @@
+"""JSON, fast: byte for byte what Python's own library writes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ostinato.serving.json_text import json_bytes, json_of
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(
+    [
+        0.0,
+        -0.0,
+        1e-4,
+        9.999e-5,
+        1e-5,
+        -1e-5,
+        5e-324,
+        1e15,
+        9999999999999998.0,
+        1e16,
+        -1e16,
+        1.5e300,
+        123456789012345680.0,
+    ]
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["1e5", ":1e5", "null", "[0.00001", "\x00\x1f\x7f\u2028"]
+)
+LEAVES = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | NUMBERS | TEXTS
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=12)
+
+
+def plain(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES)
+def test_what_is_written_is_what_python_writes(value: Any) -> None:
+    assert json_bytes(value) == plain(value)
+    assert json_bytes({"answers": [{"nll": value}]}) == plain({"answers": [{"nll": value}]})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, {"a": [1.0, -math.inf]}, "\ud800", np.float32(1), {1, 2}])
+def test_what_no_json_is_made_of(value: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        json_bytes(value)
+
+
+def test_keys_and_kinds_that_only_python_takes() -> None:
+    assert json_bytes({1: (np.float64(0.5), True)}) == b'{"1":[0.5,true]}'
+
+
+@pytest.mark.parametrize("text", ['{"a":[1,2.5,"\u00e4",null]}', "NaN", '"\\ud800"', "[1e400]", " 1 "])
+def test_what_is_read_is_what_python_reads(text: str) -> None:
+    assert repr(json_of(text)) == repr(json.loads(text))
+    assert repr(json_of(text.encode())) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "{'a': 1}", "\ufeff1"])
+def test_what_is_no_json_is_told_as_python_tells_it(text: str) -> None:
+    with pytest.raises((ValueError, RecursionError)) as ours:
+        json_of(text)
+    with pytest.raises((ValueError, RecursionError)) as theirs:
+        json.loads(text)
+    assert str(ours.value) == str(theirs.value)
