@@ -61,7 +61,7 @@ class Socket(asyncio.Protocol):
                 self.send(payload, _PONG)
             elif self.answers is not None:
                 self.answers.put_nowait(payload)
-            else:
+            elif not payload.startswith(b'{"event"'):  # that it is busy: it has not read on
                 self.latencies.append(time.perf_counter() - self.due.popleft())
                 self.refused += payload.count(b'"problem"')
 

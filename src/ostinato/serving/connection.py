@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ostinato.errors import OstinatoError
 from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
-from ostinato.serving.engine import Engine, Reply
+from ostinato.serving.engine import Engine, Reply, Waiting
 from ostinato.serving.house import House
 from ostinato.serving.json_text import json_bytes, json_of
 from ostinato.serving.live import Ended
@@ -99,15 +99,14 @@ class Connection:
 
     @staticmethod
     def _handed_over(is_list: bool, asked: list[_One]) -> tuple[bool, list[bytes], Reply]:
-        reply = Reply(len(asked))
+        reply, waiting = Reply(len(asked)), dict[Engine, list[Waiting]]()
         for place, (_, one) in enumerate(asked):
-            try:
-                if isinstance(one, tuple):
-                    one[0].hand_over(one[1], reply, place)
-                else:
-                    reply.put(place, one)
-            except OstinatoError as error:
-                reply.put(place, error)
+            if isinstance(one, tuple):
+                waiting.setdefault(one[0], []).append((one[1], reply, place))
+            else:
+                reply.put(place, one)
+        for engine, some in waiting.items():
+            engine.hand_over(some)
         return is_list, [begin for begin, _ in asked], reply
 
     def _one(self, asked: Any) -> _One:

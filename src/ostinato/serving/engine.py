@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,8 @@ class Reply:
             self.future.set_result(self._outcomes)
 
 
-_Waiting = tuple[Operation, Reply, int]
+Waiting = tuple[Operation, Reply, int]
+"""An operation, and the place of its result in a reply."""
 
 
 class Engine:
@@ -93,7 +94,7 @@ class Engine:
     def __init__(self, sessions: Sessions, pace: Pace | None = None, on_done: Callable[[Done], None] | None = None):
         self.sessions, self.pace = sessions, pace or Pace()
         self._on_done = on_done or (lambda _: None)
-        self._queue = deque[_Waiting]()
+        self._queue = deque[Waiting]()
         self._news, self._turn = threading.Condition(), threading.Lock()
         self._stopping = False
         self._called: asyncio.AbstractEventLoop | None = None
@@ -124,40 +125,44 @@ class Engine:
             OstinatoError: what the operation ended with.
         """
         reply = Reply()
-        self.hand_over(operation, reply)
+        self.hand_over([(operation, reply, 0)])
         (outcome,) = await reply.future
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def hand_over(self, operation: Operation, reply: Reply, place: int = 0) -> None:
-        """Have an operation done, and its result put in its place; what is handed over first is done first.
-
-        Raises:
-            RefusedError: as `do`.
-        """
+    def hand_over(self, some: Sequence[Waiting]) -> None:
+        """Have operations done that one event loop asks for, and the result of each put in its place: what is handed
+        over first is done first. Those that there is no room for are refused in their places."""
         with self._news:
-            if self._stopping:
-                raise RefusedError(503, "the server is stopping; it takes no further steps.", hint="ask another server")
-            if len(self._queue) >= self.pace.most_waiting:
-                raise RefusedError(
-                    503,
-                    f"at most {self.pace.most_waiting:,} operations may wait. Received: one more.",
-                    hint="send it again a little later, with the same sequence number",
-                )
-            waiting = operation, reply, place
-            self._queue.append(waiting)
-            if not self._is_for_loop(waiting):
+            room = 0 if self._stopping else max(0, self.pace.most_waiting - len(self._queue))
+            taken, refused = some[:room], some[room:]
+            self._queue.extend(taken)
+            is_quick = bool(taken) and self._is_quick(taken[0][1].loop)
+            if is_quick and self._called is not taken[0][1].loop and any(one[0].small for one in taken):
+                self._called = taken[0][1].loop
+                self._called.call_soon(self._here)
+            if not is_quick or not all(one[0].small for one in taken):
                 self._news.notify()
-            elif self._called is not reply.loop:
-                self._called = reply.loop
-                reply.loop.call_soon(self._here)
+        for _, reply, place in refused:
+            reply.put(place, self._no_room())
 
-    def _is_for_loop(self, waiting: _Waiting) -> bool:
+    def _no_room(self) -> RefusedError:
+        if self._stopping:
+            return RefusedError(503, "the server is stopping; it takes no further steps.", hint="ask another server")
+        return RefusedError(
+            503,
+            f"at most {self.pace.most_waiting:,} operations may wait. Received: one more.",
+            hint="send it again a little later, with the same sequence number",
+        )
+
+    def _is_for_loop(self, waiting: Waiting) -> bool:
         """Whether the event loop that asked does it: something small, while nothing has to be waited for."""
-        operation, reply, _ = waiting
-        quick = operation.small and self._each_s < _HERE_S and not self.pace.wait_ms
-        return quick and not self.sessions.live.waits and self._thread.is_alive() and not reply.loop.is_closed()
+        return waiting[0].small and self._is_quick(waiting[1].loop)
+
+    def _is_quick(self, loop: asyncio.AbstractEventLoop) -> bool:
+        quick = self._each_s < _HERE_S and not self.pace.wait_ms and not self.sessions.live.waits
+        return quick and self._thread.is_alive() and not loop.is_closed()
 
     def _here(self) -> None:
         """Do what waits in the event loop, if that takes no longer than a moment; the thread does the rest."""
@@ -214,7 +219,7 @@ class Engine:
                 self._news.wait(self.pace.wait_ms / 1000)
         return self.pace.max_batch
 
-    def _do(self, batch: list[_Waiting]) -> None:
+    def _do(self, batch: list[Waiting]) -> None:
         """By whoever has the turn."""
         start, shared = time.perf_counter(), self.sessions.prefixes.steps
         outcomes = self._outcomes([operation for operation, _, _ in batch])
@@ -237,7 +242,7 @@ class Engine:
             return [error] * len(operations)
 
     @staticmethod
-    def _answer(batch: list[_Waiting], outcomes: list[Any]) -> None:
+    def _answer(batch: list[Waiting], outcomes: list[Any]) -> None:
         """Put outcomes where they belong, all of an event loop in one call."""
         here = _running()
         by_loop = dict[asyncio.AbstractEventLoop, list[tuple[Reply, int, Any]]]()

@@ -13,7 +13,8 @@ import pytest
 from tests.unit.serving.fake import Bench, Elman, bench
 
 from ostinato.serving import engine as engine_module
-from ostinato.serving.engine import Engine, Reply
+from ostinato.serving.engine import Engine, Pace, Reply
+from ostinato.serving.refused import RefusedError
 from ostinato.tasks.streaming import Read, Reading
 
 ADA = "ada"
@@ -49,7 +50,7 @@ def test_small_steps_are_read_where_they_are_asked_for() -> None:
         session = json.loads(await engine.do(b.sessions.create(ADA)))["session"]
         for number in range(5):
             reply = Reply()
-            engine.hand_over(b.sessions.step(ADA, session, number), reply)
+            engine.hand_over([(b.sessions.step(ADA, session, number), reply, 0)])
             with engine._news:
                 engine._news.notify()  # as once a second, when the thread looks for what is over
             time.sleep(0.01)
@@ -78,9 +79,25 @@ def test_a_loop_that_is_held_up_is_helped(monkeypatch: pytest.MonkeyPatch) -> No
     async def work(b: Bench, engine: Engine) -> None:
         session = json.loads(await engine.do(b.sessions.create(ADA)))["session"]
         reply = Reply()
-        engine.hand_over(b.sessions.step(ADA, session, 1), reply)
+        engine.hand_over([(b.sessions.step(ADA, session, 1), reply, 0)])
         time.sleep(0.3)
         (answer,) = await reply.future
         assert json.loads(answer)["steps"] == 1
 
     assert tried(work) == [("ostinato-engine", 1)]
+
+
+def test_what_there_is_no_room_for_is_refused_in_its_place() -> None:
+    outcomes = list[Any]()
+
+    async def work(b: Bench, engine: Engine) -> None:
+        session = json.loads(await engine.do(b.sessions.create(ADA)))["session"]
+        engine.pace = Pace(most_waiting=2)
+        reply = Reply(3)
+        engine.hand_over([(b.sessions.step(ADA, session, 1), reply, place) for place in range(3)])
+        outcomes.extend(await reply.future)
+
+    tried(work)
+    assert [json.loads(one)["steps"] for one in outcomes[:2]] == [1, 2]
+    assert isinstance(outcomes[2], RefusedError)
+    assert outcomes[2].status == 503
