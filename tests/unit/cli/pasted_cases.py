@@ -169,7 +169,8 @@ PROSE = {
         serving/redis_store.py:__init__ serving/served.py:evaluate serving/served.py:generation
         serving/edge.py:check_tls serving/edge.py:proxies_of
         serving/app.py:_add_operations serving/engine.py:_no_room
-        serving/engine.py:_no_room#2 serving/guard.py:_too_large serving/guard.py:_check_origin serving/guard.py: serving/live.py:_check_room
+        serving/engine.py:_no_room#2 serving/guard.py:_too_large serving/guard.py:_check_origin
+        serving/guard.py: serving/live.py:_check_room
         serving/live.py:_check_room#2 serving/names.py:named_runs serving/operations.py:_again
         serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/cells.py:check
         serving/house.py:find serving/server.py:_listening serving/session.py:back serving/snapshot.py:open""",
