@@ -5,6 +5,7 @@ from ostinato.exploration.attribution import Attribution, attribute
 from ostinato.exploration.continuing import Continuing, continue_run
 from ostinato.exploration.exploration import Exploration, Moment, Unit
 from ostinato.exploration.exploring import explore_run
+from ostinato.exploration.reaching import Reach, Reaching, reaching
 from ostinato.exploration.standing import Standing, standing_points
 from ostinato.exploration.track import Track
 from ostinato.exploration.tracks import Tracking, track_run, tracks_of
@@ -16,6 +17,8 @@ __all__ = [
     "Continuing",
     "Exploration",
     "Moment",
+    "Reach",
+    "Reaching",
     "Standing",
     "Track",
     "Tracking",
@@ -24,6 +27,7 @@ __all__ = [
     "attribute",
     "continue_run",
     "explore_run",
+    "reaching",
     "standing_points",
     "track_run",
     "tracks_of",

@@ -83,7 +83,7 @@ def attribute(
                 "only a model with a loss at each step, such as a language model, says where that came from."
             )
         first = at - len(subject.inputs.values)
-        subject = replace(subject, initial=_initial(track, first, subject))
+        subject = replace(subject, initial=initial_states(track, first, subject))
         with undisturbed(subject):
             return _attributed(subject, at, first, method)
 
@@ -107,7 +107,7 @@ def _loss(subject: Subject, given: Tensor) -> Tensor:
     return one.losses(*one.run()).sum()
 
 
-def _initial(track: Track, first: int, subject: Subject) -> list[State] | None:
+def initial_states(track: Track, first: int, subject: Subject) -> list[State] | None:
     """The state before `first`, as the track has it; None: the row begins there."""
     if not int(track.exploration.columns["position"][first]):
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,13 @@ from tests.conftest import Cli
 from tests.unit.exploration.conftest import planted_text
 
 import ostinato
+from ostinato.diagnostics import gradient_by_lag
 from ostinato.errors import RecipeError, RunError
-from ostinato.exploration import Track, ablate_run, attribute, standing_points
+from ostinato.exploration import Track, ablate_run, attribute, reaching, standing_points
+from ostinato.tasks.language_model.diagnosis import language_model_subject
 from ostinato.tasks.streaming import Reading
+
+OLD = Path(__file__).parents[2] / "fixtures/old_runs"
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +119,45 @@ def test_standing_points_of_a_run_lead_to_moments(planted: ostinato.Run, track: 
     assert "state" not in str(found.to_dict()["points"])
     with pytest.raises(RecipeError, match=r"`layer` must be from 1 to 1\. Received: 3"):
         standing_points(planted, track, layer=3)
+
+
+def test_moments_that_reach_far_back_are_those_of_the_gradients(planted: ostinato.Run, track: Track) -> None:
+    found = reaching(planted, track, 5, num_tried=24, count=24)
+    assert (found.layer, found.lag, found.num_tried, len(found.moments)) == ("layer 1", 5, 24, 24)
+    assert all(one.at - one.step == 6 for one in found.moments)
+    norms = [one.norm for one in found.moments]
+    assert norms == sorted(norms, reverse=True)
+    assert found.typical == pytest.approx(float(np.exp(np.log(norms).mean())))
+    best = next(one for one in found.moments if one.step)
+    values = track.examples(best.step, best.at + 1).sequences.values
+    subject = language_model_subject(planted.model, values, 1, 6)
+    before = (track.pyramids[f"layer 1.{name}"].values[best.step - 1].copy() for name in "hc")
+    state = [torch.from_numpy(part)[None, None] for part in before]
+    (expected,) = gradient_by_lag(replace(subject, initial=[tuple(state)]))
+    assert best.norm == pytest.approx(expected.norms[5], rel=1e-3)
+    assert f"[{track.tokens(best.at, best.at + 1)[0]}]" in best.around
+    with pytest.raises(RecipeError, match=r"`layer` must be one of layer 1\. Received: 'layer 7'"):
+        reaching(planted, track, 5, layer="layer 7", num_tried=1)
+    with pytest.raises(RecipeError, match=r"`lag` must be one that a row reaches\. Received: 5000"):
+        reaching(planted, track, 5000)
+
+
+@pytest.mark.parametrize(("name", "layer"), [("classifier_text", "layer 1 reverse"), ("tagger_softmax", "layer 1")])
+def test_answers_of_rows_reach_back_within_their_row(name: str, layer: str, tmp_path: Path) -> None:
+    shutil.copytree(OLD / name, tmp_path / "run")
+    (tmp_path / "data").symlink_to(OLD / "data")
+    run = ostinato.load(tmp_path / "run")
+    track = run.track(num_steps=400)
+    found = reaching(run, track, 2, layer=layer)
+    rows, position = track.rows, track.exploration.columns["position"]
+    assert all(rows[one.at] == rows[one.step] for one in found.moments)
+    if layer.endswith("reverse"):  # which ends at the first step
+        assert all(position[one.step] == 2 for one in found.moments)
+    else:
+        assert all(one.at - one.step == 2 for one in found.moments)
+    other = run.track(OLD / "data" / ("words.conll" if name.startswith("tag") else "reviews.csv"), num_steps=30)
+    with pytest.raises(RunError, match="must be of the run's validation data"):
+        reaching(run, other, 2, layer=layer)
 
 
 def test_what_a_track_does_not_keep_is_said(track: Track) -> None:

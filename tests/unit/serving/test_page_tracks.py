@@ -120,6 +120,8 @@ def test_what_is_inside_is_asked_over_http(tracked: tuple[TestClient, Path, str]
     begun = client.post(f"{base}/jobs/points", json={"track": key, "layer": 2, "iterations": 20, "starts": 4})
     assert begun.status_code == 202
     assert _ended(client, "jobs/points")["result"]["num_starts"] == 4
+    assert client.post(f"{base}/jobs/reaching", json={"track": key, "lag": 3, "tried": 8}).status_code == 202
+    assert len(_ended(client, "jobs/reaching")["result"]["moments"]) == 8
     assert client.post(f"{base}/jobs/ablation", json={}).status_code == 202
     assert _ended(client, "jobs/ablation")["state"] == "failed"  # its data are gone
     assert client.get(f"{base}/jobs/diagnosis").json() == {"job": None, "kept": None}

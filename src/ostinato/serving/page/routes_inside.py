@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from ostinato.diagnostics.of_run import diagnose_run
-from ostinato.exploration import ablate_run, attribute, continue_run, standing_points
+from ostinato.exploration import ablate_run, attribute, continue_run, reaching, standing_points
 from ostinato.report.diagnosis import DIAGNOSIS_FILE
 from ostinato.run import load
 from ostinato.serving.asking import TheHouse, owner_of
@@ -21,7 +21,7 @@ from ostinato.serving.served import Served
 from ostinato.storage.files import read_json
 from ostinato.tasks.streaming import EncoderStreaming, WritingModel
 
-Kind = Literal["ablation", "diagnosis", "points"]
+Kind = Literal["ablation", "diagnosis", "points", "reaching"]
 
 
 class Intervene(Body):
@@ -53,6 +53,15 @@ class Points(Body):
     token: str | None = Field(None, max_length=80, description="Read at every step; none: the mean of what is read.")
     starts: int = Field(48, ge=1, le=500, description="States to begin from.")
     iterations: int = Field(600, ge=1, le=20_000, description="Of the minimisation.")
+
+
+class Reach(Body):
+    """Losses to look for whose gradient is large at a lag."""
+
+    track: str = Field(max_length=80, description="Whose steps they are of.")
+    lag: int = Field(ge=0, le=5_000, description="Steps.")
+    layer: str = Field("layer 1", max_length=80, description="As the diagnosis calls it.")
+    tried: int = Field(96, ge=1, le=2_000, description="Losses that are looked at.")
 
 
 router = APIRouter(prefix="/v1/runs/{run}", tags=["page"], dependencies=[Depends(owner_of)])
@@ -151,6 +160,19 @@ def points(house: TheHouse, page: ThePage, run: str, body: Points) -> dict[str, 
         return found.to_dict()
 
     return page.jobs.start(run, "points", body.model_dump(), work)
+
+
+@router.post("/jobs/reaching", status_code=202)
+def reach(house: TheHouse, page: ThePage, run: str, body: Reach) -> dict[str, Any]:
+    """Look for the moments whose loss reaches furthest at a lag."""
+    folder = house.find(run).run.folder
+    track = page.tracking.find(folder, body.track)
+
+    def work(progress: Progress) -> dict[str, Any]:
+        found = reaching(load(folder), track, body.lag, layer=body.layer, num_tried=body.tried, progress=progress)
+        return found.to_dict()
+
+    return page.jobs.start(run, "reaching", body.model_dump(), work)
 
 
 def _parts(served: Served) -> dict[str, Any]:

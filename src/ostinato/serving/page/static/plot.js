@@ -20,8 +20,9 @@ const range = (values) => {
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
 };
 
-// `mark`: an upright line at so many steps, which a pointer drags: `onMark` is told where to.
-export function Plot({ title, lines = [], bands = [], x = "step", mark, onMark }) {
+// `mark`: an upright line at so many steps, which a pointer drags: `onMark` is told where to. `onPick`: told which point
+// of which line was chosen, by its place and name.
+export function Plot({ title, lines = [], bands = [], x = "step", mark, onMark, onPick }) {
   const there = lines.map((one) => ({ ...one, points: one.points.filter(([, y]) => y !== null && Number.isFinite(y)) }))
     .filter((one) => one.points.length);
   if (!there.length) return html`<p class="quiet">Nothing to draw yet.</p>`;
@@ -41,9 +42,16 @@ export function Plot({ title, lines = [], bands = [], x = "step", mark, onMark }
     const at = ((event.clientX - box.left) / box.width * WIDTH - LEFT) / (WIDTH - LEFT - RIGHT);
     onMark(Math.round(x0 + Math.min(1, Math.max(0, at)) * (x1 - x0)));
   };
-  return html`<figure class=${onMark ? "plot dragged" : "plot"}><figcaption>${title}<span class="legend">${[...bands, ...there].map((one, at) =>
+  const picked = (event) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    const at = [((event.clientX - box.left) / box.width) * WIDTH, ((event.clientY - box.top) / box.height) * HEIGHT];
+    const all = there.flatMap((one) => one.points.map((point) => [one, point, Math.hypot(px(point[0]) - at[0], (py(point[1]) - at[1]) / 4)]));
+    const [line, point] = all.reduce((best, one) => (one[2] < best[2] ? one : best));
+    onPick(point[0], line.name);
+  };
+  return html`<figure class=${onMark ? "plot dragged" : onPick ? "plot picked" : "plot"}><figcaption>${title}<span class="legend">${[...bands, ...there].map((one, at) =>
     html`<span key=${one.name}><span class=${`swatch ${one.points[0].length > 2 ? "band" : `line${at - bands.length}`}`}></span>${one.name}</span>`)}</span></figcaption>
-  <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label=${`${title}. ${said}`} onPointerDown=${onMark && told} onPointerMove=${onMark && told}>
+  <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label=${`${title}. ${said}`} onPointerDown=${onMark && told} onPointerMove=${onMark && told} onClick=${onPick && picked}>
     ${mark !== undefined && html`<line class="mark" x1=${px(mark)} x2=${px(mark)} y1=${TOP} y2=${HEIGHT - BOTTOM} />`}
     ${ticks(y0, y1, 4).map((at) => html`<g><line class="grid" x1=${LEFT} x2=${WIDTH - RIGHT} y1=${py(at)} y2=${py(at)} />
       <text x=${LEFT - 8} y=${py(at)} dy="0.32em" text-anchor="end">${number(at)}</text></g>`)}

@@ -6,19 +6,20 @@ import { link, number, Problem, Tabs, Waiting } from "../parts.js";
 import { Plot } from "../plot.js";
 import { goesOn, Progress, useJob } from "../jobs.js";
 import { Save } from "../saving.js";
+import { Reaching } from "./reaching.js";
 
 const log10 = (value) => (value > 0 ? Math.log10(value) : null);
 
-function Gradients({ name, part }) {
+function Gradients({ name, part, pick }) {
   const csv = () => [["layer", "lag", "norm", "10 %", "90 %", "share"], ...part.gradients.flatMap((one) => one.norms.map((norm, lag) => [one.layer, lag, norm, one.low[lag], one.high[lag], one.share[lag]]))];
-  return html`<section><h2>Gradient by lag</h2><${Plot} title="Norm of the loss's gradient so many steps before it, powers of ten" x="lag, steps" lines=${part.gradients.map((one) => ({ name: one.layer, points: one.norms.map((norm, lag) => [lag, log10(norm)]) }))} />
+  return html`<section><h2>Gradient by lag</h2><${Plot} title="Norm of the loss's gradient so many steps before it, powers of ten" x="lag, steps" onPick=${pick} lines=${part.gradients.map((one) => ({ name: one.layer, points: one.norms.map((norm, lag) => [lag, log10(norm)]) }))} />
     <p>${part.gradients.map((one) => html`${one.layer}: 99 % of it within ${number(one.horizon_steps)} steps${one.factor_per_step ? html`, times ${number(one.factor_per_step)} with each step back` : ""}. `)}</p><${Save} name=${`${name} gradients`} rows=${csv} /></section>`;
 }
 
-function Horizon({ name, part }) {
+function Horizon({ name, part, pick }) {
   const { horizon } = part, points = horizon.context.map((context, at) => [Math.log2(context), horizon.loss[at]]);
   const csv = () => [["context", "loss", "excess", "error"], ...horizon.context.map((context, at) => [context, horizon.loss[at], horizon.excess[at], horizon.error[at]])];
-  return html`<section><h2>Memory horizon</h2>${points.length > 1 ? html`<${Plot} title="Loss, by how many steps back are seen" x="context, powers of two" lines=${[{ name: "loss, nats", points }]}
+  return html`<section><h2>Memory horizon</h2>${points.length > 1 ? html`<${Plot} title="Loss, by how many steps back are seen" x="context, powers of two" onPick=${pick && ((context) => pick(Math.round(2 ** context) - 1, part.gradients.at(-1).layer))} lines=${[{ name: "loss, nats", points }]}
     bands=${[{ name: "two standard errors", points: points.map(([x, y], at) => [x, y - 2 * horizon.error[at], y + 2 * horizon.error[at]]) }]} />` : html`<p class="quiet">With less context this model has no loss.</p>`}
     <p>${horizon.steps === null ? "No memory beyond noise." : html`99 % of what memory is worth (${number(horizon.gain)} nats) is there within ${number(Math.round(horizon.steps))} steps, 90 % interval ${number(Math.round(horizon.low))} to ${number(Math.round(horizon.high))}.`}</p><${Save} name=${`${name} horizon`} rows=${csv} /></section>`;
 }
@@ -63,7 +64,7 @@ function Points({ name, run, query }) {
   if (!track) return html`<section><h2>Where it would stand still</h2><p><a href=${link("states", name)}>Follow the network over some data first</a>: the search begins from its states.</p></section>`;
   const begin = (event) => {
     event.preventDefault();
-    history.replaceState(null, "", link("memory", name, { track: track.key, layer: asked.layer, token: asked.token, point: 0 }));
+    history.replaceState(null, "", link("memory", name, { ...query, track: track.key, layer: asked.layer, token: asked.token, point: 0 }));
     setChosen(0);
     work.start({ track: track.key, layer: asked.layer, token: asked.token || null });
   };
@@ -82,11 +83,13 @@ function Points({ name, run, query }) {
 
 export function Memory({ name, query }) {
   const run = `/v1/runs/${encodeURIComponent(name)}`, work = useJob(`${run}/jobs/diagnosis`);
-  const parts = work.kept ? [work.kept, ...(work.kept.parts ?? [])] : [];
+  const parts = work.kept ? [work.kept, ...(work.kept.parts ?? [])] : [], [wanted, setWanted] = useState(null);
+  const pick = (lag, layer) => setWanted({ lag, layer });
   return html`<div><h1>Memory of ${name}</h1><${Tabs} name=${name} view="memory" />
     <p><button type="button" disabled=${goesOn(work.job)} onClick=${() => work.start()}>${work.kept ? "Measure again" : "Measure"}</button> <span class="quiet">gradients, exponents and the horizon on validation data: what <code>ostinato diagnose</code> writes</span></p>
     <${Progress} work=${work} reading="Measuring" />
-    ${parts.map((part) => html`<div key=${part.name} class="columns">${part.name && html`<h2>${part.name}</h2>`}<${Gradients} name=${name} part=${part} /><${Horizon} name=${name} part=${part} /></div>${part.dynamics.length > 0 && html`<${Exponents} name=${name} part=${part} />`}`)}
+    ${parts.map((part) => html`<div key=${part.name} class="columns">${part.name && html`<h2>${part.name}</h2>`}<${Gradients} ...${{ name, part }} pick=${part === parts[0] && pick} /><${Horizon} ...${{ name, part }} pick=${part === parts[0] && pick} /></div>${part.dynamics.length > 0 && html`<${Exponents} name=${name} part=${part} />`}`)}
+    ${parts.length > 0 && html`<${Reaching} ...${{ name, run, query, wanted }} part=${parts[0]} />`}
     ${work.kept?.advice?.length > 0 && html`<section><h2>Advice</h2><ul>${work.kept.advice.map((one) => html`<li>${one.says} ${one.change && html`<code>${one.change}</code>`}</li>`)}</ul></section>`}
     <${Points} name=${name} run=${run} query=${query} /></div>`;
 }
