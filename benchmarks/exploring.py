@@ -100,7 +100,7 @@ def plant(weights: dict[str, torch.Tensor], ids: dict[str, int], units: int) -> 
 @contextmanager
 def page_of(folder: Path) -> Iterator[str]:
     """`ostinato ui` on a folder of runs."""
-    command = [sys.executable, "-m", "ostinato", "ui", str(folder), "--no-browser"]
+    command = [sys.executable, "-m", "ostinato", "ui", str(folder), "--no-browser", "--no-token"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None

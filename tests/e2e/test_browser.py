@@ -22,6 +22,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 CHROMIUM = shutil.which("chromium")
 SHOTS = os.environ.get("OSTINATO_SHOTS")
 """A folder: then pictures of all views are left there."""
+SHADES = """canvas => new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size"""
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 
 
@@ -60,7 +61,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     found = next((hit[1] for line in process.stderr if (hit := re.search(r"serving .* at (http://\S+)", line))), None)
     try:
         assert found is not None, f"it ended with {process.wait()}"
-        assert found.startswith("http://127.0.0.1:")
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}", found)
         yield found
     finally:
         process.kill()
@@ -70,10 +71,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @dataclass
 class Seen:
-    """A tab, what its console said, and whom it asked."""
+    """A tab that was opened by the address that was printed, what its console said, and whom it asked."""
 
     page: Any
     url: str
+    token: str
     errors: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
@@ -101,7 +103,9 @@ class Seen:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     with playwright.sync_playwright() as library:
-        browser = library.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        sound = f"--use-file-for-fake-audio-capture={FIXTURES / 'old_runs/data/0.wav'}"
+        devices = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", sound)
+        browser = library.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *devices])
         yield browser
         browser.close()
 
@@ -120,14 +124,15 @@ def once(chromium: Any, url: str) -> Iterator[Seen]:
 def _seen(chromium: Any, url: str, scheme: str, width: int) -> Iterator[Seen]:
     page = chromium.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     page.set_default_timeout(10_000)
-    found = Seen(page, url)
+    found = Seen(page, *url.split("/#token="))
     page.on("console", lambda said: said.type == "error" and found.errors.append(said.text))
     page.on("pageerror", lambda error: found.errors.append(str(error)))
     page.on("request", lambda asked: found.hosts.add(asked.url.split("/")[2]))
+    page.goto(url)
     yield found
     page.close()
     assert found.errors == []
-    assert found.hosts == {url.removeprefix("http://")}
+    assert found.hosts == {found.url.removeprefix("http://")}
 
 
 def test_from_the_runs_to_what_units_do(seen: Seen, request: pytest.FixtureRequest) -> None:
@@ -237,7 +242,8 @@ def test_interventions_and_memory(seen: Seen) -> None:
     page.get_by_role("button", name="Measure again").wait_for()
     page.get_by_role("heading", name="Lyapunov exponents").wait_for()
     if not page.get_by_role("button", name="Search").count():
-        page.request.post(f"{seen.url}/v1/runs/story/tracks", data={"steps": 300})
+        headers = {"authorization": f"Bearer {seen.token}"}
+        page.request.post(f"{seen.url}/v1/runs/story/tracks", data={"steps": 300}, headers=headers)
         page.get_by_text("Follow the network").wait_for()
     page.wait_for_timeout(200)
     page.reload()
@@ -245,16 +251,55 @@ def test_interventions_and_memory(seen: Seen) -> None:
     page.get_by_role("button", name="Search").click()
     page.get_by_role("heading", name="Eigenvalues of point 1").wait_for(timeout=30_000)
     seen.check_both("memory")
-    page.locator("td a").first.click()
+    plot = page.locator("figure.picked svg").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.4 * box["height"])
+    page.get_by_role("region", name="Moments").wait_for(timeout=20_000)
+    lag = page.get_by_label("Lag").input_value()
+    assert int(lag) > 2
+    assert f"lag={lag}" in page.url
+    moments = page.get_by_role("region", name="Moments").inner_text()
+    seen.check_both("memory-lag")
+    page.reload()
+    page.get_by_role("region", name="Moments").wait_for(timeout=20_000)
+    assert page.get_by_role("region", name="Moments").inner_text() == moments
+    page.get_by_role("region", name="Moments").get_by_role("link").nth(1).click()
     page.get_by_role("heading", name="States of story", level=1).wait_for()
+    page.get_by_role("slider", name=re.compile("^Step")).wait_for()
+
+
+def test_only_who_has_the_address_is_answered(chromium: Any, url: str) -> None:
+    """A further tab has the token of those that are open; a stranger is asked for it."""
+    base, token = url.split("/#token=")
+    mine, stranger = chromium.new_context(), chromium.new_context()
+    page = mine.new_page()
+    page.goto(url)
+    page.get_by_role("link", name="story").wait_for()
+    assert token not in page.url
+    second = mine.new_page()
+    second.goto(f"{base}/#/run/story")
+    second.get_by_role("heading", name="Curves").wait_for()
+    other = stranger.new_page()
+    other.goto(f"{base}/#/run/story")
+    other.get_by_text("a token that this server knows was expected").wait_for()
+    refused = other.request.post(f"{base}/v1/workshop/trainings", data={"file": "x"}, headers={"x-ostinato": "page"})
+    assert (refused.status, refused.headers["content-type"]) == (401, "application/problem+json")
+    other.get_by_label("Token").fill(token)
+    other.get_by_role("button", name="Use it").click()
+    other.get_by_role("heading", name="Curves").wait_for()
+    mine.close()
+    stranger.close()
 
 
 def test_a_run_that_trains_is_followed(chromium: Any, url: str) -> None:
-    page = chromium.new_page()
+    page, (base, token) = chromium.new_page(), url.split("/#token=")
     page.clock.install()
-    found, states = page.request.get(f"{url}/v1/runs/going").json(), ["training", "finished"]
+    asked = page.request.get(f"{base}/v1/runs/going", headers={"authorization": f"Bearer {token}"})
+    found, states = asked.json(), ["training", "finished"]
     page.route("**/v1/runs/going", lambda route: route.fulfill(json={**found, "state": states.pop(0)}))
-    page.goto(f"{url}/#/run/going")
+    page.goto(url)
+    page.goto(f"{base}/#/run/going")
     page.locator("dd", has_text=re.compile("^training$")).wait_for()
     page.clock.fast_forward(6_000)
     page.locator("dd", has_text=re.compile("^finished$")).wait_for()
@@ -307,6 +352,19 @@ def test_a_sound_is_heard_and_notes_are_written(once: Seen) -> None:
     page.locator("section .label").wait_for()
     page.get_by_role("img", name=re.compile("^The answer as it is heard")).wait_for()
     once.check_both("sound")
+    once.go("runs", "Runs")
+    once.go("try/classifier_audio", "Try classifier_audio")
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name="Stop recording").wait_for()
+    page.wait_for_timeout(1_000)
+    page.get_by_role("button", name="Stop recording").click()
+    page.locator("canvas.spectrogram").wait_for()
+    page.locator("section .label").wait_for()
+    page.get_by_role("img", name=re.compile("^The answer as it is heard")).wait_for()
+    seconds = float(page.get_by_text(re.compile(r"^[\d.]+ s, 8,000 samples")).inner_text().split()[0])
+    assert 0.5 < seconds < 3
+    assert page.locator("canvas.spectrogram").evaluate(SHADES) > 20
+    once.check_both("recorded")
     once.go("try/next_step_independent", "Try next_step_independent")
     page.get_by_label("How it begins").fill("[[60, 64, 67], [60, 64], [62]]")
     page.get_by_label("Frames", exact=True).fill("20")
@@ -376,8 +434,11 @@ def test_a_file_is_dropped_trained_on_and_tried(once: Seen) -> None:
     page.get_by_role("button", name="Stop").wait_for()
     once.check_both("training")
     page.get_by_role("button", name="Train longer").wait_for(timeout=40_000)
-    page.get_by_role("link", name="Full report").wait_for()
     once.check_both("trained")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Full report").click(modifiers=["Control"])
+    opened.value.get_by_role("heading", name=re.compile("my_animals|classif")).first.wait_for()
+    opened.value.close()
     page.get_by_role("link", name="Try it").click()
     page.locator("textarea").fill("an owl ran")
     page.get_by_role("button", name="Predict").click()

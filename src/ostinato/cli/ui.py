@@ -20,11 +20,15 @@ _USUAL = Path("runs")
 def ui(
     folder: Annotated[Path, typer.Argument(help="A folder of runs, or a run; files are dropped into it.")] = _USUAL,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 0,
+    with_token: Annotated[
+        bool, typer.Option("--token/--no-token", help="Whether only who has the address that is printed may use it.")
+    ] = True,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
 ) -> None:
     """Train and show runs in a browser: drop a file, see what is read and why, train, try, and look inside.
 
-    The page is served to this machine alone, and reads nothing from any other.
+    The page is served to this machine alone, and reads nothing from any other. The address that is printed, and opened,
+    holds a token, without which the server answers nothing: other users of the machine can neither read nor train.
     """
     from ostinato.media.extras import library
 
@@ -37,6 +41,7 @@ def ui(
             hint=None if folder.exists() else f"an empty one will do: {shlex.join(['mkdir', str(folder)])}",
         )
 
+    from ostinato.serving.access import only
     from ostinato.serving.served import Config
     from ostinato.serving.server import Address, Page, serve
     from ostinato.serving.workshop.workshop import Workshop
@@ -45,5 +50,6 @@ def ui(
         if browser:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
-    config = Config(key=secrets.token_bytes(32))
-    serve({}, config, Address("127.0.0.1", port), note, Page(Workshop(folder), opened))
+    token = secrets.token_urlsafe(24) if with_token else None
+    config = Config(key=secrets.token_bytes(32), tokens=None if token is None else only(token, "page"))
+    serve({}, config, Address("127.0.0.1", port), note, Page(Workshop(folder), opened, token))

@@ -45,6 +45,11 @@ def read_tokens(path: Path) -> dict[str, str]:
     return found
 
 
+def only(token: str, owner: str) -> dict[str, str]:
+    """As `read_tokens`, of one token."""
+    return {_digest(token): owner}
+
+
 class Access:
     """Knows tokens, and counts requests.
 

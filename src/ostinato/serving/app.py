@@ -25,7 +25,7 @@ from ostinato.serving.metrics import Metrics
 from ostinato.serving.page import routes_inside
 from ostinato.serving.page.asking import Page
 from ostinato.serving.page.jobs import Jobs
-from ostinato.serving.page.routes import files_router, runs_router
+from ostinato.serving.page.routes import files_router, report_router, runs_router
 from ostinato.serving.page.routes_tracks import tracks_router
 from ostinato.serving.page.shown import Shown
 from ostinato.serving.page.tracking import Tracking
@@ -83,6 +83,7 @@ def make_app(
     shown, jobs = Shown(house, workshop), Jobs()
     tracking = Tracking(jobs)
     app.state.page = Page(shown, tracking, jobs)
+    app.include_router(report_router(shown))
     app.include_router(runs_router(house, shown))
     app.include_router(tracks_router(house, shown.folder_of, tracking))
     app.include_router(routes_inside.router)

@@ -62,7 +62,7 @@ class Guard:
                 raise RefusedError(
                     421,
                     f"a request to {', '.join(sorted(self._hosts))} was expected. Received: one to {_host(scope)!r}.",
-                    hint="without --token-file a server answers this machine alone, by these names",
+                    hint="a server without --token-file, and `ostinato ui`, answer this machine alone, by these names",
                 )
             if self._hosts:
                 _check_origin(scope)

@@ -65,10 +65,16 @@ class Page:
     Args:
         workshop: the folder.
         opened: receives the address of the page.
+        token: that the address holds; None: none is asked for.
     """
 
     workshop: Workshop
     opened: Callable[[str], None]
+    token: str | None = None
+
+    def at(self, url: str) -> str:
+        """Its address at a server: the token is a fragment, which no request and no log holds."""
+        return url if self.token is None else f"{url}/#token={self.token}"
 
 
 def serve(
@@ -141,7 +147,8 @@ def _serve(
         if served.reason is not None:
             say(f"{served.name} has no sessions: {served.reason.message}")
     logging.getLogger("ostinato.serving.requests").addHandler(_to_stderr())
-    own = LOOPBACK if config.tokens is None and address.host in LOOPBACK else frozenset[str]()
+    for_this = address.host in LOOPBACK and (config.tokens is None or page is not None)
+    own = LOOPBACK if for_this else frozenset[str]()
     app = make_app(house, config, metrics, connections, reopen, own, None if page is None else page.workshop)
     settings = uvicorn.Config(
         app,
@@ -160,6 +167,7 @@ def _serve(
         ssl_keyfile=None if address.key is None else str(address.key),
     )
     url = address.url(listening.getsockname()[1])
+    url = url if page is None else page.at(url)
     say(f"serving {', '.join(runs) if page is None else f'the runs of {page.workshop.runs}'} at {url}")
     if page is not None:
         page.opened(url)

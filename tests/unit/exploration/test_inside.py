@@ -143,9 +143,12 @@ def test_moments_that_reach_far_back_are_those_of_the_gradients(planted: ostinat
 
 
 @pytest.mark.parametrize(("name", "layer"), [("classifier_text", "layer 1 reverse"), ("tagger_softmax", "layer 1")])
-def test_answers_of_rows_reach_back_within_their_row(name: str, layer: str, tmp_path: Path) -> None:
+def test_answers_of_rows_reach_back_within_their_row(
+    name: str, layer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(OLD / name, tmp_path / "run")
     (tmp_path / "data").symlink_to(OLD / "data")
+    monkeypatch.chdir(tmp_path)
     run = ostinato.load(tmp_path / "run")
     track = run.track(num_steps=400)
     found = reaching(run, track, 2, layer=layer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from tests.conftest import Cli
 from tests.unit.serving.conftest import Start
 
 from ostinato.run import load
+from ostinato.serving.access import Access, only
 from ostinato.serving.page.examples import examples
 from ostinato.serving.page.facts import run_details, run_facts
 from ostinato.serving.page.routes import static_files
+from ostinato.serving.served import Config
+from ostinato.serving.server import Page
 from ostinato.storage.locks import FolderLock
 
 OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"
@@ -109,6 +113,38 @@ def test_facts_are_read_from_what_a_run_wrote(tmp_path: Path) -> None:
     assert (found["conclusion"], found["findings"]) == ("A baseline would do.", [{"title": "few rows"}])
     (run / "log.jsonl").write_text("no json\n")
     assert run_facts("run", run)["state"] == "unreadable"
+
+
+def test_a_token_is_asked_for_but_not_by_the_link_to_a_report(start: Start, tmp_path: Path) -> None:
+    shutil.copytree(OLD_RUNS / "classifier_text", tmp_path / "films 2")
+    (tmp_path / "films 2/report.html").write_text("<p>figures")
+    client = start(more={"films 2": load(tmp_path / "films 2")}, tokens=only("s3cret", "page"), key=b"key")
+    for path in ("/v1/runs", "/v1/models", "/v1/runs/films 2/report", "/v1/runs/films 2/report?ticket=0"):
+        refused = client.get(path)
+        assert (refused.status_code, refused.headers["content-type"]) == (401, "application/problem+json")
+    assert client.get("/").status_code == 200
+    known = {"authorization": "Bearer s3cret"}
+    report = client.get("/v1/runs/films 2", headers=known).json()["report"]
+    sent = client.get(report)
+    assert (sent.text, sent.headers["referrer-policy"]) == ("<p>figures", "no-referrer")
+    assert client.get(report.replace("films%202", "films")).status_code == 401
+    assert client.get("/v1/runs/films", headers=known).json()["report"] is None
+
+
+@pytest.mark.parametrize("words", [(), ("--no-token",)])
+def test_the_address_of_a_page_holds_its_token(
+    words: tuple[str, ...], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = list[tuple[Config, Page]]()
+    monkeypatch.setattr("ostinato.serving.server.serve", lambda _, config, __, ___, page: found.append((config, page)))
+    assert cli("ui", tmp_path, "--no-browser", *words).code == 0
+    (config, page), url = found[0], "http://127.0.0.1:1"
+    if words:
+        assert (config.tokens, page.at(url)) == (None, url)
+        return
+    token = page.at(url).removeprefix(f"{url}/#token=")
+    assert Access(config.tokens).owner(f"Bearer {token}") == "page"
+    assert len(token) == 32
 
 
 def test_a_folder_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:

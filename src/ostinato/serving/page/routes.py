@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -91,7 +93,7 @@ def runs_router(house: House, shown: Shown) -> APIRouter:
         return {"runs": found, "trains": workshop is not None}
 
     @router.get("/{run}")
-    def run(run: str) -> dict[str, Any]:
+    def run(run: str, request: Request) -> dict[str, Any]:
         """One run: figures, findings and curves; where it trains, what its process says."""
         if workshop is not None:
             coming = next((one for one in workshop.pending() if one["name"] == run), None)
@@ -101,21 +103,16 @@ def runs_router(house: House, shown: Shown) -> APIRouter:
         job = None if workshop is None else workshop.trainings.state(run)
         own = {} if workshop is None else {"use": command("serve", folder)}
         served = run in house.served or (folder / MODEL_FILE).is_file()
-        return {**run_details(run, folder), "served": served, "job": job, "trains": workshop is not None, **own}
+        found = run_details(run, folder)
+        report = (
+            f"/v1/runs/{quote(run, safe='')}/report?ticket={_ticket(request, run)}" if found["has_report"] else None
+        )
+        return {**found, "report": report, "served": served, "job": job, "trains": workshop is not None, **own}
 
     @router.get("/{run}/asked")
     def asked(run: str) -> dict[str, Any]:
         """How its model is asked, which is opened for that."""
         return _asked(house.find(run))
-
-    @router.get("/{run}/report", response_class=Response)
-    def report(run: str) -> Response:
-        """Its report."""
-        path = shown.folder_of(run) / REPORT_FILE
-        if not path.is_file():
-            raise RefusedError(404, "a run with a report was expected. Received: one without.")
-        headers = {"content-security-policy": _REPORT_POLICY, "x-content-type-options": "nosniff"}
-        return Response(path.read_bytes(), headers=headers, media_type="text/html")
 
     @router.get("/{run}/explore")
     async def explore(
@@ -130,6 +127,39 @@ def runs_router(house: House, shown: Shown) -> APIRouter:
         return await served.work(looks.look, served, question, steps, series, unit)
 
     return router
+
+
+def report_router(shown: Shown) -> APIRouter:
+    """Reports, which a browser opens by a link: that can't send a token, so it holds a ticket for the one report."""
+    router = APIRouter(prefix="/v1/runs", tags=["page"])
+
+    @router.get("/{run}/report", response_class=Response)
+    async def report(
+        run: str,
+        request: Request,
+        ticket: Annotated[
+            str, Query(max_length=80, description="As the run's `report` has it, in place of a token.")
+        ] = "",
+    ) -> Response:
+        """Its report."""
+        if not hmac.compare_digest(ticket.encode(), _ticket(request, run).encode()):
+            await owner_of(request, None)
+        path = shown.folder_of(run) / REPORT_FILE
+        if not path.is_file():
+            raise RefusedError(404, "a run with a report was expected. Received: one without.")
+        headers = {
+            "content-security-policy": _REPORT_POLICY,
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "no-referrer",
+        }
+        return Response(path.read_bytes(), headers=headers, media_type="text/html")
+
+    return router
+
+
+def _ticket(request: Request, run: str) -> str:
+    key: bytes = request.app.state.config.key
+    return hmac.new(key, f"report of {run}".encode(), hashlib.sha256).hexdigest()
 
 
 def _asked(served: Any) -> dict[str, Any]:

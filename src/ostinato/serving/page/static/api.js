@@ -11,20 +11,39 @@ export class Refused extends Error {
   }
 }
 
+// The token is in the address that the page was opened by, and stays in this tab; a further tab asks those that are open.
 const token = () => sessionStorage.getItem("token");
+const tabs = new BroadcastChannel("token");
+tabs.onmessage = ({ data }) => { if (data === "asked" && token()) tabs.postMessage({ token: token() }); };
 
 export function keepToken(given) {
   sessionStorage.setItem("token", given);
 }
 
+export function takeToken() {
+  const given = location.hash.match(/^#token=(.+)$/);
+  if (!given) return;
+  keepToken(decodeURIComponent(given[1]));
+  history.replaceState(null, "", "#/");
+}
+
+let asked;
+const askTabs = () => (asked ??= new Promise((done) => {
+  tabs.addEventListener("message", ({ data }) => { if (data.token) { keepToken(data.token); done(true); } });
+  tabs.postMessage("asked");
+  setTimeout(() => done(false), 300);
+}));
+
 export async function call(path, { body, raw, method, bytes, type = "application/json" } = {}) {
   const headers = { "x-ostinato": "page" };
-  if (token()) headers.authorization = `Bearer ${token()}`;
   if (body !== undefined || raw !== undefined) headers["content-type"] = type;
+  const content = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+  const send = () => fetch(path, { method: method ?? (content === undefined ? "GET" : "POST"), body: content,
+    headers: token() ? { ...headers, authorization: `Bearer ${token()}` } : headers });
   let answer;
   try {
-    const content = raw ?? (body === undefined ? undefined : JSON.stringify(body));
-    answer = await fetch(path, { method: method ?? (content === undefined ? "GET" : "POST"), headers, body: content });
+    answer = await send();
+    if (answer.status === 401 && !token() && await askTabs()) answer = await send();
   } catch {
     throw new Refused({ title: "The server does not answer.", hint: "start it again, then reload this page" });
   }

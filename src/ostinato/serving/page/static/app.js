@@ -11,11 +11,13 @@ import { Memory } from "./views/memory.js";
 import { New } from "./views/new.js";
 import { Compare } from "./views/compare.js";
 import { OneFile } from "./onefile.js";
+import { takeToken } from "./api.js";
 
 const VIEWS = { run: Run, try: Try, inside: Inside, states: States, intervene: Intervene, memory: Memory, new: New, compare: Compare };
 const SAID = { run: "", try: "Try ", inside: "Inside ", states: "States of ", intervene: "Intervene in ", memory: "Memory of ", new: "Train on " };
 
 function place() {
+  takeToken();
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [view, name] = path.split("/");
   return { view, name: name ? decodeURIComponent(name) : "", query: Object.fromEntries(new URLSearchParams(query ?? "")) };

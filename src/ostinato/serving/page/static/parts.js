@@ -27,7 +27,7 @@ export function Problem({ error }) {
   const enter = (event) => { event.preventDefault(); keepToken(given); location.reload(); };
   return html`<div class="problem" role="alert"><p><strong>${error.message}</strong> ${error.detail}</p>
     ${error.hint && html`<p class="quiet">${error.hint}</p>`}
-    ${error.status === 401 && html`<form onSubmit=${enter}><label>Token
+    ${error.status === 401 && html`<p class="quiet">Open the address that <code>ostinato ui</code> has printed, or give its token.</p><form onSubmit=${enter}><label>Token
       <input type="password" value=${given} onInput=${(event) => setGiven(event.target.value)} /></label>
       <button>Use it</button></form>`}</div>`;
 }

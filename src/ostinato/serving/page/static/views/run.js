@@ -31,7 +31,7 @@ export function Run({ name }) {
         <th scope="row">${one.name}</th><td class="right">${number(one.value)}</td>
         <td class="quiet">${one.interval ? one.interval.map(number).join(" to ") : "–"}</td></tr>`)}</tbody></table></section>`}
     <section><h2>Facts</h2><${Facts} run=${run} />
-      ${run.has_report && html`<p><a href=${`/v1/runs/${encodeURIComponent(name)}/report`}>Full report</a></p>`}
+      ${run.report && html`<p><a href=${run.report}>Full report</a></p>`}
       ${run.use && run.served && html`<details><summary>Serve it</summary><pre tabindex="0">${run.use}</pre></details>`}</section></div>
     <section><h2>Curves</h2><${Plot} title="Loss" lines=${[
       { name: "training", points: run.training }, { name: "validation", points: run.validation }]} />

@@ -6,6 +6,7 @@ import { number, Problem } from "../parts.js";
 import { Save } from "../saving.js";
 import { Answer, Shares } from "./answers.js";
 
+const AS_IT_IS = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 const WINDOW = 512, BANDS = 96, LONGEST_S = 60, PARTS = 8;
 
 // Magnitudes of a window by the radix-2 transform.
@@ -92,6 +93,7 @@ export function Sound({ name, asked }) {
   const [running, setRunning] = useState([]);
   const recorder = useRef(null), turn = useRef(0);
   const [recording, setRecording] = useState(false);
+  useEffect(() => () => { turn.current += 1; recorder.current?.stream.getTracks().forEach((one) => one.stop()); }, []);
   async function hear(blob, fileName) {
     const mine = ++turn.current;
     setState({ waiting: true }); setRunning([]);
@@ -112,7 +114,7 @@ export function Sound({ name, asked }) {
   async function record() {
     if (recording) { recorder.current.stop(); setRecording(false); return; }
     try {
-      const stream = await navigator.mediaDevices.getUserMedia({ audio: true }), parts = [];
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: AS_IT_IS }), parts = [];
       recorder.current = new MediaRecorder(stream);
       recorder.current.ondataavailable = (event) => parts.push(event.data);
       recorder.current.onstop = () => { stream.getTracks().forEach((one) => one.stop()); hear(new Blob(parts)); };
