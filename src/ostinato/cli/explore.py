@@ -76,10 +76,14 @@ def explore(
         note(f"{kept.folder}: {kept.facts['bytes'] / 1e6:,.0f} MB; ostinato ui {run} shows it under States")
     else:
         found = opened.explore(data, num_steps=steps, observer=ConsoleObserver())
-    answered = [found.answer(one) for one in question or []]
     if save is not None:
         found.save(save)
         note(f"arrays: {save}")
+    _print_found(found, question or [], nearest, json)
+
+
+def _print_found(found: Exploration, questions: list[str], nearest: int | None, json: bool) -> None:
+    answered = [found.answer(one) for one in questions]
     moments = [] if nearest is None else found.nearest(nearest)
     if json:
         print_json(

@@ -12,43 +12,60 @@ from ostinato.cli.console import note
 from ostinato.cli.train import check_run
 from ostinato.errors import RecipeError
 
+Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run directories, each FOLDER or NAME=FOLDER.")]
+Host = Annotated[str, typer.Option(help="Where to listen; 0.0.0.0: on all addresses.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")]
+TokenFile = Annotated[Path | None, typer.Option(help="Who may use it: a line NAME TOKEN for each. None: anybody.")]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="32 bytes or more that sign snapshots; servers of one key share sessions.")
+]
+Store = Annotated[str, typer.Option(help="Where sessions are kept: memory, sqlite:FILE or redis://HOST:PORT.")]
+MaxSessions = Annotated[int, typer.Option(min=1, help="Live sessions of a model.")]
+MaxSessionsEach = Annotated[int, typer.Option(min=1, help="Of one token.")]
+MaxMb = Annotated[int, typer.Option(min=1, help="Memory of a model's sessions; then the least used end.")]
+ShareMb = Annotated[int, typer.Option(min=0, help="Memory of a model for what several sessions begin with; 0: none.")]
+IdleS = Annotated[float, typer.Option(min=0.1, help="A session that is not used for so long ends.")]
+MaxAgeS = Annotated[float, typer.Option(min=0.1, help="A session ends so long after it began.")]
+History = Annotated[int, typer.Option(min=0, help="Steps that a session can be rewound.")]
+MaxBatch = Annotated[int, typer.Option(min=1, help="Operations that are done together.")]
+WaitMs = Annotated[float, typer.Option(min=0, help="What the first of them waits for others.")]
+MaxSteps = Annotated[int, typer.Option(min=1, help="Steps of one request.")]
+MaxBodyMb = Annotated[int, typer.Option(min=1, help="A request's body.")]
+RequestS = Annotated[float, typer.Option(min=0.1, help="Seconds for each next part of a request.")]
+RequestsPerSecond = Annotated[
+    float, typer.Option(min=0, help="Of one token, or, without tokens, of one address; 0: any number.")
+]
+TrustedProxy = Annotated[
+    list[str] | None,
+    typer.Option(help="An address or network whose X-Forwarded-For says where requests come from; repeatable."),
+]
+TlsCertificate = Annotated[Path | None, typer.Option(help="A file of PEM, to serve https.")]
+TlsKey = Annotated[Path | None, typer.Option(help="Its key.")]
+
 
 def serve(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run directories, each FOLDER or NAME=FOLDER.")],
-    host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0: on all addresses.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 8000,
-    token_file: Annotated[
-        Path | None, typer.Option(help="Who may use it: a line NAME TOKEN for each. None: anybody.")
-    ] = None,
-    key_file: Annotated[
-        Path | None, typer.Option(help="32 bytes or more that sign snapshots; servers of one key share sessions.")
-    ] = None,
-    store: Annotated[
-        str, typer.Option(help="Where sessions are kept: memory, sqlite:FILE or redis://HOST:PORT.")
-    ] = "memory",
-    max_sessions: Annotated[int, typer.Option(min=1, help="Live sessions of a model.")] = 100_000,
-    max_sessions_each: Annotated[int, typer.Option(min=1, help="Of one token.")] = 100_000,
-    max_mb: Annotated[int, typer.Option(min=1, help="Memory of a model's sessions; then the least used end.")] = 2048,
-    share_mb: Annotated[
-        int, typer.Option(min=0, help="Memory of a model for what several sessions begin with; 0: none.")
-    ] = 64,
-    idle_s: Annotated[float, typer.Option(min=0.1, help="A session that is not used for so long ends.")] = 3600.0,
-    max_age_s: Annotated[float, typer.Option(min=0.1, help="A session ends so long after it began.")] = 604_800.0,
-    history: Annotated[int, typer.Option(min=0, help="Steps that a session can be rewound.")] = 1024,
-    max_batch: Annotated[int, typer.Option(min=1, help="Operations that are done together.")] = 512,
-    wait_ms: Annotated[float, typer.Option(min=0, help="What the first of them waits for others.")] = 0.0,
-    max_steps: Annotated[int, typer.Option(min=1, help="Steps of one request.")] = 100_000,
-    max_body_mb: Annotated[int, typer.Option(min=1, help="A request's body.")] = 16,
-    request_s: Annotated[float, typer.Option(min=0.1, help="Seconds for each next part of a request.")] = 10.0,
-    requests_per_second: Annotated[
-        float, typer.Option(min=0, help="Of one token, or, without tokens, of one address; 0: any number.")
-    ] = 0.0,
-    trusted_proxy: Annotated[
-        list[str] | None,
-        typer.Option(help="An address or network whose X-Forwarded-For says where requests come from; repeatable."),
-    ] = None,
-    tls_certificate: Annotated[Path | None, typer.Option(help="A file of PEM, to serve https.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    runs: Runs,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token_file: TokenFile = None,
+    key_file: KeyFile = None,
+    store: Store = "memory",
+    max_sessions: MaxSessions = 100_000,
+    max_sessions_each: MaxSessionsEach = 100_000,
+    max_mb: MaxMb = 2048,
+    share_mb: ShareMb = 64,
+    idle_s: IdleS = 3600.0,
+    max_age_s: MaxAgeS = 604_800.0,
+    history: History = 1024,
+    max_batch: MaxBatch = 512,
+    wait_ms: WaitMs = 0.0,
+    max_steps: MaxSteps = 100_000,
+    max_body_mb: MaxBodyMb = 16,
+    request_s: RequestS = 10.0,
+    requests_per_second: RequestsPerSecond = 0.0,
+    trusted_proxy: TrustedProxy = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Serve runs over HTTP: predictions, text as it is written, and sessions that keep their state."""
     from ostinato.media.extras import library

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -95,6 +95,33 @@ def ablate_run(
         RecipeError: for a number out of range.
         RunError: for a model that says no cost of a step.
     """
+    streaming = _checked(run, num_windows, num_steps, layer)
+    examples = first_steps(run, data, _READ, say)
+    means = _means(run, examples.sequences, [piece.series for piece in follow(run, examples, gates=False)])
+    windows = _windows(examples.sequences, num_windows, num_steps)
+    if len(windows) < 2:
+        raise RecipeError(f"two windows of {num_steps} steps were expected. Received: {len(windows)} in these rows.")
+    changes, losses = dict[tuple[str, int], list[float]](), list[float]()
+    chosen = [number for number in range(len(streaming.shapes)) if layer in (None, number + 1)]
+    for done, (begun, read) in enumerate(windows):
+        progress(done, len(windows))
+        (state,) = streaming.read([Reading(Steps(begun), streaming.zero(), "none")])
+        losses.append(float(_costs(streaming, read, state.state, 1)[0].mean()))
+        for number in chosen:
+            part = f"layer {number + 1}.{streaming.shapes[number][0].state_names[0]}"
+            for unit, change in enumerate(_changes(streaming, number, means[part], read, state.state)):
+                changes.setdefault((part, unit), []).append(change)
+    progress(len(windows), len(windows))
+    measured = [
+        Ablated(part, unit, float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values))))
+        for (part, unit), values in changes.items()
+    ]
+    ranked = sorted(measured, key=lambda one: -one.change)
+    return Ablation(tuple(ranked), float(np.mean(losses)), len(windows), num_steps)
+
+
+def _checked(run: OpenRun, num_windows: int, num_steps: int, layer: int | None) -> EncoderStreaming:
+    """The model, if it can be ablated so."""
     for name, value, least in (("num_windows", num_windows, 2), ("num_steps", num_steps, 1)):
         if value < least:
             raise RecipeError(f"`{name}` must be at least {least}. Received: {value}.")
@@ -103,38 +130,18 @@ def ablate_run(
         raise RunError("only a model of one stack of layers that reads forward can be ablated unit by unit.")
     if layer is not None and not 1 <= layer <= len(streaming.shapes):
         raise RecipeError(f"`layer` must be from 1 to {len(streaming.shapes)}. Received: {layer}.")
-    examples = first_steps(run, data, _READ, say)
-    means = _means(run, examples.sequences, [piece.series for piece in follow(run, examples, gates=False)])
-    windows = _windows(examples.sequences, num_windows, num_steps)
-    if len(windows) < 2:
-        raise RecipeError(f"two windows of {num_steps} steps were expected. Received: {len(windows)} in these rows.")
-    changes, losses = dict[tuple[int, int], list[float]](), list[float]()
-    chosen = [number for number in range(len(streaming.shapes)) if layer in (None, number + 1)]
-    for done, (begun, read) in enumerate(windows):
-        progress(done, len(windows))
-        (state,) = streaming.read([Reading(Steps(begun), streaming.zero(), "none")])
-        whole = _costs(streaming, read, state.state, 1)
-        losses.append(float(whole[0].mean()))
-        for number in chosen:
-            mean = means[f"layer {number + 1}.{streaming.shapes[number][0].state_names[0]}"]
-            for first in range(0, len(mean), _ROWS - 1):
-                units = list(range(first, min(first + _ROWS - 1, len(mean))))
-                held = streaming.edited(_EachRow(number, units, mean, streaming.shapes))
-                found = _costs(held, read, state.state, len(units) + 1)
-                for row, unit in enumerate(units, 1):
-                    changes.setdefault((number, unit), []).append(float((found[row] - found[0]).mean()))
-    progress(len(windows), len(windows))
-    measured = [
-        Ablated(
-            f"layer {number + 1}.{streaming.shapes[number][0].state_names[0]}",
-            unit,
-            float(np.mean(values)),
-            float(np.std(values, ddof=1) / np.sqrt(len(values))),
-        )
-        for (number, unit), values in changes.items()
-    ]
-    ranked = sorted(measured, key=lambda one: -one.change)
-    return Ablation(tuple(ranked), float(np.mean(losses)), len(windows), num_steps)
+    return streaming
+
+
+def _changes(
+    model: EncoderStreaming, layer: int, mean: NDArray[np.float64], read: NDArray[Any], state: NDArray[Any]
+) -> Iterator[float]:
+    """What holding each unit of a layer at its mean adds to the loss of a window."""
+    for first in range(0, len(mean), _ROWS - 1):
+        units = list(range(first, min(first + _ROWS - 1, len(mean))))
+        held = model.edited(_EachRow(layer, units, mean, model.shapes))
+        found = _costs(held, read, state, len(units) + 1)
+        yield from (float((found[row] - found[0]).mean()) for row in range(1, len(units) + 1))
 
 
 class _EachRow(Edits):

@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 from ostinato.media.extras import library
-from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, changed, sent
+from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, changed, connection, sent
 from ostinato.serving.client import PAUSE_S, RETRIES
-from ostinato.serving.edge import trusting
 from ostinato.tasks.intervening import Intervene
 
 
@@ -42,10 +41,7 @@ class AsyncClient:
         certificate: str | Path | None = None,
     ) -> None:
         self._httpx = library("httpx2", "a client", "serve")
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        self._http = self._httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=timeout_s, verify=trusting(certificate)
-        )
+        self._http = self._httpx.AsyncClient(**connection(url, token, timeout_s, certificate))
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import RecipeError
+from ostinato.serving.edge import trusting
 from ostinato.serving.refused import RefusedError
 from ostinato.tasks.intervening import Intervene
 
@@ -44,6 +45,12 @@ class Call:
         if self.content is not None:
             found["content"] = self.content
         return found
+
+
+def connection(url: str, token: str | None, timeout_s: float, certificate: str | Path | None) -> dict[str, Any]:
+    """What a client of httpx is made with."""
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    return {"base_url": url, "headers": headers, "timeout": timeout_s, "verify": trusting(certificate)}
 
 
 def answer_of(status: int, body: bytes) -> Any:

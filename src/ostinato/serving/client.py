@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from ostinato.media.extras import library
-from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, changed, sent
-from ostinato.serving.edge import trusting
+from ostinato.serving.calls import Call, Events, ModelCalls, SessionCalls, answer_of, changed, connection, sent
 from ostinato.tasks.intervening import Intervene
 
 RETRIES, PAUSE_S = 3, 0.2
@@ -43,8 +42,7 @@ class Client:
         certificate: str | Path | None = None,
     ) -> None:
         self._httpx = library("httpx2", "a client", "serve")
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        self._http = self._httpx.Client(base_url=url, headers=headers, timeout=timeout_s, verify=trusting(certificate))
+        self._http = self._httpx.Client(**connection(url, token, timeout_s, certificate))
 
     def __enter__(self) -> Client:
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import hashlib
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sized
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy as np
 
 from ostinato.serving.json_text import json_bytes
 from ostinato.serving.live import LiveSessions
+from ostinato.serving.numbered import again, check_going, digest, steps_named
 from ostinato.serving.prefixes import Prefixes
 from ostinato.serving.reading import Answers, Asking, own, read_steps
 from ostinato.serving.refused import RefusedError
@@ -116,10 +116,10 @@ class Operations:
         steps = self._steps(given, intervene)
         values = steps.values
         changed = (repr(steps.edits).encode(),) if steps.edits else ()
-        asked = _digest(_named(answers, values.dtype.str, values.shape), values.tobytes(), *changed)
-        if _again(session, sequence, asked):
+        asked = digest(steps_named(answers, values.dtype.str, values.shape), values.tobytes(), *changed)
+        if again(session, sequence, asked):
             return session.answer
-        _check_going(session)
+        check_going(session)
         session, said = yield from self._read(session, steps, answers, self._depth)
         return self._done(session, asked, answers=said)
 
@@ -141,15 +141,15 @@ class Operations:
         are answered for each."""
         session = self.live.find(owner, id)
         edits = self._edits(intervene)
-        asked = _digest(b"write", repr((num_tokens, temperature, top_k, top_p, seed, alternatives, edits)).encode())
-        if _again(session, sequence, asked):
+        asked = digest(b"write", repr((num_tokens, temperature, top_k, top_p, seed, alternatives, edits)).encode())
+        if again(session, sequence, asked):
             return session.answer
         if not isinstance(self.model, WritingModel):
             raise RefusedError(409, "a model that writes was expected. Received: one that only reads.")
         most = self.live.limits.max_steps
         if not 0 < num_tokens <= most:
             raise RefusedError(422, f"`max_new_tokens` must be from 1 to {most:,}. Received: {num_tokens}.")
-        _check_going(session)
+        check_going(session)
         sampler = session.sampler if seed is None else Sampler(seed)
         how = Draw(sampler, temperature, top_k, top_p, edits)
         if not alternatives:
@@ -168,8 +168,8 @@ class Operations:
     def rewind(self, owner: str, id: str, to: int, sequence: int | None = None) -> Work:
         """Go back to the moment after step `to`: from the last kept state, what was read and written again."""
         session = self.live.find(owner, id)
-        asked = _digest(b"rewind", str(to).encode())
-        if _again(session, sequence, asked):
+        asked = digest(b"rewind", str(to).encode())
+        if again(session, sequence, asked):
             return session.answer
         session, events = self._left(session, None).back(to)
         for event in events:
@@ -194,7 +194,7 @@ class Operations:
         steps, now = self._steps(given, intervene), self._clock()
         session = Session("", owner, now, self.model.zero())
         session = self._seal.open(state, session, now) if state else session
-        _check_going(session)
+        check_going(session)
         session, said = yield from self._read(session, steps, answers, Depth(0, len(steps) + session.steps + 1))
         kept = base64.b64encode(self._seal.close(session)).decode()
         return json_bytes({"steps": session.steps, "answers": said, "state": kept})
@@ -344,42 +344,3 @@ def _size(given: Any) -> int:
         return len(given)
     parts = given.values() if isinstance(given, Mapping) else (given,)
     return sum(len(part) if isinstance(part, Sized) else 1 for part in parts)
-
-
-@functools.lru_cache(maxsize=1024)
-def _named(answers: Answers, dtype: str, shape: tuple[int, ...]) -> bytes:
-    """What steps are asked for, without their values."""
-    return b"\0".join((b"step", answers.encode(), dtype.encode(), repr(shape).encode()))
-
-
-def _digest(*parts: bytes) -> bytes:
-    return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
-
-
-def _again(session: Session, sequence: int | None, asked: bytes) -> bool:
-    """Whether this is the last operation once more.
-
-    Raises:
-        RefusedError: if its number is not the next one.
-    """
-    expected = session.sequence + 1
-    if sequence is None or sequence == expected:
-        return False
-    if sequence == session.sequence and session.asked == asked:
-        return True
-    raise RefusedError(
-        409,
-        f"`sequence` must be {expected}, the next one of this session. Received: {sequence}"
-        + (", which another operation has taken." if sequence == session.sequence else "."),
-        hint="look at the session to see where it stands: somebody else may go on with it, too",
-        expected=expected,
-    )
-
-
-def _check_going(session: Session) -> None:
-    if session.ended:
-        raise RefusedError(
-            409,
-            "a session that goes on was expected. Received: one whose text has ended.",
-            hint="rewind it to an earlier step",
-        )

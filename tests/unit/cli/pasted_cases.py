@@ -171,8 +171,8 @@ PROSE = {
         serving/app.py:_add_operations serving/engine.py:_no_room
         serving/engine.py:_no_room#2 serving/guard.py:_too_large serving/guard.py:_check_origin
         serving/guard.py: serving/live.py:_check_room
-        serving/live.py:_check_room#2 serving/names.py:named_runs serving/operations.py:_again
-        serving/operations.py:_check_going serving/routes_models.py: serving/served.py: serving/cells.py:check
+        serving/live.py:_check_room#2 serving/names.py:named_runs serving/numbered.py:again
+        serving/numbered.py:check_going serving/routes_models.py: serving/served.py: serving/cells.py:check
         serving/house.py:find serving/server.py:_listening serving/session.py:back serving/snapshot.py:open""",
     "an assistant asks (tests/e2e/test_assistant.py)": """serving/assistant/folders.py:find
         serving/assistant/folders.py:find#2 serving/assistant/tools.py:train serving/assistant/tools.py:train#2""",
@@ -191,7 +191,7 @@ PROSE = {
         training/checkpoint.py:read_checkpoint training/resume.py:with_features
         training/run_folder.py:check_run_folder#2 cli/serve.py:_key serving/access.py:read_tokens""",
     LISTS: """cli/frames.py:prompt_of data/loading.py:reading_as data/reading.py:_blocks data/targets.py:_unseen
-        exploration/questions.py:asked exploration/tracks.py:make_room
+        exploration/questions.py:asked exploration/track_files.py:make_room
         tasks/language_model/spec.py:_no_rows training/resume.py:recipe_changes""",
     PASSES_ON: """serving/calls.py:problem_error serving/refused.py:__init__ serving/served.py:running
         data/forecasting/prepare.py:_is_long data/loading.py:read_examples data/prepare.py:_prepare

@@ -12,7 +12,8 @@ from ostinato.exploration import Track, tracks_of
 from ostinato.exploration.exploring import cut_to, first_steps
 from ostinato.exploration.following import one_row
 from ostinato.exploration.track import facts_of
-from ostinato.exploration.tracks import TRACKS_FOLDER, drop_track, track_examples
+from ostinato.exploration.track_files import TRACKS_FOLDER, drop_track
+from ostinato.exploration.tracks import track_examples
 from ostinato.run import Run, load
 from ostinato.serving.page.jobs import Jobs, Progress
 from ostinato.serving.refused import RefusedError
