@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,3 +49,15 @@ class RedisServer:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+
+@contextmanager
+def running() -> Iterator[RedisServer]:
+    """A server, for a while."""
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder:  # a socket's path must be short
+        found = RedisServer(Path(folder))
+        found.start()
+        try:
+            yield found
+        finally:
+            found.kill()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, running
 from tests.serving import RUNS, Server, serving
 
 import ostinato
@@ -22,11 +20,8 @@ RUN = RUNS / "language_model_characters"
 
 @pytest.fixture(scope="module")
 def redis_server() -> Iterator[RedisServer]:
-    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        found = RedisServer(Path(folder))
-        found.start()
+    with running() as found:
         yield found
-        found.kill()
 
 
 @pytest.fixture(scope="module")

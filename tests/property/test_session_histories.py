@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, running
 from tests.unit.serving.fake import TOKENS, Bench, Clock, Elman, bench
 
 from ostinato.serving.live import Limits
@@ -99,11 +98,8 @@ def test_a_server_that_starts_again_goes_on(data: st.DataObject, depth: Depth, t
 
 @pytest.fixture(scope="module")
 def redis_server() -> Iterator[RedisServer]:
-    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        found = RedisServer(Path(folder))
-        found.start()
+    with running() as found:
         yield found
-        found.kill()
 
 
 @settings(max_examples=12, deadline=None)

@@ -12,10 +12,11 @@ from tests.unit.exploration.conftest import planted_text
 
 import ostinato
 from ostinato.errors import RecipeError
-from ostinato.exploration import Track, track_run, tracks, tracks_of
+from ostinato.exploration import Track, track_run, tracks_of
 from ostinato.exploration.pyramid import TILE, Pyramid, file_bytes
 from ostinato.exploration.sorting import by_cluster, by_time_constant
 from ostinato.exploration.states import States
+from ostinato.exploration.track_files import drop_track
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_a_track_is_found_again_and_tied_to_the_weights(planted: ostinato.Run, t
     weights.write_bytes(before + b" ")
     assert tracks_of(planted.folder) == []
     weights.write_bytes(before)
-    assert tracks.drop_track(planted.folder, "../../etc") is False
+    assert drop_track(planted.folder, "../../etc") is False
     assert not [path for path in (planted.folder / "tracks").iterdir() if path.name.startswith(".")]
 
 

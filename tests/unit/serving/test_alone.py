@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.redis_server import RedisServer
+from tests.redis_server import running
 from tests.unit.serving.conftest import OLD_RUNS, Start
 from tests.unit.serving.fake import Elman, bench
 
@@ -67,16 +66,11 @@ def test_such_an_error_over_the_network(start: Start) -> None:
 
 @pytest.mark.parametrize("id", ["\ud800", "x" * 100_000, "ä"])
 def test_a_name_that_no_session_has_reaches_no_store(id: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="redis-") as folder:  # a socket's path must be short
-        server = RedisServer(Path(folder))
-        server.start()
-        try:
-            b = bench(RedisStore(server.url, "small", "w0", Limits()))
-            b.clock.now = time.time()
-            session = json.loads(b.sessions.do(b.sessions.create(ADA)))["session"]
-            well, refused = b.sessions.do_all([b.sessions.step(ADA, session, 1), b.sessions.step(ADA, id, 1)])
-        finally:
-            server.kill()
+    with running() as server:
+        b = bench(RedisStore(server.url, "small", "w0", Limits()))
+        b.clock.now = time.time()
+        session = json.loads(b.sessions.do(b.sessions.create(ADA)))["session"]
+        well, refused = b.sessions.do_all([b.sessions.step(ADA, session, 1), b.sessions.step(ADA, id, 1)])
     assert json.loads(well)["steps"] == 1
     assert isinstance(refused, RefusedError)
     assert refused.status == 404

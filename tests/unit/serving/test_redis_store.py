@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, running
 from tests.unit.serving.conftest import Start
 from tests.unit.serving.fake import Bench, Elman, bench
 
@@ -36,11 +34,8 @@ class Watched(Elman):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
-    with tempfile.TemporaryDirectory(prefix="redis-") as folder:  # a socket's path must be short
-        found = RedisServer(Path(folder))
-        found.start()
+    with running() as found:
         yield found
-        found.kill()
 
 
 @pytest.fixture
