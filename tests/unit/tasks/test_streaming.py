@@ -16,6 +16,7 @@ import ostinato
 from ostinato.arrays import Array
 from ostinato.errors import RecipeError, RowError, RunError
 from ostinato.recipe import build_recipe
+from ostinato.tasks.intervening import edits_of
 from ostinato.tasks.streaming import Read, Reading, Steps, StreamingModel, Writing, WritingModel
 from ostinato.training.progress import Observer
 from ostinato.training.train import train_recipe
@@ -40,9 +41,10 @@ def _documents(folder: Path) -> ostinato.Run:
     return _train(folder, {"data": data, "model": {"task": "language_model", **SMALL}})
 
 
-def _series_classifier(folder: Path, **model: Any) -> ostinato.Run:
+def _series_classifier(folder: Path, target: str = "ab", **model: Any) -> ostinato.Run:
     draw = np.random.default_rng(0)
-    rows = [f'"{draw.normal(size=int(draw.integers(3, 12))).round(2).tolist()}",{"ab"[n % 2]}' for n in range(40)]
+    answers = [f"{n % 7}.5" if target == "numbers" else target[n % len(target)] for n in range(40)]
+    rows = [f'"{draw.normal(size=int(draw.integers(3, 12))).round(2).tolist()}",{answer}' for answer in answers]
     (folder / "rows.csv").write_text("\n".join(["x,y", *rows]) + "\n")
     data = {"train": str(folder / "rows.csv"), "input": "x", "target": "y"}
     return _train(folder, {"data": data, "model": {"cell": "gru", "hidden_size": 6, **model}})
@@ -205,12 +207,54 @@ def test_a_classifier_answers_as_it_reads(tmp_path: Path, pooling: list[str]) ->
     assert streaming.peek(streaming.zero()) == {}
 
 
+@pytest.mark.parametrize("target", ["ab", "abc", "numbers"])
+def test_several_networks_answer_as_one_while_they_read(tmp_path: Path, target: str) -> None:
+    run = _series_classifier(tmp_path, target=target, members=3, num_layers=2, pooling=["last", "mean"])
+    streaming = _streaming(run)
+    draw = np.random.default_rng(1)
+    rows: list[Array] = [draw.normal(size=size) for size in (1, 9, 30)]
+    _check_pieces(streaming, [streaming.encode(row.tolist()) for row in rows])
+    assert {spec.name[:10] for spec in streaming.states} == {"members.0.", "members.1.", "members.2."}
+    found = _cold(streaming, streaming.encode(rows[1].tolist())).answers
+    for stop, answer in enumerate(found, start=1):
+        whole = run.predict([rows[1][:stop].tolist()])[0].to_dict()
+        assert answer.get("label") == whole.get("label")
+        shares = [list(one.get("probabilities", {"": one.get("value")}).values()) for one in (answer, whole)]
+        np.testing.assert_allclose(*shares, rtol=1e-4, atol=1e-5)
+    assert streaming.peek(streaming.zero()) == {}
+    changed = _cold(streaming.changed(edits_of("layer 2.h = 0.9")), streaming.encode(rows[1].tolist())).answers[-1]
+    whole = run.predict([rows[1].tolist()], intervene="layer 2.h = 0.9")[0].to_dict()
+    shares = [list(one.get("probabilities", {"": one.get("value")}).values()) for one in (changed, whole)]
+    np.testing.assert_allclose(*shares, rtol=1e-4, atol=1e-5)
+    run.model.num_answering = 1  # where validation rows speak against the mean
+    (alone,) = run.predict([rows[1].tolist()])
+    assert len({spec.name[:10] for spec in _streaming(run).states}) == 1
+    said = _cold(_streaming(run), streaming.encode(rows[1].tolist())).answers[-1]
+    assert said.get("label") == alone.to_dict().get("label")
+
+
+def test_subwords_cut_between_words_are_those_of_the_whole_text(tmp_path: Path) -> None:
+    """A blank goes with the word after it."""
+    (tmp_path / "book.txt").write_text(TEXT * 40)
+    features = {"input": {"kind": "text", "unit": "subwords", "max_size": 290}}
+    model = {"task": "language_model", **SMALL, "ngrams": 0}
+    run = _train(tmp_path, {"data": {"train": str(tmp_path / "book.txt")}, "features": features, "model": model})
+    streaming = cast("WritingModel", _streaming(run))
+    whole, pieces = streaming.encode(TEXT), ["the lazy", " dog sat. a big", " fox jumps", " over the dog. "]
+    assert np.array_equal(np.concatenate([streaming.encode(one).values for one in pieces]), whole.values)
+    assert len(whole) < len(TEXT)
+    _check_pieces(streaming, [whole, whole.cut(2, 9)])
+    (written,) = streaming.write([Writing(_cold(streaming, whole).state, 12, seed=1)])
+    assert TEXT + "".join(written.pieces) == run.generate(TEXT, max_new_tokens=12, seed=1)
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
         ({"bidirectional": True}, "a bidirectional layer reads from the end"),
         ({"convolution": {"channels": [4, 4, 4]}}, "its convolutions read ahead"),
-        ({"members": 2}, "several networks answer as one"),
+        ({"members": 2, "bidirectional": True}, "a bidirectional layer reads from the end"),
+        ({"members": 2, "random_kernels": 84}, "its convolutions read ahead"),
     ],
 )
 def test_a_classifier_that_needs_whole_rows_says_why(tmp_path: Path, model: dict[str, Any], reason: str) -> None:

@@ -209,9 +209,12 @@ class Classification(TaskSpec["Classifier"]):
 
     # ---- streaming --------------------------------------------------------------------------------------------------
     def streaming(self, model: Classifier, features: Features, recipe: Recipe) -> StreamingModel:
-        """The running answer."""
-        from ostinato.tasks.classification.streaming import ClassifierStreaming
+        """The running answer; of several networks their mean."""
+        from ostinato.tasks.classification.ensemble import Ensemble
+        from ostinato.tasks.classification.streaming import ClassifierStreaming, EnsembleStreaming
 
+        if isinstance(model, Ensemble):
+            return EnsembleStreaming(model, features, recipe)
         return ClassifierStreaming(model, features, recipe)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -11,15 +13,28 @@ from torch import Tensor, nn
 
 from ostinato.arrays import Array
 from ostinato.data.dataset import Features
+from ostinato.heads.build import RowHead
 from ostinato.heads.classes import Deciding, Softmax
 from ostinato.metrics.prediction import Prediction
 from ostinato.nn.pooling import AttentionPooling
 from ostinato.nn.rowwise import rowwise
 from ostinato.recipe import Recipe
+from ostinato.tasks.classification.blended import Blended
+from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.evaluation import decided
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.intervening import Edit
 from ostinato.tasks.signature import TensorSpec, float_name
-from ostinato.tasks.streaming import Answer, EncoderStreaming, Reading, first_answer, no_stream
+from ostinato.tasks.streaming import (
+    Answer,
+    EncoderStreaming,
+    Read,
+    Reading,
+    Steps,
+    StreamingModel,
+    first_answer,
+    no_stream,
+)
 
 
 class ClassifierStreaming(EncoderStreaming):
@@ -29,16 +44,13 @@ class ClassifierStreaming(EncoderStreaming):
         RunError: for a model that needs a whole row, with the reason.
     """
 
-    def __init__(self, model: nn.Module, features: Features, recipe: Recipe) -> None:
-        if not isinstance(model, Classifier):
-            raise no_stream("several networks answer as one", "train one: --set model.members=1")
+    def __init__(self, model: Classifier, features: Features, recipe: Recipe) -> None:
         if model.convolution is not None or model.kernels is not None:
             raise no_stream(
                 "its convolutions read ahead",
                 "train one without: --set model.convolution.channels=[] --set model.random_kernels=0",
             )
-        if model.ngrams is not None:
-            raise no_stream("it counts each n-gram of a row once", "train one without: --set model.ngrams=0")
+        refuse_ngrams(model)
         size, dtype = model.encoder.output_size, float_name(model)
         self._modes: list[_Mode] = [_MODES[mode](size, model.pooling.attention) for mode in model.pooling.modes]
         own = [
@@ -52,7 +64,7 @@ class ClassifierStreaming(EncoderStreaming):
         kept, pooled = own.clone(), list[Tensor]()
         for row, (one, read) in enumerate(zip(batch, hidden, strict=True)):
             pooled.append(self._absorb(read, kept[row], first_answer(one, len(read))))
-        said = iter(self._said(torch.cat(pooled)))
+        said = iter(self.said(self._read(torch.cat(pooled)).float()))
         return [[next(said) for _ in range(len(part))] for part in pooled], kept
 
     def _absorb(self, read: Tensor, own: Tensor, first: int) -> Tensor:
@@ -79,20 +91,96 @@ class ClassifierStreaming(EncoderStreaming):
             return {}
         parts = zip(self._modes, self._parts_of(own), strict=True)
         pooled = np.concatenate([mode.pooled(part.numpy(), float(own[-1])) for mode, part in parts])
-        return self._said(torch.from_numpy(pooled).unsqueeze(0))[0]
+        return self.said(self._read(torch.from_numpy(pooled).unsqueeze(0)).float())[0]
 
-    def _said(self, pooled: Tensor) -> list[Answer]:
-        """Row by row, where what is vectorised rounds by the place of a value."""
-        head = self._model.head
-        outputs = self._read(pooled).float()
-        if type(head) is Softmax or not len(outputs):  # along a row
-            answers = head.answers(outputs).numpy()
-        else:
-            answers = torch.cat([head.answers(row.unsqueeze(0)) for row in outputs]).numpy()
-        found = [Prediction(**self.features.row_target.said(answer)) for answer in answers]
-        if isinstance(head, Deciding) and found:
-            found = decided(found, answers, head.decisions, self.features)
-        return [one.to_dict() for one in found]
+    def said(self, outputs: Tensor) -> list[Answer]:
+        """What outputs (M, K) mean."""
+        return meant(outputs, self._model.head, self.features)
+
+
+class _Member(ClassifierStreaming):
+    """One of several networks: its answers are outputs, which are averaged before they mean anything."""
+
+    def said(self, outputs: Tensor) -> list[Answer]:
+        return [{"outputs": one} for one in outputs]
+
+
+class EnsembleStreaming(StreamingModel):
+    """Several networks that answer as one, their states side by side.
+
+    Raises:
+        RunError: for members that need a whole row, with the reason.
+    """
+
+    def __init__(self, model: Ensemble, features: Features, recipe: Recipe) -> None:
+        refuse_ngrams(model)
+        if model.kernels is not None:
+            raise no_stream("its convolutions read ahead", "train one without: --set model.random_kernels=0")
+        answering = model.classifiers[: model.num_answering]
+        self._members: list[ClassifierStreaming] = [_Member(one, features, recipe) for one in answering]
+        self._head, self.features, self.dtype = model.head, features, self._members[0].dtype
+        self.states = tuple(
+            replace(spec, name=f"members.{number}.{spec.name}")
+            for number, member in enumerate(self._members)
+            for spec in member.states
+        )
+        self._size = self._members[0].state_size
+
+    def zero(self) -> Array:
+        return np.concatenate([member.zero() for member in self._members])
+
+    def encode(self, given: Any) -> Steps:
+        return self._members[0].encode(given)
+
+    def changed(self, edits: Sequence[Edit]) -> Self:
+        """Of the first network, whose states are shown."""
+        found = copy.copy(self)
+        found._members = [self._members[0].changed(edits), *self._members[1:]]
+        return found
+
+    def read(self, batch: Sequence[Reading]) -> list[Read]:
+        found = [
+            member.read([one._replace(state=one.state[self._of(number)]) for one in batch])
+            for number, member in enumerate(self._members)
+        ]
+        return [
+            Read(
+                np.concatenate([one.state for one in several]),
+                [self._said(answers) for answers in zip(*(one.answers for one in several), strict=True)],
+            )
+            for several in zip(*found, strict=True)
+        ]
+
+    def peek(self, state: Array) -> Answer:
+        answers = [member.peek(state[self._of(number)]) for number, member in enumerate(self._members)]
+        return self._said(answers) if all(answers) else {}
+
+    def _of(self, member: int) -> slice:
+        return slice(member * self._size, (member + 1) * self._size)
+
+    @torch.inference_mode()
+    def _said(self, answers: Sequence[Answer]) -> Answer:
+        """Of one step, by itself: what is vectorised rounds by the place of a value."""
+        outputs = torch.stack([one["outputs"] for one in answers]).unsqueeze(1)
+        return meant(self._head.mixture(outputs), self._head, self.features)[0]
+
+
+def meant(outputs: Tensor, head: RowHead, features: Features) -> list[Answer]:
+    """What outputs (M, K) mean; row by row, where what is vectorised rounds by the place of a value."""
+    if type(head) is Softmax or not len(outputs):  # along a row
+        answers = head.answers(outputs).numpy()
+    else:
+        answers = torch.cat([head.answers(row.unsqueeze(0)) for row in outputs]).numpy()
+    found = [Prediction(**features.row_target.said(answer)) for answer in answers]
+    if isinstance(head, Deciding) and found:
+        found = decided(found, answers, head.decisions, features)
+    return [one.to_dict() for one in found]
+
+
+def refuse_ngrams(model: Blended) -> None:
+    """Raises `RunError` for a model whose linear score is of a whole row."""
+    if model.ngrams is not None:
+        raise no_stream("it counts each n-gram of a row once", "train one without: --set model.ngrams=0")
 
 
 class _Mode:
