@@ -67,14 +67,15 @@ def without_options(recipe: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"{recipe['name']}-planned",
         "data": recipe["data"],
         "features": {key: value for key, value in found.items() if value},
-        "model": {"task": recipe["model"]["task"], **_frames(recipe["model"])},
+        "model": {"task": recipe["model"]["task"], **_question(recipe["model"])},
     }
 
 
-def _frames(model: Mapping[str, Any]) -> dict[str, Any]:
-    """What a next-step model is asked about, where its figure depends on it."""
+def _question(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model is asked, where its figure depends on it: how far a forecast goes, what a note is given."""
     notes = {key: value for key, value in model.get("notes", {}).items() if key == "output"}
-    return {"notes": notes} if notes else {}
+    asked = {key: model[key] for key in ("horizon",) if key in model}
+    return {**asked, **({"notes": notes} if notes else {})}
 
 
 def _score(recipe: Path | str, folds: int, settings: Sequence[str], out: Path) -> tuple[dict[str, Any], str, float]:

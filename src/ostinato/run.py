@@ -55,8 +55,10 @@ from ostinato.training.run_folder import (
     MODEL_FILE,
     VALIDATED_FILE,
     check_unchanged,
+    check_weights,
     decisions_of,
     read_recipe_of,
+    run_at,
     summary_of,
 )
 from ostinato.training.train import set_up
@@ -100,7 +102,7 @@ class Run:
     """A run directory with its model in memory.
 
     Args:
-        folder: the directory.
+        folder: the directory, or a file of `ostinato pack`.
         recipe: resolved.
         features: the fitted pipeline; `predict` runs the very same code as training did.
         model: with the best weights.
@@ -430,14 +432,10 @@ def load(folder: str | Path, settings: Settings = ()) -> Run:
         >>> sorted(run.predict(["great film :)"])[0].probabilities)
         ['negative', 'positive']
     """
-    path = Path(folder)
+    path = run_at(Path(folder))
     recipe = reading_as(read_recipe_of(path), settings)
     features = Features.load(path / FEATURES_FILE)
-    if not (path / MODEL_FILE).is_file():
-        raise RunError(
-            f"`{path}` has no {MODEL_FILE}: training stopped before the first validation.",
-            hint=f"resume with: {command('train', '--resume', path)}",
-        )
+    check_weights(path)
     device = set_up(recipe)
     model = task_of(recipe).build(recipe, features).to(device)
     load_weights(model, load_tensors(path / MODEL_FILE), path / MODEL_FILE)

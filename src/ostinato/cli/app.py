@@ -20,9 +20,11 @@ from ostinato.cli import (
     generate,
     info,
     mcp,
+    pack,
     predict,
     recipe,
     report,
+    runs,
     serve,
     train,
     ui,
@@ -66,11 +68,13 @@ app.command("diagnose")(diagnose.diagnose)
 app.command("explore")(explore.explore)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
+app.command("pack")(pack.pack)
 app.command("mcp")(mcp.mcp)
 app.command("serve")(serve.serve)
 app.command("ui")(ui.ui)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(recipe.app, name="recipe")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ostinato.cli.console import note, print_json, print_text, stdout
+from ostinato.cli.runs_given import RunFolder, check_run
 from ostinato.cli.tables import print_table, table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def baselines(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: RunFolder,
     budget: Annotated[
         float, typer.Option("--budget", metavar="SECONDS", min=0.0, help="Time for all baselines together.")
     ] = 120.0,
@@ -28,6 +28,7 @@ def baselines(
     Prints quality on the validation data, training time, size and latency, and a one-sentence conclusion. The model is
     not changed. Writes RUN/baselines.json and updates RUN/report.html.
     """
+    check_run(run)
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 

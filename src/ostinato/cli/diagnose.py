@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ostinato.cli.console import note, print_json, print_text, stdout
+from ostinato.cli.runs_given import RunFolder, check_run
 from ostinato.cli.tables import print_table, table
-from ostinato.cli.train import Reading, check_run
+from ostinato.cli.train import Reading
 from ostinato.wording import command
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def diagnose(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: RunFolder,
     data: Annotated[
         str | None, typer.Option("--data", help="A file or catalogue name; default: the run's validation data.")
     ] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,12 +9,13 @@ import typer
 from ostinato.cli.adapting import USUAL, Cache, CacheLambda, CacheTheta, Dynamic, DynamicDecay
 from ostinato.cli.console import note, print_json
 from ostinato.cli.deciding import Abstain, Threshold, decide
+from ostinato.cli.runs_given import AnyRun, any_run
 from ostinato.cli.tables import print_metrics
-from ostinato.cli.train import Reading, check_run
+from ostinato.cli.train import Reading
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: AnyRun,
     data: Annotated[
         str | None, typer.Argument(help="A file or catalogue name; default: the recipe's test data.")
     ] = None,
@@ -30,7 +30,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Score a run's model on a file, as the validation data was."""
-    check_run(run, settings)
+    run = any_run(run, settings)
     from ostinato.run import load
     from ostinato.training.progress import ConsoleObserver
 

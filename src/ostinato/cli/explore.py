@@ -9,8 +9,9 @@ import typer
 from rich.text import Text
 
 from ostinato.cli.console import note, print_json, print_text, stdout
+from ostinato.cli.runs_given import RunFolder, check_run
 from ostinato.cli.tables import print_table, table
-from ostinato.cli.train import Reading, check_run
+from ostinato.cli.train import Reading
 
 if TYPE_CHECKING:
     from ostinato.exploration import Ablation, Exploration, Unit
@@ -23,7 +24,7 @@ _RANKED = 20
 
 
 def explore(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: RunFolder,
     data: Annotated[
         str | None, typer.Option("--data", help="A file or catalogue name; default: the run's validation data.")
     ] = None,

@@ -12,15 +12,14 @@ from ostinato.errors import RunError
 if TYPE_CHECKING:
     from ostinato.arrays import Array
     from ostinato.data.features import Feature
-    from ostinato.run import Run
     from ostinato.tasks.generation import Generation
 
 
-def show(run: Run, found: Generation, out: Path | None, seed: int, json: bool) -> None:
-    """Print sequences of frames; save them with --out, or by default where a terminal can't show them."""
+def show(beside: Path, found: Generation, out: Path | None, seed: int, json: bool) -> None:
+    """Print sequences of frames; save them with --out, or by default, where a terminal can't show them, in `beside`."""
     feature, drawn = cast("Feature", found.feature), found.frames or []
     suffix = feature.usual_suffix
-    path = out or (run.folder / f"generated-{seed}{suffix}" if suffix else None)
+    path = out or (beside / f"generated-{seed}{suffix}" if suffix else None)
     paths = [] if path is None else [_numbered(path, number, len(drawn)) for number in range(len(drawn))]
     said = [save(feature, values, to) for values, to in zip(drawn, paths, strict=False)]
     if json:

@@ -16,8 +16,8 @@ from ostinato.errors import RecipeError
 RunFolder = Annotated[
     Path,
     typer.Argument(
-        help="The run directory of a language model, a model of frames (music, curves), or one that writes "
-        "given a value or a source."
+        help="The run directory, or a packed run, of a language model, a model of frames (music, curves), or one that "
+        "writes given a value or a source."
     ),
 ]
 Prompt = Annotated[
@@ -36,7 +36,7 @@ Out = Annotated[
     Path | None,
     typer.Option(
         help="Frames: the file to write (.mid, .wav, .gif, .mp4, .csv, .json); of music, sound and video else "
-        "generated-SEED in the run directory."
+        "generated-SEED in the run directory; of a packed run, here."
     ),
 ]
 Given = Annotated[
@@ -93,7 +93,7 @@ def generate(
         flags=True,
     )
     if found.frames is not None:
-        show(opened, found, out, seed, json)
+        show(run if run.is_dir() else Path(), found, out, seed, json)
         return
     if out is not None:
         raise RecipeError("`--out` does not apply to a model that writes text: leave it out.")

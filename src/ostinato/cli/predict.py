@@ -13,7 +13,8 @@ import typer
 from ostinato.cli.console import format_figure, note, print_json, print_text, stderr
 from ostinato.cli.deciding import Abstain, decide
 from ostinato.cli.intervening import Intervened
-from ostinato.cli.train import Reading, check_run
+from ostinato.cli.runs_given import AnyRun, any_run
+from ostinato.cli.train import Reading
 from ostinato.errors import DataError, RecipeError
 from ostinato.wording import command
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: AnyRun,
     rows: Annotated[
         list[str] | None,
         typer.Argument(
@@ -52,7 +53,7 @@ def predict(
     Rows come from the command line, one per line from stdin, or from a file.
     """
     _check(rows, file, out, escape_formulas, settings)
-    check_run(run, settings)
+    run = any_run(run, settings)
     if file is not None:
         _predict_file(run, file, _Output(out, escape_formulas, json, intervene), abstain, settings or [])
     else:

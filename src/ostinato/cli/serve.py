@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.console import note
-from ostinato.cli.train import check_run
+from ostinato.cli.runs_given import check_run
 from ostinato.errors import RecipeError
 
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run directories, each FOLDER or NAME=FOLDER.")]

@@ -46,14 +46,6 @@ Reading = Annotated[
 ]
 
 
-def check_run(run: Path, settings: list[str] | None = None) -> None:
-    """Raise for what is no run directory, or for a mistake in `--set`, before torch is imported."""
-    from ostinato.data.loading import reading_as
-    from ostinato.training.run_folder import read_recipe_of
-
-    reading_as(read_recipe_of(run), settings or [])
-
-
 def train(
     data: Annotated[str | None, typer.Argument(help="A file, a folder, or a name of the catalogue (imdb).")] = None,
     input: Annotated[str | None, typer.Option(help="The column that holds the sequence.")] = None,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from ostinato.cli.console import note, print_json, print_text
+from ostinato.cli.runs_given import RunFolder, check_run
 from ostinato.cli.tables import print_table, table
-from ostinato.cli.train import Reading, check_run
+from ostinato.cli.train import Reading
 
 if TYPE_CHECKING:
     from ostinato.diagnostics import Certificate, Comparison
@@ -20,7 +20,7 @@ DTYPES = ("float32", "float64")
 
 
 def verify(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: RunFolder,
     data: Annotated[
         str | None, typer.Option("--data", help="A file or catalogue name; default: the run's validation rows.")
     ] = None,

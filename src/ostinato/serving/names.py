@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ostinato.errors import RecipeError
+from ostinato.training.run_folder import run_at
 
 
 def named_runs(given: Iterable[str]) -> dict[str, Path]:
-    """Runs by the name that they are served by: `FOLDER`, whose last part is its name, or `NAME=FOLDER`.
+    """Runs by the name that they are served by: `FOLDER`, whose last part is its name, or `NAME=FOLDER`; packed runs
+    are unpacked.
 
     Raises:
         RecipeError: for two of one name.
@@ -17,7 +19,7 @@ def named_runs(given: Iterable[str]) -> dict[str, Path]:
     found = dict[str, Path]()
     for one in given:
         name, is_named, folder = one.partition("=")
-        path = Path(folder if is_named else one)
+        path = run_at(Path(folder if is_named else one))
         name = name if is_named else path.resolve().name
         if name in found:
             raise RecipeError(

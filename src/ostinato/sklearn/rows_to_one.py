@@ -40,7 +40,7 @@ class _RowsToOne(SequenceEstimator):
         return self._train(table, {"features.target.kind": self.kind}, **self._named(target))
 
     def _fit_some(self, X: Any, y: Any, sample_weight: Any) -> Self:
-        """One epoch of some rows, with the vocabulary and the scales of the first; after `fit` it begins anew."""
+        """One epoch of some rows, with the vocabulary and the scales of the first; after `fit` from nothing."""
         first = not self._goes_on
         table, target = self._with_target(X, y, sample_weight, reset=first)
         if not first:

@@ -16,6 +16,7 @@ from ostinato.recipe import Recipe, migrated, read_recipe
 from ostinato.storage.files import checksum, read_json, unused
 from ostinato.storage.locks import FolderLock
 from ostinato.storage.log import read_log
+from ostinato.storage.unpack import is_archive, unpacked
 from ostinato.training.places import found_again
 from ostinato.wording import command, meant, option, set_options
 
@@ -46,8 +47,23 @@ def read_recipe_of(folder: Path) -> Recipe:
     return found_again(folder, recipe)
 
 
+def run_at(path: Path) -> Path:
+    """The directory of a run: `path` itself, or where a packed one (`ostinato pack`) is unpacked to, until the process
+    ends. Raises `DataError` for an archive that can't be unpacked."""
+    if not (path.is_file() and is_archive(path)):
+        return path
+    folder = unpacked(path)
+    inner = [one.parent for one in folder.glob(f"*/{RECIPE_FILE}")]
+    return inner[0] if len(inner) == 1 else folder
+
+
 def check_run_folder(folder: Path) -> None:
     """Raise `RunError` unless `folder` looks like a run directory."""
+    if folder.is_file() and is_archive(folder):
+        raise RunError(
+            f"a run directory was expected. Received: the archive `{folder}`: it predicts, generates, is evaluated and "
+            "served as it is, and must be unpacked for all else.",
+        )
     if not folder.is_dir():
         near = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECIPE_FILE}"))
         there = f" Runs in {folder.parent}: {', '.join(near[:10])}." if near else ""
@@ -58,6 +74,15 @@ def check_run_folder(folder: Path) -> None:
         raise RunError(
             f"`{folder}` is not an Ostinato run: {', '.join(missing)} missing.",
             hint="if its training was killed before its first step: remove it, and train again",
+        )
+
+
+def check_weights(folder: Path) -> None:
+    """Raise `RunError` for a run that has no weights yet."""
+    if not (folder / MODEL_FILE).is_file():
+        raise RunError(
+            f"`{folder}` has no {MODEL_FILE}: training stopped before the first validation.",
+            hint=f"resume with: {command('train', '--resume', folder)}",
         )
 
 

@@ -18,6 +18,7 @@ CASES = {
     "cli/compare.py:_varied": "compare --recipe r.yaml --vary hidden_size",
     "cli/data.py:sample": "data sample revews.csv",
     "cli/predict.py:_predict_rows": "predict run",
+    "shelf/packed.py:pack": "pack run --out full",
     "cli/predicted.py:check_out": "predict run --file t.csv --out said.xls",
     "cli/predicted.py:check_out#2": "predict run --file t.csv --out no/said.csv",
     "cli/recipe.py:init": f"recipe init t.csv {L} --out r.yaml",
@@ -87,7 +88,7 @@ CASES = {
     "recipe/model.py:check#2": f"train tagged.jsonl {W} +{K}=tagging"
     " +training.bptt.window=8 +training.bptt.carry_state=false",
     "run.py:evaluate": "evaluate run",
-    "run.py:load": "predict run fine",
+    "training/run_folder.py:check_weights": "predict run fine",
     "storage/decompress.py:check_text#2": f"train wide.csv {L}",
     "storage/decompress.py:check_text#3": "train binary.txt",
     "storage/encodings.py:_other": f"train cyrillic.csv {L}",
@@ -132,7 +133,7 @@ FIRST: dict[str, Callable[[], object]] = {
     "diagnostics/validation.py:validation_of": lambda: text_file(
         "t.csv", "text,label", "a film,pos", *["no film,neg"] * 30
     ),
-    "run.py:load": lambda: Path("run/model.safetensors").unlink(),
+    "training/run_folder.py:check_weights": lambda: Path("run/model.safetensors").unlink(),
     "training/resume.py:data_changes": lambda: text_file("t.csv", "text,label", "a film,pos", *["no film,neg"] * 30),
     "tasks/language_model/adaptive.py:update": lambda: shutil.copytree(OLD_RUNS / "language_model_letters", "lm"),
     "training/run_folder.py:check_unchanged": lambda: Path("run/features.json").write_text(

@@ -14,10 +14,10 @@ from tests.unit.serving.conftest import Start
 from ostinato.run import load
 from ostinato.serving.access import Access, only
 from ostinato.serving.page.examples import examples
-from ostinato.serving.page.facts import run_details, run_facts
 from ostinato.serving.page.routes import static_files
 from ostinato.serving.served import Config
 from ostinato.serving.server import Page
+from ostinato.shelf.facts import run_details, run_facts
 from ostinato.storage.locks import FolderLock
 
 OLD_RUNS = Path(__file__).parents[2] / "fixtures/old_runs"

@@ -16,11 +16,11 @@ from ostinato.recipe.migrate import renamed
 from ostinato.run import Run, load
 from ostinato.serving.assistant.folders import Folders
 from ostinato.serving.cells import refuse_files
-from ostinato.serving.page.facts import run_details, run_facts
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import Heard
 from ostinato.serving.workshop.describing import Choice, described_file
 from ostinato.serving.workshop.workshop import Workshop
+from ostinato.shelf.facts import run_details, run_facts
 from ostinato.storage.files import json_ready
 from ostinato.training.run_folder import MODEL_FILE
 

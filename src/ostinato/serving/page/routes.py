@@ -14,10 +14,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from ostinato.serving.asking import owner_of
 from ostinato.serving.house import House
 from ostinato.serving.page.examples import examples
-from ostinato.serving.page.facts import REPORT_FILE, run_details, run_facts
 from ostinato.serving.page.looking import MOST_STEPS, Looks
 from ostinato.serving.page.shown import Shown
 from ostinato.serving.refused import RefusedError
+from ostinato.shelf.facts import REPORT_FILE, run_details, run_facts
 from ostinato.training.run_folder import MODEL_FILE
 from ostinato.wording import command
 

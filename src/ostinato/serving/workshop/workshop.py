@@ -8,7 +8,7 @@ from typing import Any
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.workshop.files import Files
 from ostinato.serving.workshop.trainings import Trainings
-from ostinato.training.run_folder import RECIPE_FILE
+from ostinato.shelf.folders import runs_of
 
 _OWN = ".page"
 """What the page keeps in a folder of runs."""
@@ -27,12 +27,8 @@ class Workshop:
         self.trainings = Trainings(runs, runs / _OWN / "trainings")
 
     def folders(self) -> dict[str, Path]:
-        """All runs by name: that of their folder; a folder of runs may be a run itself."""
-        found = {path.parent.name: path.parent for path in sorted(self.runs.glob(f"*/{RECIPE_FILE}"))}
-        if (self.runs / RECIPE_FILE).is_file():
-            own = self.runs.resolve().name
-            found = {f"{own} (itself)" if own in found else own: self.runs, **found}
-        return found
+        """All runs by name."""
+        return runs_of(self.runs)
 
     def folder_of(self, run: str) -> Path:
         """Raises `RefusedError` for the name of no run."""

@@ -1,4 +1,4 @@
-"""What the page says of runs, read from their directories alone: a run may still be training, or lack its weights."""
+"""What is said of runs, read from their directories alone: a run may still be training, or lack its weights."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run_facts(name: str, folder: Path) -> dict[str, Any]:
 
 
 def run_details(name: str, folder: Path) -> dict[str, Any]:
-    """All that the page shows of one run.
+    """All that is shown of one run.
 
     Raises:
         OstinatoError: for a directory that can't be read.
