@@ -64,6 +64,8 @@ class TaskSpec(ABC, Generic[ModelT]):
     """What its examples are, in the plural."""
     needs_targets: ClassVar[bool] = True
     """Whether rows without a target have no loss."""
+    apart: ClassVar[Mapping[str, Any]] = {}
+    """Fields of `model` in a model without what is solved for apart from the network, which learns nothing of it."""
     trial: ClassVar[Mapping[str, Any]] = {}
     """Fields of `model` in a model that is tried: without what is the same for all, or takes long."""
     steps_before: ClassVar[int] = 0

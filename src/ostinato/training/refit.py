@@ -73,9 +73,8 @@ def refit(trainer: Trainer, prepared: Prepared) -> str:
     again = how == "all" and (minutes is None or trainer.position.elapsed_s <= _SPARE * 60 * minutes)
     if again:
         _train(trainer, whole)
-    solved = task_of(recipe).solve(
-        trainer.model, whole, trainer.device
-    )  # as it was solved before: decisions go by that
+    task = task_of(recipe)
+    solved = (not again or bool(task.apart)) and task.solve(trainer.model, whole, trainer.device)
     if not (again or solved):
         return ""
     after = weights_of(trainer.model)
@@ -91,11 +90,13 @@ def _equal(first: Tensor, second: Tensor) -> bool:
 
 
 def _train(trainer: Trainer, whole: Prepared) -> None:
-    """Train the model again from the beginning, for as many steps; resumed where that was interrupted."""
+    """Train the model again from the beginning, for as many steps, but for what is solved for apart from it; resumed
+    where that was interrupted."""
     steps = {"training.steps": trainer.position.step, "training.epochs": None, "training.max_minutes": None}
     settings = {**steps, "training.clock": "wall", "training.patience": None, "training.keep": "last"}
-    recipe = build_recipe(apply_overrides(whole.recipe.model_dump(), settings))
-    whole, spec, folder = replace(whole, recipe=recipe), task_of(recipe), trainer.folder / _FOLDER
+    recipe, spec = build_recipe(apply_overrides(whole.recipe.model_dump(), settings)), task_of(whole.recipe)
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update=dict(spec.apart))})
+    whole, folder = replace(whole, recipe=recipe), trainer.folder / _FOLDER
     torch.manual_seed(recipe.training.seed)
     model = spec.build(recipe, whole.features).to(trainer.device)
     task = training_of(spec, model, whole, trainer.device)
@@ -107,7 +108,7 @@ def _train(trainer: Trainer, whole: Prepared) -> None:
     again.run()
     if again.interrupted:
         raise KeyboardInterrupt(str(trainer.folder))
-    load_weights(trainer.model, weights_of(model), folder / MODEL_FILE)
+    load_weights(trainer.model, weights_of(trainer.model) | weights_of(model), folder / MODEL_FILE)
 
 
 def _go_on(again: Trainer) -> None:

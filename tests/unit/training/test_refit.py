@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from ostinato.api import resume
 from ostinato.crossvalidation import crossvalidate
+from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.windows import as_windows
 from ostinato.recipe import build_recipe
 from ostinato.run import Run, load
+from ostinato.tasks.classification import training as classification
 from ostinato.tasks.forecasting.blending import fit_path
 from ostinato.tasks.prepare import prepare
 from ostinato.training.progress import Observer
 from ostinato.training.run_folder import MODEL_FILE, SUMMARY_FILE, VALIDATED_FILE
 from ostinato.training.train import train_recipe
+from ostinato.training.weights import weights_of
 
 TEXT = "".join(f"line {number} of {number % 7}: nothing is said twice {number * number}\n" for number in range(60))
 
@@ -76,6 +81,32 @@ def test_of_few_rows_all_is_trained_again(tmp_path: Path) -> None:
     known = run.spec.evaluate(run.model, held_out, run.features, run.recipe, run.device)
     assert known["accuracy"] > figure["accuracy"]  # by heart
     assert not (run.folder / "refit").exists()
+
+
+def test_what_is_solved_apart_is_solved_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [f"{'good' if n % 2 else 'bad'} day {n % 5},{'p' if n % 2 else 'q'}" for n in range(30)]
+    (tmp_path / "a.csv").write_text("x,y\n" + "\n".join(words) + "\n")
+    solved: list[int] = []
+    monkeypatch.setattr(classification, "solve", _counting(classification.solve, solved))
+    recipe = {
+        "data": {"train": str(tmp_path / "a.csv"), "input": "x", "target": "y"},
+        "model": {"hidden_size": 4, "embedding_dim": 4, "ngrams": 2, "ngram_buckets": 1024},
+        "training": {"epochs": 2, "num_threads": 1, "keep": "last", "refit": "all"},
+    }
+    run = _trained(tmp_path / "run", recipe)
+    assert solved == [26, 30]  # rows: of the training part, and of all
+    before, after = (weights_of(model) for model in (run.validated(), run.model))
+    changed = {name.partition(".")[0] for name, one in after.items() if not torch.equal(one, before[name])}
+    assert {"encoder", "output", "ngrams"} <= changed
+
+
+def _counting(solve: Callable[..., bool], rows: list[int]) -> Callable[..., bool]:
+    def counted(model: Any, prepared: Prepared, device: Any) -> bool:
+        found = solve(model, prepared, device)
+        rows.extend([len(prepared.train)] * found)
+        return found
+
+    return counted
 
 
 class _Shown(Observer):

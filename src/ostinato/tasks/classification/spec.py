@@ -43,7 +43,8 @@ class Classification(TaskSpec["Classifier"]):
 
     name, noun = "classification", "classifier"
     recipe = ClassificationRecipe
-    trial: ClassVar[Mapping[str, Any]] = {"ngrams": 0, "random_kernels": 0, "members": 1}
+    apart: ClassVar[Mapping[str, Any]] = {"ngrams": 0, "random_kernels": 0}
+    trial: ClassVar[Mapping[str, Any]] = {**apart, "members": 1}
 
     def infers(self, recipe: Recipe, sample: DataSample) -> str | None:
         """One value a row is predicted."""
