@@ -97,6 +97,11 @@ def _split(recipe: Recipe, reading: Reading, groups: pl.Series | None) -> tuple[
     """The rows for training and those held out; none held out where validation is a file of its own."""
     data, count = recipe.data, len(reading.places)
     strata = strata_of(reading.all_cells()) if data.stratify else None
+    if strata is not None and strata.n_unique() == count > 1:
+        raise DataError(
+            f"column `{data.target}` holds another class in each of its {count:,} rows: none can be held out.",
+            hint="is it the right `--target`? A text to be written for each row: --set model.task=seq2seq",
+        )
     if data.fold is not None:
         return split_fold(count, *data.fold, data.split_seed, groups, strata)
     if isinstance(data.validation, float):

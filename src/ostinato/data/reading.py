@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from ostinato.data.targets import Unusable, target_type
 from ostinato.errors import DataError
 from ostinato.recipe import Recipe, TextRecipe
 from ostinato.recipe.kinds import TokensRecipe
+from ostinato.wording import set_options
 
 _WRITTEN = (TextRecipe, TokensRecipe)
 """Targets whose wording is kept: what is written is compared with it."""
@@ -118,7 +119,8 @@ class Reading:
                 self.source.note(note)
             for row, problem in draft.problems.items():
                 if good[row]:
-                    self._reject(block, np.arange(len(block)) == row, problem, name)
+                    remedy = self._remedy(name, draft.remedies.get(row, {}))
+                    self._reject(block, np.arange(len(block)) == row, problem, name, remedy)
                     good[row] = False
             empty = good & (draft.lengths == 0)
             if self.source.format != "text":  # a block of one long text may well hold no token
@@ -132,6 +134,13 @@ class Reading:
                 self._reject(block, np.arange(len(block)) == row, problem, name)
                 good[row] = False
         return good
+
+    def _remedy(self, name: str, options: Mapping[str, Any]) -> str | None:
+        """How a row of a column can be used: with some options of its kind."""
+        others = f"extra.{name}" if name in self.recipe.features.extra else "target"
+        path = "input" if name == self.recipe.data.input else others
+        said = set_options({f"features.{path}.{key}": value for key, value in options.items()})
+        return f"to read more of them: {' '.join(said)}" if options else None
 
     def _feature(self, name: str) -> type[Feature] | None:
         """What reads a column."""

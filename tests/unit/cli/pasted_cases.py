@@ -57,6 +57,7 @@ CASES = {
     "data/inference/target.py:infer_target#2": f"train mixed.csv {L}",
     "data/inference/target.py:infer_target#3": f"train nan.csv {L}",
     "data/inference/target.py:_refuse_sequences": f"train vectors.jsonl --input x --target y +{K}=classification",
+    "data/prepare.py:_split": f"train each.csv {L}",
     "data/readers/base.py:require": "train t.csv --input txt --target label",
     "data/readers/boundary.py:reading": f"train b.zip {L}",
     "data/readers/excel.py:_chosen": f"train a.xlsx#Shet1 {L}",

@@ -47,6 +47,7 @@ def make_tables() -> None:
     text_file("notes.json", json.dumps([{"text": text, "label": label} for text, label in rows]))
     text_file("my table.csv", "text,label", *(",".join(row) for row in rows))
     text_file("few.csv", "text,label", *(f"{text},{i + 0.5}" for i, (text, _) in enumerate(rows[:4])))
+    text_file("each.csv", "text,label", *(f"{text} {i},class {i}" for i, (text, _) in enumerate(rows)))
     text_file("rare.csv", "text,label", *(f"{text},c{i // 2}" for i, (text, _) in enumerate(rows)))
     text_file("groups.csv", "text,label,who", *(f"{text},{label},a" for text, label in rows))
     text_file("semicolons.csv", "text;label", *(";".join(row) for row in rows))

@@ -184,6 +184,39 @@ def test_labels_and_classes_that_do_not_fit(tmp_path: Path) -> None:
         _prepare(rare, split_seed=min(held_out), stratify=False)
 
 
+def test_a_class_of_its_own_for_each_row_can_not_be_held_out(tmp_path: Path) -> None:
+    path = _jsonl(tmp_path / "a.jsonl", [{"text": f"some word{n}", "label": f"class {n}"} for n in range(12)])
+    with pytest.raises(DataError, match="column `label` holds another class in each of its 12 rows: none can be held"):
+        _prepare(path)
+
+
+def test_rows_with_gaps_are_told_how_they_can_be_read(tmp_path: Path) -> None:
+    rows = [{"text": [[1.5, None if n % 2 else 2.0]] * 3, "label": n % 3} for n in range(40)]
+    path = _jsonl(tmp_path / "a.jsonl", rows)
+    with pytest.raises(DataError, match=r"a.jsonl:2: step 1 of channel 2 is missing \(and 2 more\)\n") as caught:
+        _prepare(path)
+    assert "--set features.input.kind=series --set features.input.missing=mask" in str(caught.value.hint)
+    recipe = {"data": {"train": str(path), "input": "text", "target": "label"}, "training": {"epochs": 1}}
+    masked = build_recipe({**recipe, "features": {"input": {"kind": "series", "missing": "mask"}}})
+    assert len(prepare(masked).whole) == 40
+    path = _jsonl(path, [{"text": [[1.5, 2.0]] * 3 if n else [["x", 2.0]], "label": n % 3} for n in range(40)])
+    with pytest.raises(DataError) as caught:
+        _prepare(path)
+    assert "missing" not in str(caught.value.hint)
+
+
+def test_a_channel_that_does_not_change_is_said(tmp_path: Path) -> None:
+    rows = "".join(f"{step},5,{step % 7 if step < 90 else 3}\n" for step in range(100))
+    (tmp_path / "t.csv").write_text("time,still,moving\n" + rows)
+    said: list[str] = []
+    model = {"task": "forecasting", "horizon": 2, "lookback": 4}
+    data = {"train": str(tmp_path / "t.csv"), "time": "time"}
+    prepare(build_recipe({"data": data, "model": model, "training": {"epochs": 1}}), said.append)
+    assert [text for text in said if "does not change" in text] == [
+        "still does not change in the training part: there is nothing to learn of it"
+    ]
+
+
 def test_a_language_model_of_a_text(tmp_path: Path) -> None:
     text = "the island\r\nis far " * 50
     (tmp_path / "book.txt").write_bytes(text.encode())

@@ -95,14 +95,14 @@ def test_cells_that_can_not_be_used_say_why() -> None:
     assert _problems(["[1, 2]", "[[1, 2]]", "x", "[1, null]", "[[[1]]]", "[[1, 2], [3]]", "[4]"]) == {
         1: "has 2 channels, other rows have 1",
         2: "not a list of numbers: 'x'",
-        3: "step 2 is missing; `missing: mask` or `interpolate` handles gaps",
+        3: "step 2 is missing",
         4: "a series is a list of numbers, or of frames of numbers; this is nested 3 deep",
         5: "its steps have different numbers of channels: 1 to 2",
     }
     assert _problems([[[1.0, nan], [2.0, inf]], [[1.0, 2.0]]], missing="mask") == {0: "step 2 of channel 2 is infinite"}
     assert _problems([[nan, nan], [1.0, nan]], missing="mask") == {0: "all of its values are missing"}
     assert _problems([[[1.0, nan]], [[1.0, 2.0]]], missing="interpolate") == {0: "all values of channel 2 are missing"}
-    several = "step 1 of channel 2 is missing (and 1 more); `missing: mask` or `interpolate` handles gaps"
+    several = "step 1 of channel 2 is missing (and 1 more)"
     assert _problems([[[1.0, nan], [2.0, nan]]]) == {0: several}
 
 

@@ -27,14 +27,16 @@ class Draft:
     """A block of cells, decoded but not yet encoded for good.
 
     lengths: (N,) steps of each row, 0 where nothing is left of it; content: the rows themselves (text that waits for
-    its tokenizer is still text); problems: why a row can't be used, by its number in the block; notes: what a user
-    should be told once, such as that sounds were resampled.
+    its tokenizer is still text); problems: why a row can't be used, by its number in the block; remedies: options of
+    the column's kind with which it can, by the same; notes: what a user should be told once, such as that sounds were
+    resampled.
     """
 
     lengths: Offsets
     content: Sequences | pl.Series
     problems: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    remedies: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def encoded(self) -> Sequences:

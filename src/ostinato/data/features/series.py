@@ -126,7 +126,11 @@ def read_series(recipe: SeriesRecipe, cells: pl.Series, num_channels: int | None
     lengths = np.asarray([len(row) for row in values], dtype=np.int64)
     width = num_channels * (2 if recipe.deltas else 1) * recipe.stack
     joined = np.concatenate([*values, np.zeros((0, width))]).astype(np.float32)
-    return Draft(lengths, Sequences.from_lengths(joined, lengths), problems)
+    mask = {"kind": recipe.kind, "missing": "mask"}
+    masked = recipe.model_copy(update=mask)
+    read = ((number, rows[number]) for number in problems)
+    gaps = [number for number, row in read if row is not None and not _problem(row, num_channels, masked)]
+    return Draft(lengths, Sequences.from_lengths(joined, lengths), problems, remedies=dict.fromkeys(gaps, mask))
 
 
 def _frames(cell: Any) -> Array | str:
@@ -165,7 +169,7 @@ def _problem(row: Array, num_channels: int, recipe: SeriesRecipe) -> str | None:
     if len(missing) and recipe.missing == "stop":
         where = f"step {missing[0, 0] + 1}{_in_channel(missing[0, 1], num_channels)}"
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        return f"{where} is missing{more}; `missing: mask` or `interpolate` handles gaps"
+        return f"{where} is missing{more}"
     if recipe.missing == "interpolate" and np.isnan(row).all(axis=0).any():
         return f"all values{_in_channel(int(np.isnan(row).all(axis=0).argmax()), num_channels)} are missing"
     return None

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ostinato.arrays import Array
 from ostinato.data.dataset import Features, Prepared
 from ostinato.data.forecasting.clean import fill_missing, make_regular
 from ostinato.data.forecasting.columns import resolve_columns, what_is_forecast
@@ -294,8 +295,17 @@ def _said(table: RawTable, ends: list[list[int]], feature: ForecastFeature) -> l
         notes.append(f"a step is {table.frequency}; the season has {counted(feature.seasons[0], 'step')}")
     if steps[2] > steps[1]:
         notes.append(f"the last {steps[2] - steps[1]:,} steps are not used (`data.split`)")
+    for channel, name in enumerate(feature.recipe.channels):
+        if all(_is_still(one.values[: end[0], channel]) for one, end in zip(table.series, ends, strict=True)):
+            notes.append(f"{name} does not change in the training part: there is nothing to learn of it")
     lookback = feature.recipe.lookback
     short = sum(first_origin(one[0], 0, feature.recipe) < lookback for one in ends)
     if short:
         notes.append(f"{short:,} series are shorter than lookback + horizon: their windows read what there is")
     return notes
+
+
+def _is_still(values: Array) -> bool:
+    """Whether a channel (L,) has one value."""
+    there = values[np.isfinite(values)]
+    return len(there) == 0 or bool(there.min() == there.max())
