@@ -100,7 +100,8 @@ def _split(recipe: Recipe, reading: Reading, groups: pl.Series | None) -> tuple[
     if strata is not None and strata.n_unique() == count > 1:
         raise DataError(
             f"column `{data.target}` holds another class in each of its {count:,} rows: none can be held out.",
-            hint="is it the right `--target`? A text to be written for each row: --set model.task=seq2seq",
+            hint="is it the right `--target`? A text to be written for each row: --set model.task=seq2seq "
+            "--set features.target.kind=text",
         )
     if data.fold is not None:
         return split_fold(count, *data.fold, data.split_seed, groups, strata)
