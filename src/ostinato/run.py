@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -214,15 +215,33 @@ class Run:
             RunError: for a language model.
             DataError: for a file that can't be used.
         """
+        return [one for some in self.predict_parts(data, observer, intervene=intervene) for one in some]
+
+    def predict_parts(
+        self, data: Any, observer: Observer | None = None, *, first: int = 0, intervene: Intervene | None = None
+    ) -> Iterator[list[tuple[str, str, Prediction]]]:
+        """As `predict_file`, up to 4,096 rows at a time: a file of any size is predicted in the memory of these.
+
+        Args:
+            data: as of `predict_file`.
+            observer: receives progress.
+            first: rows that are left out at the beginning.
+            intervene: as of `predict`.
+
+        Raises:
+            RunError: for a language model.
+            DataError: for a file that can't be used.
+        """
         observer = observer or Observer()
         with as_file(data, self.recipe.data.input) as path:
             examples = self.spec.load_inputs(path, self.features, self.recipe, observer.note)
-        found = list[Prediction]()
-        for some in in_parts(examples, _ROWS_AT_ONCE):
+        done, total = first, len(examples)
+        for some in in_parts(examples.take(np.arange(first, total)) if first else examples, _ROWS_AT_ONCE):
             with self._changed(intervene):
-                found += self.spec.predict(self.model, some, self.features, self.device)
-            observer.rows(len(found), len(examples))
-        return [(examples.location(row), examples.preview(row), one) for row, one in enumerate(found)]
+                found = self.spec.predict(self.model, some, self.features, self.device)
+            done += len(some)
+            observer.rows(done, total)
+            yield [(some.location(row), some.preview(row), one) for row, one in enumerate(found)]
 
     def evaluate(
         self,

@@ -99,17 +99,18 @@ def _predict_file(run: Path, file: str, output: _Output, abstain: float | None, 
     decide(opened, abstain=abstain)
     observer = ConsoleObserver(stderr)
     if output.path is not None:
-        count = write_file(opened, file, output.path, observer, output.formulas, output.intervene)
+        asked = {"abstain": abstain, "settings": settings, "intervene": output.intervene}
+        count = write_file(opened, file, output.path, observer, output.formulas, asked)
         _say_written(output.path, count, output.json)
         return
-    found = opened.predict_file(file, observer, intervene=output.intervene)
-    lines = None if output.json else opened.spec.csv_lines([prediction for _, _, prediction in found])
-    if lines is not None:
-        for line in lines:
+    if not output.json and opened.spec.csv_lines([]) is not None:
+        found = opened.predict_file(file, observer, intervene=output.intervene)
+        for line in opened.spec.csv_lines([prediction for _, _, prediction in found]) or ():
             print_text(line)
         return
-    for place, preview, prediction in found:
-        _show({"place": place, "input": preview}, place, prediction, output.json)
+    for some in opened.predict_parts(file, observer, intervene=output.intervene):
+        for place, preview, prediction in some:
+            _show({"place": place, "input": preview}, place, prediction, output.json)
 
 
 def _predict_rows(run: Path, rows: list[str] | None, output: _Output, abstain: float | None) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ostinato.cli.predicted_parts import ROWS, PartFiles, state_of
+from ostinato.data.readers.open import open_data
+from ostinato.data.rejects import BadRows
 from ostinato.data.tables.list_cells import json_list
 from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.storage.files import json_ready, write_atomically
+from ostinato.training.run_folder import checksums
 
 if TYPE_CHECKING:
     from ostinato.data.readers.base import Source
@@ -23,15 +28,16 @@ if TYPE_CHECKING:
 
 _FORMULA = r"^([=+\-@\t\r])"
 """How a cell begins that a spreadsheet would run."""
+_SUFFIXES = (".csv", ".jsonl", ".parquet")
 _ANSWERS = ("label", "labels", "value", "text", "tags", "values")
 Row = dict[str, Any]
 
 
 def check_out(path: Path) -> None:
     """Raise `RecipeError` for a file of another kind, `RunError` for a folder that is not there."""
-    if path.suffix.lower() not in _WRITERS:
+    if path.suffix.lower() not in _SUFFIXES:
         raise RecipeError(
-            f"`--out` must end in {', '.join(_WRITERS)}. Received: {path}.", instead=(str(path), f"{path}.csv")
+            f"`--out` must end in {', '.join(_SUFFIXES)}. Received: {path}.", instead=(str(path), f"{path}.csv")
         )
     if not path.parent.is_dir():
         raise RunError(
@@ -39,62 +45,63 @@ def check_out(path: Path) -> None:
         )
 
 
-def write_table(path: Path, rows: Sequence[Row], predictions: Sequence[Row], *, escape_formulas: bool = False) -> None:
-    """Write what stood in each row, and its prediction, as a file whose suffix says its form; whole or not at all.
+def write_file(
+    run: Run, data: str, out: Path, observer: Observer, escape_formulas: bool, asked: Mapping[str, Any]
+) -> int:
+    """Predict every row of a file, and write it with its columns; returns how many rows were written.
+
+    A file of many rows is written in parts, and after an interruption the same call resumes.
 
     Args:
-        path: of the file.
-        rows: cells by column.
-        predictions: as `as_columns` gives them; a column that a row has already gets another name.
+        run: with decisions and settings as they were asked for.
+        data: the file.
+        out: what is written; its suffix says the form.
+        observer: receives progress.
         escape_formulas: CSV cells that a spreadsheet would take for a formula begin with an apostrophe.
+        asked: what the answers depend on beside the run and the data, `intervene` among it.
     """
-    taken = {name for row in rows[:1] for name in row}
-    names = {name: f"{name} (predicted)" if name in taken else name for row in predictions for name in row}
-    joined = [
-        {**row, **{names[name]: value for name, value in found.items()}}
-        for row, found in zip(rows, predictions, strict=True)
-    ]
-    write_atomically(path, _WRITERS[path.suffix.lower()](joined, escape_formulas))
-
-
-def write_file(
-    run: Run, data: str, out: Path, observer: Observer, escape_formulas: bool, intervene: list[str] | None
-) -> int:
-    """Predict every row of a file, and write it with its columns; returns how many rows were written."""
-    from ostinato.data.readers.open import open_data
-    from ostinato.data.rejects import BadRows
-
-    found = run.predict_file(data, observer, intervene=intervene)
-    predictions = [prediction for _, _, prediction in found]
-    if (lines := run.spec.csv_lines(predictions)) is not None:
+    intervene = asked.get("intervene")
+    if run.spec.csv_lines([]) is not None:
+        predictions = [prediction for _, _, prediction in run.predict_file(data, observer, intervene=intervene)]
+        lines = run.spec.csv_lines(predictions) or iter(())
         table = [{name: _number(value, name) for name, value in row.items()} for row in csv.DictReader(lines)]
-        write_table(out, [{} for _ in table], table, escape_formulas=escape_formulas)
+        write_atomically(out, as_bytes(table, out.suffix, escape_formulas))
         return len(table)
-    source = open_data(data, run.recipe, BadRows("skip"), lambda _: None)
-    rows = cells_of(source, [place for place, _, _ in found])
-    return _write(out, rows, [preview for _, preview, _ in found], predictions, escape_formulas)
+    facts = {"run": checksums(run.folder), "data": state_of(data), "asked": asked, "escaped": escape_formulas}
+    parts = PartFiles(out, json_ready(facts))
+    if parts.done:
+        observer.note(f"{parts.num_rows:,} rows were written before the interruption: resumed after them")
+    found = chain.from_iterable(run.predict_parts(data, observer, first=parts.done * ROWS, intervene=intervene))
+    cells = _cells_of(open_data(data, run.recipe, BadRows("skip"), lambda _: None))
+    while some := list(islice(found, ROWS)):
+        rows = [_row_at(place, cells, data) for place, _, _ in some]
+        texts, predictions = [text for _, text, _ in some], [prediction for _, _, prediction in some]
+        table = _table(out.suffix, rows, texts, predictions, parts.done * ROWS)
+        if len(some) < ROWS and not parts.done:
+            write_atomically(out, as_bytes(table, out.suffix, escape_formulas))
+            return len(table)
+        parts.add(as_bytes(table, out.suffix, escape_formulas, part=True), len(table))
+    parts.finish()
+    return parts.num_rows
 
 
 def write_rows(
-    run: Run,
-    given: Sequence[str],
-    cells: list[Any],
-    out: Path,
-    escape_formulas: bool,
-    intervene: list[str] | None,
+    run: Run, given: Sequence[str], cells: list[Any], out: Path, escape_formulas: bool, intervene: list[str] | None
 ) -> int:
     """Predict rows given by hand, and write them; returns how many rows were written."""
     predictions = run.predict(cells, intervene=intervene)
-    return _write(out, [{"input": text} for text in given], given, predictions, escape_formulas)
+    table = _table(out.suffix, [{"input": text} for text in given], given, predictions)
+    write_atomically(out, as_bytes(table, out.suffix, escape_formulas))
+    return len(table)
 
 
-def _write(
-    out: Path, rows: Sequence[Row], texts: Sequence[str], predictions: Sequence[Prediction], escape_formulas: bool
-) -> int:
-    """A row a prediction; of tags one a word where a cell holds a single value."""
-    flat = out.suffix.lower() != ".jsonl"
+def _table(
+    suffix: str, rows: Sequence[Row], texts: Sequence[str], predictions: Sequence[Prediction], before: int = 0
+) -> list[Row]:
+    """A row a prediction; of tags one a word where a cell holds a single value. `before`: rows of earlier parts."""
+    flat = suffix.lower() != ".jsonl"
     pairs = list[tuple[Row, Row]]()
-    for number, (row, text, prediction) in enumerate(zip(rows, texts, predictions, strict=True), 1):
+    for number, (row, text, prediction) in enumerate(zip(rows, texts, predictions, strict=True), before + 1):
         found, words = as_columns(prediction, flat), words_of(text, len(prediction.tags or ()))
         if prediction.tags is None or words is None:
             pairs.append((row, found))
@@ -102,8 +109,9 @@ def _write(
             pairs += by_word(number, words, row, found)
         else:
             pairs.append((row, {"words": words, **found}))
-    write_table(out, [row for row, _ in pairs], [found for _, found in pairs], escape_formulas=escape_formulas)
-    return len(pairs)
+    taken = {name for row, _ in pairs[:1] for name in row}
+    names = {name: f"{name} (predicted)" if name in taken else name for _, found in pairs for name in found}
+    return [{**row, **{names[name]: value for name, value in found.items()}} for row, found in pairs]
 
 
 def _number(text: str, column: str) -> str | float:
@@ -152,45 +160,44 @@ def words_of(text: str, count: int) -> list[str] | None:
     return words if len(words) == count else list(text) if len(text) == count else None
 
 
-def cells_of(source: Source, places: Iterable[str]) -> list[Row]:
-    """All columns of rows by where they stand (`file:line`), in the order of the file; pictures are left out."""
-    wanted, found = list(places), list[Row]()
+def _cells_of(source: Source) -> Iterator[tuple[str, Row]]:
+    """Where each row stands (`file:line`), and all of its columns; pictures are left out."""
     for block in source.blocks(source.columns()):
         frame = block.table.select(name for name, kind in block.table.schema.items() if kind != pl.Array)
         for number, row in enumerate(frame.iter_rows(named=True)):
-            if len(found) < len(wanted) and "{}:{}".format(*block.location(number)) == wanted[len(found)]:
-                found.append(row)
-    if len(found) < len(wanted):
-        raise DataError(f"`{source.name}` has changed while it was read.")
-    return found
+            yield "{}:{}".format(*block.location(number)), row
 
 
-def _as_csv(rows: Sequence[Row], escape_formulas: bool) -> bytes:
-    plain = [{name: _in_a_cell(value) for name, value in row.items()} for row in rows]
-    frame = pl.DataFrame(plain, infer_schema_length=None)
-    if escape_formulas:
+def _row_at(wanted: str, cells: Iterator[tuple[str, Row]], data: str) -> Row:
+    """The next row that stands there. Raises `DataError` where there is none."""
+    for place, row in cells:
+        if place == wanted:
+            return row
+    raise DataError(f"`{data}` has changed while it was read.")
+
+
+def as_bytes(rows: Sequence[Row], suffix: str, escape_formulas: bool, *, part: bool = False) -> bytes:
+    """A file of the rows.
+
+    Args:
+        rows: by column.
+        suffix: `.csv`, `.jsonl` or `.parquet`.
+        escape_formulas: CSV cells that a spreadsheet would take for a formula begin with an apostrophe.
+        part: of a longer file (`PartFiles`), in which types of columns are still known.
+    """
+    form = suffix.lower()
+    if form == ".jsonl":
+        return "".join(json.dumps(json_ready(row), ensure_ascii=False) + "\n" for row in rows).encode()
+    in_a_cell = (list, tuple, Mapping) if form == ".csv" else (Mapping,)
+    plain = [
+        {name: json.dumps(one, ensure_ascii=False) if isinstance(one, in_a_cell) else one for name, one in row.items()}
+        for row in rows
+    ]
+    frame = pl.DataFrame(plain, infer_schema_length=None, strict=form == ".csv")
+    if form == ".csv" and escape_formulas:
         frame = frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'$1"))
-    return frame.write_csv().encode()
-
-
-def _as_jsonl(rows: Sequence[Row], _: bool) -> bytes:
-    return "".join(json.dumps(json_ready(row), ensure_ascii=False) + "\n" for row in rows).encode()
-
-
-def _as_parquet(rows: Sequence[Row], _: bool) -> bytes:
-    plain = [{name: _in_a_cell(one) if isinstance(one, Mapping) else one for name, one in row.items()} for row in rows]
+    if form == ".csv" and not part:
+        return frame.write_csv().encode()
     buffer = io.BytesIO()
-    pl.DataFrame(plain, infer_schema_length=None, strict=False).write_parquet(buffer)
+    frame.write_parquet(buffer)
     return buffer.getvalue()
-
-
-def _in_a_cell(value: Any) -> Any:
-    """What is no single value as JSON."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple | Mapping) else value
-
-
-_WRITERS: dict[str, Callable[[Sequence[Row], bool], bytes]] = {
-    ".csv": _as_csv,
-    ".jsonl": _as_jsonl,
-    ".parquet": _as_parquet,
-}
