@@ -170,8 +170,9 @@ class BaselineComparison(ABC):
 
     @property
     def units(self) -> Units | None:
-        """The units of the answers, one for each of the run's validation rows; None: answers are of something else."""
-        return Units.rows(len(self.validation)) if self.by_row else None
+        """The units of the answers, by default one for each of the run's validation rows; None: answers are of
+        something else."""
+        return Units.rows(len(self.validation))
 
 
 def taken(answers: Any, rows: Offsets) -> Any:

@@ -268,13 +268,14 @@ def language_model(nll: float, num_tokens: int, *, characters: bool) -> Metrics:
     }
 
 
-def token_sums(nll: Floats, counts: Integers | Floats, units: Units) -> Sums:
-    """What metrics of language models are made of; nll, counts: summed -ln p and tokens of each item, (M,)."""
+def token_sums(nll: Floats, counts: Integers | Floats, units: Units, *also: str) -> Sums:
+    """What metrics of language models are made of; nll, counts: summed -ln p and tokens of each item, (M,); also: what
+    else nats a token are called."""
     nats = ratio(0, 1)
 
     def bits(sums: Numbers) -> Numbers:
         return nats(sums) / math.log(2)
 
-    figures: dict[str, Figure] = dict.fromkeys(("nats_per_token", "nats_per_frame"), nats)
+    figures: dict[str, Figure] = dict.fromkeys(("nats_per_token", "nats_per_frame", *also), nats)
     figures |= dict.fromkeys(("bits_per_character", "bits_per_token"), bits)
     return Sums(units.sums(nll, counts), figures | {"perplexity": lambda sums: np.exp(np.minimum(nats(sums), 700.0))})

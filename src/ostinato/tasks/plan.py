@@ -15,6 +15,7 @@ import numpy as np
 from ostinato.data.dataset import Prepared
 from ostinato.data.features import form_of
 from ostinato.data.rejects import counted
+from ostinato.data.sequences import Sequences
 from ostinato.data.targets import NamesTarget
 from ostinato.recipe import Recipe
 
@@ -50,10 +51,10 @@ class Shape:
     noun: str = "row"
 
     @classmethod
-    def of(cls, prepared: Prepared) -> Shape:
-        """Of data that are read."""
+    def of(cls, prepared: Prepared, steps: Sequences | None = None) -> Shape:
+        """Of data that are read; `steps`: whose lengths are a row's, by default the input's."""
         train, target = prepared.train, prepared.features.target
-        lengths, values = train.sequences.lengths, train.sequences.values
+        lengths, values = (steps or train.sequences).lengths, train.sequences.values
         vectors = np.issubdtype(values.dtype, np.floating) and values.ndim == 2
         return cls(
             rows=len(train),

@@ -76,12 +76,18 @@ class SequenceWriting(FrameWriting[WriterT]):
         what, counts = written(features, self.noun)
         return self.writer().model(own, input_layer(features.input, own), what, counts, covariates=covariates)
 
+    def solve(self, model: WriterT, prepared: Prepared, device: torch.device) -> bool:
+        """Count the n-grams of the targets, and translations."""
+        if self.writes_frames(prepared.features):
+            return False
+        train, source, tokens = prepared.train, prepared.features.input, model.tokens
+        tokens.count_ngrams(train.target_sequences)
+        tokens.count_translations(train.sequences, train.target_sequences, getattr(source, "vocab_size", 0))
+        return tokens.ngrams is not None or tokens.lexicon is not None
+
     def training(self, model: WriterT, prepared: Prepared, device: torch.device) -> TrainingTask:
-        """Of independent rows; n-grams of the targets and translations are counted first."""
-        if not self.writes_frames(prepared.features):
-            train, source = prepared.train, prepared.features.input
-            model.tokens.count_ngrams(train.target_sequences)
-            model.tokens.count_translations(train.sequences, train.target_sequences, getattr(source, "vocab_size", 0))
+        """Of independent rows; what is counted is counted first."""
+        self.solve(model, prepared, device)
         return super().training(model, prepared, device)
 
     def predict(self, model: WriterT, examples: Examples, features: Features, device: torch.device) -> list[Prediction]:

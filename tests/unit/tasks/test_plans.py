@@ -159,7 +159,7 @@ def test_what_is_written_for_a_value_builds_on_ngrams(tmp_path: Path) -> None:
         tmp_path / "a.csv", ["p", "q"] * 20, _drawn("abcd", 40, 7), features__target__kind="text", **given
     )
     recipe: Any = names.recipe
-    assert recipe.training.plan.startswith("characters: 36 rows")
+    assert recipe.training.plan == "characters: 36 rows of 7 steps"  # of what is written
     assert (recipe.model.ngrams, recipe.model.hidden_size, recipe.training.steps) == (5, 256, 1000)
     (tmp_path / "b.csv").write_text("x,y\n" + 'p,"[1.0, 2.0, 3.0]"\nq,"[2.0, 1.0]"\n' * 20)
     wanted = {"features.target.kind": "series", **{key.replace("__", "."): value for key, value in given.items()}}

@@ -70,6 +70,24 @@ def test_counts_of_a_text_are_of_all_of_it(tmp_path: Path) -> None:
     assert math.isclose(run.baselines(0.0).own.metrics["loss"], run.summary["validation"]["loss"], rel_tol=1e-6)
 
 
+def test_counts_of_what_is_written_are_of_all_rows(tmp_path: Path) -> None:
+    rows = "".join(f"{'ab'[n % 2]},{'nanana' if n % 2 else 'lolo'}{n % 7}\n" for n in range(60))
+    (tmp_path / "a.csv").write_text("kind,name\n" + rows)
+    recipe = {
+        "data": {"train": str(tmp_path / "a.csv"), "input": "kind", "target": "name"},
+        "model": {"task": "conditional", "hidden_size": 4, "embedding_dim": 4, "ngrams": 3},
+        "features": {"input": {"kind": "category"}, "target": {"kind": "text", "unit": "characters"}},
+        "training": {"epochs": 2, "num_threads": 1, "refit": "solved", "learning_rate": 0.05},
+    }
+    run = _trained(tmp_path / "run", recipe)
+    counted = [int(model.tokens.ngrams.counts.sum()) for model in (run.validated(), run.model)]
+    assert counted[0] < counted[1]
+    assert _loss(run, run.validated()) == pytest.approx(run.summary["validation"]["loss"])
+    found = run.baselines(0.0)
+    assert "cross-fitted" in found.scored  # each half of the rows by the epoch that the other chose
+    assert len(run.halves()) == 2
+
+
 def test_of_few_rows_all_is_trained_again(tmp_path: Path) -> None:
     shown = _Shown()
     run = _trained(tmp_path / "run", _flips(tmp_path), shown)

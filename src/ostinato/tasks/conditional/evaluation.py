@@ -29,12 +29,13 @@ def metrics_of(
     metrics = given_metrics(nll, counts) | {"num_examples": len(examples)}
     if has_one_answer(examples):
         target = features.sequence_target
-        metrics |= scores_of(transcribe(model, examples, target, device, beam_size, most, pooled=False), features)
+        written = scores_of(transcribe(model, examples, target, device, beam_size, most, pooled=False), features)
+        metrics |= {**written, SUMS: written[SUMS].beside(metrics[SUMS])}
     return metrics
 
 
 def given_metrics(nll: Floats, counts: Integers) -> Metrics:
     """Loss, the same as nats a token, and perplexity, of each row's -ln p and its tokens, (N,)."""
     mean = float(nll.sum() / max(counts.sum(), 1))
-    sums = token_sums(nll, counts, Units.rows(len(nll)))
+    sums = token_sums(nll, counts, Units.rows(len(nll)), "loss")
     return {"loss": mean, "nats_per_token": mean, "perplexity": math.exp(min(mean, 700.0)), SUMS: sums}

@@ -10,7 +10,7 @@ from ostinato.tasks.writing import SequenceWriting, Writer
 if TYPE_CHECKING:
     import torch
 
-    from ostinato.data.dataset import Examples, Features
+    from ostinato.data.dataset import Examples, Features, Prepared
     from ostinato.data.inference.sample import DataSample
     from ostinato.metrics.prediction import Prediction
     from ostinato.recipe import Recipe
@@ -32,6 +32,12 @@ class ConditionalGeneration(SequenceWriting["Conditional"]):
         if data.target is None or feature_type(features.target) is None or not is_fixed(features.input):
             return None
         return f"{data.input} is one value a row, {data.target} a sequence"
+
+    def shape(self, prepared: Prepared) -> Shape:
+        """Of what is written."""
+        from ostinato.tasks.plan import Shape
+
+        return Shape.of(prepared, prepared.train.target_sequences)
 
     def plan(self, shape: Shape, recipe: Recipe) -> Plan:
         """By the unit of what is written."""

@@ -87,7 +87,7 @@ def nats_metrics(nll: ArrayLike, lengths: ArrayLike) -> Metrics:
     """`loss` and `nats_per_frame` of each row's -ln p and its frames, (N,)."""
     totals, counts = np.asarray(nll, dtype=np.float64), np.asarray(lengths, dtype=np.int64)
     mean = float(totals.sum()) / max(int(counts.sum()), 1)
-    sums = token_sums(totals, counts, Units.rows(len(totals)))
+    sums = token_sums(totals, counts, Units.rows(len(totals)), "loss")
     return {"loss": mean, "nats_per_frame": mean, "num_frames": int(counts.sum()), SUMS: sums}
 
 

@@ -35,6 +35,10 @@ class PairsComparison(BaselineComparison):
         return self.prepared.validation.take(rows)
 
     @property
+    def units(self) -> None:
+        """Sources that are different, some of them: the rows by which an epoch is chosen are others."""
+
+    @property
     def transcripts(self) -> list[Transcript]:
         """What the recurrent model writes for them, by greedy search or the recipe's beam."""
         if self._found is None:

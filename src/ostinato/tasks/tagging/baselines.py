@@ -13,7 +13,6 @@ from ostinato.baselines.counting import token_rows
 from ostinato.baselines.window import around
 from ostinato.data.dataset import Examples, Features, Prepared
 from ostinato.metrics.classification import Metrics
-from ostinato.metrics.resampling import Units
 from ostinato.tasks.tagging.evaluation import Tagged, metrics_of, run
 from ostinato.tasks.tagging.model import Tagger
 from ostinato.tasks.tagging.recipe import TaggingRecipe
@@ -40,11 +39,6 @@ class TaggingComparison(BaselineComparison):
     def lower_is_better(self) -> bool:  # type: ignore[override]
         """Of errors."""
         return self.figure in ("token_error_rate", "mse")
-
-    @property
-    def units(self) -> Units:
-        """Rows."""
-        return Units.rows(len(self.validation))
 
     def answers(self, examples: Examples) -> Answers:
         """Of the recurrent model."""
