@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor, nn
 
+from ostinato.arrays import Array
 from ostinato.baselines import Baselines
 from ostinato.data.dataset import Features, in_parts
 from ostinato.data.given import rows_given
@@ -20,7 +22,7 @@ from ostinato.data.loading import reading_as
 from ostinato.diagnostics import Certificate, Diagnosis
 from ostinato.diagnostics.equivalence_run import verify_run
 from ostinato.diagnostics.of_run import diagnose_run
-from ostinato.errors import CheckpointError, RunError
+from ostinato.errors import CheckpointError, RowError, RunError
 from ostinato.exploration import (
     Ablating,
     Ablation,
@@ -36,6 +38,9 @@ from ostinato.exploration import (
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.prediction import Prediction
 from ostinato.metrics.resampling import CONFIDENCE, with_intervals
+from ostinato.notebook.card import run_card
+from ostinato.notebook.history import history_of
+from ostinato.notebook.plots import Plots
 from ostinato.recipe import Recipe, Settings
 from ostinato.storage.files import json_ready, write_atomically
 from ostinato.tasks.adaptation import Adaptation
@@ -53,6 +58,7 @@ from ostinato.training.progress import Observer
 from ostinato.training.run_folder import (
     EVALUATION_FILE,
     FEATURES_FILE,
+    LOG_FILE,
     MODEL_FILE,
     VALIDATED_FILE,
     check_unchanged,
@@ -128,6 +134,20 @@ class Run:
         """The spec of its task."""
         return task_of(self.recipe)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return run_card(self.folder, self.recipe, self.summary)
+
+    @property
+    def history(self) -> pl.DataFrame:
+        """A row a validation: its step and figures, and the mean training loss since the one before."""
+        return history_of(self.folder / LOG_FILE)
+
+    @property
+    def plot(self) -> Plots:
+        """Plots on matplotlib's axes: `run.plot.curves()`, `.confusion()`, `.forecast()`, `.gradients()`."""
+        return Plots(self)
+
     def report(self) -> Path:
         """Write `report.html`, one file that needs no network; returns its path.
 
@@ -192,6 +212,21 @@ class Run:
         examples = self.spec.encode(given, self.features, self.recipe)
         with self._changed(intervene):
             return self.spec.predict(self.model, examples, self.features, self.device)
+
+    def vectors(self, rows: Any) -> Array:
+        """(N, F): what each row is to the model before its output: a description of fixed length, for other methods.
+
+        Args:
+            rows: as of `predict`, at least one.
+
+        Raises:
+            RunError: for any model but a classifier, or a regression.
+            RowError: for a row that can't be used.
+        """
+        given = rows_given(rows, [str(self.recipe.data.input), *self.features.extra])
+        if not given:
+            raise RowError("rows were expected. Received: none.")
+        return self.spec.vectors(self.model, self.spec.encode(given, self.features, self.recipe), self.device)
 
     def _changed(self, intervene: Intervene | None) -> AbstractContextManager[None]:
         edits = edits_of(intervene)

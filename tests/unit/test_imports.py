@@ -27,7 +27,7 @@ LAYERS = [
     {"probes"},
     {"tasks"},
     {"training", "diagnostics"},
-    {"exploration", "shelf"},
+    {"exploration", "notebook", "shelf"},
     {"run", "longrange"},
     {"comparison", "crossvalidation", "export", "serving"},
     {"api"},

@@ -19,13 +19,14 @@ pytest.importorskip("sklearn")
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_regressors_train, parametrize_with_checks
 
 import ostinato
-from ostinato.errors import DataError, RecipeError
+from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.sklearn import SequenceClassifier, SequenceForecaster, SequenceRegressor, SequenceTagger
 from ostinato.sklearn.base import repeats
 from ostinato.training.progress import Observer
@@ -190,6 +191,24 @@ def test_epochs_of_partial_fit_are_epochs() -> None:
     some = SequenceRegressor(**SMALL).partial_fit(X, y).partial_fit(X, y)
     assert some.predict(X) == pytest.approx(whole.predict(X))
     assert len(table["x"]) == len(some.predict(X))
+
+
+def test_rows_as_vectors_for_others() -> None:
+    model = _classifier(options={**SMALL["options"], "model.members": 2}).fit(TEXTS, MOODS)
+    vectors = model.set_output(transform="pandas").transform(TEXTS)
+    assert vectors.columns.tolist() == [f"sequenceclassifier{place}" for place in range(len(vectors.columns))]
+    assert (vectors.to_numpy() == model.run_.vectors(TEXTS)).all()
+    first, second = model.run_.model.classifiers
+    assert first.pooling.output_size + second.pooling.output_size == len(vectors.columns)
+    alone = _classifier()
+    found = make_pipeline(alone, LogisticRegression()).fit(TEXTS, MOODS)
+    assert found.score(TEXTS, MOODS) == 1
+    outputs = alone.transform(TEXTS) @ alone.run_.model.output.weight.detach().numpy().T
+    logits = outputs[:, 0] + alone.run_.model.output.bias.item()
+    assert ((logits > 0) == (alone.predict(TEXTS) == "pos")).all()
+    tagger = SequenceTagger(**SMALL, epochs=1).fit([["a", "b"]] * 9, [["x", "y"]] * 9)
+    with pytest.raises(RunError, match="makes no one vector of a row"):
+        tagger.run_.vectors([["a"]])
 
 
 def test_weights_repeat_rows() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import nn
@@ -17,6 +18,9 @@ from ostinato.data.targets import TargetFeature
 from ostinato.recipe import Recipe, TrainingRecipe
 from ostinato.recipe.model import EmbeddingRecipe
 from ostinato.report.data import Section
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 Parts = Sequence[tuple[str, str, str]]
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
@@ -125,13 +129,10 @@ def curves(
 
     if not steps:
         return None
-    column = {key: np.asarray([s[key] for s in steps], dtype=np.float64) for key in ("step", "loss", "gradient_norm")}
+    column = {key: np.asarray([s[key] for s in steps], dtype=np.float64) for key in ("step", "gradient_norm")}
     rates = np.asarray([s["learning_rate"] for s in steps], dtype=np.float64)
     scale, unit = shown
     at = np.asarray([v["step"] for v in validations], dtype=np.float64)
-    scored = np.asarray([v["loss"] for v in validations], dtype=np.float64) * scale
-    best = max((v["step"] for v in validations if v["best"]), default=None)  # the last that was the best so far
-    raw = column["loss"] * scale
     norms = column["gradient_norm"]
     clipped = np.asarray([bool(s["clipped"]) for s in steps], dtype=np.float64)
     metrics = [
@@ -142,7 +143,7 @@ def curves(
     metrics = [(name, values) for name, values in metrics if varies(values)]
     return {
         "unit": unit,
-        "loss": plots.loss(column["step"], raw, smoothed(raw), (at, scored), best, unit),
+        "loss": loss_curve(steps, validations, shown),
         "metric": plots.validation_metric(at, metrics) if metrics else None,
         "metric_names": [name for name, _ in metrics],
         "gradient": plots.gradient_norm(column["step"], norms, smoothed(norms), _thresholds(steps, training)),
@@ -153,8 +154,24 @@ def curves(
         "rate": plots.learning_rate(column["step"], rates) if varies(rates) else None,
         "constant_rate": f"{rates[0]:g}",
         "smoothing": training.label_smoothing,
-        "validations": _validation_rows(validations, scale, best),
+        "validations": _validation_rows(validations, scale, _best(validations)),
     }
+
+
+def loss_curve(steps: list[Section], validations: list[Section], shown: tuple[float, str]) -> Markup:
+    """Loss by step, of training and of validation data. shown: what a loss is multiplied by, and its unit."""
+    from ostinato.report import plots
+
+    scale, unit = shown
+    at, raw = (np.asarray([s[key] for s in steps], dtype=np.float64) for key in ("step", "loss"))
+    validated, scored = (np.asarray([v[key] for v in validations], dtype=np.float64) for key in ("step", "loss"))
+    raw = raw * scale
+    return plots.loss(at, raw, smoothed(raw), (validated, scored * scale), _best(validations), unit)
+
+
+def _best(validations: list[Section]) -> int | None:
+    """The step of the last that was the best so far."""
+    return max((v["step"] for v in validations if v["best"]), default=None)
 
 
 def _thresholds(steps: list[Section], training: TrainingRecipe) -> Floats | None:

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axis import Axis
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter
 
 from ostinato.arrays import Floats
 from ostinato.report.svg import (
     BLUE,
     GREEN,
+    INK,
     MUTED,
     ORANGE,
     Ticks,
@@ -32,6 +34,8 @@ from ostinato.report.svg import (
 
 _MOST_POINTS = 500
 _BINS = 32
+_FEW, _LONG = 20, 4
+"""Classes whose counts are written; letters of a name that is written along the axis."""
 
 
 def loss(
@@ -174,6 +178,23 @@ def calibration(bins: Sequence[dict[str, float]], num_classes: int) -> Markup:
         axes.scatter(x_at, y_at, s=12 + 130 * counts / counts.max(), color=BLUE, alpha=0.55, linewidths=0)
         axes.set_xlim(start - 0.02, 1.02)
         axes.set_ylim(min(start, float(y_at.min())) - 0.05, 1.05)
+    return plot.svg
+
+
+def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Markup:
+    """Of each true class, a row, the share that was taken for each class; with the counts where there are few."""
+    found = np.asarray(counts, dtype=np.float64)
+    shares_of = found / np.maximum(found.sum(axis=1, keepdims=True), 1)
+    with drawing("confusion", "Predicted class by true class", "predicted", "true") as plot:
+        axes = plot.axes
+        axes.imshow(shares_of, cmap=LinearSegmentedColormap.from_list("shares", ["#ffffff", BLUE]), vmin=0, vmax=1)
+        axes.grid(visible=False)
+        names = [drawable(name) or str(place + 1) for place, name in enumerate(classes)]
+        axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > _LONG else 0)
+        axes.set_yticks(range(len(names)), names)
+        for row, column in np.ndindex(found.shape) if len(names) <= _FEW else ():
+            colour = "#ffffff" if shares_of[row, column] > 0.5 else INK
+            axes.text(column, row, f"{found[row, column]:,.0f}", ha="center", va="center", color=colour)
     return plot.svg
 
 

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -21,8 +22,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from ostinato.arrays import Floats
 
-# Stand-ins that become the page's CSS variables.
-INK, MUTED, LINE, BLUE, ORANGE, GREEN = "#010203", "#020304", "#030405", "#040506", "#050607", "#060708"
+# The page's colours in light; in its plots they become its CSS variables.
+INK, MUTED, LINE, BLUE, ORANGE, GREEN = "#1c2126", "#5c6670", "#dcdfe2", "#1f66b0", "#bf5a0a", "#23784a"
 _VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
@@ -32,6 +33,8 @@ _VARIABLES = {
     GREEN: "var(--green)",
 }
 _COLOURS, _STYLES = (BLUE, ORANGE, GREEN), ("-", "--", ":", "-.")
+_FIGURE = (6.4, 3.9)
+"""Inches of a figure of its own."""
 _HANDLE, _MARGIN, _CHARACTERS = 7, 0.6, 16.0
 """What a line's sample takes of a legend, in characters; inches left of the axes; characters an inch."""
 _MOST_POWERS, _LONGEST_NAME, _BEYOND_LATIN = 6, 30, "\u0180"
@@ -72,6 +75,8 @@ class Plot:
     svg: Markup = field(default_factory=Markup)
 
 
+_GIVEN: ContextVar[Axes | None] = ContextVar("given", default=None)
+"""Axes to draw on in place of new ones."""
 Ticks = Callable[[Axis], None]
 """How the ticks of an axis are placed and written."""
 
@@ -98,9 +103,10 @@ def drawing(
         y_ticks: as `x_ticks`.
         size: in inches, of which a page shows about 120 pixels.
     """
+    given = _GIVEN.get()
     with matplotlib.style.context(["default", _STYLE]):
         figure = Figure(figsize=size)
-        plot = Plot(figure.subplots())
+        plot = Plot(given or figure.subplots())
         yield plot
         axes = plot.axes
         axes.set_xlabel(x)
@@ -111,9 +117,34 @@ def drawing(
         labels = axes.get_legend_handles_labels()[1]
         if labels:  # above the axes, so that it never covers what is drawn
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=_columns(labels, size[0]))
+        if given is not None:
+            return
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
         plot.svg = inline_svg(buffer.getvalue(), name, label)
+
+
+def drawn_on(axes: Axes | None, draw: Callable[[], object]) -> Axes:
+    """What a plot of the report shows, on matplotlib's axes.
+
+    Args:
+        axes: to draw on; none: a new figure of pyplot, which a notebook shows.
+        draw: makes one plot by `drawing`.
+
+    Returns:
+        the axes.
+    """
+    if axes is None:
+        from matplotlib import pyplot
+
+        with matplotlib.style.context(["default", _STYLE]):
+            axes = pyplot.subplots(figsize=_FIGURE)[1]
+    token = _GIVEN.set(axes)
+    try:
+        draw()
+    finally:
+        _GIVEN.reset(token)
+    return axes
 
 
 def _columns(labels: Sequence[str], width: float) -> int:

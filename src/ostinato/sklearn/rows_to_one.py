@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, column_or_1d
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
+from ostinato.arrays import Array
 from ostinato.data.inference.target import alike
 from ostinato.errors import DataError
 from ostinato.sklearn.base import SequenceEstimator
@@ -18,11 +20,17 @@ from ostinato.sklearn.base import SequenceEstimator
 _TARGET = "target"
 
 
-class _RowsToOne(SequenceEstimator):
-    """A value a row: fitted at once, or an epoch of some rows at a time."""
+class _RowsToOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEstimator):  # type: ignore[misc]
+    """A value a row: fitted at once, or an epoch of some rows at a time; what a row is to the network as a vector."""
 
     task = "classification"
     kind = ""
+
+    def __sklearn_tags__(self) -> Any:
+        """Vectors are of single precision, whatever X is."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on rows and their targets.
@@ -38,6 +46,20 @@ class _RowsToOne(SequenceEstimator):
         """
         table, target = self._with_target(X, y, sample_weight, reset=True)
         return self._train(table, {"features.target.kind": self.kind}, **self._named(target))
+
+    def transform(self, X: Any) -> Array:
+        """(N, F): what each row is to the network before its output, for other estimators; see `Run.vectors`.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        return self.run_.vectors(self._read(X, reset=False))
+
+    def _train(self, table: pl.DataFrame, settings: Mapping[str, Any], **columns: Any) -> Self:
+        super()._train(table, settings, **columns)
+        self._n_features_out = int(self.run_.vectors(table.head(1)).shape[1])
+        return self
 
     def _fit_some(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """One epoch of some rows, with the vocabulary and the scales of the first; after `fit` from nothing."""

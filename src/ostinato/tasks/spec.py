@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ostinato.arrays import Offsets
+    from ostinato.arrays import Array, Offsets
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
@@ -66,6 +66,8 @@ class TaskSpec(ABC, Generic[ModelT]):
     """Whether rows without a target have no loss."""
     apart: ClassVar[Mapping[str, Any]] = {}
     """Fields of `model` in a model without what is solved for apart from the network, which learns nothing of it."""
+    forecasts: ClassVar[bool] = False
+    """Whether it forecasts windows of series, which can be drawn."""
     trial: ClassVar[Mapping[str, Any]] = {}
     """Fields of `model` in a model that is tried: without what is the same for all, or takes long."""
     steps_before: ClassVar[int] = 0
@@ -241,6 +243,10 @@ class TaskSpec(ABC, Generic[ModelT]):
         """A prediction for each row, in their order. Raises `RunError` for a task without rows to predict."""
         raise RunError(f"{with_article(self.noun)} has no target to predict.")
 
+    def vectors(self, model: ModelT, examples: Examples, device: torch.device) -> Array:
+        """(N, F): what each row is to the model before its output. Raises `RunError` where a row has no one vector."""
+        raise RunError(f"{with_article(self.noun)} makes no one vector of a row: only a classifier does.")
+
     def csv_lines(self, predictions: Sequence[Prediction]) -> Iterator[str] | None:
         """Predictions of a file as lines of CSV, a header first; None: each is printed on a line of its own."""
         return None
@@ -266,6 +272,12 @@ class TaskSpec(ABC, Generic[ModelT]):
         """The network's parts after the recurrent layers, for the report's table: what each is called, what it is, and
         its module's name. By default what the model says of itself."""
         return [(name, about, name) for name, about in getattr(model, "parts", {}).items()]
+
+    def draw_forecast(
+        self, model: ModelT, prepared: Prepared, device: torch.device, window: int, channel: int
+    ) -> object:
+        """Draw a window of the validation data with its forecast (`report.svg.drawing`), where the task `forecasts`."""
+        raise RunError(f"{with_article(self.noun)} forecasts nothing.")
 
     # ---- generation -------------------------------------------------------------------------------------------------
     def generate(self, run: OpenRun, options: GenerateOptions) -> Generation:

@@ -1,16 +1,18 @@
-"""What a user sees while a model trains: a live bar on a terminal, plain lines elsewhere. All of it on stderr."""
+"""What a user sees while a model trains: a live bar on a terminal or in a notebook, plain lines elsewhere. All of it on
+stderr."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
 from rich.table import Column
 
 from ostinato.recipe import Recipe
 from ostinato.tasks.registry import task_of
 from ostinato.terminal import Terminal
+from ostinato.training.notebook_bar import NotebookBar
 from ostinato.training.position import Position
 
 _SMOOTHING = 0.98
@@ -52,7 +54,7 @@ class ConsoleObserver(Observer):
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Terminal(stderr=True)
         self._scale, self._unit = 1.0, ""
-        self._bar: Progress | None = None
+        self._bar: Progress | NotebookBar | None = None
         self._task: TaskID = TaskID(0)
         self._epochs = 0
         self._loss = self._rate = 0.0
@@ -65,13 +67,13 @@ class ConsoleObserver(Observer):
         self.console.print(text, style="dim", highlight=False, markup=False, soft_wrap=not self.console.is_terminal)
 
     def start(self, step: int, total_steps: float, recipe: Recipe) -> None:
-        """Show the bar, if this is a terminal."""
+        """Show the bar, if this is a terminal or a notebook."""
         self._epochs = 0 if recipe.training.max_minutes else recipe.training.epochs or 0
         self._scale, self._unit = task_of(recipe).loss_unit(recipe)
         self._by_loss = recipe.training.monitor == "loss" and recipe.training.keep == "best"
         if step:
             self.note(f"resuming after step {step:,}")
-        if not self.console.is_terminal:
+        if not self._is_live:
             return
         columns = (
             TextColumn("{task.fields[where]}"),
@@ -79,7 +81,7 @@ class ConsoleObserver(Observer):
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[figures]}"),
         )
-        self._bar = Progress(*columns, console=self.console, refresh_per_second=4, expand=True)
+        self._bar = self._new_bar(*columns, refresh_per_second=4)
         self._bar.start()
         self._task = self._bar.add_task("", total=1.0, where="starting", figures="")
 
@@ -115,9 +117,9 @@ class ConsoleObserver(Observer):
 
     def rows(self, done: int, total: int) -> None:
         """Move a bar of its own, if this is a terminal and there is more than one step."""
-        if self._bar is None and self.console.is_terminal and done < total:
+        if self._bar is None and self._is_live and done < total:
             columns = (TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows"), BarColumn(bar_width=None))
-            self._bar = Progress(*columns, console=self.console, expand=True, transient=True)
+            self._bar = self._new_bar(*columns, transient=True)
             self._bar.start()
             self._task = self._bar.add_task("", total=total)
         if self._bar is not None:
@@ -125,6 +127,16 @@ class ConsoleObserver(Observer):
             if done >= total:
                 self._bar.stop()
                 self._bar = None
+
+    @property
+    def _is_live(self) -> bool:
+        return self.console.is_terminal or self.console.is_jupyter
+
+    def _new_bar(self, *columns: ProgressColumn, **options: Any) -> Progress | NotebookBar:
+        """The bar of a terminal; in a notebook one that needs no widgets."""
+        if self.console.is_jupyter:
+            return NotebookBar()
+        return Progress(*columns, console=self.console, expand=True, **options)
 
     def stop(self, position: Position) -> None:
         """Take the bar away."""

@@ -34,6 +34,10 @@ class Blended(nn.Module):
         """All but the linear score, (N, num_outputs)."""
         raise NotImplementedError
 
+    def vectors(self, ids: Ragged) -> Tensor:
+        """What a row is to the recurrent path before its output, (N, F)."""
+        raise NotImplementedError
+
     def _build_linear(
         self, recipe: ClassificationRecipe, vocab_size: int, width: int, num_outputs: int, words: Sequence[str]
     ) -> None:

@@ -68,6 +68,10 @@ class Ensemble(Blended):
         """The first member's, of which states are shown."""
         return self.classifiers[0].encoder
 
+    def vectors(self, ids: Ragged) -> Tensor:
+        """(N, members * F): those of the members side by side."""
+        return torch.cat([member.vectors(ids) for member in self.classifiers[: self.num_answering]], dim=1)
+
     def recurrent(self, ids: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """(N, num_outputs): logits whose probabilities are the mean of the members', or standardised numbers."""
         return self.head.mixture(

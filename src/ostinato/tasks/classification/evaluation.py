@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ostinato.arrays import Floats, Integers
+from ostinato.arrays import Array, Floats, Integers
 from ostinato.data.batching import BucketedBatches
 from ostinato.data.dataset import Examples, Features
 from ostinato.heads.classes import Deciding
@@ -38,6 +38,11 @@ def predict_examples(model: Blended, examples: Examples, device: torch.device) -
     if model.linear is not None:
         return model.mixed(*_paths(model, examples, device))
     return _each(model, examples, device, model)
+
+
+def vectors_of(model: Blended, examples: Examples, device: torch.device) -> Array:
+    """(N, F): what each row is to the network before its output."""
+    return _each(model, examples, device, lambda ids, extra: model.vectors(ids)).numpy()
 
 
 def _paths(model: Blended, examples: Examples, device: torch.device) -> tuple[Tensor, Tensor]:

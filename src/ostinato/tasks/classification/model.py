@@ -79,6 +79,11 @@ class Classifier(Blended):
         """All but the linear score."""
         return self.score(self.encoder.embedding(ids), extra)
 
+    def vectors(self, ids: Ragged) -> Tensor:
+        """(N, F): what pooling (and the convolutions) made of each row."""
+        embedded = self.encoder.embedding(ids)
+        return self._pooled(self.encoder.run(embedded)[0], embedded)
+
     def score(self, vectors: Ragged, extra: Extra = NO_EXTRA) -> Tensor:
         """All but the linear score, from embedded tokens: those of a text, or others near them."""
         return self.scores(self.encoder.run(vectors)[0], vectors, extra)
@@ -88,10 +93,13 @@ class Classifier(Blended):
 
         `vectors`, what the layers read, are read by the convolutions, too; nothing else looks at them.
         """
+        return self.read(self._pooled(hidden, vectors), extra)
+
+    def _pooled(self, hidden: Ragged, vectors: Ragged) -> Tensor:
         pooled: Tensor = self.pooling(hidden)
         if self.convolution is not None:
             pooled = torch.cat([pooled, pool_mean(self.convolution(vectors))], dim=1)
-        return self.read(pooled, extra)
+        return pooled
 
     def read(self, pooled: Tensor, extra: Extra = NO_EXTRA) -> Tensor:
         """From what pooling (and the convolutions) made of each row, (N, F), to (N, num_outputs)."""

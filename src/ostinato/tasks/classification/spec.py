@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from ostinato.arrays import Array
     from ostinato.baselines.base import Baseline, BaselineComparison
     from ostinato.data.batching import Batch
     from ostinato.data.dataset import Examples, Features, Prepared
@@ -122,6 +123,12 @@ class Classification(TaskSpec["Classifier"]):
     def loss_unit(self, recipe: Recipe) -> tuple[float, str]:
         """Nats; of numbers their squared error."""
         return 1.0, "standardised squared error" if recipe.features.target.kind == "number" else "nats"
+
+    def vectors(self, model: Classifier, examples: Examples, device: torch.device) -> Array:
+        """What pooling made of each row."""
+        from ostinato.tasks.classification.evaluation import vectors_of
+
+        return vectors_of(model, examples, device)
 
     def predict(
         self, model: Classifier, examples: Examples, features: Features, device: torch.device

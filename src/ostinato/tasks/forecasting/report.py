@@ -13,7 +13,7 @@ from ostinato.data.dataset import Prepared
 from ostinato.data.forecasting.feature import ForecastFeature
 from ostinato.data.forecasting.future import future_windows
 from ostinato.data.forecasting.windows import Windows, as_windows, series_feature
-from ostinato.errors import DataError
+from ostinato.errors import DataError, RunError
 from ostinato.metrics.classification import Metrics
 from ostinato.metrics.resampling import with_intervals
 from ostinato.nn.modes import evaluating
@@ -117,6 +117,22 @@ def _examples(
         }
         for place, ((row, picked_as), channel) in enumerate(zip(picked, channels, strict=True))
     ]
+
+
+def window_drawn(model: Forecaster, prepared: Prepared, device: torch.device, window: int, channel: int) -> object:
+    """One channel of one window of the validation part; both numbers may be counted from the end.
+
+    Raises:
+        RunError: for a window or a channel that is not there.
+    """
+    windows, feature = as_windows(prepared.validation), series_feature(prepared.features)
+    for name, number, count in (("window", window, len(windows)), ("channel", channel, len(feature.channels))):
+        if not -count <= number < count:
+            raise RunError(f"`{name}` must be from {-count} to {count - 1}. Received: {number}.")
+    rows = np.asarray([window % len(windows)], dtype=np.int64)
+    truth, mask = baselines.truth_of(windows, rows)
+    forecasts, known = _Forecasts.of(model, windows, rows, device), np.where(mask[0], truth[0], np.nan)
+    return _drawn(forecasts, feature, 0, channel % len(feature.channels), known)["plot"]
 
 
 def _apart(windows: Windows, row: int, other: int) -> bool:

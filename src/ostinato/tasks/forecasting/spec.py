@@ -35,7 +35,7 @@ _LOSSES = {"mse": "squared error", "mae": "absolute error", "huber": "Huber's lo
 class Forecasting(TaskSpec["Forecaster"]):
     """Windows of the past to all steps of a horizon."""
 
-    name, noun, row_noun, needs_targets = "forecasting", "forecaster", "windows", False
+    name, noun, row_noun, needs_targets, forecasts = "forecasting", "forecaster", "windows", False, True
     recipe = ForecastingRecipe
 
     def takes_over(self, recipe: Recipe, sample: DataSample, say: Say = lambda _: None) -> Recipe:
@@ -195,6 +195,14 @@ class Forecasting(TaskSpec["Forecaster"]):
         from ostinato.tasks.forecasting.report import forecast_results
 
         return forecast_results(model, prepared, device)
+
+    def draw_forecast(
+        self, model: Forecaster, prepared: Prepared, device: torch.device, window: int, channel: int
+    ) -> object:
+        """The past, what came, what was forecast."""
+        from ostinato.tasks.forecasting.report import window_drawn
+
+        return window_drawn(model, prepared, device, window, channel)
 
     def comparison(self, recipe: Recipe) -> type[BaselineComparison]:
         """Squared error."""
