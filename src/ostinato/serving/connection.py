@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, get_args
 
 import numpy as np
@@ -67,7 +68,7 @@ class Connection:
                 message = await self._socket.receive()
                 if message["type"] == "websocket.disconnect":
                     break
-                frame = self._begun(message)
+                frame = await self._begun(message)
                 if self._waiting.full():
                     await self._send(json_bytes({"event": "busy", "waiting": self._waiting.qsize()}))
                 await self._waiting.put(frame)
@@ -80,7 +81,7 @@ class Connection:
             said = {"event": "ended", "model": model, "session": ended.session, "reason": ended.reason}
             self._tasks = asyncio.ensure_future(self._send(json_bytes(said)))
 
-    def _begun(self, message: Mapping[str, Any]) -> tuple[bool, list[bytes], Reply]:
+    async def _begun(self, message: Mapping[str, Any]) -> tuple[bool, list[bytes], Reply]:
         """What a frame asks for, handed over: whether it was a list, how its answers begin, and their reply."""
         try:
             self._access.count(self._owner, self._socket.scope)
@@ -90,6 +91,11 @@ class Connection:
             whole = asked if isinstance(asked, list) else [asked]
             if len(whole) > MOST_IN_FRAME:
                 raise _too_many(len(whole))
+            for name in {
+                str(each.get("model")) for each in whole if isinstance(each, dict)
+            } - self._house.served.keys():
+                with suppress(OstinatoError):  # it is told to each request
+                    await self._house.found(name)
         except OstinatoError as error:
             return self._handed_over(False, [(_UNNAMED, error)])
         except (ValueError, RecursionError) as error:

@@ -48,7 +48,7 @@ class DirectSteps:
         try:
             owner = self._access.owner(_header(scope, b"authorization"))
             self._access.count(owner, scope)
-            served = self._house.find(parts[3])
+            served = await self._house.found(parts[3])
             body = _body(await _read(receive))
             engine = served.engine_of(parts[5])
             answer = await engine.do(operation(engine.sessions, owner, "step", parts[5], body))

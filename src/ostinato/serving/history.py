@@ -46,7 +46,8 @@ def changes(session: Session, old: Session | None) -> Changes:
         if known is None or known.state is not chunk.state:
             found.chunks.append(chunk)
         if known is not None:
-            found.lost_events.extend((chunk.start, number) for number in range(kept, len(known.events)))
+            lost = range(len(chunk.events), len(known.events))  # those before are written again
+            found.lost_events.extend((chunk.start, number) for number in lost)
         found.events.extend((chunk.start, number, event) for number, event in enumerate(chunk.events[kept:], kept))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from threading import Lock
 
@@ -28,6 +29,12 @@ class House:
         """All that compute."""
         newest = [served.engine for served in self.served.values() if served.engine is not None]
         return [*newest, *(engine for served in self.served.values() for engine in served.older)]
+
+    async def found(self, name: str) -> Served:
+        """As `find`, by an event loop: while a run is opened it answers others."""
+        if name in self.served:
+            return self.served[name]
+        return await asyncio.to_thread(self.find, name)
 
     def find(self, name: str) -> Served:
         """Raises `RefusedError` for a name that nothing is served by, or `RunError` for a run that can't be opened."""

@@ -69,7 +69,7 @@ async def models(house: TheHouse) -> dict[str, list[dict[str, Any]]]:
 @router.get("/{model}", summary="One model", response_model=ModelFacts)
 async def model(house: TheHouse, model: Model) -> dict[str, Any]:
     """Its task, signature and figures; whether it has sessions, and why not."""
-    served = house.find(model)
+    served = await house.found(model)
     return await served.work(served.facts)
 
 
@@ -84,7 +84,7 @@ async def predict(
 ) -> Response:
     """Predict rows: `{"rows": [...]}`; lines of JSON, each answered by a line; or a file: a sound, a picture, a
     table, whose name the parameter `name` says."""
-    served, kind = house.find(model), request.headers.get("content-type", "").partition(";")[0]
+    served, kind = await house.found(model), request.headers.get("content-type", "").partition(";")[0]
     if kind == LINES:
         lines = _predicted(served, request, request.app.state.config.max_body_bytes)
         return _WhileReading(lines, headers=AS_IT_COMES, media_type=LINES)
@@ -106,7 +106,7 @@ async def evaluate(house: TheHouse, model: Model, request: Request, name: FileNa
     """How well the model does on labelled rows, with intervals of 95 %, as `ostinato evaluate` has it:
     `{"rows": [...]}`, objects by column with the target among them, or a file, whose name the parameter `name`
     says. Nothing of it is kept."""
-    served, kind = house.find(model), request.headers.get("content-type", "").partition(";")[0]
+    served, kind = await house.found(model), request.headers.get("content-type", "").partition(";")[0]
     body = await request.body()
     if kind in ("", JSON):
         rows = _objects(_rows(body))
@@ -118,14 +118,14 @@ async def evaluate(house: TheHouse, model: Model, request: Request, name: FileNa
 @router.post("/{model}/score", summary="Answer each step of a sequence", response_model=Scored)
 async def score(house: TheHouse, model: Model, body: Score) -> Response:
     """What the model answers at each step of a sequence; a language model says the loss of each token."""
-    engine = house.find(model).running
+    engine = (await house.found(model)).running
     return Response(await engine.do(engine.sessions.score(body.inputs)), media_type=JSON)
 
 
 @router.post("/{model}/step", summary="Step with a state of one's own", response_model=Carried)
 async def step(house: TheHouse, model: Model, body: Carry, who: Owner) -> Response:
     """Read steps in a session whose state travels with the client: no server keeps it, and any goes on with it."""
-    engine = house.find(model).running
+    engine = (await house.found(model)).running
     made = engine.sessions.carry(who, decoded(body.state), body.inputs, body.answers, body.intervene)
     return Response(await engine.do(made), media_type=JSON)
 
@@ -133,7 +133,7 @@ async def step(house: TheHouse, model: Model, body: Carry, who: Owner) -> Respon
 @router.post("/{model}/generate", summary="Write", response_class=StreamingResponse, responses={200: STREAM})
 async def generate(house: TheHouse, model: Model, body: Generate) -> Response:
     """Write; server-sent events: `piece` as it is written (or one event for each whole sequence), then `end`."""
-    served = house.find(model)
+    served = await house.found(model)
     options = body.model_dump(exclude={"prompt"})
     made = await served.work(served.generation, body.prompt, options)
     if made.pieces is not None:

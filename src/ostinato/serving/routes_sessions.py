@@ -42,7 +42,7 @@ router = APIRouter(prefix="/v1/models/{model}/sessions", tags=["sessions"])
 @router.post("", summary="Begin a session", status_code=201, response_model=SessionFacts)
 async def create(house: TheHouse, model: Model, who: Owner, body: Create | None = None) -> Response:
     """A session before its first step."""
-    engine = house.find(model).running
+    engine = (await house.found(model)).running
     given = body or Create()
     return _json(await engine.do(engine.sessions.create(who, given.seed, given.sample_rate)), 201)
 
@@ -50,7 +50,7 @@ async def create(house: TheHouse, model: Model, who: Owner, body: Create | None 
 @router.get("", summary="All sessions", response_model=SessionList)
 async def sessions(house: TheHouse, model: Model, who: Owner) -> Response:
     """All sessions of whoever asks."""
-    engine = house.find(model).running
+    engine = (await house.found(model)).running
     return _json(await engine.do(engine.sessions.all_of(who)))
 
 
@@ -63,21 +63,21 @@ async def sessions(house: TheHouse, model: Model, who: Owner) -> Response:
 )
 async def restore(house: TheHouse, model: Model, who: Owner, request: Request) -> Response:
     """A new session from a snapshot."""
-    engine = house.find(model).running
+    engine = (await house.found(model)).running
     return _json(await engine.do(engine.sessions.restore(who, await request.body())), 201)
 
 
 @router.get("/{session}", summary="One session", response_model=SessionFacts)
 async def about(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
     """What is known of a session."""
-    engine = house.find(model).engine_of(session)
+    engine = (await house.found(model)).engine_of(session)
     return _json(await engine.do(engine.sessions.about(who, session)))
 
 
 @router.delete("/{session}", summary="End a session", status_code=204)
 async def delete(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
     """End a session."""
-    engine = house.find(model).engine_of(session)
+    engine = (await house.found(model)).engine_of(session)
     await engine.do(engine.sessions.delete(who, session))
     return Response(status_code=204)
 
@@ -85,7 +85,7 @@ async def delete(house: TheHouse, model: Model, session: SessionId, who: Owner) 
 @router.get("/{session}/peek", summary="The answer as it stands", response_model=Peeked)
 async def peek(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
     """The answer as it stands, without a step."""
-    engine = house.find(model).engine_of(session)
+    engine = (await house.found(model)).engine_of(session)
     return _json(await engine.do(engine.sessions.peek(who, session)))
 
 
@@ -93,14 +93,14 @@ async def peek(house: TheHouse, model: Model, session: SessionId, who: Owner) ->
 async def finish(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
     """What would still be answered if nothing more came: of sound that ends within a step, of answers that come
     later than their step. The session stays as it is."""
-    engine = house.find(model).engine_of(session)
+    engine = (await house.found(model)).engine_of(session)
     return _json(await engine.do(engine.sessions.finish(who, session)))
 
 
 @router.post("/{session}/step", summary="Read steps", response_model=Stepped)
 async def step(house: TheHouse, model: Model, session: SessionId, body: Step, who: Owner) -> Response:
     """Read one step or more."""
-    engine = house.find(model).engine_of(session)
+    engine = (await house.found(model)).engine_of(session)
     made = engine.sessions.step(who, session, body.inputs, body.answers, body.sequence, body.intervene)
     return _json(await engine.do(made))
 
@@ -116,7 +116,7 @@ async def generate(
 ) -> Response:
     """Write, and read what is written; with `Accept: text/event-stream` as it is written. Events have no sequence
     number: who loses the connection looks at the session, and goes on or rewinds."""
-    engine = house.find(model).engine_of(session)
+    engine = (await house.found(model)).engine_of(session)
     if EVENTS not in request.headers.get("accept", ""):
         return _json(await engine.do(write(engine.sessions, who, session, body)))
     if body.sequence is not None:
@@ -127,14 +127,14 @@ async def generate(
 @router.post("/{session}/rewind", summary="Go back", response_model=Rewound)
 async def rewind(house: TheHouse, model: Model, session: SessionId, body: Rewind, who: Owner) -> Response:
     """Back to an earlier step."""
-    engine = house.find(model).engine_of(session)
+    engine = (await house.found(model)).engine_of(session)
     return _json(await engine.do(engine.sessions.rewind(who, session, body.to, body.sequence)))
 
 
 @router.post("/{session}/fork", summary="Copy a session", status_code=201, response_model=SessionFacts)
 async def fork(house: TheHouse, model: Model, session: SessionId, who: Owner) -> Response:
     """A new session that goes on from where this one stands."""
-    engine = house.find(model).engine_of(session)
+    engine = (await house.found(model)).engine_of(session)
     return _json(await engine.do(engine.sessions.fork(who, session)), 201)
 
 
@@ -152,7 +152,7 @@ async def snapshot(
     lasting_s: Annotated[float | None, Query(gt=0, description="Seconds until it is refused.")] = None,
 ) -> Response:
     """Its state as signed bytes of safetensors."""
-    engine = house.find(model).engine_of(session)
+    engine = (await house.found(model)).engine_of(session)
     return Response(await engine.do(engine.sessions.snapshot(who, session, lasting_s)), media_type=SNAPSHOT)
 
 

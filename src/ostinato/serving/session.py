@@ -16,6 +16,7 @@ from ostinato.tasks.streaming import Steps
 
 _OVERHEAD_BYTES = 64
 """Of each object in memory."""
+_SMALL_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ class Event(NamedTuple):
         """In memory."""
         return 3 * _OVERHEAD_BYTES + (self.did.values.nbytes if isinstance(self.did, Steps) else 0)
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it costs little to write it again with what is read next."""
+        did = self.did
+        return isinstance(did, Steps) and not did.edits and did.values.nbytes <= _SMALL_BYTES
+
 
 class Chunk(NamedTuple):
     """A kept state (a checkpoint), what happened from there on, and the bytes that both take."""
@@ -76,8 +83,14 @@ class Chunk(NamedTuple):
         return cls(start, state, sampler, events, num_bytes)
 
     def then(self, event: Event) -> Chunk:
-        """With one event more."""
-        return Chunk(self.start, self.state, self.sampler, (*self.events, event), self.num_bytes + event.num_bytes)
+        """With one event more. Small pieces that are read become one event as they come: an object for each takes many
+        times the memory of what it holds."""
+        last = self.events[-1] if self.events else event
+        if last is event or not (last.is_small and event.is_small):
+            return Chunk(self.start, self.state, self.sampler, (*self.events, event), self.num_bytes + event.num_bytes)
+        whole = _one([last, event])
+        num_bytes = self.num_bytes + whole.num_bytes - last.num_bytes
+        return Chunk(self.start, self.state, self.sampler, (*self.events[:-1], whole), num_bytes)
 
     def closed(self) -> Chunk:
         """The same, with what was read in one go as one event."""

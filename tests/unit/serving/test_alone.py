@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.unit.serving.fake import Elman, bench
 
 from ostinato.run import load
 from ostinato.serving import reload
+from ostinato.serving.house import House
 from ostinato.serving.live import Limits
 from ostinato.serving.redis_store import RedisStore
 from ostinato.serving.refused import RefusedError
@@ -104,3 +107,14 @@ def test_a_run_that_can_not_be_opened_is_looked_at_again(
             return
         time.sleep(0.05)
     raise AssertionError("it was looked at no more")
+
+
+def test_a_run_that_is_opened_holds_nobody_up() -> None:
+    by = list[str]()
+
+    def more(name: str) -> None:
+        by.append(f"{name}: {threading.current_thread() is threading.main_thread()}")
+
+    with pytest.raises(RefusedError):
+        asyncio.run(House({}, more).found("later"))
+    assert by == ["later: False"]

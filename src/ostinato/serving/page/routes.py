@@ -123,7 +123,7 @@ def runs_router(house: House, shown: Shown) -> APIRouter:
         unit: Annotated[int, Query(ge=0)] = 0,
     ) -> dict[str, Any]:
         """Which units tell a question, scored on steps that did not choose them."""
-        served = house.find(run)
+        served = await house.found(run)
         return await served.work(looks.look, served, question, steps, series, unit)
 
     return router

@@ -70,7 +70,7 @@ router = APIRouter(prefix="/v1/runs/{run}", tags=["page"], dependencies=[Depends
 @router.post("/intervene")
 async def intervene(house: TheHouse, run: str, body: Intervene) -> dict[str, Any]:
     """What is written with units changed, beside what is written untouched."""
-    served = house.find(run)
+    served = await house.found(run)
     refuse_files(served.run, body.prompt)
     return await served.work(_continued, served, body)
 
@@ -78,7 +78,7 @@ async def intervene(house: TheHouse, run: str, body: Intervene) -> dict[str, Any
 @router.get("/parts")
 async def parts(house: TheHouse, run: str) -> dict[str, Any]:
     """What can be changed: parts of the state and gates, with their units."""
-    return await (served := house.find(run)).work(_parts, served)
+    return await (served := await house.found(run)).work(_parts, served)
 
 
 @router.get("/tracks/{key}/attribution")
@@ -92,7 +92,7 @@ async def attribution(
     steps: Annotated[int, Query(ge=1, le=1000, description="That are looked at.")] = 200,
 ) -> dict[str, Any]:
     """Which earlier steps the surprise at a step came from."""
-    served = house.find(run)
+    served = await house.found(run)
     track = page.tracking.find(page.shown.folder_of(run), key)
     return (await served.work(attribute, served.run, track, at, method, steps)).to_dict()
 
