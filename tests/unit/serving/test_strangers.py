@@ -74,18 +74,18 @@ def test_a_body_byte_by_byte(kind: str) -> None:
 
     async def slowly() -> Message:
         slowly.count += 1  # type: ignore[attr-defined]
-        await asyncio.sleep(0.02)
-        return {"type": "http.request", "body": b"x", "more_body": slowly.count < 40}  # type: ignore[attr-defined]
+        await asyncio.sleep(0.05)
+        return {"type": "http.request", "body": b"x", "more_body": slowly.count < 25}  # type: ignore[attr-defined]
 
     async def said(message: Message) -> None:
         told.append(message)
 
     slowly.count = 0  # type: ignore[attr-defined]
     scope: Scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-type", kind.encode())]}
-    asyncio.run(Guard(app, Metrics(), 1000, 0.2)(scope, slowly, said))
+    asyncio.run(Guard(app, Metrics(), 1000, 0.6)(scope, slowly, said))
     body = b"".join(one.get("body", b"") for one in told)
     if kind.endswith("ndjson"):
-        assert (told[0]["status"], body) == (200, b"40")
+        assert (told[0]["status"], body) == (200, b"25")
     else:
         assert told[0]["status"] == 408
         assert json.loads(body)["title"] == "a body of 16,384 bytes a second or more was expected."
