@@ -16,10 +16,11 @@ from ostinato.data.sequences import Sequences
 from ostinato.errors import RecipeError, RunError
 from ostinato.exploration.exploring import first_steps
 from ostinato.exploration.following import follow
+from ostinato.tasks.encoder_streaming import EncoderStreaming
 from ostinato.tasks.generation import OpenRun
 from ostinato.tasks.intervening import Edits
 from ostinato.tasks.registry import task_of
-from ostinato.tasks.streaming import EncoderStreaming, Reading, Steps
+from ostinato.tasks.streaming import Reading, Steps
 
 NUM_WINDOWS = 16
 NUM_STEPS = 48

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from ostinato.errors import RecipeError, RunError
+from ostinato.tasks.encoder_streaming import EncoderStreaming
 from ostinato.tasks.generation import OpenRun
 from ostinato.tasks.intervened import read_changed, write_changed
 from ostinato.tasks.intervening import Edit, Intervene, edits_of, later
 from ostinato.tasks.registry import task_of
-from ostinato.tasks.streaming import EncoderStreaming, Reading, Writing, WritingModel
+from ostinato.tasks.streaming import Reading, Writing, WritingModel
 
 
 class Continuing(TypedDict, total=False):

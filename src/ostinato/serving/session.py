@@ -16,7 +16,7 @@ from ostinato.tasks.streaming import Steps
 
 _OVERHEAD_BYTES = 64
 """Of each object in memory."""
-_SMALL_BYTES = 256
+_SMALL_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,14 @@ class Event(NamedTuple):
         """In memory."""
         return 3 * _OVERHEAD_BYTES + (self.did.values.nbytes if isinstance(self.did, Steps) else 0)
 
-    @property
-    def is_small(self) -> bool:
-        """Whether it costs little to write it again with what is read next."""
-        did = self.did
-        return isinstance(did, Steps) and not did.edits and did.values.nbytes <= _SMALL_BYTES
+    def with_more(self, event: Event) -> Event | None:
+        """Both as one, where both were read, as they are, and hold little; else None."""
+        one, other = self.did, event.did
+        if not isinstance(one, Steps) or not isinstance(other, Steps) or one.edits or other.edits:
+            return None
+        if one.values.nbytes + other.values.nbytes > _SMALL_BYTES:
+            return None
+        return Event(self.num_steps + event.num_steps, Steps(np.concatenate((one.values, other.values))))
 
 
 class Chunk(NamedTuple):
@@ -85,12 +88,10 @@ class Chunk(NamedTuple):
     def then(self, event: Event) -> Chunk:
         """With one event more. Small pieces that are read become one event as they come: an object for each takes many
         times the memory of what it holds."""
-        last = self.events[-1] if self.events else event
-        if last is event or not (last.is_small and event.is_small):
-            return Chunk(self.start, self.state, self.sampler, (*self.events, event), self.num_bytes + event.num_bytes)
-        whole = _one([last, event])
-        num_bytes = self.num_bytes + whole.num_bytes - last.num_bytes
-        return Chunk(self.start, self.state, self.sampler, (*self.events[:-1], whole), num_bytes)
+        whole = self.events[-1].with_more(event) if self.events else None
+        events = (*self.events, event) if whole is None else (*self.events[:-1], whole)
+        more = event.num_bytes if whole is None else whole.num_bytes - self.events[-1].num_bytes
+        return Chunk(self.start, self.state, self.sampler, events, self.num_bytes + more)
 
     def closed(self) -> Chunk:
         """The same, with what was read in one go as one event."""

@@ -19,7 +19,8 @@ from ostinato.serving.page.jobs import Progress
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import Served
 from ostinato.storage.files import read_json
-from ostinato.tasks.streaming import EncoderStreaming, WritingModel
+from ostinato.tasks.encoder_streaming import EncoderStreaming
+from ostinato.tasks.streaming import WritingModel
 
 Kind = Literal["ablation", "diagnosis", "points", "reaching"]
 

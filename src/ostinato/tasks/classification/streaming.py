@@ -23,18 +23,10 @@ from ostinato.tasks.classification.blended import Blended
 from ostinato.tasks.classification.ensemble import Ensemble
 from ostinato.tasks.classification.evaluation import decided
 from ostinato.tasks.classification.model import Classifier
+from ostinato.tasks.encoder_streaming import EncoderStreaming, first_answer
 from ostinato.tasks.intervening import Edit
 from ostinato.tasks.signature import TensorSpec, float_name
-from ostinato.tasks.streaming import (
-    Answer,
-    EncoderStreaming,
-    Read,
-    Reading,
-    Steps,
-    StreamingModel,
-    first_answer,
-    no_stream,
-)
+from ostinato.tasks.streaming import Answer, Read, Reading, Steps, StreamingModel, no_stream
 
 
 class ClassifierStreaming(EncoderStreaming):

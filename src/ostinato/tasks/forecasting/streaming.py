@@ -17,10 +17,11 @@ from ostinato.data.forecasting.windows import least_context, series_feature
 from ostinato.data.moments import Moments
 from ostinato.errors import RowError
 from ostinato.recipe import Recipe
+from ostinato.tasks.encoder_streaming import first_answer
 from ostinato.tasks.forecasting.evaluation import predict
 from ostinato.tasks.forecasting.model import Forecaster
 from ostinato.tasks.signature import TensorSpec
-from ostinato.tasks.streaming import Answer, Read, Reading, Steps, StreamingModel, first_answer, no_stream
+from ostinato.tasks.streaming import Answer, Read, Reading, Steps, StreamingModel, no_stream
 
 _SERIES = "1"
 """What `windows_of` calls a series given by hand."""

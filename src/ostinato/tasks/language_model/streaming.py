@@ -17,23 +17,14 @@ from ostinato.errors import RecipeError, RowError, RunError
 from ostinato.heads.sampling import Sampling, next_token
 from ostinato.nn.rowwise import rowwise
 from ostinato.recipe import Recipe
+from ostinato.tasks.encoder_streaming import EncoderStreaming, first_answer
 from ostinato.tasks.generation import USUAL_LENGTH, GenerateOptions, OpenRun
 from ostinato.tasks.intervened import read_changed, write_changed
 from ostinato.tasks.intervening import edits_of, later
 from ostinato.tasks.language_model.model import LanguageModel
 from ostinato.tasks.language_model.stream import BANNED
 from ostinato.tasks.signature import TensorSpec, float_name
-from ostinato.tasks.streaming import (
-    Answer,
-    EncoderStreaming,
-    Read,
-    Reading,
-    Steps,
-    Writing,
-    WritingModel,
-    Written,
-    first_answer,
-)
+from ostinato.tasks.streaming import Answer, Read, Reading, Steps, Writing, WritingModel, Written
 
 _LIKELY = 10
 _WRITTEN_AT_ONCE = 64

@@ -14,20 +14,11 @@ from ostinato.data.dataset import Features
 from ostinato.errors import RecipeError
 from ostinato.nn.rowwise import rowwise
 from ostinato.recipe import Recipe
+from ostinato.tasks.encoder_streaming import EncoderStreaming, first_answer
 from ostinato.tasks.frames.sampling import as_values
 from ostinato.tasks.next_step.model import NextStep
 from ostinato.tasks.signature import TensorSpec, float_name
-from ostinato.tasks.streaming import (
-    Answer,
-    EncoderStreaming,
-    Reading,
-    Steps,
-    Writing,
-    WritingModel,
-    Written,
-    first_answer,
-    no_stream,
-)
+from ostinato.tasks.streaming import Answer, Reading, Steps, Writing, WritingModel, Written, no_stream
 
 _SEEDS = 1_000_003
 

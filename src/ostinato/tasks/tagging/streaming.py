@@ -17,8 +17,9 @@ from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.layers.inputs import width_of
 from ostinato.nn.rowwise import rowwise
 from ostinato.recipe import Recipe
+from ostinato.tasks.encoder_streaming import EncoderStreaming, first_answer
 from ostinato.tasks.signature import TensorSpec, float_name
-from ostinato.tasks.streaming import Answer, EncoderStreaming, Reading, first_answer, no_stream
+from ostinato.tasks.streaming import Answer, Reading, no_stream
 from ostinato.tasks.tagging.model import Tagger
 
 _OUTPUTS = {"crf": "a chain is decoded from its end", "ctc": "its labels are aligned over the whole row"}
