@@ -244,7 +244,7 @@ def test_interventions_and_memory(seen: Seen) -> None:
     if not page.get_by_role("button", name="Search").count():
         headers = {"authorization": f"Bearer {seen.token}"}
         page.request.post(f"{seen.url}/v1/runs/story/tracks", data={"steps": 300}, headers=headers)
-        page.get_by_text("Follow the network").wait_for()
+        page.get_by_text("Follow the network").first.wait_for()
     page.wait_for_timeout(200)
     page.reload()
     page.get_by_label("reads").fill(" ")
@@ -405,6 +405,59 @@ def test_runs_are_compared_and_saved(once: Seen) -> None:
     assert not re.search(r"<script|<link|https?://(?!www\.w3\.org)", whole)
     page.reload()
     page.get_by_role("img", name=re.compile("^Loss, training")).wait_for()
+
+
+VIEWS = (
+    ("?find=class&as=cards&runs=classifier_text", "Runs", "ul.cards li", "csv"),
+    ("run/story", "story", "path.line1", "png csv"),
+    ("compare?runs=classifier_text,classifier_wide_table&of=training", "Compare runs", "path.line1", "png csv"),
+    ("try/story?prompt=the+&count=8&temperature=0.5&seed=1", "Try story", ".token >> nth=4", "csv"),
+    ("try/classifier_text?in.text=a+seal+ran", "Try classifier_text", ".coloured span", "csv"),
+    ("try/tagger_softmax?in.form=a+b+c", "Try tagger_softmax", ".tag", "csv"),
+    ("try/forecaster_segment?in.input=SERIES&origin=28", "Try forecaster_segment", "path.band", "png csv"),
+    ("try/next_step_independent?prompt=[[60],[62]]&count=6", "Try next_step_independent", ".note", "png csv"),
+    ("inside/story?question=token+==+'a'&series=layer+1.c&unit=3", "Inside story", "td.bars", "png csv"),
+    ("states/story?series=layer+1.c&by=constant&at=9&first=0&span=90", "States of story", "canvas", "png csv"),
+    ("intervene/story?edits=layer+1.f+=+0&prompt=the+seal+&begin=2", "Intervene in story", "p.written", "csv"),
+    ("memory/story?lag=4&of=layer+1", "Memory of story", "td.around", "png csv"),
+    ("new/names.csv?target=language", "Train on names.csv", "td.example", ""),
+)
+"""Where each view is, its heading, what stands there once it is restored, and as which files it is saved."""
+
+
+def test_each_view_has_a_link_that_restores_it_and_is_saved(once: Seen) -> None:
+    page = once.page
+    ask = {"authorization": f"Bearer {once.token}", "x-ostinato": "page"}
+    once.go("", "Runs")
+    tracks = f"{once.url}/v1/runs/story/tracks"
+    if not page.request.get(tracks, headers=ask).json()["tracks"]:
+        page.request.post(tracks, data={"steps": 300}, headers=ask)
+    page.request.post(f"{once.url}/v1/workshop/samples/names.csv", headers=ask)
+    series = "%0A".join(str(step % 7 + 3) for step in range(40))
+    for place, heading, there, kinds in VIEWS:
+        name = re.sub(r"\W+", "-", place.partition("?")[0]) or "cards"
+        once.go(place.replace("SERIES", series), heading)
+        page.reload()
+        page.locator(there).first.wait_for(timeout=20_000)
+        playwright.expect(page.locator("progress")).to_have_count(0, timeout=20_000)
+        for kind in kinds.split():
+            with page.expect_download() as kept:
+                page.get_by_role("button", name=f"Save {kind.upper()}").first.click()
+            saved = Path(kept.value.path()).read_bytes()
+            assert saved[:4] == b"\x89PNG" if kind == "png" else saved.count(b"\r\n") > 1, (name, kind)
+        with page.expect_download() as kept:
+            page.get_by_role("button", name="Save this view as one HTML file").click()
+        whole = Path(kept.value.path()).read_text()
+        assert heading in whole, name
+        assert once.token not in whole, name
+        for width in (400, 1280, 3840):
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} at {width}"
+                if SHOTS:
+                    page.screenshot(path=f"{SHOTS}/view-{name}-{scheme}-{width}.png", full_page=True)
+        page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def test_a_file_is_dropped_trained_on_and_tried(once: Seen) -> None:

@@ -10,7 +10,7 @@ async function whole() {
   const drawn = [...main.querySelectorAll("canvas")];
   copy.querySelectorAll("canvas").forEach((one, at) => {
     const picture = document.createElement("img");
-    picture.setAttribute("src", drawn[at].toDataURL());
+    picture.dataset.drawn = at;  // with its address here the page itself would load it, which its policy forbids
     picture.setAttribute("alt", one.getAttribute("aria-label") ?? "");
     picture.style.maxWidth = "100%";
     one.replaceWith(picture);
@@ -27,7 +27,7 @@ async function whole() {
   const styles = await Promise.all([...document.querySelectorAll("link[rel=stylesheet]")].map((one) => fetch(one.href).then((answer) => answer.text())));
   return `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>${escaped(document.title)}</title><style>${styles.join("\n")}</style></head>
-<body>${copy.outerHTML}<footer class="quiet">Saved from Ostinato, ${escaped(new Date().toISOString().slice(0, 16).replace("T", " "))} UTC</footer></body></html>\n`;
+<body>${drawn.reduce((text, one, at) => text.replace(`data-drawn="${at}"`, `src="${one.toDataURL()}"`), copy.outerHTML)}<footer class="quiet">Saved from Ostinato, ${escaped(new Date().toISOString().slice(0, 16).replace("T", " "))} UTC</footer></body></html>\n`;
 }
 
 export function OneFile() {

@@ -49,7 +49,7 @@ function Roll({ frames, given }) {
     <div class="wide" tabindex="0" role="region" aria-label="Piano roll"><svg class="roll" viewBox=${`0 0 ${width} ${height}`} width=${width} height=${height} role="img"
       aria-label=${`${all.length} notes in ${frames.length} frames, ${pitchName(low + 1)} to ${pitchName(high - 1)}`}>
       ${Array.from({ length: high - low + 1 }, (_, row) => high - row).map((pitch, row) => html`<g key=${pitch}>${[1, 3, 6, 8, 10].includes(pitch % 12) && html`<rect class="black" x="40" y=${row * ROW} width=${width - 44} height=${ROW} />`}
-        ${pitch % 12 === 0 && html`<text x="34" y=${row * ROW + ROW} text-anchor="end">${pitchName(pitch)}</text><line class="grid" x1="40" x2=${width - 4} y1=${row * ROW + ROW} y2=${row * ROW + ROW} />`}</g>`)}
+        ${pitch % 12 === 0 && html`<text x="34" y=${row * ROW + ROW + 2} text-anchor="end">${pitchName(pitch)}</text><line class="grid" x1="40" x2=${width - 4} y1=${row * ROW + ROW} y2=${row * ROW + ROW} />`}</g>`)}
       ${all.map((one) => html`<rect class=${one.start < given ? "note given" : "note"} x=${40 + one.start * wide} y=${(high - one.pitch) * ROW + 1} width=${one.length * wide - 1} height=${ROW - 1} />`)}
       ${at !== null && html`<line class="mark" x1=${40 + at * wide} x2=${40 + at * wide} y1="0" y2=${height - 18} />`}</svg></div>
     <p class="quiet">Grey was given, the rest is written.</p>
@@ -60,7 +60,8 @@ function Curves({ frames, given }) {
   const channels = frames.length && Array.isArray(frames[0]) ? frames[0].map((_, at) => at) : [null];
   const line = (channel, from, to) => frames.slice(from, to).map((one, at) => [from + at, channel === null ? one : one[channel]]);
   return html`${channels.map((channel) => html`<section key=${channel}><${Plot} title=${channel === null ? "value" : `channel ${channel + 1}`}
-    lines=${[{ name: "given", points: line(channel, 0, given) }, { name: "written", points: line(channel, Math.max(0, given - 1), frames.length) }]} /></section>`)}`;
+    lines=${[{ name: "given", points: line(channel, 0, given) }, { name: "written", points: line(channel, Math.max(0, given - 1), frames.length) }]} />
+    <${Save} name=${channel === null ? "frames" : `channel ${channel + 1}`} rows=${() => [["step", "value"], ...line(channel, 0, frames.length)]} /></section>`)}`;
 }
 
 export function Frames({ name, asked, query, go }) {
@@ -70,8 +71,9 @@ export function Frames({ name, asked, query, go }) {
   const [settings, setSettings] = useState({ count: Number(query.count ?? 64), temperature: Number(query.temperature ?? 1), seed: Number(query.seed ?? 0) });
   const [state, setState] = useState({ frames: [], given: 0 });
   const going = useRef(0);
+  useEffect(() => { if (query.prompt !== undefined) write(); }, []);
   const write = async (event) => {
-    event.preventDefault();
+    event?.preventDefault();
     const mine = ++going.current;
     let session = null;
     go({ prompt, ...settings });

@@ -4,6 +4,7 @@ import { html, useState } from "../html.js";
 import { useAnswer } from "../api.js";
 import { link, number, Problem, Tabs, Waiting } from "../parts.js";
 import { Plot } from "../plot.js";
+import { Save } from "../saving.js";
 
 const IDEAS = ["token in 'aeiou'", "isupper()", "since('\\n')", "position", "surprise > 2"];
 const unitName = (one) => `${one.series}[${one.unit}]`;
@@ -30,7 +31,8 @@ function Answer({ name, query, found }) {
         aria-current=${shown === unitName(one) ? "true" : null}>${unitName(one)}</a></th>
       <td class="right">${one.correlation.toFixed(3)}</td>
       <td class="bars"><span class="bar" style=${{ width: `${Math.round(100 * Math.abs(one.correlation))}%` }}></span></td></tr>`)}</tbody></table>
-    <p>A linear map of ${answer.probe.map(unitName).join(", ") || "no unit"} reaches R² = ${answer.r_squared.toFixed(3)}. <span class="quiet">Scored on steps that chose and fitted nothing.</span></p></section>`;
+    <p>A linear map of ${answer.probe.map(unitName).join(", ") || "no unit"} reaches R² = ${answer.r_squared.toFixed(3)}. <span class="quiet">Scored on steps that chose and fitted nothing.</span></p>
+    <${Save} name=${`${name} units`} canvas=${null} rows=${() => [["unit", "r"], ...answer.units.map((one) => [unitName(one), one.correlation])]} /></section>`;
 }
 
 export function Inside({ name, query }) {
@@ -54,5 +56,6 @@ export function Inside({ name, query }) {
       <section><h2>${unitName(found.shown)}, step by step</h2>
       ${isText && html`<p class="quiet">High on <span class="up" style=${{ "--share": 1 }}>orange</span>, low on <span class="down" style=${{ "--share": 1 }}>blue</span>.</p><${Coloured} found=${found} />`}
       <${Plot} title="The first 200 steps" lines=${[{ name: unitName(found.shown), points: found.values.slice(0, 200).map((one, at) => [at, one]) },
-        ...(isText || !found.tokens.length ? [] : [{ name: "value", points: found.tokens.slice(0, 200).map((one, at) => [at, Number(one)]) }])]} /></section>`}`;
+        ...(isText || !found.tokens.length ? [] : [{ name: "value", points: found.tokens.slice(0, 200).map((one, at) => [at, Number(one)]) }])]} />
+      <${Save} name=${`${name} ${unitName(found.shown)}`} rows=${() => [["step", "token", "value"], ...found.values.map((one, at) => [at, found.tokens[at], one])]} /></section>`}`;
 }

@@ -38,7 +38,7 @@ export function States({ name, query }) {
   const shown = found.tracks.find((one) => one.key === query.track) ?? found.tracks[0];
   const drop = (key) => call(`${base}/${key}`, { method: "DELETE" }).then(() => { location.hash = link("states", name); again(); }, again);
   const isText = asked?.columns[0].is_text ?? true, busy = goesOn(found.job);
-  return html`<h1>States of ${name}</h1><${Tabs} name=${name} view="states" run=${facts} />
+  return html`<div><h1>States of ${name}</h1><${Tabs} name=${name} view="states" run=${facts} />
     ${query.track && shown?.key !== query.track && html`<p class="problem" role="alert">The link names a track that is gone: the weights have changed, or its files were removed.</p>`}
     ${found.tracks.length > 1 && html`<p><label>Sequence <select onChange=${(event) => { location.hash = link("states", name, { track: event.target.value }); }}>
       ${found.tracks.map((one) => html`<option key=${one.key} value=${one.key} selected=${one === shown}>${one.data}, ${number(one.num_steps)} steps, ${one.made.slice(0, 16).replace("T", " ")}</option>`)}</select></label></p>`}
@@ -46,5 +46,5 @@ export function States({ name, query }) {
       <p class="quiet">${number(shown.num_steps)} steps of ${shown.num_rows === 1 ? "one row" : `${number(shown.num_rows)} rows`} (${shown.data}), ${megabytes(shown.bytes)}.
         <button type="button" onClick=${() => drop(shown.key)}>Remove its files</button></p>`}
     <${Progress} work=${work} following="Steps of the network" />
-    ${!busy && facts?.served !== false && html`<${Make} work=${work} isText=${isText} first=${!shown} />`}`;
+    ${!busy && facts?.served !== false && html`<${Make} work=${work} isText=${isText} first=${!shown} />`}</div>`;
 }

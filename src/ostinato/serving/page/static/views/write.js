@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from "../html.js";
 import { call } from "../api.js";
 import { Problem } from "../parts.js";
+import { Save } from "../saving.js";
 
 const shown = (token) => (token.trim() ? token : token.replace(/ /g, "␣").replace(/\n/g, "⏎") || "∅");
 
@@ -53,8 +54,9 @@ export function Write({ name, query, go }) {
     if (going.current === mine) setBusy(false);
   }
 
+  useEffect(() => { if (query.prompt !== undefined) begin(); }, []);
   const begin = (event) => {
-    event.preventDefault();
+    event?.preventDefault();
     go({ prompt, ...settings });
     run(async (mine) => {
       await takeUp((await call(base, { body: { seed: settings.seed } })).session);
@@ -75,6 +77,8 @@ export function Write({ name, query, go }) {
   });
 
   const set = (key) => (event) => setSettings({ ...settings, [key]: Number(event.target.value) });
+  const rows = () => [["token", "probability", "likelier"], ...text.tokens.map((one) => [one.text, one.next.find((other) => other.token === one.text)?.probability,
+    one.next.filter((other) => other.token !== one.text).slice(0, 3).map((other) => other.token).join(" | ")])];
   const asked = chosen === null ? null : text.tokens[chosen];
   return html`<form onSubmit=${begin}><label for="prompt">How it begins</label>
       <textarea id="prompt" rows="2" value=${prompt} onInput=${(event) => setPrompt(event.target.value)}></textarea>
@@ -95,6 +99,7 @@ export function Write({ name, query, go }) {
           MARKS.includes(one.token) ? html`<span class="quiet">${one.token}</span>` : html`<button type="button" disabled=${busy}
             aria-label=${`continue with ${shown(one.token)} instead`} onClick=${() => instead(chosen, one.token)}>${shown(one.token)}</button>`}</th>
           <td><span class="bar" style=${{ width: `${Math.round(70 * one.probability)}%` }}></span>
-          <span class="value">${(100 * one.probability).toFixed(1)} %</span></td></tr>`)}</tbody></table></section>`}</section>`}
+          <span class="value">${(100 * one.probability).toFixed(1)} %</span></td></tr>`)}</tbody></table></section>`}
+      <${Save} name=${`${name} text`} canvas=${null} rows=${rows} /></section>`}
     <p class="unseen" role="status">${busy ? "writing" : text.tokens.length ? `${text.tokens.length} tokens written` : ""}</p>`;
 }
