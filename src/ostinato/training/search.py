@@ -74,11 +74,12 @@ class Search:
         if recipe.training.search == "none":
             return None
         portfolio = task.portfolio(recipe)
-        left = {name: with_all(recipe, options) for name, options in portfolio.items() if said.isdisjoint(options)}
+        others = {name: with_all(recipe, options) for name, options in portfolio.items() if said.isdisjoint(options)}
+        left = {name: other for name, other in others.items() if other != recipe}
         if not left:
             keys = ", ".join(key for options in portfolio.values() for key in options) or "no alternative is known"
             raise RecipeError(
-                f"`training.search` has nothing to try: all that it would change is set ({keys}).",
+                f"`training.search` has nothing to try: all that it would change is set, or ruled out ({keys}).",
                 hint="without: --set training.search=none",
             )
         return cls(prepared, {_AS_PLANNED: recipe, **left}, list(task.folds(prepared)))
@@ -119,16 +120,14 @@ class Search:
         sign = 1.0 if monitor in LOWER_IS_BETTER else -1.0
         try:
             for name in names:
-                trial = self._trial(self.candidates[name], halvings)
                 try:
                     check_memory(task, self.candidates[name], self.prepared.features)
-                    figure = self._score(trial, folder, device)
+                    figure, steps = self._score(self._trial(self.candidates[name], halvings), folder, device)
                 except RecipeError as error:
                     observer.note(f"search: {name} is left out: {error.message}")
                     continue
                 costs[name] = sign * figure if math.isfinite(figure) else math.inf
-                after = f"after {counted(trial.training.steps or 0, 'step')}"
-                observer.note(f"search: {name}, {monitor} {figure:.4g} {after}")
+                observer.note(f"search: {name}, {monitor} {figure:.4g} after {counted(steps, 'step')}")
         except KeyboardInterrupt:
             return costs, True
         return costs, False
@@ -142,10 +141,10 @@ class Search:
         short = build_recipe(apply_overrides(recipe.model_dump(), budget | always | {"training.search": "none"}))
         return short.model_copy(update={"model": short.model.model_copy(update=dict(task_of(short).trial))})
 
-    def _score(self, recipe: Recipe, folder: Path, device: torch.device) -> float:
-        """The watched figure of a candidate on held-out training rows, the mean of the folds. Raises
-        `KeyboardInterrupt` after Ctrl-C."""
-        figures, task, features = list[float](), task_of(recipe), self.prepared.features
+    def _score(self, recipe: Recipe, folder: Path, device: torch.device) -> tuple[float, int]:
+        """The watched figure of a candidate on held-out training rows, the mean of the folds, and after how many steps
+        that was (of a fold with the fewest). Raises `KeyboardInterrupt` after Ctrl-C."""
+        figures, steps, task, features = list[float](), list[int](), task_of(recipe), self.prepared.features
         for train, held_out in self.folds:
             inner = replace(self.prepared, recipe=recipe, train=train, validation=held_out)
             torch.manual_seed(recipe.training.seed)
@@ -154,11 +153,11 @@ class Search:
             folder.mkdir()
             trainer = Trainer(recipe, model, training_of(task, model, inner, device), folder, Observer(), device)
             try:
-                trainer.run()
+                steps.append(trainer.run().step)
             except RunError:  # it diverged
-                return math.nan
+                return math.nan, trainer.position.step
             if trainer.interrupted:
                 raise KeyboardInterrupt
             metrics = task.monitor(model, held_out, features, recipe, device)
             figures.append(float(metrics[recipe.training.monitor]))
-        return float(np.mean(figures))
+        return float(np.mean(figures)), min(steps)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from ostinato.api import resume
 from ostinato.errors import DataError, RecipeError
-from ostinato.recipe import Recipe, build_recipe
+from ostinato.recipe import Recipe, apply_overrides, build_recipe
 from ostinato.run import load
 from ostinato.tasks import folds as folding
 from ostinato.tasks.prepare import prepare
@@ -156,6 +157,27 @@ def test_a_search_needs_something_to_try(recipe: dict[str, Any], tmp_path: Path)
     with pytest.raises(RecipeError, match=r"`training.search` has nothing to try.*model.cell, model.hidden_size"):
         train_recipe(build_recipe(recipe), tmp_path / "run", Observer())
     assert not (tmp_path / "run").exists()
+
+
+def test_what_would_be_as_planned_is_not_tried_again(
+    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = build_recipe(recipe)
+    ruled_out = {"another order": {"model.zoneout": [2.0]}, "slower": {"training.learning_rate": 1e-4}}
+    monkeypatch.setattr(type(task_of(prepare(asked).recipe)), "portfolio", lambda *_: ruled_out)
+    search = searching.Search.of(prepare(asked), asked)
+    assert search is not None
+    assert list(search.candidates) == ["as planned", "slower"]
+
+
+def test_the_steps_that_minutes_allowed_are_said(
+    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = build_recipe(recipe)
+    search = searching.Search.of(prepare(asked), asked)
+    assert search is not None
+    short = apply_overrides(search._trial(prepare(asked).recipe, 2).model_dump(), {"training.max_minutes": 1e-9})
+    assert search._score(build_recipe(short), tmp_path / "trial", torch.device("cpu"))[1] == 1
 
 
 def test_what_memory_does_not_allow_is_left_out(
