@@ -11,6 +11,7 @@ import { Order } from "./order.js";
 import { Told } from "./told.js";
 
 const ABOVE = 62, BELOW = 40, LEAST = 24;
+const size = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;  // letters are larger on wide screens
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 
 function surpriseLine(context, line, first, span, width) {
@@ -74,11 +75,11 @@ export function Explorer({ name, track, query, isText }) {
   function draw() {
     const drawn = canvas.current;
     if (!drawn) return;
-    const { view: { first, span }, ...rest } = now.current, scale = devicePixelRatio || 1, width = box.current.clientWidth;
+    const { view: { first, span }, ...rest } = now.current, larger = size(), scale = (devicePixelRatio || 1) * larger, width = box.current.clientWidth / larger;
     const grid = rest.height - ABOVE - BELOW;
     if (drawn.width !== Math.round(width * scale) || drawn.height !== Math.round(rest.height * scale)) {
       [drawn.width, drawn.height] = [Math.round(width * scale), Math.round(rest.height * scale)];
-      drawn.style.height = `${rest.height}px`;
+      drawn.style.height = `${rest.height * larger}px`;
     }
     const context = drawn.getContext("2d");
     context.setTransform(scale, 0, 0, scale, 0, 0);
@@ -146,7 +147,7 @@ export function Explorer({ name, track, query, isText }) {
   };
   const spot = (event) => {
     const edge = canvas.current.getBoundingClientRect();
-    return { share: (event.clientX - edge.left) / edge.width, y: event.clientY - edge.top };
+    return { share: (event.clientX - edge.left) / edge.width, y: (event.clientY - edge.top) / size() };
   };
   const down = (event) => { canvas.current.setPointerCapture(event.pointerId); pointers.current.set(event.pointerId, { x: event.clientX, moved: 0 }); };
   const move = (event) => {
