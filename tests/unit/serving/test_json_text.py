@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,3 +72,14 @@ def test_what_is_no_json_is_told_as_python_tells_it(text: str) -> None:
     with pytest.raises((ValueError, RecursionError)) as theirs:
         json.loads(text)
     assert str(ours.value) == str(theirs.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads its memory from /proc")
+def test_answers_that_are_kept_take_no_more_than_their_bytes() -> None:
+    def resident() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(one for one in lines if one.startswith("VmRSS")).split()[1])
+
+    before = resident()
+    kept = [json_bytes({"session": "x" * 30, "steps": number}) for number in range(20_000)]
+    assert (resident() - before) / len(kept) < 1000
