@@ -164,6 +164,7 @@ def test_cells_of_pandas() -> None:
     assert found["text"].to_list() == ["a", None]
     assert found["class"].to_list() == ["x", "y"]
     assert found["whole"].to_list() == [1, None]
+    assert found["whole"].dtype == pl.Int64
     assert found["when"].to_list() == [datetime.datetime(2024, 1, 1), None]
     assert found["steps"].to_list() == [[1.0, 2.0], [3.0]]
 

@@ -136,7 +136,7 @@ def _of_columns(columns: Mapping[str, Any]) -> pl.DataFrame:
 
 def _column(name: str, values: Any) -> pl.Series:
     """A column; nothing where there is no value."""
-    if _is_pandas(values, "Series") and values.dtype.kind in "iufbM":
+    if _is_pandas(values, "Series") and isinstance(values.dtype, np.dtype) and values.dtype.kind in "iufbM":
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufbM" and values.ndim == 1:
         values = pl.Series(name, values)
