@@ -138,9 +138,7 @@ async def generate(house: TheHouse, model: Model, body: Generate) -> Response:
     made = await served.work(served.generation, body.prompt, options)
     if made.pieces is not None:
         return StreamingResponse(_pieces(served, iter(made.pieces)), headers=AS_IT_COMES, media_type=EVENTS)
-    known = made.feature.known if made.feature is not None else list
-    whole = made.texts if made.texts is not None else [known(one) for one in made.frames or []]
-    return StreamingResponse(_whole(whole), headers=AS_IT_COMES, media_type=EVENTS)
+    return StreamingResponse(_whole(made.sequences), headers=AS_IT_COMES, media_type=EVENTS)
 
 
 def decoded(state: bytes) -> bytes:

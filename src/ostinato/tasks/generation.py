@@ -92,3 +92,11 @@ class Generation:
     feature: Feature | None = None
     prompt: str = ""
     given: Any = field(default=None)
+
+    @property
+    def sequences(self) -> list[Any]:
+        """Whole sequences as users know them: texts, or frames."""
+        if self.texts is not None:
+            return list(self.texts)
+        known = list if self.feature is None else self.feature.known
+        return [known(one) for one in self.frames or []]

@@ -201,9 +201,7 @@ class Tools:
             )
             if made.pieces is not None:
                 return {"text": "".join(made.pieces)}
-            known = made.feature.known if made.feature is not None else list
-            whole = made.texts if made.texts is not None else [known(one) for one in made.frames or []]
-        return json_ready({"sequences": list(whole)})
+        return json_ready({"sequences": made.sequences})
 
     def diagnose(self, run: str, rows: int = 32) -> dict[str, Any]:
         """How far back a model remembers, where its gradients end, and what to change."""
