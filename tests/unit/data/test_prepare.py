@@ -184,12 +184,6 @@ def test_labels_and_classes_that_do_not_fit(tmp_path: Path) -> None:
         _prepare(rare, split_seed=min(held_out), stratify=False)
 
 
-def test_a_class_of_its_own_for_each_row_can_not_be_held_out(tmp_path: Path) -> None:
-    path = _jsonl(tmp_path / "a.jsonl", [{"text": f"some word{n}", "label": f"class {n}"} for n in range(12)])
-    with pytest.raises(DataError, match="column `label` holds another class in each of its 12 rows: none can be held"):
-        _prepare(path)
-
-
 def test_rows_with_gaps_are_told_how_they_can_be_read(tmp_path: Path) -> None:
     rows = [{"text": [[1.5, None if n % 2 else 2.0]] * 3, "label": n % 3} for n in range(40)]
     path = _jsonl(tmp_path / "a.jsonl", rows)
