@@ -295,7 +295,8 @@ def _said(table: RawTable, ends: list[list[int]], feature: ForecastFeature) -> l
         notes.append(f"a step is {table.frequency}; the season has {counted(feature.seasons[0], 'step')}")
     if steps[2] > steps[1]:
         notes.append(f"the last {steps[2] - steps[1]:,} steps are not used (`data.split`)")
-    for channel, name in enumerate(feature.recipe.channels):
+    one_each = feature.recipe.channels if feature.recipe.layout != "rows" else ()  # rows: columns are steps
+    for channel, name in enumerate(one_each):
         if all(_is_still(one.values[: end[0], channel]) for one, end in zip(table.series, ends, strict=True)):
             notes.append(f"{name} does not change in the training part: there is nothing to learn of it")
     lookback = feature.recipe.lookback
