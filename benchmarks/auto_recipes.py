@@ -4,8 +4,9 @@
 
 For each recipe: it is trained as it stands, but for its baselines; then a recipe that says of the model its task
 alone, and of features what the figure depends on (how targets are read, of which kind inputs are), with as many minutes
-of processor time as the first took. Both are scored on the recipe's validation rows, never on a test part; where these
-are fewer than 100, both are cross-validated. With `--out`, what has been measured is kept, and not measured again.
+of processor time as the first took. Both are scored on the recipe's validation rows, never on a test part; where a
+classifier has fewer than 100, both are cross-validated. With `--out`, what has been measured is kept, and not measured
+again.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def _row(one: Found) -> list[str]:
 
 def _measured(names: Sequence[str], given: argparse.Namespace) -> Iterator[Found]:
     for name in names:
-        kept = given.out / f"{name}.json" if given.out else None
+        kept = given.out / f"{'-'.join([name, *given.settings])}.json" if given.out else None
         if kept is not None and kept.exists():
             yield Found(**json.loads(kept.read_text(encoding="utf-8")))
             continue

@@ -352,8 +352,10 @@ void Stream<T>::read_state(int64_t index, T* to) const {
 template <class T>
 void Stream<T>::write_state(int64_t index, const T* from) {
   const auto place = state_place<T>(impl_->layers, index, impl_->parity);
-  for (int64_t row = 0; row < impl_->N; ++row)
-    std::copy_n(from + row * place.features, place.features, place.data + row * place.stride);
+  for (int64_t row = 0; row < impl_->N; ++row) {
+    T* end = std::copy_n(from + row * place.features, place.features, place.data + row * place.stride);
+    std::fill_n(end, place.stride - place.features, T(0));  // a row before may have left what is not finite: 0 x NaN
+  }
 }
 
 template <class T>

@@ -101,6 +101,8 @@ def test_checkpoints_of_ended_runs_go_and_others_stay(shelf: Path, tmp_path: Pat
     assert not (runs / "one" / "checkpoint").exists()
     assert (runs / "two" / "checkpoint").is_dir()
     assert ostinato.load(runs / "one").predict(["good"])
+    with pytest.raises(RunError, match="no checkpoints any more"):
+        ostinato.resume(runs / "one", {"training.epochs": 2}, Observer())
     assert "nothing to remove" in _said("runs", "clean", runs, "--yes")
 
 
@@ -109,3 +111,24 @@ def test_folders_without_runs_are_named(tmp_path: Path) -> None:
         CliRunner().invoke(app, ["runs", "list", str(tmp_path)], catch_exceptions=False)
     with pytest.raises(RunError, match="two runs or more"):
         CliRunner().invoke(app, ["runs", "compare", str(tmp_path)], catch_exceptions=False)
+
+
+def test_the_same_rows_under_two_names_are_the_same_data(shelf: Path, tmp_path: Path) -> None:
+    table, runs = [{"text": text, "label": str("good" in text)} for text in TEXTS], []
+    settings = {"model.hidden_size": 4, "training.epochs": 1}
+    for name in ("a", "b"):
+        given = {"input": "text", "target": "label", "out": tmp_path / name}
+        runs.append(ostinato.train(table, settings=settings, observer=Observer(), report=False, **given).folder)
+    found = CliRunner().invoke(app, ["runs", "compare", *map(str, runs)], catch_exceptions=False)
+    assert "different data" not in found.output
+    found = CliRunner().invoke(app, ["runs", "compare", str(runs[0]), str(shelf / "one")], catch_exceptions=False)
+    assert "different data" in found.output
+
+
+def test_a_packed_run_knows_its_own_training_file(shelf: Path, tmp_path: Path) -> None:
+    packed = ostinato.load(pack(shelf / "one", tmp_path / "a.zip").path)
+    said = list[str]()
+    observer = Observer()
+    observer.note = said.append  # type: ignore[method-assign]
+    packed.evaluate(str(shelf.parent / "t.csv"), observer)
+    assert any("is the file of" in note for note in said)

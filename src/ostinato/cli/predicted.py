@@ -78,6 +78,7 @@ def write_file(
         texts, predictions = [text for _, text, _ in some], [prediction for _, _, prediction in some]
         table = _table(out.suffix, rows, texts, predictions, parts.done * ROWS)
         if len(some) < ROWS and not parts.done:
+            parts.discard()
             write_atomically(out, as_bytes(table, out.suffix, escape_formulas))
             return len(table)
         parts.add(as_bytes(table, out.suffix, escape_formulas, part=True), len(table))

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from ostinato.storage.files import disk_error, read_json, write_atomically
+from ostinato.training.places import path_of
 
 ROWS = 65_536
 """Rows of a part; a table of no more is written at once."""
@@ -49,12 +50,17 @@ class PartFiles:
     def add(self, content: bytes, num_rows: int) -> None:
         """The next part, whole or not at all. Raises `CheckpointError` where the disk refuses."""
         if not self._paths:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self.discard()
             self._folder.mkdir()
             write_atomically(self._folder / _FACTS, json.dumps(self._facts).encode())
         path = self._folder / f"part-{self.done:06}-{num_rows}{self._suffix}"
         write_atomically(path, content)
         self._paths.append(path)
+
+    def discard(self) -> None:
+        """Remove all parts, those of anything else among them."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._paths = []
 
     def finish(self) -> None:
         """The parts become one file. Raises `CheckpointError` where the disk refuses; they are then still there."""
@@ -64,7 +70,7 @@ class PartFiles:
             os.replace(whole, self._out)
         except OSError as error:
             raise disk_error(self._out, error) from error
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)  # the parts are still counted
 
     def _join(self, whole: Path) -> None:
         if self._suffix == ".jsonl":
@@ -81,8 +87,8 @@ class PartFiles:
 
 
 def state_of(data: str) -> str:
-    """What tells whether a file, or what is in a folder, is as it was: sizes and times of change."""
-    path = Path(data)
+    """What tells whether a file, an archive or what is in a folder is as it was: sizes and times of change."""
+    path = path_of(data) or Path(data)
     files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
     facts = [(str(one), one.stat().st_size, one.stat().st_mtime_ns) for one in files]
     return hashlib.sha256(json.dumps([data, facts]).encode()).hexdigest()

@@ -13,6 +13,7 @@ from ostinato.errors import RunError
 from ostinato.metrics.names import METRIC_NAMES
 
 _USUAL = Path("runs")
+_FILES = ("data.train", "data.validation")
 Folder = Annotated[Path, typer.Argument(help="A folder of runs, or a run.")]
 
 app = typer.Typer(help="Runs: list them, put them side by side, remove their checkpoints.", no_args_is_help=True)
@@ -54,6 +55,7 @@ def compare_runs(
 ) -> None:
     """Put runs side by side: their figures, and the settings in which they differ."""
     from ostinato.shelf.facts import run_details
+    from ostinato.shelf.folders import data_of
     from ostinato.training.run_folder import check_run_folder
 
     if len(runs) < 2:
@@ -64,16 +66,20 @@ def compare_runs(
     if len(set(names)) < len(names):
         names = [str(run) for run in runs]
     details = [run_details(name, run) for name, run in zip(names, runs, strict=True)]
+    data = [data_of(run) for run in runs]
     figures = _rows([{one["key"]: one["value"] for one in each["figures"]} for each in details])
     settings = _rows([each["settings"] for each in details])
     differing = {key: row for key, row in settings.items() if any(one != row[0] for one in row[1:])}
+    same_files = all(one == data[0] for one in data[1:])
+    if same_files:  # the same bytes, wherever they lie
+        differing = {key: row for key, row in differing.items() if key not in _FILES}
     if json:
         print_json({"runs": names, "figures": figures, "settings": differing})
         return
     _side_by_side("figure", names, {METRIC_NAMES.get(key, key): row for key, row in figures.items()})
     stdout.print()
     _side_by_side("setting", names, differing)
-    if any(key.startswith("data.") for key in differing):
+    if not same_files or any(key.startswith("data.") for key in differing):
         note("they were trained or validated on different data: their figures are not of the same rows")
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from ostinato.errors import RunError
 from ostinato.storage.locks import FolderLock, is_held
 from ostinato.training.checkpoint import FOLDER
-from ostinato.training.run_folder import RECIPE_FILE, check_run_folder, summary_of
+from ostinato.training.places import places_of
+from ostinato.training.run_folder import RECIPE_FILE, check_run_folder, read_recipe_of, summary_of
 
 
 def runs_of(folder: Path) -> dict[str, Path]:
@@ -25,6 +26,13 @@ def runs_of(folder: Path) -> dict[str, Path]:
 def bytes_of(folder: Path) -> int:
     """What a folder takes, links not followed."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def data_of(run: Path) -> dict[str, str]:
+    """Of the files that a run was trained and validated on, the checksums; of what has none, the name."""
+    recipe, places = read_recipe_of(run), places_of(run)
+    parts = {part: getattr(recipe.data, part) for part in ("train", "validation")}
+    return {part: str(places.get(part, {}).get("sha256") or reference) for part, reference in parts.items()}
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-import shutil
+import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ostinato.errors import RunError
 from ostinato.shelf.folders import bytes_of
 from ostinato.storage.files import unused, write_atomically
+from ostinato.training.places import PLACES_FILE, places_of
 from ostinato.training.run_folder import (
     DATA_FILE,
     DECISIONS_FILE,
@@ -57,23 +59,26 @@ def pack(folder: Path, out: Path | None = None) -> Packed:
     path = out or Path(f"{folder.resolve().name}.zip")
     if path.exists():
         raise RunError(f"`{path}` already exists.", hint=f"another: {option('--out', unused(path))}")
-    taken = [folder / name for name in _TAKEN if (folder / name).is_file()]
+    taken = {name: (folder / name).read_bytes() for name in _TAKEN if (folder / name).is_file()}
+    taken[PLACES_FILE] = json.dumps(
+        {part: {"sha256": one["sha256"]} for part, one in places_of(folder).items()}
+    ).encode()
     if path.suffix.lower() == ".zip":
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, _zipped(folder.resolve().name, taken))
         return Packed(path, bytes_of(folder), path.stat().st_size)
     path.mkdir(parents=True)
-    for one in taken:
-        shutil.copyfile(one, path / one.name)
+    for name, content in taken.items():
+        (path / name).write_bytes(content)
     return Packed(path, bytes_of(folder), bytes_of(path))
 
 
-def _zipped(name: str, files: list[Path]) -> bytes:
+def _zipped(name: str, files: Mapping[str, bytes]) -> bytes:
     """The files in a directory of that name."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
-        for one in files:
-            member = zipfile.ZipInfo(f"{name}/{one.name}", _WHEN)
+        for file, content in files.items():
+            member = zipfile.ZipInfo(f"{name}/{file}", _WHEN)
             member.external_attr = 0o644 << 16
-            archive.writestr(member, one.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED, 9)
     return made.getvalue()

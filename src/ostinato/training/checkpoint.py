@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ostinato.errors import CheckpointError, RunError
 from ostinato.storage.files import checksum, disk_error, sync_folder
+from ostinato.training.run_folder import MODEL_FILE
 from ostinato.training.weights import load_tensors
 
 FOLDER = "checkpoint"
@@ -107,6 +108,11 @@ def read_checkpoint(run: Path) -> Checkpoint:
             newer.rename(_free(newer.with_name(f"damaged-{newer.name}")))
         return found
     reasons = "; ".join(skipped)
+    if not skipped and (run / MODEL_FILE).is_file():
+        raise CheckpointError(
+            f"`{run}` has no checkpoints any more: they were removed (`ostinato runs clean`), or left out when it was "
+            "packed. It predicts, and can't be resumed."
+        )
     raise CheckpointError(
         f"`{run}` has no checkpoint to resume from{': ' + reasons if reasons else ''}.",
         hint=None if skipped else "it stopped before its first step: remove it, and train again",

@@ -22,7 +22,7 @@ def note_places(folder: Path, recipe: Recipe) -> None:
     found = dict[str, Any]()
     for part in _PARTS:
         reference = getattr(recipe.data, part)
-        path = _path(reference)
+        path = path_of(reference)
         if path is not None and path.exists():
             absolute = path.absolute()
             found[part] = {
@@ -38,7 +38,7 @@ def moved_in(recipe: Recipe, given: Path, folder: Path) -> Recipe:
     """The recipe with its data that lie in the folder `given`, tables that were given in memory, moved into a run."""
     moved = dict[str, str]()
     for part in _PARTS:
-        path = _path(getattr(recipe.data, part))
+        path = path_of(getattr(recipe.data, part))
         if path is not None and path.parent == given:
             moved[part] = str(folder / path.name)
             shutil.move(path, folder / path.name)
@@ -48,9 +48,9 @@ def moved_in(recipe: Recipe, given: Path, folder: Path) -> Recipe:
 def found_again(folder: Path, recipe: Recipe) -> Recipe:
     """The recipe with its data where they are now: as named, else beside the run as they were, else where they lay."""
     moved = dict[str, str]()
-    for part, place in _places(folder).items():
+    for part, place in places_of(folder).items():
         reference = getattr(recipe.data, part)
-        path = _path(reference)
+        path = path_of(reference)
         if path is None or path.exists() or place.get("named") != reference:
             continue
         candidates = [folder / str(place.get("relative")), Path(str(place.get("absolute")))]
@@ -62,20 +62,21 @@ def found_again(folder: Path, recipe: Recipe) -> Recipe:
 
 def part_of_training(folder: Path, reference: str) -> str | None:
     """Which part of a run's training a file is, byte for byte: `train` or `validation`; None where it is neither."""
-    path = _path(reference)
+    path = path_of(reference)
     if path is None or not path.is_file() or path.stat().st_size > _MOST_BYTES:
         return None
-    known = {place.get("sha256"): part for part, place in _places(folder).items() if part != "test"}
+    known = {place.get("sha256"): part for part, place in places_of(folder).items() if part != "test"}
     return known.get(checksum(path)) if any(known) else None
 
 
-def _places(folder: Path) -> dict[str, dict[str, Any]]:
+def places_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """Of each part of a run's data that is a file: how it was named, where it lay, and its checksum."""
     path = folder / PLACES_FILE
     found = read_json(path) if path.is_file() else {}
     return {part: place for part, place in found.items() if part in _PARTS and isinstance(place, dict)}
 
 
-def _path(reference: object) -> Path | None:
+def path_of(reference: object) -> Path | None:
     """The file of a reference, `rows.zip#a.csv` for example; None for a share of the rows, or nothing."""
     if not isinstance(reference, str):
         return None

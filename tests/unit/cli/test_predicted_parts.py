@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,15 @@ def test_data_that_changed_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\n1\n2\n")
     assert before[0] != predicted_parts.state_of(str(tmp_path))
     assert before[1] != predicted_parts.state_of(str(tmp_path / "a.csv"))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.csv", "x\n1\n")
+    packed = predicted_parts.state_of(f"{tmp_path / 'a.zip'}#a.csv")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.csv", "x\n1\n2\n")
+    assert packed != predicted_parts.state_of(f"{tmp_path / 'a.zip'}#a.csv")
+
+
+def test_parts_of_another_file_do_not_stay(run: Run, tmp_path: Path) -> None:
+    predicted_parts.PartFiles(tmp_path / "out.csv", {"asked": 1}).add(b"", 5)
+    assert _write(run, tmp_path / "out.csv") == ROWS
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]

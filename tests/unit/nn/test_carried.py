@@ -90,3 +90,16 @@ def test_without_the_core_rows_are_multiplied_one_by_one(monkeypatch: pytest.Mon
     found = RowwiseLinear(linear)(x)
     torch.testing.assert_close(found, linear(x))
     assert torch.equal(found[1, 2], RowwiseLinear(linear)(x[1, 2]))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_not_finite_stays_in_its_row(cell: str) -> None:
+    torch.manual_seed(0)
+    carried = CarriedLayers([RecurrentStack(cell, 5, 20).eval()])  # rows of 20 units lie in slots of more
+    x, zero = torch.randn(4, 5), torch.zeros(1, carried.state_size)
+    (alone,), _ = carried.run([x], zero)
+    carried.run([x], torch.full_like(zero, float("nan")))
+    assert torch.equal(carried.run([x], zero)[0][0], alone)
+    beside = carried.run([x, x, x], torch.cat([zero, torch.full_like(zero, float("inf")), zero]))[0]
+    assert torch.equal(beside[0], alone)
+    assert torch.equal(beside[2], alone)
