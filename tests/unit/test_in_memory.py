@@ -169,6 +169,28 @@ def test_cells_of_pandas() -> None:
     assert found["steps"].to_list() == [[1.0, 2.0], [3.0]]
 
 
+@pytest.mark.parametrize(
+    ("cells", "wanted"),
+    [
+        ([1, 2.5, None], [1.0, 2.5, None]),
+        ([[1, 2], [0.5, 1]], [[1.0, 2.0], [0.5, 1.0]]),
+        ([[1, 2.5], [], None, [3.0, None]], [[1.0, 2.5], [], None, [3.0, None]]),
+        ([np.asarray([1, 2]), np.asarray([0.5])], [[1.0, 2.0], [0.5]]),
+        ([[(1, 2)], [(np.float32(0.5), np.int64(3))]], [[[1.0, 2.0]], [[0.5, 3.0]]]),
+        ([[{"a": 1}], [{"a": 0.5, "b": "c"}]], [[{"a": 1.0, "b": None}], [{"a": 0.5, "b": "c"}]]),
+        ([[1], [2, 3]], [[1], [2, 3]]),
+    ],
+)
+def test_whole_numbers_and_others_are_one_kind(cells: list[Any], wanted: list[Any]) -> None:
+    found = as_table({"x": cells})["x"].to_list()
+    assert repr(found) == repr(wanted)
+
+
+def test_rows_predicted_are_read_alike_wherever_a_whole_number_stands() -> None:
+    run = _train({"x": np.random.default_rng(0).normal(size=(20, 2)), "y": [0, 1] * 10}, input="x", target="y")
+    assert run.predict([[1, 2], [0.5, 1.5]])[1] == run.predict([[0.5, 1.5], [1, 2]])[0]
+
+
 def test_panels() -> None:
     pandas = pytest.importorskip("pandas")
     one, two = np.arange(6.0).reshape(3, 2), np.arange(4.0).reshape(2, 2)
@@ -187,7 +209,12 @@ def test_panels() -> None:
         ({"x": [1, "a", 2]}, "column 'x' must hold values of one kind. Received: row 1 1, row 2 'a'"),
         ({"x": "abc"}, "column 'x' must be a list or an array. Received: str 'abc'"),
         ({"train": TEXTS, "validation": TEXTS}, "one table was expected. Received: several, train, validation"),
-        ([[1.0, "a"]], "column 'sequence' can't be read as values of one kind"),
+        ([[1.0, "a"]], "column 'sequence' must hold values of one kind. Received: row 1 1.0, row 1 'a'"),
+        ([[1], [], [2, True]], "column 'sequence' must hold values of one kind. Received: row 1 1, row 3 True"),
+        ({"x": [True, 2]}, "column 'x' must hold values of one kind. Received: row 1 True, row 2 2"),
+        ([["a"], [1]], "Received: row 1 'a', row 2 1"),
+        ([[1], [[2]]], r"Received: row 1 1, row 2 \[2\]"),
+        ({"x": [0.5, 10**400]}, "column 'x' can't be read as values of one kind: int value too large"),
         ([object()], "is no value of a table"),
         (b"abc", "a table, an array or a list of rows was expected. Received: bytes"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,10 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_regressors_train, parametrize_with_checks
 
 import ostinato
+from ostinato.data import prepare
+from ostinato.data.split import split_rows
 from ostinato.errors import DataError, RecipeError, RunError
+from ostinato.recipe import build_recipe
 from ostinato.sklearn import SequenceClassifier, SequenceForecaster, SequenceRegressor, SequenceTagger
 from ostinato.sklearn.base import repeats
 from ostinato.training.progress import Observer
@@ -216,9 +220,55 @@ def test_weights_repeat_rows() -> None:
     X, y = np.random.default_rng(1).normal(size=(30, 3)), np.tile([0, 1, 2], 10)
     weighted = _classifier(epochs=1).fit(X, y % 3 == 0, sample_weight=weights)
     times = np.repeat(np.arange(30), weights)
-    assert (weighted.predict_proba(X) == _classifier(epochs=1).fit(X[times], y[times] % 3 == 0).predict_proba(X)).all()
+    table = pl.DataFrame({"sequence": X[times].tolist(), "target": (y[times] % 3 == 0).astype(str), "copy": times})
+    recipe = weighted.run_.recipe.model_dump(mode="json")
+    recipe["data"] |= {"train": None, "group": "copy"}
+    run = ostinato.train(table, recipe=build_recipe(recipe), observer=Observer(), report=False)
+    wanted = [[(one.probabilities or {})[name] for name in ("False", "True")] for one in run.predict(X.tolist())]
+    assert weighted.predict_proba(X).tolist() == wanted
     shares = np.random.default_rng(0).uniform(size=1000)
     assert abs(repeats(shares) - shares * 1000 / shares.sum()).max() <= 1
+    assert repeats(np.asarray([0.001, 0.0, 0.001, 5.5])).tolist() == [1, 0, 1, 4]
+
+
+def test_a_row_that_weighs_more_is_on_one_side_of_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[Any] = []
+
+    def seen(*given: Any, **options: Any) -> Any:
+        parts[:] = split_rows(*given, **options)
+        return tuple(parts)
+
+    monkeypatch.setattr(prepare, "split_rows", seen)
+    X, y = np.arange(60.0).reshape(30, 2), np.tile([0, 1], 15)
+    tags = [[one, one] for one in y]
+    for model, target in ((_classifier(), y), (SequenceRegressor(**SMALL), y), (SequenceTagger(**SMALL), tags)):
+        model.set_params(epochs=1, validation_fraction=0.4).fit(X, target, sample_weight=np.full(30, 3))
+        rows = pl.read_parquet(model.run_.folder / "table.in-memory.parquet")["sequence"].list.first()
+        training, held_out = ({*rows[part].to_list()} for part in parts)
+        assert len(training) + len(held_out) == 30
+        assert not training & held_out
+
+
+def test_a_class_without_weight() -> None:
+    with pytest.raises(DataError, match="at least two classes with a `sample_weight` above zero were expected"):
+        _classifier().fit(TEXTS, MOODS, sample_weight=np.asarray([1.0, 0.0] * 16))
+
+
+def test_the_end_of_a_fork_leaves_the_run() -> None:
+    model = _classifier(epochs=1).fit(TEXTS, MOODS)
+    folder = model.run_.folder
+    assert folder.name.startswith(f"ostinato-{os.getpid()}-")
+    child = os.fork()
+    if child == 0:
+        del model
+        gc.collect()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert (folder / "recipe.yaml").is_file()
+    assert pickle.loads(pickle.dumps(model)).run_.folder != folder
+    shutil.rmtree(folder)
+    with pytest.raises(RunError, match="the folder of the run is gone"):
+        pickle.dumps(model)
 
 
 def test_taggers() -> None:

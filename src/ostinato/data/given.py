@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ostinato.data.features import Draft, Feature
-from ostinato.data.in_memory import as_table, is_table
+from ostinato.data.in_memory import as_column, as_table, is_table
 from ostinato.data.readers.parquet import plain_texts
 from ostinato.errors import RowError
 
@@ -77,7 +77,7 @@ def drafted(rows: Sequence[Any], column: str, feature: Feature, columns: Sequenc
                 f"be a string. Received: {type(cell).__name__}.",
             )
     try:
-        draft = feature.draft(pl.Series(column, cells))
+        draft = feature.draft(as_column(column, cells))
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         raise RowError(
             f"rows can't be read as {feature.kind}, as `{column}` is. Received: {cells[0]!r:.{_SHOWN}}."

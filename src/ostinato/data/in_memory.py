@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ _MOST_DIMENSIONS = 3
 _SHOWN = 60
 _USUAL = "sequence"
 _USUAL_OF_TEXTS = "text"
+_KINDS = {int: "number", float: "number"}
 
 
 def is_table(data: Any) -> bool:
@@ -131,11 +134,23 @@ def _of_columns(columns: Mapping[str, Any]) -> pl.DataFrame:
     if len({*lengths.values()}) > 1:
         said = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
         raise DataError(f"columns of one length were expected. Received: {said}.")
-    return pl.DataFrame([_column(name, values) for name, values in columns.items()])
+    return pl.DataFrame([as_column(name, values) for name, values in columns.items()])
 
 
-def _column(name: str, values: Any) -> pl.Series:
-    """A column; nothing where there is no value."""
+def as_column(name: str, values: Any) -> pl.Series:
+    """A column; nothing where there is no value.
+
+    Args:
+        name: its name.
+        values: a series or an array of another library, or a list of cells.
+
+    Raises:
+        DataError: for values of several kinds.
+
+    Example:
+        >>> as_column("x", [[1, 2], [0.5]]).to_list()
+        [[1.0, 2.0], [0.5]]
+    """
     if _is_pandas(values, "Series") and isinstance(values.dtype, np.dtype) and values.dtype.kind in "iufbM":
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufbM" and values.ndim == 1:
@@ -143,27 +158,45 @@ def _column(name: str, values: Any) -> pl.Series:
     if isinstance(values, pl.Series):
         return (values.fill_nan(None) if values.dtype.is_float() else values).alias(name)
     cells = [_plain(cell) for cell in values]
-    _check_kinds(name, cells)
     try:
-        found = pl.Series(name, cells)
-        if found.dtype != pl.Object:
-            return found
-        raise TypeError(f"{_kind(cells[0])} is no value of a table")
+        return pl.Series(name, cells, dtype=_type_of(name, cells, lambda place: place))
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        if isinstance(error, DataError):
+            raise
         said = str(error).splitlines()[0][:200]
         raise DataError(f"column {name!r} can't be read as values of one kind: {said}.") from error
 
 
-def _check_kinds(name: str, cells: Sequence[Any]) -> None:
-    """Raise `DataError` for a column of several kinds of values; whole numbers and others are one."""
-    first = dict[str, int]()
-    for row, cell in enumerate(cells):
-        if cell is not None:
-            kind = "float" if isinstance(cell, int) and not isinstance(cell, bool) else type(cell).__name__
-            first.setdefault(kind, row)
-    if len(first) > 1:
-        said = ", ".join(f"row {row + 1} {cells[row]!r:.{_SHOWN}}" for row in first.values())
+def _type_of(name: str, cells: list[Any], row_of: Callable[[int], int]) -> pl.DataType:
+    """The type of values, and so of what lists and mappings hold: floats where not all numbers are whole.
+
+    Args:
+        name: the column.
+        cells: values, None for none.
+        row_of: the row that a value is in.
+
+    Raises:
+        DataError: for values of several kinds.
+    """
+    types = {*map(type, cells)} - {type(None)}
+    kinds = {one: _KINDS.get(one, one.__name__) for one in types}
+    if len({*kinds.values()}) > 1:
+        first = {kinds[type(cell)]: place for place, cell in reversed([*enumerate(cells)]) if cell is not None}
+        said = ", ".join(f"row {row_of(place) + 1} {cells[place]!r:.{_SHOWN}}" for place in sorted(first.values()))
         raise DataError(f"column {name!r} must hold values of one kind. Received: {said}.")
+    if list in types:
+        ends = list(accumulate(len(cell or ()) for cell in cells))
+        inner = [one for cell in cells for one in cell or ()]
+        return pl.List(_type_of(name, inner, lambda place: row_of(bisect_right(ends, place))))
+    if dict in types:
+        keys = dict.fromkeys(key for cell in cells for key in cell or ())
+        return pl.Struct({key: _type_of(name, [(cell or {}).get(key) for cell in cells], row_of) for key in keys})
+    if float in types:
+        return pl.Float64()
+    found = pl.Series(cells).dtype
+    if found == pl.Object:
+        raise TypeError(f"{_kind(cells[0])} is no value of a table")
+    return found
 
 
 def _plain(cell: Any) -> Any:
@@ -175,7 +208,7 @@ def _plain(cell: Any) -> Any:
     if hasattr(cell, "tolist"):
         cell = cell.tolist()
     if isinstance(cell, list | tuple):
-        return [_plain(one) if hasattr(one, "tolist") or isinstance(one, tuple) else one for one in cell]
+        return [_plain(one) if hasattr(one, "tolist") or isinstance(one, list | tuple) else one for one in cell]
     missing = isinstance(cell, float) and cell != cell
     return None if missing or type(cell).__name__ in ("NAType", "NaTType") else cell
 

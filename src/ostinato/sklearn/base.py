@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 import weakref
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -19,11 +18,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from ostinato.api import resume, train
 from ostinato.data.in_memory import written
 from ostinato.data.readers.parquet import IN_MEMORY
-from ostinato.errors import DataError, RecipeError
+from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.metrics.prediction import Prediction
 from ostinato.recipe import build_recipe
 from ostinato.run import Run, load
 from ostinato.sklearn.rows import chosen, read_rows
+from ostinato.storage.unpack import own_folder, remove_own
 from ostinato.training.progress import ConsoleObserver, Observer
 
 _OPTIONS = {
@@ -106,6 +106,10 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         state: dict[str, Any] = dict(super().__getstate__())
         run: Run | None = state.pop("run_", None)
         if run is not None:
+            if not run.folder.is_dir():
+                raise RunError(
+                    f"the folder of the run is gone, `{run.folder}`: the estimator can't be saved. Fit it again."
+                )
             files = (path for path in run.folder.rglob("*") if path.is_file() and not path.name.endswith(IN_MEMORY))
             state["_files"] = {str(path.relative_to(run.folder)): path.read_bytes() for path in files}
         return state
@@ -138,14 +142,20 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.run_.predict(self._read(X, reset=False))
 
-    def _weighted(self, table: pl.DataFrame, sample_weight: Any) -> pl.DataFrame:
-        """Each row as often as its weight says, see `repeats`."""
+    def _weighted(self, table: pl.DataFrame, sample_weight: Any) -> tuple[pl.DataFrame, dict[str, Any]]:
+        """Each row as often as its weight says (`repeats`), and the settings that keep its copies on one side of the
+        split."""
         if sample_weight is None:
-            return table
+            return table, {}
         weights = _check_sample_weight(sample_weight, np.empty((len(table), 1)), ensure_non_negative=True)
         if not weights.any():
             raise ValueError("`sample_weight` must be above zero for some rows. Received: zeros.")
-        return table[np.repeat(np.arange(len(table)), repeats(weights))]
+        times = repeats(weights)
+        rows = np.repeat(np.arange(len(table)), times)
+        if times.max() <= 1:
+            return table[rows], {}
+        name = free_name("row", table)
+        return table[rows].with_columns(pl.Series(name, rows)), {"data.group": name}
 
     # ---- training ---------------------------------------------------------------------------------------------------
     def _settings(self, num_rows: int) -> dict[str, Any]:
@@ -201,29 +211,37 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 def repeats(weights: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """How often each row is read: whole weights as they are, others in proportion, as many rows in all as there are.
+    """How often each row is read: whole weights as they are; others in proportion, so that there are about as many rows
+    in all, and each at least once whose weight is above zero.
 
     Example:
-        >>> repeats(np.asarray([2.0, 0.0, 1.0])), repeats(np.asarray([0.5, 0.5, 1.0, 0.0]))
-        (array([2, 0, 1]), array([1, 1, 2, 0]))
+        >>> repeats(np.asarray([2.0, 0.0, 1.0])), repeats(np.asarray([0.5, 0.1, 1.4, 0.0]))
+        (array([2, 0, 1]), array([1, 1, 3, 0]))
     """
     whole = bool((weights == weights.round()).all()) and weights.sum() <= _MOST_TIMES * len(weights)
     expected = weights if whole else weights * (len(weights) / weights.sum())
     edges = np.floor(np.cumsum(expected) + 0.5).astype(np.int64)
-    return np.diff(edges, prepend=0)
+    return np.maximum(np.diff(edges, prepend=0), weights > 0)
 
 
 _MOST_TIMES = 10
 """Rows in all, for each one there is, up to which whole weights repeat rows."""
 
 
+def free_name(name: str, table: pl.DataFrame) -> str:
+    """A name that no column has."""
+    while name in table.columns:
+        name += "_"
+    return name
+
+
 class _folder(ExitStack):  # noqa: N801
     """A folder that is removed at the end, or when what closes it says."""
 
     def __enter__(self) -> tuple[Path, ExitStack]:  # type: ignore[override]
-        path = tempfile.mkdtemp(prefix="ostinato-")
-        self.callback(shutil.rmtree, path, ignore_errors=True)
-        return Path(path), self
+        path = own_folder()
+        self.callback(remove_own, path, os.getpid())
+        return path, self
 
 
 def _kept(run: Run, stack: ExitStack) -> Run:

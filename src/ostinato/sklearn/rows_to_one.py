@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 from ostinato.arrays import Array
 from ostinato.data.inference.target import alike
 from ostinato.errors import DataError
-from ostinato.sklearn.base import SequenceEstimator
+from ostinato.sklearn.base import SequenceEstimator, free_name
 
 _TARGET = "target"
 
@@ -44,8 +44,8 @@ class _RowsToOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEsti
             ValueError: for data that can't be used.
             RecipeError: for parameters that describe no possible training.
         """
-        table, target = self._with_target(X, y, sample_weight, reset=True)
-        return self._train(table, {"features.target.kind": self.kind}, **self._named(target))
+        table, target, settings = self._with_target(X, y, sample_weight, reset=True)
+        return self._train(table, {"features.target.kind": self.kind, **settings}, **self._named(target))
 
     def transform(self, X: Any) -> Array:
         """(N, F): what each row is to the network before its output, for other estimators; see `Run.vectors`.
@@ -64,7 +64,8 @@ class _RowsToOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEsti
     def _fit_some(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """One epoch of some rows, with the vocabulary and the scales of the first; after `fit` from nothing."""
         first = not self._goes_on
-        table, target = self._with_target(X, y, sample_weight, reset=first)
+        table, target, _ = self._with_target(X, y, sample_weight, reset=first)
+        table = table.select(*self._columns[:1], *self._columns[1], target)
         if not first:
             return self._train_on(table)
         settings = {
@@ -84,17 +85,19 @@ class _RowsToOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEsti
         input, extra = self._columns
         return {"input": input, "target": target, "extra": extra}
 
-    def _with_target(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[pl.DataFrame, str]:
+    def _with_target(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[pl.DataFrame, str, dict[str, Any]]:
+        """Rows with a target, its column, and settings that go with them."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         table = self._read(X, reset=reset, fewest=2 if reset else 1)
-        name = _TARGET
-        while name in table.columns:
-            name += "_"
+        name = free_name(_TARGET, table)
         values = self._encoded(y, reset=reset)
         if len(values) != len(table):
             raise ValueError(f"X and y must have as many rows. Received: {len(table)} and {len(values)}.")
-        return self._weighted(table.with_columns(pl.Series(name, values)), sample_weight), name
+        table, settings = self._weighted(table.with_columns(pl.Series(name, values)), sample_weight)
+        return table, name, settings
 
     def _encoded(self, y: Any, *, reset: bool) -> Any:
         raise NotImplementedError
@@ -153,6 +156,17 @@ class SequenceClassifier(ClassifierMixin, _RowsToOne):  # type: ignore[misc]
         probabilities = np.asarray(rows, dtype=np.float64).reshape(len(rows), len(self._names))
         scaled: NDArray[np.float64] = probabilities / probabilities.sum(axis=1, keepdims=True)
         return scaled
+
+    def _with_target(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[pl.DataFrame, str, dict[str, Any]]:
+        table, target, settings = super()._with_target(X, y, sample_weight, reset=reset)
+        if reset and table[target].n_unique() < 2:
+            raise DataError(
+                "rows of at least two classes with a `sample_weight` above zero were expected. Received: one class, "
+                f"{table[target][0]!r}."
+            )
+        return table, target, settings
 
     def _all_classes(self, y: Any, classes: Any) -> None:
         if not self._goes_on and classes is not None:

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ostinato.errors import DataError
-from ostinato.sklearn.base import SequenceEstimator
+from ostinato.sklearn.base import SequenceEstimator, free_name
 from ostinato.sklearn.rows_to_one import names_of
 
 
@@ -45,12 +45,11 @@ class SequenceTagger(SequenceEstimator):
         self.classes_ = np.unique(np.concatenate(rows))
         self._names = names_of(self.classes_)
         tags = [[self._names[place] for place in np.searchsorted(self.classes_, row).tolist()] for row in rows]
-        target = "tags"
-        while target in table.columns:
-            target += "_"
+        target = free_name("tags", table)
         input, extra = self._columns
-        table = self._weighted(table.with_columns(pl.Series(target, tags)), sample_weight)
-        return self._train(table, {"features.target.kind": "tags"}, input=input, target=target, extra=extra)
+        table, settings = self._weighted(table.with_columns(pl.Series(target, tags)), sample_weight)
+        settings["features.target.kind"] = "tags"
+        return self._train(table, settings, input=input, target=target, extra=extra)
 
     def predict(self, X: Any) -> list[NDArray[Any]]:
         """The classes of each row's steps, an array (L,) each.

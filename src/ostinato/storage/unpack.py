@@ -82,8 +82,7 @@ def require_growth(num_bytes: int, path: Path) -> None:
 
 
 def _unpack(archive: Path) -> Path:
-    _sweep()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    folder = own_folder()
     whole = False
     try:
         with _naming(archive):
@@ -97,7 +96,7 @@ def _unpack(archive: Path) -> Path:
     finally:
         if not whole:
             shutil.rmtree(folder, ignore_errors=True)
-    atexit.register(_remove, folder, os.getpid())
+    atexit.register(remove_own, folder, os.getpid())
     return folder
 
 
@@ -161,8 +160,15 @@ def _naming(archive: Path, member: str = "") -> Iterator[None]:
         ) from error
 
 
-def _remove(folder: Path, process: int) -> None:
-    if os.getpid() == process:  # not in a fork of it
+def own_folder() -> Path:
+    """A temporary folder of this process; those of processes that are no more are removed."""
+    _sweep()
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+
+
+def remove_own(folder: Path, process: int) -> None:
+    """Remove a folder of a process, unless in a fork of it."""
+    if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
 
 
