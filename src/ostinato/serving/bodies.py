@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ostinato.tasks.intervening import bounded
+
 _COLDEST = 0.001
-Intervened: TypeAlias = str | list[str] | dict[str, float | str] | None
+Intervened: TypeAlias = Annotated[str | list[str] | dict[str, float | str] | None, AfterValidator(bounded)]
 
 Sequence = Field(
     default=None,
@@ -20,7 +22,8 @@ Sequence = Field(
 Intervening = Field(
     default=None,
     description="Units or gates that are changed: `layer 1.c[3] = 0`, a list of these, or an object by part, "
-    '{"layer 1.c[3]": 0, "layer 2.h": "*= 0.5 from 12"}; steps are counted from the first one of this request.',
+    '{"layer 1.c[3]": 0, "layer 2.h": "*= 0.5 from 12"}; steps are counted from the first one of this request. '
+    "At most 64, of 200 characters each.",
 )
 
 

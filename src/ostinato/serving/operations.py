@@ -107,7 +107,7 @@ class Operations:
     ) -> Operation:
         """Read one step or more. The same sequence number again gives the same answer again, and reads nothing."""
         begin = functools.partial(self._step, owner, id, given, answers, sequence, intervene)
-        return Operation(id, begin, _size(given) <= _SMALL * self.model.given_a_step)
+        return Operation(id, begin, intervene is None and _size(given) <= _SMALL * self.model.given_a_step)
 
     def _step(
         self, owner: str, id: str, given: Any, answers: Answers, sequence: int | None, intervene: Intervene | None
@@ -197,7 +197,7 @@ class Operations:
         check_going(session)
         session, said = yield from self._read(session, steps, answers, Depth(0, len(steps) + session.steps + 1))
         kept = base64.b64encode(self._seal.close(session)).decode()
-        return json_bytes({"steps": session.steps, "answers": said, "state": kept})
+        return _told(session, {"steps": session.steps, "answers": said, "state": kept})
 
     @_on_one
     def peek(self, owner: str, id: str) -> Work:
@@ -333,9 +333,25 @@ class Operations:
     def _done(self, session: Session, asked: bytes, **said: Any) -> bytes:
         """Keep what an operation has come to, and its answer."""
         number = session.sequence + 1
-        answer = json_bytes({"session": session.id, "sequence": number, "steps": session.steps, **said})
+        answer = _told(session, {"session": session.id, "sequence": number, "steps": session.steps, **said})
         self.live.put(session.answered(asked, answer))
         return answer
+
+
+def _told(session: Session, said: dict[str, Any]) -> bytes:
+    """What is answered where it and the state are finite: else nothing is kept."""
+    try:
+        if np.isfinite(session.state).all():
+            return json_bytes(said)
+        received = "a state with infinities, or what is no number"
+    except ValueError as error:
+        received = f"{error}"
+    raise RefusedError(
+        422,
+        "steps after which a session's state and answers are finite were expected; the session stays as it was. "
+        f"Received: {received}.",
+        hint="give smaller numbers, or change less with `intervene`",
+    )
 
 
 def _size(given: Any) -> int:

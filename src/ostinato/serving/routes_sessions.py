@@ -28,7 +28,7 @@ from ostinato.serving.engine import Engine
 from ostinato.serving.problems import problem_of
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.routes_models import AS_IT_COMES, EVENTS, JSON, STREAM, event
-from ostinato.tasks.intervening import edits_of, later
+from ostinato.tasks.intervening import Edit, edits_of, later
 
 SNAPSHOT = "application/vnd.ostinato.snapshot"
 _PIECES_AT_ONCE = 16
@@ -121,7 +121,7 @@ async def generate(
         return _json(await engine.do(write(engine.sessions, who, session, body)))
     if body.sequence is not None:
         raise RefusedError(422, "`sequence` does not apply to events: leave it out.")
-    return StreamingResponse(_pieces(engine, who, session, body), headers=AS_IT_COMES, media_type=EVENTS)
+    return StreamingResponse(await _begun(engine, who, session, body), headers=AS_IT_COMES, media_type=EVENTS)
 
 
 @router.post("/{session}/rewind", summary="Go back", response_model=Rewound)
@@ -156,24 +156,43 @@ async def snapshot(
     return Response(await engine.do(engine.sessions.snapshot(who, session, lasting_s)), media_type=SNAPSHOT)
 
 
-async def _pieces(engine: Engine, who: str, session: SessionId, body: Write) -> AsyncIterator[bytes]:
-    left, seed, last = body.max_new_tokens, body.seed, {}
-    while left:
-        edits = later(edits_of(body.intervene), body.max_new_tokens - left)
-        some = body.model_copy(
-            update={"max_new_tokens": min(left, _PIECES_AT_ONCE), "seed": seed, "intervene": edits or None}
-        )
+async def _begun(engine: Engine, who: str, session: SessionId, body: Write) -> AsyncIterator[bytes]:
+    """Events, of which the first are written: what is refused has its status."""
+    edits = edits_of(body.intervene)
+    return _pieces(engine, who, session, body, edits, await _some(engine, who, session, body, edits))
+
+
+async def _pieces(
+    engine: Engine, who: str, session: SessionId, body: Write, edits: tuple[Edit, ...], last: dict[str, Any]
+) -> AsyncIterator[bytes]:
+    done = 0
+    while True:
+        done += _PIECES_AT_ONCE
+        for piece in last.pop("pieces"):
+            yield event("piece", {"text" if isinstance(piece, str) else "frame": piece})
+        if last["ended"] or done >= body.max_new_tokens:
+            break
         try:
-            last = json.loads(await engine.do(write(engine.sessions, who, session, some)))
+            last = await _some(engine, who, session, body, edits, done)
         except Exception as error:  # noqa: BLE001 (the status is sent already: the error is an event)
             yield event("problem", problem_of(error))
             return
-        seed, left = None, left - some.max_new_tokens
-        for piece in last.pop("pieces"):
-            yield event("piece", {"text" if isinstance(piece, str) else "frame": piece})
-        if last["ended"]:
-            break
     yield event("end", last)
+
+
+async def _some(
+    engine: Engine, who: str, session: SessionId, body: Write, edits: tuple[Edit, ...], done: int = 0
+) -> dict[str, Any]:
+    """What is written after so many tokens, until the next events."""
+    now = {
+        "max_new_tokens": min(body.max_new_tokens - done, _PIECES_AT_ONCE),
+        "seed": None if done else body.seed,
+        "intervene": later(edits, done) or None,
+    }
+    found: dict[str, Any] = json.loads(
+        await engine.do(write(engine.sessions, who, session, body.model_copy(update=now)))
+    )
+    return found
 
 
 def _json(body: bytes, status: int = 200) -> Response:

@@ -57,7 +57,8 @@ class Event(NamedTuple):
     @property
     def num_bytes(self) -> int:
         """In memory."""
-        return 3 * _OVERHEAD_BYTES + (self.did.values.nbytes if isinstance(self.did, Steps) else 0)
+        found = 3 * _OVERHEAD_BYTES + (self.did.values.nbytes if isinstance(self.did, Steps) else 0)
+        return found + sum(edit.num_bytes for edit in self.did.edits) if self.did.edits else found
 
     def with_more(self, event: Event) -> Event | None:
         """Both as one, where both were read, as they are, and hold little; else None."""

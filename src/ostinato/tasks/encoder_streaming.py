@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +23,8 @@ from ostinato.layers.inputs import Vectors, width_of
 from ostinato.nn import Embedding
 from ostinato.nn.carried import CarriedLayers
 from ostinato.recipe import Recipe
-from ostinato.tasks.intervening import Edit, EditedLayers, Edits, edits_of
+from ostinato.tasks.edited_layers import EditedLayers
+from ostinato.tasks.intervening import Edit, Edits, edits_of
 from ostinato.tasks.signature import TensorSpec, float_name
 from ostinato.tasks.streaming import Answer, Read, Reading, Steps, StreamingModel, no_stream
 from ostinato.types import Ragged
@@ -145,9 +146,16 @@ class EncoderStreaming(StreamingModel):
 
     def edited(self, edits: Edits) -> Self:
         """As `intervened`."""
+        vectors = None if self._table is None else self._table.vectors.detach()
+        layers = EditedLayers(self._stacks, self._one_by_one, vectors, edits)
         found = copy.copy(self)
-        found._run = EditedLayers(self._stacks, self._table, edits).run
+        found._run = layers.run
         return found
+
+    @cached_property
+    def _one_by_one(self) -> list[CarriedLayers]:
+        """Each layer by itself: whatever is changed runs these."""
+        return [CarriedLayers([stack], None if at else self._table) for at, stack in enumerate(self._stacks)]
 
     @property
     def shapes(self) -> list[tuple[Cell, tuple[int, ...], int]]:

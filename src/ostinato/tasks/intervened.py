@@ -18,7 +18,8 @@ from ostinato.kernels.directions import by_direction
 from ostinato.layers.encoder import RecurrentEncoder
 from ostinato.nn.layer_runs import LAYER_RUNS
 from ostinato.nn.stack import RecurrentStack
-from ostinato.tasks.intervening import Edit, Edits, active, gated_step, later, steps_alike
+from ostinato.tasks.edited_layers import changed_step
+from ostinato.tasks.intervening import Edit, Edits, active, later, steps_alike
 from ostinato.tasks.streaming import Answer, Read, Reading, StreamingModel, Writing, WritingModel, Written
 from ostinato.types import Ragged, State
 
@@ -147,11 +148,5 @@ class _ChangedRun:
         return found
 
     def _step(self, edits: Edits, layer: int, x: Tensor, before: State, weights: Weights) -> State:
-        gates, sizes = edits.of_gates(layer), [part.shape[1] for part in before]
-        if gates:
-            exact = {name: one.detach().double() for name, one in weights.items()}
-            after = gated_step(self._stack, gates, x.double(), tuple(part.double() for part in before), exact)
-        else:
-            after = gated_step(self._stack, (), x, before, weights)
-        changed = edits.apply(layer, torch.cat(after, dim=1).to(x), range(len(x)))
-        return tuple(torch.split(changed, sizes, dim=1))
+        changed = changed_step(self._stack, edits, layer, x, before, weights, range(len(x)))
+        return tuple(torch.split(changed, [part.shape[1] for part in before], dim=1))

@@ -6,34 +6,31 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from ostinato.cells import Cell, Weights
+from ostinato.cells import Cell
 from ostinato.errors import RecipeError
-from ostinato.kernels.native_stream import Tokens
-from ostinato.nn.carried import CarriedLayers
-from ostinato.nn.stack import RecurrentStack
-from ostinato.types import State
 
 Intervene: TypeAlias = str | Sequence[str] | Mapping[str, float | str]
 """What to change: `"layer 1.c[3] = 0"`, several of these, or `{"layer 1.c[3]": 0, "layer 2.h": "*= 0.5 from 12"}`."""
 
+Given = TypeVar("Given", bound="Intervene | None")
+
 _FORM = re.compile(
-    r"(?P<part>[\w. ]+?)\s*(\[(?P<units>[\d\s,:]*)\])?\s*(?P<how>=|\*=)\s*"
-    r"((?P<value>[-+.\deE]+)|(?P<source>[\w. ]+?)\s*\[(?P<unit>\d+)\])(\s+from\s+(?P<begin>\d{1,9}))?"
+    r"(?P<part>\w+(?:[ .]\w+)*)\s*(?:\[(?P<units>[\d\s,:]*)\]\s*)?(?P<how>=|\*=)\s*"
+    r"((?P<value>[-+.\deE]+)|(?P<source>\w+(?:[ .]\w+)*)\s*\[(?P<unit>\d+)\])(\s+from\s+(?P<begin>\d{1,9}))?"
 )
 _EXAMPLE = (
     "layer 1.c[3] = 0, layer 1.h[2, 5:8] *= 0.5, layer 1.c[3] = layer 1.c[5], layer 1.f = 1, layer 2.h *= 0 from 12"
 )
-_CLOSED = 1e-12
-_NEAR = 1e-6
-_MOST_PASSES = 60
+_LARGEST = torch.finfo(torch.float32).max
+_LONGEST, _MOST, _MOST_UNITS = 200, 64, 65_536
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Edit:
     """What is done to units of a part of the state, `layer 1.c`, or of a gate, `layer 1.f`, at each step.
 
@@ -59,6 +56,7 @@ class Edit:
             >>> Edit.of("layer 1.c[3] = 2")
             Edit(part='layer 1.c', units=(3,), scale=0.0, shift=2.0, source=None, begin=0)
         """
+        _check_length(text)
         found = _FORM.fullmatch(text.strip())
         try:
             if found is None or (found["source"] and found["how"] == "*="):
@@ -69,6 +67,8 @@ class Edit:
             value = float(found["value"])
         except ValueError as error:
             raise RecipeError(f"an intervention is spelled {_EXAMPLE}. Received: {text!r:.80}.") from error
+        if not abs(value) <= _LARGEST:
+            raise RecipeError(f"an intervention's number is at most {_LARGEST:.3g}. Received: {text!r:.80}.")
         scale, shift = (0.0, value) if found["how"] == "=" else (value, 0.0)
         return cls(part, units, scale, shift, begin=begin)
 
@@ -77,23 +77,38 @@ class Edit:
         """Whether it does anything: to scale by 1 does not."""
         return self.source is not None or (self.scale, self.shift) != (1.0, 0.0)
 
+    @property
+    def num_bytes(self) -> int:
+        """In memory, about."""
+        return 320 + 40 * len(self.units or ())
+
 
 def edits_of(given: Intervene | Sequence[Edit] | None) -> tuple[Edit, ...]:
-    """What `intervene` says, in its order.
+    """What `intervene` says, in its order: at most 64, of 200 characters each, which name 65,536 units.
 
     Raises:
-        RecipeError: for what is none.
+        RecipeError: for what is none, or more than that.
 
     Example:
         >>> edits_of({"layer 1.c[3]": 2, "layer 1.f": "*= 0.5"}) == edits_of(["layer 1.c[3] = 2", "layer 1.f *= 0.5"])
         True
     """
-    if given is None:
-        return ()
-    if isinstance(given, Mapping):
-        return tuple(Edit.of(f"{part} {'' if _is_told(what) else '= '}{what}") for part, what in given.items())
-    several = [given] if isinstance(given, str) else given
-    return tuple(one if isinstance(one, Edit) else Edit.of(str(one)) for one in several)
+    found, named = list[Edit](), 0
+    for one in _spelled(given):
+        found.append(one if isinstance(one, Edit) else Edit.of(one))
+        named += len(found[-1].units or ())
+        _check_named(named)
+    return tuple(found)
+
+
+def bounded(given: Given) -> Given:
+    """What `intervene` says, unread.
+
+    Raises:
+        RecipeError: for more, or longer ones, than `edits_of` takes.
+    """
+    _spelled(given)
+    return given
 
 
 def active(edits: Sequence[Edit]) -> tuple[Edit, ...]:
@@ -116,6 +131,19 @@ def changing(given: Intervene | None) -> bool:
     return any(edit.changes for edit in edits_of(given))
 
 
+def _spelled(given: Intervene | Sequence[Edit] | None) -> list[str | Edit]:
+    several = [given] if isinstance(given, str) else given or ()
+    if len(several) > _MOST:
+        raise RecipeError(f"at most {_MOST} interventions at once were expected. Received: {len(several):,}.")
+    if isinstance(several, Mapping):
+        several = [f"{part} {'' if _is_told(what) else '= '}{what}" for part, what in several.items()]
+    found = [one if isinstance(one, Edit) else str(one) for one in several]
+    for one in found:
+        if isinstance(one, str):
+            _check_length(one)
+    return found
+
+
 def _is_told(what: float | str) -> bool:
     return isinstance(what, str) and what.lstrip().startswith(("=", "*="))
 
@@ -124,10 +152,27 @@ def _units(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = [one.split(":") for one in text.split(",")]
-    chosen = [range(int(one[0]), int(one[-1]) + (len(one) == 1)) for one in parts if len(one) <= 2]
-    if len(chosen) < len(parts) or not any(chosen):
+    ends = [(int(one[0]), int(one[-1]) + (len(one) == 1)) for one in parts if len(one) <= 2]
+    if len(ends) < len(parts) or not any(first < last for first, last in ends):
         raise ValueError
+    _check_named(sum(max(last - first, 0) for first, last in ends))
+    chosen = [range(first, last) for first, last in ends]
     return tuple(sorted({unit for some in chosen for unit in some}))
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _LONGEST:
+        raise RecipeError(
+            f"an intervention has at most {_LONGEST} characters. Received: {len(text):,}, which begin {text[:40]!r}."
+        )
+
+
+def _check_named(num_units: int) -> None:
+    if num_units > _MOST_UNITS:
+        raise RecipeError(
+            f"interventions name at most {_MOST_UNITS:,} units; a part without [units] is all of it. "
+            f"Received: {num_units:,}."
+        )
 
 
 class Edits:
@@ -149,6 +194,7 @@ class Edits:
         names: Sequence[str] | None = None,
     ) -> None:
         names = names or [f"layer {number}" for number in range(1, len(layers) + 1)]
+        self._names = names
         parts, gates = dict[str, tuple[int, int]](), dict[str, int]()
         for layer_name, (cell, sizes, hidden) in zip(names, layers, strict=True):
             ends = torch.tensor(sizes).cumsum(0).tolist()
@@ -198,6 +244,20 @@ class Edits:
                 found[:, columns] = edit.scale * found[:, columns] + edit.shift
         return found
 
+    def after(self, layer: int, states: Tensor, rows: Sequence[int]) -> Tensor:
+        """As `apply`.
+
+        Raises:
+            RecipeError: for numbers that the changes have driven out of what a state holds.
+        """
+        found = self.apply(layer, states, rows)
+        if not bool(torch.isfinite(found).all()):
+            raise RecipeError(
+                f"interventions that leave a state finite were expected. Received: {self._names[layer]} with "
+                "infinities, or what is no number."
+            )
+        return found
+
     def of_gates(self, layer: int) -> list[tuple[str, list[int], Edit]]:
         """Gate, units and what becomes of them."""
         return self._gates[layer]
@@ -206,98 +266,3 @@ class Edits:
 def _check_unit(part: str, unit: int, size: int) -> None:
     if unit >= size:
         raise RecipeError(f"`{part}` has {size} units, from 0 on. Received: {unit}.")
-
-
-class EditedLayers:
-    """Layers as `CarriedLayers` runs them, step by step, what each layer leaves being changed before the next reads it.
-
-    Args:
-        stacks: of one layer each, in one direction.
-        tokens: with it the pieces are ids.
-        edits: what is changed.
-    """
-
-    def __init__(self, stacks: Sequence[RecurrentStack], tokens: Tokens | None, edits: Edits) -> None:
-        self._stacks, self._edits = list(stacks), edits
-        self._carried = [CarriedLayers([stack], None if at else tokens) for at, stack in enumerate(stacks)]
-        self._vectors = None if tokens is None else tokens.vectors.detach()
-
-    def run(self, pieces: Sequence[Tensor], states: Tensor) -> tuple[list[Tensor], Tensor]:
-        """As `CarriedLayers.run`."""
-        outputs, states = [list[Tensor]() for _ in pieces], states.clone()
-        for step in range(max((len(piece) for piece in pieces), default=0)):
-            rows = [row for row, piece in enumerate(pieces) if len(piece) > step]
-            left, read, at = list[Tensor](), [pieces[row][step : step + 1] for row in rows], 0
-            for layer, carried in enumerate(self._carried):
-                before = states[rows, at : at + carried.state_size]
-                at += carried.state_size
-                if self._edits.of_gates(layer):
-                    after = self._step(layer, torch.cat(read), before)
-                else:
-                    _, after = carried.run(read, before)
-                left.append(self._edits.apply(layer, after, rows))
-                read = [one[None] for one in left[-1][:, : carried.output_size]]
-            states[rows] = torch.cat(left, dim=1)
-            for row, one in zip(rows, read, strict=True):
-                outputs[row].append(one)
-        empty = states.new_empty(0, self._carried[-1].output_size)
-        return [torch.cat(one) if one else empty for one in outputs], states
-
-    @torch.no_grad()
-    def _step(self, layer: int, read: Tensor, before: Tensor) -> Tensor:
-        """One step of a layer some of whose gates are changed, in float64."""
-        stack, sizes = self._stacks[layer], list(self._carried[layer].sizes[0])
-        vectors = read if layer or self._vectors is None else self._vectors[read.long()]
-        names = stack.cell.parameter_shapes(vectors.shape[1], stack.hidden_size, stack.proj_size, stack.bias)
-        weights = {name: one.detach().double() for name, one in zip(names, stack.all_weights[0], strict=True)}
-        state = tuple(torch.split(before.double(), sizes, dim=1))
-        sums = stack.cell.project(vectors.double(), weights)
-        return torch.cat(gated_step(stack, self._edits.of_gates(layer), sums, state, weights), dim=1).to(before)
-
-
-def gated_step(
-    stack: RecurrentStack,
-    gates: Sequence[tuple[str, list[int], Edit]],
-    sums: Tensor,
-    state: State,
-    weights: Weights,
-) -> State:
-    """One step in which gates are changed: the input's part of a gate's sum is moved until the gate is what it is to
-    be.
-
-    Args:
-        stack: of one layer, in evaluation.
-        gates: as of `Edits.of_gates`.
-        sums: (N, G*H), `cell.project` of what is read; float64, as all that follows.
-        state: before the step.
-        weights: of the layer.
-
-    Raises:
-        RecipeError: where a gate can't be that.
-    """
-    cell, projected = stack.cell, sums.clone()
-    for name, units, edit in gates:
-        place = cell.gates.index(name) * stack.hidden_size + torch.tensor(units)
-        bounded = name in cell.sigmoid_gates
-
-        def gate(name: str = name, units: list[int] = units) -> Tensor:
-            return (cell.gate_values(projected, state, weights) or {})[name][:, units]
-
-        wanted = edit.scale * gate() + edit.shift
-        for _ in range(_MOST_PASSES):
-            now = gate()
-            if bool(((now - wanted).abs() <= _NEAR).all()):
-                break
-            projected[:, place] += _sum_of(wanted, bounded) - _sum_of(now, bounded)
-        else:
-            said = f"the gate `{edit.part}` can be from {0 if bounded else -1} to 1"
-            raise RecipeError(f"{said}. Received: {edit.shift or edit.scale:g}, which leaves that.")
-    kept = zip(stack.zoneout, state, cell.step(projected, state, weights), strict=True)
-    return tuple(share * old + (1 - share) * new for share, old, new in kept)
-
-
-def _sum_of(gate: Tensor, bounded: bool) -> Tensor:
-    """What a sigmoid, or a tanh, gives these values of."""
-    if bounded:
-        return torch.logit(gate, eps=_CLOSED)
-    return torch.atanh(gate.clamp(_CLOSED - 1, 1 - _CLOSED))

@@ -166,7 +166,7 @@ PROSE = {
         cli/ui.py:ui serving/workshop/files.py:find serving/workshop/files.py:begin serving/workshop/files.py:begin#2
         serving/workshop/describing.py:words serving/workshop/trainings.py:stop
         serving/workshop/trainings.py:_check_room serving/workshop/trainings.py:_problem
-        serving/operations.py:_check_rate serving/page/jobs.py:start
+        serving/operations.py:_check_rate serving/operations.py:_told serving/page/jobs.py:start
         serving/access.py:owner serving/access.py:count serving/redis_store.py:_answering serving/sessions.py:do_all
         serving/redis_store.py:__init__ serving/served.py:evaluate serving/served.py:generation
         serving/edge.py:check_tls serving/edge.py:proxies_of
