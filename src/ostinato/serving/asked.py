@@ -60,7 +60,7 @@ def operation(sessions: Sessions, who: str, name: Any, session: str, body: Mappi
     Raises:
         RefusedError: for a name that there is none of, or another body.
     """
-    if name not in _OPERATIONS:
+    if not isinstance(name, str) or name not in _OPERATIONS:
         raise RefusedError(422, f"`op` must be one of {', '.join(_OPERATIONS)}, attach. Received: {name!r:.80}.")
     kind, make = _OPERATIONS[name]
     try:

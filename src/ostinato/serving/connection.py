@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, get_args
 
 import numpy as np
@@ -16,7 +16,7 @@ from ostinato.serving.access import Access
 from ostinato.serving.asked import operation
 from ostinato.serving.engine import Engine, Reply, Waiting
 from ostinato.serving.house import House
-from ostinato.serving.json_text import json_bytes, json_of
+from ostinato.serving.json_text import is_deep, json_bytes, read, too_deep
 from ostinato.serving.live import Ended
 from ostinato.serving.operations import Operation
 from ostinato.serving.problems import problem_bytes
@@ -24,8 +24,9 @@ from ostinato.serving.reading import Answers
 from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import Served
 
-MOST_WAITING = 256
-"""Frames of a connection that wait for their answers; no further one is read until there are fewer."""
+MOST_WAITING, MOST_WAITING_REQUESTS, MOST_WAITING_BYTES = 256, 40_000, 64 << 20
+"""Frames of a connection that wait to be answered, their requests, and bytes of answers that wait to be sent; no
+further frame is read until there are fewer of all."""
 _DTYPES: Mapping[int, tuple[str, float]] = {1: ("<f4", 1.0), 2: ("<i2", 1 / 32768)}
 """What the first byte of a binary frame says: numbers, or PCM of 16 bits, which is from -1 to 1."""
 _MOST_CHANNELS, _MOST_HANDLES = 4096, 100_000
@@ -34,9 +35,38 @@ MOST_IN_FRAME = 20_000
 _UNNAMED = b"{"
 _RECORD = struct.Struct("<II")
 
-_One = tuple[bytes, Any]
-"""How the answer to a request begins, which says what the client calls it; and its engine and operation, or what it is
-answered at once."""
+_One = tuple[bytes, tuple[Engine, Operation] | bytes]
+"""How the answer to a request begins, which says what the client calls it; and its engine and operation, or how the
+answer goes on."""
+
+
+class _Frame(Reply):
+    """The answers to a frame: bytes from the first moment on, for an error would hold all that it came from.
+
+    Args:
+        is_list: whether the frame was one.
+        begins: how each answer begins.
+    """
+
+    __slots__ = ("begins", "is_list", "num_bytes")
+
+    def __init__(self, is_list: bool, begins: list[bytes]) -> None:
+        super().__init__(len(begins))
+        self.is_list, self.begins, self.num_bytes = is_list, begins, sum(map(len, begins))
+
+    def put(self, place: int, outcome: Any) -> None:
+        """As of a reply; called in the loop."""
+        self.say(place, _said(outcome))
+
+    def say(self, place: int, said: bytes) -> None:
+        """How an answer goes on after its beginning."""
+        self.num_bytes += len(said)
+        super().put(place, said)
+
+    async def text(self) -> bytes:
+        """All answers, when there are all."""
+        said = b",".join(map(bytes.__add__, self.begins, await self.future))
+        return b"[" + said + b"]" if self.is_list else said
 
 
 class Connection:
@@ -56,7 +86,7 @@ class Connection:
 
     def __init__(self, socket: WebSocket, house: House, access: Access, owner: str) -> None:
         self._socket, self._house, self._access, self._owner = socket, house, access, owner
-        self._waiting: asyncio.Queue[tuple[bool, list[bytes], Reply]] = asyncio.Queue(MOST_WAITING)
+        self._owed, self._news, self._room = deque[_Frame](), asyncio.Event(), asyncio.Event()
         self._handles = list[tuple[Served, str, int, Answers]]()
         self._sending = asyncio.Lock()
 
@@ -68,12 +98,21 @@ class Connection:
                 message = await self._socket.receive()
                 if message["type"] == "websocket.disconnect":
                     break
-                frame = await self._begun(message)
-                if self._waiting.full():
-                    await self._send(json_bytes({"event": "busy", "waiting": self._waiting.qsize()}))
-                await self._waiting.put(frame)
+                self._owed.append(await self._begun(message))
+                self._news.set()
+                if self._is_full:
+                    await self._send(json_bytes({"event": "busy", "waiting": len(self._owed)}))
+                while self._is_full:
+                    self._room.clear()
+                    await self._room.wait()
         finally:
             writer.cancel()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether so much is owed that nothing more is read."""
+        requests, held = sum(len(one.begins) for one in self._owed), sum(one.num_bytes for one in self._owed)
+        return len(self._owed) >= MOST_WAITING or requests >= MOST_WAITING_REQUESTS or held >= MOST_WAITING_BYTES
 
     def tell(self, model: str, ended: Ended) -> None:
         """A session that this client may use has ended by itself."""
@@ -81,54 +120,65 @@ class Connection:
             said = {"event": "ended", "model": model, "session": ended.session, "reason": ended.reason}
             self._tasks = asyncio.ensure_future(self._send(json_bytes(said)))
 
-    async def _begun(self, message: Mapping[str, Any]) -> tuple[bool, list[bytes], Reply]:
-        """What a frame asks for, handed over: whether it was a list, how its answers begin, and their reply."""
+    async def _begun(self, message: Mapping[str, Any]) -> _Frame:
+        """What a frame asks for, handed over."""
         try:
             self._access.count(self._owner, self._socket.scope)
             if message.get("bytes") is not None:
                 return self._handed_over(True, [(_UNNAMED, one) for one in self._numbers(message["bytes"])])
-            asked = json_of(message["text"])
+            asked = read(message["text"])
             whole = asked if isinstance(asked, list) else [asked]
             if len(whole) > MOST_IN_FRAME:
                 raise _too_many(len(whole))
-            for name in {
-                str(each.get("model")) for each in whole if isinstance(each, dict)
-            } - self._house.served.keys():
-                with suppress(OstinatoError):  # it is told to each request
-                    await self._house.found(name)
+            if is_deep(whole):
+                whole = [too_deep() if is_deep(each) else each for each in whole]
+            models = await self._models({str(each.get("model")) for each in whole if isinstance(each, dict)})
         except OstinatoError as error:
-            return self._handed_over(False, [(_UNNAMED, error)])
-        except (ValueError, RecursionError) as error:
+            return self._handed_over(False, [(_UNNAMED, _said(error))])
+        except ValueError as error:
             refused = RefusedError(422, f"a frame of JSON was expected. Received: {error}.")
-            return self._handed_over(False, [(_UNNAMED, refused)])
-        return self._handed_over(isinstance(asked, list), [self._one(each) for each in whole])
+            return self._handed_over(False, [(_UNNAMED, _said(refused))])
+        return self._handed_over(isinstance(asked, list), [self._one(each, models) for each in whole])
+
+    async def _models(self, names: set[str]) -> dict[str, Served | bytes]:
+        """What is served by each name, or what is answered to whoever asks it: looked up once, outside of the loop."""
+        found = dict[str, Served | bytes]()
+        for name in names:
+            try:
+                found[name] = await self._house.found(name)
+            except OstinatoError as error:
+                found[name] = _said(error)
+        return found
 
     @staticmethod
-    def _handed_over(is_list: bool, asked: list[_One]) -> tuple[bool, list[bytes], Reply]:
-        reply, waiting = Reply(len(asked)), dict[Engine, list[Waiting]]()
+    def _handed_over(is_list: bool, asked: list[_One]) -> _Frame:
+        frame, waiting = _Frame(is_list, [begin for begin, _ in asked]), dict[Engine, list[Waiting]]()
         for place, (_, one) in enumerate(asked):
             if isinstance(one, tuple):
-                waiting.setdefault(one[0], []).append((one[1], reply, place))
+                waiting.setdefault(one[0], []).append((one[1], frame, place))
             else:
-                reply.put(place, one)
+                frame.say(place, one)
         for engine, some in waiting.items():
             engine.hand_over(some)
-        return is_list, [begin for begin, _ in asked], reply
+        return frame
 
-    def _one(self, asked: Any) -> _One:
+    def _one(self, asked: Any, models: Mapping[str, Served | bytes]) -> _One:
         if not isinstance(asked, dict):
-            return _UNNAMED, RefusedError(422, f"an object was expected. Received: {asked!r:.80}.")
+            wrong = RefusedError(422, f"an object was expected. Received: {asked!r:.80}.")
+            return _UNNAMED, _said(asked if isinstance(asked, RefusedError) else wrong)
         take, begin = asked.pop, _UNNAMED
         id, name, model, session = take("id", None), take("op", None), str(take("model", None)), take("session", None)
         try:
             begin = _UNNAMED if id is None else _named(id)
-            served, session = self._house.find(model), str(session)
+            served, session = models[model], str(session)
+            if isinstance(served, bytes):
+                return begin, served
             if name == "attach":
-                return begin, self._attach(served, session, asked)
+                return begin, _said(self._attach(served, session, asked))
             engine = served.engine_of(session)
             return begin, (engine, operation(engine.sessions, self._owner, name, session, asked))
         except OstinatoError as error:
-            return begin, error
+            return begin, _said(error)
 
     def _attach(self, served: Served, session: str, body: Mapping[str, Any]) -> bytes:
         """A number that stands for a session in binary frames of this connection."""
@@ -173,9 +223,12 @@ class Connection:
     async def _write(self) -> None:
         """Answer frames in their order."""
         while True:
-            is_list, begun, reply = await self._waiting.get()
-            said = b",".join(map(_said, begun, await reply.future))
-            await self._send(b"[" + said + b"]" if is_list else said)
+            while not self._owed:
+                self._news.clear()
+                await self._news.wait()
+            await self._send(await self._owed[0].text())
+            self._owed.popleft()
+            self._room.set()
 
     async def _send(self, data: bytes) -> None:
         try:
@@ -193,7 +246,7 @@ def _named(id: Any) -> bytes:
     """
     try:
         return b'{"id":' + json_bytes(id) + b","
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RefusedError(422, f"`id` must be a text or a number. Received: {id!a:.80}.") from error
 
 
@@ -203,9 +256,9 @@ def _too_many(received: int) -> RefusedError:
     )
 
 
-def _said(begin: bytes, answer: Any) -> bytes:
-    """An answer as it stands in a frame."""
+def _said(answer: Any) -> bytes:
+    """An answer as it stands in a frame, after its beginning."""
     if isinstance(answer, Exception):
         status, problem = problem_bytes(answer)
-        return begin + b'"status":' + str(status).encode() + b',"problem":' + problem + b"}"
-    return begin + b'"status":200,"result":' + (answer or b"null") + b"}"
+        return b'"status":' + str(status).encode() + b',"problem":' + problem + b"}"
+    return b'"status":200,"result":' + (answer or b"null") + b"}"

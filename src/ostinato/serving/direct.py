@@ -76,7 +76,7 @@ async def _read(receive: Receive) -> bytes:
 def _body(text: bytes) -> dict[str, object]:
     try:
         found = json_of(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RefusedError(422, f"a body of JSON was expected. Received: {text[:60]!r}: {error}.") from error
     if not isinstance(found, dict):
         raise RefusedError(422, f'a body like {{"inputs": …}} was expected. Received: {text[:60]!r}.')

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -129,8 +130,7 @@ def _check_origin(scope: Scope) -> None:
     """Raises `RefusedError` for a request that changes something and comes from a page of another site: it could not
     read the answer, but would start work, or end it."""
     headers = dict(scope["headers"])
-    origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", b"none")
-    foreign = origin is not None and urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") != headers.get(b"host")
+    foreign, site = is_foreign(headers), headers.get(b"sec-fetch-site", b"none")
     if scope["method"] not in _READING and (foreign or site not in (b"same-origin", b"none")):
         raise RefusedError(
             403,
@@ -142,7 +142,19 @@ def _check_origin(scope: Scope) -> None:
 def _host(scope: Scope) -> str:
     """The name that a request is meant for, without its port."""
     given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-    return (urlsplit(f"//{given}").hostname or "") if given else ""
+    try:
+        return (urlsplit(f"//{given}").hostname or "") if given else ""
+    except ValueError:  # no name at all: half an address
+        return given
+
+
+def is_foreign(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a page of another site makes a request; so does one whose origin can't be read."""
+    origin, host = headers.get(b"origin"), headers.get(b"host")
+    try:
+        return origin is not None and urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") != host
+    except ValueError:
+        return True
 
 
 def line(**facts: Any) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket
 
 from ostinato.errors import OstinatoError
 from ostinato.serving.access import Access
 from ostinato.serving.connection import Connection
+from ostinato.serving.guard import is_foreign
 from ostinato.serving.house import House
 from ostinato.serving.live import Ended
 
@@ -50,7 +50,7 @@ def stream_router(house: House, connections: Connections) -> APIRouter:
         except OstinatoError as error:
             await socket.close(_REFUSED, error.message)
             return
-        if not access.has_tokens and not _is_own_page(socket):
+        if not access.has_tokens and is_foreign(dict(socket.scope["headers"])):
             await socket.close(_REFUSED, "a page of another site may not use this server.")
             return
         await socket.accept()
@@ -68,9 +68,3 @@ def _bearer(socket: WebSocket) -> str | None:
     """Browsers can send no header with a WebSocket."""
     token = socket.query_params.get("token")
     return None if token is None else f"Bearer {token}"
-
-
-def _is_own_page(socket: WebSocket) -> bool:
-    """Where there are no tokens, a page of another site must not reach what only this machine may."""
-    origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")

@@ -38,7 +38,9 @@ def test_a_machines_own_names_are_answered(host: str) -> None:
         assert socket.receive_text() == "secret"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "localhost.evil"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "localhost.evil", "[::1"]
+)
 def test_other_names_are_not(host: str) -> None:
     client = _client(LOOPBACK)
     found = client.get("/", headers={"host": host})
@@ -54,7 +56,12 @@ def test_where_tokens_guard_a_server_any_name_will_do() -> None:
 
 def test_a_page_of_another_site_changes_nothing() -> None:
     client = _client(LOOPBACK)
-    for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
+    for headers in (
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://[::1"},
+        {"sec-fetch-site": "cross-site"},
+    ):
         assert client.post("/", headers=headers).status_code == 403, headers
         assert client.get("/", headers=headers).status_code == 200  # which such a page can't read
     own = {"origin": "http://127.0.0.1:8000", "sec-fetch-site": "same-origin"}

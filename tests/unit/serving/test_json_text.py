@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.serving.json_text import json_bytes, json_of
+from ostinato.serving.json_text import MOST_NESTED, json_bytes, json_of
+from ostinato.serving.refused import RefusedError
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(
     [
@@ -65,11 +66,39 @@ def test_what_is_read_is_what_python_reads(text: str) -> None:
     assert repr(json_of(text.encode())) == repr(json.loads(text))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "{'a': 1}", "\ufeff1"])
+HUGE = st.integers(-(10**40), 10**40) | st.sampled_from([2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1])
+BLANKS = st.sampled_from(["", " ", "\n", "\t  "])
+
+
+@settings(max_examples=300, deadline=None)
+@given(HUGE, BLANKS, st.sampled_from(["{}", "[{}]", "[1,{}]", '{{"id":{}}}', '[["1",{}],0.5]']))
+def test_whole_numbers_stay_whole(number: int, blank: str, around: str) -> None:
+    text = around.format(f"{blank}{number}{blank}")
+    assert repr(json_of(text)) == repr(json_of(text.encode())) == repr(json.loads(text))
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES)
+def test_what_was_written_is_read_again(value: Any) -> None:
+    assert repr(json_of(json_bytes(value))) == repr(value)
+
+
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]")])
+def test_how_deep_it_may_be_nested(begin: str, end: str) -> None:
+    most = MOST_NESTED // (begin.count("[{") + 1)
+    assert json.dumps(json_of(begin * most + "0" + end * most)).count(begin.strip()[0]) >= most
+    for depth in (most + 1, 900, 100_000):
+        with pytest.raises(RefusedError, match="at most 100 lists and objects within each other"):
+            json_of(begin * depth + "0" + end * depth)
+    with pytest.raises(RefusedError):
+        json_of("[" * 100_000)
+
+
+@pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "\ufeff1", "[" + "1" * 5000 + "]"])
 def test_what_is_no_json_is_told_as_python_tells_it(text: str) -> None:
-    with pytest.raises((ValueError, RecursionError)) as ours:
+    with pytest.raises(ValueError, match=r".") as ours:
         json_of(text)
-    with pytest.raises((ValueError, RecursionError)) as theirs:
+    with pytest.raises(ValueError, match=r".") as theirs:
         json.loads(text)
     assert str(ours.value) == str(theirs.value)
 

@@ -89,6 +89,34 @@ def test_names_that_can_not_be_sent_back(start: Start) -> None:
         assert json.loads(socket.receive_text())["id"] == [1]
 
 
+def test_one_request_that_is_odd_is_refused_alone(start: Start) -> None:
+    deep = "[" * 900 + "]" * 900
+    good = '{"op":"create","model":"small","id":123456789012345678901234567890}'
+    odd = [
+        f'{{"op":"about","model":"small","session":"x","id":{deep}}}',
+        f'{{"op":"about","model":"small","session":{deep}}}',
+        f'{{"op":"about","model":{deep}}}',
+        f'{{"op":"step","model":"small","session":"x","inputs":1,"answers":{deep}}}',
+        f'{{"op":"step","model":"small","session":"x","inputs":{deep}}}',
+        '{"op":[1],"model":"small","session":"x"}',
+        '{"op":{},"model":"small","session":"x"}',
+        deep,
+    ]
+    with start().websocket_connect("/v1/stream") as socket:
+        socket.send_text(f"[{good},{','.join(odd)},{good}]")
+        said = socket.receive_json()
+        assert [one["status"] for one in said] == [200, *[422] * len(odd), 200]
+        assert said[-1]["id"] == 123456789012345678901234567890
+        for one in (*odd, "[" * 100_000):
+            socket.send_text(one)
+        told = [socket.receive_json() for _ in range(len(odd) + 1)]
+        assert [(one[0] if isinstance(one, list) else one)["status"] for one in told] == [422] * (len(odd) + 1)
+    session = start().post("/v1/models/small/sessions").json()["session"]
+    for depth in (200, 900, 100_000):
+        body = '{"inputs":' + "[" * depth + "]" * depth + "}"
+        assert start().post(f"/v1/models/small/sessions/{session}/step", content=body).status_code == 422
+
+
 def test_a_frame_of_too_many_requests(start: Start) -> None:
     with start().websocket_connect("/v1/stream") as socket:
         socket.send_text("[" + ",".join(["0"] * (MOST_IN_FRAME + 1)) + "]")
@@ -126,6 +154,7 @@ def test_who_may_connect(start: Start) -> None:
         (guarded, "/v1/stream", {}),
         (guarded, "/v1/stream?token=wrong", {}),
         (free, "/v1/stream", {"origin": "https://elsewhere.example"}),
+        (free, "/v1/stream", {"origin": "http://[::1"}),
     ):
         with pytest.raises(WebSocketDisconnect) as refused, client.websocket_connect(url, headers=headers):
             pass
