@@ -64,14 +64,14 @@ def test_edits_take_about_the_bytes_that_are_counted() -> None:
 @pytest.mark.parametrize("cell", ["lstm", "gru", "lstm_peephole"])
 def test_a_row_with_a_gate_changed_is_to_the_bit_what_it_is_alone(cell: str) -> None:
     torch.manual_seed(0)
-    stack = RecurrentStack(cell, 8, 64).eval()
+    stack = RecurrentStack(cell, 8, 64).eval().double()  # in float64 sums of another order show
     with torch.no_grad():
         for one in stack.parameters():
             one.mul_(12)  # gates that are all but closed take several passes
     carried = CarriedLayers([stack])
     sizes, gate = tuple(carried.sizes[0]), str(stack.cell.keeping_gate)
-    rows = [torch.randn(length, 8) * 3 for length in (9, 12, 12, 4)]
-    states = torch.zeros(len(rows), carried.state_size)
+    rows = [torch.randn(length, 8).double() * 3 for length in (9, 12, 12, 4)]
+    states = torch.zeros(len(rows), carried.state_size).double()
     for change in ("[0:32] = 0.5", " *= 0.5"):
         edits = Edits([Edit.of(f"layer 1.{gate}{change}")], [(stack.cell, sizes, 64)])
         layers = EditedLayers([stack], [carried], None, edits)
