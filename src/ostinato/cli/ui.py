@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import secrets
 import shlex
 import threading
 import webbrowser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -46,10 +48,26 @@ def ui(
     from ostinato.serving.server import Address, Page, serve
     from ostinato.serving.workshop.workshop import Workshop
 
-    def opened(url: str) -> None:
-        if browser:
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-
     token = secrets.token_urlsafe(24) if with_token else None
     config = Config(key=secrets.token_bytes(32), tokens=None if token is None else only(token, "page"))
-    serve({}, config, Address("127.0.0.1", port), note, Page(Workshop(folder), opened, token))
+    with TemporaryDirectory(prefix="ostinato-ui-") as private:
+
+        def opened(url: str) -> None:
+            if browser:
+                at = url if token is None else _leading_to(url, Path(private))
+                threading.Thread(target=webbrowser.open, args=(at,), daemon=True).start()
+
+        serve({}, config, Address("127.0.0.1", port), note, Page(Workshop(folder), opened, token))
+
+
+def _leading_to(url: str, private: Path) -> str:
+    """The address of a file that leads to another address: all users of a machine may read what a browser is started
+    with, and only this one the file."""
+    page, there = private / "page.html", html.escape(url)
+    page.touch(mode=0o600)
+    page.write_text(
+        f'<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><title>Ostinato</title>'
+        f'<meta http-equiv="refresh" content="0;url={there}"><p><a href="{there}">To the page</a></p>\n',
+        encoding="utf-8",
+    )
+    return page.as_uri()

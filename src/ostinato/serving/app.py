@@ -20,7 +20,7 @@ from ostinato.serving.bodies import Problem
 from ostinato.serving.direct import DirectSteps
 from ostinato.serving.guard import Guard
 from ostinato.serving.house import House
-from ostinato.serving.json_text import json_bytes
+from ostinato.serving.json_text import json_bytes, too_deep
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.page import routes_inside
 from ostinato.serving.page.asking import Page
@@ -28,6 +28,7 @@ from ostinato.serving.page.jobs import Jobs
 from ostinato.serving.page.routes import files_router, report_router, runs_router
 from ostinato.serving.page.routes_tracks import tracks_router
 from ostinato.serving.page.shown import Shown
+from ostinato.serving.page.tickets import Tickets
 from ostinato.serving.page.tracking import Tracking
 from ostinato.serving.problems import PROBLEM, problem, problem_bytes
 from ostinato.serving.refused import RefusedError
@@ -81,10 +82,10 @@ def make_app(
     app.include_router(routes_sessions.router)
     app.include_router(stream_router(house, connections))
     shown, jobs = Shown(house, workshop), Jobs()
-    tracking = Tracking(jobs)
+    tracking, tickets = Tracking(jobs), Tickets(config.key)
     app.state.page = Page(shown, tracking, jobs)
-    app.include_router(report_router(shown))
-    app.include_router(runs_router(house, shown))
+    app.include_router(report_router(shown, tickets))
+    app.include_router(runs_router(house, shown, tickets))
     app.include_router(tracks_router(house, shown.folder_of, tracking))
     app.include_router(routes_inside.router)
     if workshop is not None:
@@ -162,6 +163,8 @@ def _add_problems(app: FastAPI) -> None:
     async def plain(request: Request, error: Exception) -> Response:
         if isinstance(error.__cause__, OstinatoError):  # raised while a body was read
             return await ours(request, error.__cause__)
+        if isinstance(error.__cause__, RecursionError):  # so deep that it could not be read
+            return await ours(request, too_deep())
         status = error.status_code if isinstance(error, HTTPException) else 500
         said = str(error.detail) if isinstance(error, HTTPException) else "error"
         headers = dict(getattr(error, "headers", None) or {})

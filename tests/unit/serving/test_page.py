@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import os
+import re
 import shutil
+import threading
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from tests.conftest import Cli
@@ -15,6 +20,8 @@ from ostinato.run import load
 from ostinato.serving.access import Access, only
 from ostinato.serving.page.examples import examples
 from ostinato.serving.page.routes import static_files
+from ostinato.serving.page.tickets import Tickets
+from ostinato.serving.refused import RefusedError
 from ostinato.serving.served import Config
 from ostinato.serving.server import Page
 from ostinato.shelf.facts import run_details, run_facts
@@ -128,7 +135,78 @@ def test_a_token_is_asked_for_but_not_by_the_link_to_a_report(start: Start, tmp_
     sent = client.get(report)
     assert (sent.text, sent.headers["referrer-policy"]) == ("<p>figures", "no-referrer")
     assert client.get(report.replace("films%202", "films")).status_code == 401
+    (tmp_path / "films 2/report.html").write_text("<p>later")
+    os.utime(tmp_path / "films 2/report.html", (1e9, 1e9))
+    assert client.get(report).json()["detail"][:29] == "Received: an earlier one; the"
+    assert client.get(report, headers=known).text == "<p>later"
+    assert client.get(client.get("/v1/runs/films 2", headers=known).json()["report"]).text == "<p>later"
     assert client.get("/v1/runs/films", headers=known).json()["report"] is None
+
+
+def test_a_ticket_counts_for_who_was_given_it(start: Start, tmp_path: Path) -> None:
+    shutil.copytree(OLD_RUNS / "classifier_text", tmp_path / "films 2")
+    (tmp_path / "films 2/report.html").write_text("<p>figures")
+    known = {"authorization": "Bearer s3cret"}
+    client = start(more={"films 2": load(tmp_path / "films 2")}, tokens=only("s3cret", "ann.b c"), per_second=0.3)
+    report = client.get("/v1/runs/films 2", headers=known).json()["report"]
+    said = [client.get(report).status_code for _ in range(5)]
+    assert (said[0], said[-1]) == (200, 429)
+    assert client.get("/v1/runs", headers=known).status_code == 429
+
+
+def test_a_ticket_is_for_one_report_and_an_hour() -> None:
+    now = [1000.0]
+    tickets = Tickets(b"key", lambda: now[0])
+    ticket = tickets.of("films", 17, "ann.b c")
+    assert tickets.holder("films", ticket) == (17, "ann.b c")
+    signed = ticket.split(".")[2]
+    for run, other in (
+        ("film", ticket),
+        ("films", ticket.replace("17", "18")),
+        ("films", ticket.replace("ann", "bob")),
+        ("films", f"9{ticket}"),
+        ("films", ""),
+        ("films", "..."),
+        ("films", "ä.ö.ü.ß"),
+        ("films", hmac.digest(b"key", b"report of films", "sha256").hex()),
+    ):
+        with pytest.raises(RefusedError, match="another one"):
+            tickets.holder(run, other)
+    assert signed != Tickets(b"other", lambda: 1000.0).of("films", 17, "ann.b c").split(".")[2]
+    now[0] += 3599
+    tickets.holder("films", ticket)
+    now[0] += 1
+    with pytest.raises(RefusedError, match="an earlier one"):
+        tickets.holder("films", ticket)
+
+
+@pytest.mark.parametrize("words", [(), ("--no-token",)])
+def test_a_browser_is_started_without_the_token(
+    words: tuple[str, ...], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, started = list[tuple[str, str, int]](), threading.Event()
+
+    def started_with(url: str) -> None:
+        file = Path(unquote(urlsplit(url).path))
+        found.append((url, file.read_text() if file.is_file() else "", file.stat().st_mode & 0o777))
+        started.set()
+
+    def serve(_: object, __: object, ___: object, ____: object, page: Page) -> None:
+        page.opened(page.at("http://127.0.0.1:1"))
+        assert started.wait(10)
+
+    monkeypatch.setattr("ostinato.serving.server.serve", serve)
+    monkeypatch.setattr("webbrowser.open", started_with)
+    said = cli("ui", tmp_path, *words)
+    assert said.code == 0, said.err
+    ((url, text, mode),) = found
+    if words:
+        assert url == "http://127.0.0.1:1"
+        return
+    file = Path(unquote(urlsplit(url).path))
+    assert (url[:8], "token" in url, mode) == ("file:///", False, 0o600)
+    assert not file.parent.exists()
+    assert len(re.findall(r"http://127\.0\.0\.1:1/#token=[\w-]{32}\"", text)) == 2
 
 
 @pytest.mark.parametrize("words", [(), ("--no-token",)])

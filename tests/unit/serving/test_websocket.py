@@ -114,7 +114,9 @@ def test_one_request_that_is_odd_is_refused_alone(start: Start) -> None:
     session = start().post("/v1/models/small/sessions").json()["session"]
     for depth in (200, 900, 100_000):
         body = '{"inputs":' + "[" * depth + "]" * depth + "}"
-        assert start().post(f"/v1/models/small/sessions/{session}/step", content=body).status_code == 422
+        for path in (f"{session}/step", f"{session}/generate", ""):
+            found = start().post(f"/v1/models/small/sessions/{path}".rstrip("/"), content=body)
+            assert (found.status_code, found.json()["status"]) == (422, 422), (path, depth)
 
 
 def test_a_frame_of_too_many_requests(start: Start) -> None:

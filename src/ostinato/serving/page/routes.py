@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import hmac
+import os
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +12,13 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from ostinato.serving.asking import owner_of
+from ostinato.serving.access import Access
+from ostinato.serving.asking import Owner, owner_of
 from ostinato.serving.house import House
 from ostinato.serving.page.examples import examples
 from ostinato.serving.page.looking import MOST_STEPS, Looks
 from ostinato.serving.page.shown import Shown
+from ostinato.serving.page.tickets import Tickets, ended
 from ostinato.serving.refused import RefusedError
 from ostinato.shelf.facts import REPORT_FILE, run_details, run_facts
 from ostinato.training.run_folder import MODEL_FILE
@@ -74,12 +77,13 @@ def files_router() -> APIRouter:
     return router
 
 
-def runs_router(house: House, shown: Shown) -> APIRouter:
+def runs_router(house: House, shown: Shown, tickets: Tickets) -> APIRouter:
     """What the page asks.
 
     Args:
         house: the runs whose models are served.
         shown: all that the page lists.
+        tickets: for links to reports.
     """
     router = APIRouter(prefix="/v1/runs", tags=["page"], dependencies=[Depends(owner_of)])
     looks, workshop = Looks(), shown.workshop
@@ -93,7 +97,7 @@ def runs_router(house: House, shown: Shown) -> APIRouter:
         return {"runs": found, "trains": workshop is not None}
 
     @router.get("/{run}")
-    def run(run: str, request: Request) -> dict[str, Any]:
+    def run(run: str, who: Owner) -> dict[str, Any]:
         """One run: figures, findings and curves; where it trains, what its process says."""
         if workshop is not None:
             coming = next((one for one in workshop.pending() if one["name"] == run), None)
@@ -105,7 +109,9 @@ def runs_router(house: House, shown: Shown) -> APIRouter:
         served = run in house.served or (folder / MODEL_FILE).is_file()
         found = run_details(run, folder)
         report = (
-            f"/v1/runs/{quote(run, safe='')}/report?ticket={_ticket(request, run)}" if found["has_report"] else None
+            None
+            if (written := _written(folder / REPORT_FILE)) is None
+            else f"/v1/runs/{quote(run, safe='')}/report?ticket={quote(tickets.of(run, written, who), safe='')}"
         )
         return {**found, "report": report, "served": served, "job": job, "trains": workshop is not None, **own}
 
@@ -129,7 +135,7 @@ def runs_router(house: House, shown: Shown) -> APIRouter:
     return router
 
 
-def report_router(shown: Shown) -> APIRouter:
+def report_router(shown: Shown, tickets: Tickets) -> APIRouter:
     """Reports, which a browser opens by a link: that can't send a token, so it holds a ticket for the one report."""
     router = APIRouter(prefix="/v1/runs", tags=["page"])
 
@@ -138,28 +144,44 @@ def report_router(shown: Shown) -> APIRouter:
         run: str,
         request: Request,
         ticket: Annotated[
-            str, Query(max_length=80, description="As the run's `report` has it, in place of a token.")
+            str, Query(max_length=1000, description="As the run's `report` has it, in place of a token.")
         ] = "",
     ) -> Response:
         """Its report."""
-        if not hmac.compare_digest(ticket.encode(), _ticket(request, run).encode()):
+        access: Access = request.app.state.access
+        written = None
+        if not ticket or "authorization" in request.headers or not access.has_tokens:
             await owner_of(request, None)
-        path = shown.folder_of(run) / REPORT_FILE
-        if not path.is_file():
-            raise RefusedError(404, "a run with a report was expected. Received: one without.")
+        else:
+            written, who = tickets.holder(run, ticket)
+            access.count(who, request.scope)
+        content = await asyncio.to_thread(_report, shown, run, written)
         headers = {
             "content-security-policy": _REPORT_POLICY,
             "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
         }
-        return Response(path.read_bytes(), headers=headers, media_type="text/html")
+        return Response(content, headers=headers, media_type="text/html")
 
     return router
 
 
-def _ticket(request: Request, run: str) -> str:
-    key: bytes = request.app.state.config.key
-    return hmac.new(key, f"report of {run}".encode(), hashlib.sha256).hexdigest()
+def _written(report: Path) -> int | None:
+    try:
+        return report.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _report(shown: Shown, run: str, written: int | None) -> bytes:
+    """A report, as it was written then."""
+    try:
+        with (shown.folder_of(run) / REPORT_FILE).open("rb") as file:
+            if written not in (None, os.fstat(file.fileno()).st_mtime_ns):
+                raise ended()
+            return file.read()
+    except OSError as error:
+        raise RefusedError(404, "a run with a report was expected. Received: one without.") from error
 
 
 def _asked(served: Any) -> dict[str, Any]:
