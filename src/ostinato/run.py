@@ -223,7 +223,8 @@ class Run:
             RunError: for any model but a classifier, or a regression.
             RowError: for a row that can't be used.
         """
-        given = rows_given(rows, [str(self.recipe.data.input), *self.features.extra])
+        columns = [self.recipe.data.input, *self.features.extra] if self.recipe.data.input else []
+        given = rows_given(rows, [str(column) for column in columns])
         if not given:
             raise RowError("rows were expected. Received: none.")
         return self.spec.vectors(self.model, self.spec.encode(given, self.features, self.recipe), self.device)

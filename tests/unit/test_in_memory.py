@@ -230,6 +230,52 @@ def test_no_rows(data: Any) -> None:
         _train(data)
 
 
+def test_an_index_that_says_something_is_a_column() -> None:
+    pandas = pytest.importorskip("pandas")
+    days = pandas.date_range("2024-01-01", periods=2)
+    frame = pandas.DataFrame({"y": [1.0, 2.0]}, index=days)
+    wanted = [datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 2)]
+    for data, name in (
+        (frame, "time"),
+        (frame.rename_axis("day"), "day"),
+        (frame["y"], "time"),
+        (frame.set_axis(days.to_period("D")), "time"),
+    ):
+        assert as_table(data).to_dict(as_series=False) == {name: wanted, "y": [1.0, 2.0]}
+    named = frame.set_index(pandas.Index([7, 8], name="id"))
+    assert as_table(named).to_dict(as_series=False) == {"id": [7, 8], "y": [1.0, 2.0]}
+    assert as_table(named.assign(id=[1, 2])).columns == ["y", "id"]
+    assert as_table(named.rename_axis(None)).columns == ["y"]
+    assert len(frame.columns) == 1
+    texts = frame.assign(text=["a", "b"], k=0).reset_index().set_index(["index", "k"])
+    with pytest.raises(DataError, match=r"a panel was expected.* Received: 2 levels, and text") as caught:
+        as_table(texts)
+    assert caught.value.hint == "df.reset_index()"
+
+
+def test_no_value_is_none_in_every_table() -> None:
+    table = pl.DataFrame({"y": [1.0, float("nan")]})
+
+    class Arrow:
+        column_names = table.columns
+
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            return table.__arrow_c_stream__(requested_schema)
+
+    class Dataset:
+        def to_polars(self) -> pl.DataFrame:
+            return table
+
+    for data in (table, Arrow(), Dataset()):
+        assert as_table(data)["y"].to_list() == [1.0, None]
+
+
+def test_several_tables_are_told_how_to_be_given() -> None:
+    with pytest.raises(DataError) as caught:
+        as_table({"train": TEXTS, "test": TEXTS})
+    assert caught.value.hint == "ostinato.train(data['train'], settings={'data.test': data['test']})"
+
+
 def test_what_is_no_reference() -> None:
     with (
         pytest.raises(DataError, match="a file, a table or a name of the catalogue was expected"),
@@ -245,3 +291,5 @@ def test_a_table_without_the_input(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="`table in memory` has no column `mood`"):
         run.evaluate(TEXTS.drop("mood"))
     assert run.predict(TEXTS.head(0)) == []
+    with pytest.raises(RowError, match=r"column `text` must hold texts, numbers or lists of them. Received: bytes"):
+        run.predict(pl.DataFrame({"text": [b"\xff"]}))

@@ -197,6 +197,34 @@ def test_epochs_of_partial_fit_are_epochs() -> None:
     assert len(table["x"]) == len(some.predict(X))
 
 
+def test_partial_fit_refuses_what_would_end_it() -> None:
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20.0)
+    for options in ({"max_steps": 3}, {"minutes": 1.0}, {"options": {"training.schedule": "cosine"}}):
+        with pytest.raises(RecipeError, match="only `fit` can have it"):
+            SequenceRegressor(**{**SMALL, **options}).partial_fit(X, y)
+    recipe = {"training": {"schedule": "cosine", "steps": 1}}
+    model = SequenceRegressor(**SMALL, recipe=recipe).partial_fit(X, y)
+    before = model.predict(X)
+    assert (model.partial_fit(X, y).predict(X) != before).any()
+    assert (model.run_.recipe.training.schedule, model.run_.recipe.training.steps) == ("constant", None)
+
+
+def test_columns_of_lists_that_are_named_stay_apart() -> None:
+    pandas = pytest.importorskip("pandas")
+    lists = pl.DataFrame({"a": [[0.0, 1.0], [2.0]] * 8, "b": [[1.0, 1.0], [3.0]] * 8})
+    model = _classifier(epochs=1, input="a").fit(lists, [0, 1] * 8)
+    assert model.run_.recipe.data.input == "a"
+    assert (model.predict_proba(lists) == model.predict_proba(lists.select("a", b=pl.lit("c")))).all()
+    for input in ("a", None):
+        model = _classifier(epochs=1, input=input, extra=("b",)).fit(lists, [0, 1] * 8)
+        assert (model.run_.recipe.data.input, model.run_.recipe.data.extra) == ("a", ("b",))
+    with pytest.raises(DataError, match="Received: a, b, id") as caught:
+        _classifier().fit(lists.with_columns(id=1), [0, 1] * 8)
+    assert str(caught.value.hint).startswith("input='a'")
+    named = pandas.DataFrame({"text": TEXTS}, index=pandas.Index(range(32), name="id"))
+    assert _classifier(epochs=1).fit(named, MOODS).predict(named).shape == (32,)
+
+
 def test_rows_as_vectors_for_others() -> None:
     model = _classifier(options={**SMALL["options"], "model.members": 2}).fit(TEXTS, MOODS)
     vectors = model.set_output(transform="pandas").transform(TEXTS)
@@ -298,6 +326,12 @@ def test_forecasters() -> None:
     table = pl.DataFrame({"day": days, "y": np.sin(np.arange(len(days)) / 4)})
     model = SequenceForecaster(2, time="day", lookback=8, **SMALL, epochs=1).fit(table)
     assert model.predict(table).shape == (1, 2)
+    with pytest.raises(RunError, match="reads series, not rows of a table"):
+        model.run_.vectors(table)
+    with pytest.raises(DataError, match=r"`shop` must be a column of X. Received: day, y"):
+        SequenceForecaster(2, time="day", series="shop").fit(table)
+    with pytest.raises(DataError, match=r"at least one step were expected. Received: none in row 2"):
+        SequenceForecaster(2, **SMALL).fit([[1.0, 2.0], []])
 
 
 def test_parameters_and_what_is_wrong_with_them() -> None:

@@ -55,10 +55,16 @@ def _of_table(table: pl.DataFrame, columns: Sequence[str]) -> list[Any]:
             f"the table has no column `{missing[0]}`, which this model reads. Its columns: {', '.join(names)}.",
             hint=f"rename one of them, or give its cells alone: run.predict(table[{names[0]!r}])" if names else None,
         )
-    cells = [(table[name] if table[name].dtype.is_nested() else plain_texts(table[name])).to_list() for name in columns]
+    cells = [_cells(table[name]) for name in columns]
     if len(columns) == 1:
         return cells[0]
     return [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
+
+
+def _cells(column: pl.Series) -> list[Any]:
+    if column.dtype == pl.Binary:
+        raise RowError(f"column `{column.name}` must hold texts, numbers or lists of them. Received: bytes.")
+    return (column if column.dtype.is_nested() else plain_texts(column)).to_list()
 
 
 def drafted(rows: Sequence[Any], column: str, feature: Feature, columns: Sequence[str]) -> Draft:

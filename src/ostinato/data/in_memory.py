@@ -25,6 +25,7 @@ _MOST_DIMENSIONS = 3
 _SHOWN = 60
 _USUAL = "sequence"
 _USUAL_OF_TEXTS = "text"
+_TIME = "time"
 _KINDS = {int: "number", float: "number"}
 
 
@@ -59,7 +60,9 @@ def as_table(data: Any, column: str | None = None) -> pl.DataFrame:
     if isinstance(data, pl.LazyFrame):
         data = data.collect()
     if isinstance(data, pl.DataFrame):
-        return _of_columns({name: data[name] for name in data.columns})
+        return _of_frame(data)
+    if _is_pandas(data, "Series") and _is_time(data.index):
+        return _of_pandas(data.to_frame(str(data.name or column or _usual(data))), column)
     if isinstance(data, pl.Series) or _is_pandas(data, "Series"):
         return _of_columns({str(data.name or column or _usual(data)): data})
     if _is_pandas(data, "DataFrame"):
@@ -69,7 +72,7 @@ def as_table(data: Any, column: str | None = None) -> pl.DataFrame:
     if hasattr(data, "to_polars"):
         return _of_dataset(data)
     if hasattr(data, "__arrow_c_stream__"):
-        return pl.DataFrame(data)
+        return _of_frame(pl.DataFrame(data))
     if isinstance(data, str | bytes) or not hasattr(data, "__len__"):
         raise DataError(f"a table, an array or a list of rows was expected. Received: {_kind(data)}.")
     if not isinstance(data, Sequence) and hasattr(data, "__array__"):
@@ -82,12 +85,18 @@ def as_table(data: Any, column: str | None = None) -> pl.DataFrame:
     return _of_columns({column or _usual(rows): rows})
 
 
+def _of_frame(table: pl.DataFrame) -> pl.DataFrame:
+    return _of_columns({name: table[name] for name in table.columns})
+
+
 def _of_mapping(data: Mapping[Any, Any]) -> pl.DataFrame:
-    whole = next((str(name) for name, one in data.items() if is_table(one)), None)
-    if whole is not None:
+    whole = [str(name) for name, one in data.items() if is_table(one)]
+    if whole:
+        parts = {f"'data.{'test' if 'test' in name else 'validation'}': data[{name!r}]" for name in whole[1:3]}
+        settings = f", settings={{{', '.join(sorted(parts))}}}" if parts else ""
         raise DataError(
             f"one table was expected. Received: several, {', '.join(map(str, data))}.",
-            hint=f"ostinato.train(data[{whole!r}], settings={{'data.validation': data['validation']}})",
+            hint=f"ostinato.train(data[{whole[0]!r}]{settings})",
         )
     scalar = next((name for name, one in data.items() if isinstance(one, str) or not hasattr(one, "__len__")), None)
     if scalar is not None:
@@ -100,23 +109,41 @@ def _of_dataset(data: Any) -> pl.DataFrame:
     table: pl.DataFrame = data.to_polars()
     features = getattr(data, "features", None) or {}
     names = {name: one.names for name, one in features.items() if getattr(one, "names", None)}
-    return table.with_columns(
-        pl.col(name).replace_strict(dict(enumerate(one)), default=None, return_dtype=pl.String)
-        for name, one in names.items()
+    return _of_frame(
+        table.with_columns(
+            pl.col(name).replace_strict(dict(enumerate(one)), default=None, return_dtype=pl.String)
+            for name, one in names.items()
+        )
     )
 
 
 def _of_pandas(data: Any, column: str | None) -> pl.DataFrame:
-    """A table; a panel, of rows (instance, step), has a sequence a row."""
+    """A table, with its index where that has a name or says times; a panel of numbers, of rows (instance, step), has a
+    sequence a row."""
     if data.index.nlevels > 1:
-        if data.index.nlevels != 2:
-            raise DataError(f"an index of (instance, step) was expected. Received: {data.index.nlevels} levels.")
+        numbers = data.select_dtypes(["number", "bool"]).columns
+        if data.index.nlevels != 2 or len(numbers) != len(data.columns):
+            others = ", ".join(str(name) for name in data.columns if name not in numbers) or "numbers alone"
+            raise DataError(
+                "a panel was expected, of an index of two levels (instance, step) and columns of numbers. "
+                f"Received: {data.index.nlevels} levels, and {others}.",
+                hint="df.reset_index()",
+            )
         return _of_columns({column or _USUAL: [part for _, part in data.groupby(level=0, sort=False)]})
     names = [str(name) for name in data.columns]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"columns must have names of their own. Received: several columns {twice!r}.")
+    index = str(data.index.name or _TIME)
+    if (data.index.name is not None or _is_time(data.index)) and index not in names:
+        times = data.index.to_timestamp() if _is_pandas(data.index, "PeriodIndex") else data.index
+        data, names = data.set_axis(range(len(names)), axis=1), [index, *names]
+        data.insert(0, index, times)
     return _of_columns({name: data.iloc[:, place] for place, name in enumerate(names)})
+
+
+def _is_time(index: Any) -> bool:
+    return _is_pandas(index, "DatetimeIndex") or _is_pandas(index, "PeriodIndex")
 
 
 def _array(data: Any) -> Any:

@@ -22,7 +22,7 @@ from ostinato.errors import DataError, RecipeError, RunError
 from ostinato.metrics.prediction import Prediction
 from ostinato.recipe import build_recipe
 from ostinato.run import Run, load
-from ostinato.sklearn.rows import chosen, read_rows
+from ostinato.sklearn.rows import chosen, joined, read_rows
 from ostinato.storage.unpack import own_folder, remove_own
 from ostinato.training.progress import ConsoleObserver, Observer
 
@@ -127,15 +127,16 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     # ---- rows -------------------------------------------------------------------------------------------------------
     def _read(self, X: Any, *, reset: bool, fewest: int = 1) -> pl.DataFrame:
         """The columns that are read of X."""
-        table = read_rows(self, X, reset=reset, fewest=fewest)
+        given = read_rows(self, X, reset=reset, fewest=fewest)
         if reset:
-            self._columns = chosen(table, self.input, tuple(self.extra)), tuple(self.extra)
+            self._columns = chosen(given, self.input, tuple(self.extra)), tuple(self.extra)
         input, extra = self._columns
+        table = given if self.input is not None else joined(given, extra)
         if table.width == 1 and not extra:
             table = table.rename({table.columns[0]: input})
         missing = [name for name in (input, *extra) if name not in table.columns]
         if missing:
-            raise DataError(f"`{missing[0]}` must be a column of X. Received: {', '.join(table.columns)}.")
+            raise DataError(f"`{missing[0]}` must be a column of X. Received: {', '.join(given.columns)}.")
         return table.select(input, *extra)
 
     def _predictions(self, X: Any) -> list[Prediction]:

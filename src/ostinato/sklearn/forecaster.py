@@ -125,11 +125,17 @@ class SequenceForecaster(SequenceEstimator):
         others than those of training, by whose scales they are not scaled."""
         if self._in_rows:
             table = as_table(X)
+            for name in (self.time, self.series):
+                if name is not None and name not in table.columns:
+                    raise DataError(f"`{name}` must be a column of X. Received: {', '.join(table.columns)}.")
             of_each = table.group_by(self.series).len()["len"].to_list() if self.series else [len(table)]
             return table, min(of_each, default=0)
         rows = self._read(X, reset=reset)[self._columns[0]].to_list()
+        empty = next((place for place, row in enumerate(rows) if row is None or not len(row)), None)
+        if empty is not None:
+            raise DataError(f"series of at least one step were expected. Received: none in row {empty + 1}.")
         arrays = [np.asarray(row, dtype=np.float64).reshape(len(row), -1) for row in rows]
-        widths = {array.shape[1] for array in arrays if len(array)}
+        widths = {array.shape[1] for array in arrays}
         if len(widths) != 1:
             raise DataError(f"series of as many channels were expected. Received: {sorted(widths)}.")
         lengths = [len(array) for array in arrays]

@@ -20,8 +20,7 @@ def read_rows(estimator: BaseEstimator, X: Any, *, reset: bool, fewest: int = 1)
     """X as a table of sequences and what is read beside them.
 
     Numbers in two dimensions (an array, a table of numbers) are checked as every estimator's are, and each row is a
-    sequence of its columns. All else is what `data.in_memory.as_table` reads; several columns of lists of numbers are
-    the channels of one sequence.
+    sequence of its columns. All else is what `data.in_memory.as_table` reads, without the index of pandas.
 
     Args:
         estimator: remembers the features, or is asked for them.
@@ -37,14 +36,16 @@ def read_rows(estimator: BaseEstimator, X: Any, *, reset: bool, fewest: int = 1)
         return pl.DataFrame({INPUT: pl.Series(values.tolist(), dtype=pl.List(pl.Float64))})
     if is_table(X) and not isinstance(X, pl.LazyFrame):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if hasattr(X, "reset_index") and X.index.nlevels == 1:
+        X = X.reset_index(drop=True)
     table = as_table(X, INPUT)
     if len(table) < fewest:
         raise DataError(f"at least {fewest} rows were expected. Received: {len(table)}.")
-    return _joined(table)
+    return table
 
 
 def chosen(table: pl.DataFrame, input: str | None, extra: tuple[str, ...]) -> str:
-    """The column of sequences: as named by a user, or the only one.
+    """The column of sequences: as named by a user, or the only one of what `joined` makes of X.
 
     Raises:
         DataError: where it could be several, or a name is of none.
@@ -53,9 +54,12 @@ def chosen(table: pl.DataFrame, input: str | None, extra: tuple[str, ...]) -> st
         if name is not None and name not in table.columns:
             raise DataError(f"`{name}` must be a column. Received: {', '.join(table.columns)}.")
     if input is None:
-        others = [name for name in table.columns if name not in extra]
+        others = [name for name in joined(table, extra).columns if name not in extra]
         if len(others) != 1:
-            likely = next((name for name in others if not table[name].dtype.is_numeric()), table.columns[0])
+            likely = next(
+                (name for name in table.columns if name not in extra and not table[name].dtype.is_numeric()),
+                table.columns[0],
+            )
             raise DataError(
                 f"which column holds the sequences must be said. Received: {', '.join(table.columns)}.",
                 hint=f"input={likely!r}; further columns that are to be read: extra",
@@ -82,9 +86,13 @@ def _is_number(dtype: Any) -> bool:
     return bool(dtype.is_numeric()) if hasattr(dtype, "is_numeric") else getattr(dtype, "kind", "O") in "iufb"
 
 
-def _joined(table: pl.DataFrame) -> pl.DataFrame:
-    """Several columns of lists of numbers as channels of one."""
-    lists = [name for name in table.columns if _is_list_of_numbers(table[name].dtype)]
+def joined(table: pl.DataFrame, extra: tuple[str, ...]) -> pl.DataFrame:
+    """Several columns of lists of numbers as channels of one sequence, but for those in `extra`.
+
+    Raises:
+        DataError: for lists of several lengths in a row.
+    """
+    lists = [name for name in table.columns if name not in extra and _is_list_of_numbers(table[name].dtype)]
     if len(lists) < 2:
         return table
     rows = zip(*(table[name].to_list() for name in lists), strict=True)

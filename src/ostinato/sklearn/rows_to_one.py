@@ -14,10 +14,17 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from ostinato.arrays import Array
 from ostinato.data.inference.target import alike
-from ostinato.errors import DataError
+from ostinato.errors import DataError, RecipeError
 from ostinato.sklearn.base import SequenceEstimator, free_name
 
 _TARGET = "target"
+_OF_ONE_FIT = {
+    "training.steps": None,
+    "training.max_minutes": None,
+    "training.patience": None,
+    "training.schedule": "constant",
+}
+"""What counts over all epochs of a training, and what it is where these come one by one."""
 
 
 class _RowsToOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEstimator):  # type: ignore[misc]
@@ -64,6 +71,14 @@ class _RowsToOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEsti
     def _fit_some(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """One epoch of some rows, with the vocabulary and the scales of the first; after `fit` from nothing."""
         first = not self._goes_on
+        given = {key: value for key, value in (self.options or {}).items() if key in _OF_ONE_FIT}
+        given |= {name: getattr(self, name) for name in ("max_steps", "minutes") if getattr(self, name) is not None}
+        if given:
+            name, value = next(iter(given.items()))
+            raise RecipeError(
+                f"`{name}` counts over a whole training, not over calls of `partial_fit`: only `fit` can have it. "
+                f"Received: {value!r}."
+            )
         table, target, _ = self._with_target(X, y, sample_weight, reset=first)
         table = table.select(*self._columns[:1], *self._columns[1], target)
         if not first:
@@ -73,6 +88,7 @@ class _RowsToOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEsti
             "data.validation": table,
             "training.epochs": 1,
             "training.keep": "last",
+            **_OF_ONE_FIT,
         }
         return self._train(table, settings, **self._named(target))
 

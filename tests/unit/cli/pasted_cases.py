@@ -157,7 +157,8 @@ PROSE = {
         kernels/native_autograd.py:_no_second_derivative media/audio_out.py:waveform media/video_out.py:write_video
         nn/attention.py:__init__ nn/checks.py:check_features nn/checks.py:check_features#2 nn/checks.py:check_flags
         nn/scripting.py:_refused plugins.py:_twice recipe/load.py:described
-        sklearn/rows.py:chosen notebook/plots.py:gradients data/in_memory.py:_of_mapping tasks/probing.py:encoder_part
+        sklearn/rows.py:chosen notebook/plots.py:gradients data/in_memory.py:_of_mapping data/in_memory.py:_of_pandas
+        tasks/probing.py:encoder_part
         tasks/language_model/streaming.py:_encoded tasks/language_model/streaming.py:_encoded#2
         tasks/streaming.py:no_stream tasks/tagging/model.py:build_tagger tasks/written.py:written
         types.py:from_padded types.py:to_packed""",
