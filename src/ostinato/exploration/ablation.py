@@ -71,7 +71,7 @@ def ablate_run(
     data: str | Path | None = None,
     *,
     num_windows: int = NUM_WINDOWS,
-    num_steps: int = NUM_STEPS,
+    num_steps: int | None = None,
     layer: int | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _, __: None,
@@ -87,7 +87,7 @@ def ablate_run(
             model of the next step.
         data: a file or catalogue name; default: the run's validation data.
         num_windows: >= 2.
-        num_steps: of a window, >= 1.
+        num_steps: of a window, >= 1; default: 48, or as many as two windows of these rows have.
         layer: only of this one, from 1 on.
         say: called with messages on what is read.
         progress: called with windows that are done, and how many there are; what it raises ends the work.
@@ -96,12 +96,10 @@ def ablate_run(
         RecipeError: for a number out of range.
         RunError: for a model that says no cost of a step.
     """
-    streaming = _checked(run, num_windows, num_steps, layer)
+    streaming = _checked(run, num_windows, num_steps or 1, layer)
     examples = first_steps(run, data, _READ, say)
     means = _means(run, examples.sequences, [piece.series for piece in follow(run, examples, gates=False)])
-    windows = _windows(examples.sequences, num_windows, num_steps)
-    if len(windows) < 2:
-        raise RecipeError(f"two windows of {num_steps} steps were expected. Received: {len(windows)} in these rows.")
+    num_steps, windows = _fitting(examples.sequences, num_windows, num_steps)
     changes, losses = dict[tuple[str, int], list[float]](), list[float]()
     chosen = [number for number in range(len(streaming.shapes)) if layer in (None, number + 1)]
     for done, (begun, read) in enumerate(windows):
@@ -176,6 +174,20 @@ def _means(
 ) -> dict[str, NDArray[np.float64]]:
     total = max(len(sequences.values), 1)
     return {name: sum(piece[name].sum(axis=0, dtype=np.float64) for piece in pieces) / total for name in pieces[0]}
+
+
+def _fitting(
+    sequences: Sequences, count: int, num_steps: int | None
+) -> tuple[int, list[tuple[NDArray[Any], NDArray[Any]]]]:
+    """Windows of so many steps, by default of 48 or half as many until there are two; and how many they have."""
+    size = num_steps or NUM_STEPS
+    windows = _windows(sequences, count, size)
+    while len(windows) < 2 and num_steps is None and size > 1:
+        size //= 2
+        windows = _windows(sequences, count, size)
+    if len(windows) < 2:
+        raise RecipeError(f"two windows of {size} steps were expected. Received: {len(windows)} in these rows.")
+    return size, windows
 
 
 def _windows(sequences: Sequences, count: int, num_steps: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:

@@ -22,6 +22,7 @@ from ostinato.wording import command, meant, option, set_options
 
 RECIPE_FILE, FEATURES_FILE, SUMMARY_FILE, DATA_FILE = "recipe.yaml", "features.json", "summary.json", "data.json"
 MODEL_FILE, LOG_FILE, EVALUATION_FILE = "model.safetensors", "log.jsonl", "evaluation.json"
+_USUAL_FOLDER = "runs"
 DECISIONS_FILE, VALIDATED_FILE = "decisions.json", "validated.safetensors"
 
 logger = logging.getLogger("ostinato")
@@ -65,9 +66,11 @@ def check_run_folder(folder: Path) -> None:
             "served as it is, and must be unpacked for all else.",
         )
     if not folder.is_dir():
-        near = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECIPE_FILE}"))
-        there = f" Runs in {folder.parent}: {', '.join(near[:10])}." if near else ""
-        found = near and (str(folder), str(folder.parent / (meant(folder.name, near) or ("", near[0]))[1]))
+        places = (folder.parent, folder.parent / _USUAL_FOLDER)
+        parent = next((one for one in places if any(one.glob(f"*/{RECIPE_FILE}"))), folder.parent)
+        near = sorted(path.parent.name for path in parent.glob(f"*/{RECIPE_FILE}"))
+        there = f" Runs in {parent}: {', '.join(near[:10])}." if near else ""
+        found = near and (str(folder), str(parent / (meant(folder.name, near) or ("", near[0]))[1]))
         raise RunError(f"no run directory `{folder}`.{there}", instead=found or None)
     missing = [name for name in (RECIPE_FILE, FEATURES_FILE) if not (folder / name).is_file()]
     if missing:

@@ -82,6 +82,12 @@ def test_an_ablation_is_that_of_an_intervention(planted: ostinato.Run, text: Pat
         ablate_run(planted, text, num_steps=5000)
 
 
+def test_windows_are_as_short_as_rows_ask_for(planted: ostinato.Run, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("two quick foxes")
+    found = ablate_run(planted, tmp_path / "short.txt")
+    assert (found.num_steps, found.num_windows) == (6, 2)
+
+
 def test_attributions_add_up_to_the_surprise(planted: ostinato.Run, track: Track) -> None:
     for at in (2, 40, 700):
         found = attribute(planted, track, at, num_steps=60)

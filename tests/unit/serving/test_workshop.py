@@ -194,3 +194,13 @@ def test_runs_of_a_folder_are_opened_when_they_are_asked_for(tmp_path: Path) -> 
     shutil.copytree(OLD_RUN, tmp_path / "runs/runs")
     shutil.copyfile(OLD_RUN / "recipe.yaml", tmp_path / "runs/recipe.yaml")
     assert list(workshop.folders()) == ["runs (itself)", "films", "runs"]
+
+
+def test_rows_without_a_value_are_counted_where_each_must_have_one(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text(_FILMS + "of its own,\n,good\nso long,\n")
+    chosen = Choice(input="text", target="label")
+    assert described_file(path, chosen)["num_empty"] == 2
+    assert described_file(path, Choice(input="text", task="language_model"))["num_empty"] == 0
+    (tmp_path / "whole.csv").write_text(_FILMS)
+    assert described_file(tmp_path / "whole.csv", chosen)["num_empty"] == 0

@@ -42,7 +42,7 @@ class Ablate(Body):
     """Units to hold at their mean, one after the other."""
 
     windows: int = Field(12, ge=2, le=200, description="Of the validation data.")
-    steps: int = Field(48, ge=1, le=1000, description="Of a window.")
+    steps: int | None = Field(None, ge=1, le=1000, description="Of a window; none: 48, fewer where rows are short.")
     layer: int | None = Field(None, ge=1, description="Only of this one.")
 
 

@@ -95,6 +95,7 @@ def described_file(path: Path, choice: Choice) -> dict[str, Any]:
         "path": str(path),
         "notes": list(dict.fromkeys([*found["notes"], *notes])),
         "problem": problem,
+        "num_empty": _num_empty(found, recipe),
         "task": None if recipe is None else recipe.model.task,
         "noun": None if recipe is None else with_article(noun(recipe.model.task)),
         "input": choice.input if recipe is None else recipe.data.input,
@@ -102,6 +103,14 @@ def described_file(path: Path, choice: Choice) -> dict[str, Any]:
         "choice": choice.said(),
         "command": command("train", str(path), *choice.words()),
     }
+
+
+def _num_empty(found: dict[str, Any], recipe: Any) -> int:
+    """How many rows, at least, lack a value that each must have."""
+    if recipe is None or recipe.model.rows != "independent":
+        return 0
+    read = {recipe.data.input, recipe.data.target, *recipe.data.extra}
+    return max((found["rows"] - one["values"] for one in found["columns"] if one["name"] in read), default=0)
 
 
 def _short(text: str, path: Path) -> str:

@@ -25,7 +25,7 @@ export const bare = (row) => (Object.keys(row).length === 1 ? Object.values(row)
 export function Problem({ error }) {
   const [given, setGiven] = useState("");
   const enter = (event) => { event.preventDefault(); keepToken(given); location.reload(); };
-  return html`<div class="problem" role="alert"><p><strong>${error.message}</strong> ${error.detail}</p>
+  return html`<div class="problem" role="alert"><p><strong>${error.message}</strong> ${error.detail !== error.message && error.detail}</p>
     ${error.hint && html`<p class="quiet">${error.hint}</p>`}
     ${error.status === 401 && html`<p class="quiet">Open the address that <code>ostinato ui</code> has printed, or give its token.</p><form onSubmit=${enter}><label>Token
       <input type="password" value=${given} onInput=${(event) => setGiven(event.target.value)} /></label>

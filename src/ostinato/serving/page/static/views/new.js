@@ -62,6 +62,8 @@ export function New({ name, query }) {
     ${found.notes.length > 0 && html`<details open><summary>Why</summary><ul class="why">${found.notes.map((one) => html`<li key=${one}>${one}</li>`)}</ul></details>`}
     ${found.num_bad_rows > 0 && !said.includes("data.on_bad_row") && html`<p class="conclusion" role="status">${bad(found)} can't be used, and training would stop there.
       <button type="button" onClick=${leaveOut}>Leave ${found.num_bad_rows === 1 ? "it" : "them"} out</button></p>`}
+    ${found.num_empty > 0 && !said.includes("data.on_bad_row") && html`<p class="conclusion" role="status">${found.num_empty === 1 ? "A row has" : `${number(found.num_empty)} rows have`} no value in a column that is read, and training would stop there.
+      <button type="button" onClick=${leaveOut}>Leave ${found.num_empty === 1 ? "it" : "them"} out</button></p>`}
     <form onSubmit=${train} aria-busy=${Boolean(state.waiting)}><div class="fields">
       <${Pick} name="input" label="Reads" value=${found.input} columns=${columns} none="(as inferred)" onPick=${(input) => change({ input })} />
       <${Pick} name="target" label="Predicts" value=${found.target} columns=${columns} none="(no column)" onPick=${(target) => change({ target })} />

@@ -6,6 +6,9 @@ import { link, Problem } from "../parts.js";
 
 const again = ({ file, settings, ...said }) => ({ ...said, ...(settings.length ? { settings: settings.join("\n") } : {}) });
 
+const SKIP = "data.on_bad_row=skip";
+const leavingOut = (said) => again({ ...said, settings: [...said.settings, SKIP] });
+
 export function Training({ run, reload }) {
   const [error, setError] = useState(null);
   const [asked, setAsked] = useState(null);
@@ -31,6 +34,7 @@ export function Training({ run, reload }) {
     ${problem}${error && html`<${Problem} error=${error} />`}
     ${run.trains && html`<p class="row">${job?.alive && !stopping && html`<button type="button" onClick=${act("stop")}>Stop</button>`}
       ${!going && state === "unfinished" && html`<button type="button" class="primary" onClick=${act("resume", {})}>Resume</button>`}
+      ${state === "failed" && job.said && job.problem?.hint?.includes(SKIP) && html`<a class="primary" href=${link("new", job.said.file, leavingOut(job.said))}>Leave them out, and train again</a>`}
       ${state === "failed" && job.said && html`<a href=${link("new", job.said.file, again(job.said))}>Change it, and train again</a>`}
       ${state === "failed" && html`<button type="button" onClick=${forget}>Forget it</button>`}
       ${ended && html`<button type="button" onClick=${act("resume", { longer: true })}>Train longer</button>`}</p>`}
