@@ -160,3 +160,9 @@ def test_where_polars_does_not_agree_each_record_is_split(tmp_path: Path, monkey
     expected = read(path)
     monkeypatch.setattr("polars.read_csv", lambda *_, **__: __import__("polars").DataFrame())
     assert read(path) == expected
+
+
+@pytest.mark.parametrize("mark", [";", "|"])
+def test_cells_that_are_a_mark_are_no_separators(tmp_path: Path, mark: str) -> None:
+    path = _write(tmp_path, f"c0\r\n{mark}\r\n{mark}\r\n{mark}\r\n", "rows.csv")
+    assert read_same(path).rows == [(mark,)] * 3

@@ -94,8 +94,8 @@ def _find_fields(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tu
     """The separator and the quotes of lines without comments, and the shape that they give these."""
     if dialect.separator != "auto":
         return _find_quote(text, dialect, usual, cut)
-    others = [one for one in (*SEPARATORS.values(), BLANKS) if one != usual.separator]
-    candidates = (dialect.model_copy(update={"separator": one}) for one in (usual.separator, *others))
+    others = [one for one in SEPARATORS.values() if one != usual.separator and _separates(text, one)]
+    candidates = (dialect.model_copy(update={"separator": one}) for one in (usual.separator, *others, BLANKS))
     found = [_find_quote(text, one, usual, cut) for one in candidates]
     if found[0][1].is_table and found[0][1].first == found[0][1].most:
         return found[0]
@@ -106,6 +106,12 @@ def _find_fields(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tu
         below = [one for one in found[:-1] if one[1].is_table_below_text]
         return max(below, key=lambda one: (one[1].share_below, one[1].most), default=found[0])
     return max(fitting, key=lambda one: (one[1].share, one[1].most), default=found[0])
+
+
+def _separates(text: bytes, mark: str) -> bool:
+    """Whether there is something between the marks below the first line, where there are further lines."""
+    below = text.partition(b"\n")[2]
+    return not below.strip() or bool(below.translate(None, mark.encode() + b'\r\n"'))
 
 
 def _find_quote(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tuple[Dialect, _Shape]:
