@@ -166,3 +166,5 @@ def test_where_polars_does_not_agree_each_record_is_split(tmp_path: Path, monkey
 def test_cells_that_are_a_mark_are_no_separators(tmp_path: Path, mark: str) -> None:
     path = _write(tmp_path, f"c0\r\n{mark}\r\n{mark}\r\n{mark}\r\n", "rows.csv")
     assert read_same(path).rows == [(mark,)] * 3
+    path = _write(tmp_path, f"c0\r\na\r\n{mark}\r\n{mark}\r\n{mark}\r\n", "more.csv")
+    assert read_same(path).rows == [("a",), *[(mark,)] * 3]

@@ -109,9 +109,9 @@ def _find_fields(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tu
 
 
 def _separates(text: bytes, mark: str) -> bool:
-    """Whether there is something between the marks below the first line, where there are further lines."""
-    below = text.partition(b"\n")[2]
-    return not below.strip() or bool(below.translate(None, mark.encode() + b'\r\n"'))
+    """Whether there is something between the marks of some line below the first, where any has one."""
+    marked = [line for line in text.split(b"\n")[1:] if mark.encode() in line]
+    return not marked or any(line.translate(None, mark.encode() + b'\r"') for line in marked)
 
 
 def _find_quote(text: bytes, dialect: Dialect, usual: Dialect, cut: bool) -> tuple[Dialect, _Shape]:
